@@ -1,0 +1,291 @@
+"""The generated data set on disk: MVTec AD's layout, and a record of every attempt.
+
+    ROOT/OBJECT/train/good/*.png                      the good pictures that defects were painted into, once each
+    ROOT/OBJECT/test/DEFECT/00000.png                 the accepted samples
+    ROOT/OBJECT/ground_truth/DEFECT/00000_mask.png    their labels: the refined masks
+    ROOT/extras/OBJECT/DEFECT/run.json                the run's settings
+    ROOT/extras/OBJECT/DEFECT/manifest.jsonl          one line an attempt, accepted or not
+    ROOT/extras/OBJECT/DEFECT/{requested,heatmap}/00000.png
+    ROOT/extras/OBJECT/DEFECT/rejected/00000_0.png    attempt 0 of sample 0, with 00000_0_{mask,requested,heatmap}.png
+
+The extras stand outside OBJECT because anomalib takes every PNG below that folder for a sample or a mask, and pairs the
+two lists by order. Several defects of one object may share a ROOT, each with its own run.
+
+An attempt is real once its manifest line is: its files are complete before the line is written. A run killed at any
+moment therefore continues where the manifest ends: files without a line are removed, lines without files are dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .errors import MaskError, OutputError, PictureError, SettingError
+from .manifest import Manifest, read_manifest
+from .masks import Mask
+from .pictures import Picture, atomic_write, read_picture, write_mask, write_picture
+
+__all__ = ["DatasetWriter", "Sample", "extras_folder", "read_manifest"]
+
+MAX_INDEX = 99_999
+"""With six digits "100000.png" and "100000_mask.png" sort differently among the others, and anomalib pairs by order."""
+
+_OUR_FILE = re.compile(r"\.?\d{5}(_\d+)?(_mask|_requested|_heatmap)?\.png(\.tmp)?")
+_KINDS = ("file", "label", "requested", "heatmap")
+_EXTRAS = "extras"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One attempt at one sample.
+
+    Attributes:
+        index: 0 to 99,999; attempt: 0 upwards, the retries of this index.
+        picture: uint8 [H, W, 3]. mask: bool [H, W], the refined mask, which is the label. requested: bool [H, W].
+        heatmap: float [H, W] in 0..1, or None.
+        source: the good picture's file. mask_origin: where the requested mask came from (plain JSON).
+        seed: of this attempt. quality: figures (plain JSON). verdict: in words. accepted: what it comes to.
+    """
+
+    index: int
+    attempt: int
+    picture: Picture
+    mask: Mask
+    requested: Mask
+    heatmap: NDArray[np.floating[Any]] | None
+    source: Path
+    mask_origin: Any
+    seed: int
+    quality: Mapping[str, Any]
+    verdict: str
+    accepted: bool
+
+
+def extras_folder(root: str | Path, object: str, defect: str) -> Path:
+    """Where a run's manifest, requested masks, heat maps and rejected samples lie."""
+    return Path(root) / _EXTRAS / object / defect
+
+
+class DatasetWriter:
+    """Writes the samples of one run; a context manager.
+
+    Args:
+        root: the data set's folder; made where it is missing.
+        object, defect: folder names.
+        settings: everything that decides what the samples look like (plain JSON); goes into every manifest line.
+        resume: continue an earlier run with the same settings; False refuses that too.
+
+    Attributes:
+        records: the manifest's lines, oldest first: index, attempt, accepted, verdict, seed, source, source_sha256,
+            mask_origin, quality, file (and label, requested, heatmap) relative to root, settings.
+
+    Raises:
+        SettingError: a name that is no folder name; settings that are not JSON.
+        OutputError: root is a file, cannot be written to, holds other pictures or another run, or is in use.
+    """
+
+    def __init__(
+        self, root: str | Path, object: str, defect: str, settings: Mapping[str, Any], resume: bool = True
+    ) -> None:
+        for what, name in (("object", object), ("defect", defect)):
+            _check_name(what, name)
+        self.root, self.object, self.defect = Path(root), object, defect
+        self.extras = extras_folder(root, object, defect)
+        self._test = self.root / object / "test" / defect
+        self._labels = self.root / object / "ground_truth" / defect
+        self._settings: dict[str, Any] = json.loads(_as_json(settings))
+        self._sources: dict[Path, str] = {}
+        self._claim(resume)
+        self._manifest = Manifest(self.extras / "manifest.jsonl", self._is_complete)
+        self._by_index: dict[int, list[dict[str, Any]]] = {}
+        for record in self.records:
+            self._by_index.setdefault(record["index"], []).append(record)
+        self._sweep()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return self._manifest.records
+
+    def attempts(self, index: int) -> list[dict[str, Any]]:
+        """The records of one sample, in the order of writing; empty where it is still to be made."""
+        return list(self._by_index.get(index, ()))
+
+    def add(self, sample: Sample) -> dict[str, Any]:
+        """Write one attempt: its files first, then its manifest line.
+
+        Returns:
+            The record, as it stands in the manifest.
+
+        Raises:
+            SettingError: an index out of range, or one that is already written. MaskError, PictureError: sizes that
+            differ, or an accepted sample without label. OutputError: the disk is full, or root has become unwritable.
+        """
+        self._check(sample)
+        name = f"{sample.index:05d}"
+        if sample.accepted:
+            files = {
+                "file": self._test / f"{name}.png",
+                "label": self._labels / f"{name}_mask.png",
+                "requested": self.extras / "requested" / f"{name}.png",
+                "heatmap": self.extras / "heatmap" / f"{name}.png",
+            }
+        else:
+            rejected = self.extras / "rejected" / f"{name}_{sample.attempt}"
+            files = {"file": rejected.with_name(f"{rejected.name}.png")} | {
+                kind: rejected.with_name(f"{rejected.name}_{end}.png")
+                for kind, end in (("label", "mask"), ("requested", "requested"), ("heatmap", "heatmap"))
+            }
+        digest = self._add_source(sample.source)
+        write_picture(files["file"], sample.picture)
+        write_mask(files["label"], sample.mask)
+        write_mask(files["requested"], sample.requested)
+        if sample.heatmap is None:
+            del files["heatmap"]
+        else:
+            write_picture(files["heatmap"], np.round(np.clip(sample.heatmap, 0, 1) * 255).astype(np.uint8))
+        record = {
+            "index": sample.index,
+            "attempt": sample.attempt,
+            "accepted": sample.accepted,
+            "verdict": sample.verdict,
+            **{kind: path.relative_to(self.root).as_posix() for kind, path in files.items()},
+            "source": str(sample.source),
+            "source_sha256": digest,
+            "mask_origin": sample.mask_origin,
+            "seed": sample.seed,
+            "quality": dict(sample.quality),
+            "settings": self._settings,
+        }
+        record = self._manifest.append(record)
+        self._by_index.setdefault(sample.index, []).append(record)
+        return record
+
+    def close(self) -> None:
+        """Give the folder back; another process may continue the run."""
+        self._manifest.close()
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _claim(self, resume: bool) -> None:
+        """Make the folder ours, or find that it is."""
+        run = self.extras / "run.json"
+        mine = {"object": self.object, "defect": self.defect, "settings": self._settings}
+        try:
+            if self.root.exists() and not self.root.is_dir():
+                raise OutputError(f"{self.root} is a file", "a folder", "choose another output folder")
+            if run.exists():
+                _compare(run, mine, resume)
+            elif self._is_foreign():
+                came = f"{self.root / self.object} already holds files that no run of ours made"
+                raise OutputError(came, "an empty place", "choose another output folder")
+            with atomic_write(run, "w") as file:  # rewritten for an old run too: it shows that the folder is writable
+                json.dump(mine, file, indent=1)
+        except OSError as reason:
+            came = f"{self.root} cannot be used ({reason.strerror or reason})"
+            raise OutputError(came, "a writable folder", "choose another output folder") from reason
+
+    def _is_foreign(self) -> bool:
+        """Without a run of this defect its folders are empty; without any run of this object, so is the object's."""
+        first = not self.extras.parent.exists()
+        folders = [self.root / self.object] if first else [self._test, self._labels]
+        return any(path.is_file() for folder in folders for path in folder.rglob("*"))
+
+    def _is_complete(self, record: dict[str, Any]) -> bool:
+        return all((self.root / record[kind]).is_file() for kind in _KINDS if kind in record)
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left: files of our own naming that no line lists."""
+        listed = {record[kind] for record in self.records for kind in _KINDS if kind in record}
+        ours = [self.extras / kind for kind in ("requested", "heatmap", "rejected")]
+        for folder in (self._test, self._labels, *ours):
+            for path in folder.glob("*.*"):
+                if _OUR_FILE.fullmatch(path.name) and path.relative_to(self.root).as_posix() not in listed:
+                    path.unlink(missing_ok=True)
+
+    def _check(self, sample: Sample) -> None:
+        if not 0 <= sample.index <= MAX_INDEX:
+            raise SettingError(f"a sample has the index {sample.index}", f"0 to {MAX_INDEX}", "write a second data set")
+        before = self.attempts(sample.index)
+        if any(record["attempt"] == sample.attempt for record in before):
+            raise SettingError(f"sample {sample.index}, attempt {sample.attempt} is written already", "", "skip it")
+        if sample.accepted and any(record["accepted"] for record in before):
+            raise SettingError(f"sample {sample.index} is accepted already", "", "skip it")
+        size = sample.picture.shape[:2]
+        for what, array in (("mask", sample.mask), ("requested mask", sample.requested), ("heat map", sample.heatmap)):
+            if array is not None and array.shape != size:
+                raise MaskError(f"sample {sample.index}: {what} of shape {array.shape}", f"{size}, as its picture")
+        if sample.accepted and not sample.mask.any():
+            raise MaskError(f"sample {sample.index} is accepted, but its label is empty", "", "reject it")
+
+    def _add_source(self, source: Path) -> str:
+        """Copy a good picture into train/good once, named by its content; returns the file's SHA-256."""
+        if source not in self._sources:
+            try:
+                content = source.read_bytes()
+            except OSError as reason:
+                raise PictureError(f"{source} cannot be read ({reason.strerror or reason})") from reason
+            digest = hashlib.sha256(content).hexdigest()
+            target = self.root / self.object / "train" / "good" / f"{digest[:16]}.png"
+            if not target.exists():
+                if _is_plain_png(source):
+                    with atomic_write(target) as file:
+                        file.write(content)
+                else:
+                    write_picture(target, read_picture(source))
+            self._sources[source] = digest
+        return self._sources[source]
+
+
+def _check_name(what: str, name: str) -> None:
+    bad = name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
+    if bad or name.endswith(".") or name == ("good" if what == "defect" else _EXTRAS):
+        raise SettingError(
+            f"the {what} {name!r} cannot be a folder of the data set", "a plain folder name", "rename it"
+        )
+
+
+def _as_json(settings: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(settings, allow_nan=False)
+    except (TypeError, ValueError) as reason:
+        raise SettingError(f"the settings cannot be recorded ({reason})", "plain JSON values") from reason
+
+
+def _compare(run: Path, mine: dict[str, Any], resume: bool) -> None:
+    if not resume:
+        raise OutputError(f"{run.parent} already holds a run", "an empty place", "resume it or choose another folder")
+    try:
+        theirs = json.loads(run.read_text(encoding="utf-8"))
+        old = theirs["settings"]
+        different = sorted(key for key in {*old, *mine["settings"]} if old.get(key) != mine["settings"].get(key))
+    except (ValueError, TypeError, KeyError, AttributeError) as reason:
+        raise OutputError(f"{run} is damaged", "the settings of a run", "choose another output folder") from reason
+    if different or old != mine["settings"]:
+        changes = ", ".join(f"{key} {old.get(key)!r}, now {mine['settings'].get(key)!r}" for key in different[:4])
+        raise OutputError(f"{run.parent} already holds another run ({changes})", "", "choose another output folder")
+
+
+def _is_plain_png(path: Path) -> bool:
+    """Whether anomalib would read this very file as our reader does: 8 bits, RGB or gray, upright."""
+    try:
+        with Image.open(path) as image:
+            upright = image.getexif().get(0x0112, 1) == 1
+            return image.format == "PNG" and image.mode in ("RGB", "L") and upright and "transparency" not in image.info
+    except (OSError, SyntaxError, ValueError) as reason:
+        raise PictureError(f"{path} cannot be read ({reason})") from reason

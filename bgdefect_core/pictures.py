@@ -1,0 +1,190 @@
+"""Picture and mask files in and out.
+
+In memory a picture is ``uint8 [H, W, 3]`` (RGB) and a mask ``bool [H, W]`` (True = defect). Every file is written under
+a temporary name first, so that a killed run leaves either the old file or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from .errors import BGDefectError, MaskError, OutputError, PictureError
+from .masks import Mask, check_mask
+
+logger = logging.getLogger(__name__)
+
+Picture = NDArray[np.uint8]
+
+MIN_SIDE = 16
+"""The shortest side, in pixels, of a usable picture."""
+
+_THRESHOLD = 127
+_GRAYISH = (32, 223)
+_GRAYISH_SHARE = 0.2
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+def _decode(path: Path, error: type[BGDefectError]) -> NDArray[Any]:
+    """The file's pixels, upright: uint8 [H, W, 3], or uint8 or uint16 [H, W] where it is gray."""
+    if not path.is_file():
+        raise error(f"{path} is not a file", "a picture file", "check the path")
+    try:
+        with Image.open(path) as file:
+            file.load()
+            image = ImageOps.exif_transpose(file)
+    except _UNREADABLE as reason:
+        raise error(f"{path} cannot be read ({reason})", "an intact picture file", "export it again") from reason
+    if image.mode.startswith("I"):  # 16 bit gray: "I;16..." or, from older Pillow, "I"
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise error(f"{path} holds 32-bit numbers", "8 or 16 bits a channel", "convert it to 16 bits")
+        return values.astype(np.uint16)
+    if image.mode == "F":
+        raise error(f"{path} holds floating-point numbers", "8 or 16 bits a channel", "convert it to 16 bits")
+    if image.mode in ("1", "L") and "transparency" not in image.info:
+        return np.asarray(image.convert("L"))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        pixels = image.convert("RGBA")
+        return np.asarray(Image.alpha_composite(Image.new("RGBA", pixels.size, (0, 0, 0, 255)), pixels).convert("RGB"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """16-bit values lose their low byte, as Pillow itself reads 16-bit colour."""
+    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)
+
+
+def read_picture(path: str | Path) -> Picture:
+    """Read any common picture file.
+
+    8 and 16 bits, gray (all channels equal), palette, CMYK; turned upright by its EXIF orientation. Transparency is
+    composited on black: the colour of most inspection trays, and what lies under alpha 0 in most exports.
+
+    Returns:
+        uint8 [H, W, 3], its own writable array.
+
+    Raises:
+        PictureError: missing, damaged, 32-bit or floating-point, or under 16 pixels on a side; the message names the
+            file.
+    """
+    path = Path(path)
+    pixels = _decode(path, PictureError)
+    height, width = pixels.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        expected = f"at least {MIN_SIDE} on each side"
+        raise PictureError(f"{path} is {width} x {height} pixels", expected, "leave it out")
+    pixels = _eight_bits(pixels)
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def read_mask(path: str | Path, size: tuple[int, int] | None = None, *, nonzero: bool = False) -> Mask:
+    """Read a mask file: white = defect, black = background.
+
+    Values above 127 are defect, with a logged warning where grayish ones (32 to 223) occur. A colour counts by its
+    strongest channel, transparency as black.
+
+    Args:
+        path: the mask file.
+        size: (height, width) of its picture; None: any.
+        nonzero: MVTec LOCO's definition: every value but 0 is defect (there the value names the defect's entry in
+            ``defects_config.json``).
+
+    Returns:
+        bool [H, W], with at least one pixel of either kind.
+
+    Raises:
+        MaskError: missing, damaged, of another size, empty, full, or no mask at all (over 20 % of its non-zero pixels
+            are grayish); the message names the file.
+    """
+    path = Path(path)
+    pixels = _decode(path, MaskError)
+    if pixels.ndim == 3:
+        pixels = pixels.max(axis=2)
+    if nonzero:
+        mask = pixels > 0
+    else:
+        values = _eight_bits(pixels)
+        mask = values > _THRESHOLD
+        _warn_if_grayish(path, values)
+        if pixels.any() and not mask.any() and (size is None or mask.shape == tuple(size)):
+            came = f"{path} has no value above {_THRESHOLD} (its highest is {int(values.max())} of 255)"
+            raise MaskError(came, "255 where the defect is", "scale its values to 0 and 255")
+    check_mask(mask, size, str(path))
+    return mask
+
+
+def _warn_if_grayish(path: Path, values: NDArray[np.uint8]) -> None:
+    """Refuse a photograph given for a mask; warn of soft edges."""
+    grayish = int(np.count_nonzero((values >= _GRAYISH[0]) & (values <= _GRAYISH[1])))
+    share = grayish / max(int(np.count_nonzero(values)), 1)
+    if share > _GRAYISH_SHARE:
+        came = f"{path} is no mask: {share:.0%} of its non-zero pixels lie between {_GRAYISH[0]} and {_GRAYISH[1]}"
+        raise MaskError(came, "black and white", "check that this is not the picture itself")
+    if grayish:
+        logger.warning("%s has %d grayish pixels: thresholded at %d", path, grayish, _THRESHOLD)
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb") -> Iterator[IO[Any]]:
+    """Open a file for writing that appears at ``path`` only when it is complete.
+
+    Missing folders are made. The temporary name, ``.NAME.tmp`` beside it, is fixed: what a killed run leaves there the
+    next one overwrites. On any exception the old file stays as it was.
+
+    Args:
+        path: where the file shall stand.
+        mode: "wb" for bytes, "w" for UTF-8 text with Unix line ends.
+
+    Raises:
+        OutputError: the place cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    encoding, newline = (None, None) if mode == "wb" else ("utf-8", "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, mode, encoding=encoding, newline=newline) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # a full disk shows here, not after the replacement
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as reason:
+        came = f"{path} cannot be written ({reason.strerror or reason})"
+        raise OutputError(came, "a writable folder with room on the disk", "choose another output folder") from reason
+
+
+def write_picture(path: str | Path, picture: NDArray[np.uint8]) -> None:
+    """Write ``uint8 [H, W, 3]`` (RGB) or ``[H, W]`` (gray) as PNG, atomically.
+
+    Raises:
+        PictureError: another type or shape. OutputError: see ``atomic_write``.
+    """
+    if picture.dtype != np.uint8 or not (picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)):
+        came = f"{path} would hold {picture.dtype} {list(picture.shape)}"
+        raise PictureError(came, "uint8 [H, W, 3] or [H, W]", "convert it first")
+    with atomic_write(path) as file:
+        Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
+
+
+def write_mask(path: str | Path, mask: Mask) -> None:
+    """Write ``bool [H, W]`` as an 8-bit gray PNG of 0 and 255, atomically. An empty label is written too.
+
+    Raises:
+        OutputError: see ``atomic_write``.
+    """
+    write_picture(path, np.where(mask, np.uint8(255), np.uint8(0)))

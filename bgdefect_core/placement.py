@@ -1,0 +1,284 @@
+"""Where on a part a defect may lie, and new defect masks made from a class's own real ones.
+
+An object is told from its tray by colour: a plane of colour is fitted to the picture's border (trays are rarely lit
+evenly), Otsu's threshold (1979) splits the distances to it, and of what is left the large components stay. It works on
+dark and light trays alike, for only the distance counts. A mask is placed exactly: correlating "off the part" with the
+mask gives for every offset the number of defect pixels that would fall off; the offsets with none are all valid, and
+one is drawn uniformly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import fft, ndimage
+
+from .errors import DataError, SettingError, check_range
+from .masks import Mask, bounding_box
+
+PartKind = Literal["auto", "object", "texture"]
+
+_WORK_SIDE = 512  # the part is looked for on a picture of at most this side: enough, and fast at any size
+
+
+def part_mask(picture: NDArray[np.uint8], kind: PartKind = "auto") -> Mask:
+    """Where defects may lie.
+
+    "texture": everywhere. "object": the foreground: the largest component that differs from the tray and all others of
+    at least 5 % of its area; holes are filled unless they show the tray itself (the bore of a ring). "auto": "object"
+    where the border is nearly all tray and the foreground stands out from it with few colours in between, else
+    "texture"; a part that fills the picture or leaves it on a side is "texture" so: name the kind where it matters.
+
+    Args:
+        picture: uint8 [H, W, 3], a normal picture.
+        kind: the rule.
+
+    Returns:
+        bool [H, W], never empty: with "object" and a picture of one colour, everywhere.
+
+    Raises:
+        SettingError: unknown kind.
+    """
+    if kind not in ("auto", "object", "texture"):
+        raise SettingError(f"kind is {kind!r}", "'auto', 'object' or 'texture'", "choose one of the three")
+    height, width = picture.shape[:2]
+    everywhere = np.ones((height, width), np.bool_)
+    if kind == "texture":
+        return everywhere
+    shrink = max(height, width) / _WORK_SIDE
+    small = Image.fromarray(np.ascontiguousarray(picture))
+    if shrink > 1:
+        size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
+        small = small.resize(size, Image.Resampling.BOX)
+    distance = _tray_distance(np.asarray(small, np.float32))
+    threshold = _otsu(distance)
+    part = _clean(distance > threshold, distance, threshold)
+    if not part.any() or (kind == "auto" and not _stands_out(part, distance, threshold)):
+        return everywhere
+    if shrink > 1:
+        part = np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.NEAREST))
+    return part.copy()
+
+
+def _border(shape: tuple[int, ...]) -> Mask:
+    """A frame of 2 % of the shorter side, at least 2 pixels."""
+    frame = max(2, round(0.02 * min(shape[:2])))
+    border = np.ones(shape[:2], np.bool_)
+    border[frame:-frame, frame:-frame] = False
+    return border
+
+
+def _tray_distance(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distance of each colour from a plane of colour fitted to the border: float32 [H, W], in 0..255 per channel."""
+    height, width = picture.shape[:2]
+    row, column = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack([np.ones_like(row), row, column], axis=2)
+    border = _border(picture.shape)
+    known, colours = terms[border], picture[border]
+    near = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
+    trusted = near <= np.median(near) + 1  # the half nearest to the median: a part that touches the border is left out
+    for _ in range(3):
+        plane, *_ = np.linalg.lstsq(known[trusted], colours[trusted], rcond=None)
+        residual = np.linalg.norm(colours - known @ plane, axis=1)
+        trusted = residual <= 3 * np.median(residual) + 1
+    distance = np.linalg.norm(picture - terms @ plane, axis=2)
+    return ndimage.gaussian_filter(distance, 1.0).astype(np.float32)
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    """The threshold that separates two classes of ``values`` with the largest variance between them (Otsu 1979)."""
+    counts, edges = np.histogram(values, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1].astype(np.float64)
+    sums = np.cumsum(counts * centres)
+    above = below[-1] + counts[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
+    best = np.nan_to_num(between, posinf=0.0)
+    ties = np.flatnonzero(best >= best.max() * (1 - 1e-9))  # an empty valley is one long tie: take its middle
+    return float(edges[1:-1][ties].mean())
+
+
+def _clean(foreground: Mask, distance: NDArray[np.float32], threshold: float) -> Mask:
+    """Keep the large components, fill the holes that are not the tray showing through."""
+    labels, count = ndimage.label(foreground, np.ones((3, 3)))
+    if count == 0:
+        return foreground
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    part = (areas >= 0.05 * areas.max())[labels]
+    holes, count = ndimage.label(ndimage.binary_fill_holes(part) & ~part)
+    tray = 0.5 * threshold
+    for number in range(1, count + 1):
+        hole = holes == number
+        if hole.sum() < 0.02 * part.sum() or np.median(distance[hole]) > tray:
+            part = part | hole
+    return part
+
+
+def _stands_out(part: Mask, distance: NDArray[np.float32], threshold: float) -> bool:
+    """Whether the picture is an object on a tray: a clean border and few colours between the two classes."""
+    border = part[_border(part.shape)].mean()
+    tray, object_ = float(distance[~part].mean()) if not part.all() else 0.0, float(distance[part].mean())
+    gap = object_ - tray
+    between = np.abs(distance - (tray + object_) / 2) < 0.2 * gap
+    return bool(0.01 <= part.mean() <= 0.95 and border <= 0.1 and gap >= 20 and between.mean() <= 0.15 and threshold > 0)
+
+
+class MaskLibrary(Sequence[Mask]):
+    """The real masks of one defect class, each cut to its box: the shapes that new masks are made from.
+
+    Args:
+        masks: bool [H, W] each, none empty.
+        names: where each came from (file names), for the manifest; None: their numbers.
+
+    Raises:
+        DataError: no masks, or another number of names. MaskError: an empty one.
+    """
+
+    def __init__(self, masks: Iterable[Mask], names: Sequence[str] | None = None) -> None:
+        self._patches = [_trimmed(mask) for mask in masks]
+        self.names = [str(index) for index in range(len(self._patches))] if names is None else list(names)
+        if not self._patches:
+            raise DataError("the mask library is empty", "at least one real mask", "give masks of the defect class")
+        if len(self.names) != len(self._patches):
+            raise DataError(f"{len(self.names)} names for {len(self._patches)} masks", "one name a mask")
+
+    def __len__(self) -> int:
+        return len(self._patches)
+
+    @overload
+    def __getitem__(self, index: int) -> Mask: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Mask]: ...
+    def __getitem__(self, index: int | slice) -> Mask | list[Mask]:
+        return self._patches[index]
+
+
+@dataclass(frozen=True)
+class PlacementSettings:
+    """How far a new mask may differ from the real one that it is made from.
+
+    Attributes:
+        rotate: largest turn either way, degrees in 0..180.
+        scale: smallest and largest factor of size, in 0.1..10.
+        flip: mirror half of them.
+        elastic: largest local shift as a share of the mask's longest side, in 0..0.5.
+        tries: how many variations are tried before a placement is given up, 1 or more.
+    """
+
+    rotate: float = 180.0
+    scale: tuple[float, float] = (0.8, 1.25)
+    flip: bool = True
+    elastic: float = 0.04
+    tries: int = 20
+
+    def __post_init__(self) -> None:
+        check_range("rotate", self.rotate, 0, 180)
+        check_range("the smallest scale", self.scale[0], 0.1, 10)
+        check_range("the largest scale", self.scale[1], self.scale[0], 10)
+        check_range("elastic", self.elastic, 0, 0.5)
+        check_range("tries", self.tries, 1, math.inf)
+
+
+def _trimmed(mask: Mask) -> Mask:
+    top, left, height, width = bounding_box(mask)
+    return mask[top : top + height, left : left + width].copy()
+
+
+def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings | None = None) -> Mask:
+    """A new mask of the same kind: flipped, turned, scaled and bent at random.
+
+    One interpolation does all of it. As many of the strongest pixels are kept as the scaled mask has area, so that a
+    scratch one pixel wide neither breaks nor vanishes.
+
+    Args:
+        mask: bool [H, W], not empty.
+        rng: the only source of randomness.
+        settings: ranges; None: the defaults.
+
+    Returns:
+        bool [h, w], cut to its box, never empty. With all ranges neutral: the mask itself, cut to its box.
+    """
+    settings = settings or PlacementSettings()
+    patch = _trimmed(mask)
+    angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
+    scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
+    if settings.flip and rng.random() < 0.5:
+        patch = patch[:, ::-1]
+    height, width = patch.shape
+    bend = settings.elastic * max(height, width) * scale
+    cos, sin = math.cos(angle), math.sin(angle)
+    margin = 2 * math.ceil(bend)  # even, so that the centre stays on the same half pixel
+    rows = math.ceil(scale * (abs(cos) * height + abs(sin) * width) - 1e-6) + margin
+    columns = math.ceil(scale * (abs(sin) * height + abs(cos) * width) - 1e-6) + margin
+    y, x = np.mgrid[:rows, :columns].astype(np.float64)
+    if bend > 0:
+        y += bend * _smooth_noise((rows, columns), rng)
+        x += bend * _smooth_noise((rows, columns), rng)
+    y, x = (y - (rows - 1) / 2) / scale, (x - (columns - 1) / 2) / scale
+    source = [cos * y + sin * x + (height - 1) / 2, cos * x - sin * y + (width - 1) / 2]
+    soft = patch.astype(np.float64)
+    if scale < 1:  # sampling fewer points than pixels must not step over thin parts
+        soft = ndimage.gaussian_filter(np.pad(soft, 2), 0.5 * (1 / scale - 1))
+        source = [coordinate + 2 for coordinate in source]
+    values = ndimage.map_coordinates(soft, source, order=1, mode="constant")
+    area = min(max(round(float(patch.sum()) * scale**2), 1), values.size)
+    cut = max(float(np.partition(values.ravel(), -area)[-area]), 1e-6)
+    varied = values >= min(cut, float(values.max()))
+    return _trimmed(varied) if values.max() > 0 else np.ones((1, 1), np.bool_)
+
+
+def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
+    """A smooth random field in -1..1 whose largest magnitude is 1."""
+    field: NDArray[np.float64] = ndimage.gaussian_filter(rng.standard_normal(shape), 0.15 * max(shape), mode="wrap")
+    return field / max(float(np.abs(field).max()), 1e-12)
+
+
+def place_mask(
+    part: Mask,
+    masks: Sequence[Mask],
+    rng: np.random.Generator,
+    settings: PlacementSettings | None = None,
+) -> Mask | None:
+    """A new mask that lies wholly on the part.
+
+    Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
+    or the picture; one of them is drawn uniformly.
+
+    Args:
+        part: bool [H, W] from ``part_mask``.
+        masks: a ``MaskLibrary`` or any masks or patches; one alone where its origin is to be recorded.
+        rng: the only source of randomness: the same generator state gives the same mask.
+        settings: ranges and number of tries; None: the defaults.
+
+    Returns:
+        bool [H, W], or None where no variation fits: the caller counts these.
+    """
+    settings = settings or PlacementSettings()
+    spectrum: NDArray[Any] | None = None
+    size = [fft.next_fast_len(length, real=True) for length in part.shape]
+    for _ in range(settings.tries):
+        patch = vary_mask(masks[int(rng.integers(len(masks)))], rng, settings)
+        rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
+        if rows < 1 or columns < 1 or patch.sum() >= part.size:
+            continue
+        if part.all():
+            valid = np.arange(rows * columns)
+        else:
+            if spectrum is None:
+                spectrum = fft.rfft2((~part).astype(np.float64), size)
+            off = fft.irfft2(spectrum * np.conj(fft.rfft2(patch.astype(np.float64), size)), size)
+            valid = np.flatnonzero(off[:rows, :columns] < 0.5)  # whole numbers but for rounding of about 1e-9
+        if valid.size:
+            top, left = divmod(int(rng.choice(valid)), columns)
+            placed = np.zeros(part.shape, np.bool_)
+            placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
+            return placed
+    return None

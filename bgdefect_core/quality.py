@@ -1,0 +1,179 @@
+"""How good one generated sample is: does the defect show, is its label usable, did the background stay.
+
+The defect is compared with the VAE's own reconstruction of the normal crop, never with the raw picture: what the VAE
+cannot reproduce is no defect (METHOD choices 3 and 5).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .errors import MaskError, PictureError
+from .masks import Mask
+
+IDENTICAL_DB = 100.0
+"""The PSNR given for identical pictures (and the most that is ever given): infinity does not go into JSON."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The figures of one sample.
+
+    Attributes:
+        strength: how strongly the defect shows, 0..1: see ``defect_strength``.
+        contrast: strength over the normal surroundings' own variation, 0 and up: see ``defect_contrast``.
+        fill: share of the requested mask that the refined one covers, 0..1.
+        background_psnr: result against input picture outside the feather band, dB, at most ``IDENTICAL_DB``.
+        background_max: the largest change there, 0..255.
+        latent_background_psnr: before stitching: painted crop against the VAE's reconstruction of the normal crop,
+            outside the mask's band, dB, at most ``IDENTICAL_DB``.
+    """
+
+    strength: float
+    contrast: float
+    fill: float
+    background_psnr: float
+    background_max: float
+    latent_background_psnr: float
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """The least (or most) that a good sample has; see ``Quality`` for the units."""
+
+    min_strength: float = 0.06
+    min_contrast: float = 0.5
+    min_fill: float = 0.02
+    min_background_psnr: float = 40.0
+    max_background_max: float = 32.0
+    min_latent_background_psnr: float = 20.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a sample is good; if not, the first reason why. ``reason`` is empty for a good one."""
+
+    good: bool
+    reason: str = ""
+
+
+def _change(painted: NDArray[np.float32], normal: NDArray[np.float32]) -> NDArray[np.float32]:
+    if painted.shape != normal.shape:
+        raise PictureError(f"pictures of {list(painted.shape)} and {list(normal.shape)}", "equal sizes")
+    return np.abs(painted.astype(np.float32) - normal)
+
+
+def defect_strength(painted: NDArray[np.float32], normal: NDArray[np.float32], mask: Mask) -> float:
+    """The 95th percentile, over the mask's pixels, of the change in the channel that changed most.
+
+    The percentile: a crack that fills a twentieth of its mask is a visible crack, a single bright pixel is not.
+
+    Args:
+        painted: float [r, r, 3] in 0..1, the decoded crop with its defect.
+        normal: float [r, r, 3] in 0..1, the VAE's reconstruction of the normal crop.
+        mask: bool [r, r], the requested mask in the crop.
+
+    Returns:
+        0..1; about 1/255 is nothing, above about 0.06 the eye sees it on even ground.
+
+    Raises:
+        MaskError: empty mask. PictureError: sizes differ.
+    """
+    if not mask.any():
+        raise MaskError("the mask is empty", "at least one defect pixel", "measure only pictures with a mask")
+    return float(np.percentile(_change(painted, normal)[mask].max(axis=1), 95))
+
+
+def defect_contrast(strength: float, normal: NDArray[np.float32], mask: Mask, ring_width: float = 8) -> float:
+    """The strength over the normal picture's own standard deviation around the mask.
+
+    The same change is plain to see on ground metal and lost on crumble. The deviation is that of the ring's most varied
+    channel, at least 1/255.
+
+    Args:
+        strength: from ``defect_strength``.
+        normal: float [r, r, 3] in 0..1.
+        mask: bool [r, r], not empty.
+        ring_width: pixels around the mask that count.
+    """
+    distance = ndimage.distance_transform_edt(~mask)
+    ring = (distance > 0) & (distance <= ring_width)
+    if not ring.any():
+        ring = np.ones_like(mask)
+    return strength / max(float(normal[ring].std(axis=0).max()), 1 / 255)
+
+
+def mask_fill(requested: Mask, refined: Mask) -> float:
+    """The share of the requested mask that the refined one covers, 0..1.
+
+    Raises:
+        MaskError: the requested mask is empty, or sizes differ.
+    """
+    if requested.shape != refined.shape:
+        raise MaskError(f"masks of {list(requested.shape)} and {list(refined.shape)}", "equal sizes")
+    if not requested.any():
+        raise MaskError("the requested mask is empty", "at least one defect pixel", "measure only asked-for defects")
+    return float((requested & refined).sum() / requested.sum())
+
+
+def background_change(picture: NDArray[np.uint8], result: NDArray[np.uint8], band: Mask) -> tuple[float, float]:
+    """How far the background moved: (PSNR in dB, largest change in 0..255) outside the band.
+
+    Args:
+        picture, result: uint8 [H, W, 3].
+        band: bool [H, W], True where change is allowed (``feather(...) > 0``); nothing outside it: no change.
+
+    Raises:
+        PictureError: sizes differ.
+    """
+    if picture.shape != result.shape or picture.shape[:2] != band.shape:
+        came = f"pictures of {list(picture.shape)} and {list(result.shape)} with a band of {list(band.shape)}"
+        raise PictureError(came, "equal sizes")
+    difference = (np.maximum(picture, result) - np.minimum(picture, result))[~band]
+    counts = np.bincount(difference.ravel(), minlength=256)  # exact, and light for pictures of many megapixels
+    levels = np.arange(256)
+    mean = float((counts * levels**2).sum()) / max(int(counts.sum()), 1)
+    largest = float(levels[counts > 0].max()) if counts.any() else 0.0
+    return _psnr(mean / 255**2), largest
+
+
+def latent_background_psnr(painted: NDArray[np.float32], normal: NDArray[np.float32], band: Mask) -> float:
+    """The PSNR in dB outside the band, before stitching: what the sampler itself did to the background.
+
+    Args:
+        painted, normal: float [r, r, 3] in 0..1, as for ``defect_strength``.
+        band: bool [r, r], the mask with its feather at the crop's size; nothing outside it: no change.
+
+    Raises:
+        PictureError: sizes differ.
+    """
+    change = _change(painted, normal)[~band]
+    return _psnr(float(np.square(change, dtype=np.float64).mean()) if change.size else 0.0)
+
+
+def _psnr(mean_square: float) -> float:
+    """dB of a mean squared error of values in 0..1; NaN stays NaN."""
+    return min(-10 * math.log10(mean_square), IDENTICAL_DB) if mean_square > 0 else mean_square + IDENTICAL_DB
+
+
+def judge(quality: Quality, limits: QualityLimits | None = None) -> Verdict:
+    """The verdict on one sample; reasons are tried in the order of what a user would want to know first."""
+    limits = limits or QualityLimits()
+    checks = (
+        (quality.strength >= limits.min_strength, "no visible defect"),
+        (quality.contrast >= limits.min_contrast, "defect lost in its surroundings"),
+        (quality.fill > 0, "label empty"),
+        (quality.fill >= limits.min_fill, "label nearly empty"),
+        (quality.background_psnr >= limits.min_background_psnr, "background moved"),
+        (quality.background_max <= limits.max_background_max, "background moved in places"),
+        (quality.latent_background_psnr >= limits.min_latent_background_psnr, "background not kept by the sampler"),
+    )
+    for passed, reason in checks:  # written so that NaN passes none
+        if not passed:
+            return Verdict(False, reason)
+    return Verdict(True)

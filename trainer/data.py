@@ -1,0 +1,276 @@
+"""Reading training data: which pictures show which defect, and where.
+
+Three layouts:
+
+    MVTec AD    OBJECT/test/DEFECT/000.png, OBJECT/ground_truth/DEFECT/000_mask.png (or 000.png)
+    MVTec LOCO  OBJECT/test/DEFECT/000.png, OBJECT/ground_truth/DEFECT/000/000.png, 001.png ...: the union of all masks
+    csv         columns image, mask, class, defect, group; paths relative to the csv; the defect "good", or none: a good
+                picture. A folder with a ``manifest.csv`` of this kind is read as that csv
+
+In the first two a ``manifest.csv`` with the columns ``file``, ``group`` in OBJECT may join pictures of one part into a
+group; good pictures are ``OBJECT/train/good``. Finding examples reads names only; `validate` reads every file once.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bgdefect_core.errors import BGDefectError, DataError
+from bgdefect_core.masks import Mask
+from bgdefect_core.pictures import Picture, read_mask, read_picture
+
+__all__ = ["Example", "find_examples", "good_pictures", "load_example", "validate"]
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+_GOOD = "good"
+_LAYOUTS = (
+    "test/DEFECT with ground_truth/DEFECT, folders that hold these, or a csv with image, mask, class, defect, group"
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture of one defect.
+
+    Attributes:
+        image: the picture's file. masks: one file or more; their union is the defect.
+        object, defect: the class, by folder names. group: pictures of one part share it; empty: a part of its own.
+        nonzero: MVTec LOCO's masks, in which every value but 0 counts.
+    """
+
+    image: Path
+    masks: tuple[Path, ...]
+    object: str
+    defect: str
+    group: str
+    nonzero: bool = False
+
+
+def find_examples(root: str | Path, object: str | None = None, defect: str | None = None) -> list[Example]:
+    """All examples of an object and a defect (None: of all), sorted by object, defect and file; a csv keeps its order.
+
+    Args:
+        root: a data set of several objects, one object's folder, a csv, or a folder that holds one.
+
+    Raises:
+        DataError: nothing there, an unknown layout, object or defect (the message lists what there is), a picture
+            without mask, a mask without picture; the message names the file.
+    """
+    root = _existing(root)
+    table = _csv_of(root)
+    if table:
+        found = [example for example in _read_csv(table) if example.masks]
+        _choose(root, "object", object, {example.object for example in found})
+        found = [example for example in found if object in (None, example.object)]
+        _choose(root, "defect", defect, {example.defect for example in found})
+        return [example for example in found if defect in (None, example.defect)]
+    objects = _objects(root)
+    chosen = _choose(root, "object", object, objects)
+    defects = {name: _defects(objects[name]) for name in chosen}
+    _choose(root, "defect", defect, {one for some in defects.values() for one in some})
+    return [
+        example
+        for name in chosen
+        for one in defects[name]
+        if defect in (None, one)
+        for example in _read_mvtec(objects[name], one)
+    ]
+
+
+def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
+    """Good pictures: ``train/good`` of the object, a csv's good rows, or the pictures that lie in the folder itself.
+
+    Raises:
+        DataError: none there, an unknown object, or several objects and none chosen.
+    """
+    root = _existing(root)
+    table = _csv_of(root)
+    plain = _pictures(root) if root.is_dir() else []
+    if table:
+        rows = _read_csv(table)
+        _choose(root, "object", object, {row.object for row in rows})
+        found = [row.image for row in rows if not row.masks and object in (None, row.object)]
+    elif plain:
+        found = plain
+    else:
+        objects = _objects(root)
+        chosen = _choose(root, "object", object, objects)
+        if len(chosen) > 1:
+            raise DataError(f"{root} holds {len(chosen)} objects", "one of " + ", ".join(chosen), "name the object")
+        root = objects[chosen[0]] / "train" / _GOOD
+        found = _pictures(root) if root.is_dir() else []
+    if not found:
+        raise DataError(f"{root} holds no good pictures", "pictures in train/good", "add some")
+    return found
+
+
+def load_example(example: Example) -> tuple[Picture, Mask]:
+    """The picture, ``uint8 [H, W, 3]``, and the union of its masks, ``bool [H, W]``.
+
+    Raises:
+        PictureError, MaskError: see `read_picture` and `read_mask`.
+    """
+    picture = read_picture(example.image)
+    size = (picture.shape[0], picture.shape[1])
+    masks = [read_mask(path, size, nonzero=example.nonzero) for path in example.masks]
+    return picture, np.logical_or.reduce(masks)
+
+
+def validate(examples: Sequence[Example]) -> None:
+    """Read every picture and mask once, before any time goes into training.
+
+    Raises:
+        DataError: naming up to five files that cannot be used, and why.
+    """
+    if not examples:
+        raise DataError("there are no examples", "at least one picture with its mask")
+    problems = []
+    for example in examples:
+        try:
+            load_example(example)
+        except BGDefectError as error:
+            problems.append(str(error))
+    if problems:
+        more = [f"and {len(problems) - 5} more"] if len(problems) > 5 else []
+        what = f"{len(problems)} of {len(examples)} examples cannot be used:"
+        raise DataError("\n  ".join([what, *problems[:5], *more]))
+
+
+def _existing(root: str | Path) -> Path:
+    root = Path(root)
+    if not root.exists():
+        raise DataError(f"{root} does not exist", "a data set's folder or csv", "check the path")
+    if root.is_dir() and not any(root.iterdir()):
+        raise DataError(f"{root} is an empty folder", _LAYOUTS, "check the path")
+    return root
+
+
+def _pictures(folder: Path) -> list[Path]:
+    files = (path for path in folder.iterdir() if path.suffix.lower() in _PICTURES and not path.name.startswith("."))
+    return sorted(path for path in files if path.is_file())
+
+
+def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _choose(root: Path, what: str, name: str | None, known: Iterable[str]) -> list[str]:
+    names = sorted(known)
+    if name is not None and name not in names:
+        raise DataError(f"{root} has no {what} {name!r}", "one of " + (", ".join(names) or "none: there is no example"))
+    if not names:
+        raise DataError(f"{root} has no {what} at all", _LAYOUTS, "check the path")
+    return names if name is None else [name]
+
+
+def _objects(root: Path) -> dict[str, Path]:
+    """Object name -> folder, for one object's folder or for a folder of several."""
+    if not root.is_dir():
+        raise DataError(f"{root} is neither a folder nor a csv", _LAYOUTS, "check the path")
+    names = ("test", "train", "ground_truth")
+    if any((root / name).is_dir() for name in names):
+        return {root.resolve().name: root}
+    found = {path.name: path for path in _folders(root) if any((path / name).is_dir() for name in names)}
+    if not found:
+        raise DataError(f"{root} has an unknown layout", _LAYOUTS, "check the path, or write a csv")
+    return found
+
+
+def _defects(folder: Path) -> list[str]:
+    return sorted({path.name for part in ("test", "ground_truth") for path in _folders(folder / part)} - {_GOOD})
+
+
+def _read_mvtec(folder: Path, defect: str) -> list[Example]:
+    pictures_at, masks_at = folder / "test" / defect, folder / "ground_truth" / defect
+    pictures = _pictures(pictures_at) if pictures_at.is_dir() else []
+    groups = _groups(folder)
+    loose = {path.stem: path for path in _pictures(masks_at)} if masks_at.is_dir() else {}
+    nested = {path.name: _pictures(path) for path in _folders(masks_at)}
+    found, seen = [], dict[str, Path]()
+    for picture in pictures:
+        if picture.stem in seen:
+            raise DataError(f"{seen[picture.stem]} and {picture} have one name", "one picture a name", "rename one")
+        seen[picture.stem] = picture
+        nonzero = picture.stem in nested
+        if nonzero:
+            masks = nested.pop(picture.stem)
+        else:
+            masks = [loose.pop(name) for name in (f"{picture.stem}_mask", picture.stem) if name in loose][:1]
+        if not masks:
+            raise DataError(f"{picture} has no mask", f"{masks_at / picture.stem}_mask.png", "add it or leave it out")
+        group = groups.get(picture.relative_to(folder).as_posix(), "")
+        found.append(Example(picture, tuple(masks), folder.resolve().name, defect, group, nonzero))
+    widows = sorted([*loose.values(), *(masks_at / name for name in nested)])
+    if widows:
+        raise DataError(f"{widows[0]} has no picture", f"a picture in {pictures_at}", "add it or remove the mask")
+    if not found:
+        raise DataError(f"{pictures_at} is an empty folder", "pictures of the defect", "add some or remove the folder")
+    return found
+
+
+def _groups(folder: Path) -> dict[str, str]:
+    path = folder / "manifest.csv"
+    if not path.is_file():
+        return {}
+    header, rows = _rows(path)
+    if not {"file", "group"} <= set(header):
+        return {}
+    return {Path(row["file"].replace("\\", "/")).as_posix(): row["group"] for row in rows}
+
+
+def _csv_of(root: Path) -> Path | None:
+    """The csv that describes the examples, where there is one: root itself, or a fitting manifest.csv in it."""
+    path = root if root.is_file() else root / "manifest.csv"
+    if not path.is_file() or path.suffix.lower() != ".csv":
+        return None
+    return path if root.is_file() or {"image", "mask"} <= set(_rows(path)[0]) else None
+
+
+def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows, stripped; a cell that is missing at the end of a row is empty."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as reason:
+        raise DataError(f"{path} cannot be read ({reason})", "a csv in UTF-8", "save it again") from reason
+    header = lines[0] if lines else []
+    return header, [dict(zip(header, [*line, *[""] * len(header)], strict=False)) for line in lines[1:]]
+
+
+def _read_csv(path: Path) -> list[Example]:
+    """Every row; those of good pictures have no masks."""
+    header, rows = _rows(path)
+    missing = [name for name in ("image", "mask", "class", "defect") if name not in header]
+    if missing:
+        raise DataError(
+            f"{path} lacks the columns {', '.join(missing)}", "image, mask, class, defect, group", "add them"
+        )
+    if not rows:
+        raise DataError(f"{path} holds no rows", "a row a picture")
+    found, seen = [], set[tuple[Path, str]]()
+    for number, row in enumerate(rows, start=1):
+        where = f"{path}, row {number}"
+        if not row["image"] or not row["class"]:
+            raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
+        image = path.parent / row["image"]
+        good = row["defect"] in ("", _GOOD)
+        if good and row["mask"]:
+            raise DataError(f"{where}: {row['image']} has a mask but no defect", "the defect's name", "fill it in")
+        if not good and not row["mask"]:
+            raise DataError(f"{where}: {row['image']} has no mask", "the mask's file", "add it or leave the row out")
+        mask = () if good else (path.parent / row["mask"],)
+        for file in (image, *mask):
+            if not file.is_file():
+                raise DataError(f"{where}: {file} does not exist", "a file relative to the csv", "correct the path")
+        if (image, row["defect"]) in seen:
+            raise DataError(f"{where}: {row['image']} stands there twice", "once a defect", "join the masks into one")
+        seen.add((image, row["defect"]))
+        found.append(Example(image, mask, row["class"], row["defect"], row.get("group", "")))
+    return found

@@ -1,0 +1,147 @@
+"""Pretraining the embedded base, part 1: the VAE (diffusers ``AutoencoderKL``, factor 4, 4 latent channels).
+
+Loss: L1 on the picture, on its high-pass and on its colour differences, plus a very small KL term; squared error takes over in the
+last stage, on larger crops, since PSNR is what the figures ask for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor
+from tqdm import tqdm
+
+from ..checkpoint import generator, latest_checkpoint, load_checkpoint, save_checkpoint
+from .draw import Drawn
+from .stream import PictureWindow
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Settings of the VAE's pretraining."""
+
+    steps: int = 6000
+    """Optimizer steps in all."""
+    large_from: float = 0.7
+    """Share of the steps after which crops are ``large_crop`` pixels wide and squared error is added."""
+    small_crop: int = 64
+    large_crop: int = 128
+    small_batch: int = 16
+    large_batch: int = 6
+    lr: float = 2.5e-3
+    """Peak of the one-cycle learning rate."""
+    kl: float = 1e-4
+    drawn_size: int = 160
+    """Pixels of a drawn picture's side."""
+    window: int = 480
+    fresh: int = 3
+    save_every: int = 500
+    compile: bool = False
+    """Compile the network (1.4 times faster on a CPU; needs a C++ compiler, and the bits differ)."""
+
+
+def build_vae() -> AutoencoderKL:
+    """The VAE of ``bgdefect-mini``: three levels, widths 32/64/64 (multiples of 32: the host's group norms have 32 groups)."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(32, 64, 64),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=32,
+        sample_size=128,
+        scaling_factor=1.0,
+        force_upcast=False,
+    )
+
+
+def one_cycle(step: int, steps: int, peak: float) -> float:
+    """Learning rate: linear warm-up over 5 % of the steps, then half a cosine down to 1 % of the peak."""
+    warm = max(1, steps // 20)
+    if step < warm:
+        return peak * (step + 1) / warm
+    progress = (step - warm) / max(1, steps - warm)
+    return peak * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * progress))))
+
+
+def autoencode(vae: AutoencoderKL, pixels: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and standard deviation of the latent, and the decoding of one draw of it."""
+    posterior = vae.encode(pixels).latent_dist
+    mean, std = posterior.mean.float(), posterior.std.float()
+    return mean, std, vae.decode(mean + std * eps).sample.float()
+
+
+def vae_loss(
+    pixels: Tensor, mean: Tensor, std: Tensor, output: Tensor, squared: bool, kl: float
+) -> tuple[Tensor, float]:
+    """Loss and PSNR in dB (pixels in -1..1, ``[B, 3, H, W]``)."""
+    error = output - pixels
+    colour = torch.stack([error[:, 0] - error[:, 1], error[:, 2] - error[:, 1]])
+    high = error - F.avg_pool2d(error, 5, stride=1, padding=2, count_include_pad=False)
+    loss = error.abs().mean() + high.abs().mean() + 0.5 * colour.abs().mean()
+    if squared:
+        loss = 0.5 * loss + 4.0 * error.square().mean()
+    loss = loss + kl * 0.5 * (mean.square() + std.square() - 2 * std.clamp_min(1e-8).log() - 1).mean()
+    mse = (error.detach().clamp(-2, 2) / 2).square().mean(dim=(1, 2, 3))
+    return loss, float((-10 * mse.clamp_min(1e-8).log10()).mean())
+
+
+def crops(pictures: deque[np.ndarray], count: int, size: int, seed: int, step: int) -> Tensor:
+    """Random square crops of random pictures with random flips and quarter turns: ``[count, 3, size, size]`` in -1..1."""
+    rng = np.random.default_rng((seed, step))
+    batch = []
+    for index in rng.choice(len(pictures), count, replace=False):
+        picture = pictures[index]
+        top, left = rng.integers(0, picture.shape[0] - size + 1, 2)
+        crop = np.rot90(picture[top : top + size, left : left + size], int(rng.integers(4)))
+        batch.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
+    return torch.from_numpy(np.ascontiguousarray(np.stack(batch))).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _picture(drawn: Drawn) -> np.ndarray:
+    return drawn.picture
+
+
+def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
+    """Train the VAE, or go on from ``folder``'s last checkpoint. Returns it with its scaling factor not yet set."""
+    torch.manual_seed(seed)
+    vae = build_vae().train()
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
+    start = 0
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint:
+        start, _ = load_checkpoint(checkpoint, {"vae": vae}, optimizer)
+    if start >= config.steps:
+        return vae
+    forward = torch.compile(autoencode, dynamic=False) if config.compile else autoencode
+    window = PictureWindow(seed, config.drawn_size, config.window, config.fresh, start, _picture, defect_share=0.4)
+    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="VAE", mininterval=5)
+    psnr_mean = 0.0
+    for step, pictures in zip(bar, window, strict=False):
+        large = step >= config.large_from * config.steps
+        count, size = (config.large_batch, config.large_crop) if large else (config.small_batch, config.small_crop)
+        pixels = crops(pictures, count, size, seed, step)
+        for group in optimizer.param_groups:
+            group["lr"] = one_cycle(step, config.steps, config.lr)
+        eps = torch.randn((count, 4, size // 4, size // 4), generator=generator(seed, step))
+        with torch.autocast("cpu", torch.bfloat16):
+            mean, std, output = forward(vae, pixels, eps)
+        loss, psnr = vae_loss(pixels, mean, std, output, large, config.kl)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        psnr_mean = psnr if step == start else 0.98 * psnr_mean + 0.02 * psnr
+        bar.set_postfix(loss=f"{float(loss):.4f}", psnr=f"{psnr_mean:.2f}", refresh=False)
+        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+            save_checkpoint(folder, step + 1, {"vae": vae}, optimizer, {"psnr": psnr_mean})
+    return vae
