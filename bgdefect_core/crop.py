@@ -57,7 +57,7 @@ def crop_box(mask: Mask, resolution: int, zoom: Zoom) -> Crop:
     """
     if resolution < 1:
         raise SettingError(f"resolution is {resolution}", "1 or more pixels", "use the base model's native size")
-    height, width = mask.shape
+    height, width = int(mask.shape[0]), int(mask.shape[1])
     longest = max(height, width)
     if zoom == "whole":
         return Crop((height - longest) // 2, (width - longest) // 2, longest)

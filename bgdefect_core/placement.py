@@ -1,10 +1,11 @@
 """Where on a part a defect may lie, and new defect masks made from a class's own real ones.
 
-An object is told from its tray by colour: a plane of colour is fitted to the picture's border (trays are rarely lit
-evenly), Otsu's threshold (1979) splits the distances to it, and of what is left the large components stay. It works on
-dark and light trays alike, for only the distance counts. A mask is placed exactly: correlating "off the part" with the
-mask gives for every offset the number of defect pixels that would fall off; the offsets with none are all valid, and
-one is drawn uniformly.
+An object is told from its tray by colour: a quadratic surface of colour is fitted to the picture's border (trays are
+rarely lit evenly), then again to all that looks like it; Otsu's threshold (1979) splits the distances to it, and of
+what is left the large components stay. It works on dark and light trays alike, for only the distance counts.
+
+A mask is placed exactly: correlating "off the part" with the mask gives for every offset the number of defect pixels
+that would fall off; the offsets with none are all valid, and one is drawn uniformly.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,15 +52,14 @@ def part_mask(picture: NDArray[np.uint8], kind: PartKind = "auto") -> Mask:
     everywhere = np.ones((height, width), np.bool_)
     if kind == "texture":
         return everywhere
-    shrink = max(height, width) / _WORK_SIDE
-    small = Image.fromarray(np.ascontiguousarray(picture))
+    small, shrink = Image.fromarray(np.ascontiguousarray(picture)), max(height, width) / _WORK_SIDE
     if shrink > 1:
         size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
         small = small.resize(size, Image.Resampling.BOX)
     distance = _tray_distance(np.asarray(small, np.float32))
     threshold = _otsu(distance)
     part = _clean(distance > threshold, distance, threshold)
-    if not part.any() or (kind == "auto" and not _stands_out(part, distance, threshold)):
+    if not part.any() or (kind == "auto" and not _stands_out(part, distance)):
         return everywhere
     if shrink > 1:
         part = np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.NEAREST))
@@ -75,20 +75,24 @@ def _border(shape: tuple[int, ...]) -> Mask:
 
 
 def _tray_distance(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Distance of each colour from a plane of colour fitted to the border: float32 [H, W], in 0..255 per channel."""
+    """Distance of each colour from a smooth model of the tray: float32 [H, W], in 0..255 per channel."""
     height, width = picture.shape[:2]
     row, column = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    terms = np.stack([np.ones_like(row), row, column], axis=2)
+    terms = np.stack([np.ones_like(row), row, column, row * row, row * column, column * column], axis=2)
     border = _border(picture.shape)
     known, colours = terms[border], picture[border]
     near = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
     trusted = near <= np.median(near) + 1  # the half nearest to the median: a part that touches the border is left out
     for _ in range(3):
-        plane, *_ = np.linalg.lstsq(known[trusted], colours[trusted], rcond=None)
-        residual = np.linalg.norm(colours - known @ plane, axis=1)
+        surface, *_ = np.linalg.lstsq(known[trusted], colours[trusted], rcond=None)
+        residual = np.linalg.norm(colours - known @ surface, axis=1)
         trusted = residual <= 3 * np.median(residual) + 1
-    distance = np.linalg.norm(picture - terms @ plane, axis=2)
-    return ndimage.gaussian_filter(distance, 1.0).astype(np.float32)
+    distance = np.linalg.norm(picture - terms @ surface, axis=2)
+    tray = distance <= 0.5 * _otsu(distance)
+    if tray.sum() > border.sum():
+        surface, *_ = np.linalg.lstsq(terms[tray], picture[tray], rcond=None)
+        distance = np.linalg.norm(picture - terms @ surface, axis=2)
+    return np.asarray(ndimage.gaussian_filter(distance, 1.0), np.float32)
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
@@ -112,53 +116,65 @@ def _clean(foreground: Mask, distance: NDArray[np.float32], threshold: float) ->
         return foreground
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    part = (areas >= 0.05 * areas.max())[labels]
+    part: Mask = (areas >= 0.05 * areas.max())[labels]
     holes, count = ndimage.label(ndimage.binary_fill_holes(part) & ~part)
-    tray = 0.5 * threshold
+    tray, area = 0.5 * threshold, 0.02 * part.sum()
     for number in range(1, count + 1):
         hole = holes == number
-        if hole.sum() < 0.02 * part.sum() or np.median(distance[hole]) > tray:
-            part = part | hole
+        if hole.sum() < area or np.median(distance[hole]) > tray:
+            part |= hole
     return part
 
 
-def _stands_out(part: Mask, distance: NDArray[np.float32], threshold: float) -> bool:
-    """Whether the picture is an object on a tray: a clean border and few colours between the two classes."""
-    border = part[_border(part.shape)].mean()
-    tray, object_ = float(distance[~part].mean()) if not part.all() else 0.0, float(distance[part].mean())
-    gap = object_ - tray
-    between = np.abs(distance - (tray + object_) / 2) < 0.2 * gap
-    return bool(0.01 <= part.mean() <= 0.95 and border <= 0.1 and gap >= 20 and between.mean() <= 0.15 and threshold > 0)
+def _stands_out(part: Mask, distance: NDArray[np.float32]) -> bool:
+    """Whether this is an object on a tray: its border is far cleaner than a texture's, where the border holds as much
+    "part" as the rest, and the two classes lie apart (uneven light gives a gap without a valley)."""
+    if part.all():
+        return False
+    border, tray = part[_border(part.shape)].mean(), float(distance[~part].mean())
+    gap = float(distance[part].mean()) - tray
+    between = (np.abs(distance - tray - gap / 2) < 0.2 * gap).mean()
+    return bool(
+        0.01 <= part.mean() <= 0.95 and border <= 0.15 and border <= 0.3 * part.mean() and gap >= 20 and between <= 0.14
+    )
 
 
-class MaskLibrary(Sequence[Mask]):
-    """The real masks of one defect class, each cut to its box: the shapes that new masks are made from.
+def part_kind(pictures: Iterable[NDArray[np.uint8]]) -> Literal["object", "texture"]:
+    """What "auto" says of most of these pictures: one kind for a class, surer than picture by picture.
+
+    Args:
+        pictures: normal pictures of one class, uint8 [H, W, 3]; eight are plenty.
+
+    Raises:
+        DataError: none given.
+    """
+    votes = [not part_mask(picture, "auto").all() for picture in pictures]
+    if not votes:
+        raise DataError("no pictures to tell the kind of part from", "at least one", "give good pictures")
+    return "object" if sum(votes) > len(votes) / 2 else "texture"
+
+
+class MaskLibrary:
+    """The real masks of one defect class: the shapes that new masks are made from.
 
     Args:
         masks: bool [H, W] each, none empty.
         names: where each came from (file names), for the manifest; None: their numbers.
+
+    Attributes:
+        patches: the masks, each cut to its box. names: one for each.
 
     Raises:
         DataError: no masks, or another number of names. MaskError: an empty one.
     """
 
     def __init__(self, masks: Iterable[Mask], names: Sequence[str] | None = None) -> None:
-        self._patches = [_trimmed(mask) for mask in masks]
-        self.names = [str(index) for index in range(len(self._patches))] if names is None else list(names)
-        if not self._patches:
+        self.patches = [_trimmed(mask) for mask in masks]
+        self.names = [str(index) for index in range(len(self.patches))] if names is None else list(names)
+        if not self.patches:
             raise DataError("the mask library is empty", "at least one real mask", "give masks of the defect class")
-        if len(self.names) != len(self._patches):
-            raise DataError(f"{len(self.names)} names for {len(self._patches)} masks", "one name a mask")
-
-    def __len__(self) -> int:
-        return len(self._patches)
-
-    @overload
-    def __getitem__(self, index: int) -> Mask: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Mask]: ...
-    def __getitem__(self, index: int | slice) -> Mask | list[Mask]:
-        return self._patches[index]
+        if len(self.names) != len(self.patches):
+            raise DataError(f"{len(self.names)} names for {len(self.patches)} masks", "one name a mask")
 
 
 @dataclass(frozen=True)
@@ -195,8 +211,8 @@ def _trimmed(mask: Mask) -> Mask:
 def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings | None = None) -> Mask:
     """A new mask of the same kind: flipped, turned, scaled and bent at random.
 
-    One interpolation does all of it. As many of the strongest pixels are kept as the scaled mask has area, so that a
-    scratch one pixel wide neither breaks nor vanishes.
+    One interpolation does all of it. As many of the strongest pixels are kept as the scaled mask has area (a shrunk
+    scratch counts as one pixel wide at least), so that thin masks neither break nor vanish.
 
     Args:
         mask: bool [H, W], not empty.
@@ -223,13 +239,16 @@ def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings 
         y += bend * _smooth_noise((rows, columns), rng)
         x += bend * _smooth_noise((rows, columns), rng)
     y, x = (y - (rows - 1) / 2) / scale, (x - (columns - 1) / 2) / scale
-    source = [cos * y + sin * x + (height - 1) / 2, cos * x - sin * y + (width - 1) / 2]
-    soft = patch.astype(np.float64)
+    source = [cos * y + sin * x + (height + 3) / 2, cos * x - sin * y + (width + 3) / 2]
+    soft = np.pad(patch, 2).astype(np.float64)  # scipy interpolates nothing beyond the array's edge
     if scale < 1:  # sampling fewer points than pixels must not step over thin parts
-        soft = ndimage.gaussian_filter(np.pad(soft, 2), 0.5 * (1 / scale - 1))
-        source = [coordinate + 2 for coordinate in source]
+        soft = ndimage.gaussian_filter(soft, 0.5 * (1 / scale - 1))
     values = ndimage.map_coordinates(soft, source, order=1, mode="constant")
-    area = min(max(round(float(patch.sum()) * scale**2), 1), values.size)
+    depth = ndimage.distance_transform_edt(np.pad(patch, 1))[1:-1, 1:-1][patch].mean()
+    thickness = max(
+        4 * depth - 3, 1.0
+    )  # mean depth is 1 in a line one pixel wide, a quarter of the width in a wide one
+    area = min(max(round(float(patch.sum()) * scale * max(scale, 1 / thickness)), 1), values.size)
     cut = max(float(np.partition(values.ravel(), -area)[-area]), 1e-6)
     varied = values >= min(cut, float(values.max()))
     return _trimmed(varied) if values.max() > 0 else np.ones((1, 1), np.bool_)
@@ -254,7 +273,7 @@ def place_mask(
 
     Args:
         part: bool [H, W] from ``part_mask``.
-        masks: a ``MaskLibrary`` or any masks or patches; one alone where its origin is to be recorded.
+        masks: a library's ``patches``, or one alone, ``[library.patches[i]]``, to record its origin ``names[i]``.
         rng: the only source of randomness: the same generator state gives the same mask.
         settings: ranges and number of tries; None: the defaults.
 

@@ -65,7 +65,7 @@ class Verdict:
 def _change(painted: NDArray[np.float32], normal: NDArray[np.float32]) -> NDArray[np.float32]:
     if painted.shape != normal.shape:
         raise PictureError(f"pictures of {list(painted.shape)} and {list(normal.shape)}", "equal sizes")
-    return np.abs(painted.astype(np.float32) - normal)
+    return np.asarray(np.abs(painted - normal), np.float32)
 
 
 def defect_strength(painted: NDArray[np.float32], normal: NDArray[np.float32], mask: Mask) -> float:

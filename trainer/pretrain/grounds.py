@@ -65,13 +65,12 @@ def _outline(rng: np.random.Generator, size: int) -> tuple[Array, float]:
 def object_on_a_sheet(rng: np.random.Generator, size: int) -> Array:
     """One textured, rounded object with its shadow on a plain, mostly dark, ground."""
     inside, radius = _outline(rng, size)
-    inside = inside + rng.uniform(0, 1.5) * spectral_noise(rng, size, 2.0)
-    sheet = np.zeros(3, np.float32) if chance(rng, 0.15) else colour(rng, "dark", "dark", "pale", "any")
-    back = sheet * (1 + rng.uniform(0, 0.15) * spectral_noise(rng, size, rng.uniform(0, 2)))[..., None]
+    inside = inside + rng.uniform(0, 1.5) * spectral_noise(rng, size, 2.8)
+    sheet = colour(rng, "dark", "dark", "pale", "any") * (not chance(rng, 0.15))
+    grain = spectral_noise(rng, size, rng.uniform(0, 2))
+    back = sheet * (1 + log_uniform(rng, 0.005, 0.15) * grain)[..., None]
     angle, away = rng.uniform(0, 2 * math.pi), rng.uniform(0.02, 0.1) * size
-    moved = np.roll(
-        inside, (int(away * math.sin(angle)), int(away * math.cos(angle))), axis=(0, 1)
-    )
+    moved = np.roll(inside, (int(away * math.sin(angle)), int(away * math.cos(angle))), axis=(0, 1))
     back = back * (1 - rng.uniform(0, 0.7) * smoothstep(moved, -away, away))[..., None]
     body = _BODIES[int(rng.integers(len(_BODIES)))](rng, size)
     u, _ = coordinates(size, angle)

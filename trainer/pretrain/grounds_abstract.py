@@ -46,7 +46,9 @@ def _drawn(image: Image.Image) -> Array:
     return np.asarray(image.reduce(_FINER), np.float32) / 255
 
 
-def _polygon(rng: np.random.Generator, x: float, y: float, radius: float) -> list[tuple[float, float]]:
+def _polygon(
+    rng: np.random.Generator, x: float, y: float, radius: float
+) -> list[tuple[float, float]]:
     corners = int(rng.integers(3, 9))
     turns = np.sort(rng.uniform(0, 2 * math.pi, corners))
     reach = radius * rng.uniform(0.5, 1.1, corners)
@@ -130,8 +132,15 @@ def noise_field(rng: np.random.Generator, size: int) -> Array:
     return finished(picture)
 
 
-def _glyph(rng: np.random.Generator, pen: ImageDraw.ImageDraw, x: float, y: float, h: float,
-           ink: Colour, thick: int) -> None:
+def _glyph(
+    rng: np.random.Generator,
+    pen: ImageDraw.ImageDraw,
+    x: float,
+    y: float,
+    h: float,
+    ink: Colour,
+    thick: int,
+) -> None:
     """One letter-like mark: two to four strokes or arcs on a 2 x 3 lattice."""
     for _ in range(int(rng.integers(2, 5))):
         x0, x1 = x + h * 0.55 * rng.integers(0, 2, 2)
@@ -163,7 +172,8 @@ def stripes_and_shapes(rng: np.random.Generator, size: int) -> Array:
         pen = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(0, 14))):
         x, y = rng.uniform(0, side, 2)
-        pen.polygon(_polygon(rng, x, y, log_uniform(rng, 6, side / 3)), fill=_ink(inks[int(rng.integers(4))]))
+        corners = _polygon(rng, x, y, log_uniform(rng, 6, side / 3))
+        pen.polygon(corners, fill=_ink(inks[int(rng.integers(4))]))
     for _ in range(int(rng.integers(0, 16))):
         ends = rng.uniform(-0.2 * side, 1.2 * side, 4).tolist()
         pen.line(ends, fill=_ink(inks[int(rng.integers(4))]), width=int(log_uniform(rng, 1, 14)))
@@ -172,7 +182,7 @@ def stripes_and_shapes(rng: np.random.Generator, size: int) -> Array:
         thick = max(1, int(high * rng.uniform(0.06, 0.2)))
         for line in range(int(rng.integers(1, 5))):
             top = rng.uniform(0, side * 0.3) + line * high * 1.5
-            for column in range(int(min(rng.integers(2, 14), side / (high * 0.8)))):
+            for column in range(min(int(rng.integers(2, 14)), int(side / (high * 0.8)))):
                 _glyph(rng, pen, 10 + column * high * 0.8, top, high, ink, thick)
     return finished(_drawn(image))
 

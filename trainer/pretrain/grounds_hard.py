@@ -45,16 +45,16 @@ def wood(rng: np.random.Generator, size: int) -> Array:
         gap = smoothstep(np.abs((v / width) % 1 - 0.5), 0.5 - 1.5 / width, 0.5)
         shade = rng.uniform(0.8, 1.1, 64).astype(np.float32)[plank]
         plank_light = shade * (1 - rng.uniform(0.3, 0.9) * gap)
-    bend = spectral_noise(rng, size, 2.8, rng.uniform(2, 8), angle) * rng.uniform(1, 14)
+    bend = spectral_noise(rng, size, 4.2, rng.uniform(2, 6), angle) * rng.uniform(1, 12)
     knot = np.hypot((u - rng.normal(0, size / 2)) * 0.35, v - rng.normal(0, size / 2))
     distance = np.hypot(u * rng.uniform(0.02, 0.15), v + bend + rng.normal(0, size))
     distance += rng.uniform(0, 25) * np.exp(-((knot / rng.uniform(8, 25)) ** 2))
-    phase = (distance / log_uniform(rng, 4, 30)) % 1
+    phase = (distance / log_uniform(rng, 5, 30)) % 1
     ring = phase ** rng.uniform(0.7, 3) * (1 - smoothstep(phase, 0.88, 1.0))
-    dark = near_colour(rng, base * rng.uniform(0.45, 0.9), 0.03)
-    picture = tint(ring * rng.uniform(0.3, 1), base, dark)
+    dark = near_colour(rng, base * rng.uniform(0.35, 0.8), 0.03)
+    picture = tint(ring * rng.uniform(0.5, 1), base, dark)
     pores = spectral_noise(rng, size, rng.uniform(0.3, 1.2), rng.uniform(10, 40), angle)
-    light = 1 + log_uniform(rng, 0.03, 0.18) * pores
+    light = 1 + log_uniform(rng, 0.02, 0.13) * pores
     return finished(picture * (light * plank_light)[..., None])
 
 
@@ -64,7 +64,7 @@ def stone(rng: np.random.Generator, size: int) -> Array:
     base = colour(rng, "stone", "stone", "pale", "gray", "any")
     if kind < 0.4:
         spacing = log_uniform(rng, 2.5, 14)
-        warp = spectral_noise(rng, size, 1.6) * spacing * 0.5
+        warp = spectral_noise(rng, size, 2.4) * spacing * 0.5
         _, _, cell = worley(rng, size, spacing, 1.0, warp)
         minerals = np.concatenate(
             [np.stack([near_colour(rng, base, 0.15) for _ in range(4)]), palette(rng, "stone", 2)]
@@ -72,7 +72,8 @@ def stone(rng: np.random.Generator, size: int) -> Array:
         picture = minerals[rng.integers(0, 6, 4096)][cell]
         picture = tint(np.full((size, size), rng.uniform(0.2, 1)), base, picture)
     elif kind < 0.75:
-        field = spectral_noise(rng, size, rng.uniform(2.0, 3.0), rng.uniform(1, 3), rng.uniform(0, 3))
+        beta, stretch, angle = rng.uniform(2.4, 3.6), rng.uniform(1, 3), rng.uniform(0, math.pi)
+        field = spectral_noise(rng, size, beta, stretch, angle)
         vein = np.exp(-np.abs(field) * log_uniform(rng, 3, 30))
         picture = tint(squash(spectral_noise(rng, size, 2.2)), base, near_colour(rng, base, 0.1))
         picture = tint(vein * rng.uniform(0.2, 0.9), picture, colour(rng, "stone", "dark", "pale"))
@@ -89,7 +90,7 @@ def concrete(rng: np.random.Generator, size: int) -> Array:
     """Mottled cement with sand grain, pits and faint stains."""
     base = colour(rng, "gray", "stone", "stone")
     stain = squash(spectral_noise(rng, size, rng.uniform(1.8, 2.8)))
-    picture = tint(stain, base, near_colour(rng, base, rng.uniform(0.03, 0.15)))
+    picture = tint(stain, base, near_colour(rng, base, rng.uniform(0.03, 0.1)))
     light = 1 + log_uniform(rng, 0.03, 0.2) * spectral_noise(rng, size, rng.uniform(0.3, 1.3))
     near, _, cell = worley(rng, size, log_uniform(rng, 8, 30))
     pit = rng.uniform(-0.3, 0.22, 4096).astype(np.float32)[cell]
@@ -104,7 +105,7 @@ def _laid(
 ) -> tuple[Array, Array]:
     """Rectangles laid in rows: (0..1 field that is 0 in the joint, number of each piece)."""
     u, v = coordinates(size, rng.normal(0, 0.03) + rng.choice([0.0, math.pi / 2]))
-    wobble = spectral_noise(rng, size, 1.8) * rng.uniform(0, 0.8)
+    wobble = spectral_noise(rng, size, 2.6) * rng.uniform(0, 1.0)
     v = (v + wobble) / height + 100 + rng.random()
     row = np.floor(v)
     u = (u + wobble) / width + row * shift + 100 + rng.random()
@@ -179,7 +180,7 @@ def grid(rng: np.random.Generator, size: int) -> Array:
     pitch = log_uniform(rng, 6, 45)
     angle = rng.choice([0.0, math.pi / 4]) + rng.normal(0, 0.05)
     u, v = coordinates(size, angle)
-    wobble = spectral_noise(rng, size, 2.4) * rng.uniform(0, 0.6)
+    wobble = spectral_noise(rng, size, 3.4) * rng.uniform(0, 1.0)
     u, v = (u + wobble) / pitch + 100 + rng.random(), (v - wobble) / pitch + 100 + rng.random()
     back = colour(rng, "dark", "pale", "gray", "any")
     front = colour(rng, "metal", "gray", "any", "brass", "pale")

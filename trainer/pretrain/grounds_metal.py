@@ -126,7 +126,7 @@ def turned_metal(rng: np.random.Generator, size: int) -> Array:
 
 def galvanised_metal(rng: np.random.Generator, size: int) -> Array:
     """Crystal spangles: angular cells of slightly different brightness."""
-    warp = spectral_noise(rng, size, 2.0) * rng.uniform(0, 3)
+    warp = spectral_noise(rng, size, 3.0) * rng.uniform(0, 4)
     near, second, cell = worley(rng, size, log_uniform(rng, 5, 40), 1.0, warp)
     shade = rng.standard_normal(4096).astype(np.float32)[cell]
     light = 1 + log_uniform(rng, 0.04, 0.3) * shade

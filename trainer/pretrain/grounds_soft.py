@@ -38,8 +38,8 @@ def woven_fabric(rng: np.random.Generator, size: int) -> Array:
     pitch = log_uniform(rng, 3.0, 22)
     u, v = coordinates(size, angle)
     sway = rng.uniform(0, 0.25) * pitch
-    u = (u + sway * spectral_noise(rng, size, 2.2)) / pitch + 500
-    v = (v + sway * spectral_noise(rng, size, 2.2)) / (pitch * rng.uniform(0.7, 1.4)) + 500
+    u = (u + sway * spectral_noise(rng, size, 3.8)) / pitch + 500
+    v = (v + sway * spectral_noise(rng, size, 3.8)) / (pitch * rng.uniform(0.7, 1.4)) + 500
     column, row = np.floor(u), np.floor(v)
     repeat, step = [(2, 1), (3, 1), (4, 1), (5, 2)][int(rng.integers(4))]
     warp_on_top = ((column + step * row) % repeat) < max(1, repeat // 2)
@@ -63,7 +63,7 @@ def woven_fabric(rng: np.random.Generator, size: int) -> Array:
 def carpet(rng: np.random.Generator, size: int) -> Array:
     """Tufts and loose fibres, speckled with a few yarn colours."""
     spacing = log_uniform(rng, 2.5, 12)
-    warp = spectral_noise(rng, size, 1.5) * spacing * 0.3
+    warp = spectral_noise(rng, size, 2.5) * spacing * 0.4
     near, _, cell = worley(rng, size, spacing, 0.9, warp)
     base = colour(rng, "any", "any", "leather", "gray")
     yarns = np.stack([near_colour(rng, base, rng.uniform(0.02, 0.3)) for _ in range(4)])
@@ -78,7 +78,7 @@ def carpet(rng: np.random.Generator, size: int) -> Array:
 def leather(rng: np.random.Generator, size: int) -> Array:
     """Pebbled skin: cells with creases, lit from one side."""
     spacing = log_uniform(rng, 3.5, 20)
-    warp = spectral_noise(rng, size, 1.8) * spacing * rng.uniform(0.2, 0.6)
+    warp = spectral_noise(rng, size, 3.2) * spacing * rng.uniform(0.2, 0.9)
     near, second, cell = worley(rng, size, spacing, 1.0, warp, rng.uniform(1, 1.8))
     crease = smoothstep(second - near, 0, rng.uniform(0.2, 0.6))
     height = crease * spacing * 0.3 + spectral_noise(rng, size, 1.6) * rng.uniform(0, 0.5)
@@ -114,7 +114,7 @@ def foam(rng: np.random.Generator, size: int) -> Array:
     base = colour(rng, "pale", "any", "dough", "gray")
     light = np.ones((size, size), np.float32)
     for spacing in (log_uniform(rng, 4, 10), log_uniform(rng, 8, 30)):
-        warp = spectral_noise(rng, size, 2) * spacing * 0.15
+        warp = spectral_noise(rng, size, 3.6) * spacing * 0.3
         near, second, cell = worley(rng, size, spacing, 1.0, warp)
         radius = rng.uniform(0.1, 0.55, 4096).astype(np.float32)[cell]
         hollow = np.clip(1 - (near / radius) ** 2, 0, 1)
@@ -191,7 +191,7 @@ def baked_crumb(rng: np.random.Generator, size: int) -> Array:
     light *= 1 - rng.uniform(0, 0.7) * pores
     if chance(rng, 0.5):
         spacing = log_uniform(rng, 10, 50)
-        warp = spectral_noise(rng, size, 1.8) * spacing * 0.15
+        warp = spectral_noise(rng, size, 3.0) * spacing * 0.15
         near, second, cell = worley(rng, size, spacing, 1.0, warp)
         bit = rng.uniform(-0.4, 0.35, 4096).astype(np.float32)[cell]
         inside = smoothstep(bit - near, 0, 0.06) * rng.uniform(0.6, 1)

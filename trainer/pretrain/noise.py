@@ -101,7 +101,7 @@ def _radius(size: int, stretch: float, angle: float) -> Array:
 def spectral_noise(
     rng: np.random.Generator, size: int, beta: float, stretch: float = 1.0, angle: float = 0.0
 ) -> Array:
-    """Noise whose power falls as 1/f^beta, mean 0 and std 1.
+    """Noise whose power falls as 1/f^beta, mean 0 and std 1 (beta 4: smooth hills).
 
     Features are ``stretch`` times longer along ``angle`` (radians) than across it.
     """
@@ -138,9 +138,11 @@ def line_noise(rng: np.random.Generator, position: Array, finest: float, beta: f
     f = np.maximum(np.fft.rfftfreq(2 * count), 0.5 / count)
     profile = np.fft.irfft(np.fft.rfft(rng.standard_normal(2 * count)) * f ** (-beta / 2))[:count]
     where = (position - low) / finest
-    return np.interp(where.ravel(), np.arange(count), normalised(profile)).reshape(
-        position.shape
-    ).astype(np.float32)
+    return (
+        np.interp(where.ravel(), np.arange(count), normalised(profile))
+        .reshape(position.shape)
+        .astype(np.float32)
+    )
 
 
 def worley(
@@ -210,7 +212,9 @@ def colour(rng: np.random.Generator, *materials: str) -> Array:
 
 def near_colour(rng: np.random.Generator, base: Array, spread: float = 0.1) -> Array:
     """A colour close to ``base``: brightness and hue moved by about ``spread``."""
-    moved = base * (1 + spread * 1.5 * rng.standard_normal()) + spread * 0.5 * rng.standard_normal(3)
+    # The hue moves less in dark colours: otherwise black would turn to coloured speckle.
+    hue = spread * 0.45 * (0.1 + base.max()) * rng.standard_normal(3)
+    moved = base * (1 + spread * 1.5 * rng.standard_normal()) + hue
     return np.clip(moved, 0, 1).astype(np.float32)
 
 

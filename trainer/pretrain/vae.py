@@ -37,9 +37,9 @@ class VAEConfig:
     large_crop: int = 128
     small_batch: int = 16
     large_batch: int = 6
-    lr: float = 2.5e-3
+    lr: float = 1e-3
     """Peak of the one-cycle learning rate."""
-    kl: float = 1e-4
+    kl: float = 1e-6
     drawn_size: int = 160
     """Pixels of a drawn picture's side."""
     window: int = 480
@@ -51,7 +51,7 @@ class VAEConfig:
 
 def build_vae() -> AutoencoderKL:
     """The VAE of ``bgdefect-mini``: three levels, widths 32/64/64 (multiples of 32: the host's group norms have 32 groups)."""
-    return AutoencoderKL(
+    vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
         block_out_channels=(32, 64, 64),
@@ -62,11 +62,16 @@ def build_vae() -> AutoencoderKL:
         scaling_factor=1.0,
         force_upcast=False,
     )
+    # Start as a plain autoencoder: a posterior of width 1 would drown the picture for the first thousand steps.
+    with torch.no_grad():
+        vae.quant_conv.weight[4:] = 0
+        vae.quant_conv.bias[4:] = -8
+    return vae
 
 
 def one_cycle(step: int, steps: int, peak: float) -> float:
-    """Learning rate: linear warm-up over 5 % of the steps, then half a cosine down to 1 % of the peak."""
-    warm = max(1, steps // 20)
+    """Learning rate: linear warm-up over 8 % of the steps, then half a cosine down to 1 % of the peak."""
+    warm = max(1, steps // 12)
     if step < warm:
         return peak * (step + 1) / warm
     progress = (step - warm) / max(1, steps - warm)

@@ -1,0 +1,84 @@
+"""The refined mask (Eq. 13): where inside the requested mask the defect really came out. It is what a detector is trained on."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .attention import MapRecorder
+from .errors import SettingError
+from .masks import Mask, check_mask
+
+Signal = Literal["attention", "difference", "product"]
+SIGNALS: tuple[str, ...] = get_args(Signal)
+
+
+def attention_heat(recorder: MapRecorder, size: tuple[int, int]) -> Tensor:
+    """Eq. 13's map: the running means of all grids, each resized bilinearly to ``size`` and averaged: float32 ``[B, H, W]``.
+
+    Raises:
+        SettingError: no layer took part (latents under 16 cells a side have no grid of 8 cells at half their size).
+    """
+    if not recorder.means:
+        raise SettingError(
+            "no attention layer is fine enough to refine a mask", "latents of at least 16 cells a side", "raise the resolution"
+        )
+    maps = [F.interpolate(mean[:, None], size, mode="bilinear", align_corners=False) for mean in recorder.means.values()]
+    return torch.stack(maps).mean(0)[:, 0]
+
+
+def difference_heat(painted: Tensor, normal: Tensor) -> Tensor:
+    """How much each pixel changed: the largest channel difference between two decoded pictures, smoothed over 3 x 3 pixels.
+
+    Args:
+        painted: ``[B, 3, H, W]`` decoded sample, -1..1.
+        normal: the decoded encoding of the good picture, never the raw picture (choice 3).
+
+    Returns:
+        float32 ``[B, H, W]`` in 0..1.
+    """
+    change = (painted.float() - normal.float()).abs().amax(1, keepdim=True) / 2
+    return F.avg_pool2d(F.pad(change, (1, 1, 1, 1), mode="replicate"), 3, stride=1)[:, 0].clamp(0, 1)
+
+
+def combine(signal: Signal, attention: Tensor | None, difference: Tensor | None) -> Tensor:
+    """The chosen signal as one map ``[B, H, W]``; ``product`` multiplies both.
+
+    Raises:
+        SettingError: unknown signal, or one of its maps is missing.
+    """
+    needed = {"attention": (attention,), "difference": (difference,), "product": (attention, difference)}.get(signal)
+    if needed is None or any(heat is None for heat in needed):
+        raise SettingError(f"signal is {signal!r}", f"one of {', '.join(SIGNALS)}, with its maps", "choose another signal")
+    maps = [heat for heat in needed if heat is not None]
+    return maps[0] if len(maps) == 1 else maps[0] * maps[1]
+
+
+def refine(heat: NDArray[np.float32], requested: Mask, threshold: float = 0.5) -> tuple[Mask, NDArray[np.float32]]:
+    """Divide the map by its maximum inside the requested mask and threshold it there (choice 3).
+
+    Args:
+        heat: float32 ``[H, W]``, at least 0.
+        requested: bool ``[H, W]``, not empty.
+        threshold: 0..1 of the maximum; 0 returns the requested mask.
+
+    Returns:
+        The refined mask (within ``requested``, never empty unless the map is 0 there) and the map in 0..1, 0 outside the mask.
+
+    Raises:
+        SettingError: threshold out of range. MaskError: a bad mask.
+    """
+    if not 0 <= threshold <= 1:
+        raise SettingError(f"threshold is {threshold:g}", "0 to 1", "0.5 is the paper's choice")
+    check_mask(requested, heat.shape)  # type: ignore[arg-type]
+    inside = np.where(requested, heat, 0).astype(np.float32)
+    peak = float(inside.max())
+    if peak <= 0:
+        return np.zeros_like(requested), inside
+    inside /= peak
+    return requested & (inside >= threshold), inside

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bgdefect_core.errors import MaskError, SettingError
+from bgdefect_core.masks import bounding_box, check_mask, coverage, feather, region_map, resize_region_map
+
+
+def test_bounding_box_by_hand() -> None:
+    mask = np.zeros((10, 12), np.bool_)
+    mask[2, 5] = mask[6, 3] = True
+    assert bounding_box(mask) == (2, 3, 5, 3)
+    with pytest.raises(MaskError, match="empty"):
+        bounding_box(np.zeros((4, 4), np.bool_))
+
+
+def test_check_mask_refuses() -> None:
+    good = np.eye(4, dtype=np.bool_)
+    check_mask(good, (4, 4))
+    for bad, words in [
+        (good.astype(np.uint8), "uint8"),
+        (good[None], "bool"),
+        (good & False, "empty"),
+        (~(good & False), "full"),
+    ]:
+        with pytest.raises(MaskError, match=words):
+            check_mask(bad)
+    with pytest.raises(MaskError, match="x.png is 4 x 4 pixels; expected 5 x 4"):
+        check_mask(good, (4, 5), "x.png")
+
+
+def test_feather_by_hand() -> None:
+    mask = np.zeros((1, 12), np.bool_)
+    mask[0, 2:4] = True
+    # Distances to the right of the mask 1, 2, 3, 4 of width 4: s = 3/4, 1/2, 1/4, 0; s^2 (3 - 2 s).
+    expected = [0.5, 0.84375, 1, 1, 0.84375, 0.5, 0.15625, 0, 0, 0, 0, 0]
+    blend = feather(mask, 4)
+    assert blend.dtype == np.float32 and np.allclose(blend[0], expected, atol=1e-7)
+    assert (blend[0, 7:] == 0).all()
+    assert (feather(mask, 0) == mask).all()
+    for width in (-1.0, float("nan")):
+        with pytest.raises(SettingError):
+            feather(mask, width)
+    with pytest.raises(MaskError):
+        feather(mask & False, 3)
+
+
+def test_feather_is_zero_exactly_from_the_width_on() -> None:
+    mask = np.zeros((41, 41), np.bool_)
+    mask[20, 20] = True
+    row, column = np.mgrid[:41, :41] - 20
+    inside = np.hypot(row, column) < 6.5
+    assert ((feather(mask, 6.5) > 0) == inside).all()
+
+
+def test_coverage_is_area_pooling() -> None:
+    masks = torch.rand(2, 3, 12, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(coverage(masks, (4, 2)), torch.nn.functional.avg_pool2d(masks, (3, 4)), atol=1e-6)
+    # 3 pixels on 2 cells of 1.5 pixels: the middle pixel is half in each.
+    line = torch.tensor([[[[0.0, 1.0, 0.0]]]])
+    assert torch.allclose(coverage(line, (1, 2)), torch.full((1, 1, 1, 2), 1 / 3))
+    # 2 pixels on 3 cells: the middle cell is half covered.
+    assert torch.allclose(coverage(torch.tensor([[[[1.0, 0.0]]]]), (1, 3)), torch.tensor([[[[1.0, 0.5, 0.0]]]]))
+
+
+@pytest.mark.parametrize("size", [(7, 5), (8, 8), (64, 64), (100, 130), (1, 1)])
+def test_no_pixel_is_ever_lost_nor_invented(size: tuple[int, int]) -> None:
+    for row in range(0, 65, 5):
+        mask = torch.zeros(1, 1, 65, 47, dtype=torch.bool)
+        mask[0, 0, row, (row * 7) % 47] = True
+        covered = coverage(mask, size)
+        assert torch.isclose(covered.mean(), torch.tensor(1 / (65 * 47)), rtol=1e-4)
+        cells = [
+            (i, j)
+            for i in range(size[0])
+            for j in range(size[1])
+            if i * 65 < (row + 1) * size[0]
+            and (i + 1) * 65 > row * size[0]
+            and j * 47 < ((row * 7) % 47 + 1) * size[1]
+            and (j + 1) * 47 > ((row * 7) % 47) * size[1]
+        ]
+        assert [tuple(cell) for cell in region_map(mask, size)[0].nonzero().tolist()] == cells
+
+
+def test_shared_cell_goes_to_the_larger_coverage_and_ties_to_the_first() -> None:
+    masks = torch.zeros(1, 2, 4, 8, dtype=torch.bool)
+    masks[0, 0, 0, 0:2] = True  # 2 pixels of cell 0
+    masks[0, 1, 1:3, 0:4] = True  # 8 pixels of cell 0: wins it
+    masks[0, 0, 0, 4:6] = True  # 2 pixels of cell 1
+    masks[0, 1, 3, 4:6] = True  # 2 pixels of cell 1: a tie
+    assert region_map(masks, (1, 2)).tolist() == [[[2, 1]]]
+
+
+def test_an_outvoted_defect_keeps_a_cell() -> None:
+    masks = torch.zeros(1, 2, 4, 12, dtype=torch.bool)
+    masks[0, 1, :, 0:12] = True
+    masks[0, 0, 0, 3], masks[0, 1, 0, 3] = True, False  # 1 pixel of cell 0, against 15
+    masks[0, 0, 0:2, 4], masks[0, 1, 0:2, 4] = (
+        True,
+        False,
+    )  # 2 pixels of cell 1, against 14: the one that it covers most
+    assert region_map(masks, (1, 3)).tolist() == [[[2, 1, 2]]]
+
+
+def test_two_defects_in_one_cell_the_second_takes_the_nearest_free_one() -> None:
+    masks = torch.zeros(1, 3, 8, 8, dtype=torch.bool)
+    masks[0, 0, 4, 4] = masks[0, 1, 4, 5] = masks[0, 2, 5, 5] = True  # all in cell (2, 2) of 4 x 4
+    regions = region_map(masks, (4, 4))[0]
+    assert regions[2, 2] == 1 and regions[1, 2] == 2 and regions[2, 1] == 3  # nearest, then in reading order
+    assert (regions > 0).sum() == 3
+
+
+def test_every_defect_keeps_a_cell_at_random() -> None:
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(30):
+        masks = torch.rand(2, 5, 16, 16, generator=generator) > 0.97
+        masks[0, 3] = False
+        regions = region_map(masks, (3, 2))
+        for picture in range(2):
+            present = {index + 1 for index in range(5) if masks[picture, index].any()}
+            assert set(regions[picture].flatten().tolist()) - {0} == present
+        assert torch.equal(regions, region_map(masks.float(), (3, 2)))
+
+
+def test_empty_masks_are_background() -> None:
+    for count in (1, 2):
+        assert (
+            region_map(torch.zeros(2, count, 9, 9), (4, 4)).tolist() == torch.zeros(2, 4, 4, dtype=torch.long).tolist()
+        )
+    assert resize_region_map(torch.zeros(1, 8, 8, dtype=torch.long), (2, 2)).sum() == 0
+
+
+def test_attention_grid_follows_the_latent_map() -> None:
+    regions = torch.zeros(1, 8, 8, dtype=torch.long)
+    regions[0, 0, 0] = 1
+    regions[0, 5:8, 5:8] = 2
+    small = resize_region_map(regions, (2, 2))
+    assert small.dtype == torch.long and small.tolist() == [[[1, 0], [0, 2]]]
+    assert resize_region_map(regions, (8, 8)) is regions
+    assert set(resize_region_map(regions, (1, 2)).flatten().tolist()) == {1, 2}
+    assert resize_region_map(small, (4, 4)).tolist()[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]]

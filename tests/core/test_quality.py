@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bgdefect_core.errors import MaskError, PictureError
+from bgdefect_core.quality import (
+    IDENTICAL_DB,
+    Quality,
+    QualityLimits,
+    Verdict,
+    background_change,
+    defect_contrast,
+    defect_strength,
+    judge,
+    latent_background_psnr,
+    mask_fill,
+)
+
+GOOD = Quality(0.4, 5.0, 0.5, IDENTICAL_DB, 0.0, 35.0)
+
+
+def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    mask = np.zeros((30, 30), np.bool_)
+    mask[10:20, 10:20] = True
+    normal = np.full((30, 30, 3), 0.5, np.float32)
+    return normal.copy(), normal, mask
+
+
+def test_strength_is_the_95th_percentile_of_the_strongest_channel() -> None:
+    painted, normal, mask = scene()
+    assert defect_strength(painted, normal, mask) == 0
+    painted[10, 10:14, 2] = 0.9  # 4 of 100 pixels: not enough
+    assert defect_strength(painted, normal, mask) == 0
+    painted[10:12, 10:20, 2] = 0.1  # 20 of 100, one channel, darker
+    assert math.isclose(defect_strength(painted, normal, mask), 0.4, rel_tol=1e-5)
+    painted[~mask] = 1.0  # what happens outside is not the defect's
+    assert math.isclose(defect_strength(painted, normal, mask), 0.4, rel_tol=1e-5)
+    with pytest.raises(MaskError):
+        defect_strength(painted, normal, mask & False)
+    with pytest.raises(PictureError):
+        defect_strength(painted[:20], normal, mask)
+
+
+def test_contrast_is_over_the_rings_deviation() -> None:
+    _, normal, mask = scene()
+    assert math.isclose(defect_contrast(0.2, normal, mask), 0.2 * 255, rel_tol=1e-5)  # even ground: the floor of 1/255
+    normal[::2, :, 1] = 0.7  # stripes of +-0.1 in one channel: deviation 0.1
+    assert math.isclose(defect_contrast(0.2, normal, mask, ring_width=1), 2.0, rel_tol=0.02)
+    far = normal.copy()
+    far[:2] = 0.0
+    assert defect_contrast(0.2, far, mask, 4) == defect_contrast(0.2, normal, mask, 4)  # beyond the ring
+    inside = normal.copy()
+    inside[mask] = 0.0
+    assert defect_contrast(0.2, inside, mask, 4) == defect_contrast(0.2, normal, mask, 4)
+    assert defect_contrast(0.2, normal, np.ones_like(mask)) > 0
+
+
+def test_fill() -> None:
+    requested = np.zeros((10, 10), np.bool_)
+    requested[:4, :5] = True
+    refined = np.zeros_like(requested)
+    refined[3:, :] = True  # 5 of the 20, and much outside that does not count
+    assert mask_fill(requested, refined) == 0.25
+    assert mask_fill(requested, requested & False) == 0
+    with pytest.raises(MaskError):
+        mask_fill(requested & False, refined)
+    with pytest.raises(MaskError):
+        mask_fill(requested, refined[:5])
+
+
+def test_background_by_hand() -> None:
+    picture = np.full((10, 10, 3), 100, np.uint8)
+    band = np.zeros((10, 10), np.bool_)
+    band[:5] = True
+    result = picture.copy()
+    result[:5] = 250
+    assert background_change(picture, result, band) == (IDENTICAL_DB, 0.0)
+    result[7, 7, 0] = 70  # 30 darker in one of 150 values: mean square 900 / 150 = 6
+    psnr, largest = background_change(picture, result, band)
+    assert largest == 30 and math.isclose(psnr, 10 * math.log10(255**2 / 6))
+    assert background_change(picture, result, np.ones_like(band)) == (IDENTICAL_DB, 0.0)
+    with pytest.raises(PictureError):
+        background_change(picture, result[:5], band)
+
+
+def test_latent_background_by_hand() -> None:
+    painted, normal, mask = scene()
+    painted[mask] = 0
+    assert latent_background_psnr(painted, normal, mask) == IDENTICAL_DB
+    painted[~mask] += 0.01
+    assert math.isclose(latent_background_psnr(painted, normal, mask), 40, abs_tol=1e-3)
+    assert latent_background_psnr(painted, normal, np.ones_like(mask)) == IDENTICAL_DB
+
+
+def test_a_good_sample_passes() -> None:
+    assert judge(GOOD) == Verdict(True, "")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("strength", 0.01, "no visible defect"),
+        ("contrast", 0.1, "defect lost in its surroundings"),
+        ("fill", 0.0, "label empty"),
+        ("fill", 0.01, "label nearly empty"),
+        ("background_psnr", 30.0, "background moved"),
+        ("background_max", 60.0, "background moved in places"),
+        ("latent_background_psnr", 10.0, "background not kept by the sampler"),
+    ],
+)
+def test_each_reason(field: str, value: float, reason: str) -> None:
+    assert judge(replace(GOOD, **{field: value})) == Verdict(False, reason)
+    assert not judge(replace(GOOD, **{field: float("nan")})).good
+
+
+def test_limits_move_the_verdict() -> None:
+    assert judge(GOOD, QualityLimits(min_strength=0.5)).reason == "no visible defect"
+    assert judge(replace(GOOD, strength=0.01), QualityLimits(min_strength=0)).good
+    assert judge(replace(GOOD, fill=0.0), QualityLimits(min_fill=0)).reason == "label empty"
