@@ -104,6 +104,15 @@ def test_an_outvoted_defect_keeps_a_cell() -> None:
     assert region_map(masks, (1, 3)).tolist() == [[[2, 1, 2]]]
 
 
+def test_a_cell_that_it_covers_comes_before_a_nearer_free_one() -> None:
+    masks = torch.zeros(1, 3, 4, 20, dtype=torch.bool)
+    masks[0, 0, :2, 4:8] = True  # 8 pixels of cell 1, its only one
+    masks[0, 1, 2, 4:8] = True  # 4 pixels of cell 1 ...
+    masks[0, 1, 0, 12:14] = True  # ... and 2 of cell 3, two steps away
+    masks[0, 2, 1:, 12:20] = True  # cells 3 and 4: it can spare one
+    assert region_map(masks, (1, 5)).tolist() == [[[0, 1, 0, 2, 3]]]
+
+
 def test_two_defects_in_one_cell_the_second_takes_the_nearest_free_one() -> None:
     masks = torch.zeros(1, 3, 8, 8, dtype=torch.bool)
     masks[0, 0, 4, 4] = masks[0, 1, 4, 5] = masks[0, 2, 5, 5] = True  # all in cell (2, 2) of 4 x 4

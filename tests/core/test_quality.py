@@ -82,6 +82,7 @@ def test_background_by_hand() -> None:
     result[7, 7, 0] = 70  # 30 darker in one of 150 values: mean square 900 / 150 = 6
     psnr, largest = background_change(picture, result, band)
     assert largest == 30 and math.isclose(psnr, 10 * math.log10(255**2 / 6))
+    assert background_change(result, picture, band) == (psnr, largest)  # brighter counts as darker
     assert background_change(picture, result, np.ones_like(band)) == (IDENTICAL_DB, 0.0)
     with pytest.raises(PictureError):
         background_change(picture, result[:5], band)
