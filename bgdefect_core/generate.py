@@ -1,0 +1,236 @@
+"""One batch of pictures, start to end: crop, encode, invert, sample, decode, refine, stitch, judge.
+
+``prepare`` does what a (picture, mask) needs once; ``paint`` makes any number of samples from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .attention import MapRecorder
+from .crop import Crop, Zoom, crop_box, default_feather, put_back, stitch, take
+from .errors import MaskError, SettingError, check_range
+from .inversion import StepCallback
+from .masks import Mask, check_mask, feather, region_map
+from .pictures import Picture
+from .predictor import Predictor
+from .quality import (
+    Quality,
+    QualityLimits,
+    Verdict,
+    background_change,
+    defect_contrast,
+    defect_strength,
+    judge,
+    latent_background_psnr,
+    mask_fill,
+)
+from .refinement import SIGNALS, Signal, attention_heat, combine, difference_heat, refine
+from .regions import RegionPrompts
+from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
+
+
+class Codec(Protocol):
+    """A VAE: pictures to latents and back."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """``[B, 3, H, W]`` in -1..1 on the CPU -> latents ``[B, C, h, w]``, scaled, on the network's device."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents ``[B, C, h, w]`` -> ``[B, 3, H, W]`` in -1..1."""
+
+
+@dataclass(frozen=True)
+class PaintSettings:
+    """How samples are made. All of it stands in the manifest."""
+
+    resolution: int
+    """Side of the network's picture in pixels."""
+    zoom: Zoom = "defect"
+    """What the square around the mask shows; as in training."""
+    steps: int = 50
+    """DDIM steps each way."""
+    background: BackgroundMode = "replay"
+    """How the background is held (METHOD choice 1)."""
+    guidance: float = 1.0
+    """Defect guidance inside the mask; 1 = none (choice 7)."""
+    signal: Signal = "difference"
+    """What the refined mask is made from (choice 3)."""
+    threshold: float = 0.5
+    """Share of the signal's maximum inside the mask above which a pixel is labelled."""
+    feather: float | None = None
+    """Width of the blended seam in picture pixels; None: a 32nd of the square, at least 2."""
+    stitch: bool = True
+    """Off: the whole decoded square replaces the picture, and the VAE's loss with it."""
+
+    def __post_init__(self) -> None:
+        check_range("resolution", self.resolution, 32, 4096)
+        check_range("guidance", self.guidance, 0, 30)
+        check_range("threshold", self.threshold, 0, 1)
+        for name, value, known in (("background", self.background, BACKGROUND_MODES), ("signal", self.signal, SIGNALS)):
+            if value not in known:
+                raise SettingError(f"{name} is {value!r}", f"one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A good picture and where its defects shall come."""
+
+    picture: Picture
+    """uint8 ``[H, W, 3]``."""
+    masks: tuple[Mask, ...]
+    """One bool ``[H, W]`` a defect, in the order of the prompts; disjoint ones are best, shared latent cells go to one."""
+
+    @property
+    def requested(self) -> Mask:
+        """All masks together."""
+        return np.logical_or.reduce(self.masks)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What P jobs need once, for any number of samples."""
+
+    jobs: Sequence[Job]
+    crops: Sequence[Crop]
+    regions: Tensor
+    """long ``[P, h, w]``."""
+    background: Sequence[Tensor]
+    """``[P, C, h, w]`` a level (:func:`background_levels`)."""
+    normal: Tensor
+    """The decoded encoding of each crop: ``[P, 3, H, W]`` in -1..1."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """One sample."""
+
+    picture: Picture
+    """uint8 ``[H, W, 3]``: outside the feather band the input byte for byte."""
+    mask: Mask
+    """The refined mask, within the requested one: the label."""
+    requested: Mask
+    heat: NDArray[np.float32]
+    """float32 ``[H, W]`` in 0..1: the signal behind the refined mask."""
+    quality: Quality
+    verdict: Verdict
+
+
+def prepare(
+    codec: Codec,
+    predict: Predictor,
+    jobs: Sequence[Job],
+    prompts: RegionPrompts,
+    settings: PaintSettings,
+    callback: StepCallback | None = None,
+) -> Prepared:
+    """Crop, encode and invert P jobs in one batch.
+
+    Raises:
+        MaskError: a mask is empty, full, of another size, or there are not as many as defect prompts.
+    """
+    crops, pixels, masks = [], [], []
+    for job in jobs:
+        if len(job.masks) != len(prompts.defects):
+            raise MaskError(f"{len(job.masks)} masks for {len(prompts.defects)} defect prompts", "one mask a prompt")
+        for mask in job.masks:
+            check_mask(mask, job.picture.shape[:2])
+        crop = crop_box(job.requested, settings.resolution, settings.zoom)
+        crops.append(crop)
+        pixels.append(take(job.picture, crop, settings.resolution))
+        masks.append(np.stack([take(mask, crop, settings.resolution) for mask in job.masks]))
+    z_0 = codec.encode(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    regions = region_map(torch.from_numpy(np.stack(masks)), z_0.shape[-2:]).to(z_0.device)  # type: ignore[arg-type]
+    levels = predict.schedule.levels(settings.steps)
+    background = background_levels(settings.background, predict, z_0, regions, prompts, levels, callback)
+    return Prepared(jobs, crops, regions, background, codec.decode(z_0))
+
+
+def paint(
+    codec: Codec,
+    predict: Predictor,
+    prepared: Prepared,
+    which: Sequence[int],
+    seeds: Sequence[int],
+    prompts: RegionPrompts,
+    settings: PaintSettings,
+    limits: QualityLimits | None = None,
+    callback: StepCallback | None = None,
+) -> list[Painted]:
+    """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the same place, in one batch."""
+    index = torch.tensor(which, device=prepared.regions.device)
+    regions = prepared.regions[index]
+    recorder = MapRecorder(prompts.word_positions()) if settings.signal != "difference" else None
+    z_0 = sample(
+        predict,
+        settings.background,
+        [level[index] for level in prepared.background],
+        regions,
+        prompts,
+        predict.schedule.levels(settings.steps),
+        seeds,
+        settings.guidance,
+        recorder,
+        callback,
+    )
+    painted = codec.decode(z_0)
+    normal = prepared.normal[index]
+    attention = attention_heat(recorder, tuple(painted.shape[-2:])) if recorder else None  # type: ignore[arg-type]
+    heat = combine(settings.signal, attention, difference_heat(painted, normal)).cpu().numpy()
+    pictures, normals = _as_pictures(painted), _as_pictures(normal)
+    return [
+        _finish(prepared.jobs[job], prepared.crops[job], pictures[i], normals[i], heat[i], settings, limits)
+        for i, job in enumerate(which)
+    ]
+
+
+def _finish(
+    job: Job,
+    crop: Crop,
+    painted: NDArray[np.float32],
+    normal: NDArray[np.float32],
+    heat: NDArray[np.float32],
+    settings: PaintSettings,
+    limits: QualityLimits | None,
+) -> Painted:
+    requested = job.requested
+    width = default_feather(crop) if settings.feather is None else settings.feather
+    if settings.stitch:
+        result = stitch(job.picture, painted, requested, crop, width)
+    else:
+        result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
+    placed = put_back(heat, crop, requested.shape)  # type: ignore[arg-type]
+    parts = [refine(placed, mask, settings.threshold) for mask in job.masks]
+    refined = np.logical_or.reduce([part for part, _ in parts])
+    inside = take(requested, crop, settings.resolution)
+    band = feather(inside, width * settings.resolution / crop.side) > 0
+    strength = defect_strength(painted, normal, inside)
+    psnr, largest = background_change(job.picture, result, feather(requested, width) > 0)
+    quality = Quality(
+        strength=strength,
+        contrast=defect_contrast(strength, normal, inside),
+        fill=mask_fill(requested, refined),
+        background_psnr=psnr,
+        background_max=largest,
+        latent_background_psnr=latent_background_psnr(painted, normal, band),
+    )
+    shown = np.maximum.reduce([part for _, part in parts])
+    return Painted(result, refined, requested, shown, quality, judge(quality, limits))
+
+
+def _as_pictures(decoded: Tensor) -> NDArray[np.float32]:
+    pictures: NDArray[np.float32] = ((decoded.float().clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).cpu().numpy()
+    return pictures
+
+
+def _square(crop: Crop, shape: tuple[int, ...]) -> Mask:
+    mask = np.zeros(shape, np.bool_)
+    mask[max(crop.top, 0) : crop.top + crop.side, max(crop.left, 0) : crop.left + crop.side] = True
+    return mask
