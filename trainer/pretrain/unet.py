@@ -52,8 +52,6 @@ class UNetConfig:
     window: int = 1200
     fresh: int = 2
     save_every: int = 500
-    compile: bool = False
-    """Compile the network (faster on a CPU; needs a C++ compiler, and the bits differ)."""
 
 
 class LatentPicture(NamedTuple):
@@ -183,7 +181,6 @@ def train_unet(
         start, _ = load_checkpoint(checkpoint, modules, optimizer)
     if start >= config.steps:
         return mean_unet, mean_text
-    forward = torch.compile(unet, dynamic=False) if config.compile else unet
     alphas = scheduler().alphas_cumprod
     empty = tokenize(tokenizer, [""])[0]
     window = PictureWindow(
@@ -198,7 +195,7 @@ def train_unet(
         for group in optimizer.param_groups:
             group["lr"] = one_cycle(step, config.steps, config.lr)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = noise_loss(forward, text_encoder, alphas, latents, tokens, generator(seed, step, 1))
+            loss = noise_loss(unet, text_encoder, alphas, latents, tokens, generator(seed, step, 1))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 class VAEConfig:
     """Settings of the VAE's pretraining."""
 
-    steps: int = 6000
+    steps: int = 4200
     """Optimizer steps in all."""
-    large_from: float = 0.7
+    large_from: float = 0.72
     """Share of the steps after which crops are ``large_crop`` pixels wide and squared error is added."""
     small_crop: int = 64
     large_crop: int = 128
     small_batch: int = 16
     large_batch: int = 6
-    lr: float = 1e-3
+    lr: float = 1.2e-3
     """Peak of the one-cycle learning rate."""
     kl: float = 1e-6
     drawn_size: int = 160
@@ -45,8 +45,6 @@ class VAEConfig:
     window: int = 480
     fresh: int = 3
     save_every: int = 500
-    compile: bool = False
-    """Compile the network (1.4 times faster on a CPU; needs a C++ compiler, and the bits differ)."""
 
 
 def build_vae() -> AutoencoderKL:
@@ -127,7 +125,6 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
         start, _ = load_checkpoint(checkpoint, {"vae": vae}, optimizer)
     if start >= config.steps:
         return vae
-    forward = torch.compile(autoencode, dynamic=False) if config.compile else autoencode
     window = PictureWindow(seed, config.drawn_size, config.window, config.fresh, start, _picture, defect_share=0.4)
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="VAE", mininterval=5)
     psnr_mean = 0.0
@@ -139,7 +136,7 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
             group["lr"] = one_cycle(step, config.steps, config.lr)
         eps = torch.randn((count, 4, size // 4, size // 4), generator=generator(seed, step))
         with torch.autocast("cpu", torch.bfloat16):
-            mean, std, output = forward(vae, pixels, eps)
+            mean, std, output = autoencode(vae, pixels, eps)
         loss, psnr = vae_loss(pixels, mean, std, output, large, config.kl)
         optimizer.zero_grad()
         loss.backward()
