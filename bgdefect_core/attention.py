@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ from .regions import Context
 
 SMALLEST_GRID = 8
 """Attention grids under this many cells a side are too coarse to tell where a defect is (choice 3)."""
+MARK_COLUMNS = 8
+"""Columns that carry the recorded attention; the fast GPU kernels want head widths that are multiples of 8."""
 
 
 class AttentionHost(Protocol):
@@ -35,8 +38,8 @@ class AttentionHost(Protocol):
 class MapRecorder:
     """Running means of the attention that inside-mask pixels pay to the defect words, averaged over heads, layers and steps (Eq. 13).
 
-    Only layers whose grid is at most half the latent size and at least 8 cells a side take part (choice 3). One mean a grid size is
-    kept, never the maps themselves.
+    Only layers whose grid is at most half the latent size (rounded up) and at least 8 cells a side take part (choice 3). One mean a
+    grid size is kept, never the maps themselves.
     """
 
     def __init__(self, words: Sequence[Tensor]) -> None:
@@ -45,18 +48,26 @@ class MapRecorder:
         self.means: dict[tuple[int, int], Tensor] = {}
         """Grid ``(h, w)`` -> float32 ``[B, h, w]``: at a pixel of defect i the attention to the words of i; 0 in the background."""
         self._counts: dict[tuple[int, int], int] = {}
+        self._marks: Tensor | None = None
 
     def wants(self, grid: tuple[int, int], latent: tuple[int, int]) -> bool:
         """Whether a layer with this grid takes part."""
-        return SMALLEST_GRID <= min(grid) and 2 * grid[0] <= latent[0] and 2 * grid[1] <= latent[1]
+        return SMALLEST_GRID <= min(grid) and 2 * grid[0] <= latent[0] + 1 and 2 * grid[1] <= latent[1] + 1
 
-    def add(self, probabilities: Tensor, regions: Tensor) -> None:
-        """Take in one layer's attention ``[B, heads, h*w, T]`` under the region map ``[B, h, w]``."""
-        grid = (regions.shape[1], regions.shape[2])
-        attention = torch.zeros(regions.shape, device=regions.device)
-        for index, words in enumerate(self.words, start=1):
-            share = probabilities[..., words.to(probabilities.device)].float().sum(-1).mean(1)
-            attention = torch.where(regions == index, share.view(regions.shape), attention)
+    def marks(self, value: Tensor) -> Tensor:
+        """1 at all defects' word tokens, 0 elsewhere: ``[T, 1]`` for values ``[..., T, d]``, in their type.
+
+        The words of one defect never reach the pixels of another, nor of the background: the boolean mask sees to it.
+        """
+        if self._marks is None:
+            marks = torch.zeros(value.shape[-2], 1)
+            marks[torch.cat(list(self.words))] = 1
+            self._marks = marks.to(value.device, value.dtype)
+        return self._marks
+
+    def add(self, share: Tensor, grid: tuple[int, int]) -> None:
+        """Take in one layer's attention to the words: ``[B, h*w]`` on this grid."""
+        attention = share.float().unflatten(1, grid)
         count = self._counts.get(grid, 0) + 1
         self._counts[grid] = count
         mean = self.means.get(grid)
@@ -73,19 +84,31 @@ class RegionAttention:
         self.recorder: MapRecorder | None = None
         self._masks: dict[int, Tensor] = {}
         self._grids: dict[int, Tensor] = {}
-        self._keys_values: dict[int, tuple[Context, dict[str, tuple[Tensor, Tensor]]]] = {}
+        self._keys_values: WeakKeyDictionary[Context, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
     def set(self, context: Context, regions: Tensor, recorder: MapRecorder | None = None) -> None:
         """What the next call reads: ``regions`` long ``[B, h, w]`` at latent size."""
+        if regions is not self.regions:
+            self._grids = {}
         if regions is not self.regions or context is not self.context:
-            self._masks, self._grids = {}, {}
+            self._masks = {}
         self.context, self.regions, self.recorder = context, regions, recorder
 
-    def grid_regions(self, pixels: int) -> Tensor:
-        """The region map ``[B, h', w']`` of an attention layer with ``pixels = h' w'`` queries."""
+    @property
+    def latent(self) -> tuple[int, int]:
+        """Height and width of the latents in the call at hand."""
         assert self.regions is not None  # set() runs before every call
+        return self.regions.shape[-2], self.regions.shape[-1]
+
+    def grid(self, pixels: int) -> tuple[int, int]:
+        """Height and width ``h', w'`` of an attention layer with ``pixels = h' w'`` queries."""
+        return attention_grid(self.latent, pixels)
+
+    def grid_regions(self, pixels: int) -> Tensor:
+        """The region map ``[B, h', w']`` of an attention layer."""
+        assert self.regions is not None
         if pixels not in self._grids:
-            self._grids[pixels] = resize_region_map(self.regions, attention_grid(self.regions.shape[-2:], pixels))
+            self._grids[pixels] = resize_region_map(self.regions, self.grid(pixels))
         return self._grids[pixels]
 
     def mask(self, pixels: int) -> Tensor:
@@ -97,11 +120,11 @@ class RegionAttention:
         return self._masks[pixels]
 
     def keys_values(self, name: str, layer: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Projected keys and values ``[G, heads, T, d]`` of a layer, once a context where prompts are cached."""
+        """Projected keys and values ``[G, heads, T, d]`` of a layer; where prompts are cached once for as long as the context lives."""
         if not self.cache_prompts:
             return _project(layer, tokens)
         assert self.context is not None
-        _, cache = self._keys_values.setdefault(id(self.context), (self.context, {}))
+        cache = self._keys_values.setdefault(self.context, {})
         if name not in cache:
             cache[name] = _project(layer, tokens)
         return cache[name]
@@ -137,17 +160,13 @@ class RegionProcessor:
         residual = hidden_states
         query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
         key, value = self.state.keys_values(self.name, attn, tokens)
-        key, value = _spread(key, batch), _spread(value, batch)
-        mask = self.state.mask(pixels)
-        recorder, regions = self.state.recorder, self.state.regions
-        grid = self.state.grid_regions(pixels)
-        if recorder is not None and regions is not None and recorder.wants(grid.shape[1:], regions.shape[1:]):
-            scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-            probabilities = scores.masked_fill(~mask, float("-inf")).float().softmax(-1)
-            recorder.add(probabilities, grid)
-            output = probabilities.to(value.dtype) @ value
+        mask, recorder = self.state.mask(pixels), self.state.recorder
+        grid = self.state.grid(pixels)
+        if recorder is not None and recorder.wants(grid, self.state.latent):
+            output, share = _attend_and_read(query, key, value, mask, recorder.marks(value))
+            recorder.add(share, grid)
         else:
-            output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+            output = F.scaled_dot_product_attention(query, _spread(key, batch), _spread(value, batch), attn_mask=mask)
         output = output.transpose(1, 2).flatten(2).to(query.dtype)
         output = attn.to_out[1](attn.to_out[0](output))
         if attn.residual_connection:
@@ -187,6 +206,20 @@ def _project(layer: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
         key.unflatten(-1, (heads, -1)).transpose(1, 2),
         value.unflatten(-1, (heads, -1)).transpose(1, 2),
     )
+
+
+def _attend_and_read(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention, and what share of it each query pays to the marked tokens (mean of the heads, ``[B, pixels]``).
+
+    The marks ride along as further columns of the values: their attention-weighted sum is the share, and the map is never formed.
+    """
+    batch, width = len(query), query.shape[-1]
+    value = torch.cat([value, marks.expand(*value.shape[:-1], MARK_COLUMNS)], dim=-1)
+    query, key = F.pad(query, (0, MARK_COLUMNS)), F.pad(key, (0, MARK_COLUMNS))  # zeros: the scores stay the same
+    output = F.scaled_dot_product_attention(
+        query, _spread(key, batch), _spread(value, batch), attn_mask=mask, scale=width**-0.5
+    )
+    return output[..., :width], output[..., width].float().mean(1)
 
 
 def _spread(tensor: Tensor, batch: int) -> Tensor:

@@ -165,7 +165,7 @@ def paint(
     callback: StepCallback | None = None,
 ) -> list[Painted]:
     """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the same place, in one batch."""
-    index = torch.tensor(which, device=prepared.regions.device)
+    index = list(which)  # a list picks from tensors of any device: a codec may decode to the CPU
     regions = prepared.regions[index]
     recorder = MapRecorder(prompts.word_positions()) if settings.signal != "difference" else None
     z_0 = sample(
@@ -182,7 +182,7 @@ def paint(
     )
     painted = codec.decode(z_0)
     normal = prepared.normal[index]
-    attention = attention_heat(recorder, tuple(painted.shape[-2:])) if recorder else None  # type: ignore[arg-type]
+    attention = attention_heat(recorder, tuple(painted.shape[-2:])).to(painted.device) if recorder else None  # type: ignore[arg-type]
     heat = combine(settings.signal, attention, difference_heat(painted, normal)).cpu().numpy()
     pictures, normals = _as_pictures(painted), _as_pictures(normal)
     return [

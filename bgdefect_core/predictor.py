@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ class UNetPredictor:
 
     def __init__(self, unet: Any, schedule: NoiseSchedule, attention: RegionAttention) -> None:
         self.unet, self.schedule, self.attention = unet, schedule, attention
-        self._contexts: dict[int, tuple[Context, Context]] = {}
+        self._contexts: WeakKeyDictionary[Context, Context] = WeakKeyDictionary()
 
     def __call__(
         self, z_t: Tensor, timestep: int | Tensor, context: Context, regions: Tensor, recorder: MapRecorder | None = None
@@ -60,9 +61,9 @@ class UNetPredictor:
 
     def _placed(self, context: Context, like: Tensor) -> Context:
         """``context`` on the network's device and in its type; one object per context, so that the prompt cache knows it."""
-        if id(context) not in self._contexts:
-            self._contexts[id(context)] = (context, context.to(like))
-        return self._contexts[id(context)][1]
+        if context not in self._contexts:
+            self._contexts[context] = context.to(like)
+        return self._contexts[context]
 
 
 @contextmanager

@@ -68,7 +68,8 @@ def refine(heat: NDArray[np.float32], requested: Mask, threshold: float = 0.5) -
         threshold: 0..1 of the maximum; 0 returns the requested mask.
 
     Returns:
-        The refined mask (within ``requested``, never empty unless the map is 0 there) and the map in 0..1, 0 outside the mask.
+        The refined mask (within ``requested``, never empty unless the map is 0 there and the threshold above 0) and the map in 0..1,
+        0 outside the mask.
 
     Raises:
         SettingError: threshold out of range. MaskError: a bad mask.
@@ -79,6 +80,6 @@ def refine(heat: NDArray[np.float32], requested: Mask, threshold: float = 0.5) -
     inside = np.where(requested, heat, 0).astype(np.float32)
     peak = float(inside.max())
     if peak <= 0:
-        return np.zeros_like(requested), inside
+        return requested & (threshold == 0), inside
     inside /= peak
     return requested & (inside >= threshold), inside

@@ -53,6 +53,7 @@ class RegionPrompts:
     """The empty prompt ``[1, T_e, D]``; only guidance needs it."""
     added: Mapping[str, Tensor] = field(default_factory=dict)
     """See :attr:`Context.added`."""
+    _made: dict[str, Context] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.defects or len(self.defects) != len(self.defect_words):
@@ -64,11 +65,11 @@ class RegionPrompts:
 
     def defect_context(self) -> Context:
         """``C_1 = [C_def 1, ..., C_def R, C_bg]`` (Eq. 10)."""
-        return self._context(*self.defects)
+        return self._context("C_1", *self.defects)
 
     def background_context(self) -> Context:
         """``C_2 = [C_m, C_bg]`` (Eq. 11); to be used with the union of all defects as region 1."""
-        return self._context(self.placeholder)
+        return self._context("C_2", self.placeholder)
 
     def unguided_context(self) -> Context:
         """``[empty, C_bg]``: the starting point of defect guidance (choice 7).
@@ -78,7 +79,7 @@ class RegionPrompts:
         """
         if self.empty is None:
             raise SettingError("guidance without an empty prompt", "the encoded empty prompt", "encode it, or set guidance to 1")
-        return self._context(*[self.empty] * len(self.defects))
+        return self._context("C_0", *[self.empty] * len(self.defects))
 
     def training_context(self) -> Context:
         """``C_1`` and ``C_2`` side by side for Eq. 5's batch of 2B (one defect; both padded to one length).
@@ -103,11 +104,15 @@ class RegionPrompts:
             start += prompt.shape[1]
         return positions
 
-    def _context(self, *defects: Tensor) -> Context:
+    def _context(self, name: str, *defects: Tensor) -> Context:
+        """One object a context, however often it is asked for: predictors keep what they derive from it by identity."""
+        if name in self._made:
+            return self._made[name]
         parts = [*defects, self.background]
         regions = [*range(1, len(defects) + 1), 0]
         token_region = torch.cat([torch.full((part.shape[1],), region) for part, region in zip(parts, regions, strict=True)])
-        return Context(torch.cat(parts, dim=1), token_region.to(self.background.device), self.added)
+        self._made[name] = Context(torch.cat(parts, dim=1), token_region.to(self.background.device), self.added)
+        return self._made[name]
 
 
 def union(regions: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class NoiseSchedule:
 
     def alphas_of(self, timesteps: Tensor) -> Tensor:
         """``alpha_t`` ``[B]`` (float32) of whole timesteps ``[B]``, on their device."""
-        return self.alphas_cumprod.to(timesteps.device, torch.float32)[timesteps]
+        return self.alphas_cumprod.float().to(timesteps.device)[timesteps]
 
 
 def ddim_step(z: Tensor, eps: Tensor, alpha_from: float, alpha_to: float) -> Tensor:

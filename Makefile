@@ -1,0 +1,53 @@
+# Everything runs in its own environment, .venv, made on the first call. Another Python: make PYTHON=python3.12 test
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TOKENIZER := bgdefect_core/assets/bgdefect-mini/tokenizer
+
+.PHONY: help setup demo test test-slow lint results bench pretrain wheel clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (a few minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,demo,dev]'
+	@touch $@
+
+setup: $(STAMP)  ## make the environment
+
+demo: $(STAMP)  ## learn a defect class and paint it into good parts (BGDEFECT_DATA=folder: your own pictures)
+	$(BIN)/bgdefect demo $(ARGS)
+
+test: $(STAMP)  ## run the tests, without the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)  ## run the slow tests
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(STAMP)  ## style, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+results: $(STAMP)  ## the figures of docs/results.md (BGDEFECT_DATA=folder of the real sets)
+	$(BIN)/bgdefect results $(ARGS)
+
+bench: $(STAMP)  ## cost of training and generation against the bare U-Net
+	$(BIN)/bgdefect bench train $(ARGS)
+	$(BIN)/bgdefect bench generate $(ARGS)
+
+pretrain: $(STAMP)  ## train the embedded base anew (hours; continues after a kill)
+	$(BIN)/bgdefect pretrain --output runs/pretrain --tokenizer $(TOKENIZER) $(ARGS)
+
+wheel: $(STAMP)  ## build dist/bgdefect-*.whl
+	rm -rf build
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+
+clean:  ## remove what builds and tools leave; keeps .venv and runs
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find bgdefect_core trainer tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DDIMInverseScheduler, DDIMScheduler
+
+from bgdefect_core.errors import SettingError, WeightsError
+from bgdefect_core.schedule import TERMINAL_ALPHA, NoiseSchedule, ddim_step, schedule_from_config
+
+from .conftest import SD_SCHEDULE, random_tensor, sd_schedule
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "sd": SD_SCHEDULE,
+    "linear": {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000},
+    "zero terminal": {**SD_SCHEDULE, "rescale_betas_zero_snr": True},
+    "short": {**SD_SCHEDULE, "num_train_timesteps": 100},
+}
+
+
+def ddim(config: dict[str, Any], **options: Any) -> DDIMScheduler:
+    return DDIMScheduler(
+        **config, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading", **options
+    )
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_alphas_agree_with_diffusers(config: dict[str, Any]) -> None:
+    ours = schedule_from_config(config).alphas_cumprod
+    theirs = ddim(config).alphas_cumprod.double()
+    torch.testing.assert_close(ours[:-1], theirs[:-1], rtol=1e-4, atol=1e-7)
+    assert ours[-1] == pytest.approx(max(float(theirs[-1]), TERMINAL_ALPHA), abs=1e-7)
+
+
+def test_defaults_are_those_of_diffusers() -> None:
+    torch.testing.assert_close(schedule_from_config({}).alphas_cumprod.float(), DDIMScheduler().alphas_cumprod)
+
+
+def test_alphas_by_hand() -> None:
+    schedule = schedule_from_config({"beta_schedule": "linear", "beta_start": 0.1, "beta_end": 0.3, "num_train_timesteps": 3})
+    assert schedule.alphas_cumprod.tolist() == pytest.approx([0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.7])
+    schedule = schedule_from_config(
+        {"beta_schedule": "scaled_linear", "beta_start": 0.01, "beta_end": 0.09, "num_train_timesteps": 3}
+    )
+    assert schedule.alphas_cumprod.tolist() == pytest.approx([0.99, 0.99 * 0.96, 0.99 * 0.96 * 0.91])  # betas .1^2, .2^2, .3^2
+
+
+def test_levels_of_fifty_steps() -> None:
+    levels = sd_schedule().levels(50)
+    assert levels.timesteps == (0, *range(1, 982, 20))
+    assert levels.steps == 50
+    assert levels.alphas[0] == float(sd_schedule().alphas_cumprod[0])
+    assert levels.alphas[50] == float(sd_schedule().alphas_cumprod[981])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 10, 20, 30, 50, 64, 200, 333, 999])
+def test_levels_agree_with_diffusers(steps: int) -> None:
+    scheduler = ddim(SD_SCHEDULE)
+    scheduler.set_timesteps(steps)
+    levels = sd_schedule().levels(steps)
+    assert list(levels.timesteps[:0:-1]) == scheduler.timesteps.tolist()
+    assert all(a > b for a, b in zip(levels.alphas, levels.alphas[1:], strict=False))
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1000, 5000])
+def test_steps_out_of_range_are_refused(steps: int) -> None:
+    with pytest.raises(SettingError, match=f"steps is {steps}; expected a whole number from 1 to 999"):
+        sd_schedule().levels(steps)
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("config", [CONFIGS["sd"], CONFIGS["linear"]], ids=["sd", "linear"])
+def test_step_down_is_diffusers_step(config: dict[str, Any], prediction_type: str) -> None:
+    scheduler = ddim(config, prediction_type=prediction_type)
+    scheduler.set_timesteps(50)
+    schedule = schedule_from_config({**config, "prediction_type": prediction_type})
+    levels = schedule.levels(50)
+    z = random_tensor(1, 4, 8, 8, seed=1)
+    for level in (50, 49, 25, 2, 1):  # the last one goes to the final level, alphas_cumprod[0]
+        output = random_tensor(1, 4, 8, 8, seed=level)
+        theirs = scheduler.step(output, levels.timesteps[level], z).prev_sample
+        eps = schedule.to_eps(output, z, levels.alphas[level])
+        ours = ddim_step(z, eps, levels.alphas[level], levels.alphas[level - 1])
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=2e-6 if prediction_type == "epsilon" else 1e-5)
+
+
+def test_step_up_is_diffusers_inverse_step() -> None:
+    scheduler = DDIMInverseScheduler(
+        **SD_SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading"
+    )
+    scheduler.set_timesteps(50)
+    levels = sd_schedule().levels(50)
+    z = random_tensor(1, 4, 8, 8, seed=1)
+    for level in (2, 25, 49, 50):  # diffusers names a step by the timestep arrived at
+        eps = random_tensor(1, 4, 8, 8, seed=level)
+        theirs = scheduler.step(eps, levels.timesteps[level], z).prev_sample
+        ours = ddim_step(z, eps, levels.alphas[level - 1], levels.alphas[level])
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_up_and_down_with_constant_eps_comes_back() -> None:
+    levels = sd_schedule().levels(20)
+    z_0, eps = random_tensor(1, 4, 8, 8, seed=1).double(), random_tensor(1, 4, 8, 8, seed=2).double()
+    z = z_0
+    for level in range(20):
+        z = ddim_step(z, eps, levels.alphas[level], levels.alphas[level + 1])
+    start = (z_0 - (1 - levels.alphas[0]) ** 0.5 * eps) / levels.alphas[0] ** 0.5
+    torch.testing.assert_close(z, sd_schedule().noised(start, eps, levels.alphas[20]))  # one straight line in eps
+    for level in range(20, 0, -1):
+        z = ddim_step(z, eps, levels.alphas[level], levels.alphas[level - 1])
+    torch.testing.assert_close(z, z_0)
+
+
+def test_numbers_by_hand() -> None:
+    schedule = NoiseSchedule(torch.tensor([0.64, 0.36]))
+    z_0, eps = torch.tensor([[[[2.0]]]]), torch.tensor([[[[-1.0]]]])
+    assert schedule.noised(z_0, eps, 0.64).item() == pytest.approx(0.8 * 2 - 0.6)
+    # x_0 = (1 - 0.6 * 0.5) / 0.8 = 0.875; 0.6 * 0.875 + 0.8 * 0.5
+    assert ddim_step(torch.tensor(1.0), torch.tensor(0.5), 0.64, 0.36).item() == pytest.approx(0.925)
+    v_schedule = NoiseSchedule(torch.tensor([0.64, 0.36]), "v_prediction")
+    v = 0.8 * eps - 0.6 * z_0  # Salimans and Ho: v = sqrt(alpha) eps - sqrt(1 - alpha) x_0
+    assert v_schedule.to_eps(v, schedule.noised(z_0, eps, 0.64), 0.64).item() == pytest.approx(-1.0)
+    assert schedule.to_eps(v, z_0, 0.64) is v
+
+
+def test_one_alpha_a_sample() -> None:
+    schedule = sd_schedule("v_prediction")
+    z_0, eps = random_tensor(2, 4, 3, 3, seed=1), random_tensor(2, 4, 3, 3, seed=2)
+    alphas = schedule.alphas_of(torch.tensor([10, 900]))
+    assert alphas.dtype == torch.float32
+    for row, t in enumerate((10, 900)):
+        alpha = float(schedule.alphas_cumprod[t])
+        torch.testing.assert_close(schedule.noised(z_0, eps, alphas)[row], schedule.noised(z_0[row], eps[row], alpha))
+        torch.testing.assert_close(schedule.to_eps(eps, z_0, alphas)[row], schedule.to_eps(eps[row], z_0[row], alpha))
+    assert schedule.noised(z_0.half(), eps.half(), alphas).dtype == torch.float16
+
+
+def test_zero_terminal_snr_never_divides_by_zero() -> None:
+    schedule = schedule_from_config({**CONFIGS["zero terminal"], "prediction_type": "v_prediction"})
+    assert float(schedule.alphas_cumprod[-1]) == TERMINAL_ALPHA
+    levels = schedule.levels(999)
+    assert levels.timesteps[-1] == 999
+    z, eps = random_tensor(1, 4, 4, 4, seed=1), random_tensor(1, 4, 4, 4, seed=2)
+    up = ddim_step(z, eps, levels.alphas[-2], levels.alphas[-1])
+    assert up.isfinite().all()
+    torch.testing.assert_close(up, eps, atol=0.2, rtol=0)  # nothing of the picture is left
+    down = ddim_step(up, schedule.to_eps(-z, up, levels.alphas[-1]), levels.alphas[-1], levels.alphas[-2])
+    assert down.isfinite().all()  # v = -x_0 at the very end
+    expected = levels.alphas[-2] ** 0.5 * z + (1 - levels.alphas[-2]) ** 0.5 * up
+    torch.testing.assert_close(down, expected, atol=2e-3, rtol=0)
+
+
+def test_every_alpha_is_above_zero_and_falls() -> None:
+    for config in CONFIGS.values():
+        alphas = schedule_from_config(config).alphas_cumprod.tolist()
+        assert all(1 > a > b > 0 for a, b in zip(alphas, alphas[1:], strict=False))
+        assert all(math.isfinite(1 / a) for a in alphas)
+
+
+def test_unknown_schedules_are_refused() -> None:
+    with pytest.raises(WeightsError, match="squaredcos_cap_v2"):
+        schedule_from_config({"beta_schedule": "squaredcos_cap_v2"})
+    with pytest.raises(WeightsError, match="'sample'; expected 'epsilon' or 'v_prediction'"):
+        schedule_from_config({"prediction_type": "sample"})

@@ -1,0 +1,88 @@
+"""A tiny random base in Stable Diffusion's form, and a small drawn data set in MVTec AD layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from bgdefect_core.pictures import write_mask, write_picture
+from trainer.single_file import ASSETS
+
+TOKENIZER = ASSETS / "bgdefect-mini" / "tokenizer"
+RESOLUTION = 32
+
+
+def save_tiny_base(folder: Path, seed: int = 0) -> Path:
+    """A diffusers folder of a few MB: 32 px, factor 2, two levels, text of width 16."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=RESOLUTION // 2,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            block_out_channels=(32, 32),
+            layers_per_block=1,
+            cross_attention_dim=16,
+            attention_head_dim=2,
+        )
+        vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            block_out_channels=(32, 32),
+            layers_per_block=1,
+            latent_channels=4,
+            sample_size=RESOLUTION,
+            scaling_factor=1.5,
+        )
+        tokenizer = CLIPTokenizer.from_pretrained(TOKENIZER)
+        config = CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            intermediate_size=32,
+            projection_dim=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=77,
+        )
+        text_encoder = CLIPTextModel(config)
+    for name, part in (("unet", unet), ("vae", vae), ("text_encoder", text_encoder)):
+        part.save_pretrained(folder / name, safe_serialization=True)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", set_alpha_to_one=False, steps_offset=1
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny random base; not to be written to."""
+    return save_tiny_base(tmp_path_factory.mktemp("tiny-base"))
+
+
+@pytest.fixture(scope="session")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An object ``plate`` in MVTec AD layout: 6 pictures of ``spot``, 2 of ``cut``, 3 good ones, 40 x 48 pixels."""
+    root = tmp_path_factory.mktemp("data") / "plate"
+    rng = np.random.default_rng(7)
+
+    def plain() -> np.ndarray:
+        ground = 110 + 20 * np.sin(np.arange(48) / 5)[None, :, None] + rng.normal(0, 4, (40, 48, 3))
+        return ground.clip(0, 255).astype(np.uint8)
+
+    for index in range(3):
+        write_picture(root / f"train/good/{index:03d}.png", plain())
+    for defect, count in (("spot", 6), ("cut", 2)):
+        for index in range(count):
+            picture, mask = plain(), np.zeros((40, 48), bool)
+            top, left = int(rng.integers(4, 28)), int(rng.integers(4, 36))
+            mask[top : top + 6, left : left + (8 if defect == "spot" else 3)] = True
+            picture[mask] = (220, 40, 40)
+            write_picture(root / f"test/{defect}/{index:03d}.png", picture)
+            write_mask(root / f"ground_truth/{defect}/{index:03d}_mask.png", mask)
+    return root

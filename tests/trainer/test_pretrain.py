@@ -1,0 +1,99 @@
+"""Drawing and pretraining: everything follows from the seed, and a stopped run ends with the same bits."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.pretrain.draw import draw
+from trainer.pretrain.grounds import GROUNDS
+from trainer.pretrain.objects import OBJECTS, draw_object
+from trainer.pretrain.stream import PictureWindow
+from trainer.pretrain.unet import LatentPicture, latent_crops
+from trainer.pretrain.vae import VAEConfig, crops, one_cycle, train_vae
+
+TINY = VAEConfig(steps=4, large_from=0.5, small_crop=16, large_crop=32, small_batch=2, large_batch=2, drawn_size=48, window=4, fresh=1, save_every=2)
+
+
+def test_a_seed_draws_the_same_picture_and_another_seed_another() -> None:
+    first, again, other = draw(5, 64), draw(5, 64), draw(6, 64)
+    assert np.array_equal(first.picture, again.picture) and first.caption == again.caption
+    assert not np.array_equal(first.picture, other.picture)
+
+
+def test_a_defect_changes_the_picture_inside_its_mask_only() -> None:
+    with_defect = [drawn for drawn in (draw(seed, 96, 1.0) for seed in range(30)) if drawn.mask.any()]
+    assert len(with_defect) >= 25
+    for drawn in with_defect:
+        changed = (drawn.picture != drawn.good).any(-1)
+        assert changed.any() and not (changed & ~drawn.mask).any()
+        assert drawn.defect and drawn.defect in drawn.caption
+
+
+def test_good_pictures_have_no_mask_and_no_defect() -> None:
+    for seed in range(20):
+        drawn = draw(seed, 48, 0.0)
+        assert not drawn.mask.any() and drawn.defect == "" and np.array_equal(drawn.picture, drawn.good)
+
+
+@pytest.mark.parametrize("noun", sorted(GROUNDS))
+def test_every_ground_is_a_picture(noun: str) -> None:
+    ground = GROUNDS[noun](np.random.default_rng(1), 72)
+    assert ground.shape == (72, 72, 3) and ground.dtype == np.float32
+    assert np.isfinite(ground).all() and ground.min() >= 0 and ground.max() <= 1
+
+
+@pytest.mark.parametrize("noun", sorted(OBJECTS))
+def test_every_object_stands_on_its_tray(noun: str) -> None:
+    picture, part, name = draw_object(np.random.default_rng(2), 72, noun)
+    assert name == noun and picture.shape == (72, 72, 3) and 0 < part.mean() < 1
+
+
+def test_the_window_at_a_step_does_not_depend_on_where_the_run_began() -> None:
+    def windows(start: int, count: int) -> list[list[str]]:
+        window = PictureWindow(3, 32, 4, 2, start, lambda drawn: drawn.picture.tobytes().hex(), 0.5)
+        return [list(held) for held, _ in zip(window, range(count), strict=False)]
+
+    assert windows(0, 3)[2] == windows(2, 1)[0]
+
+
+def test_crops_are_a_function_of_seed_and_step() -> None:
+    pictures = PictureWindow(0, 48, 4, 1, 0, _pixels, 0.5)
+    held = next(iter(pictures))
+    assert torch.equal(crops(held, 3, 16, 7, 5), crops(held, 3, 16, 7, 5))
+    assert not torch.equal(crops(held, 3, 16, 7, 5), crops(held, 3, 16, 7, 6))
+
+
+def test_a_crop_beside_the_defect_is_captioned_as_good() -> None:
+    cells = torch.zeros(8, 8, dtype=torch.bool)
+    cells[0, 0] = True
+    item = LatentPicture(torch.zeros(4, 8, 8), cells, torch.full((77,), 1), torch.full((77,), 2))
+    seen = {int(latent_crops(deque([item]), 1, 4, torch.zeros(77), 0.0, 0, step)[1][0, 0]) for step in range(40)}
+    assert seen == {1, 2}
+    everything = [int(latent_crops(deque([item]), 1, 8, torch.zeros(77), 0.0, 0, step)[1][0, 0]) for step in range(5)]
+    assert everything == [1] * 5
+
+
+def test_one_cycle_rises_to_its_peak_and_falls() -> None:
+    rates = [one_cycle(step, 120, 1.0) for step in range(120)]
+    assert rates[0] == 0.1 and max(rates) == 1.0 and rates[-1] < 0.02
+    assert rates.index(1.0) <= 10
+
+
+def test_a_stopped_pretraining_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole = train_vae(tmp_path / "whole", TINY, seed=1)
+    stopped = train_vae(tmp_path / "stopped", replace(TINY, steps=4, save_every=2), seed=1)
+    for path in (tmp_path / "stopped").glob("step-000004*"):
+        path.unlink()  # as if killed after the checkpoint at step 2
+    resumed = train_vae(tmp_path / "stopped", TINY, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), stopped.parameters(), strict=True))
+
+
+def _pixels(drawn: object) -> np.ndarray:
+    return drawn.picture  # type: ignore[attr-defined,no-any-return]

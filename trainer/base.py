@@ -1,0 +1,224 @@
+"""The base that classes are trained on: a latent diffusion model in Stable Diffusion's form, from three places.
+
+Nothing is ever fetched from a network, and nothing but safetensors is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+from diffusers.models import AutoencoderKL, UNet2DConditionModel
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from bgdefect_core.errors import WeightsError
+from bgdefect_core.regions import RegionPrompts
+from bgdefect_core.schedule import NoiseSchedule, schedule_from_config
+from bgdefect_core.weights import UNKNOWN, architecture_of, fingerprint
+
+from .single_file import ASSETS, Parts, load_single_file
+
+log = logging.getLogger(__name__)
+
+MINI = "bgdefect-mini"
+"""Name of the embedded base."""
+PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+_LICENCES = (
+    ("creativeml", "CreativeML OpenRAIL-M"),
+    ("openrail++", "CreativeML Open RAIL++-M"),
+    ("openrail", "OpenRAIL"),
+    ("apache", "Apache-2.0"),
+    ("mit", "MIT"),
+)
+
+
+@dataclass
+class Base:
+    """A loaded base. VAE and text encoder are frozen; the U-Net is what training and class weights change."""
+
+    name: str
+    licence: str
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    schedule: NoiseSchedule
+    fingerprint: str
+    """Of the unpatched U-Net; see :func:`bgdefect_core.weights.fingerprint`."""
+    architecture: dict[str, Any]
+    applied: str = ""
+    """The class weights file that was put on the U-Net; "" for none."""
+
+    @property
+    def factor(self) -> int:
+        """Pixels a side of one latent cell: 4 for the embedded base, 8 for Stable Diffusion."""
+        return int(2 ** (len(self.vae.config["block_out_channels"]) - 1))
+
+    @property
+    def resolution(self) -> int:
+        """Native side in pixels."""
+        return int(self.unet.config["sample_size"]) * self.factor
+
+    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Base:
+        """Move all networks; returns itself."""
+        for network in (self.unet, self.vae, self.text_encoder):
+            torch.nn.Module.to(
+                network, device=device, dtype=dtype
+            )  # diffusers' own warns of dtypes it need not warn of
+        return self
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pictures ``[B, 3, H, W]`` in -1..1 -> latents ``[B, C, h, w]`` float32, scaled: the posterior's mean."""
+        mean: Tensor = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mean
+        return mean.float() * self.vae.config["scaling_factor"]
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents ``[B, C, h, w]`` -> pictures ``[B, 3, H, W]`` float32, about -1..1."""
+        unscaled = latents.to(self.vae.device, torch.float32) / self.vae.config["scaling_factor"]
+        pixels: Tensor = self.vae.decode(unscaled.to(self.vae.dtype)).sample
+        return pixels.float()
+
+    @torch.no_grad()
+    def prompts(self, background: str, defects: Sequence[str], placeholder: str) -> RegionPrompts:
+        """Encode ``C_bg``, one ``C_def`` a defect, ``C_m`` and the empty prompt, all padded to the model's 77 tokens.
+
+        The text encoder's last hidden state, as Stable Diffusion uses it; longer prompts are cut, with a warning.
+        """
+        texts = [background, placeholder, "", *defects]
+        length = int(self.tokenizer.model_max_length)
+        encoded = self.tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        for text, whole in zip(texts, self.tokenizer(texts)["input_ids"], strict=True):
+            if len(whole) > length:
+                log.warning("the prompt %.60r... has %d tokens: cut to %d", text, len(whole), length)
+        hidden = self.text_encoder(encoded.input_ids.to(self.text_encoder.device)).last_hidden_state.float()
+        counts: list[int] = encoded.attention_mask.sum(1).tolist()  # start and end tokens included, padding not
+        return RegionPrompts(
+            background=hidden[:1],
+            placeholder=hidden[1:2],
+            empty=hidden[2:3],
+            defects=list(hidden[3:].split(1)),
+            defect_words=[tuple(range(1, count - 1)) for count in counts[3:]],
+        )
+
+
+def load_base(spec: str | Path | None = None) -> Base:
+    """Load a base in fp32 on the CPU.
+
+    Args:
+        spec: None or "bgdefect-mini" (the embedded one), a diffusers folder, or a Stable Diffusion 1.x or 2.x
+            ``.safetensors`` file.
+
+    Raises:
+        WeightsError: nothing there, a pickle, a missing or damaged part, an unknown layout.
+    """
+    if spec is None or str(spec) == MINI:
+        folder = ASSETS / MINI
+        if not (folder / "unet").is_dir():
+            raise WeightsError(
+                f"{folder} holds no weights", "the embedded base", "install the package again, or give --base"
+            )
+        return _from_folder(folder, MINI, "Apache-2.0")
+    path = Path(spec)
+    if path.is_dir():
+        return _from_folder(path, path.resolve().name, _licence(path))
+    if not path.is_file():
+        do = "give a local path: nothing is downloaded"
+        raise WeightsError(f"{path} does not exist", "a diffusers folder or a .safetensors file", do)
+    single = load_single_file(path)
+    return _assemble(single.parts, path.stem, single.licence, single.half_lost)
+
+
+def _from_folder(folder: Path, name: str, licence: str) -> Base:
+    missing = [part for part in PARTS if not (folder / part).is_dir()]
+    if missing:
+        expected = "a diffusers folder with " + ", ".join(PARTS)
+        raise WeightsError(
+            f"{folder} lacks {', '.join(missing)}", expected, "choose a whole Stable Diffusion 1.x or 2.x model"
+        )
+    if (folder / "text_encoder_2").is_dir():
+        raise WeightsError(
+            f"{folder} has two text encoders", "Stable Diffusion 1.x or 2.x, not XL", "choose another base"
+        )
+    try:
+        parts = Parts(
+            unet=UNet2DConditionModel.from_pretrained(folder / "unet", **_options(folder / "unet")),
+            vae=AutoencoderKL.from_pretrained(folder / "vae", **_options(folder / "vae")),
+            text_encoder=CLIPTextModel.from_pretrained(
+                folder / "text_encoder", dtype=torch.float32, **_options(folder / "text_encoder")
+            ),
+            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+            scheduler=DDIMScheduler.load_config(folder / "scheduler", local_files_only=True),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as reason:
+        what = f"{folder} cannot be loaded ({str(reason).strip()[:300]})"
+        raise WeightsError(what, "an intact diffusers folder with safetensors weights", "copy it again") from reason
+    return _assemble(parts, name, licence, _stored_in_bf16(folder / "unet"))
+
+
+def _options(part: Path) -> dict[str, Any]:
+    """Only safetensors, only local; the fp16 variant where there is no other."""
+    files = list(part.glob("*.safetensors"))
+    if not files:
+        pickles = [path.name for path in part.iterdir() if path.suffix in (".bin", ".ckpt", ".pt", ".pth")]
+        what = f"{part} holds only {pickles[0]}, a pickle" if pickles else f"{part} holds no weights"
+        raise WeightsError(
+            what, "safetensors, which cannot run code", "save the model again with safe_serialization=True"
+        )
+    variant = "fp16" if all(".fp16." in path.name for path in files) else None
+    return {"use_safetensors": True, "local_files_only": True, "variant": variant}
+
+
+def _stored_in_bf16(part: Path) -> bool:
+    """Whether the U-Net's file lost the bits that a fingerprint reads."""
+    for path in part.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            if "conv_in.weight" in file.keys():  # noqa: SIM118 (not a dict)
+                return bool(file.get_slice("conv_in.weight").get_dtype() not in ("F32", "F16"))
+    return False
+
+
+def _assemble(parts: Parts, name: str, licence: str, half_lost: bool) -> Base:
+    config: Mapping[str, Any] = parts.unet.config
+    if config["in_channels"] != config["out_channels"] or config["in_channels"] != parts.vae.config["latent_channels"]:
+        what = f"the U-Net of {name} reads {config['in_channels']} channels"
+        raise WeightsError(
+            what, f"{parts.vae.config['latent_channels']}, as the VAE makes", "not an inpainting or depth model"
+        )
+    width = parts.text_encoder.config.hidden_size
+    if config["cross_attention_dim"] != width:
+        what = f"the U-Net of {name} reads text of width {config['cross_attention_dim']}"
+        raise WeightsError(what, f"{width}, as its text encoder makes", "use parts of one model")
+    for network in (parts.unet, parts.vae, parts.text_encoder):
+        module: torch.nn.Module = network
+        module.float().eval().requires_grad_(False)
+    return Base(
+        name=name,
+        licence=licence,
+        unet=parts.unet,
+        vae=parts.vae,
+        text_encoder=parts.text_encoder,
+        tokenizer=parts.tokenizer,
+        schedule=schedule_from_config(parts.scheduler),
+        fingerprint=UNKNOWN if half_lost else fingerprint(parts.unet.state_dict()),
+        architecture=architecture_of(config),
+    )
+
+
+def _licence(folder: Path) -> str:
+    """What the folder's own LICENSE or README names; "unknown" where neither does."""
+    for pattern in ("LICENSE*", "LICENCE*", "README.md"):
+        for path in sorted(folder.glob(pattern)):
+            text = path.read_text(encoding="utf-8", errors="replace")[:4000].lower()
+            for word, licence in _LICENCES:
+                if word in text:
+                    return licence
+    return "unknown"

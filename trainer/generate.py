@@ -1,0 +1,232 @@
+"""``bgdefect generate``: paint a trained defect into many good pictures, and write the data set.
+
+Sample i is variant ``i % variants`` of pair ``i // variants``. The work goes in chunks of ``batch`` pairs: one inversion
+of the whole chunk, then its samples and their retries in batches of ``batch``. Everything follows from the seed, the
+sample's index, the attempt, and the verdicts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from bgdefect_core.attention import SMALLEST_GRID
+from bgdefect_core.dataset import DatasetWriter, Sample
+from bgdefect_core.errors import SettingError
+from bgdefect_core.generate import Painted, PaintSettings, Prepared, paint, prepare
+from bgdefect_core.predictor import unet_predictor
+from bgdefect_core.regions import RegionPrompts
+from bgdefect_core.weights import read_info
+from bgdefect_core.weights_info import ClassWeightsInfo
+
+from .apply import load_class
+from .attempts import Slot, attempt_seed, batches, needed
+from .base import Base, load_base
+from .generate_config import GenerateConfig, pick_device
+from .page import write_page
+from .pairs import Pair, Pairs
+from .progress import SampleBar
+from .summary import Rejected, Summary, missed_masks, summarise
+
+__all__ = ["GenerateConfig", "Rejected", "Summary", "generate"]
+
+log = logging.getLogger(__name__)
+
+_EVALUATIONS = {"replay": (1, 1), "noised": (0, 1), "masked": (2, 1), "literal": (1, 2)}
+"""U-Net samples a DDIM step: for each pair, and for each sample."""
+
+
+@dataclass
+class _Session:
+    """One run, set up."""
+
+    config: GenerateConfig
+    pairs: Pairs
+    base: Base
+    prompts: RegionPrompts
+    settings: PaintSettings
+    names: tuple[str, str]
+    record: dict[str, Any]
+    hopeless: list[Pair] = field(default_factory=list)
+    """Pairs whose picture took none of the masks that were tried."""
+
+
+def generate(config: GenerateConfig) -> Summary:
+    """Make the data set, or go on with it.
+
+    Raises:
+        SettingError, DataError, PictureError, MaskError, WeightsError, OutputError: whatever the user can mend; all but a
+        full disk before anything is written.
+    """
+    started = time.monotonic()
+    config.check()
+    info = read_info(config.weights)
+    pairs = Pairs(config, info)
+    pairs.validate(_pair_count(config))
+    session = _set_up(config, info, pairs)
+    if config.dry_run:
+        return _dry_run(session)
+    with DatasetWriter(config.output, *session.names, session.record) as writer:
+        for chunk in _chunks(config, writer):
+            _paint_chunk(session, writer, *chunk)
+        records = list(writer.records)
+    sheet, page = write_page(config.output, *session.names)
+    seconds = time.monotonic() - started
+    return summarise(config.output, config.count, records, session.hopeless, seconds, sheet, page)
+
+
+def _set_up(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -> _Session:
+    base = load_base(config.base)
+    load_class(base, config.weights, config.allow_other_base)
+    base.to(pick_device(config.device))
+    module: torch.nn.Module = base.unet
+    module.to(config.dtype)
+    settings = config.paint_settings(info)
+    base.schedule.levels(config.steps)  # refuses steps that the schedule has not
+    cells = settings.resolution // base.factor
+    if config.signal != "difference" and cells < 2 * SMALLEST_GRID:
+        raise SettingError(
+            f"the signal {config.signal!r} at {settings.resolution} pixels",
+            f"a resolution of {2 * SMALLEST_GRID * base.factor} or more",
+            "use the signal 'difference', or train at a higher resolution",
+        )
+    background, defect, mask = config.prompts(info)
+    record = config.record(info, pairs.sources, pairs.mask_names, pairs.part)
+    record |= {"base": base.name, "base_fingerprint": base.fingerprint}
+    names = (config.object or info.object, config.defect or info.defect)
+    return _Session(config, pairs, base, base.prompts(background, [defect], mask), settings, names, record)
+
+
+def _pair_count(config: GenerateConfig) -> int:
+    return -(-config.count // config.variants)
+
+
+def _samples_of(config: GenerateConfig, pair: int) -> list[int]:
+    return list(range(pair * config.variants, min((pair + 1) * config.variants, config.count)))
+
+
+def _chunks(config: GenerateConfig, writer: DatasetWriter) -> Iterator[tuple[list[int], SampleBar]]:
+    """The pairs of each chunk, under one progress bar; chunks that an earlier run finished are passed over."""
+    total = _pair_count(config)
+    with tqdm(total=config.count, desc="painting", unit="sample") as bar:
+        progress = SampleBar(bar)
+        for first in range(0, total, config.batch):
+            numbers = list(range(first, min(first + config.batch, total)))
+            samples = [index for number in numbers for index in _samples_of(config, number)]
+            if all(_final(writer, index, config.retries) for index in samples):
+                progress.done(len(samples))
+            else:
+                yield numbers, progress
+
+
+def _paint_chunk(session: _Session, writer: DatasetWriter, numbers: list[int], progress: SampleBar) -> None:
+    """Invert ``numbers``' pairs at once, then paint their samples until each is accepted or out of attempts."""
+    config = session.config
+    drawn = [session.pairs[number] for number in numbers]
+    chosen = [pair for pair in drawn if pair.job is not None]
+    session.hopeless += [pair for pair in drawn if pair.job is None]
+    samples = [index for pair in chosen for index in _samples_of(config, pair.index)]
+    prepared: Prepared | None = None
+
+    def verdict(index: int, attempt: int) -> bool | None:
+        made = {record["attempt"]: bool(record["accepted"]) for record in writer.attempts(index)}
+        return made.get(attempt)
+
+    for slots in batches(samples, config.batch, config.retries, verdict):
+        if any(verdict(*slot) is None for slot in needed(slots, verdict)):
+            prepared = prepared or _prepare(session, chosen, progress)
+            painted = dict(zip(slots, _paint(session, chosen, prepared, slots, progress), strict=True))
+            for slot in needed(slots, verdict):
+                if verdict(*slot) is None:
+                    pair = next(pair for pair in chosen if slot[0] in _samples_of(config, pair.index))
+                    writer.add(_sample(config, pair, slot, painted[slot]))
+        progress.update(sum(_final(writer, index, config.retries) for index in samples))
+    progress.done(sum(len(_samples_of(config, number)) for number in numbers))
+
+
+def _prepare(session: _Session, chosen: list[Pair], progress: SampleBar) -> Prepared:
+    jobs = [pair.job for pair in chosen if pair.job is not None]
+    jobs += [jobs[0]] * (session.config.batch - len(jobs))
+    with _predictor(session) as predict:
+        return prepare(session.base, predict, jobs, session.prompts, session.settings, progress.step("inverting"))
+
+
+def _paint(
+    session: _Session, chosen: list[Pair], prepared: Prepared, slots: list[Slot], progress: SampleBar
+) -> list[Painted]:
+    config = session.config
+    place = {index: number for number, pair in enumerate(chosen) for index in _samples_of(config, pair.index)}
+    with _predictor(session) as predict:
+        return paint(
+            session.base,
+            predict,
+            prepared,
+            [place[index] for index, _ in slots],
+            [attempt_seed(config.seed, *slot) for slot in slots],
+            session.prompts,
+            session.settings,
+            config.limits,
+            progress.step("painting"),
+        )
+
+
+@contextmanager
+def _predictor(session: _Session) -> Iterator[Any]:
+    """One for each batch: a predictor keeps the keys and values of every context that it has seen."""
+    with unet_predictor(session.base.unet, session.base.schedule) as predict:
+        yield predict
+
+
+def _sample(config: GenerateConfig, pair: Pair, slot: Slot, painted: Painted) -> Sample:
+    index, attempt = slot
+    return Sample(
+        index=index,
+        attempt=attempt,
+        picture=painted.picture,
+        mask=painted.mask,
+        requested=painted.requested,
+        heatmap=painted.heat,
+        source=pair.source,
+        mask_origin={"pair": pair.index, **pair.origin},
+        seed=attempt_seed(config.seed, index, attempt),
+        quality=asdict(painted.quality),
+        verdict="good" if painted.verdict.good else painted.verdict.reason,
+        accepted=painted.verdict.good,
+    )
+
+
+def _final(writer: DatasetWriter, index: int, retries: int) -> bool:
+    made = writer.attempts(index)
+    return any(record["accepted"] for record in made) or len(made) > retries
+
+
+@torch.no_grad()
+def _dry_run(session: _Session) -> Summary:
+    """Place all masks, time one call of the U-Net, write nothing."""
+    config, base = session.config, session.base
+    unplaced, unmade, made = list[str](), 0, 0
+    for number in tqdm(range(_pair_count(config)), desc="placing masks", unit="pair", leave=False):
+        pair = session.pairs[number]
+        unplaced += [line for line in [missed_masks(pair.source, pair.origin)] if line]
+        samples = len(_samples_of(config, number))
+        unmade, made = (unmade + samples, made) if pair.job is None else (unmade, made + samples)
+    cells = session.settings.resolution // base.factor
+    z = torch.zeros(config.batch, int(base.unet.config["in_channels"]), cells, cells, device=base.unet.device)
+    regions = torch.zeros(config.batch, cells, cells, dtype=torch.long, device=base.unet.device)
+    context = session.prompts.background_context()
+    with _predictor(session) as predict:
+        predict(z, 1, context, regions)
+        started = time.perf_counter()
+        float(predict(z, 1, context, regions).sum())  # reading a number waits for the device
+        once = time.perf_counter() - started
+    pairs, samples = -(-_pair_count(config) // config.batch), -(-made // config.batch)
+    each_pair, each_sample = _EVALUATIONS[config.background]
+    calls = config.steps * (pairs * each_pair + samples * (each_sample + (config.guidance != 1)))
+    return Summary(config.output, config.count, made, (), tuple(unplaced), unmade, calls * once, dry_run=True)

@@ -1,0 +1,198 @@
+"""The settings of ``bgdefect generate``, and their limits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+
+from bgdefect_core.dataset import MAX_INDEX
+from bgdefect_core.errors import SettingError, WeightsError, check_range
+from bgdefect_core.generate import PaintSettings
+from bgdefect_core.placement import PartKind, PlacementSettings
+from bgdefect_core.quality import QualityLimits
+from bgdefect_core.refinement import Signal
+from bgdefect_core.sampling import BackgroundMode
+from bgdefect_core.weights_info import ClassWeightsInfo
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Paint a trained defect into good pictures: a data set in MVTec AD layout, with manifest, contact sheet and page."""
+
+    weights: Path
+    """Class weights file that ``bgdefect train`` wrote (.safetensors)."""
+    good: Path
+    """Good pictures: a folder of them, an object's folder in MVTec layout, or a data set of several objects."""
+    output: Path
+    """Folder for the data set. The same command goes on where an earlier run of it was stopped."""
+    masks: Path | None = None
+    """Folder of masks to be used as they are: one for each good picture, NAME.png or NAME_mask.png."""
+    mask_library: Path | None = None
+    """Folder of real masks from which new ones are made (ground_truth/DEFECT of an MVTec object). Default: that of the
+    good pictures' own object, where there is one."""
+    mask_split: Path | None = None
+    """split.json of the training: make new masks only from the masks of its training side."""
+    object: str | None = None
+    """Name of the object in the data set. Default: as in the weights file."""
+    defect: str | None = None
+    """Name of the defect in the data set. Default: as in the weights file."""
+    count: int = 24
+    """Samples to make; raise it later to go on with a finished run."""
+    variants: int = 1
+    """Samples for each pair of picture and mask; they share one inversion."""
+    batch: int = 4
+    """Samples a call of the U-Net. Another batch gives other last digits, so that it belongs to the run."""
+    retries: int = 2
+    """New attempts, with new seeds, at a sample that was rejected."""
+    seed: int = 0
+    """Everything random follows from it: same seed, same data set."""
+    part: PartKind = "auto"
+    """Where new masks may lie: on the object in front of its tray, or anywhere on a texture; "auto" decides once for
+    all pictures."""
+    placement: Annotated[PlacementSettings, tyro.conf.arg(name="")] = field(default_factory=PlacementSettings)
+    """How far new masks may differ from the real ones."""
+    steps: int = 50
+    """DDIM steps each way."""
+    background: BackgroundMode = "replay"
+    """How the background is held: "replay" and "noised" keep it exactly; "literal" is the paper's printed equation, for
+    comparison."""
+    guidance: float = 1.0
+    """Guidance inside the mask; 1: none."""
+    signal: Signal = "difference"
+    """What the label is made from: the change that the defect made, the attention to its words, or their product."""
+    threshold: float = 0.5
+    """Share of the signal's maximum above which a pixel is labelled."""
+    feather: float | None = None
+    """Width of the blended seam in picture pixels. Default: 1/32 of the square's side, at least 2."""
+    stitch: bool = True
+    """Blend the result into the picture. Off: the decoded square replaces it whole."""
+    limits: Annotated[QualityLimits, tyro.conf.arg(name="")] = field(default_factory=QualityLimits)
+    """What a sample needs to be accepted."""
+    background_prompt: str | None = None
+    """Prompt of the background. Default for all three: as trained."""
+    defect_prompt: str | None = None
+    """Prompt of the defect."""
+    mask_prompt: str | None = None
+    """Prompt of the empty mask."""
+    base: str | None = None
+    """Base model: "bgdefect-mini" (embedded, the default), a diffusers folder, or a Stable Diffusion 1.x/2.x
+    .safetensors file."""
+    allow_other_base: bool = False
+    """Use a full U-Net although it was trained on another base."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the U-Net; fp16 needs a GPU."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to run; auto: the best that there is."""
+    dry_run: bool = False
+    """Only say what would be made, which masks cannot be placed, and how long it would take."""
+
+    def check(self) -> None:
+        """Raise SettingError where a value is out of its range, or two exclude each other."""
+        check_range("count", self.count, 1, MAX_INDEX + 1)
+        check_range("variants", self.variants, 1, 10_000)
+        check_range("batch", self.batch, 1, 1024)
+        check_range("retries", self.retries, 0, 100)
+        check_range("seed", self.seed, 0, 2**31)
+        check_range("steps", self.steps, 1, 999)
+        check_range("guidance", self.guidance, 0, 30)
+        check_range("threshold", self.threshold, 0, 1)
+        if self.feather is not None:
+            check_range("feather", self.feather, 0, 4096)
+        if self.masks is not None and (self.mask_library is not None or self.mask_split is not None):
+            raise SettingError("both masks and a mask library are given", "one of them", "leave the other out")
+        device = pick_device(self.device)
+        if self.precision == "fp16" and device.type == "cpu":
+            raise SettingError("fp16 on a CPU", "bf16 or fp32", "set precision to bf16")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the U-Net."""
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+
+    def paint_settings(self, info: ClassWeightsInfo) -> PaintSettings:
+        """What the core's ``prepare`` and ``paint`` read."""
+        return PaintSettings(
+            resolution=info.resolution,
+            zoom="whole" if info.zoom == "whole" else "defect",
+            steps=self.steps,
+            background=self.background,
+            guidance=self.guidance,
+            signal=self.signal,
+            threshold=self.threshold,
+            feather=self.feather,
+            stitch=self.stitch,
+        )
+
+    def prompts(self, info: ClassWeightsInfo) -> tuple[str, str, str]:
+        """Background, defect and mask prompt: as trained, where none is given."""
+        own = (self.background_prompt, self.defect_prompt, self.mask_prompt)
+        trained = (info.background_prompt, info.defect_prompt, info.mask_prompt)
+        background, defect, mask = (one if one is not None else other for one, other in zip(own, trained, strict=True))
+        return background, defect, mask
+
+    def record(self, info: ClassWeightsInfo, good: Sequence[Path], masks: Sequence[str], part: str) -> dict[str, Any]:
+        """All that decides what the samples look like, as it stands in the manifest; not ``count``: a run may be extended."""
+        background, defect, mask = self.prompts(info)
+        return {
+            "weights_sha256": file_digest(self.weights),
+            "class": f"{info.object} / {info.defect}",
+            "base": self.base or "bgdefect-mini",
+            "base_fingerprint": info.base_fingerprint,
+            "good": str(self.good),
+            "good_names": _names_digest([path.name for path in good]),
+            "masks": str(self.masks) if self.masks else None,
+            "mask_names": _names_digest(masks),
+            "part": part,
+            "placement": asdict(self.placement),
+            "variants": self.variants,
+            "batch": self.batch,
+            "retries": self.retries,
+            "run_seed": self.seed,
+            **asdict(self.paint_settings(info)),
+            "limits": asdict(self.limits),
+            "background_prompt": background,
+            "defect_prompt": defect,
+            "mask_prompt": mask,
+            "precision": self.precision,
+            "device": pick_device(self.device).type,
+        }
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of this name; "auto": CUDA, else MPS, else the CPU.
+
+    Raises:
+        SettingError: this machine has none.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available.get(name, False):
+        raise SettingError(f"this machine has no {name} device", "one that it has", "set device to auto")
+    return torch.device(name)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+    except OSError as reason:
+        raise WeightsError(f"{path} cannot be read ({reason.strerror or reason})", "a class weights file") from reason
+
+
+def _names_digest(names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]

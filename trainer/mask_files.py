@@ -1,0 +1,102 @@
+"""Folders of masks: ready ones for same-named pictures, and real ones from which new masks are made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bgdefect_core.errors import DataError, SettingError
+from bgdefect_core.masks import Mask
+from bgdefect_core.pictures import read_mask
+from bgdefect_core.placement import MaskLibrary
+
+_SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
+
+
+def masks_by_name(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """The mask of each picture: NAME.* or NAME_mask.*.
+
+    Raises:
+        DataError: no folder, a picture without mask, a mask without picture, two of one name.
+    """
+    masks: dict[str, Path] = {}
+    for path in _files(folder):
+        name = path.stem.removesuffix("_mask")
+        if name in masks:
+            raise DataError(f"{masks[name]} and {path} are masks of one name", "one mask a picture", "remove one")
+        masks[name] = path
+    found: dict[Path, Path] = {}
+    for picture in pictures:
+        if picture.stem not in masks:
+            raise DataError(f"{picture} has no mask", f"{folder / picture.stem}.png", "add it or leave the picture out")
+        found[picture] = masks[picture.stem]
+    widows = sorted(set(masks.values()) - set(found.values()))
+    if widows:
+        raise DataError(f"{widows[0]} has no picture", f"a good picture {widows[0].stem}", "add it or remove the mask")
+    return found
+
+
+def find_library(good: Path, object: str, defect: str) -> Path:
+    """The real masks that lie beside the good pictures: ``ground_truth/DEFECT`` of the object.
+
+    Raises:
+        SettingError: there are none.
+    """
+    for folder in (good, good / object, good.parent.parent if good.name == "good" else good):
+        if (folder / "ground_truth" / defect).is_dir():
+            return folder / "ground_truth" / defect
+    raise SettingError("no masks are given", "--masks or --mask-library", "give the masks of the pictures trained on")
+
+
+def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
+    """All masks of a folder: one a file, or one a subfolder whose files are one defect's parts (MVTec LOCO).
+
+    Args:
+        split: split file of a training; only masks of the pictures that it trains on are read.
+
+    Raises:
+        DataError: no folder, nothing in it, or nothing of the split. MaskError: a bad mask, named.
+    """
+    groups: dict[str, list[Path]] = {}
+    nested = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if nested:
+        groups = {path.name: _files(path) for path in nested}
+    if not nested or any(path.suffix.lower() in _SUFFIXES for path in folder.iterdir()):
+        groups |= {path.name: [path] for path in _files(folder)}
+    if split is not None:
+        wanted = _trained_on(split, folder.name)
+        groups = {name: files for name, files in groups.items() if Path(name).stem.removesuffix("_mask") in wanted}
+        if not groups:
+            raise DataError(
+                f"{split} trains on none of the masks in {folder}", "the split of this class", "check both paths"
+            )
+    masks: list[Mask] = []
+    for name, files in groups.items():
+        nonzero = (folder / name).is_dir()
+        masks.append(np.logical_or.reduce([read_mask(path, nonzero=nonzero) for path in files]))
+    return MaskLibrary(masks, list(groups))
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder", "a folder of masks", "check the path")
+    found = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    )
+    if not found:
+        raise DataError(f"{folder} holds no masks", "black and white pictures", "check the path")
+    return found
+
+
+def _trained_on(split: Path, defect: str) -> set[str]:
+    """Names of the pictures of this defect on the training side."""
+    try:
+        listed = [Path(str(item)) for item in json.loads(split.read_text(encoding="utf-8"))["train"]]
+    except (OSError, ValueError, TypeError, KeyError) as reason:
+        raise DataError(
+            f"{split} is no split file ({reason!r})", "split.json of a training", "check the path"
+        ) from reason
+    return {path.stem for path in listed if path.parent.name == defect}

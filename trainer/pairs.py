@@ -1,0 +1,139 @@
+"""Which good picture gets which mask: pair p of a run, as a pure function of the seed and p."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from bgdefect_core.errors import BGDefectError, DataError
+from bgdefect_core.generate import Job
+from bgdefect_core.masks import Mask
+from bgdefect_core.pictures import Picture, read_mask, read_picture
+from bgdefect_core.placement import MaskLibrary, PartKind, part_kind, part_mask, place_mask
+from bgdefect_core.weights_info import ClassWeightsInfo
+
+from .data import good_pictures
+from .generate_config import GenerateConfig
+from .mask_files import find_library, masks_by_name, read_library
+
+log = logging.getLogger(__name__)
+
+_PARTS_SEEN = 8
+_MASKS_TRIED = 3
+"""Real masks that are tried on a picture, each with all its variations, before the pair is given up."""
+_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A good picture and its mask."""
+
+    index: int
+    source: Path
+    job: Job | None
+    """None where no mask could be placed."""
+    origin: dict[str, Any]
+    """Where the mask came from, as plain JSON; ``missed`` names the real masks that could not be placed here."""
+
+
+class Pairs:
+    """The pairs of one run. Every picture is used once before any is used again; each time round in another order.
+
+    Raises:
+        DataError: no good pictures, no masks, a picture without mask or a mask without picture. MaskError: a bad mask.
+    """
+
+    def __init__(self, config: GenerateConfig, info: ClassWeightsInfo) -> None:
+        self._config = config
+        self.sources = good_pictures(config.good, _object_in(config.good, config.object or info.object))
+        self._masks: dict[Path, Path] = {}
+        self._library: MaskLibrary | None = None
+        if config.masks is not None:
+            self._masks = masks_by_name(self.sources, config.masks)
+            self.mask_names = [path.name for path in self._masks.values()]
+        else:
+            folder = config.mask_library or find_library(config.good, info.object, info.defect)
+            self._library = read_library(folder, config.mask_split)
+            self.mask_names = self._library.names
+        self._pictures: dict[Path, Picture] = {}
+        self._places: dict[Path, Mask] = {}
+        self.part: PartKind = config.part
+
+    def validate(self, count: int) -> None:
+        """Read what ``count`` pairs need once, before anything is written, and settle the kind of part.
+
+        Raises:
+            DataError: naming up to five pictures or masks that cannot be used.
+        """
+        used = sorted({self._source(pair) for pair in range(count)})
+        problems, seen = [], []
+        for path in tqdm(used, desc="reading", unit="picture", leave=False):
+            try:
+                picture = self._picture(path)
+                if path in self._masks:
+                    read_mask(self._masks[path], (picture.shape[0], picture.shape[1]))
+            except BGDefectError as error:
+                problems.append(str(error))
+                continue
+            if len(seen) < _PARTS_SEEN:
+                seen.append(picture)
+        if problems:
+            more = [f"and {len(problems) - 5} more"] if len(problems) > 5 else []
+            raise DataError(
+                "\n  ".join([f"{len(problems)} of {len(used)} pictures cannot be used:", *problems[:5], *more])
+            )
+        if self.part == "auto" and self._library is not None:
+            self.part = part_kind(seen)
+            log.info("the part is taken for %s", {"object": "an object on a tray", "texture": "a texture"}[self.part])
+
+    def __getitem__(self, index: int) -> Pair:
+        """Pair ``index``, 0 upwards without end; after ``validate``."""
+        source = self._source(index)
+        picture = self._picture(source)
+        if self._library is None:
+            mask = read_mask(self._masks[source], (picture.shape[0], picture.shape[1]))
+            return Pair(index, source, Job(picture, (mask,)), {"kind": "file", "file": str(self._masks[source])})
+        rng = np.random.default_rng((self._config.seed, index))
+        part = _kept(self._places, source, lambda: part_mask(picture, self.part))
+        missed = []
+        for number in rng.permutation(len(self._library.patches))[:_MASKS_TRIED].tolist():
+            name = self._library.names[number]
+            placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement)
+            if placed is not None:
+                return Pair(
+                    index, source, Job(picture, (placed,)), {"kind": "placed", "made_from": name, "missed": missed}
+                )
+            missed.append(name)
+        return Pair(index, source, None, {"kind": "none", "missed": missed})
+
+    def _source(self, index: int) -> Path:
+        turn, place = divmod(index, len(self.sources))
+        order = np.random.default_rng((self._config.seed, turn, 1)).permutation(len(self.sources))
+        return self.sources[int(order[place])]
+
+    def _picture(self, path: Path) -> Picture:
+        return _kept(self._pictures, path, lambda: read_picture(path))
+
+
+def _kept(store: dict[Path, Any], key: Path, make: Callable[[], Any]) -> Any:
+    """A small memory: the pictures of one batch come again for its retries and masks."""
+    if key not in store:
+        while len(store) >= _KEPT:
+            del store[next(iter(store))]
+        store[key] = make()
+    return store[key]
+
+
+def _object_in(good: Path, name: str) -> str | None:
+    """The object to choose where ``good`` holds several; a single one may have any name."""
+    parts: Sequence[str] = ("test", "train", "ground_truth")
+    if not good.is_dir() or any((good / part).is_dir() for part in parts):
+        return None if good.is_dir() else name
+    several = sum(any((path / part).is_dir() for part in parts) for path in good.iterdir() if path.is_dir())
+    return name if several > 1 or (good / "manifest.csv").is_file() else None

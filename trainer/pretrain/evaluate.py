@@ -1,0 +1,109 @@
+"""``bgdefect evaluate-base``: what the embedded base makes of pictures that it has never seen, beside drawn ones.
+
+Printed for every data set: the VAE's reconstruction PSNR on native crops in full colour, and the U-Net's validation loss on good
+pictures, each also on freshly drawn pictures of another seed range than training's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bgdefect_core.pictures import read_picture
+
+from ..base import Base, load_base
+from ..checkpoint import generator
+from ..data import good_pictures
+from .draw import draw
+
+FIRST_SEED = 30_000_000
+"""Drawn pictures from here on are never trained on."""
+
+
+@dataclass(frozen=True)
+class EvaluateBaseConfig:
+    """Measure the base on real good pictures (folders in MVTec AD layout) and on drawn ones."""
+
+    data: tuple[Path, ...]
+    """Object folders, each with ``train/good``."""
+    base: str | None = None
+    """The base; nothing = the embedded one."""
+    pictures: int = 48
+    """Pictures a set, the first of each."""
+    crop: int = 128
+    """Side of a crop in pixels, cut at native size."""
+
+
+@dataclass(frozen=True)
+class BaseFigures:
+    """One row of the report."""
+
+    name: str
+    psnr: float
+    """Mean over crops, dB, all three channels."""
+    worst_psnr: float
+    loss: float
+    """Mean squared error of the predicted noise over fixed timesteps and noise."""
+
+
+def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
+    """One row for drawn pictures, then one a data set."""
+    base = load_base(config.base)
+    drawn = [draw(FIRST_SEED + i, config.crop, 0.0) for i in range(config.pictures)]
+    pixels = torch.stack([_tensor(item.picture) for item in drawn])
+    rows = [_figures(base, "drawn", pixels, [item.caption for item in drawn])]
+    for folder in config.data:
+        crops = [_native_crop(read_picture(path), config.crop, index) for index, path in enumerate(good_pictures(folder)[: config.pictures])]
+        name = folder.name
+        rows.append(_figures(base, name, torch.stack(crops), [f"a photo of a {name.replace('_', ' ')}"] * len(crops)))
+    return rows
+
+
+def report(rows: Sequence[BaseFigures]) -> str:
+    """The figures as a Markdown table; the ratio is that of the loss to the drawn pictures' loss."""
+    lines = ["| pictures | VAE PSNR, mean (worst) dB | U-Net loss | ratio to drawn |", "|---|---|---|---|"]
+    lines += [
+        f"| {row.name} | {row.psnr:.2f} ({row.worst_psnr:.2f}) | {row.loss:.4f} | {row.loss / rows[0].loss:.2f} |" for row in rows
+    ]
+    return "\n".join(lines)
+
+
+@torch.no_grad()
+def _figures(base: Base, name: str, pixels: Tensor, captions: Sequence[str]) -> BaseFigures:
+    psnr, losses = [], []
+    for start in range(0, len(pixels), 8):
+        batch = pixels[start : start + 8]
+        z_0 = base.encode(batch)
+        mse = ((base.decode(z_0).clamp(-1, 1) - batch) / 2).square().mean(dim=(1, 2, 3))
+        psnr += (-10 * mse.clamp_min(1e-10).log10()).tolist()
+        losses += _noise_losses(base, z_0, captions[start : start + 8], start)
+    return BaseFigures(name, float(np.mean(psnr)), float(np.min(psnr)), float(np.mean(losses)))
+
+
+def _noise_losses(base: Base, z_0: Tensor, captions: Sequence[str], first: int, draws: int = 4) -> list[float]:
+    context = torch.cat([base.prompts(caption, [""], "").background for caption in captions])
+    losses = []
+    for number in range(draws):
+        rng = generator(first, number)
+        t = torch.randint(0, len(base.schedule.alphas_cumprod), (len(z_0),), generator=rng)
+        eps = torch.randn(z_0.shape, generator=rng)
+        z_t = base.schedule.noised(z_0, eps, base.schedule.alphas_of(t))
+        output = base.unet(z_t, t, context).sample
+        losses += (base.schedule.to_eps(output, z_t, base.schedule.alphas_of(t)) - eps).square().mean(dim=(1, 2, 3)).tolist()
+    return losses
+
+
+def _native_crop(picture: np.ndarray, size: int, index: int) -> Tensor:
+    height, width = picture.shape[:2]
+    rng = np.random.default_rng(index)
+    top, left = rng.integers(0, max(height - size, 0) + 1), rng.integers(0, max(width - size, 0) + 1)
+    return _tensor(picture[top : top + size, left : left + size])
+
+
+def _tensor(picture: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 127.5 - 1

@@ -1,0 +1,145 @@
+"""The folder of one training run: what run it is, its log, and where its checkpoints and sheets go.
+
+NAME.safetensors        the class weights, written at the end
+NAME.run/run.json       the settings; another run is refused
+NAME.run/split.json     the pictures that train and those held out
+NAME.run/log.csv        step, loss, validation
+NAME.run/checkpoints/   the last two
+NAME.run/samples/       sample sheets
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bgdefect_core.errors import OutputError, SettingError
+from bgdefect_core.pictures import atomic_write
+
+Row = tuple[int, float | None, float | None]
+"""Step, training loss, validation loss."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run."""
+
+    weights: Path
+
+    @property
+    def folder(self) -> Path:
+        """``NAME.run``."""
+        return self.weights.with_suffix(".run")
+
+    @property
+    def checkpoints(self) -> Path:
+        """``NAME.run/checkpoints``."""
+        return self.folder / "checkpoints"
+
+    @property
+    def split(self) -> Path:
+        """``NAME.run/split.json``."""
+        return self.folder / "split.json"
+
+    @property
+    def started(self) -> str:
+        """When the run began, ISO 8601: a resumed run writes the same weights file, to the byte."""
+        return str(self._record()["started"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the weights are written."""
+        return self.weights.is_file()
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raise OutputError where another run, or something else, is in the place."""
+        if self.weights.is_dir() or (self.folder.exists() and not self.folder.is_dir()):
+            raise OutputError(f"{self.weights} or {self.folder} is in the way", "a free place", "choose another output")
+        if not (self.folder / "run.json").is_file():
+            if self.finished or (self.folder.is_dir() and any(self.folder.iterdir())):
+                raise OutputError(
+                    f"{self.weights} or its run folder exists already", "a free place", "choose another output"
+                )
+            return
+        before = self._record().get("settings", {})
+        now = json.loads(json.dumps(settings))
+        differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        if differing:
+            first = differing[0]
+            came = f"{self.folder} holds another run: {first} was {str(before.get(first))[:200]}, now {str(now.get(first))[:200]}"
+            raise OutputError(came, "the same settings, to go on", "choose another output")
+
+    def start(self, settings: Mapping[str, Any]) -> None:
+        """Write ``run.json``, unless the run goes on."""
+        if not (self.folder / "run.json").is_file():
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            with atomic_write(self.folder / "run.json", "w") as file:
+                json.dump({"started": now, "settings": settings}, file, indent=1)
+
+    def _record(self) -> dict[str, Any]:
+        path = self.folder / "run.json"
+        try:
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            record["started"]
+        except (OSError, ValueError, KeyError, TypeError) as reason:
+            raise OutputError(
+                f"{path} cannot be read ({reason!r})", "a run's record", "choose another output"
+            ) from reason
+        return record
+
+
+class RunLog:
+    """``log.csv`` and, on request, TensorBoard. A resumed run drops what was logged after its checkpoint."""
+
+    def __init__(self, run: RunFolder, step: int, tensorboard: bool) -> None:
+        """``step``: iterations done; later lines are dropped."""
+        self.path = run.folder / "log.csv"
+        kept = [line for line in self._lines() if int(line["step"]) <= step] if step else []
+        with atomic_write(self.path, "w") as file:
+            writer = csv.DictWriter(file, ("step", "loss", "validation"), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept)
+        self.events: Any = _events(run.folder / "tensorboard", step) if tensorboard else None
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Append lines; on the disk when this returns."""
+        try:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                for step, *numbers in rows:
+                    file.write(
+                        ",".join([str(step), *("" if number is None else repr(number) for number in numbers)]) + "\n"
+                    )
+        except OSError as reason:
+            came = f"{self.path} cannot be written ({reason.strerror})"
+            raise OutputError(came, "room on the disk", "free some, then start the same command again") from reason
+        if self.events is not None:
+            for step, loss, validation in rows:
+                for name, value in (("loss", loss), ("validation", validation)):
+                    if value is not None:
+                        self.events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush the events."""
+        if self.events is not None:
+            self.events.close()
+
+    def _lines(self) -> list[dict[str, str]]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(encoding="utf-8", newline="") as file:  # a kill may have cut the last line
+            return [line for line in csv.DictReader(file) if line["validation"] is not None and line["step"].isdigit()]
+
+
+def _events(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # optional, and slow to import
+    except ImportError as reason:
+        raise SettingError(
+            "tensorboard is not installed", "the package", "pip install tensorboard, or leave the option out"
+        ) from reason
+    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
