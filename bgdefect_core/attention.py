@@ -67,7 +67,7 @@ class MapRecorder:
 
     def add(self, share: Tensor, grid: tuple[int, int]) -> None:
         """Take in one layer's attention to the words: ``[B, h*w]`` on this grid."""
-        attention = share.float().unflatten(1, grid)
+        attention = share.float().view(len(share), *grid)
         count = self._counts.get(grid, 0) + 1
         self._counts[grid] = count
         mean = self.means.get(grid)

@@ -24,8 +24,8 @@ from .base import Base
 from .data import Example, load_example
 
 SCALE_JITTER = {"defect": math.log(1.2), "whole": math.log(1.08)}
-"""Largest logarithm of a view's side over the rule's side. What is wider than the picture shows mirrored surroundings: a
-little of them."""
+"""Largest logarithm of a view's side over the rule's side. What is wider than the picture shows mirrored surroundings:
+a little of them."""
 SHIFT_JITTER = {"defect": 0.2, "whole": 0.04}
 """Largest shift of a view, in sides of the crop."""
 

@@ -1,8 +1,8 @@
 """``bgdefect generate``: paint a trained defect into many good pictures, and write the data set.
 
-Sample i is variant ``i % variants`` of pair ``i // variants``. The work goes in chunks of ``batch`` pairs: one inversion
-of the whole chunk, then its samples and their retries in batches of ``batch``. Everything follows from the seed, the
-sample's index, the attempt, and the verdicts.
+Sample i is variant ``i % variants`` of pair ``i // variants``. The work goes in chunks of ``batch`` pairs: one
+inversion of the whole chunk, then its samples and their retries in batches of ``batch``. Everything follows from the
+seed, the sample's index, the attempt, and the verdicts.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def generate(config: GenerateConfig) -> Summary:
     """Make the data set, or go on with it.
 
     Raises:
-        SettingError, DataError, PictureError, MaskError, WeightsError, OutputError: whatever the user can mend; all but a
-        full disk before anything is written.
+        SettingError, DataError, PictureError, MaskError, WeightsError, OutputError: whatever can be mended; all but a full
+        disk before anything is written.
     """
     started = time.monotonic()
     config.check()
@@ -86,8 +86,9 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -> _Se
     base = load_base(config.base)
     load_class(base, config.weights, config.allow_other_base)
     base.to(pick_device(config.device))
-    module: torch.nn.Module = base.unet
-    module.to(config.dtype)
+    if config.dtype != torch.float32:
+        module: torch.nn.Module = base.unet
+        module.to(config.dtype)
     settings = config.paint_settings(info)
     base.schedule.levels(config.steps)  # refuses steps that the schedule has not
     cells = settings.resolution // base.factor

@@ -23,7 +23,7 @@ from bgdefect_core.weights_info import ClassWeightsInfo
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """Paint a trained defect into good pictures: a data set in MVTec AD layout, with manifest, contact sheet and page."""
+    """Paint a trained defect into good pictures: a data set in MVTec AD layout, with manifest and page."""
 
     weights: Path
     """Class weights file that ``bgdefect train`` wrote (.safetensors)."""
@@ -137,7 +137,7 @@ class GenerateConfig:
         return background, defect, mask
 
     def record(self, info: ClassWeightsInfo, good: Sequence[Path], masks: Sequence[str], part: str) -> dict[str, Any]:
-        """All that decides what the samples look like, as it stands in the manifest; not ``count``: a run may be extended."""
+        """All that decides what the samples look like, for the manifest; not ``count``: a run may be extended."""
         background, defect, mask = self.prompts(info)
         return {
             "weights_sha256": file_digest(self.weights),

@@ -29,7 +29,7 @@ SHOWN = 200
 """Samples of either section that are shown with pictures; the others are listed."""
 _SHEET = {"accepted": 48, "rejected": 12}
 _SIDE, _GAP, _TEXT = 144, 4, 30
-_RED, _CYAN = (255, 48, 48), (0, 220, 255)
+_GREEN, _CYAN = (60, 255, 60), (0, 220, 255)
 TITLES = ("normal", "requested mask", "result", "refined mask", "heat map")
 _LABELS = {
     "strength": "strength",
@@ -106,7 +106,7 @@ def zoom_strip(root: Path, record: dict[str, Any]) -> Picture:
     crop = crop_box(requested, 96, "defect")
     small, new, asked, label = (take(array, crop, _SIDE) for array in (normal, result, requested, refined))
     warm = take(np.repeat(heat[..., None], 3, axis=2), crop, _SIDE)[..., 0]
-    squares = [small, outlined(small, asked, _CYAN), new, outlined(new, label, _RED), warmed(new, warm)]
+    squares = [small, outlined(small, asked, _CYAN), new, outlined(new, label, _GREEN), warmed(new, warm)]
     framed = [np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for square in squares]
     return np.concatenate(framed, axis=1)[:, :-_GAP]
 

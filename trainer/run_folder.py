@@ -70,8 +70,8 @@ class RunFolder:
         now = json.loads(json.dumps(settings))
         differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
         if differing:
-            first = differing[0]
-            came = f"{self.folder} holds another run: {first} was {str(before.get(first))[:200]}, now {str(now.get(first))[:200]}"
+            was, now_is = (str(some.get(differing[0]))[:200] for some in (before, now))
+            came = f"{self.folder} holds another run: {differing[0]} was {was}, now {now_is}"
             raise OutputError(came, "the same settings, to go on", "choose another output")
 
     def start(self, settings: Mapping[str, Any]) -> None:

@@ -97,7 +97,7 @@ def choose(config: TrainConfig) -> Chosen:
     """The class, its split, and where the result goes. Reads names only.
 
     Raises:
-        DataError: none or several classes, or a split that cannot be. OutputError: the output is a file of another kind.
+        DataError: none or several classes, or a split that cannot be. OutputError: the output is another file.
     """
     examples = find_examples(config.data, config.object, config.defect)
     classes = sorted({(example.object, example.defect) for example in examples})

@@ -156,7 +156,7 @@ def loss_of(run: Run, predict: Predictor, batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def validation_loss(run: Run, predict: Predictor) -> float | None:
-    """Mean training loss of the held-out pictures' plain crops at fixed timesteps and noise; None where none is held out."""
+    """Mean loss of the held-out pictures' plain crops at fixed timesteps and noise; None where none is held out."""
     if not run.validation:
         return None
     losses = [loss_of(run, predict, batch) * len(batch.t) for batch in run.validation]

@@ -26,7 +26,7 @@ class TrainConfig:
     defect: str | None = None
     """Defect, by its folder's name; needed where the object has several."""
     base: str | None = None
-    """Base model: "bgdefect-mini" (embedded, the default), a diffusers folder, or a Stable Diffusion 1.x/2.x .safetensors
+    """Base model: bgdefect-mini (embedded, the default), a diffusers folder, or a Stable Diffusion 1.x/2.x .safetensors
     file."""
     shots: int | None = None
     """Train on the first N pictures, hold out the rest. Default: the first half, as in the paper."""

@@ -18,7 +18,7 @@ LORA_MODULES = ("to_q", "to_k", "to_v", "to_out.0")
 
 
 def make_trainable(unet: UNet2DConditionModel, lora_rank: int, seed: int) -> list[nn.Parameter]:
-    """Unfreeze the whole U-Net (rank 0), or add a LoRA (alpha = rank), which starts as no change; returns what trains."""
+    """Unfreeze the whole U-Net (rank 0), or add a LoRA (alpha = rank) that starts as no change; returns what trains."""
     module: nn.Module = unet
     if lora_rank == 0:
         module.requires_grad_(True)

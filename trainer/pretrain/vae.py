@@ -40,6 +40,8 @@ class VAEConfig:
     lr: float = 1.2e-3
     """Peak of the one-cycle learning rate."""
     kl: float = 1e-6
+    colour_from: int = 1500
+    """Step from which colour errors weigh more: the four latent channels fill with light and dark first, and colour needs a push."""
     drawn_size: int = 160
     """Pixels of a drawn picture's side."""
     window: int = 480
@@ -84,13 +86,15 @@ def autoencode(vae: AutoencoderKL, pixels: Tensor, eps: Tensor) -> tuple[Tensor,
 
 
 def vae_loss(
-    pixels: Tensor, mean: Tensor, std: Tensor, output: Tensor, squared: bool, kl: float
+    pixels: Tensor, mean: Tensor, std: Tensor, output: Tensor, squared: bool, colourful: bool, kl: float
 ) -> tuple[Tensor, float]:
     """Loss and PSNR in dB (pixels in -1..1, ``[B, 3, H, W]``)."""
     error = output - pixels
     colour = torch.stack([error[:, 0] - error[:, 1], error[:, 2] - error[:, 1]])
     high = error - F.avg_pool2d(error, 5, stride=1, padding=2, count_include_pad=False)
-    loss = error.abs().mean() + high.abs().mean() + 0.5 * colour.abs().mean()
+    loss = error.abs().mean() + high.abs().mean() + (2.0 if colourful else 0.5) * colour.abs().mean()
+    if colourful:
+        loss = loss + 2 * F.avg_pool2d(colour, 8).abs().mean()
     if squared:
         loss = 0.5 * loss + 4.0 * error.square().mean()
     loss = loss + kl * 0.5 * (mean.square() + std.square() - 2 * std.clamp_min(1e-8).log() - 1).mean()
@@ -137,7 +141,7 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
         eps = torch.randn((count, 4, size // 4, size // 4), generator=generator(seed, step))
         with torch.autocast("cpu", torch.bfloat16):
             mean, std, output = autoencode(vae, pixels, eps)
-        loss, psnr = vae_loss(pixels, mean, std, output, large, config.kl)
+        loss, psnr = vae_loss(pixels, mean, std, output, large, step >= config.colour_from, config.kl)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)

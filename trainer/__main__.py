@@ -1,0 +1,8 @@
+"""``python -m trainer``: the same as ``bgdefect``."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
