@@ -35,7 +35,7 @@ lint: $(STAMP)  ## style, formatting, types
 	$(BIN)/mypy
 
 results: $(STAMP)  ## the figures of docs/results.md (BGDEFECT_DATA=folder of the real sets)
-	$(BIN)/bgdefect results $(ARGS)
+	$(BIN)/bgdefect results --data $${BGDEFECT_DATA:?set it to the folder of the real sets}/*/ $(ARGS)
 
 bench: $(STAMP)  ## cost of training and generation against the bare U-Net
 	$(BIN)/bgdefect bench train $(ARGS)

@@ -44,17 +44,17 @@ def licence_note(licence: str, kind: str) -> str:
         return f"The base is under {licence}: pass this file on freely, with the text of that licence."
     if "rail" in name and kind == "full":
         return (
-            f"The base is under {licence}. This file is a full U-Net, a derivative of the base: that licence, its limits\n"
-            "on use included, passes on to it. Give the text of the licence to whoever you give the file."
+            f"The base is under {licence}. This file is a full U-Net, a derivative of the base: that licence, its\n"
+            "limits on use included, passes on to it. Give the text of the licence to whoever you give the file."
         )
     if "rail" in name:
         return (
-            f"The base is under {licence}. This file is a LoRA: it holds none of the base's weights, but works only with\n"
-            "them, and that licence's limits on use hold for whatever the two make together."
+            f"The base is under {licence}. This file is a LoRA: it holds none of the base's weights, but works only\n"
+            "with them, and that licence's limits on use hold for whatever the two make together."
         )
     return (
-        f"The base's licence is {licence!r}: its files name none that is known here. Find out what it allows before you\n"
-        f"pass this file on{'; a full U-Net is a derivative of its base' if kind == 'full' else ''}."
+        f"The base's licence is {licence!r}: its files name none that is known here. Find out what it allows before\n"
+        f"you pass this file on{'; a full U-Net is a derivative of its base' if kind == 'full' else ''}."
     )
 
 

@@ -33,7 +33,7 @@ _PROMPTS = ("a photo of a part", "a scratch defect on a part", "mask")
 
 @dataclass(frozen=True)
 class BenchTrainConfig:
-    """Cost of one training iteration (loss, backward, optimizer) against the bare U-Net's forward and backward of 2B."""
+    """Cost of one training iteration against the bare U-Net's forward and backward of 2B."""
 
     base: str | None = None
     """Base model; default: the embedded one."""

@@ -1,4 +1,5 @@
-"""The command ``bgdefect``. Every subcommand is a dataclass of options; its module is imported only when it is asked for.
+"""The command ``bgdefect``. Every subcommand is a dataclass of options; its module is imported only when
+it is asked for.
 
 Exit codes: 0 done; 1 nothing good came out; 2 something to mend, said in one line; 130 stopped with Ctrl-C.
 """
@@ -140,7 +141,7 @@ def _demo(arguments: Arguments) -> int:
 def _results(arguments: Arguments) -> int:
     from .results import ResultsConfig, results
 
-    results(_parse(ResultsConfig, "results", arguments))
+    _say(results(_parse(ResultsConfig, "results", arguments)))
     return 0
 
 
@@ -154,11 +155,9 @@ def _pretrain(arguments: Arguments) -> int:
 
 
 def _evaluate_base(arguments: Arguments) -> int:
-    from .pretrain.evaluate import EvaluateBaseConfig, evaluate_base
+    from .pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report
 
-    rows = evaluate_base(_parse(EvaluateBaseConfig, "evaluate-base", arguments))
-    _say(f"{'pictures':30} {'PSNR dB':>8} {'worst':>8} {'U-Net loss':>11}")
-    _say(*(f"{row.name:30} {row.psnr:8.2f} {row.worst_psnr:8.2f} {row.loss:11.4f}" for row in rows))
+    _say(report(evaluate_base(_parse(EvaluateBaseConfig, "evaluate-base", arguments))))
     return 0
 
 

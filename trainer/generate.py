@@ -62,8 +62,7 @@ def generate(config: GenerateConfig) -> Summary:
     """Make the data set, or go on with it.
 
     Raises:
-        SettingError, DataError, PictureError, MaskError, WeightsError, OutputError: whatever can be mended; all but a full
-        disk before anything is written.
+        BGDefectError: whatever the user can mend, of any kind; all but a full disk before anything is written.
     """
     started = time.monotonic()
     config.check()
@@ -91,18 +90,24 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -> _Se
         module.to(config.dtype)
     settings = config.paint_settings(info)
     base.schedule.levels(config.steps)  # refuses steps that the schedule has not
-    cells = settings.resolution // base.factor
-    if config.signal != "difference" and cells < 2 * SMALLEST_GRID:
-        raise SettingError(
-            f"the signal {config.signal!r} at {settings.resolution} pixels",
-            f"a resolution of {2 * SMALLEST_GRID * base.factor} or more",
-            "use the signal 'difference', or train at a higher resolution",
-        )
+    check_signal(config.signal, settings.resolution, base.factor)
     background, defect, mask = config.prompts(info)
     record = config.record(info, pairs.sources, pairs.mask_names, pairs.part)
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     names = (config.object or info.object, config.defect or info.defect)
     return _Session(config, pairs, base, base.prompts(background, [defect], mask), settings, names, record)
+
+
+def check_signal(signal: str, resolution: int, factor: int) -> None:
+    """Refuse a signal from attention where no attention grid is fine enough for it (METHOD choice 3).
+
+    Args:
+        resolution: pixels a side. factor: pixels a side of a latent cell.
+    """
+    least = 2 * SMALLEST_GRID * factor
+    if signal != "difference" and resolution < least:
+        do = "use the signal 'difference', or train at a higher resolution"
+        raise SettingError(f"the signal {signal!r} at {resolution} pixels", f"a resolution of {least} or more", do)
 
 
 def _pair_count(config: GenerateConfig) -> int:

@@ -58,7 +58,7 @@ class Pairs:
             self._masks = masks_by_name(self.sources, config.masks)
             self.mask_names = [path.name for path in self._masks.values()]
         else:
-            folder = config.mask_library or find_library(config.good, info.object, info.defect)
+            folder = config.mask_library or find_library(config.good, config.object or info.object, info.defect)
             self._library = read_library(folder, config.mask_split)
             self.mask_names = self._library.names
         self._pictures: dict[Path, Picture] = {}
@@ -72,7 +72,8 @@ class Pairs:
             DataError: naming up to five pictures or masks that cannot be used.
         """
         used = sorted({self._source(pair) for pair in range(count)})
-        problems, seen = [], []
+        problems: list[str] = []
+        seen: list[Picture] = []
         for path in tqdm(used, desc="reading", unit="picture", leave=False):
             try:
                 picture = self._picture(path)
@@ -101,7 +102,7 @@ class Pairs:
             return Pair(index, source, Job(picture, (mask,)), {"kind": "file", "file": str(self._masks[source])})
         rng = np.random.default_rng((self._config.seed, index))
         part = _kept(self._places, source, lambda: part_mask(picture, self.part))
-        missed = []
+        missed: list[str] = []
         for number in rng.permutation(len(self._library.patches))[:_MASKS_TRIED].tolist():
             name = self._library.names[number]
             placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement)

@@ -222,13 +222,14 @@ def test_running_means_are_the_means_of_all_maps(defects: int) -> None:
             written_out(unet, z, t, context, regions, slow)
             recorded = predict(z, t, context, regions, recorder)
             torch.testing.assert_close(recorded, predict(z, t, context, regions), rtol=0, atol=1e-5)
-    assert set(slow.maps) == {(32, 32), (16, 16)}
-    assert set(recorder.means) == {(16, 16)}  # 32 is finer than half the latent
-    maps = slow.maps[16, 16]
-    assert len(maps) == 9  # one layer down and two up, three steps
-    torch.testing.assert_close(recorder.means[16, 16], torch.stack(maps).mean(0), rtol=0, atol=1e-6)
-    inside = resize_region_map(regions, (16, 16)) > 0
-    assert (recorder.means[16, 16] > 0)[inside].all() and (recorder.means[16, 16] == 0)[~inside].all()
+    assert set(slow.maps) == {(32, 32), (16, 16), (8, 8)}
+    assert set(recorder.means) == {(16, 16), (8, 8)}  # 32 is finer than half the latent
+    for grid, layers in (((16, 16), 3), ((8, 8), 1)):  # one layer down and two up; the middle one
+        mean, maps = recorder.means[grid], slow.maps[grid]
+        assert len(maps) == 3 * layers  # three steps
+        torch.testing.assert_close(mean, torch.stack(maps).mean(0), rtol=0, atol=1e-6)
+        inside = resize_region_map(regions, grid) > 0
+        assert (mean > 0)[inside].all() and (mean == 0)[~inside].all()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""Writes a Stable Diffusion model as CompVis and Stability AI do: one file, their names. The inverse of diffusers' loader."""
+"""Writes a Stable Diffusion model as CompVis and Stability AI do: one file, their names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -83,8 +84,6 @@ def clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """SD 2.x: ``cond_stage_model.model. ...``, with query, key and value in one matrix."""
-    import torch
-
     state = _flat(state)
     named = {
         "token_embedding.weight": state["embeddings.token_embedding.weight"],

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trainer.pretrain import grounds_abstract as abstract
-from trainer.pretrain import grounds_hard as hard
-from trainer.pretrain import grounds_metal as metal
-from trainer.pretrain import grounds_soft as soft
-from trainer.pretrain.noise import (
+from . import grounds_abstract as abstract
+from . import grounds_hard as hard
+from . import grounds_metal as metal
+from . import grounds_soft as soft
+from .noise import (
     Array,
     chance,
     colour,

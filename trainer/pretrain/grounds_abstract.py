@@ -10,7 +10,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from trainer.pretrain.noise import (
+from .noise import (
     Array,
     chance,
     colour,

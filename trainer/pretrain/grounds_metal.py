@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from trainer.pretrain.noise import (
+from .noise import (
     Array,
     band_noise,
     chance,

@@ -34,7 +34,7 @@ WIDTH = 96
 class UNetConfig:
     """Settings of the U-Net's pretraining."""
 
-    steps: int = 6000
+    steps: int = 4800
     """Optimizer steps in all."""
     large_from: float = 0.7
     """Share of the steps after which latent crops have the native size."""

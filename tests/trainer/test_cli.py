@@ -1,0 +1,301 @@
+"""The command line: the whole way on a tiny base, exit codes, and every bad input by its own message."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from bgdefect_core.dataset import read_manifest
+from bgdefect_core.pictures import write_mask, write_picture
+from bgdefect_core.weights import read_info
+from trainer import cli
+from trainer.about import licence_note
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_base: Path, plates: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A class file trained for two iterations through ``python -m trainer``."""
+    path = tmp_path_factory.mktemp("trained") / "spot.safetensors"
+    options = ["--data", plates, "--output", path, "--object", "plate", "--defect", "spot", "--base", tiny_base]
+    command("train", *options, "--steps", 2, "--views", 1, "--batch", 2, "--device", "cpu")
+    return path
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """``python -m trainer ...`` in its own process, which must succeed."""
+    line = [sys.executable, "-m", "trainer", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """``main`` in this process: exit code, stdout, stderr."""
+    for name in cli._QUIET:
+        monkeypatch.setenv(name, os.environ.get(name, "error" if "VERBOSITY" in name else "1"))
+    logger, levels = (
+        logging.getLogger(),
+        {name: logging.getLogger(name).level for name in ("", "trainer", "bgdefect_core")},
+    )
+    handlers = list(logger.handlers)
+    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            try:
+                code = cli.main([str(item) for item in arguments])
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    yield call
+    logger.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def test_train_generate_inspect(trained: Path, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "out"
+    options = ["--weights", trained, "--good", plates, "--output", out, "--base", tiny_base, "--count", 2, "--batch", 2]
+    easy = ["--min-strength", 0, "--min-contrast", 0, "--min-background-psnr", 0, "--min-latent-background-psnr", 0]
+    done = command(
+        "generate", *options, *easy, "--steps", 2, "--retries", 0, "--max-background-max", 255, "--min-fill", 0
+    )
+    records = read_manifest(out / "extras" / "plate" / "spot" / "manifest.jsonl")
+    assert len(records) == 2 and "2 of 2 samples are good" in done.stdout
+    assert "Warning" not in done.stderr and "Traceback" not in done.stderr
+    page = Path(next(line for line in done.stdout.splitlines() if line.startswith("page:")).split()[1])
+    assert page.is_file() and page.with_name("sheet.png").is_file()
+    code, shown, _ = run("inspect", trained)
+    info = read_info(trained)
+    assert code == 0 and info.base_fingerprint in shown and "a spot defect on a plate" in shown and "licence" in shown
+
+
+def test_overview_and_help(run: Run) -> None:
+    code, shown, _ = run("--help")
+    assert code == 0 and all(name in shown for name in cli._COMMANDS)
+    code, shown, _ = run("bench", "--help")
+    assert code == 0 and "bench train" in shown and "pretrain" not in shown
+    assert run()[0] == 2 and run("bench")[0] == 2
+    code, shown, _ = run("generate", "--help")
+    assert code == 0 and all(
+        option in shown for option in ("--mask-library", "--rotate", "--min-strength", "--dry-run")
+    )
+    assert run("inspect", "--help")[0] == 0
+
+
+def test_wrong_options_exit_2(run: Run) -> None:
+    code, _, error = run("paint")
+    assert code == 2 and "no command 'paint'" in error
+    assert run("generate", "--weights", "a", "--good", "b")[0] == 2
+    assert run("generate", "--weights", "a", "--good", "b", "--output", "c", "--count", "many")[0] == 2
+
+
+def test_stopping_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._COMMANDS, "inspect", ("", stop))
+    code, _, error = run("inspect", "x")
+    assert code == 130 and "the same command goes on" in error
+
+
+def test_licences() -> None:
+    assert "derivative" in licence_note("CreativeML OpenRAIL-M", "full")
+    assert "LoRA" in licence_note("CreativeML OpenRAIL-M", "lora")
+    assert "freely" in licence_note("Apache-2.0", "full")
+    assert "Find out" in licence_note("unknown", "lora")
+
+
+# --- bad weights -----------------------------------------------------------------------------------------------------
+
+
+def damaged(trained: Path, folder: Path, case: str) -> tuple[Path, str]:
+    path = folder / "bad.safetensors"
+    data = trained.read_bytes()
+    if case == "missing":
+        return path, "no such file"
+    if case == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+        return path, "truncated"
+    if case == "pickle":
+        path.write_bytes(b"\x80\x02}q\x00.")
+        return path, "pickle"
+    if case == "no safetensors":
+        path.write_bytes(b"hello, world, this is text")
+        return path, "not a safetensors file"
+    tensors = load_file(trained)
+    record = json.loads(json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])["__metadata__"]["bgdefect"])
+    if case == "NaN":
+        tensors["conv_in.bias"] = torch.full_like(tensors["conv_in.bias"], torch.nan)
+        message = "NaN or infinity"
+    elif case == "architecture":
+        record["architecture"]["block_out_channels"] = [64, 128]
+        message = "block_out_channels"
+    elif case == "another base":
+        record["base_fingerprint"] = "f" * 64
+        message = "--allow-other-base"
+    elif case == "prediction type":
+        record["prediction_type"] = "v_prediction"
+        message = "predicts"
+    elif case == "wrong lora":
+        tensors = {
+            f"lora_unet_x_to_q.{end}": torch.zeros(shape)
+            for end, shape in (("lora_down.weight", (2, 4)), ("lora_up.weight", (4, 2)), ("alpha", ()))
+        }
+        record |= {"kind": "lora", "lora_rank": 2, "lora_alpha": 2.0}
+        message = "lora"
+    else:
+        raise KeyError(case)
+    metadata = {"format": "pt", "bgdefect": json.dumps(record), "tensors": str(len(tensors))}
+    save_file(tensors, path, metadata=metadata)
+    return path, message
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "missing",
+        "truncated",
+        "pickle",
+        "no safetensors",
+        "NaN",
+        "architecture",
+        "another base",
+        "prediction type",
+        "wrong lora",
+    ],
+)
+def test_bad_weights(case: str, trained: Path, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:
+    path, message = damaged(trained, tmp_path, case)
+    out = tmp_path / "out"
+    code, _, error = run("generate", "--weights", path, "--good", plates, "--output", out, "--base", tiny_base)
+    assert code == 2 and "bgdefect: error:" in error and message in error and not out.exists()
+    if case in ("missing", "truncated", "pickle", "no safetensors"):
+        code, _, error = run("inspect", path)
+        assert code == 2 and message in error
+
+
+# --- bad training data -----------------------------------------------------------------------------------------------
+
+
+def spoil(plate: Path, case: str) -> tuple[list[object], str]:
+    """Break a copy of the plates; returns further options and what the message must say."""
+    picture, mask = plate / "test/spot/001.png", plate / "ground_truth/spot/001_mask.png"
+    array = np.zeros((40, 48), bool)
+    array[3:9, 3:9] = True
+    if case == "empty folder":
+        shutil.rmtree(plate)
+        plate.mkdir()
+        return [], "is an empty folder"
+    if case == "picture without mask":
+        mask.unlink()
+        return [], "001.png has no mask"
+    if case == "mask without picture":
+        picture.unlink()
+        return [], "001_mask.png has no picture"
+    if case == "mask of another size":
+        write_mask(mask, array[:20])
+        return [], "48 x 20"
+    if case == "empty mask":
+        write_mask(mask, np.zeros((40, 48), bool))
+        return [], "is empty"
+    if case == "full mask":
+        write_mask(mask, np.ones((40, 48), bool))
+        return [], "is full"
+    if case == "no mask at all":
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 48), np.uint8)).save(mask)
+        return [], "is no mask"
+    if case == "corrupt picture":
+        picture.write_bytes(picture.read_bytes()[:60])
+        return [], "001.png cannot be read"
+    if case == "one pixel":
+        write_picture(picture, np.zeros((1, 1, 3), np.uint8))
+        return [], "1 x 1"
+    if case == "output is a folder of a file":
+        (plate.parent / "file").write_text("mine")
+        return ["--output", plate.parent / "file" / "x.safetensors"], "file"
+    return {
+        "unknown class": (["--defect", "rust"], "'rust'"),
+        "zero shots": (["--shots", 0], "0 shots"),
+        "too many shots": (["--shots", 99], "99 shots"),
+        "out of range": (["--steps", -5], "steps is -5"),
+        "base that is nowhere": (["--base", plate / "nothing"], "does not exist"),
+    }[case]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "empty folder",
+        "picture without mask",
+        "mask without picture",
+        "mask of another size",
+        "empty mask",
+        "full mask",
+        "no mask at all",
+        "corrupt picture",
+        "one pixel",
+        "output is a folder of a file",
+        "unknown class",
+        "zero shots",
+        "too many shots",
+        "out of range",
+        "base that is nowhere",
+    ],
+)
+def test_bad_training_data(case: str, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:
+    plate = tmp_path / "plate"
+    shutil.copytree(plates, plate)
+    more, message = spoil(plate, case)
+    options: dict[object, object] = {
+        "--data": plate,
+        "--output": tmp_path / "out" / "w.safetensors",
+        "--defect": "spot",
+        "--base": tiny_base,
+        "--steps": 1,
+    }
+    options |= dict(zip(more[::2], more[1::2], strict=True))
+    before = files_of(tmp_path)
+    code, _, error = run("train", *(item for pair in options.items() for item in pair))
+    assert code == 2 and "bgdefect: error:" in error and message in error
+    assert "Traceback" not in error and files_of(tmp_path) == before
+
+
+def test_demo_draws_its_own_data(tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    from trainer.recipes.demo import choose_class, write_textures
+    from trainer.recipes.demo_config import DemoConfig
+
+    write_textures(tmp_path, 0)
+    first = files_of(tmp_path)
+    assert sum(name.startswith(os.path.join("brick", "test", "crack")) for name in first) == 16
+    write_textures(tmp_path, 0)
+    assert files_of(tmp_path) == first
+    assert choose_class(tmp_path, DemoConfig()) == ("brick", "crack")
+    assert choose_class(tmp_path, DemoConfig(object="gravel")) == ("gravel", "crack")

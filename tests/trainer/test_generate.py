@@ -1,0 +1,372 @@
+"""Generation of a data set: resume after kill -9, same line same picture, retries, dry runs, masks, bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bgdefect_core import dataset
+from bgdefect_core import manifest as lines
+from bgdefect_core.dataset import read_manifest
+from bgdefect_core.errors import BGDefectError, DataError, MaskError, OutputError, SettingError
+from bgdefect_core.pictures import read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.placement import PlacementSettings
+from bgdefect_core.quality import QualityLimits
+from bgdefect_core.weights import ClassWeightsInfo, read_info, save_weights
+from trainer.attempts import attempt_seed, batches, needed
+from trainer.base import load_base
+from trainer.generate import check_signal, generate
+from trainer.generate_config import GenerateConfig
+from trainer.pairs import Pairs
+
+ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0)
+NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
+
+
+@pytest.fixture(scope="module")
+def weights(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A class file that holds the tiny base's own U-Net."""
+    base = load_base(tiny_base)
+    info = ClassWeightsInfo(
+        kind="full",
+        object="plate",
+        defect="spot",
+        background_prompt="a photo of a plate",
+        defect_prompt="a spot defect on a plate",
+        mask_prompt="mask",
+        base_name=base.name,
+        base_fingerprint=base.fingerprint,
+        base_licence="unknown",
+        prediction_type="epsilon",
+        resolution=32,
+        zoom="defect",
+        steps=1,
+        loss="disentangled",
+        seed=0,
+        date="2026-11-23T00:00:00+00:00",
+        architecture=base.architecture,
+    )
+    path = tmp_path_factory.mktemp("weights") / "spot.safetensors"
+    save_weights(path, base.unet.state_dict(), info)
+    return path
+
+
+@pytest.fixture
+def config(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> GenerateConfig:
+    torch.set_num_threads(1)
+    return GenerateConfig(
+        weights=weights,
+        good=plates,
+        output=tmp_path / "out",
+        base=str(tiny_base),
+        count=5,
+        variants=2,
+        batch=2,
+        retries=1,
+        steps=2,
+        limits=dataclasses.replace(ANYTHING, min_fill=0.75),  # with random weights some pass and some do not
+    )
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    """Every file but the lock."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def manifest(config: GenerateConfig) -> list[dict]:
+    return read_manifest(config.output / "extras" / "plate" / "spot" / "manifest.jsonl")
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+
+def run_batches(good: set[tuple[int, int]], samples: list[int], size: int, retries: int) -> tuple[list, dict]:
+    made: dict[tuple[int, int], bool] = {}
+    shown = []
+
+    def verdict(index: int, attempt: int) -> bool | None:
+        return made.get((index, attempt))
+
+    for slots in batches(samples, size, retries, verdict):
+        shown.append(slots)
+        for slot in needed(slots, verdict):
+            made[slot] = slot in good
+    return shown, made
+
+
+def test_batches_by_hand() -> None:
+    shown, made = run_batches({(0, 0), (1, 1), (2, 0)}, [0, 1, 2], 2, 2)
+    assert shown == [[(0, 0), (1, 0)], [(2, 0), (1, 1)]]
+    assert made == {(0, 0): True, (1, 0): False, (2, 0): True, (1, 1): True}
+
+
+def test_free_slots_try_later_attempts_which_count_only_when_needed() -> None:
+    shown, made = run_batches({(7, 1), (7, 2)}, [7], 4, 2)
+    assert shown == [[(7, 0), (7, 1), (7, 2), (7, 0)]]
+    assert made == {(7, 0): False, (7, 1): True}
+
+
+def test_every_batch_is_full_and_a_hopeless_sample_ends() -> None:
+    shown, made = run_batches(set(), [0, 1, 2], 2, 3)
+    assert all(len(slots) == 2 for slots in shown)
+    assert set(made) == {(index, attempt) for index in range(3) for attempt in range(4)}
+
+
+def test_seeds_differ_and_repeat() -> None:
+    seeds = {attempt_seed(*key) for key in np.ndindex(3, 20, 5)}
+    assert len(seeds) == 300 and all(0 <= seed < 2**63 for seed in seeds)
+    assert attempt_seed(0, 1, 2) == attempt_seed(0, 1, 2)
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path: Path) -> None:
+    """SIGKILL before and after manifest lines and between the files of a sample; nothing is lost or doubled."""
+    whole = dataclasses.replace(config, output=tmp_path / "whole")
+    summary = generate(whole)
+    records = manifest(whole)
+    expected = files_of(whole.output)
+    assert summary.accepted + len(summary.rejected) == 5 and summary.unmade == 0
+    keys = [(record["index"], record["attempt"]) for record in records]
+    assert len(set(keys)) == len(keys)
+    points: list[tuple[object, str, int]] = [
+        (lines.Manifest, "append", 0),
+        (dataset, "write_mask", 3),
+        (lines.Manifest, "append", len(records) - 1),
+    ]
+    for owner, name, after in points:
+        killed_at(owner, name, after, lambda: generate(config))
+    generate(config)
+    assert files_of(config.output) == expected
+
+
+def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -> None:
+    """Run in a child that kills itself with SIGKILL at the call number ``after`` of ``owner.name``."""
+    child = os.fork()
+    if child == 0:
+        original, calls = getattr(owner, name), [0]
+
+        def fatal(*args: object, **options: object) -> object:
+            if calls[0] == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            calls[0] += 1
+            return original(*args, **options)
+
+        try:
+            setattr(owner, name, fatal)
+            run()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+
+
+def test_lines_layout_and_retries(config: GenerateConfig) -> None:
+    never = dataclasses.replace(config, limits=NEVER, count=2, variants=1)
+    summary = generate(never)
+    records = manifest(never)
+    assert summary.accepted == 0 and [item.index for item in summary.rejected] == [0, 1]
+    assert sorted((r["index"], r["attempt"]) for r in records) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert all(r["seed"] == attempt_seed(0, r["index"], r["attempt"]) for r in records)
+    assert len({r["seed"] for r in records}) == 4 and {r["settings"]["batch"] for r in records} == {2}
+    assert not list((never.output / "plate").rglob("test/**/*.png"))
+    page = (never.output / "extras" / "plate" / "spot" / "index.html").read_text()
+    assert "Rejected" in page and "00001_1" in page
+
+
+def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -> None:
+    generate(dataclasses.replace(config, limits=ANYTHING, count=3, variants=3, feather=0))
+    root = config.output / "plate"
+    pictures, labels = (sorted((root / part / "spot").iterdir()) for part in ("test", "ground_truth"))
+    assert [path.name for path in pictures] == ["00000.png", "00001.png", "00002.png"]
+    assert [path.name for path in labels] == ["00000_mask.png", "00001_mask.png", "00002_mask.png"]
+    records = manifest(config)
+    assert len({r["source"] for r in records}) == 1 and len({json.dumps(r["mask_origin"]) for r in records}) == 1
+    for record in records:
+        normal = read_picture(root / "train" / "good" / f"{record['source_sha256'][:16]}.png")
+        result = read_picture(config.output / record["file"])
+        requested = read_mask(config.output / record["requested"])
+        label = read_mask(config.output / record["label"])
+        assert (result[~requested] == normal[~requested]).all() and (result[requested] != normal[requested]).any()
+        assert not (label & ~requested).any()
+
+
+def test_the_same_line_gives_the_same_picture_in_a_longer_run(config: GenerateConfig, tmp_path: Path) -> None:
+    """Extending a run keeps what is there; a sample does not depend on how many others were asked for."""
+    small = dataclasses.replace(config, limits=ANYTHING, count=2, variants=1)
+    generate(small)
+    first = files_of(config.output / "plate")
+    generate(dataclasses.replace(small, count=3))
+    again = files_of(config.output / "plate")
+    assert first.items() <= again.items() and len(manifest(config)) == 3
+    other = dataclasses.replace(small, count=3, output=tmp_path / "other")
+    generate(other)
+    assert files_of(other.output / "plate") == again
+
+
+def test_dry_run_writes_nothing(config: GenerateConfig) -> None:
+    summary = generate(dataclasses.replace(config, dry_run=True))
+    assert summary.dry_run and summary.accepted == 5 and summary.seconds > 0 and not config.output.exists()
+
+
+def test_masks_that_fit_nowhere_are_counted(config: GenerateConfig, tmp_path: Path) -> None:
+    huge = np.zeros((300, 300), bool)
+    huge[10:290, 10:290] = True
+    write_mask(tmp_path / "masks" / "huge.png", huge)
+    fixed = PlacementSettings(scale=(1.0, 1.0), tries=1)
+    config = dataclasses.replace(config, mask_library=tmp_path / "masks", placement=fixed, dry_run=True)
+    summary = generate(config)
+    assert summary.unmade == 5 and summary.accepted == 0 and "huge.png" in summary.unplaced[0]
+
+
+def test_ready_masks_and_odd_pictures(config: GenerateConfig, tmp_path: Path) -> None:
+    """16-bit gray, RGBA and plain gray pictures, with masks of the same names."""
+    good, masks = tmp_path / "good", tmp_path / "masks"
+    good.mkdir()
+    gray = np.random.default_rng(0).integers(60, 200, (40, 48), np.uint8)
+    Image.fromarray(gray.astype(np.uint16) * 257).save(good / "deep.png")
+    Image.fromarray(gray).save(good / "gray.png")
+    Image.fromarray(np.dstack([gray, gray, gray, np.full_like(gray, 255)])).save(good / "clear.png")
+    mask = np.zeros((40, 48), bool)
+    mask[10:18, 12:24] = True
+    for name in ("deep_mask", "gray", "clear"):
+        write_mask(masks / f"{name}.png", mask)
+    run = dataclasses.replace(config, good=good, masks=masks, limits=ANYTHING, count=3, variants=1, batch=3)
+    generate(run)
+    records = manifest(run)
+    assert {Path(r["source"]).name for r in records} == {"deep.png", "gray.png", "clear.png"}
+    for record in records:
+        assert (read_mask(run.output / record["requested"]) == mask).all()
+        normal, result = read_picture(Path(record["source"])), read_picture(run.output / record["file"])
+        assert (normal[30:] == result[30:]).all()
+
+
+def test_pairs_use_every_picture_before_any_again(config: GenerateConfig) -> None:
+    pairs = Pairs(config, read_info(config.weights))
+    pairs.validate(6)
+    assert pairs.part == "texture"
+    drawn = [pairs[index] for index in range(6)]
+    assert len({pair.source for pair in drawn[:3]}) == len({pair.source for pair in drawn[3:]}) == 3
+    again = pairs[1].job
+    assert again is not None and drawn[1].job is not None and (again.masks[0] == drawn[1].job.masks[0]).all()
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConfig, type[BGDefectError], str]:
+    good, masks = tmp_path / "good", tmp_path / "masks"
+    plain, mask = np.full((40, 48, 3), 90, np.uint8), np.zeros((40, 48), bool)
+    mask[5:9, 5:9] = True
+    write_picture(good / "a.png", plain)
+    write_mask(masks / "a.png", mask)
+    own = dataclasses.replace(config, good=good, masks=masks)
+    if case == "picture without mask":
+        write_picture(good / "b.png", plain)
+        return own, DataError, "b.png has no mask"
+    if case == "mask without picture":
+        write_mask(masks / "b.png", mask)
+        return own, DataError, "b.png has no picture"
+    if case == "mask of another size":
+        write_mask(masks / "a.png", mask[:30])
+        return own, DataError, "48 x 30"
+    if case == "corrupt picture":
+        (good / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+        return own, DataError, "a.png cannot be read"
+    if case == "one pixel":
+        write_picture(good / "a.png", plain[:1, :1])
+        return own, DataError, "1 x 1"
+    if case == "empty library mask":
+        write_mask(masks / "b.png", np.zeros((9, 9), bool))
+        return dataclasses.replace(config, mask_library=masks), MaskError, "b.png is empty"
+    if case == "no masks":
+        return dataclasses.replace(own, masks=None), SettingError, "--mask-library"
+    if case == "no such object":
+        root = tmp_path / "several"
+        for name in ("nut", "bolt"):
+            write_picture(root / name / "train" / "good" / "0.png", plain)
+        return dataclasses.replace(own, good=root), DataError, "'plate'"
+    if case == "output is a file":
+        config.output.write_text("mine")
+        return config, OutputError, "is a file"
+    if case == "output holds pictures":
+        write_picture(config.output / "plate" / "test" / "spot" / "0.png", plain)
+        return config, OutputError, "already holds"
+    raise KeyError(case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "picture without mask",
+        "mask without picture",
+        "mask of another size",
+        "corrupt picture",
+        "one pixel",
+        "empty library mask",
+        "no masks",
+        "no such object",
+        "output is a file",
+        "output holds pictures",
+    ],
+)
+def test_bad_input_is_named_and_nothing_written(config: GenerateConfig, tmp_path: Path, case: str) -> None:
+    broken, error, message = bad(config, tmp_path, case)
+    before = files_of(tmp_path)
+    with pytest.raises(error, match=message):
+        generate(broken)
+    assert files_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"count": 0},
+        {"batch": 0},
+        {"variants": 0},
+        {"retries": -1},
+        {"seed": -1},
+        {"steps": 0},
+        {"threshold": 1.5},
+        {"guidance": float("nan")},
+        {"feather": -1.0},
+        {"precision": "fp16", "device": "cpu"},
+        {"masks": Path("a"), "mask_library": Path("b")},
+    ],
+)
+def test_settings_out_of_range(config: GenerateConfig, changes: dict) -> None:
+    with pytest.raises(SettingError):
+        generate(dataclasses.replace(config, **changes))
+    assert not config.output.exists()
+
+
+def test_another_run_is_refused(config: GenerateConfig) -> None:
+    small = dataclasses.replace(config, limits=ANYTHING, count=1, variants=1, batch=1)
+    generate(small)
+    before = files_of(config.output)
+    with pytest.raises(OutputError, match="run_seed"):
+        generate(dataclasses.replace(small, seed=1))
+    assert files_of(config.output) == before
+
+
+def test_attention_needs_a_grid() -> None:
+    check_signal("difference", 24, 2)
+    check_signal("attention", 32, 2)
+    with pytest.raises(SettingError, match="resolution of 32"):
+        check_signal("attention", 24, 2)

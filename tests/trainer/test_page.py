@@ -1,0 +1,104 @@
+"""The contact sheet and the page: self-contained, escaped, complete, the same bytes each time."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bgdefect_core.dataset import DatasetWriter, Sample
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures import read_picture, write_picture
+from trainer.page import outlined, warmed, write_page
+
+QUALITY = {
+    "strength": 0.5,
+    "contrast": 3.0,
+    "fill": 0.25,
+    "background_psnr": 100.0,
+    "background_max": 0.0,
+    "latent_background_psnr": 42.5,
+}
+
+
+class Links(HTMLParser):
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.files: list[str] = []
+        self.tags: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.files += [value for name, value in attrs if name in ("src", "href") and value]
+
+
+@pytest.fixture
+def data_set(tmp_path: Path) -> Path:
+    """Two accepted samples and one rejected attempt without a heat map, in a folder with a difficult name."""
+    root = tmp_path / "a set"
+    source = tmp_path / "good <b>.png"
+    write_picture(source, np.full((80, 120, 3), 100, np.uint8))
+    with DatasetWriter(
+        root, "nut & bolt", "scratch #1", {"prompt": "<script>alert(1)</script>", "empty": None}
+    ) as writer:
+        for index, attempt, accepted in ((0, 0, True), (1, 0, False), (1, 1, True)):
+            picture, mask = np.full((80, 120, 3), 100, np.uint8), np.zeros((80, 120), bool)
+            mask[40:46, 60:70] = True
+            picture[mask] = (200, 30, 30)
+            heat = None if not accepted else mask.astype(np.float32)
+            verdict = "good" if accepted else "no visible defect"
+            label = mask & accepted
+            writer.add(Sample(index, attempt, picture, label, mask, heat, source, {}, 7, QUALITY, verdict, accepted))
+    return root
+
+
+def test_page_shows_every_sample_with_working_links(data_set: Path) -> None:
+    sheet, page = write_page(data_set, "nut & bolt", "scratch #1")
+    links = Links(page)
+    from urllib.parse import unquote
+
+    assert all((page.parent / unquote(file)).resolve().is_file() for file in links.files)
+    assert not any("://" in file or file.startswith("/") for file in links.files)
+    text = page.read_text(encoding="utf-8")
+    assert links.tags.count("article") == 3 and links.tags.count("script") == 0
+    assert "&lt;script&gt;" in text and "good &lt;b&gt;.png" in text and "nut &amp; bolt" in text
+    assert re.search(r"Rejected.*00001_0: no visible defect", text, re.DOTALL) and "42.5" in text
+    assert read_picture(sheet).shape[1] > 1000
+
+
+def test_same_data_same_bytes(data_set: Path) -> None:
+    first = [path.read_bytes() for path in write_page(data_set, "nut & bolt", "scratch #1")]
+    assert [path.read_bytes() for path in write_page(data_set, "nut & bolt", "scratch #1")] == first
+
+
+def test_zoom_shows_a_small_defect_large(data_set: Path) -> None:
+    """A mask of 10 x 6 in 120 x 80 pixels: the crop is 48 pixels wide, three times as large on the page."""
+    write_page(data_set, "nut & bolt", "scratch #1")
+    strip = read_picture(data_set / "extras" / "nut & bolt" / "scratch #1" / "zoom" / "00000.png")
+    result = strip[:, 2 * 148 : 2 * 148 + 144].astype(int)
+    red = (result[..., 0] - result[..., 1] > 100).sum()
+    assert 0.8 < red / (60 * 9) < 1.2
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path, "nut", "scratch", {}):
+        pass
+    with pytest.raises(DataError, match="no samples"):
+        write_page(tmp_path, "nut", "scratch")
+
+
+def test_outline_leaves_the_defect_uncovered() -> None:
+    picture, mask = np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), bool)
+    mask[3:6, 3:6] = True
+    drawn = outlined(picture, mask, (1, 2, 3))
+    assert not drawn[mask].any() and (drawn[2, 2:7] == (1, 2, 3)).all() and (drawn.any(axis=2)).sum() == 16
+
+
+def test_heat_runs_from_gray_to_yellow() -> None:
+    picture = np.full((1, 3, 3), 80, np.uint8)
+    shown = warmed(picture, np.array([[0, 128, 255]], np.uint8))
+    assert (shown[0, 0] == 40).all() and shown[0, 1, 0] > 220 and shown[0, 1, 1] < 20 and shown[0, 2, 1] > 220

@@ -1,0 +1,314 @@
+"""Training: the loss falls, LoRA, accumulation and processes agree, and every bad input has its own error."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from bgdefect_core.crop import crop_box
+from bgdefect_core.errors import BGDefectError, DataError, OutputError, SettingError, WeightsError
+from bgdefect_core.weights import read_info
+from trainer.apply import load_class
+from trainer.base import load_base
+from trainer.batches import Batches, validation_batches
+from trainer.cache import LatentCache, Views, view, view_crop
+from trainer.train import TrainConfig, train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def config(plates: Path, tiny_base: Path, tmp_path: Path) -> TrainConfig:
+    """Two iterations of everything small, on the CPU."""
+    return TrainConfig(
+        data=plates,
+        output=tmp_path / "out",
+        defect="spot",
+        base=str(tiny_base),
+        steps=2,
+        batch=2,
+        views=2,
+        device="cpu",
+        weights_precision="fp32",
+    )
+
+
+def changed(config: TrainConfig, **changes: Any) -> TrainConfig:
+    return dataclasses.replace(config, **changes)
+
+
+def log_of(weights: Path) -> list[dict[str, str]]:
+    with (weights.with_suffix(".run") / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_overfit_lowers_both_losses_and_records_them(config: TrainConfig) -> None:
+    weights = train(changed(config, steps=30, lr=2e-3, sample_every=30, tensorboard=True, save_every=15))
+    rows = log_of(weights)
+    assert [int(row["step"]) for row in rows] == list(range(31))
+    losses = [float(row["loss"]) for row in rows[1:]]
+    assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
+    assert float(rows[-1]["validation"]) < 0.75 * float(rows[0]["validation"])
+    assert all(row["validation"] == "" for row in rows[1:-1])
+    run = weights.with_suffix(".run")
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {
+        "step-000015.safetensors",
+        "step-000030.safetensors",
+    }
+    assert Image.open(run / "samples" / "step-000030.png").size == (3 * 36, 3 * 36)
+    assert list((run / "tensorboard").iterdir())
+    assert (run / "split.json").is_file()
+
+
+def test_weights_file_says_everything(config: TrainConfig, tiny_base: Path) -> None:
+    weights = train(changed(config, background_prompt="a {object}", zoom="whole", weights_precision="fp16"))
+    assert weights.name == "plate-spot.safetensors"
+    info = read_info(weights)
+    assert (info.kind, info.object, info.defect, info.steps, info.loss) == ("full", "plate", "spot", 2, "disentangled")
+    prompts = (info.background_prompt, info.defect_prompt, info.mask_prompt)
+    assert prompts == ("a plate", "a spot defect on a plate", "mask")
+    assert (info.resolution, info.zoom, info.mask_sides) == (32, "whole", [8, 8, 8])
+    base = load_base(tiny_base)
+    assert info.base_fingerprint == base.fingerprint and info.architecture == base.architecture
+    assert {"torch", "diffusers"} <= set(info.libraries)
+    load_class(base, weights)
+    trained = load_file(weights)
+    assert all(torch.equal(tensor.half(), trained[name]) for name, tensor in base.unet.state_dict().items())
+    with pytest.raises(SettingError, match="already carries"):
+        load_class(base, weights)
+
+
+def test_lora_round_trip(config: TrainConfig, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merged from its file, a LoRA predicts what the U-Net predicted at the end of its training."""
+    seen = {}
+    import trainer.train as module
+
+    original = module.class_tensors
+    sample = (torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1)), 500, torch.ones(1, 5, 16))
+
+    @torch.no_grad()
+    def spy(unet: Any, rank: int) -> dict[str, torch.Tensor]:
+        seen["output"] = unet(*sample).sample
+        return original(unet, rank)
+
+    monkeypatch.setattr(module, "class_tensors", spy)
+    weights = train(changed(config, lora_rank=3, lr=0.05, steps=4))
+    info = read_info(weights)
+    assert (info.kind, info.lora_rank, info.lora_alpha) == ("lora", 3, 3.0)
+    base = load_base(tiny_base)
+    with torch.no_grad():
+        before = base.unet(*sample).sample
+        load_class(base, weights)
+        after = base.unet(*sample).sample
+    assert (before - seen["output"]).abs().max() > 1e-3
+    torch.testing.assert_close(after, seen["output"], atol=2e-5, rtol=1e-4)
+
+
+def test_other_base_is_refused_for_a_full_unet(config: TrainConfig, tmp_path: Path) -> None:
+    from .conftest import save_tiny_base
+
+    weights = train(changed(config, steps=1))
+    other = save_tiny_base(tmp_path / "other", seed=1)
+    with pytest.raises(WeightsError, match="another base"):
+        load_class(load_base(other), weights)
+    load_class(load_base(other), weights, allow_other_base=True)
+
+
+def test_losses_differ_and_each_is_its_own(config: TrainConfig) -> None:
+    runs = {}
+    for name, changes in (
+        ("disentangled", {}),
+        ("naive", {"loss": "naive"}),
+        ("weighted", {"mask_weight": 5.0}),
+    ):
+        weights = train(changed(config, steps=1, output=config.output / name, **changes))
+        runs[name] = float(log_of(weights)[1]["loss"])
+        assert read_info(weights).loss == ("naive" if name == "naive" else "disentangled")
+    assert len(set(runs.values())) == 3
+    assert runs["weighted"] > runs["disentangled"]
+
+
+def test_accumulation_equals_the_larger_batch(config: TrainConfig) -> None:
+    one = load_file(train(changed(config, batch=4, output=config.output / "one")))
+    two = load_file(train(changed(config, batch=2, accumulate=2, output=config.output / "two")))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-6
+
+
+def test_gradient_checkpointing_changes_nothing(config: TrainConfig) -> None:
+    one = load_file(train(changed(config, output=config.output / "one")))
+    two = load_file(train(changed(config, gradient_checkpointing=True, output=config.output / "two")))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-6
+
+
+def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Path) -> None:
+    """`accelerate launch` with two CPU processes of batch 2 does what one process does with batch 4."""
+    one = load_file(train(changed(config, batch=4, output=config.output / "one")))
+    script = tmp_path / "launched.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom trainer.train import TrainConfig, train\n"
+        "data, base, output = sys.argv[1:]\n"
+        "train(TrainConfig(data=Path(data), output=Path(output), defect='spot', base=base, steps=2, batch=2, views=2,\n"
+        "                  device='cpu', weights_precision='fp32'))\n"
+    )
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
+    launch += ["--cpu", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    arguments = [str(script), str(config.data), str(config.base), str(config.output / "two")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launch, *arguments], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = load_file(config.output / "two" / "plate-spot.safetensors")
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5
+    rows = log_of(config.output / "two" / "plate-spot.safetensors")
+    single = log_of(config.output / "one" / "plate-spot.safetensors")
+    assert [row["step"] for row in rows] == ["0", "1", "2"]  # one process writes the log
+    for ours, theirs in zip(rows[1:], single[1:], strict=True):
+        assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), abs=1e-5)
+
+
+def test_average_is_what_is_written(config: TrainConfig) -> None:
+    plain = load_file(train(changed(config, lr=1e-2, output=config.output / "plain")))
+    average = load_file(train(changed(config, lr=1e-2, ema=0.9, output=config.output / "average")))
+    start = load_base(config.base).unet.state_dict()
+    name = "conv_in.weight"
+    moved, lagging = (plain[name] - start[name]).abs().mean(), (average[name] - start[name]).abs().mean()
+    assert 0 < lagging < moved
+
+
+def test_early_stop_writes_the_best_weights(config: TrainConfig) -> None:
+    """A ruinous learning rate: the validation loss soon rises, and what is written is not the last."""
+    weights = train(changed(config, steps=40, lr=0.1, validate_every=1, early_stop=2))
+    rows = log_of(weights)[1:]
+    validations = [float(row["validation"]) for row in rows]
+    assert len(rows) < 40
+    assert len(rows) - (1 + int(np.argmin(validations))) == 2
+    best = load_file(weights.with_suffix(".run") / "best.safetensors")
+    assert torch.equal(best["0"], load_file(weights)["conv_in.weight"])
+
+
+def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCaptureFixture) -> None:
+    weights = train(changed(config, shots=6, steps=1))
+    assert "no picture is held out" in caplog.text
+    assert [row["validation"] for row in log_of(weights)] == [""]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        ({"shots": 0}, DataError, "0 shots"),
+        ({"shots": 7}, DataError, "at most 6"),
+        ({"defect": "dent"}, DataError, "one of cut, spot"),
+        ({"object": "nut"}, DataError, "no object 'nut'"),
+        ({"defect": None}, DataError, "holds 2 classes"),
+        ({"steps": 0}, SettingError, "steps is 0"),
+        ({"batch": 0}, SettingError, "batch is 0"),
+        ({"lr": float("nan")}, SettingError, "lr is nan"),
+        ({"lora_rank": -1}, SettingError, "lora_rank is -1"),
+        ({"ema": 1.0}, SettingError, "ema is 1"),
+        ({"views": 0}, SettingError, "views is 0"),
+        ({"resolution": 33}, SettingError, "multiple of 2"),
+        ({"resolution": 8}, SettingError, "resolution is 8"),
+        ({"shots": 2, "fold": 1}, SettingError, "more than one"),
+        ({"fold": 2}, DataError, "fold is 2"),
+        ({"early_stop": 3}, SettingError, "validate_every"),
+        ({"loss": "naive", "mask_weight": 2.0}, SettingError, "naive"),
+        ({"precision": "fp16"}, SettingError, "fp16 on a CPU"),
+        ({"base": "/nowhere"}, WeightsError, "does not exist"),
+    ],
+)
+def test_bad_settings(config: TrainConfig, changes: dict[str, Any], error: type[BGDefectError], match: str) -> None:
+    with pytest.raises(error, match=match):
+        train(changed(config, **changes))
+    assert not config.output.exists()
+
+
+def test_bad_places(config: TrainConfig, tmp_path: Path) -> None:
+    occupied = tmp_path / "file"
+    occupied.write_text("mine")
+    with pytest.raises(OutputError, match="is a file"):
+        train(changed(config, output=occupied))
+    with pytest.raises(OutputError, match="cannot be written"):
+        train(changed(config, output=occupied / "inside"))
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        train(changed(config, output=foreign))
+    assert occupied.read_text() == foreign.read_text() == "mine"
+
+
+def test_another_run_is_refused_and_a_finished_one_returns(config: TrainConfig) -> None:
+    weights = train(config)
+    before = weights.read_bytes()
+    assert train(changed(config, save_every=7)) == weights
+    with pytest.raises(OutputError, match="another run: seed was 0, now 1"):
+        train(changed(config, seed=1))
+    assert weights.read_bytes() == before
+
+
+# --- views and batches ------------------------------------------------------------------------------------------------
+
+
+def test_views_hold_the_defect_at_generations_scale() -> None:
+    mask = np.zeros((200, 300), bool)
+    mask[90:110, 140:180] = True
+    views = Views(64, "defect", 16)
+    plain = crop_box(mask, 64, "defect")
+    rng = np.random.default_rng(0)
+    crops = [view_crop(mask, views, rng) for _ in range(400)]
+    assert np.exp(np.mean([np.log(crop.side / plain.side) for crop in crops])) == pytest.approx(1, abs=0.02)
+    assert len({crop.side for crop in crops}) > 10
+    for crop in crops:
+        assert crop.top <= 90 and crop.left <= 140
+        assert crop.top + crop.side >= 110 and crop.left + crop.side >= 180
+        assert 0 <= crop.top <= 200 - crop.side and 0 <= crop.left <= 300 - crop.side
+
+
+def test_view_zero_is_plain_and_all_are_fixed() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 48, 3)).astype(np.uint8)
+    mask = np.zeros((40, 48), bool)
+    mask[10:14, 20:30] = True
+    views = Views(32, "defect", 4, seed=5)
+    first, again = (view(picture, mask, views, 1, 2) for _ in range(2))
+    assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], view(picture, mask, views, 1, 3)[0])
+    fixed = Views(32, "defect", 4, flips=False, turns=False, seed=5)
+    for number in range(1, 4):  # a wide mask stays wide where nothing may be turned
+        rows, columns = np.nonzero(view(picture, mask, fixed, 0, number)[1])
+        assert np.ptp(columns) > np.ptp(rows)
+
+
+def numbered(pictures: int, views: int) -> LatentCache:
+    latents = torch.arange(pictures * views).float().view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    return LatentCache(latents, torch.zeros(pictures * views, 2, 2, dtype=torch.long), views, (1,) * pictures)
+
+
+def test_batches_are_cut_from_one_and_visit_all_pictures_equally() -> None:
+    cache = numbered(5, 3)
+    whole = [Batches(cache, 6, 1000, 7).at(step)[0] for step in range(10)]
+    parts = [part for process in range(3) for part in Batches(cache, 2, 1000, 7, process=process, processes=3).at(4)]
+    assert torch.equal(torch.cat([part.z_0 for part in parts]), whole[4].z_0)
+    assert torch.equal(torch.cat([part.eps for part in parts]), whole[4].eps)
+    assert torch.equal(torch.cat([part.t for part in parts]), whole[4].t)
+    pictures = torch.cat([batch.z_0[:, 0, 0, 0] for batch in whole]).div(3, rounding_mode="floor")
+    assert torch.bincount(pictures.long()).tolist() == [12] * 5
+    assert not torch.equal(whole[0].eps, whole[1].eps)
+
+
+def test_validation_is_fixed_and_reads_plain_views_at_all_noise_levels() -> None:
+    batches = validation_batches(numbered(3, 2), 5, 1000, 0)
+    assert [len(batch.t) for batch in batches] == [5, 5, 2]
+    assert torch.cat([batch.z_0[:, 0, 0, 0] for batch in batches]).tolist() == [0.0] * 4 + [2.0] * 4 + [4.0] * 4
+    quarters = torch.cat([batch.t for batch in batches]) // 250
+    assert quarters.tolist() == [0, 1, 2, 3] * 3
+    again = validation_batches(numbered(3, 2), 5, 1000, 0)
+    assert all(torch.equal(a.eps, b.eps) for a, b in zip(batches, again, strict=True))
