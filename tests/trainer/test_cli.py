@@ -287,7 +287,9 @@ def test_bad_training_data(case: str, tiny_base: Path, plates: Path, tmp_path: P
     assert "Traceback" not in error and files_of(tmp_path) == before
 
 
-def test_demo_draws_its_own_data(tmp_path: Path) -> None:
+def test_demo_draws_its_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BGDEFECT_OBJECT", raising=False)
+    monkeypatch.delenv("BGDEFECT_DEFECT", raising=False)
     pytest.importorskip("skimage")
     from trainer.recipes.demo import choose_class, write_textures
     from trainer.recipes.demo_config import DemoConfig

@@ -50,7 +50,7 @@ class UNetConfig:
     """Share of samples trained on the empty prompt."""
     drawn_size: int = 160
     window: int = 1200
-    fresh: int = 2
+    fresh: int = 1
     save_every: int = 500
 
 

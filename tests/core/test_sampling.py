@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from bgdefect_core.attention import MapRecorder
+from bgdefect_core.errors import SettingError
+from bgdefect_core.inversion import invert
+from bgdefect_core.predictor import Predictor, unet_predictor
+from bgdefect_core.regions import RegionPrompts, union
+from bgdefect_core.sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample, seeded_noise
+from bgdefect_core.schedule import NoiseSchedule
+
+from .conftest import StandIn, as_bits, boxes, make_prompts, random_tensor, sd_schedule
+
+STEPS = 4
+LEVELS = sd_schedule().levels(STEPS)
+BOX = boxes(1, 16, 16, (3, 9, 2, 8))
+M = (BOX > 0)[:, None]
+Z_0 = random_tensor(1, 4, 16, 16, seed=5)
+MODES: tuple[BackgroundMode, ...] = ("replay", "noised", "masked", "literal")
+OTHER_DEFECT = replace(make_prompts(), defects=make_prompts(seed=900).defects)
+
+
+def paint(
+    predict: Predictor,
+    mode: BackgroundMode,
+    prompts: RegionPrompts,
+    seeds: Sequence[int] = (1,),
+    regions: Tensor = BOX,
+    background: Sequence[Tensor] | None = None,
+    **options: Any,
+) -> list[Tensor]:
+    """All levels that sampling passes through, the result last."""
+    background = background or background_levels(mode, predict, Z_0, regions, prompts, LEVELS)
+    passed: list[Tensor] = []
+    many = len(seeds)
+    z_0 = sample(
+        predict,
+        mode,
+        [level.expand(many, -1, -1, -1) for level in background],
+        regions.expand(many, -1, -1),
+        prompts,
+        LEVELS,
+        seeds,
+        callback=lambda done, total, z: passed.append(z),
+        **options,
+    )
+    assert torch.equal(passed[-1], z_0) and len(passed) == STEPS
+    return passed
+
+
+def outside(levels: Sequence[Tensor]) -> list[Tensor]:
+    return [level[~M.expand_as(level)] for level in levels]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_background_knows_neither_the_seed_nor_the_defect(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
+    """Lemma 3.1 and Prop. 3.3 with a real network, bit for bit, at every step; the printed Eq. 9 breaks them."""
+    with unet_predictor(unet, sd_schedule()) as predict:
+        runs = [paint(predict, mode, prompts, [1]), paint(predict, mode, OTHER_DEFECT, [1])]
+        reseeded = paint(predict, mode, prompts, [2])
+    assert all((a[M.expand_as(a)] != b[M.expand_as(b)]).all() for a in runs[:1] for b in (runs[1][-1], reseeded[-1]))
+    same_prompts = as_bits(outside(runs[0])) == as_bits(outside(runs[1]))
+    same_seeds = as_bits(outside(runs[0])) == as_bits(outside(reseeded))
+    if mode == "literal":
+        assert not same_prompts and not same_seeds
+        return
+    assert same_prompts
+    assert same_seeds or mode == "noised"  # there the background's own noise comes from the seed ...
+    assert as_bits(outside(runs[0][-1:])) == as_bits(outside(reseeded[-1:]))  # ... and is gone at the end
+
+
+@pytest.mark.parametrize("mode", ["replay", "noised"])
+def test_latents_outside_the_mask_come_back_exactly(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
+    with unet_predictor(unet, sd_schedule()) as predict:
+        result = paint(predict, mode, prompts)[-1]
+    assert torch.equal(outside([result])[0], outside([Z_0])[0])
+    assert (result[M.expand_as(result)] != Z_0[M.expand_as(Z_0)]).all()
+
+
+def test_background_at_every_step_is_the_one_that_the_mode_promises(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
+    with unet_predictor(unet, sd_schedule()) as predict:
+        trajectory = invert(predict, Z_0, BOX, prompts, LEVELS)
+        replayed, noised = (paint(predict, mode, prompts, [8]) for mode in MODES[:2])
+    eps = seeded_noise([8], (4, 16, 16), stream=1)
+    for done in range(1, STEPS + 1):
+        level = STEPS - done
+        assert torch.equal(*outside([replayed[done - 1], trajectory[level]]))
+        alpha = LEVELS.alphas[level]
+        forward = alpha**0.5 * Z_0 + (1 - alpha) ** 0.5 * eps if level else Z_0
+        torch.testing.assert_close(*outside([noised[done - 1], forward]))
+
+
+@pytest.mark.parametrize("mode", ["masked", "literal"])
+@pytest.mark.parametrize("defects", [1, 2])
+def test_is_equation_9_written_out(unet: UNet2DConditionModel, mode: BackgroundMode, defects: int) -> None:
+    prompts = make_prompts(defects)
+    regions = boxes(1, 16, 16, (3, 9, 2, 8), (10, 13, 9, 15)) if defects == 2 else BOX
+    m, c_1, c_2 = (regions > 0)[:, None].float(), prompts.defect_context(), prompts.background_context()
+    with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
+        passed = paint(predict, mode, prompts, [3], regions)
+        z = invert(predict, Z_0, regions, prompts, LEVELS)[-1] + m * seeded_noise([3], (4, 16, 16))
+        for level in range(STEPS, 0, -1):
+            t, now, then = LEVELS.timesteps[level], LEVELS.alphas[level], LEVELS.alphas[level - 1]
+            fed = (1 - m) * z if mode == "masked" else z
+            e_t = (1 - m) * predict(fed, t, c_2, union(regions)) + m * predict(z, t, c_1, regions)
+            z = then**0.5 * (z / now**0.5 + ((1 / then - 1) ** 0.5 - (1 / now - 1) ** 0.5) * e_t)
+            torch.testing.assert_close(passed[STEPS - level], z, rtol=1e-5, atol=1e-5)
+
+
+def test_numbers_by_hand(prompts: RegionPrompts) -> None:
+    """One step with eps = z / 2 under C_1 and guidance 3 over eps = z / 4: eps = z / 4 + 3 (z / 2 - z / 4) = z."""
+    schedule = NoiseSchedule(torch.tensor([0.64, 0.36]))
+    c_1 = prompts.defect_context()
+    predict = StandIn(lambda z, t, context, regions: z / 2 if context is c_1 else z / 4, schedule)
+    noise = float(seeded_noise([4], (1, 1, 2))[0, 0, 0, 0])
+    background = [torch.tensor([[[[0.0, 5.0]]]]), torch.tensor([[[[0.0, 6.0]]]])]
+    arguments = (background, torch.tensor([[[1, 0]]]), prompts, schedule.levels(1), [4])
+    # x_0 = (z - .8 eps) / .6, result .8 x_0 + .6 eps
+    expected = 0.8 * (noise - 0.8 * noise / 2) / 0.6 + 0.6 * noise / 2
+    assert sample(predict, "replay", *arguments).flatten().tolist() == pytest.approx([expected, 5])
+    expected = 0.8 * (noise - 0.8 * noise) / 0.6 + 0.6 * noise
+    assert sample(predict, "replay", *arguments, guidance=3).flatten().tolist() == pytest.approx([expected, 5])
+
+
+@pytest.mark.parametrize(
+    ("mode", "guidance", "once", "each"),
+    [
+        ("replay", 1.0, 50, 50),
+        ("noised", 1.0, 0, 50),
+        ("masked", 1.0, 100, 50),
+        ("literal", 1.0, 50, 100),
+        ("replay", 2.0, 50, 100),
+        ("literal", 2.0, 50, 150),
+    ],
+)
+def test_cost_in_network_samples(
+    mode: BackgroundMode, guidance: float, once: int, each: int, prompts: RegionPrompts
+) -> None:
+    predict = StandIn(lambda z, t, context, regions: 0.1 * z)
+    levels, seeds = sd_schedule().levels(50), [1, 2, 3]
+    background = background_levels(mode, predict, Z_0, BOX, prompts, levels)
+    assert predict.evaluated == once
+    predict.timesteps.clear()
+    expanded = [level.expand(3, -1, -1, -1) for level in background]
+    sample(predict, mode, expanded, BOX.expand(3, -1, -1), prompts, levels, seeds, guidance)
+    assert predict.evaluated == once + each * len(seeds)
+    assert list(dict.fromkeys(predict.timesteps)) == list(range(981, 0, -20))  # final is never asked
+
+
+def test_guidance_stays_inside_the_mask_and_records_once(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
+    recorders = [MapRecorder(prompts.word_positions()) for _ in range(2)]
+    with unet_predictor(unet, sd_schedule()) as predict:
+        for mode in MODES[:3]:
+            plain, guided = (paint(predict, mode, prompts, guidance=w)[-1] for w in (1, 4))
+            assert torch.equal(*outside([plain, guided]))
+            assert (plain[M.expand_as(plain)] != guided[M.expand_as(plain)]).all()
+        for recorder, mode in zip(recorders, ("replay", "literal"), strict=True):
+            paint(predict, mode, prompts, guidance=2, recorder=recorder)  # type: ignore[arg-type]
+    assert all(recorder._counts == {(8, 8): STEPS} for recorder in recorders)  # the middle layer, C_1's pass alone
+    with pytest.raises(SettingError, match="guidance without an empty prompt"):
+        paint(StandIn(lambda z, t, c, r: z), "noised", replace(prompts, empty=None), guidance=2)
+
+
+def test_recording_changes_nothing(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
+    with unet_predictor(unet, sd_schedule()) as predict:
+        plain = paint(predict, "noised", prompts)[-1]
+        recorded = paint(predict, "noised", prompts, recorder=MapRecorder(prompts.word_positions()))[-1]
+    torch.testing.assert_close(plain, recorded, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["replay", "noised"])
+def test_same_seed_same_sample(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
+    """Choice 13: equal batch shapes give equal bits wherever a sample stands, other batch sizes agree to 1e-4."""
+    with unet_predictor(unet, sd_schedule()) as predict:
+        background = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
+        batches = [
+            paint(predict, mode, prompts, seeds, background=background)[-1]
+            for seeds in ([1, 2, 3], [3, 1, 9], [1, 1, 1], [1])
+        ]
+    first = batches[0][0]
+    assert torch.equal(first, batches[1][1])
+    assert torch.equal(batches[0][2], batches[1][0])
+    assert all(torch.equal(first, row) for row in batches[2])  # the last batch, padded
+    torch.testing.assert_close(first, batches[3][0], rtol=0, atol=1e-4)
+    assert not torch.equal(first, batches[0][1])
+
+
+def test_noise_depends_on_the_samples_own_seed_alone() -> None:
+    shape = (4, 5, 3)
+    one, two = seeded_noise([7, 8], shape), seeded_noise([8], shape)
+    assert torch.equal(one[1], two[0]) and not torch.equal(one[0], one[1])
+    assert one.dtype == torch.float32 and one.shape == (2, 4, 5, 3)
+    assert not torch.equal(one, seeded_noise([7, 8], shape, stream=1))
+    state = torch.get_rng_state()
+    seeded_noise([2**63 - 1], shape, stream=2)
+    assert torch.equal(torch.get_rng_state(), state)  # the global generator is left alone
+    assert abs(float(seeded_noise([0], (4, 64, 64)).std()) - 1) < 0.02
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reused_background_is_as_good_as_a_fresh_one(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
+    with unet_predictor(unet, sd_schedule()) as predict:
+        kept = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
+        bits = as_bits(kept)
+        reused = [paint(predict, mode, prompts, [seed], background=kept)[-1] for seed in (1, 2)]
+    assert as_bits(kept) == bits  # sampling leaves it as it was
+    with unet_predictor(unet, sd_schedule()) as predict:
+        fresh = [paint(predict, mode, prompts, [seed])[-1] for seed in (1, 2)]
+    assert as_bits(reused) == as_bits(fresh)
+
+
+def test_callback_is_called_each_step_and_may_stop_the_run(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
+    before = dict(unet.attn_processors)
+    steps: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int, z: Tensor) -> None:
+        steps.append((done, total))
+        if done == 2:
+            raise InterruptedError
+
+    for run in (background_levels, sample):
+        steps.clear()
+        with pytest.raises(InterruptedError), unet_predictor(unet, sd_schedule()) as predict:
+            if run is sample:
+                sample(predict, "noised", [Z_0] * (STEPS + 1), BOX, prompts, LEVELS, [1], callback=stop)
+            else:
+                background_levels("replay", predict, Z_0, BOX, prompts, LEVELS, stop)
+        assert steps == [(1, STEPS), (2, STEPS)]
+        assert unet.attn_processors == before
+
+
+def test_two_differently_prompted_defects_in_one_picture(unet: UNet2DConditionModel) -> None:
+    """Either prompt changes its own defect most; the background stays; swapping prompts and numbers changes nothing."""
+    prompts, regions = make_prompts(2), boxes(1, 16, 16, (1, 6, 1, 6), (10, 15, 10, 15))
+    first, second = prompts.defects
+    swapped, turned = replace(prompts, defects=[second, first]), torch.where(regions > 0, 3 - regions, 0)
+    with unet_predictor(unet, sd_schedule()) as predict:
+        background = background_levels("replay", predict, Z_0, regions, prompts, LEVELS)
+        one = paint(predict, "replay", prompts, [1], regions, background)[-1]
+        two = paint(predict, "replay", swapped, [1], turned, background)[-1]
+        other = replace(prompts, defects=[first, make_prompts(seed=900).defects[0]])
+        three = paint(predict, "replay", other, [1], regions, background)[-1]
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-5)
+    change = (one - three).abs().mean(1)
+    assert (change[regions == 0] == 0).all()
+    assert change[regions == 2].mean() > 2 * change[regions == 1].mean() > 0
+
+
+def test_v_prediction_runs_the_same_way(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
+    """A v network that stands for the same eps gives the same samples."""
+    schedule = sd_schedule("v_prediction")
+
+    def by_eps(z: Tensor, t: int, context: object, regions: Tensor) -> Tensor:
+        return 0.3 * z + 0.1
+
+    def by_v(z: Tensor, t: int, context: object, regions: Tensor) -> Tensor:
+        alpha = float(schedule.alphas_cumprod[t])
+        v = (0.3 * z + 0.1 - (1 - alpha) ** 0.5 * z) / alpha**0.5
+        return schedule.to_eps(v, z, alpha)
+
+    results = [paint(StandIn(f), "masked", prompts)[-1] for f in (by_eps, by_v)]
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
+
+
+def test_unknown_mode_is_refused(prompts: RegionPrompts) -> None:
+    assert BACKGROUND_MODES == MODES
+    with pytest.raises(SettingError, match="background is 'exact'; expected one of replay, noised, masked, literal"):
+        background_levels("exact", StandIn(lambda z, t, c, r: z), Z_0, BOX, prompts, LEVELS)  # type: ignore[arg-type]
