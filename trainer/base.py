@@ -150,11 +150,9 @@ def _from_folder(folder: Path, name: str, licence: str) -> Base:
         )
     try:
         parts = Parts(
-            unet=UNet2DConditionModel.from_pretrained(folder / "unet", **_options(folder / "unet")),
-            vae=AutoencoderKL.from_pretrained(folder / "vae", **_options(folder / "vae")),
-            text_encoder=CLIPTextModel.from_pretrained(
-                folder / "text_encoder", dtype=torch.float32, **_options(folder / "text_encoder")
-            ),
+            unet=_network(UNet2DConditionModel, folder / "unet"),
+            vae=_network(AutoencoderKL, folder / "vae"),
+            text_encoder=_network(CLIPTextModel, folder / "text_encoder"),
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
             scheduler=DDIMScheduler.load_config(folder / "scheduler", local_files_only=True),
         )
@@ -164,17 +162,22 @@ def _from_folder(folder: Path, name: str, licence: str) -> Base:
     return _assemble(parts, name, licence, _stored_in_bf16(folder / "unet"))
 
 
-def _options(part: Path) -> dict[str, Any]:
-    """Only safetensors, only local; the fp16 variant where there is no other."""
+def _network(kind: Any, part: Path) -> Any:
+    """Load one network: only safetensors, only local, nothing missing; the fp16 variant where there is no other."""
     files = list(part.glob("*.safetensors"))
     if not files:
         pickles = [path.name for path in part.iterdir() if path.suffix in (".bin", ".ckpt", ".pt", ".pth")]
         what = f"{part} holds only {pickles[0]}, a pickle" if pickles else f"{part} holds no weights"
-        raise WeightsError(
-            what, "safetensors, which cannot run code", "save the model again with safe_serialization=True"
-        )
+        do = "save the model again with safe_serialization=True"
+        raise WeightsError(what, "safetensors, which cannot run code", do)
     variant = "fp16" if all(".fp16." in path.name for path in files) else None
-    return {"use_safetensors": True, "local_files_only": True, "variant": variant}
+    network, found = kind.from_pretrained(
+        part, use_safetensors=True, local_files_only=True, variant=variant, output_loading_info=True
+    )
+    missing = sorted(key for key in found["missing_keys"] if "position_ids" not in key)
+    if missing:
+        raise WeightsError(f"{part} lacks {len(missing)} tensors, first {missing[0]}", "whole weights", "copy it again")
+    return network
 
 
 def _stored_in_bf16(part: Path) -> bool:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bgdefect_core.errors import WeightsError
-from bgdefect_core.pictures import atomic_write
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+
+from bgdefect_core.errors import WeightsError
+from bgdefect_core.pictures import atomic_write
 
 log = logging.getLogger(__name__)
 _PATTERN = "step-*.safetensors"
@@ -87,7 +88,9 @@ def load_checkpoint(
         found = {key: tensors.get(f"{name}/{key}") for key in wanted}
         missing = [key for key, value in found.items() if value is None]
         if missing:
-            raise WeightsError(f"{path}: {len(missing)} tensors of {name} are missing ({missing[0]}, ...); delete this checkpoint")
+            raise WeightsError(
+                f"{path}: {len(missing)} tensors of {name} are missing ({missing[0]}, ...); delete this checkpoint"
+            )
         module.load_state_dict({key: value for key, value in found.items() if value is not None}, strict=False)
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():

@@ -7,7 +7,6 @@ seed, the sample's index, the attempt, and the verdicts.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,9 +34,7 @@ from .pairs import Pair, Pairs
 from .progress import SampleBar
 from .summary import Rejected, Summary, missed_masks, summarise
 
-__all__ = ["GenerateConfig", "Rejected", "Summary", "generate"]
-
-log = logging.getLogger(__name__)
+__all__ = ["GenerateConfig", "Rejected", "Summary", "check_signal", "generate"]
 
 _EVALUATIONS = {"replay": (1, 1), "noised": (0, 1), "masked": (2, 1), "literal": (1, 2)}
 """U-Net samples a DDIM step: for each pair, and for each sample."""

@@ -74,7 +74,18 @@ def results(config: ResultsConfig) -> str:
             weights = config.output / f"{object}-{defect}.safetensors"
             started = time.monotonic()
             if not weights.exists():
-                train(TrainConfig(folder, weights, object, defect, config.base, steps=config.steps, seed=config.seed, precision="bf16"))
+                train(
+                    TrainConfig(
+                        folder,
+                        weights,
+                        object,
+                        defect,
+                        config.base,
+                        steps=config.steps,
+                        seed=config.seed,
+                        precision="bf16",
+                    )
+                )
                 _write(weights.with_suffix(".seconds.json"), time.monotonic() - started)
             classes.append((object, defect, *_training(weights)))
             rows += [_generate(config, folder, weights, object, defect, mode) for mode in get_args(BackgroundMode)]
@@ -111,7 +122,10 @@ def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, d
         mode,
         len(records),
         sum(record["verdict"] not in hidden for record in records) / max(len(records), 1),
-        *(median(item[key] for item in quality) for key in ("strength", "fill", "latent_background_psnr", "background_psnr")),
+        *(
+            median(item[key] for item in quality)
+            for key in ("strength", "fill", "latent_background_psnr", "background_psnr")
+        ),
         json.loads(timing.read_text()) / max(len(records), 1),
     )
 
@@ -127,7 +141,10 @@ def _training(weights: Path) -> tuple[int, float, float, float]:
 
 def report(classes: Sequence[tuple[str, str, int, float, float, float]], rows: Sequence[Row]) -> str:
     """Two Markdown tables: training, generation."""
-    lines = ["| set | defect | training pictures | held-out loss before | after | training, s |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| set | defect | training pictures | held-out loss before | after | training, s |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [f"| {o} | {d} | {n} | {before:.4f} | {after:.4f} | {s:.0f} |" for o, d, n, before, after, s in classes]
     lines += [
         "",

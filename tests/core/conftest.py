@@ -39,7 +39,7 @@ def tiny_unet(seed: int = 0, levels: int = 2) -> UNet2DConditionModel:
 
 
 def tiny_sdxl_unet() -> UNet2DConditionModel:
-    """SDXL's form: text_time conditions, linear projections, several transformer layers a block, heads growing by level."""
+    """SDXL's form: text_time conditions, linear projections, several transformer layers a block, more heads below."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         sample_size=16,
@@ -65,7 +65,8 @@ def random_tensor(*shape: int, seed: int = 0) -> Tensor:
 
 def make_prompts(defects: int = 1, length: int = 6, seed: int = 100, xl: bool = False) -> RegionPrompts:
     """Random prompts of ``length`` tokens, the words of each defect at positions 1 and 2."""
-    added = {"text_embeds": random_tensor(1, 32, seed=7), "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]])} if xl else {}
+    sizes = torch.tensor([[64.0, 64, 0, 0, 64, 64]])
+    added = {"text_embeds": random_tensor(1, 32, seed=7), "time_ids": sizes} if xl else {}
     return RegionPrompts(
         background=random_tensor(1, length, WIDTH, seed=seed),
         defects=[random_tensor(1, length, WIDTH, seed=seed + 1 + i) for i in range(defects)],
@@ -85,17 +86,20 @@ def boxes(batch: int, height: int, width: int, *spots: tuple[int, int, int, int]
 
 
 class StandIn:
-    """A predictor worked out by a plain function of (z_t, t, context, regions); counts the samples that it evaluates."""
+    """A predictor worked out by a plain function of (z_t, t, context, regions); counts the samples it evaluates."""
 
-    def __init__(
-        self, function: Callable[[Tensor, int, Context, Tensor], Tensor], schedule: NoiseSchedule | None = None
-    ) -> None:
+    def __init__(self, function: Callable[[Tensor, int, Context, Tensor], Tensor], schedule: NoiseSchedule | None = None) -> None:
         self.function, self.schedule = function, schedule or sd_schedule()
         self.evaluated = 0
         self.timesteps: list[int] = []
 
     def __call__(
-        self, z_t: Tensor, timestep: int | Tensor, context: Context, regions: Tensor, recorder: MapRecorder | None = None
+        self,
+        z_t: Tensor,
+        timestep: int | Tensor,
+        context: Context,
+        regions: Tensor,
+        recorder: MapRecorder | None = None,
     ) -> Tensor:
         """See ``Predictor``."""
         self.evaluated += len(z_t)

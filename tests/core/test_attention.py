@@ -28,9 +28,7 @@ class TwoSoftmaxes:
         self.context, self.regions, self.words = context, regions, words or []
         self.maps: dict[tuple[int, ...], list[Tensor]] = {}
 
-    def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, attention_mask: None = None, **kwargs: Any
-    ) -> Tensor:
+    def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, mask: None = None, **kwargs: Any) -> Tensor:
         assert attn.to_q.in_features == hidden_states.shape[-1]
         batch, pixels, _ = hidden_states.shape
         height, width = self.regions.shape[1:]
@@ -82,9 +80,7 @@ REGIONS = {
 
 
 @pytest.mark.parametrize("regions", REGIONS.values(), ids=REGIONS)
-def test_boolean_mask_is_equation_10_with_its_softmaxes_written_out(
-    unet: UNet2DConditionModel, regions: Tensor
-) -> None:
+def test_boolean_mask_is_equation_10_with_its_softmaxes_written_out(unet: UNet2DConditionModel, regions: Tensor) -> None:
     regions = torch.stack([regions[0], regions[1].flip(1)])  # another map in each sample
     context = make_prompts(defects=max(int(regions.max()), 1)).defect_context()
     z = random_tensor(2, 4, 16, 16)
@@ -298,7 +294,8 @@ def test_caches_die_with_their_context(unet: UNet2DConditionModel) -> None:
 def test_new_regions_and_contexts_are_noticed(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
     z = random_tensor(2, 4, 16, 16)
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
-        for context in (prompts.defect_context(), prompts.background_context(), make_prompts(length=4).defect_context()):
+        shorter = make_prompts(length=4).defect_context()
+        for context in (prompts.defect_context(), prompts.background_context(), shorter):
             for regions in (REGIONS["box"], REGIONS["one pixel"]):
                 expected = written_out(unet, z, 500, context, regions)
                 torch.testing.assert_close(predict(z, 500, context, regions), expected, rtol=0, atol=1e-5)

@@ -16,9 +16,7 @@ from .conftest import StandIn, boxes, make_prompts, random_tensor, sd_schedule, 
 REGIONS = torch.cat([boxes(1, 16, 16, (3, 9, 2, 12)), boxes(1, 16, 16, (15, 16, 0, 1))])
 
 
-def halves_written_out(
-    predict: object, z_0: Tensor, t: Tensor, eps: Tensor, prompts: RegionPrompts, mask_weight: float
-) -> Tensor:
+def halves_written_out(predict: object, z_0: Tensor, t: Tensor, eps: Tensor, prompts: RegionPrompts, mask_weight: float) -> Tensor:
     """Eq. 5-7 with products by m, one forward for each half."""
     m = REGIONS[:, None].float()
     alpha_t = predict.schedule.alphas_cumprod.float()[t].view(-1, 1, 1, 1)  # type: ignore[attr-defined]
@@ -30,9 +28,7 @@ def halves_written_out(
     return total
 
 
-@pytest.mark.parametrize(
-    ("prediction_type", "mask_weight"), [("epsilon", 1.0), ("epsilon", 7.0), ("v_prediction", 1.0)]
-)
+@pytest.mark.parametrize(("prediction_type", "mask_weight"), [("epsilon", 1.0), ("epsilon", 7.0), ("v_prediction", 1.0)])
 def test_value_and_gradient_are_those_of_the_two_halves(
     prediction_type: Literal["epsilon", "v_prediction"], mask_weight: float, prompts: RegionPrompts
 ) -> None:
@@ -98,10 +94,7 @@ def test_background_term_never_sees_the_defect() -> None:
     z_0, eps, t = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2), torch.tensor([40, 800])
     other = torch.where(REGIONS[:, None] > 0, z_0 + 3, z_0)
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
-        regularizer = [
-            disentanglement_loss(predict, z, REGIONS, t, eps, prompts.training_context(), mask_weight=0)
-            for z in (z_0, other)
-        ]
+        regularizer = [disentanglement_loss(predict, z, REGIONS, t, eps, prompts.training_context(), mask_weight=0) for z in (z_0, other)]
         naive = [naive_loss(predict, z, REGIONS, t, eps, prompts) for z in (z_0, other)]
     assert torch.equal(*regularizer)
     assert (naive[0] - naive[1]).abs() > 1e-3

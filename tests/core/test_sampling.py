@@ -61,14 +61,13 @@ def outside(levels: Sequence[Tensor]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_background_knows_neither_the_seed_nor_the_defect(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
-) -> None:
+def test_background_knows_neither_the_seed_nor_the_defect(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
     """Lemma 3.1 and Prop. 3.3 with a real network, bit for bit, at every step; the printed Eq. 9 breaks them."""
     with unet_predictor(unet, sd_schedule()) as predict:
         runs = [paint(predict, mode, prompts, [1]), paint(predict, mode, OTHER_DEFECT, [1])]
         reseeded = paint(predict, mode, prompts, [2])
-    assert all((a[M.expand_as(a)] != b[M.expand_as(b)]).all() for a in runs[:1] for b in (runs[1][-1], reseeded[-1]))
+    inside = [run[-1][M.expand_as(run[-1])] for run in (*runs, reseeded)]
+    assert (inside[0] != inside[1]).all() and (inside[0] != inside[2]).all()
     same_prompts = as_bits(outside(runs[0])) == as_bits(outside(runs[1]))
     same_seeds = as_bits(outside(runs[0])) == as_bits(outside(reseeded))
     if mode == "literal":
@@ -80,18 +79,14 @@ def test_background_knows_neither_the_seed_nor_the_defect(
 
 
 @pytest.mark.parametrize("mode", ["replay", "noised"])
-def test_latents_outside_the_mask_come_back_exactly(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
-) -> None:
+def test_latents_outside_the_mask_come_back_exactly(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         result = paint(predict, mode, prompts)[-1]
     assert torch.equal(outside([result])[0], outside([Z_0])[0])
     assert (result[M.expand_as(result)] != Z_0[M.expand_as(Z_0)]).all()
 
 
-def test_background_at_every_step_is_the_one_that_the_mode_promises(
-    unet: UNet2DConditionModel, prompts: RegionPrompts
-) -> None:
+def test_background_at_every_step_is_the_one_that_the_mode_promises(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         trajectory = invert(predict, Z_0, BOX, prompts, LEVELS)
         replayed, noised = (paint(predict, mode, prompts, [8]) for mode in MODES[:2])
@@ -147,9 +142,7 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
         ("literal", 2.0, 50, 150),
     ],
 )
-def test_cost_in_network_samples(
-    mode: BackgroundMode, guidance: float, once: int, each: int, prompts: RegionPrompts
-) -> None:
+def test_cost_in_network_samples(mode: BackgroundMode, guidance: float, once: int, each: int, prompts: RegionPrompts) -> None:
     predict = StandIn(lambda z, t, context, regions: 0.1 * z)
     levels, seeds = sd_schedule().levels(50), [1, 2, 3]
     background = background_levels(mode, predict, Z_0, BOX, prompts, levels)
@@ -161,9 +154,7 @@ def test_cost_in_network_samples(
     assert list(dict.fromkeys(predict.timesteps)) == list(range(981, 0, -20))  # final is never asked
 
 
-def test_guidance_stays_inside_the_mask_and_records_once(
-    unet: UNet2DConditionModel, prompts: RegionPrompts
-) -> None:
+def test_guidance_stays_inside_the_mask_and_records_once(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
     recorders = [MapRecorder(prompts.word_positions()) for _ in range(2)]
     with unet_predictor(unet, sd_schedule()) as predict:
         for mode in MODES[:3]:
@@ -189,10 +180,7 @@ def test_same_seed_same_sample(unet: UNet2DConditionModel, prompts: RegionPrompt
     """Choice 13: equal batch shapes give equal bits wherever a sample stands, other batch sizes agree to 1e-4."""
     with unet_predictor(unet, sd_schedule()) as predict:
         background = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
-        batches = [
-            paint(predict, mode, prompts, seeds, background=background)[-1]
-            for seeds in ([1, 2, 3], [3, 1, 9], [1, 1, 1], [1])
-        ]
+        batches = [paint(predict, mode, prompts, seeds, background=background)[-1] for seeds in ([1, 2, 3], [3, 1, 9], [1, 1, 1], [1])]
     first = batches[0][0]
     assert torch.equal(first, batches[1][1])
     assert torch.equal(batches[0][2], batches[1][0])
@@ -214,9 +202,7 @@ def test_noise_depends_on_the_samples_own_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_reused_background_is_as_good_as_a_fresh_one(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
-) -> None:
+def test_reused_background_is_as_good_as_a_fresh_one(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         kept = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
         bits = as_bits(kept)
@@ -227,9 +213,7 @@ def test_reused_background_is_as_good_as_a_fresh_one(
     assert as_bits(reused) == as_bits(fresh)
 
 
-def test_callback_is_called_each_step_and_may_stop_the_run(
-    unet: UNet2DConditionModel, prompts: RegionPrompts
-) -> None:
+def test_callback_is_called_each_step_and_may_stop_the_run(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
     before = dict(unet.attn_processors)
     steps: list[tuple[int, int]] = []
 

@@ -21,9 +21,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def ddim(config: dict[str, Any], **options: Any) -> DDIMScheduler:
-    return DDIMScheduler(
-        **config, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading", **options
-    )
+    return DDIMScheduler(**config, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading", **options)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -39,12 +37,13 @@ def test_defaults_are_those_of_diffusers() -> None:
 
 
 def test_alphas_by_hand() -> None:
-    schedule = schedule_from_config({"beta_schedule": "linear", "beta_start": 0.1, "beta_end": 0.3, "num_train_timesteps": 3})
+    three = {"num_train_timesteps": 3}
+    schedule = schedule_from_config({"beta_schedule": "linear", "beta_start": 0.1, "beta_end": 0.3, **three})
     assert schedule.alphas_cumprod.tolist() == pytest.approx([0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.7])
-    schedule = schedule_from_config(
-        {"beta_schedule": "scaled_linear", "beta_start": 0.01, "beta_end": 0.09, "num_train_timesteps": 3}
-    )
-    assert schedule.alphas_cumprod.tolist() == pytest.approx([0.99, 0.99 * 0.96, 0.99 * 0.96 * 0.91])  # betas .1^2, .2^2, .3^2
+    schedule = schedule_from_config({"beta_schedule": "scaled_linear", "beta_start": 0.01, "beta_end": 0.09, **three})
+    betas = (0.1**2, 0.2**2, 0.3**2)
+    expected = [1 - betas[0], (1 - betas[0]) * (1 - betas[1]), (1 - betas[0]) * (1 - betas[1]) * (1 - betas[2])]
+    assert schedule.alphas_cumprod.tolist() == pytest.approx(expected)
 
 
 def test_levels_of_fifty_steps() -> None:
@@ -87,9 +86,7 @@ def test_step_down_is_diffusers_step(config: dict[str, Any], prediction_type: st
 
 
 def test_step_up_is_diffusers_inverse_step() -> None:
-    scheduler = DDIMInverseScheduler(
-        **SD_SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading"
-    )
+    scheduler = DDIMInverseScheduler(**SD_SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading")
     scheduler.set_timesteps(50)
     levels = sd_schedule().levels(50)
     z = random_tensor(1, 4, 8, 8, seed=1)

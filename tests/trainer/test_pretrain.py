@@ -17,7 +17,18 @@ from trainer.pretrain.stream import PictureWindow
 from trainer.pretrain.unet import LatentPicture, latent_crops
 from trainer.pretrain.vae import VAEConfig, crops, one_cycle, train_vae
 
-TINY = VAEConfig(steps=4, large_from=0.5, small_crop=16, large_crop=32, small_batch=2, large_batch=2, drawn_size=48, window=4, fresh=1, save_every=2)
+TINY = VAEConfig(
+    steps=4,
+    large_from=0.5,
+    small_crop=16,
+    large_crop=32,
+    small_batch=2,
+    large_batch=2,
+    drawn_size=48,
+    window=4,
+    fresh=1,
+    save_every=2,
+)
 
 
 def test_a_seed_draws_the_same_picture_and_another_seed_another() -> None:

@@ -77,9 +77,7 @@ def _light(height: int, width: int, settings: CameraSettings) -> np.ndarray:
     """The light on the picture, ``[H, W]``, about 1."""
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :]
-    along = (x - 0.5) * math.cos(settings.gradient_angle) + (y - 0.5) * math.sin(
-        settings.gradient_angle
-    )
+    along = (x - 0.5) * math.cos(settings.gradient_angle) + (y - 0.5) * math.sin(settings.gradient_angle)
     light = 1 + settings.gradient * along
     light = light * (1 - settings.vignette * 1.4 * ((x - 0.5) ** 2 + (y - 0.5) ** 2))
     if settings.spot:
@@ -115,17 +113,13 @@ def photograph(picture: np.ndarray, settings: CameraSettings) -> np.ndarray:
         channels = 1 if settings.noise_gray or settings.gray else 3
         generator = np.random.default_rng(settings.noise_seed)
         grain = generator.standard_normal((height, width, channels), dtype=np.float32)
-        variance = np.float32(settings.noise**2) + np.float32(settings.shot_noise**2) * np.clip(
-            seen, 0, 1
-        )
+        variance = np.float32(settings.noise**2) + np.float32(settings.shot_noise**2) * np.clip(seen, 0, 1)
         seen = seen + grain * np.sqrt(variance)
     seen = np.clip(seen, 0, 1)
     if seen.shape[2] == 1:
         seen = np.repeat(seen, 3, axis=2)
     if settings.jpeg_quality:
         buffer = io.BytesIO()
-        Image.fromarray((seen * 255 + 0.5).astype(np.uint8)).save(
-            buffer, "JPEG", quality=settings.jpeg_quality
-        )
+        Image.fromarray((seen * 255 + 0.5).astype(np.uint8)).save(buffer, "JPEG", quality=settings.jpeg_quality)
         seen = np.asarray(Image.open(buffer), np.float32) / 255
     return np.ascontiguousarray(seen, dtype=np.float32)

@@ -75,10 +75,7 @@ def draw_layers(rng: np.random.Generator, size: int) -> Layers:
     silk = _print_marks(rng, big, unit)
     if rng.random() < 0.12:  # letters etched in copper
         _write(rng, ImageDraw.Draw(copper), big, unit, int(rng.choice([0, 255])))
-    reduced = [
-        np.asarray(layer.reduce(SCALE), dtype=np.float32) / 255
-        for layer in (copper, pads, holes, silk)
-    ]
+    reduced = [np.asarray(layer.reduce(SCALE), dtype=np.float32) / 255 for layer in (copper, pads, holes, silk)]
     return Layers(reduced[0] * (1 - reduced[2]), *reduced[1:])
 
 
@@ -86,9 +83,7 @@ def _corners_only(points: list[Point]) -> list[Point]:
     """Drop the points in the middle of straight runs."""
     kept = [points[0]]
     for before, here, after in zip(points, points[1:], points[2:], strict=False):
-        cross = (here[0] - before[0]) * (after[1] - here[1]) - (here[1] - before[1]) * (
-            after[0] - here[0]
-        )
+        cross = (here[0] - before[0]) * (after[1] - here[1]) - (here[1] - before[1]) * (after[0] - here[0])
         if abs(cross) > 1e-3:
             kept.append(here)
     return [*kept, points[-1]]
@@ -150,9 +145,7 @@ def _print_marks(rng: np.random.Generator, big: int, unit: float) -> Image.Image
     return silk
 
 
-def _write(
-    rng: np.random.Generator, draw: ImageDraw.ImageDraw, big: int, unit: float, ink: int
-) -> None:
+def _write(rng: np.random.Generator, draw: ImageDraw.ImageDraw, big: int, unit: float, ink: int) -> None:
     height = int(np.clip(unit * rng.uniform(0.8, 2.0), 16, 80)) // 4 * 4
     text = "".join(rng.choice(list(LETTERS), int(rng.integers(2, 6))))
     x, y = rng.uniform(0, 0.85, 2) * big

@@ -106,9 +106,7 @@ def _gray(rng: np.random.Generator, layers: Layers, copper: np.ndarray) -> np.nd
     return _as_rgb(gray)
 
 
-def _solder_mask(
-    rng: np.random.Generator, layers: Layers, copper: np.ndarray
-) -> np.ndarray:
+def _solder_mask(rng: np.random.Generator, layers: Layers, copper: np.ndarray) -> np.ndarray:
     """Coloured lacquer over the copper, plated pads laid bare, white print."""
     size = copper.shape[0]
     lacquer = _jitter(rng, SOLDER_MASKS[int(rng.integers(len(SOLDER_MASKS)))])
@@ -124,15 +122,11 @@ def _solder_mask(
     picture = _paint(picture, layers.pads, plating * sheen[..., None])
     picture = picture + 0.25 * _flank(rng, layers.pads)[..., None]
     picture = _paint(picture, layers.holes, _jitter(rng, (0.05, 0.05, 0.05)))
-    picture = _paint(
-        picture, layers.silk * (1 - layers.pads), _jitter(rng, (0.92, 0.92, 0.88))
-    )
+    picture = _paint(picture, layers.silk * (1 - layers.pads), _jitter(rng, (0.92, 0.92, 0.88)))
     return _camera(rng, picture)
 
 
-def _bare_laminate(
-    rng: np.random.Generator, layers: Layers, copper: np.ndarray
-) -> np.ndarray:
+def _bare_laminate(rng: np.random.Generator, layers: Layers, copper: np.ndarray) -> np.ndarray:
     """Copper-coloured traces on brown or yellow glass-fibre laminate."""
     size = copper.shape[0]
     laminate = _jitter(rng, LAMINATES[int(rng.integers(len(LAMINATES)))])
@@ -143,9 +137,7 @@ def _bare_laminate(
     picture = laminate * (1 + weave + 0.06 * smooth_noise(rng, size, 12))[..., None]
     brushed = smooth_noise(rng, size, 25) + 0.6 * rng.standard_normal((size, 1))
     soft = gaussian_filter(copper.astype(np.float32), rng.uniform(0.3, 0.7))
-    shine = (
-        metal * (1 + 0.06 * brushed + 0.03 * rng.standard_normal((size, size)))[..., None]
-    )
+    shine = metal * (1 + 0.06 * brushed + 0.03 * rng.standard_normal((size, size)))[..., None]
     picture = _paint(picture, soft, shine)
     picture = picture + rng.uniform(0.1, 0.4) * _flank(rng, soft)[..., None]
     picture = _paint(picture, layers.holes, _jitter(rng, (0.08, 0.06, 0.05)))

@@ -46,9 +46,7 @@ def _drawn(image: Image.Image) -> Array:
     return np.asarray(image.reduce(_FINER), np.float32) / 255
 
 
-def _polygon(
-    rng: np.random.Generator, x: float, y: float, radius: float
-) -> list[tuple[float, float]]:
+def _polygon(rng: np.random.Generator, x: float, y: float, radius: float) -> list[tuple[float, float]]:
     corners = int(rng.integers(3, 9))
     turns = np.sort(rng.uniform(0, 2 * math.pi, corners))
     reach = radius * rng.uniform(0.5, 1.1, corners)

@@ -143,9 +143,7 @@ def ceramic_tile(rng: np.random.Generator, size: int) -> Array:
 def brick_wall(rng: np.random.Generator, size: int) -> Array:
     """Bricks or blocks in running bond, each its own tone, rough, with sunk mortar."""
     height = log_uniform(rng, 8, 45)
-    body, piece = _laid(
-        rng, size, height * rng.uniform(1.6, 3.5), height, 0.5, height * rng.uniform(0.08, 0.25)
-    )
+    body, piece = _laid(rng, size, height * rng.uniform(1.6, 3.5), height, 0.5, height * rng.uniform(0.08, 0.25))
     base = colour(rng, "brick", "brick", "stone", "any")
     tones = np.stack([near_colour(rng, base, 0.1) for _ in range(8)])
     picture = tint(body, colour(rng, "stone", "gray", "pale"), tones[piece % 8])

@@ -68,9 +68,7 @@ def ground_metal(rng: np.random.Generator, size: int) -> Array:
 def casting(rng: np.random.Generator, size: int) -> Array:
     """A sand-cast or die-cast skin: small bumps lit from one side, sometimes a round boss."""
     beta = rng.uniform(0.8, 2.6)
-    height = spectral_noise(rng, size, beta) + rng.uniform(0, 0.6) * band_noise(
-        rng, size, log_uniform(rng, 3, 12), 0.4
-    )
+    height = spectral_noise(rng, size, beta) + rng.uniform(0, 0.6) * band_noise(rng, size, log_uniform(rng, 3, 12), 0.4)
     light_angle = rng.uniform(0, 2 * math.pi)
     light = shaded(height, light_angle, log_uniform(rng, 0.1, 0.7))
     light *= 1 + rng.uniform(0.02, 0.12) * spectral_noise(rng, size, rng.uniform(1, 2))
@@ -112,9 +110,7 @@ def turned_metal(rng: np.random.Generator, size: int) -> Array:
     x, y = coordinates(size)
     x, y = x - rng.normal(0, size * 0.4), y - rng.normal(0, size * 0.4)
     radius, around = np.hypot(x, y), np.arctan2(y, x)
-    light = 1 + log_uniform(rng, 0.03, 0.25) * line_noise(
-        rng, radius, rng.uniform(1, 3), rng.uniform(0, 1.5)
-    )
+    light = 1 + log_uniform(rng, 0.03, 0.25) * line_noise(rng, radius, rng.uniform(1, 3), rng.uniform(0, 1.5))
     sheen = np.cos(rng.integers(1, 4) * 2 * around + rng.uniform(0, 6))
     light *= 1 + rng.uniform(0.05, 0.4) * sheen * smoothstep(radius, 0, 20)
     light += rng.uniform(0, 0.05) * spectral_noise(rng, size, 0.3)

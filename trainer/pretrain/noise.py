@@ -98,9 +98,7 @@ def _radius(size: int, stretch: float, angle: float) -> Array:
     return np.sqrt((along * stretch) ** 2 + across**2).astype(np.float32)
 
 
-def spectral_noise(
-    rng: np.random.Generator, size: int, beta: float, stretch: float = 1.0, angle: float = 0.0
-) -> Array:
+def spectral_noise(rng: np.random.Generator, size: int, beta: float, stretch: float = 1.0, angle: float = 0.0) -> Array:
     """Noise whose power falls as 1/f^beta, mean 0 and std 1 (beta 4: smooth hills).
 
     Features are ``stretch`` times longer along ``angle`` (radians) than across it.
@@ -138,11 +136,7 @@ def line_noise(rng: np.random.Generator, position: Array, finest: float, beta: f
     f = np.maximum(np.fft.rfftfreq(2 * count), 0.5 / count)
     profile = np.fft.irfft(np.fft.rfft(rng.standard_normal(2 * count)) * f ** (-beta / 2))[:count]
     where = (position - low) / finest
-    return (
-        np.interp(where.ravel(), np.arange(count), normalised(profile))
-        .reshape(position.shape)
-        .astype(np.float32)
-    )
+    return np.interp(where.ravel(), np.arange(count), normalised(profile)).reshape(position.shape).astype(np.float32)
 
 
 def worley(
@@ -172,9 +166,7 @@ def worley(
         for dx in (-1, 0, 1):
             c, r = column + dx, row + dy
             number = (r & 63) * 64 + (c & 63)
-            distance = (c + jitter_x.ravel()[number] - x) ** 2 + (
-                r + jitter_y.ravel()[number] - y
-            ) ** 2
+            distance = (c + jitter_x.ravel()[number] - x) ** 2 + (r + jitter_y.ravel()[number] - y) ** 2
             closer = distance < near
             second = np.where(closer, near, np.minimum(second, distance))
             near = np.where(closer, distance, near)
@@ -197,10 +189,7 @@ def palette(rng: np.random.Generator, material: str, count: int = 1) -> Array:
     """
     h0, h1, s0, s1, v0, v1 = _MATERIALS[material]
     return np.array(
-        [
-            colorsys.hsv_to_rgb(rng.uniform(h0, h1) % 1, rng.uniform(s0, s1), rng.uniform(v0, v1))
-            for _ in range(count)
-        ],
+        [colorsys.hsv_to_rgb(rng.uniform(h0, h1) % 1, rng.uniform(s0, s1), rng.uniform(v0, v1)) for _ in range(count)],
         np.float32,
     )
 

@@ -22,9 +22,7 @@ def _wavy(rng: np.random.Generator, pose: Pose, amount: float) -> np.ndarray:
     theta = pose.theta()
     outline = np.ones_like(theta)
     for k in (2, 3, 5, 8, 13):
-        outline = outline + amount / k**0.7 * rng.normal() * np.cos(
-            k * theta + rng.uniform(0, 6.28)
-        )
+        outline = outline + amount / k**0.7 * rng.normal() * np.cos(k * theta + rng.uniform(0, 6.28))
     return outline
 
 
@@ -92,9 +90,7 @@ def _chips(
 ) -> None:
     """Chocolate, nut or fruit pieces half sunk in the dough."""
     r = pose.radius
-    tint = colour(
-        rng, (0.20, 0.11, 0.07), (0.12, 0.07, 0.05), (0.9, 0.85, 0.7), (0.6, 0.1, 0.1)
-    )
+    tint = colour(rng, (0.20, 0.11, 0.07), (0.12, 0.07, 0.05), (0.9, 0.85, 0.7), (0.6, 0.1, 0.1))
     warp = np.float32(rng.uniform(0.3, 1.0)) * crumb
     for _ in range(int(rng.integers(3, 13))):
         at, turn = r * 0.85 * np.sqrt(rng.random()), rng.uniform(0, 6.28)
@@ -198,9 +194,7 @@ def bottle_top(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
 def bottle_mouth(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
     """A glass bottle looked into from above: bright and dark rings, a dark well."""
     r, size = pose.radius, stage.size
-    glass = colour(
-        rng, (0.25, 0.14, 0.05), (0.05, 0.2, 0.1), (0.55, 0.6, 0.6), (0.1, 0.1, 0.12)
-    )
+    glass = colour(rng, (0.25, 0.14, 0.05), (0.05, 0.2, 0.1), (0.55, 0.6, 0.6), (0.1, 0.1, 0.12))
     stage.add(pose.circle(r), glass, bevel=r * 0.2, gloss=1.0)
     uneven = 1 + 0.3 * smooth_noise(rng, size, size / 5)
     edges = np.sort(rng.uniform(0.4, 0.95, int(rng.integers(3, 7))))[::-1]

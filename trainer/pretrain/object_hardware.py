@@ -50,9 +50,7 @@ def disc(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(0.7 * print_mask(rng, pose, r * rng.uniform(0.2, 0.5)), np.zeros(3))
 
 
-def _holes(
-    rng: np.random.Generator, stage: Stage, pose: Pose, count: int, at: float
-) -> None:
+def _holes(rng: np.random.Generator, stage: Stage, pose: Pose, count: int, at: float) -> None:
     width = min(pose.radius * rng.uniform(0.05, 0.14), at * 2.2 / count)
     for turn in np.arange(count) * 2 * np.pi / count:
         stage.cut(pose.circle(width, at * np.cos(turn), at * np.sin(turn)))
@@ -254,9 +252,7 @@ def cast_part(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
     """A rough gray casting: plate, bosses, ribs, drilled and machined faces."""
     r, size = pose.radius, stage.size
     grain = 0.10 * rng.standard_normal((size, size)) + 0.08 * smooth_noise(rng, size, 9)
-    base = colour(
-        rng, (0.42, 0.42, 0.42), (0.55, 0.54, 0.52), (0.3, 0.27, 0.25), spread=0.015
-    )
+    base = colour(rng, (0.42, 0.42, 0.42), (0.55, 0.54, 0.52), (0.3, 0.27, 0.25), spread=0.015)
     skin = base * (1 + grain)[..., None]
     relief = 0.5 * smooth_noise(rng, size, 3.0)
     plate = pose.box(r * 0.8, r * rng.uniform(0.25, 0.55), r * rng.uniform(0.05, 0.25))

@@ -24,9 +24,7 @@ def smooth_noise(rng: np.random.Generator, size: int, cell: float) -> np.ndarray
     return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def colour(
-    rng: np.random.Generator, *choices: tuple[float, float, float], spread: float = 0.05
-) -> np.ndarray:
+def colour(rng: np.random.Generator, *choices: tuple[float, float, float], spread: float = 0.05) -> np.ndarray:
     """One of the choices, jittered, float32 [3]; with no choice any vivid colour."""
     if choices:
         base = np.asarray(choices[int(rng.integers(len(choices)))])
@@ -212,18 +210,14 @@ def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(height)
 
 
-def print_mask(
-    rng: np.random.Generator, pose: Pose, height: float, x: float = 0.0, y: float = 0.0
-) -> np.ndarray:
+def print_mask(rng: np.random.Generator, pose: Pose, height: float, x: float = 0.0, y: float = 0.0) -> np.ndarray:
     """Printed letters centred on the pose's (x, y), float32 [size, size] in 0..1."""
     size = pose.x.shape[0]
     pixels = max(6, int(height))
     text = "".join(rng.choice(list(LETTERS), int(rng.integers(2, 5))))
     c, s = np.cos(pose.angle), np.sin(pose.angle)
     frame = Image.new("L", (size, size))
-    ImageDraw.Draw(frame).text(
-        (size / 2, size / 2), text, fill=255, font=_font(pixels), anchor="mm"
-    )
+    ImageDraw.Draw(frame).text((size / 2, size / 2), text, fill=255, font=_font(pixels), anchor="mm")
     # transform() maps output pixels to input pixels: shift to the centre, then turn.
     origin_x = 0.5 - (c * pose.x[0, 0] - s * pose.y[0, 0])
     origin_y = 0.5 - (s * pose.x[0, 0] + c * pose.y[0, 0])

@@ -42,9 +42,7 @@ _NOUNS = tuple(OBJECTS)
 _WEIGHTS = np.array([3.0 if noun == "cookie" else 1.0 for noun in _NOUNS])
 
 
-def draw_object(
-    rng: np.random.Generator, size: int, noun: str | None = None
-) -> tuple[np.ndarray, np.ndarray, str]:
+def draw_object(rng: np.random.Generator, size: int, noun: str | None = None) -> tuple[np.ndarray, np.ndarray, str]:
     """Draw one object on a tray.
 
     `noun` is a key of OBJECTS, or None for a random one. Returns the picture, float32

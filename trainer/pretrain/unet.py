@@ -108,7 +108,9 @@ def scheduler() -> DDIMScheduler:
 
 def tokenize(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
     """Token numbers ``[len(captions), 77]``."""
-    ids: Tensor = tokenizer(list(captions), padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+    ids: Tensor = tokenizer(
+        list(captions), padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+    ).input_ids
     return ids
 
 
@@ -184,7 +186,13 @@ def train_unet(
     alphas = scheduler().alphas_cumprod
     empty = tokenize(tokenizer, [""])[0]
     window = PictureWindow(
-        seed + 10_000_000, config.drawn_size, config.window, config.fresh, start, LatentMaker(vae, tokenizer), defect_share=0.6
+        seed + 10_000_000,
+        config.drawn_size,
+        config.window,
+        config.fresh,
+        start,
+        LatentMaker(vae, tokenizer),
+        defect_share=0.6,
     )
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="U-Net", mininterval=5)
     loss_mean = 1.0

@@ -125,7 +125,9 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
     vae = build_vae().train()
     small_picture = nn.Conv2d(4, 3, 1)
     modules = {"vae": vae, "small_picture": small_picture}
-    optimizer = torch.optim.AdamW([*vae.parameters(), *small_picture.parameters()], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(
+        [*vae.parameters(), *small_picture.parameters()], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4
+    )
     start = 0
     checkpoint = latest_checkpoint(folder)
     if checkpoint:

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+
+from bgdefect_core.crop import default_feather
+from bgdefect_core.errors import MaskError, SettingError
+from bgdefect_core.generate import Job, Painted, PaintSettings, Prepared, paint, prepare
+from bgdefect_core.masks import Mask, feather
+from bgdefect_core.pictures import Picture
+from bgdefect_core.predictor import UNetPredictor, unet_predictor
+from bgdefect_core.quality import IDENTICAL_DB
+from bgdefect_core.regions import RegionPrompts
+
+from .conftest import make_prompts, sd_schedule
+
+SETTINGS = PaintSettings(resolution=64, steps=2, background="noised")
+SIZES = {"tall": (300, 130), "square": (256, 256), "wide": (500, 700), "small": (40, 60)}
+
+
+class TinyCodec:
+    """A random VAE of factor 4."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            block_out_channels=(32, 32, 32),
+            layers_per_block=1,
+            latent_channels=4,
+            sample_size=64,
+        ).eval()
+        self.vae.requires_grad_(False)
+        self.encoded: list[Tensor] = []
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        self.encoded.append(pixels)
+        latents: Tensor = self.vae.encode(pixels).latent_dist.mean
+        return latents
+
+    def decode(self, latents: Tensor) -> Tensor:
+        pixels: Tensor = self.vae.decode(latents).sample
+        return pixels
+
+
+@pytest.fixture(scope="module")
+def codec() -> TinyCodec:
+    return TinyCodec()
+
+
+@pytest.fixture(scope="module")
+def predict(unet: UNet2DConditionModel) -> Iterator[UNetPredictor]:
+    with unet_predictor(unet, sd_schedule()) as predictor:
+        yield predictor
+
+
+def picture_of(height: int, width: int, seed: int = 0) -> Picture:
+    picture: Picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return picture
+
+
+def box(size: tuple[int, int], top: float, left: float, height: float, width: float) -> Mask:
+    """A box given in shares of the picture's sides."""
+    mask = np.zeros(size, np.bool_)
+    rows = slice(int(top * size[0]), int((top + height) * size[0]) + 1)
+    mask[rows, int(left * size[1]) : int((left + width) * size[1]) + 1] = True
+    return mask
+
+
+def run(
+    codec: TinyCodec,
+    predict: UNetPredictor,
+    jobs: Sequence[Job],
+    prompts: RegionPrompts,
+    settings: PaintSettings = SETTINGS,
+    seeds: Sequence[int] = (1,),
+    which: Sequence[int] = (0,),
+) -> tuple[Prepared, list[Painted]]:
+    with torch.no_grad():
+        prepared = prepare(codec, predict, jobs, prompts, settings)
+        return prepared, paint(codec, predict, prepared, which, seeds, prompts, settings)
+
+
+def check_sample(job: Job, sample: Painted, width: float) -> None:
+    """What must hold whatever was painted."""
+    band = feather(job.requested, width) > 0
+    assert sample.picture.dtype == np.uint8 and sample.picture.shape == job.picture.shape
+    assert sample.picture[~band].tobytes() == job.picture[~band].tobytes()
+    assert (sample.picture[job.requested] != job.picture[job.requested]).mean() > 0.5
+    assert sample.mask.any() and not (sample.mask & ~job.requested).any()
+    assert np.array_equal(sample.requested, job.requested)
+    assert sample.heat.shape == job.requested.shape and sample.heat.max() == 1 and sample.heat.min() == 0
+    assert (sample.heat[~job.requested] == 0).all()
+    assert sample.quality.background_psnr == IDENTICAL_DB and sample.quality.background_max == 0
+    assert sample.quality.fill == pytest.approx(sample.mask.sum() / job.requested.sum())
+
+
+@pytest.mark.parametrize("zoom", ["defect", "whole"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_outside_the_feather_band_the_output_is_the_input(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, size: tuple[int, int], zoom: Any
+) -> None:
+    job = Job(picture_of(*size), (box(size, 0.5, 0.1, 0.1, 0.2),))
+    before = job.picture.copy()
+    prepared, (sample,) = run(codec, predict, [job], prompts, replace(SETTINGS, zoom=zoom))
+    check_sample(job, sample, default_feather(prepared.crops[0]))
+    assert np.array_equal(job.picture, before)
+    assert prepared.regions.any() and not prepared.regions.all()
+
+
+def test_one_pixel_in_a_corner_is_painted(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    mask = np.zeros((300, 130), np.bool_)
+    mask[-1, -1] = True
+    job = Job(picture_of(300, 130), (mask,))
+    prepared, (sample,) = run(codec, predict, [job], prompts, replace(SETTINGS, zoom="whole"))
+    assert prepared.regions.any()
+    assert sample.mask.sum() == 1 and sample.mask[-1, -1]
+
+
+def test_own_feather_width(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    job = Job(picture_of(256, 256), (box((256, 256), 0.4, 0.4, 0.2, 0.1),))
+    _, (hard,) = run(codec, predict, [job], prompts, replace(SETTINGS, feather=0))
+    check_sample(job, hard, 0)
+    _, (soft,) = run(codec, predict, [job], prompts, replace(SETTINGS, feather=20))
+    check_sample(job, soft, 20)
+    assert (hard.picture != soft.picture)[feather(job.requested, 20) > 0.1].mean() > 0.3
+
+
+def test_without_stitching_the_decoded_square_is_the_result(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    size = (256, 300)
+    job = Job(picture_of(*size), (box(size, 0.4, 0.4, 0.1, 0.1),))
+    settings = replace(SETTINGS, stitch=False)
+    prepared, (sample,) = run(codec, predict, [job], prompts, settings)
+    crop = prepared.crops[0]
+    square = np.zeros(size, np.bool_)
+    square[crop.top : crop.top + crop.side, crop.left : crop.left + crop.side] = True
+    assert not square.all()
+    assert sample.picture[~square].tobytes() == job.picture[~square].tobytes()
+    assert (sample.picture[square] != job.picture[square]).mean() > 0.9
+    assert sample.quality.background_psnr < IDENTICAL_DB
+    assert sample.mask.any() and not (sample.mask & ~job.requested).any()
+
+
+def test_many_jobs_and_seeds_in_one_batch(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    sizes = [(300, 130), (256, 256)]
+    jobs = [Job(picture_of(*size, seed=i), (box(size, 0.3, 0.3, 0.1, 0.3),)) for i, size in enumerate(sizes)]
+    for background in ("replay", "masked", "noised"):
+        settings = replace(SETTINGS, background=background)
+        prepared, samples = run(codec, predict, jobs, prompts, settings, [5, 6, 5, 6], [0, 0, 1, 1])
+        for which, sample in zip((0, 0, 1, 1), samples, strict=True):
+            check_sample(jobs[which], sample, default_feather(prepared.crops[which]))
+        assert not np.array_equal(samples[0].picture, samples[1].picture)
+        with torch.no_grad():  # the same seeds at other places of an equal batch
+            again = paint(codec, predict, prepared, [1, 0, 0, 1], [6, 6, 5, 5], prompts, settings)
+        for here, there in ((0, 3), (1, 1), (2, 0), (3, 2)):
+            assert np.array_equal(again[here].picture, samples[there].picture)
+            assert np.array_equal(again[here].mask, samples[there].mask)
+
+
+def test_several_defects_in_one_picture(codec: TinyCodec, predict: UNetPredictor) -> None:
+    size, prompts = (256, 256), make_prompts(2)
+    masks = (box(size, 0.3, 0.2, 0.1, 0.2), box(size, 0.6, 0.6, 0.2, 0.1))
+    job = Job(picture_of(*size), masks)
+    prepared, (sample,) = run(codec, predict, [job], prompts)
+    check_sample(job, sample, default_feather(prepared.crops[0]))
+    assert set(prepared.regions.unique().tolist()) == {0, 1, 2}
+    for mask in masks:  # each is refined on its own scale: none is lost beside a stronger one
+        assert (sample.mask & mask).any() and sample.heat[mask].max() == 1
+
+
+@pytest.mark.parametrize("signal", ["attention", "difference", "product"])
+def test_signals_and_thresholds(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, signal: Any) -> None:
+    size = (256, 256)
+    job = Job(picture_of(*size), (box(size, 0.3, 0.2, 0.2, 0.3),))
+    fills = []
+    for threshold in (0, 0.5, 1):
+        settings = replace(SETTINGS, signal=signal, threshold=threshold)
+        _, (sample,) = run(codec, predict, [job], prompts, settings)
+        assert sample.mask.any() and not (sample.mask & ~job.requested).any()
+        fills.append(sample.quality.fill)
+    assert fills[0] == 1 and fills[0] >= fills[1] > fills[2] > 0
+
+
+def test_codec_is_fed_pictures_from_minus_one_to_one(predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    codec = TinyCodec()
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[32:] = (255, 127, 0)
+    run(codec, predict, [Job(picture, (box((64, 64), 0.4, 0.4, 0.1, 0.1),))], prompts, replace(SETTINGS, zoom="whole"))
+    (pixels,) = codec.encoded
+    assert pixels.shape == (1, 3, 64, 64) and pixels.dtype == torch.float32
+    assert pixels[0, :, 0, 0].tolist() == [-1, -1, -1]
+    assert pixels[0, :, 63, 63].tolist() == pytest.approx([1, 127 / 127.5 - 1, -1])
+
+
+def test_bad_jobs_are_refused_before_anything_is_computed(prompts: RegionPrompts) -> None:
+    picture, good = picture_of(64, 64), box((64, 64), 0.4, 0.4, 0.1, 0.1)
+    unused: Any = None
+    for masks, words in [
+        ((good, good), "2 masks for 1 defect prompts; expected one mask a prompt"),
+        ((), "0 masks for 1 defect prompts"),
+        ((good & False,), "empty"),
+        ((good | True,), "full"),
+        ((good[1:],), "64 x 63 pixels"),
+        ((good.astype(np.uint8),), "uint8"),
+    ]:
+        with pytest.raises(MaskError, match=words):
+            prepare(unused, unused, [Job(picture, (good,)), Job(picture, masks)], prompts, SETTINGS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"resolution": 16},
+        {"guidance": -1},
+        {"guidance": float("nan")},
+        {"threshold": 1.5},
+        {"background": "exact"},
+        {"signal": "sum"},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        replace(SETTINGS, **wrong)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bgdefect_core.attention import MapRecorder
+from bgdefect_core.errors import MaskError, SettingError
+from bgdefect_core.refinement import SIGNALS, attention_heat, combine, difference_heat, refine
+
+HEAT = np.array([[9, 9, 9, 9], [9, 4, 2, 9], [9, 1.9, 0, 9]], np.float32)
+REQUESTED = np.zeros((3, 4), np.bool_)
+REQUESTED[1:, 1:3] = True
+
+
+def test_refine_by_hand() -> None:
+    """The largest value inside the mask is 4 (what lies outside does not count): 4 and 2 reach half of it."""
+    refined, heat = refine(HEAT, REQUESTED)
+    assert refined.tolist() == [[False] * 4, [False, True, True, False], [False] * 4]
+    assert heat.tolist() == [[0] * 4, [0, 1, 0.5, 0], [0, np.float32(1.9) / np.float32(4), 0, 0]]
+    assert heat.dtype == np.float32 and refined.dtype == np.bool_
+    assert HEAT.max() == 9  # the caller's map is left alone
+
+
+@pytest.mark.parametrize(("threshold", "pixels"), [(0, 4), (0.01, 3), (0.45, 3), (0.5, 2), (0.51, 1), (1, 1)])
+def test_threshold_is_a_share_of_the_largest_value(threshold: float, pixels: int) -> None:
+    refined, _ = refine(HEAT, REQUESTED, threshold)
+    assert refined.sum() == pixels and not (refined & ~REQUESTED).any()
+
+
+def test_refined_mask_lies_within_the_requested_one_whatever_the_map() -> None:
+    random = np.random.default_rng(0)
+    for threshold in np.linspace(0, 1, 11):
+        requested = random.random((20, 30)) < 0.3
+        refined, heat = refine(random.random((20, 30)).astype(np.float32), requested, float(threshold))
+        assert refined.any() and not (refined & ~requested).any()
+        assert heat.max() == 1 and heat.min() == 0 and (heat[~requested] == 0).all()
+
+
+def test_map_without_signal() -> None:
+    nothing = np.zeros_like(HEAT)
+    refined, heat = refine(nothing, REQUESTED)
+    assert not refined.any() and not heat.any()
+    assert np.array_equal(refine(nothing, REQUESTED, 0)[0], REQUESTED)
+
+
+def test_refusals() -> None:
+    for threshold in (-0.1, 1.1, float("nan")):
+        with pytest.raises(SettingError, match="threshold is .*; expected 0 to 1"):
+            refine(HEAT, REQUESTED, threshold)
+    for mask in (REQUESTED & False, REQUESTED[1:], REQUESTED | True):
+        with pytest.raises(MaskError):
+            refine(HEAT, mask)
+
+
+def test_attention_heat_is_the_mean_of_the_resized_grids() -> None:
+    recorder = MapRecorder([torch.tensor([1])])
+    with pytest.raises(SettingError, match="at least 16 cells a side"):
+        attention_heat(recorder, (4, 4))
+    recorder.means = {(1, 2): torch.tensor([[[0.0, 1.0]]]), (1, 1): torch.tensor([[[0.5]]])}
+    # bilinear from two cells to four: 0, 1/4, 3/4, 1; then the mean with 1/2
+    expected = torch.tensor([0.25, 0.375, 0.625, 0.75]).expand(1, 3, 4)
+    torch.testing.assert_close(attention_heat(recorder, (3, 4)), expected)
+
+
+def test_recorder_keeps_a_running_mean() -> None:
+    recorder = MapRecorder([torch.tensor([1])])
+    for value in (1.0, 2.0, 6.0):
+        recorder.add(torch.full((2, 6), value), (2, 3))
+    recorder.add(torch.arange(4.0).expand(2, 4), (2, 2))
+    assert torch.equal(recorder.means[2, 3], torch.full((2, 2, 3), 3.0))
+    assert recorder.means[2, 2][0].tolist() == [[0, 1], [2, 3]]
+
+
+def test_difference_heat_by_hand() -> None:
+    normal = torch.zeros(1, 3, 5, 5)
+    painted = normal.clone()
+    painted[0, :, 2, 2] = torch.tensor([0.2, -0.9, 0.5])
+    expected = torch.zeros(1, 5, 5)
+    expected[0, 1:4, 1:4] = 0.9 / 2 / 9  # the largest channel, from -1..1 to 0..1, mean of 3 x 3
+    torch.testing.assert_close(difference_heat(painted, normal), expected)
+    torch.testing.assert_close(difference_heat(normal - 1, normal + 1), torch.ones(1, 5, 5))  # the edges too
+    assert difference_heat(normal.half() - 3, normal.half() + 3).max() == 1
+
+
+def test_signals() -> None:
+    attention, difference = torch.tensor([[[0.5, 0.2]]]), torch.tensor([[[0.4, 1.0]]])
+    assert SIGNALS == ("attention", "difference", "product")
+    assert combine("attention", attention, None) is attention
+    assert combine("difference", None, difference) is difference
+    torch.testing.assert_close(combine("product", attention, difference), torch.tensor([[[0.2, 0.2]]]))
+    with pytest.raises(SettingError, match="'product'.*with its maps"):
+        combine("product", attention, None)
+    with pytest.raises(SettingError, match="'sum'"):
+        combine("sum", attention, difference)  # type: ignore[arg-type]
