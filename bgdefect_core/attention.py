@@ -203,8 +203,8 @@ def _project(layer: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
     key: Tensor = layer.to_k(tokens)  # type: ignore[operator]
     value: Tensor = layer.to_v(tokens)  # type: ignore[operator]
     return (
-        key.unflatten(-1, (heads, -1)).transpose(1, 2),
-        value.unflatten(-1, (heads, -1)).transpose(1, 2),
+        key.view(*key.shape[:-1], heads, -1).transpose(1, 2),
+        value.view(*value.shape[:-1], heads, -1).transpose(1, 2),
     )
 
 

@@ -91,7 +91,8 @@ class Job:
     @property
     def requested(self) -> Mask:
         """All masks together."""
-        return np.logical_or.reduce(self.masks)
+        masks: Mask = np.logical_or.reduce(self.masks)
+        return masks
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def _finish(
         result = stitch(job.picture, painted, requested, crop, width)
     else:
         result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
-    placed = put_back(heat, crop, requested.shape)  # type: ignore[arg-type]
+    placed = put_back(heat, crop, requested.shape)
     parts = [refine(placed, mask, settings.threshold) for mask in job.masks]
     refined = np.logical_or.reduce([part for part, _ in parts])
     inside = take(requested, crop, settings.resolution)

@@ -53,7 +53,7 @@ class UNetPredictor:
         self.attention.set(context, regions, recorder)
         t = torch.as_tensor(timestep, device=z_t.device).expand(len(z_t))
         added = {name: value.expand(len(z_t), *value.shape[1:]) for name, value in context.added.items()}
-        output = self.unet(z_t.to(dtype), t, context.tokens, added_cond_kwargs=added or None, return_dict=False)[0]
+        output: Tensor = self.unet(z_t.to(dtype), t, context.tokens, added_cond_kwargs=added or None, return_dict=False)[0]
         output = output.to(z_t.dtype)
         if self.schedule.prediction_type == "epsilon":
             return output

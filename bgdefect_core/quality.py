@@ -47,11 +47,17 @@ class QualityLimits:
     """The least (or most) that a good sample has; see ``Quality`` for the units."""
 
     min_strength: float = 0.06
+    """Least change inside the mask, 0..1: about 0.06 is what the eye sees on even ground."""
     min_contrast: float = 0.5
+    """Least change relative to the surroundings' own variation."""
     min_fill: float = 0.02
+    """Least share of the requested mask that the label covers."""
     min_background_psnr: float = 40.0
+    """Least background PSNR of the result against the input picture, dB; matters with stitching off."""
     max_background_max: float = 32.0
+    """Largest change of one background pixel, 0..255; matters with stitching off."""
     min_latent_background_psnr: float = 20.0
+    """Least background PSNR before stitching, against the VAE's reconstruction, dB."""
 
 
 @dataclass(frozen=True)

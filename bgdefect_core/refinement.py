@@ -76,7 +76,7 @@ def refine(heat: NDArray[np.float32], requested: Mask, threshold: float = 0.5) -
     """
     if not 0 <= threshold <= 1:
         raise SettingError(f"threshold is {threshold:g}", "0 to 1", "0.5 is the paper's choice")
-    check_mask(requested, heat.shape)  # type: ignore[arg-type]
+    check_mask(requested, heat.shape)
     inside = np.where(requested, heat, 0).astype(np.float32)
     peak = float(inside.max())
     if peak <= 0:

@@ -79,7 +79,9 @@ class NoiseSchedule:
 
     def alphas_of(self, timesteps: Tensor) -> Tensor:
         """``alpha_t`` ``[B]`` (float32) of whole timesteps ``[B]``, on their device."""
-        return self.alphas_cumprod.float().to(timesteps.device)[timesteps]
+        alphas = self.alphas_cumprod.float().to(timesteps.device)  # float32 first: MPS knows no float64
+        alpha_t: Tensor = alphas[timesteps]
+        return alpha_t
 
 
 def ddim_step(z: Tensor, eps: Tensor, alpha_from: float, alpha_to: float) -> Tensor:
@@ -87,8 +89,8 @@ def ddim_step(z: Tensor, eps: Tensor, alpha_from: float, alpha_to: float) -> Ten
 
     ``sqrt(alpha_to) [ z / sqrt(alpha_from) + ( sqrt(1/alpha_to - 1) - sqrt(1/alpha_from - 1) ) eps ]``
     """
-    scale = (alpha_to / alpha_from) ** 0.5
-    shift = (alpha_to**0.5) * ((1 / alpha_to - 1) ** 0.5 - (1 / alpha_from - 1) ** 0.5)
+    scale: float = (alpha_to / alpha_from) ** 0.5
+    shift: float = (alpha_to**0.5) * ((1 / alpha_to - 1) ** 0.5 - (1 / alpha_from - 1) ** 0.5)
     return scale * z + shift * eps
 
 

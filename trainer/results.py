@@ -122,10 +122,10 @@ def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, d
         mode,
         len(records),
         sum(record["verdict"] not in hidden for record in records) / max(len(records), 1),
-        *(
-            median(item[key] for item in quality)
-            for key in ("strength", "fill", "latent_background_psnr", "background_psnr")
-        ),
+        median(item["strength"] for item in quality),
+        median(item["fill"] for item in quality),
+        median(item["latent_background_psnr"] for item in quality),
+        median(item["background_psnr"] for item in quality),
         json.loads(timing.read_text()) / max(len(records), 1),
     )
 

@@ -53,7 +53,7 @@ def _frequencies(size: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=8)
 def _pixels(size: int) -> tuple[Array, Array]:
     line = np.arange(size, dtype=np.float32) - (size - 1) / 2
-    return np.meshgrid(line, line)  # type: ignore[return-value]
+    return np.meshgrid(line, line)
 
 
 def coordinates(size: int, angle: float = 0.0) -> tuple[Array, Array]:

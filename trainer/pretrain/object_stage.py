@@ -100,9 +100,9 @@ class Stage:
         self.rng = rng
         self.size = size
         self.albedo = np.zeros((size, size, 3), np.float32)
-        self.height = np.zeros((size, size), np.float32)
+        self.height: np.ndarray = np.zeros((size, size), np.float32)
         self.gloss = np.zeros((size, size), np.float32)
-        self.part = np.zeros((size, size), np.float32)
+        self.part: np.ndarray = np.zeros((size, size), np.float32)
 
     def add(
         self,
