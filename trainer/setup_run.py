@@ -103,16 +103,12 @@ def choose(config: TrainConfig) -> Chosen:
     classes = sorted({(example.object, example.defect) for example in examples})
     if len(classes) != 1:
         names = ", ".join(f"{name} / {defect}" for name, defect in classes[:20])
-        raise DataError(
-            f"{config.data} holds {len(classes)} classes", f"one of {names}", "name the object and the defect"
-        )
+        raise DataError(f"{config.data} holds {len(classes)} classes", f"one of {names}", "name the object and the defect")
     name, defect = classes[0]
     output = config.output
     if output.suffix != ".safetensors":
         if output.exists() and not output.is_dir():
-            raise OutputError(
-                f"{output} is a file", "a folder, or a name that ends in .safetensors", "choose another output"
-            )
+            raise OutputError(f"{output} is a file", "a folder, or a name that ends in .safetensors", "choose another output")
         output = output / f"{name}-{defect}.safetensors"
     return Chosen(_split(config, examples), RunFolder(output.absolute()), name, defect)
 
@@ -140,11 +136,10 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
     """One process, or those of ``accelerate launch``."""
     precision = "no" if config.precision == "fp32" else config.precision
     try:
-        return Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
+        # Said aloud: without it, processes launched on a machine that has only a CPU would not know of each other.
+        return Accelerator(cpu=config.on_cpu, mixed_precision=precision)
     except (ValueError, RuntimeError) as reason:
-        raise SettingError(
-            f"accelerate refuses this set-up ({reason})", "a device that can do it", "try fp32"
-        ) from reason
+        raise SettingError(f"accelerate refuses this set-up ({reason})", "a device that can do it", "try fp32") from reason
 
 
 def setup(config: TrainConfig, chosen: Chosen, base: Base, accelerator: Accelerator) -> Run:
@@ -167,15 +162,11 @@ def setup(config: TrainConfig, chosen: Chosen, base: Base, accelerator: Accelera
     timesteps = len(base.schedule.alphas_cumprod)
     if held_out:
         plain = Views(resolution, config.zoom, count=1)
-        validation = validation_batches(
-            build_cache(base, held_out, plain).to(device), config.batch, timesteps, config.seed
-        )
+        validation = validation_batches(build_cache(base, held_out, plain).to(device), config.batch, timesteps, config.seed)
     else:
         log.warning("no picture is held out: there is no validation loss")
         if config.early_stop:
-            raise SettingError(
-                "early_stop with nothing held out", "held-out pictures", "train on fewer, or leave early_stop out"
-            )
+            raise SettingError("early_stop with nothing held out", "held-out pictures", "train on fewer, or leave early_stop out")
     templates = (config.background_prompt, config.defect_prompt, config.mask_prompt)
     texts = [config.prompt(template, chosen.object, chosen.defect) for template in templates]
     prompts = base.prompts(texts[0], [texts[1]], texts[2])

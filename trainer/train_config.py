@@ -109,9 +109,7 @@ class TrainConfig:
         if self.lr is not None:
             check_range("lr", self.lr, 1e-10, 1.0)
         if sum(value is not None for value in (self.shots, self.fold, self.split_file)) > 1:
-            raise SettingError(
-                "more than one of shots, fold and split_file is set", "one of them", "leave the others out"
-            )
+            raise SettingError("more than one of shots, fold and split_file is set", "one of them", "leave the others out")
         if self.early_stop and not self.validate_every:
             raise SettingError("early_stop without validations", "validate_every above 0", "set validate_every to 50")
         if self.loss == "naive" and self.mask_weight != 1:
@@ -127,9 +125,13 @@ class TrainConfig:
         }
         if not available[self.device]:
             raise SettingError(f"this machine has no {self.device} device", "one that it has", "set device to auto")
-        on_cpu = self.device == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-        if self.precision == "fp16" and on_cpu:
+        if self.precision == "fp16" and self.on_cpu:
             raise SettingError("fp16 on a CPU", "bf16 or fp32", "set precision to bf16")
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the CPU trains: on request, or for want of anything else."""
+        return self.device == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
 
     def prompt(self, template: str, object: str, defect: str) -> str:
         """A prompt with the names filled in."""

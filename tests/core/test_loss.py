@@ -42,7 +42,7 @@ def test_value_and_gradient_are_those_of_the_two_halves(
                 loss = disentanglement_loss(predict, z_0, REGIONS, t, eps, prompts.training_context(), mask_weight)
             else:
                 loss = halves_written_out(predict, z_0, t, eps, prompts, mask_weight)
-            loss.backward()
+            torch.autograd.backward(loss)
             results.append((loss.detach(), {name: p.grad.clone() for name, p in unet.named_parameters()}))
     (ours, our_gradients), (expected, gradients) = results
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)

@@ -161,8 +161,8 @@ def test_guidance_stays_inside_the_mask_and_records_once(unet: UNet2DConditionMo
             plain, guided = (paint(predict, mode, prompts, guidance=w)[-1] for w in (1, 4))
             assert torch.equal(*outside([plain, guided]))
             assert (plain[M.expand_as(plain)] != guided[M.expand_as(plain)]).all()
-        for recorder, mode in zip(recorders, ("replay", "literal"), strict=True):
-            paint(predict, mode, prompts, guidance=2, recorder=recorder)  # type: ignore[arg-type]
+        for recorder, mode in zip(recorders, (MODES[0], MODES[3]), strict=True):
+            paint(predict, mode, prompts, guidance=2, recorder=recorder)
     assert all(recorder._counts == {(8, 8): STEPS} for recorder in recorders)  # the middle layer, C_1's pass alone
     with pytest.raises(SettingError, match="guidance without an empty prompt"):
         paint(StandIn(lambda z, t, c, r: z), "noised", replace(prompts, empty=None), guidance=2)

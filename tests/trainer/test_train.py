@@ -175,33 +175,17 @@ def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Pat
     ``--multi_gpu`` is what it calls torch's own launcher, and the configuration's device decides.
     """
     one = train(changed(config, steps=1, batch=4, output=config.output / "one"))
-    two = train(changed(config, steps=1, batch=2, accumulate=2, output=config.output / "two"))
-    assert largest_difference(moments_of(one), moments_of(two)) < 1e-6
-    assert max(float(tensor.abs().max()) for tensor in moments_of(one).values()) > 1e-3
-    losses = [float(log_of(weights)[1]["loss"]) for weights in (one, two)]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
-
-
-def test_gradient_checkpointing_changes_nothing(config: TrainConfig) -> None:
-    one = train(changed(config, steps=1, output=config.output / "one"))
-    two = train(changed(config, steps=1, gradient_checkpointing=True, output=config.output / "two"))
-    assert largest_difference(moments_of(one), moments_of(two)) < 1e-6
-
-
-def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Path) -> None:
-    """`accelerate launch` with two CPU processes of batch 2 does what one process does with batch 4."""
-    one = train(changed(config, steps=1, batch=4, output=config.output / "one"))
     script = tmp_path / "launched.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\nfrom trainer.train import TrainConfig, train\n"
         "data, base, output = sys.argv[1:]\n"
         "train(TrainConfig(data=Path(data), output=Path(output), defect='spot', base=base, steps=1, batch=2, views=2,\n"
-        "                  device='cpu', weights_precision='fp32'))\n"
+        "                  weights_precision='fp32'))\n"
     )
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
     launch += ["--multi_gpu", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     arguments = [str(script), str(config.data), str(config.base), str(config.output / "two")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([*launch, *arguments], env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     two = config.output / "two" / "plate-spot.safetensors"

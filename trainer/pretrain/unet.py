@@ -34,9 +34,9 @@ WIDTH = 96
 class UNetConfig:
     """Settings of the U-Net's pretraining."""
 
-    steps: int = 4800
+    steps: int = 3200
     """Optimizer steps in all."""
-    large_from: float = 0.7
+    large_from: float = 0.75
     """Share of the steps after which latent crops have the native size."""
     small_crop: int = 16
     large_crop: int = 32
