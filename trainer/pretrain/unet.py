@@ -211,7 +211,7 @@ def train_unet(
         decay = min(config.ema, (1 + step) / (10 + step))
         _average(mean_unet, unet, decay)
         _average(mean_text, text_encoder, decay)
-        loss_mean = 0.99 * loss_mean + 0.01 * float(loss)
+        loss_mean = 0.99 * loss_mean + 0.01 * float(loss.detach())
         bar.set_postfix(loss=f"{loss_mean:.4f}", refresh=False)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             save_checkpoint(folder, step + 1, modules, optimizer, {"loss": loss_mean})

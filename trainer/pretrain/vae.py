@@ -154,7 +154,7 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         psnr_mean = psnr if step == start else 0.98 * psnr_mean + 0.02 * psnr
-        bar.set_postfix(loss=f"{float(loss):.4f}", psnr=f"{psnr_mean:.2f}", refresh=False)
+        bar.set_postfix(loss=f"{float(loss.detach()):.4f}", psnr=f"{psnr_mean:.2f}", refresh=False)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             save_checkpoint(folder, step + 1, modules, optimizer, {"psnr": psnr_mean})
     return vae
