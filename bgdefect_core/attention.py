@@ -188,9 +188,7 @@ def region_attention(unet: AttentionHost, cache_prompts: bool = False) -> Iterat
     """
     state = RegionAttention(cache_prompts)
     before = dict(unet.attn_processors)
-    patched = {
-        name: RegionProcessor(name, state) if ".attn2." in name else processor for name, processor in before.items()
-    }
+    patched = {name: RegionProcessor(name, state) if ".attn2." in name else processor for name, processor in before.items()}
     try:
         unet.set_attn_processor(dict(patched))
         yield state
@@ -216,9 +214,7 @@ def _attend_and_read(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, ma
     batch, width = len(query), query.shape[-1]
     value = torch.cat([value, marks.expand(*value.shape[:-1], MARK_COLUMNS)], dim=-1)
     query, key = F.pad(query, (0, MARK_COLUMNS)), F.pad(key, (0, MARK_COLUMNS))  # zeros: the scores stay the same
-    output = F.scaled_dot_product_attention(
-        query, _spread(key, batch), _spread(value, batch), attn_mask=mask, scale=width**-0.5
-    )
+    output = F.scaled_dot_product_attention(query, _spread(key, batch), _spread(value, batch), attn_mask=mask, scale=width**-0.5)
     return output[..., :width], output[..., width].float().mean(1)
 
 

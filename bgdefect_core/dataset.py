@@ -94,9 +94,7 @@ class DatasetWriter:
         OutputError: root is a file, cannot be written to, holds other pictures or another run, or is in use.
     """
 
-    def __init__(
-        self, root: str | Path, object: str, defect: str, settings: Mapping[str, Any], resume: bool = True
-    ) -> None:
+    def __init__(self, root: str | Path, object: str, defect: str, settings: Mapping[str, Any], resume: bool = True) -> None:
         for what, name in (("object", object), ("defect", defect)):
             _check_name(what, name)
         self.root, self.object, self.defect = Path(root), object, defect
@@ -177,9 +175,7 @@ class DatasetWriter:
     def __enter__(self) -> DatasetWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def _claim(self, resume: bool) -> None:
@@ -255,9 +251,7 @@ class DatasetWriter:
 def _check_name(what: str, name: str) -> None:
     bad = name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     if bad or name.endswith(".") or name == ("good" if what == "defect" else _EXTRAS):
-        raise SettingError(
-            f"the {what} {name!r} cannot be a folder of the data set", "a plain folder name", "rename it"
-        )
+        raise SettingError(f"the {what} {name!r} cannot be a folder of the data set", "a plain folder name", "rename it")
 
 
 def _as_json(settings: Mapping[str, Any]) -> str:

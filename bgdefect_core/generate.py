@@ -187,8 +187,7 @@ def paint(
     heat = combine(settings.signal, attention, difference_heat(painted, normal)).cpu().numpy()
     pictures, normals = _as_pictures(painted), _as_pictures(normal)
     return [
-        _finish(prepared.jobs[job], prepared.crops[job], pictures[i], normals[i], heat[i], settings, limits)
-        for i, job in enumerate(which)
+        _finish(prepared.jobs[job], prepared.crops[job], pictures[i], normals[i], heat[i], settings, limits) for i, job in enumerate(which)
     ]
 
 

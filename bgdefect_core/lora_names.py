@@ -68,16 +68,12 @@ def from_host_names(tensors: Mapping[str, Tensor], modules: Mapping[str, Tensor]
         WeightsError: a module that this U-Net lacks, or one of another shape: the LoRA belongs to another base.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in modules.items()} if isinstance(modules, Mapping) else {}
-    known = {
-        _PREFIX + name.removesuffix(".weight").replace(".", "_"): name for name in modules if name.endswith(".weight")
-    }
+    known = {_PREFIX + name.removesuffix(".weight").replace(".", "_"): name for name in modules if name.endswith(".weight")}
     named: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         module, _, end = name.partition(".")
         if module not in known:
-            raise WeightsError(
-                f"this U-Net has no module {module[:200]!r}", "the base that the LoRA was trained on", "load that base"
-            )
+            raise WeightsError(f"this U-Net has no module {module[:200]!r}", "the base that the LoRA was trained on", "load that base")
         weight = known[module]
         if "." + end == _ALPHA:
             continue

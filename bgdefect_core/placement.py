@@ -134,9 +134,7 @@ def _stands_out(part: Mask, distance: NDArray[np.float32]) -> bool:
     border, tray = part[_border(part.shape)].mean(), float(distance[~part].mean())
     gap = float(distance[part].mean()) - tray
     between = (np.abs(distance - tray - gap / 2) < 0.2 * gap).mean()
-    return bool(
-        0.01 <= part.mean() <= 0.95 and border <= 0.15 and border <= 0.3 * part.mean() and gap >= 20 and between <= 0.14
-    )
+    return bool(0.01 <= part.mean() <= 0.95 and border <= 0.15 and border <= 0.3 * part.mean() and gap >= 20 and between <= 0.14)
 
 
 def part_kind(pictures: Iterable[NDArray[np.uint8]]) -> Literal["object", "texture"]:
@@ -245,9 +243,7 @@ def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings 
         soft = ndimage.gaussian_filter(soft, 0.5 * (1 / scale - 1))
     values = ndimage.map_coordinates(soft, source, order=1, mode="constant")
     depth = ndimage.distance_transform_edt(np.pad(patch, 1))[1:-1, 1:-1][patch].mean()
-    thickness = max(
-        4 * depth - 3, 1.0
-    )  # mean depth is 1 in a line one pixel wide, a quarter of the width in a wide one
+    thickness = max(4 * depth - 3, 1.0)  # mean depth is 1 in a line one pixel wide, a quarter of the width in a wide one
     area = min(max(round(float(patch.sum()) * scale * max(scale, 1 / thickness)), 1), values.size)
     cut = max(float(np.partition(values.ravel(), -area)[-area]), 1e-6)
     varied = values >= min(cut, float(values.max()))

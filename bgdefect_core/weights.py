@@ -106,9 +106,7 @@ def check_base(
             f"load the base {info.base_name!r}",
         )
     if UNKNOWN in (base_fingerprint, info.base_fingerprint):
-        log.warning(
-            "cannot tell whether %s was trained on this base: bf16 and quantised bases are not recognised", _label(info)
-        )
+        log.warning("cannot tell whether %s was trained on this base: bf16 and quantised bases are not recognised", _label(info))
     elif base_fingerprint != info.base_fingerprint:
         if info.kind == "full" and not allow_other_base:
             raise WeightsError(
@@ -129,9 +127,7 @@ def check_keys(names: Iterable[str], expected: Iterable[str]) -> None:
             for some, how in ((missing, "missing"), (unknown, "not part of this U-Net"))
             if some
         )
-        raise WeightsError(
-            what, f"the {len(want)} tensors of the base's U-Net", "use the base that they were trained on"
-        )
+        raise WeightsError(what, f"the {len(want)} tensors of the base's U-Net", "use the base that they were trained on")
 
 
 def save_weights(path: str | Path, tensors: Mapping[str, Tensor], info: ClassWeightsInfo, fp16: bool = False) -> None:
@@ -189,9 +185,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], ClassWeightsInfo]
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be read ({error})", "", "copy the file again") from error
     if len(tensors) != count:
-        raise WeightsError(
-            f"{path}: holds {len(tensors)} tensors", f"{count}, as its metadata says", "copy the file again"
-        )
+        raise WeightsError(f"{path}: holds {len(tensors)} tensors", f"{count}, as its metadata says", "copy the file again")
     _check_tensors(tensors, info, path)
     return tensors, info
 
@@ -212,14 +206,10 @@ def _check_tensors(tensors: Mapping[str, Tensor], info: ClassWeightsInfo, path: 
         if other:
             raise WeightsError(f"{path}: holds {other[0][:200]!r}", "names that end in " + ", ".join(_LORA_ENDS))
     if absent:
-        raise WeightsError(
-            f"{path}: {len(absent)} tensors are missing, first {absent[0][:200]!r}", "", "copy the file again"
-        )
+        raise WeightsError(f"{path}: {len(absent)} tensors are missing, first {absent[0][:200]!r}", "", "copy the file again")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(
-                f"{path}: NaN or infinity in {name[:200]!r}", "finite weights", "train again, or store as fp32"
-            )
+            raise WeightsError(f"{path}: NaN or infinity in {name[:200]!r}", "finite weights", "train again, or store as fp32")
 
 
 def _read_header(path: Path) -> tuple[ClassWeightsInfo, int]:
@@ -240,9 +230,7 @@ def _read_header(path: Path) -> tuple[ClassWeightsInfo, int]:
         kind = "is a pickle (.pt, .ckpt) under another name" if pickled else "is not a safetensors file"
         raise WeightsError(f"{path}: {kind}", "a class weights file that `bgdefect train` wrote")
     if len(raw) < length - 1:
-        raise WeightsError(
-            f"{path}: is truncated within its header", f"{8 + length} bytes or more", "copy the file again"
-        )
+        raise WeightsError(f"{path}: is truncated within its header", f"{8 + length} bytes or more", "copy the file again")
     try:
         header = json.loads(b"{" + raw)
         tensors = [entry for name, entry in header.items() if name != "__metadata__"]

@@ -119,9 +119,7 @@ def parse_info(text: str, where: str) -> ClassWeightsInfo:
         if item.name in record:
             values[item.name] = _checked(item.name, str(item.type), record[item.name], where)
         elif item.default is MISSING and item.default_factory is MISSING:
-            raise WeightsError(
-                f"{where}: its metadata lacks {item.name!r}", "", "copy the file again, or train the class again"
-            )
+            raise WeightsError(f"{where}: its metadata lacks {item.name!r}", "", "copy the file again, or train the class again")
     return ClassWeightsInfo(**values)
 
 

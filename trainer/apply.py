@@ -55,8 +55,6 @@ def _merge(state: Mapping[str, Tensor], lora: Mapping[str, Tensor], alpha: float
         module = name.removesuffix(".lora_A.weight")
         weight, up = state[f"{module}.weight"], lora[f"{module}.lora_B.weight"]
         if up.shape[1] != down.shape[0]:
-            raise WeightsError(
-                f"the LoRA of {module} has ranks {down.shape[0]} and {up.shape[1]}", "one rank", "train again"
-            )
+            raise WeightsError(f"the LoRA of {module} has ranks {down.shape[0]} and {up.shape[1]}", "one rank", "train again")
         change = up.float().flatten(1) @ down.float().flatten(1) * (alpha / down.shape[0])
         weight.copy_((weight.float() + change.view(weight.shape).to(weight.device)).to(weight.dtype))

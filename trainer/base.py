@@ -69,9 +69,7 @@ class Base:
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Base:
         """Move all networks; returns itself."""
         for network in (self.unet, self.vae, self.text_encoder):
-            torch.nn.Module.to(
-                network, device=device, dtype=dtype
-            )  # diffusers' own warns of dtypes it need not warn of
+            torch.nn.Module.to(network, device=device, dtype=dtype)  # diffusers' own warns of dtypes it need not warn of
         return self
 
     @torch.no_grad()
@@ -123,9 +121,7 @@ def load_base(spec: str | Path | None = None) -> Base:
     if spec is None or str(spec) == MINI:
         folder = ASSETS / MINI
         if not (folder / "unet").is_dir():
-            raise WeightsError(
-                f"{folder} holds no weights", "the embedded base", "install the package again, or give --base"
-            )
+            raise WeightsError(f"{folder} holds no weights", "the embedded base", "install the package again, or give --base")
         return _from_folder(folder, MINI, "Apache-2.0")
     path = Path(spec)
     if path.is_dir():
@@ -141,13 +137,9 @@ def _from_folder(folder: Path, name: str, licence: str) -> Base:
     missing = [part for part in PARTS if not (folder / part).is_dir()]
     if missing:
         expected = "a diffusers folder with " + ", ".join(PARTS)
-        raise WeightsError(
-            f"{folder} lacks {', '.join(missing)}", expected, "choose a whole Stable Diffusion 1.x or 2.x model"
-        )
+        raise WeightsError(f"{folder} lacks {', '.join(missing)}", expected, "choose a whole Stable Diffusion 1.x or 2.x model")
     if (folder / "text_encoder_2").is_dir():
-        raise WeightsError(
-            f"{folder} has two text encoders", "Stable Diffusion 1.x or 2.x, not XL", "choose another base"
-        )
+        raise WeightsError(f"{folder} has two text encoders", "Stable Diffusion 1.x or 2.x, not XL", "choose another base")
     try:
         parts = Parts(
             unet=_network(UNet2DConditionModel, folder / "unet"),
@@ -171,9 +163,7 @@ def _network(kind: Any, part: Path) -> Any:
         do = "save the model again with safe_serialization=True"
         raise WeightsError(what, "safetensors, which cannot run code", do)
     variant = "fp16" if all(".fp16." in path.name for path in files) else None
-    network, found = kind.from_pretrained(
-        part, use_safetensors=True, local_files_only=True, variant=variant, output_loading_info=True
-    )
+    network, found = kind.from_pretrained(part, use_safetensors=True, local_files_only=True, variant=variant, output_loading_info=True)
     missing = sorted(key for key in found["missing_keys"] if "position_ids" not in key)
     if missing:
         raise WeightsError(f"{part} lacks {len(missing)} tensors, first {missing[0]}", "whole weights", "copy it again")
@@ -193,9 +183,7 @@ def _assemble(parts: Parts, name: str, licence: str, half_lost: bool) -> Base:
     config: Mapping[str, Any] = parts.unet.config
     if config["in_channels"] != config["out_channels"] or config["in_channels"] != parts.vae.config["latent_channels"]:
         what = f"the U-Net of {name} reads {config['in_channels']} channels"
-        raise WeightsError(
-            what, f"{parts.vae.config['latent_channels']}, as the VAE makes", "not an inpainting or depth model"
-        )
+        raise WeightsError(what, f"{parts.vae.config['latent_channels']}, as the VAE makes", "not an inpainting or depth model")
     width = parts.text_encoder.config.hidden_size
     if config["cross_attention_dim"] != width:
         what = f"the U-Net of {name} reads text of width {config['cross_attention_dim']}"

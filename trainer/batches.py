@@ -82,9 +82,7 @@ def take_batch(cache: LatentCache, index: Tensor, t: Tensor, eps: Tensor) -> Bat
     return Batch(cache.latents[index], cache.regions[index], t[:count].to(device), eps[:count].to(device))
 
 
-def validation_batches(
-    cache: LatentCache, size: int, timesteps: int, seed: int, draws: int = 4, most: int = 64
-) -> list[Batch]:
+def validation_batches(cache: LatentCache, size: int, timesteps: int, seed: int, draws: int = 4, most: int = 64) -> list[Batch]:
     """Fixed batches of held-out pictures: at most ``most``, evenly spaced, each at ``draws`` spread noise levels.
 
     Always the same for one seed, so that the loss before and after the training compare.

@@ -22,7 +22,7 @@ from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.regions import RegionPrompts
 from bgdefect_core.sampling import BackgroundMode, background_levels, sample
 
-from .generate_config import pick_device
+from .devices import pick_device
 
 if TYPE_CHECKING:
     from .base import Base
@@ -106,9 +106,7 @@ def bench_train(config: BenchTrainConfig) -> float:
         optimizer.zero_grad()
 
     turns = _race({"bare": bare, "loss": without, "iteration": iteration}, config.repeats, device)
-    _heading(
-        f"training, B = {config.batch}, {base.name}, {device.type}", "bare U-Net, forward and backward of 2B", turns
-    )
+    _heading(f"training, B = {config.batch}, {base.name}, {device.type}", "bare U-Net, forward and backward of 2B", turns)
     _line("loss of Eq. 5, backward, clipping", turns["loss"], turns["bare"])
     return _line("whole iteration, with the optimizer", turns["iteration"], turns["bare"])
 

@@ -103,9 +103,7 @@ def to_pixels(pictures: Sequence[Picture]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def build_cache(
-    base: Base, examples: Sequence[Example], views: Views, batch: int = 8, progress: bool = False
-) -> LatentCache:
+def build_cache(base: Base, examples: Sequence[Example], views: Views, batch: int = 8, progress: bool = False) -> LatentCache:
     """Cut, encode and keep all views, on the CPU. The pictures are read one at a time."""
     latents: list[Tensor] = []
     regions: list[Tensor] = []

@@ -76,9 +76,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def load_checkpoint(
-    path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
-) -> tuple[int, dict[str, Any]]:
+def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> tuple[int, dict[str, Any]]:
     """Put a checkpoint back into ``modules`` and ``optimizer``; returns ``(step, extra)``."""
     meta = _read_meta(path)
     with safe_open(path, framework="pt") as file:
@@ -88,9 +86,7 @@ def load_checkpoint(
         found = {key: tensors.get(f"{name}/{key}") for key in wanted}
         missing = [key for key, value in found.items() if value is None]
         if missing:
-            raise WeightsError(
-                f"{path}: {len(missing)} tensors of {name} are missing ({missing[0]}, ...); delete this checkpoint"
-            )
+            raise WeightsError(f"{path}: {len(missing)} tensors of {name} are missing ({missing[0]}, ...); delete this checkpoint")
         module.load_state_dict({key: value for key, value in found.items() if value is not None}, strict=False)
     state: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():

@@ -166,13 +166,9 @@ def _report(summary: Summary) -> int:
     minutes, seconds = divmod(round(summary.seconds), 60)
     made = summary.wanted - summary.unmade
     if summary.dry_run:
-        lines = [
-            f"{made} of {summary.wanted} samples can be made, in about {minutes} min {seconds} s (the U-Net alone)"
-        ]
+        lines = [f"{made} of {summary.wanted} samples can be made, in about {minutes} min {seconds} s (the U-Net alone)"]
     else:
-        lines = [
-            f"{summary.accepted} of {summary.wanted} samples are good, in {minutes} min {seconds} s: {summary.root}"
-        ]
+        lines = [f"{summary.accepted} of {summary.wanted} samples are good, in {minutes} min {seconds} s: {summary.root}"]
         failed = [f"  {item.index:05d}: {', then '.join(item.reasons)}" for item in summary.rejected]
         lines += _listed(f"{len(failed)} samples were rejected in every attempt:", failed)
     if summary.unmade:

@@ -28,9 +28,7 @@ __all__ = ["Example", "find_examples", "good_pictures", "load_example", "validat
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _GOOD = "good"
-_LAYOUTS = (
-    "test/DEFECT with ground_truth/DEFECT, folders that hold these, or a csv with image, mask, class, defect, group"
-)
+_LAYOUTS = "test/DEFECT with ground_truth/DEFECT, folders that hold these, or a csv with image, mask, class, defect, group"
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,7 @@ def find_examples(root: str | Path, object: str | None = None, defect: str | Non
     chosen = _choose(root, "object", object, objects)
     defects = {name: _defects(objects[name]) for name in chosen}
     _choose(root, "defect", defect, {one for some in defects.values() for one in some})
-    return [
-        example
-        for name in chosen
-        for one in defects[name]
-        if defect in (None, one)
-        for example in _read_mvtec(objects[name], one)
-    ]
+    return [example for name in chosen for one in defects[name] if defect in (None, one) for example in _read_mvtec(objects[name], one)]
 
 
 def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
@@ -249,9 +241,7 @@ def _read_csv(path: Path) -> list[Example]:
     header, rows = _rows(path)
     missing = [name for name in ("image", "mask", "class", "defect") if name not in header]
     if missing:
-        raise DataError(
-            f"{path} lacks the columns {', '.join(missing)}", "image, mask, class, defect, group", "add them"
-        )
+        raise DataError(f"{path} lacks the columns {', '.join(missing)}", "image, mask, class, defect, group", "add them")
     if not rows:
         raise DataError(f"{path} holds no rows", "a row a picture")
     found, seen = [], set[tuple[Path, str]]()

@@ -28,7 +28,8 @@ from bgdefect_core.weights_info import ClassWeightsInfo
 from .apply import load_class
 from .attempts import Slot, attempt_seed, batches, needed
 from .base import Base, load_base
-from .generate_config import GenerateConfig, pick_device
+from .devices import pick_device
+from .generate_config import GenerateConfig
 from .page import write_page
 from .pairs import Pair, Pairs
 from .progress import SampleBar
@@ -161,9 +162,7 @@ def _prepare(session: _Session, chosen: list[Pair], progress: SampleBar) -> Prep
         return prepare(session.base, predict, jobs, session.prompts, session.settings, progress.step("inverting"))
 
 
-def _paint(
-    session: _Session, chosen: list[Pair], prepared: Prepared, slots: list[Slot], progress: SampleBar
-) -> list[Painted]:
+def _paint(session: _Session, chosen: list[Pair], prepared: Prepared, slots: list[Slot], progress: SampleBar) -> list[Painted]:
     config = session.config
     place = {index: number for number, pair in enumerate(chosen) for index in _samples_of(config, pair.index)}
     with _predictor(session) as predict:

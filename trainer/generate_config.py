@@ -20,6 +20,8 @@ from bgdefect_core.refinement import Signal
 from bgdefect_core.sampling import BackgroundMode
 from bgdefect_core.weights_info import ClassWeightsInfo
 
+from .devices import pick_device
+
 
 @dataclass(frozen=True)
 class GenerateConfig:
@@ -106,9 +108,7 @@ class GenerateConfig:
             check_range("feather", self.feather, 0, 4096)
         if self.masks is not None and (self.mask_library is not None or self.mask_split is not None):
             raise SettingError("both masks and a mask library are given", "one of them", "leave the other out")
-        device = pick_device(self.device)
-        if self.precision == "fp16" and device.type == "cpu":
-            raise SettingError("fp16 on a CPU", "bf16 or fp32", "set precision to bf16")
+        pick_device(self.device, self.precision)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -162,20 +162,6 @@ class GenerateConfig:
             "precision": self.precision,
             "device": pick_device(self.device).type,
         }
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of this name; "auto": CUDA, else MPS, else the CPU.
-
-    Raises:
-        SettingError: this machine has none.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
-    if not available.get(name, False):
-        raise SettingError(f"this machine has no {name} device", "one that it has", "set device to auto")
-    return torch.device(name)
 
 
 def file_digest(path: Path) -> str:

@@ -70,9 +70,7 @@ def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
         wanted = _trained_on(split, folder.name)
         groups = {name: files for name, files in groups.items() if Path(name).stem.removesuffix("_mask") in wanted}
         if not groups:
-            raise DataError(
-                f"{split} trains on none of the masks in {folder}", "the split of this class", "check both paths"
-            )
+            raise DataError(f"{split} trains on none of the masks in {folder}", "the split of this class", "check both paths")
     masks: list[Mask] = []
     for name, files in groups.items():
         nonzero = (folder / name).is_dir()
@@ -83,9 +81,7 @@ def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder", "a folder of masks", "check the path")
-    found = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    )
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."))
     if not found:
         raise DataError(f"{folder} holds no masks", "black and white pictures", "check the path")
     return found
@@ -96,7 +92,5 @@ def _trained_on(split: Path, defect: str) -> set[str]:
     try:
         listed = [Path(str(item)) for item in json.loads(split.read_text(encoding="utf-8"))["train"]]
     except (OSError, ValueError, TypeError, KeyError) as reason:
-        raise DataError(
-            f"{split} is no split file ({reason!r})", "split.json of a training", "check the path"
-        ) from reason
+        raise DataError(f"{split} is no split file ({reason!r})", "split.json of a training", "check the path") from reason
     return {path.stem for path in listed if path.parent.name == defect}

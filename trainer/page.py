@@ -82,9 +82,9 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
     sheet, page = folder / "sheet.png", folder / "index.html"
     write_picture(sheet, _sheet(f"{object} / {defect}", tiles))
     settings = {key: value for key, value in records[0]["settings"].items() if value is not None}
-    template = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    ).from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(
+        Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
+    )
     values = {
         "object": object,
         "defect": defect,

@@ -86,9 +86,7 @@ class Pairs:
                 seen.append(picture)
         if problems:
             more = [f"and {len(problems) - 5} more"] if len(problems) > 5 else []
-            raise DataError(
-                "\n  ".join([f"{len(problems)} of {len(used)} pictures cannot be used:", *problems[:5], *more])
-            )
+            raise DataError("\n  ".join([f"{len(problems)} of {len(used)} pictures cannot be used:", *problems[:5], *more]))
         if self.part == "auto" and self._library is not None:
             self.part = part_kind(seen)
             log.info("the part is taken for %s", {"object": "an object on a tray", "texture": "a texture"}[self.part])
@@ -107,9 +105,7 @@ class Pairs:
             name = self._library.names[number]
             placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement)
             if placed is not None:
-                return Pair(
-                    index, source, Job(picture, (placed,)), {"kind": "placed", "made_from": name, "missed": missed}
-                )
+                return Pair(index, source, Job(picture, (placed,)), {"kind": "placed", "made_from": name, "missed": missed})
             missed.append(name)
         return Pair(index, source, None, {"kind": "none", "missed": missed})
 

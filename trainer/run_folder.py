@@ -62,9 +62,7 @@ class RunFolder:
             raise OutputError(f"{self.weights} or {self.folder} is in the way", "a free place", "choose another output")
         if not (self.folder / "run.json").is_file():
             if self.finished or (self.folder.is_dir() and any(self.folder.iterdir())):
-                raise OutputError(
-                    f"{self.weights} or its run folder exists already", "a free place", "choose another output"
-                )
+                raise OutputError(f"{self.weights} or its run folder exists already", "a free place", "choose another output")
             return
         before = self._record().get("settings", {})
         now = json.loads(json.dumps(settings))
@@ -87,9 +85,7 @@ class RunFolder:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             record["started"]
         except (OSError, ValueError, KeyError, TypeError) as reason:
-            raise OutputError(
-                f"{path} cannot be read ({reason!r})", "a run's record", "choose another output"
-            ) from reason
+            raise OutputError(f"{path} cannot be read ({reason!r})", "a run's record", "choose another output") from reason
         return record
 
 
@@ -111,9 +107,7 @@ class RunLog:
         try:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 for step, *numbers in rows:
-                    file.write(
-                        ",".join([str(step), *("" if number is None else repr(number) for number in numbers)]) + "\n"
-                    )
+                    file.write(",".join([str(step), *("" if number is None else repr(number) for number in numbers)]) + "\n")
         except OSError as reason:
             came = f"{self.path} cannot be written ({reason.strerror})"
             raise OutputError(came, "room on the disk", "free some, then start the same command again") from reason
@@ -139,7 +133,5 @@ def _events(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter  # optional, and slow to import
     except ImportError as reason:
-        raise SettingError(
-            "tensorboard is not installed", "the package", "pip install tensorboard, or leave the option out"
-        ) from reason
+        raise SettingError("tensorboard is not installed", "the package", "pip install tensorboard, or leave the option out") from reason
     return SummaryWriter(str(folder), purge_step=step + 1 if step else None)

@@ -85,24 +85,16 @@ def load_single_file(path: Path) -> SingleFile:
             feature_extractor=None,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as reason:
-        raise WeightsError(
-            f"{path} cannot be loaded ({str(reason).strip()[:300]})", _EXPECTED, "copy it again"
-        ) from reason
-    parts = Parts(
-        pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, dict(pipeline.scheduler.config)
-    )
+        raise WeightsError(f"{path} cannot be loaded ({str(reason).strip()[:300]})", _EXPECTED, "copy it again") from reason
+    parts = Parts(pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, dict(pipeline.scheduler.config))
     for name, part in (("U-Net", parts.unet), ("VAE", parts.vae), ("text encoder", parts.text_encoder)):
         empty = [key for key, value in part.state_dict().items() if value.is_meta]
         if empty:
-            raise WeightsError(
-                f"{path} lacks {len(empty)} tensors of the {name}, first {empty[0]}", _EXPECTED, "copy it again"
-            )
+            raise WeightsError(f"{path} lacks {len(empty)} tensors of the {name}, first {empty[0]}", _EXPECTED, "copy it again")
     scheduler = {**parts.scheduler, "prediction_type": "v_prediction" if layout.v_prediction else "epsilon"}
     if layout.v_prediction:
         parts.unet.register_to_config(sample_size=96)
-    return SingleFile(
-        Parts(parts.unet, parts.vae, parts.text_encoder, parts.tokenizer, scheduler), layout.licence, layout.half_lost
-    )
+    return SingleFile(Parts(parts.unet, parts.vae, parts.text_encoder, parts.tokenizer, scheduler), layout.licence, layout.half_lost)
 
 
 def _layout(path: Path) -> _Layout:
@@ -116,18 +108,14 @@ def _layout(path: Path) -> _Layout:
                 ("cond_stage_model.", "text encoder"),
             ):
                 if not any(key.startswith(prefix) for key in keys):
-                    raise WeightsError(
-                        f"{path} holds no {part}", _EXPECTED, "choose a whole checkpoint, not a part or a LoRA"
-                    )
+                    raise WeightsError(f"{path} holds no {part}", _EXPECTED, "choose a whole checkpoint, not a part or a LoRA")
             if _TEXT_WIDTH not in keys or _FIRST not in keys:
                 raise WeightsError(f"{path} has an unknown layout", _EXPECTED, "choose another base")
             width, channels = file.get_slice(_TEXT_WIDTH).get_shape()[1], file.get_slice(_FIRST).get_shape()[1]
             half_lost = file.get_slice(_FIRST).get_dtype() not in ("F32", "F16")
             v_prediction = width == 1024 and float(file.get_tensor(_LAST_NORM).float().std(correction=0)) > _V_SPREAD
     except (SafetensorError, OSError) as reason:
-        raise WeightsError(
-            f"{path} is no safetensors file, or a damaged one ({reason})", _EXPECTED, "copy it again"
-        ) from reason
+        raise WeightsError(f"{path} is no safetensors file, or a damaged one ({reason})", _EXPECTED, "copy it again") from reason
     if channels != 4:
         raise WeightsError(
             f"the U-Net of {path} reads {channels} channels",
@@ -135,9 +123,7 @@ def _layout(path: Path) -> _Layout:
             "choose the plain model",
         )
     if width not in (768, 1024):
-        raise WeightsError(
-            f"the U-Net of {path} reads text of width {width}", "768 (SD 1.x) or 1024 (SD 2.x)", "choose another base"
-        )
+        raise WeightsError(f"the U-Net of {path} reads text of width {width}", "768 (SD 1.x) or 1024 (SD 2.x)", "choose another base")
     if width == 768:
         return _Layout("sd1", "CreativeML OpenRAIL-M (SD 1.x)", False, half_lost)
     log.info("%s: Stable Diffusion 2.x that predicts %s", path, "v (768 px)" if v_prediction else "noise (512 px)")

@@ -99,9 +99,7 @@ def read_split(path: str | Path, examples: Sequence[Example], root: str | Path) 
         record: Any = json.loads(path.read_text(encoding="utf-8"))
         train, held_out = ({str(item) for item in record[side]} for side in ("train", "held_out"))
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
-        raise DataError(
-            f"{path} is no split file ({reason!r})", 'JSON: {"train": [...], "held_out": [...]}'
-        ) from reason
+        raise DataError(f"{path} is no split file ({reason!r})", 'JSON: {"train": [...], "held_out": [...]}') from reason
     known = {_relative(example, root) for example in examples}
     unknown = sorted((train | held_out) - known)
     if unknown:

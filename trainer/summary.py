@@ -59,9 +59,7 @@ def summarise(
             by_index.setdefault(record["index"], []).append(record)
     good = {index for index, made in by_index.items() if any(record["accepted"] for record in made)}
     rejected = tuple(
-        Rejected(index, tuple(record["verdict"] for record in made))
-        for index, made in sorted(by_index.items())
-        if index not in good
+        Rejected(index, tuple(record["verdict"] for record in made)) for index, made in sorted(by_index.items()) if index not in good
     )
     missed = {missed_masks(record["source"], record["mask_origin"]) for made in by_index.values() for record in made}
     missed |= {missed_masks(pair.source, pair.origin) for pair in hopeless}

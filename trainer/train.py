@@ -105,12 +105,7 @@ def fit(run: Run) -> None:
             last = progress.step == config.steps
             validation = _validate(run, predict) if last or _due(progress.step, config.validate_every) else None
             last = last or progress.stopped
-            if (
-                last
-                or validation is not None
-                or _due(progress.step, LOG_EVERY)
-                or _due(progress.step, config.save_every)
-            ):
+            if last or validation is not None or _due(progress.step, LOG_EVERY) or _due(progress.step, config.save_every):
                 rows = _rows(run, pending, validation)
                 pending = []
                 bar.set_postfix(loss=f"{rows[-1][1]:.4f}")
@@ -149,9 +144,7 @@ def loss_of(run: Run, predict: Predictor, batch: Batch) -> Tensor:
     """Eq. 5, or Table 4's naive loss."""
     if run.config.loss == "naive":
         return naive_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, run.prompts)
-    return disentanglement_loss(
-        predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.config.mask_weight
-    )
+    return disentanglement_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.config.mask_weight)
 
 
 @torch.no_grad()
@@ -175,9 +168,7 @@ def _validate(run: Run, predict: Predictor) -> float | None:
         if progress.best is None or value < progress.best:
             progress.best, progress.since_best = value, 0
             if run.accelerator.is_main_process:
-                tensors = {
-                    str(index): parameter.detach().cpu().contiguous() for index, parameter in enumerate(run.parameters)
-                }
+                tensors = {str(index): parameter.detach().cpu().contiguous() for index, parameter in enumerate(run.parameters)}
                 with atomic_write(run.folder.folder / "best.safetensors") as file:
                     file.write(save(tensors))
         else:

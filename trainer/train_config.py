@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from bgdefect_core.errors import SettingError, check_range
+
+from .devices import pick_device
 
 
 @dataclass(frozen=True)
@@ -114,24 +114,12 @@ class TrainConfig:
             raise SettingError("early_stop without validations", "validate_every above 0", "set validate_every to 50")
         if self.loss == "naive" and self.mask_weight != 1:
             raise SettingError(f"mask_weight is {self.mask_weight:g} with the naive loss", "1", "leave it out")
-        self._check_device()
-
-    def _check_device(self) -> None:
-        available = {
-            "auto": True,
-            "cpu": True,
-            "cuda": torch.cuda.is_available(),
-            "mps": torch.backends.mps.is_available(),
-        }
-        if not available[self.device]:
-            raise SettingError(f"this machine has no {self.device} device", "one that it has", "set device to auto")
-        if self.precision == "fp16" and self.on_cpu:
-            raise SettingError("fp16 on a CPU", "bf16 or fp32", "set precision to bf16")
+        pick_device(self.device, self.precision)
 
     @property
     def on_cpu(self) -> bool:
         """Whether the CPU trains: on request, or for want of anything else."""
-        return self.device == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+        return pick_device(self.device).type == "cpu"
 
     def prompt(self, template: str, object: str, defect: str) -> str:
         """A prompt with the names filled in."""

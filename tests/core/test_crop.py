@@ -91,11 +91,7 @@ def test_no_mask_pixel_is_lost(side: int, resolution: int) -> None:
         taken = take(box((side, side), row, column, 1, 1), Crop(0, 0, side), resolution)
         rows = [i for i in range(resolution) if i * side < (row + 1) * resolution and (i + 1) * side > row * resolution]
         assert np.flatnonzero(taken.any(axis=1)).tolist() == rows
-        columns = [
-            i
-            for i in range(resolution)
-            if i * side < (column + 1) * resolution and (i + 1) * side > column * resolution
-        ]
+        columns = [i for i in range(resolution) if i * side < (column + 1) * resolution and (i + 1) * side > column * resolution]
         assert np.flatnonzero(taken.any(axis=0)).tolist() == columns
 
 

@@ -33,9 +33,7 @@ def make_sample(folder: Path, index: int, attempt: int, accepted: bool) -> Sampl
     verdict = "shows" if accepted else "too weak"
     heatmap = np.where(mask, 0.5, 0.0)
     origin = {"kind": "file", "file": "000_mask.png"}
-    return Sample(
-        index, attempt, picture, mask, mask, heatmap, source, origin, 9 + attempt, {"psnr": 41.5}, verdict, accepted
-    )
+    return Sample(index, attempt, picture, mask, mask, heatmap, source, origin, 9 + attempt, {"psnr": 41.5}, verdict, accepted)
 
 
 def write_plan(root: Path, folder: Path) -> None:
@@ -61,9 +59,7 @@ def folder(tmp_path: Path) -> Path:
 def test_layout(tmp_path: Path, folder: Path) -> None:
     root = tmp_path / "out"
     write_plan(root, folder)
-    goods = [
-        f"nut/train/good/{hashlib.sha256((folder / f'good{i}.png').read_bytes()).hexdigest()[:16]}.png" for i in (0, 1)
-    ]
+    goods = [f"nut/train/good/{hashlib.sha256((folder / f'good{i}.png').read_bytes()).hexdigest()[:16]}.png" for i in (0, 1)]
     extras = "extras/nut/scratch"
     assert sorted(contents(root)) == sorted(
         [f"nut/test/scratch/0000{i}.png" for i in (0, 1, 3)]

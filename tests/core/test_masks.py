@@ -135,9 +135,7 @@ def test_every_defect_keeps_a_cell_at_random() -> None:
 
 def test_empty_masks_are_background() -> None:
     for count in (1, 2):
-        assert (
-            region_map(torch.zeros(2, count, 9, 9), (4, 4)).tolist() == torch.zeros(2, 4, 4, dtype=torch.long).tolist()
-        )
+        assert region_map(torch.zeros(2, count, 9, 9), (4, 4)).tolist() == torch.zeros(2, 4, 4, dtype=torch.long).tolist()
     assert resize_region_map(torch.zeros(1, 8, 8, dtype=torch.long), (2, 2)).sum() == 0
 
 

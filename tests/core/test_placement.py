@@ -86,9 +86,7 @@ def test_library() -> None:
             MaskLibrary(masks, names)
 
 
-@pytest.mark.parametrize(
-    "values", [{"rotate": 181}, {"scale": (0.0, 1.0)}, {"scale": (1.2, 1.0)}, {"elastic": float("nan")}, {"tries": 0}]
-)
+@pytest.mark.parametrize("values", [{"rotate": 181}, {"scale": (0.0, 1.0)}, {"scale": (1.2, 1.0)}, {"elastic": float("nan")}, {"tries": 0}])
 def test_settings_out_of_range(values: dict[str, object]) -> None:
     with pytest.raises(SettingError):
         PlacementSettings(**values)  # type: ignore[arg-type]

@@ -83,9 +83,7 @@ def main() -> None:
     for moment, (module, name, count, after) in MOMENTS.items():
         config = settings(data, base, folder / moment)
 
-        def killed(
-            config: train.TrainConfig = config, where: tuple[Any, str, int, bool] = (module, name, count, after)
-        ) -> None:
+        def killed(config: train.TrainConfig = config, where: tuple[Any, str, int, bool] = (module, name, count, after)) -> None:
             setattr(where[0], where[1], deadly(getattr(where[0], where[1]), where[2], where[3]))
             train.train(dataclasses.replace(config))
 

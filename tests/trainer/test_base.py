@@ -182,9 +182,7 @@ def test_single_file_round_trip(small: Path, tmp_path: Path, name: str) -> None:
         for key, tensor in theirs.state_dict().items():
             assert torch.equal(found[key], tensor), key
     assert base.name == "some-model"
-    assert (base.resolution, base.schedule.prediction_type) == (
-        (512, "epsilon") if name == "sd1" else (768, "v_prediction")
-    )
+    assert (base.resolution, base.schedule.prediction_type) == ((512, "epsilon") if name == "sd1" else (768, "v_prediction"))
     assert base.licence == ("CreativeML OpenRAIL-M (SD 1.x)" if name == "sd1" else "CreativeML Open RAIL++-M (SD 2.x)")
     assert base.tokenizer.pad_token_id == (49407 if name == "sd1" else 0)
     assert base.prompts("a", ["b"], "c").background.shape[1] == 77

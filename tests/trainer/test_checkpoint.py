@@ -63,9 +63,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(runs: Path, moment: str) -> 
     assert len(list((runs / moment / "plate-spot.run" / "checkpoints").glob("step-*"))) == 2
 
 
-def interrupted(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, count: int, error: BaseException
-) -> None:
+def interrupted(config: TrainConfig, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, count: int, error: BaseException) -> None:
     original, calls = getattr(module, name), 0
 
     def failing(*args: Any, **kwargs: Any) -> Any:
@@ -139,9 +137,6 @@ def test_frozen_parameters_are_not_kept(tmp_path: Path) -> None:
 
 
 def test_random_streams_are_functions_of_seed_and_step() -> None:
-    draws = {
-        key: tuple(torch.randn(3, generator=generator(*key)).tolist())
-        for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
-    }
+    draws = {key: tuple(torch.randn(3, generator=generator(*key)).tolist()) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}
     assert len(set(draws.values())) == 4
     assert draws[0, 1, 0] == tuple(torch.randn(3, generator=generator(0, 1)).tolist())

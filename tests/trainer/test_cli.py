@@ -83,9 +83,7 @@ def test_train_generate_inspect(trained: Path, tiny_base: Path, plates: Path, tm
     out = tmp_path / "out"
     options = ["--weights", trained, "--good", plates, "--output", out, "--base", tiny_base, "--count", 2, "--batch", 2]
     easy = ["--min-strength", 0, "--min-contrast", 0, "--min-background-psnr", 0, "--min-latent-background-psnr", 0]
-    done = command(
-        "generate", *options, *easy, "--steps", 2, "--retries", 0, "--max-background-max", 255, "--min-fill", 0
-    )
+    done = command("generate", *options, *easy, "--steps", 2, "--retries", 0, "--max-background-max", 255, "--min-fill", 0)
     records = read_manifest(out / "extras" / "plate" / "spot" / "manifest.jsonl")
     assert len(records) == 2 and "2 of 2 samples are good" in done.stdout
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr
@@ -103,9 +101,7 @@ def test_overview_and_help(run: Run) -> None:
     assert code == 0 and "bench train" in shown and "pretrain" not in shown
     assert run()[0] == 2 and run("bench")[0] == 2
     code, shown, _ = run("generate", "--help")
-    assert code == 0 and all(
-        option in shown for option in ("--mask-library", "--rotate", "--min-strength", "--dry-run")
-    )
+    assert code == 0 and all(option in shown for option in ("--mask-library", "--rotate", "--min-strength", "--dry-run"))
     assert run("inspect", "--help")[0] == 0
 
 

@@ -50,10 +50,7 @@ def names(examples: list[Example] | tuple[Example, ...]) -> list[str]:
 
 
 def made(*groups: str, defect: str = "cut") -> list[Example]:
-    return [
-        Example(Path(f"/d/{defect}/{i}.png"), (Path(f"/d/{i}_mask.png"),), "nut", defect, group)
-        for i, group in enumerate(groups)
-    ]
+    return [Example(Path(f"/d/{defect}/{i}.png"), (Path(f"/d/{i}_mask.png"),), "nut", defect, group) for i, group in enumerate(groups)]
 
 
 def stems(examples: tuple[Example, ...]) -> str:

@@ -80,9 +80,7 @@ def config(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> Gene
 def files_of(root: Path) -> dict[str, bytes]:
     """Every file but the lock."""
     return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != ".lock"
+        path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file() and path.name != ".lock"
     }
 
 

@@ -42,9 +42,7 @@ def data_set(tmp_path: Path) -> Path:
     root = tmp_path / "a set"
     source = tmp_path / "good <b>.png"
     write_picture(source, np.full((80, 120, 3), 100, np.uint8))
-    with DatasetWriter(
-        root, "nut & bolt", "scratch #1", {"prompt": "<script>alert(1)</script>", "empty": None}
-    ) as writer:
+    with DatasetWriter(root, "nut & bolt", "scratch #1", {"prompt": "<script>alert(1)</script>", "empty": None}) as writer:
         for index, attempt, accepted in ((0, 0, True), (1, 0, False), (1, 1, True)):
             picture, mask = np.full((80, 120, 3), 100, np.uint8), np.zeros((80, 120), bool)
             mask[40:46, 60:70] = True

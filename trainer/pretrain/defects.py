@@ -104,9 +104,7 @@ def hole(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | 
     return _opening(rng, picture, part, some_radius(rng, part.shape[0], 0.0015, 0.07), rng.uniform(0.03, 0.3))
 
 
-def _opening(
-    rng: Generator, picture: np.ndarray, part: np.ndarray, radius: float, roughness: float
-) -> np.ndarray | None:
+def _opening(rng: Generator, picture: np.ndarray, part: np.ndarray, radius: float, roughness: float) -> np.ndarray | None:
     size = part.shape[0]
     centre = some_point(rng, part)
     if centre is None:
@@ -154,9 +152,7 @@ def dent(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | 
     return picture + ((shade - hollow * rng.uniform(-0.06, 0.12)) * part)[..., None]
 
 
-def _stained(
-    rng: Generator, picture: np.ndarray, part: np.ndarray, radius: float, softness: float, hue: float
-) -> np.ndarray | None:
+def _stained(rng: Generator, picture: np.ndarray, part: np.ndarray, radius: float, softness: float, hue: float) -> np.ndarray | None:
     """A multiplicative colour blotch with uneven strength and sometimes a darker drying edge."""
     size = part.shape[0]
     centre = some_point(rng, part)
@@ -192,9 +188,7 @@ def discoloration(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.n
     return _stained(rng, picture, part, radius, rng.uniform(0.15, 0.4), rng.uniform(0.15, 0.5))
 
 
-def _particles(
-    rng: Generator, picture: np.ndarray, part: np.ndarray, count: int, largest: float, spread: float
-) -> np.ndarray | None:
+def _particles(rng: Generator, picture: np.ndarray, part: np.ndarray, count: int, largest: float, spread: float) -> np.ndarray | None:
     size = part.shape[0]
     centre = some_point(rng, part)
     if centre is None:
@@ -208,9 +202,7 @@ def _particles(
     own = colour_at(picture, centre)
     light = rng.uniform(0, 2 * np.pi)
     body = other_colour(rng, own) + relief(blur(alpha, 1.0), light)[..., None] * rng.uniform(0, 0.2)
-    shadow = np.clip(shifted(blur(alpha, 1.0), *(int(d) for d in rng.integers(-2, 3, 2))) - alpha, 0, 1) * rng.uniform(
-        0, 0.5
-    )
+    shadow = np.clip(shifted(blur(alpha, 1.0), *(int(d) for d in rng.integers(-2, 3, 2))) - alpha, 0, 1) * rng.uniform(0, 0.5)
     return lay(picture * (1 - (shadow * part)[..., None]), alpha * part * rng.uniform(0.75, 1.0), body)
 
 

@@ -82,9 +82,7 @@ def broken_edge(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.nda
     size = part.shape[0]
     radius = some_radius(rng, size, 0.002, 0.08)
     angle = float(np.arctan2(outward[0], -outward[1]))
-    outline = blob_outline(
-        rng, point + outward * radius * 0.3, radius, rng.uniform(0.2, 0.4), rng.uniform(1.2, 2.6), angle, 0.09
-    )
+    outline = blob_outline(rng, point + outward * radius * 0.3, radius, rng.uniform(0.2, 0.4), rng.uniform(1.2, 2.6), angle, 0.09)
     middle = outline.mean(axis=0)
     grown = (outline - middle) * (1 + rng.uniform(0.15, 0.6, (outline.shape[0], 1)))
     face_outline = middle - outward * radius * rng.uniform(0.0, 0.3) + grown

@@ -189,9 +189,7 @@ def spurious_copper(rng: Generator, picture: np.ndarray, copper: np.ndarray) -> 
     return _island(rng, picture, ~copper, rng.uniform(0.35, 0.85), 0.09)
 
 
-def _island(
-    rng: Generator, picture: np.ndarray, around: np.ndarray, fullness: float, largest: float
-) -> np.ndarray | None:
+def _island(rng: Generator, picture: np.ndarray, around: np.ndarray, fullness: float, largest: float) -> np.ndarray | None:
     """A rough blob of the other material that touches nothing but `around`."""
     size = around.shape[0]
     depth, _ = _depth(around)
@@ -200,9 +198,7 @@ def _island(
         return None
     x, y = point.astype(int)
     radius = float(np.clip(depth[y, x] * fullness, 2.3, size * rng.uniform(0.02, largest)))
-    outline = blob_outline(
-        rng, point, radius, rng.uniform(0.05, 0.35), rng.uniform(1.0, 1.5), None, rng.uniform(0.0, 0.08)
-    )
+    outline = blob_outline(rng, point, radius, rng.uniform(0.05, 0.35), rng.uniform(1.0, 1.5), None, rng.uniform(0.0, 0.08))
     alpha = polygons(size, [outline])
     return _swap(picture, alpha, ~around)
 

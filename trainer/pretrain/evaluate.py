@@ -59,8 +59,7 @@ def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
     rows = [_figures(base, "drawn", pixels, [item.caption for item in drawn])]
     for folder in config.data:
         crops = [
-            _native_crop(read_picture(path), config.crop, index)
-            for index, path in enumerate(good_pictures(folder)[: config.pictures])
+            _native_crop(read_picture(path), config.crop, index) for index, path in enumerate(good_pictures(folder)[: config.pictures])
         ]
         name = folder.name
         rows.append(_figures(base, name, torch.stack(crops), [f"a photo of a {name.replace('_', ' ')}"] * len(crops)))
@@ -70,10 +69,7 @@ def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
 def report(rows: Sequence[BaseFigures]) -> str:
     """The figures as a Markdown table; the ratio is that of the loss to the drawn pictures' loss."""
     lines = ["| pictures | VAE PSNR, mean (worst) dB | U-Net loss | ratio to drawn |", "|---|---|---|---|"]
-    lines += [
-        f"| {row.name} | {row.psnr:.2f} ({row.worst_psnr:.2f}) | {row.loss:.4f} | {row.loss / rows[0].loss:.2f} |"
-        for row in rows
-    ]
+    lines += [f"| {row.name} | {row.psnr:.2f} ({row.worst_psnr:.2f}) | {row.loss:.4f} | {row.loss / rows[0].loss:.2f} |" for row in rows]
     return "\n".join(lines)
 
 
@@ -98,9 +94,7 @@ def _noise_losses(base: Base, z_0: Tensor, captions: Sequence[str], first: int, 
         eps = torch.randn(z_0.shape, generator=rng)
         z_t = base.schedule.noised(z_0, eps, base.schedule.alphas_of(t))
         output = base.unet(z_t, t, context).sample
-        losses += (
-            (base.schedule.to_eps(output, z_t, base.schedule.alphas_of(t)) - eps).square().mean(dim=(1, 2, 3)).tolist()
-        )
+        losses += (base.schedule.to_eps(output, z_t, base.schedule.alphas_of(t)) - eps).square().mean(dim=(1, 2, 3)).tolist()
     return losses
 
 

@@ -66,9 +66,7 @@ def stone(rng: np.random.Generator, size: int) -> Array:
         spacing = log_uniform(rng, 2.5, 14)
         warp = spectral_noise(rng, size, 2.4) * spacing * 0.5
         _, _, cell = worley(rng, size, spacing, 1.0, warp)
-        minerals = np.concatenate(
-            [np.stack([near_colour(rng, base, 0.15) for _ in range(4)]), palette(rng, "stone", 2)]
-        )
+        minerals = np.concatenate([np.stack([near_colour(rng, base, 0.15) for _ in range(4)]), palette(rng, "stone", 2)])
         picture = minerals[rng.integers(0, 6, 4096)][cell]
         picture = tint(np.full((size, size), rng.uniform(0.2, 1)), base, picture)
     elif kind < 0.75:
@@ -100,9 +98,7 @@ def concrete(rng: np.random.Generator, size: int) -> Array:
     return finished(picture * light[..., None])
 
 
-def _laid(
-    rng: np.random.Generator, size: int, width: float, height: float, shift: float, joint: float
-) -> tuple[Array, Array]:
+def _laid(rng: np.random.Generator, size: int, width: float, height: float, shift: float, joint: float) -> tuple[Array, Array]:
     """Rectangles laid in rows: (0..1 field that is 0 in the joint, number of each piece)."""
     u, v = coordinates(size, rng.normal(0, 0.03) + rng.choice([0.0, math.pi / 2]))
     wobble = spectral_noise(rng, size, 2.6) * rng.uniform(0, 1.0)

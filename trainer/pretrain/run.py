@@ -36,10 +36,7 @@ def latent_scale(vae: AutoencoderKL, seed: int, count: int = 64) -> float:
     """1 / standard deviation of the latents of ``count`` drawn pictures (Stable Diffusion's ``scaling_factor``)."""
     latents = []
     for index in range(count):
-        pixels = (
-            torch.from_numpy(draw(seed + 20_000_000 + index, 128, 0.5).picture).permute(2, 0, 1)[None].float() / 127.5
-            - 1
-        )
+        pixels = torch.from_numpy(draw(seed + 20_000_000 + index, 128, 0.5).picture).permute(2, 0, 1)[None].float() / 127.5 - 1
         latents.append(vae.encode(pixels).latent_dist.mean)
     return round(1 / float(torch.cat(latents).std()), 5)
 

@@ -108,9 +108,7 @@ def scheduler() -> DDIMScheduler:
 
 def tokenize(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
     """Token numbers ``[len(captions), 77]``."""
-    ids: Tensor = tokenizer(
-        list(captions), padding="max_length", max_length=77, truncation=True, return_tensors="pt"
-    ).input_ids
+    ids: Tensor = tokenizer(list(captions), padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
     return ids
 
 
@@ -149,9 +147,7 @@ def latent_crops(
     return torch.stack(latents), torch.stack(tokens)
 
 
-def noise_loss(
-    unet: nn.Module, text_encoder: nn.Module, alphas: Tensor, latents: Tensor, tokens: Tensor, rng: torch.Generator
-) -> Tensor:
+def noise_loss(unet: nn.Module, text_encoder: nn.Module, alphas: Tensor, latents: Tensor, tokens: Tensor, rng: torch.Generator) -> Tensor:
     """Mean squared error of the predicted noise, one random timestep a sample (Eq. 2 of the paper)."""
     t = torch.randint(0, len(alphas), (len(latents),), generator=rng)
     eps = torch.randn(latents.shape, generator=rng)

@@ -88,9 +88,7 @@ def autoencode(vae: AutoencoderKL, pixels: Tensor, eps: Tensor) -> tuple[Tensor,
     return mean, std, vae.decode(mean + std * eps).sample.float()
 
 
-def vae_loss(
-    pixels: Tensor, mean: Tensor, std: Tensor, output: Tensor, squared: bool, kl: float
-) -> tuple[Tensor, float]:
+def vae_loss(pixels: Tensor, mean: Tensor, std: Tensor, output: Tensor, squared: bool, kl: float) -> tuple[Tensor, float]:
     """Loss and PSNR in dB (pixels in -1..1, ``[B, 3, H, W]``)."""
     error = output - pixels
     colour = torch.stack([error[:, 0] - error[:, 1], error[:, 2] - error[:, 1]])
@@ -125,9 +123,7 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
     vae = build_vae().train()
     small_picture = nn.Conv2d(4, 3, 1)
     modules = {"vae": vae, "small_picture": small_picture}
-    optimizer = torch.optim.AdamW(
-        [*vae.parameters(), *small_picture.parameters()], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4
-    )
+    optimizer = torch.optim.AdamW([*vae.parameters(), *small_picture.parameters()], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
     start = 0
     checkpoint = latest_checkpoint(folder)
     if checkpoint:
