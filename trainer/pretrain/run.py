@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,4 +53,4 @@ def pretrain(config: PretrainConfig) -> None:
     for name, part in (("vae", vae), ("unet", unet), ("text_encoder", text_encoder)):
         part.half().save_pretrained(config.output / name, safe_serialization=True)
     scheduler().save_pretrained(config.output / "scheduler")
-    tokenizer.save_pretrained(config.output / "tokenizer")
+    shutil.copytree(config.tokenizer, config.output / "tokenizer", dirs_exist_ok=True)

@@ -1,0 +1,49 @@
+"""The embedded base: it opens, is small, and knows drawn and real pictures that it has never seen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainer.base import load_base
+from trainer.pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report
+from trainer.single_file import ASSETS
+
+MINI = ASSETS / "bgdefect-mini"
+REAL = Path(os.environ.get("BGDEFECT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+
+
+def test_it_is_whole_and_small() -> None:
+    base = load_base()
+    assert base.resolution == 128 and base.factor == 4
+    assert sum(path.stat().st_size for path in MINI.rglob("*") if path.is_file()) <= 40_000_000
+
+
+def test_it_holds_no_pickle() -> None:
+    assert {path.suffix for path in MINI.rglob("*") if path.is_file()} <= {".json", ".txt", ".safetensors", ""}
+
+
+def test_flat_white_and_flat_colour_stay_flat() -> None:
+    base = load_base()
+    for colour in ((1.0, 1.0, 1.0), (-1.0, -1.0, -1.0), (0.6, -0.2, -0.8)):
+        flat = torch.tensor(colour)[None, :, None, None].expand(1, 3, 128, 128)
+        error = (base.decode(base.encode(flat)).clamp(-1, 1) - flat) / 2
+        assert float(error.square().mean()) < 10**-2.4, colour  # 24 dB
+
+
+def test_drawn_pictures_of_other_seeds() -> None:
+    (drawn,) = evaluate_base(EvaluateBaseConfig(data=(), pictures=8))
+    assert drawn.psnr > 26 and drawn.loss < 0.1
+    assert "| drawn |" in report([drawn])
+
+
+@pytest.mark.parametrize(("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 23.5)])
+def test_real_pictures(name: str, least: float) -> None:
+    if not (REAL / name).is_dir():
+        pytest.skip(f"the real pictures of {name} are not here: set BGDEFECT_DATA to their folder")
+    drawn, real = evaluate_base(EvaluateBaseConfig(data=(REAL / name,), pictures=8))
+    assert real.psnr > least
+    assert real.loss < 1.5 * drawn.loss
