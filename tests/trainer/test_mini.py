@@ -40,10 +40,11 @@ def test_drawn_pictures_of_other_seeds() -> None:
     assert "| drawn |" in report([drawn])
 
 
+# 26 dB is wanted on cookie; 24.6 is what this base reaches (docs/model-card.md).
 @pytest.mark.parametrize(("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 23.5)])
 def test_real_pictures(name: str, least: float) -> None:
     if not (REAL / name).is_dir():
         pytest.skip(f"the real pictures of {name} are not here: set BGDEFECT_DATA to their folder")
-    drawn, real = evaluate_base(EvaluateBaseConfig(data=(REAL / name,), pictures=8))
+    drawn, real = evaluate_base(EvaluateBaseConfig(data=(REAL / name,), pictures=24))
     assert real.psnr > least
     assert real.loss < 1.5 * drawn.loss
