@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .attention import MapRecorder
-from .errors import SettingError
+from .errors import SettingError, check_range
 from .masks import Mask, check_mask
 
 Signal = Literal["attention", "difference", "product"]
@@ -74,8 +74,7 @@ def refine(heat: NDArray[np.float32], requested: Mask, threshold: float = 0.5) -
     Raises:
         SettingError: threshold out of range. MaskError: a bad mask.
     """
-    if not 0 <= threshold <= 1:
-        raise SettingError(f"threshold is {threshold:g}", "0 to 1", "0.5 is the paper's choice")
+    check_range("threshold", threshold, 0, 1)
     check_mask(requested, heat.shape)
     inside = np.where(requested, heat, 0).astype(np.float32)
     peak = float(inside.max())

@@ -22,7 +22,7 @@ from .errors import SettingError
 from .inversion import StepCallback, invert
 from .predictor import Predictor
 from .regions import RegionPrompts, union
-from .schedule import Levels, ddim_step
+from .schedule import Levels, NoiseSchedule, ddim_step
 
 BackgroundMode = Literal["replay", "noised", "masked", "literal"]
 BACKGROUND_MODES: tuple[str, ...] = get_args(BackgroundMode)
@@ -135,7 +135,7 @@ def sample(
     """
     m = (regions > 0)[:, None]
     noise = seeded_noise(seeds, background[0].shape[1:]).to(background[0])
-    at_level = _background(mode, background, levels, seeds)
+    at_level = _background(mode, background, predict.schedule, levels, seeds)
     c_1, c_2, defect = prompts.defect_context(), prompts.background_context(), union(regions)
     c_0 = prompts.unguided_context() if guidance != 1 else None
     z = torch.where(m, noise, at_level(levels.steps))
@@ -155,14 +155,15 @@ def sample(
     return z
 
 
-def _background(mode: BackgroundMode, background: Sequence[Tensor], levels: Levels, seeds: Sequence[int]) -> Background:
+def _background(
+    mode: BackgroundMode, background: Sequence[Tensor], schedule: NoiseSchedule, levels: Levels, seeds: Sequence[int]
+) -> Background:
     if mode != "noised":
         return lambda level: background[level]
     z_0 = background[0]
     eps = seeded_noise(seeds, z_0.shape[1:], stream=1).to(z_0)
 
     def forward_process(level: int) -> Tensor:
-        alpha_t = levels.alphas[level]
-        return alpha_t**0.5 * z_0 + (1 - alpha_t) ** 0.5 * eps if level else z_0
+        return schedule.noised(z_0, eps, levels.alphas[level]) if level else z_0
 
     return forward_process
