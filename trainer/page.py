@@ -17,19 +17,18 @@ from urllib.parse import quote
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from bgdefect_core.crop import crop_box, take
 from bgdefect_core.dataset import extras_folder, read_manifest
 from bgdefect_core.errors import DataError
 from bgdefect_core.masks import Mask
+from bgdefect_core.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.pictures import Picture, atomic_write, read_picture, write_picture
 
 SHOWN = 200
 """Samples of either section that are shown with pictures; the others are listed."""
 _SHEET = {"accepted": 48, "rejected": 12}
 _SIDE, _GAP, _TEXT = 144, 4, 30
-_GREEN, _CYAN = (60, 255, 60), (0, 220, 255)
 TITLES = ("normal", "requested mask", "result", "refined mask", "heat map")
 _LABELS = {
     "strength": "strength",
@@ -106,28 +105,9 @@ def zoom_strip(root: Path, record: dict[str, Any]) -> Picture:
     crop = crop_box(requested, 96, "defect")
     small, new, asked, label = (take(array, crop, _SIDE) for array in (normal, result, requested, refined))
     warm = take(np.repeat(heat[..., None], 3, axis=2), crop, _SIDE)[..., 0]
-    squares = [small, outlined(small, asked, _CYAN), new, outlined(new, label, _GREEN), warmed(new, warm)]
+    squares = [small, outlined(small, asked, CYAN), new, outlined(new, label, GREEN), warmed(new, warm)]
     framed = [np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for square in squares]
     return np.concatenate(framed, axis=1)[:, :-_GAP]
-
-
-def outlined(picture: Picture, mask: Mask, colour: tuple[int, int, int]) -> Picture:
-    """The picture with a line of one pixel just around the mask, so that nothing of the defect is covered."""
-    line = ndimage.binary_dilation(mask, np.ones((3, 3))) & ~mask
-    drawn = picture.copy()
-    drawn[line] = colour
-    return drawn
-
-
-def warmed(picture: Picture, heat: Picture) -> Picture:
-    """A dimmed gray picture with ``heat`` (uint8 ``[H, W]``) from red to yellow over it."""
-    share = heat[..., None].astype(np.float32) / 255
-    green = 255 * np.clip(2 * share - 1, 0, 1)
-    colour = np.concatenate([np.full_like(share, 255), green, np.zeros_like(share)], axis=2)
-    ground = np.repeat(picture.mean(axis=2, keepdims=True) * 0.5, 3, axis=2)
-    weight = np.clip(2 * share, 0, 0.9)
-    mixed: Picture = np.rint(weight * colour + (1 - weight) * ground).astype(np.uint8)
-    return mixed
 
 
 def _normal(root: Path, record: dict[str, Any]) -> Path:

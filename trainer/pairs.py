@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.generate import Job
+from bgdefect_core.mask_files import find_library, masks_by_name, read_library
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, read_mask, read_picture
 from bgdefect_core.placement import MaskLibrary, PartKind, part_kind, part_mask, place_mask
@@ -20,7 +21,6 @@ from bgdefect_core.weights_info import ClassWeightsInfo
 
 from .data import good_pictures
 from .generate_config import GenerateConfig
-from .mask_files import find_library, masks_by_name, read_library
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ import pytest
 
 from bgdefect_core.dataset import DatasetWriter, Sample
 from bgdefect_core.errors import DataError
+from bgdefect_core.overlay import outlined, warmed
 from bgdefect_core.pictures import read_picture, write_picture
-from trainer.page import outlined, warmed, write_page
+from trainer.page import write_page
 
 QUALITY = {
     "strength": 0.5,

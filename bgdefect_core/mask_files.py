@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bgdefect_core.errors import DataError, SettingError
-from bgdefect_core.masks import Mask
-from bgdefect_core.pictures import read_mask
-from bgdefect_core.placement import MaskLibrary
+from .errors import DataError, SettingError
+from .masks import Mask
+from .pictures import read_mask
+from .placement import MaskLibrary
 
 _SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 
