@@ -1,0 +1,60 @@
+"""The types of wire that the host lacks, and what travels on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..bgdefect_core.attention import MapRecorder
+from ..bgdefect_core.regions import RegionPrompts
+from ..bgdefect_core.schedule import Levels
+
+PromptsWire = io.Custom("BGDEFECT_PROMPTS")
+"""Carries :class:`GraphPrompts`."""
+InversionWire = io.Custom("BGDEFECT_INVERSION")
+"""Carries :class:`Inversion`."""
+MapsWire = io.Custom("BGDEFECT_MAPS")
+"""Carries :class:`AttentionMaps`."""
+
+
+@dataclass(frozen=True, eq=False)
+class GraphPrompts:
+    """Region prompts, and the masks of the defects that brought their own."""
+
+    prompts: RegionPrompts
+    masks: Sequence[Tensor | None]
+    """One a defect: MASK ``[1 or B, H, W]``, or None for the first, whose mask comes to the inversion."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inversion:
+    """What the sampling of B pictures needs, computed once for any number of samples."""
+
+    model: Any
+    """The user's MODEL, as it came."""
+    prompts: RegionPrompts
+    levels: Levels
+    z_0: Tensor
+    """``[B, C, h, w]`` latents of the good pictures, scaled as the network wants them, float32 on the CPU."""
+    trajectory: Sequence[Tensor]
+    """``z~_t^m`` (Eq. 8) of each level, level 0 first; empty where the inversion was skipped (``noised`` needs none)."""
+    regions: Tensor
+    """long ``[B, h, w]``: 0 = background, i = defect i."""
+    mask: Tensor
+    """MASK ``[B, H, W]`` of 0 and 1: all defects together, as requested."""
+    memo: dict[str, Sequence[Tensor]] = field(default_factory=dict)
+    """Further background levels that a sampler has computed once (``masked``)."""
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMaps:
+    """What Eq. 13 needs of S samples; sample i belongs to picture ``i % B``, the order of the host's Repeat Image Batch."""
+
+    recorder: MapRecorder
+    """Its ``means`` hold one map ``[S, h', w']`` a grid: what `bgdefect_core.refinement.attention_heat` takes."""
+    mask: Tensor
+    """MASK ``[S, H, W]`` of 0 and 1: all defects together, as requested."""
