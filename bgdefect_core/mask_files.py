@@ -10,10 +10,8 @@ import numpy as np
 
 from .errors import DataError, SettingError
 from .masks import Mask
-from .pictures import read_mask
+from .pictures import PICTURE_SUFFIXES, read_mask
 from .placement import MaskLibrary
-
-_SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 
 
 def masks_by_name(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
@@ -64,7 +62,7 @@ def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
     nested = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if nested:
         groups = {path.name: _files(path) for path in nested}
-    if not nested or any(path.suffix.lower() in _SUFFIXES for path in folder.iterdir()):
+    if not nested or any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir()):
         groups |= {path.name: [path] for path in _files(folder)}
     if split is not None:
         wanted = _trained_on(split, folder.name)
@@ -81,7 +79,7 @@ def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder", "a folder of masks", "check the path")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."))
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."))
     if not found:
         raise DataError(f"{folder} holds no masks", "black and white pictures", "check the path")
     return found

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
 
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+"""Files that are taken for pictures or masks, in lower case."""
+
 MIN_SIDE = 16
 """The shortest side, in pixels, of a usable picture."""
 

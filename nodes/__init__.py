@@ -8,7 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = (
+    "pictures",
+    "refinement",
+    "dataset",
+)
 """Modules with a list ``NODES`` of node classes, in the order of a workflow; one a line."""
 
 

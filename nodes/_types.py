@@ -58,3 +58,8 @@ class AttentionMaps:
     """Its ``means`` hold one map ``[S, h', w']`` a grid: what `bgdefect_core.refinement.attention_heat` takes."""
     mask: Tensor
     """MASK ``[S, H, W]`` of 0 and 1: all defects together, as requested."""
+
+CropWire = io.Custom("BGDEFECT_CROP")
+"""Carries `_picture_steps.CropBatch`."""
+QualityWire = io.Custom("BGDEFECT_QUALITY")
+"""Carries a list of `_picture_steps.Judged`, one a sample."""

@@ -22,11 +22,10 @@ import numpy as np
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.masks import Mask
-from bgdefect_core.pictures import Picture, read_mask, read_picture
+from bgdefect_core.pictures import PICTURE_SUFFIXES, Picture, read_mask, read_picture
 
-__all__ = ["Example", "find_examples", "good_pictures", "load_example", "validate"]
+__all__ = ["Example", "find_examples", "good_examples", "good_pictures", "load_example", "validate"]
 
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _GOOD = "good"
 _LAYOUTS = "test/DEFECT with ground_truth/DEFECT, folders that hold these, or a csv with image, mask, class, defect, group"
 
@@ -101,6 +100,28 @@ def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
     return found
 
 
+def good_examples(root: str | Path, object: str, side: str = "train") -> list[Example]:
+    """Good pictures of an object with their groups, as examples without masks.
+
+    Args:
+        side: "train" or "test", for ``train/good`` or ``test/good``; a csv, which knows no sides, gives all its good rows for
+            either. Empty where the object has none.
+
+    Raises:
+        DataError: as `find_examples`.
+    """
+    root = _existing(root)
+    table = _csv_of(root)
+    if table:
+        return [row for row in _read_csv(table) if not row.masks and row.object == object]
+    objects = _objects(root)
+    _choose(root, "object", object, objects)
+    folder = objects[object]
+    groups, place = _groups(folder), folder / side / _GOOD
+    pictures = _pictures(place) if place.is_dir() else []
+    return [Example(one, (), object, _GOOD, groups.get(one.relative_to(folder).as_posix(), "")) for one in pictures]
+
+
 def load_example(example: Example) -> tuple[Picture, Mask]:
     """The picture, ``uint8 [H, W, 3]``, and the union of its masks, ``bool [H, W]``.
 
@@ -143,7 +164,7 @@ def _existing(root: str | Path) -> Path:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.suffix.lower() in _PICTURES and not path.name.startswith("."))
+    files = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."))
     return sorted(path for path in files if path.is_file())
 
 

@@ -1,0 +1,263 @@
+"""What the picture nodes do, without the host: batches in, the core's functions called item by item, batches out.
+
+IMAGE is float ``[B, H, W, C]`` in 0..1, MASK float ``[B, H, W]``, as everywhere in the host. Sample i of S belongs to picture
+``i % B``, the order of the host's Repeat Image Batch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..bgdefect_core.attention import MapRecorder
+from ..bgdefect_core.crop import Crop, Zoom, crop_box, default_feather, put_back, stitch, take
+from ..bgdefect_core.errors import MaskError, PictureError, SettingError
+from ..bgdefect_core.masks import Mask, check_mask, feather
+from ..bgdefect_core.pictures import MIN_SIDE
+from ..bgdefect_core.placement import MaskLibrary, PartKind, PlacementSettings, part_mask, place_mask
+from ..bgdefect_core.refinement import Signal, attention_heat, combine, difference_heat, refine
+from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
+
+
+@dataclass(frozen=True, eq=False)
+class CropBatch:
+    """Squares of B pictures, and the way back."""
+
+    image: Tensor
+    """The whole pictures: IMAGE ``[B, H, W, 3]``."""
+    masks: Sequence[Mask]
+    """The requested masks of the whole pictures, bool ``[H, W]`` each."""
+    boxes: Sequence[Crop]
+    resolution: int
+    """Side of the squares after resizing, in pixels."""
+    feather: float | None
+    """Width of the blended seam in the pictures' pixels; None: a 32nd of the square, at least 2."""
+
+    def width(self, number: int) -> float:
+        """The feather width of picture ``number``, in its pixels."""
+        return default_feather(self.boxes[number]) if self.feather is None else self.feather
+
+
+def colour_image(image: Tensor, name: str) -> Tensor:
+    """IMAGE ``[B, H, W, C]`` as finite ``[B, H, W, 3]``; gray is repeated, an alpha channel dropped.
+
+    Raises:
+        PictureError: another shape, a side under 16 pixels, NaN or infinity.
+    """
+    pictures_of(image[:1], name)  # refuses what is no picture
+    if min(image.shape[1:3]) < MIN_SIDE:
+        came = f"{name} is {image.shape[2]} x {image.shape[1]} pixels"
+        raise PictureError(came, f"at least {MIN_SIDE} on each side", f"connect larger pictures to {name}")
+    if not bool(torch.isfinite(image).all()):
+        raise PictureError(f"{name} holds NaN or infinity", "finite numbers", "decode in 32-bit floats (--fp32-vae)")
+    colours = image[..., :3] if image.shape[-1] > 1 else image.expand(*image.shape[:-1], 3)
+    return colours.float().cpu()
+
+
+def sized_masks(mask: Tensor, count: int, size: tuple[int, int], name: str) -> list[Mask]:
+    """``count`` usable masks of (H, W) from a MASK of 1 or ``count``.
+
+    Raises:
+        MaskError: another number or size, or one is empty or full.
+    """
+    masks = masks_of(matched(mask_batch(mask, name), count, name), name)
+    for number, one in enumerate(masks):
+        check_mask(one, size, name if len(masks) == 1 else f"{name} {number}")
+    return masks
+
+
+def crop_pictures(image: Tensor, mask: Tensor, resolution: int, zoom: Zoom, feather_width: float | None) -> CropBatch:
+    """The square around each mask (:func:`bgdefect_core.crop.crop_box`).
+
+    Args:
+        image: IMAGE of B pictures. mask: MASK of 1 or B, all defects together.
+    """
+    colours = colour_image(image, "image")
+    masks = sized_masks(mask, len(colours), _size(colours), "mask")
+    return CropBatch(colours, masks, [crop_box(one, resolution, zoom) for one in masks], resolution, feather_width)
+
+
+def cropped_image(crop: CropBatch) -> Tensor:
+    """The squares as IMAGE ``[B, R, R, 3]``."""
+    return image_of([take(picture, box, crop.resolution) for picture, box in zip(pictures_of(crop.image), crop.boxes, strict=True)])
+
+
+def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
+    """The squares of the requested masks, or of further masks of the same pictures: MASK ``[B, R, R]``, any coverage counts.
+
+    Raises:
+        MaskError: another number or size, or one has no pixel in its square.
+    """
+    masks = crop.masks if mask is None else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
+    squares = [take(one, box, crop.resolution) for one, box in zip(masks, crop.boxes, strict=True)]
+    for number, square in enumerate(squares):
+        if not square.any():
+            raise MaskError(f"mask {number} lies outside its square", "a mask within it", "crop to all masks together first")
+    return mask_of(squares)
+
+
+def stitched(crop: CropBatch, painted: Tensor, blend: bool = True) -> Tensor:
+    """The painted squares put back: IMAGE ``[S, H, W, 3]``; outside the feather band every value is the input's own.
+
+    Args:
+        painted: IMAGE ``[S, r, r, 3]`` of any square size.
+        blend: False: the whole square replaces the picture's.
+
+    Raises:
+        PictureError: S is no multiple of B, or the pictures are not square.
+    """
+    squares = squares_of(crop, painted, "painted")
+    wholes = pictures_of(crop.image)
+    results = []
+    for number, square in enumerate(squares):
+        owner = number % len(wholes)
+        box, mask = crop.boxes[owner], crop.masks[owner]
+        if blend:
+            band = feather(mask, crop.width(owner)) > 0
+            new = stitch(wholes[owner], square, mask, box, crop.width(owner))
+        else:
+            band = np.zeros_like(mask)
+            band[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = True
+            new = stitch(wholes[owner], square, band, box, 0)
+        changed = torch.from_numpy(band)[..., None]
+        results.append(torch.where(changed, torch.from_numpy(new).float() / 255, crop.image[owner]))
+    return torch.stack(results)
+
+
+@dataclass(frozen=True, eq=False)
+class RefineSettings:
+    """How masks are refined; see `bgdefect_core.refinement`."""
+
+    signal: Signal
+    threshold: float
+
+
+def refined(
+    settings: RefineSettings,
+    recorder: MapRecorder | None,
+    painted: Tensor | None,
+    normal: Tensor | None,
+    mask: Tensor | None,
+    crop: CropBatch | None,
+) -> tuple[Tensor, Tensor]:
+    """Eq. 13 for S samples: the refined MASK and the heat as MASK, ``[S, H, W]`` both.
+
+    Args:
+        recorder: attention maps of S samples; needed for "attention" and "product".
+        painted: IMAGE of the S decoded samples; needed for "difference" and "product".
+        normal: IMAGE of the B decoded encodings of the good pictures; needed likewise.
+        mask: the requested MASK; with ``crop`` at the whole picture's size, and None means the crop's own.
+        crop: the samples are squares of it: the result then has the whole picture's size.
+
+    Raises:
+        SettingError: the signal lacks its maps or pictures. MaskError, PictureError: what does not fit together.
+    """
+    difference = None
+    if settings.signal != "attention":
+        if painted is None or normal is None:
+            missing = "painted" if painted is None else "normal"
+            raise SettingError(f"{missing} is not connected", f"both pictures for the signal {settings.signal!r}", f"connect {missing}")
+        difference = _difference(painted, normal)
+    if settings.signal != "difference" and recorder is None:
+        raise SettingError("maps is not connected", f"attention maps for the signal {settings.signal!r}", "connect the sampler's maps")
+    if crop is None and mask is None:
+        raise SettingError("neither mask nor crop is connected", "one of them", "connect the requested mask")
+    size = _heat_size(difference, mask, crop)
+    attention = attention_heat(recorder, size).cpu() if recorder is not None and settings.signal != "difference" else None
+    heat = combine(settings.signal, attention, difference).cpu().numpy().astype(np.float32)
+    if crop is None:
+        assert mask is not None
+        masks, heats = sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask"), list(heat)
+    else:
+        masks = list(crop.masks) if mask is None else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
+        heats = [put_back(one, crop.boxes[i % len(masks)], _size(crop.image)) for i, one in enumerate(heat)]
+    pairs = [refine(one, masks[i % len(masks)], settings.threshold) for i, one in enumerate(heats)]
+    return mask_of([label for label, _ in pairs]), torch.from_numpy(np.stack([inside for _, inside in pairs]))
+
+
+def placed(
+    image: Tensor,
+    library: MaskLibrary,
+    kind: PartKind,
+    settings: PlacementSettings,
+    number: int,
+    seed: int,
+    avoid: Tensor | None = None,
+) -> tuple[list[int], list[Mask]]:
+    """``number`` new masks for each of B pictures, wholly on the part.
+
+    A mask follows from the seed, the picture's content, its place in the batch and the mask's number.
+
+    Args:
+        image: IMAGE. avoid: MASK of 1 or B where no defect may lie; None: nowhere.
+
+    Returns:
+        For each mask the number of its picture, picture by picture, and the masks. Pictures that no mask fits are left out.
+
+    Raises:
+        MaskError: none fits anywhere.
+    """
+    pictures = pictures_of(colour_image(image, "image"))
+    closed = None if avoid is None else masks_of(matched(mask_batch(avoid, "avoid"), len(pictures), "avoid"), "avoid")
+    owners, masks = list[int](), list[Mask]()
+    for index, picture in enumerate(pictures):
+        part = part_mask(picture, kind)
+        if closed is not None:
+            if closed[index].shape != part.shape:
+                came = f"avoid is {closed[index].shape[1]} x {closed[index].shape[0]} pixels"
+                raise MaskError(came, f"{part.shape[1]} x {part.shape[0]} like image", "connect a mask of the picture's size to avoid")
+            part = part & ~closed[index]
+        content = zlib.crc32(np.ascontiguousarray(picture).tobytes())
+        for turn in range(number):
+            rng = np.random.default_rng((seed, index, turn, content))
+            mask = place_mask(part, library.patches, rng, settings) if part.any() else None
+            if mask is not None:
+                owners.append(index)
+                masks.append(mask)
+    if not masks:
+        do = "widen the scale range, choose another part, or give smaller masks"
+        raise MaskError(f"no mask of the library fits on the part in any of {len(pictures)} pictures", "masks smaller than the part", do)
+    return owners, masks
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return int(image.shape[1]), int(image.shape[2])
+
+
+def squares_of(crop: CropBatch, image: Tensor, name: str) -> list[NDArray[np.float32]]:
+    """float32 ``[r, r, 3]`` each, as decoded (not rounded to bytes)."""
+    colours = colour_image(image, name)
+    height, width = _size(colours)
+    if height != width:
+        do = f"connect the decoded squares of this crop to {name}"
+        raise PictureError(f"{name} is {width} x {height} pixels", f"squares, as {crop.resolution} x {crop.resolution}", do)
+    if len(colours) % len(crop.boxes):
+        came = f"{name} has {len(colours)} pictures for {len(crop.boxes)} squares"
+        raise PictureError(came, f"a multiple of {len(crop.boxes)}", f"connect the samples of this crop to {name}")
+    return list(colours.clamp(0, 1).numpy())
+
+
+def _difference(painted: Tensor, normal: Tensor) -> Tensor:
+    new, old = colour_image(painted, "painted"), colour_image(normal, "normal")
+    if _size(new) != _size(old) or len(new) % len(old):
+        came = f"normal is {len(old)} of {old.shape[2]} x {old.shape[1]} and painted {len(new)} of {new.shape[2]} x {new.shape[1]}"
+        raise PictureError(came, "equal sizes, and a number that divides painted's", "decode the encoded good pictures with the same VAE")
+    plain = old[torch.arange(len(new)) % len(old)]
+    return difference_heat(new.movedim(-1, 1) * 2 - 1, plain.movedim(-1, 1) * 2 - 1)
+
+
+def _heat_size(difference: Tensor | None, mask: Tensor | None, crop: CropBatch | None) -> tuple[int, int]:
+    """At which size the signals meet: the pictures', else the square's, else the mask's."""
+    if difference is not None:
+        return int(difference.shape[1]), int(difference.shape[2])
+    if crop is not None:
+        return crop.resolution, crop.resolution
+    assert mask is not None
+    height, width = mask_batch(mask).shape[1:]
+    return int(height), int(width)

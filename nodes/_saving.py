@@ -1,0 +1,172 @@
+"""Samples of a workflow into a data set on disk, and what to show of them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..bgdefect_core.dataset import DatasetWriter, Sample, extras_folder
+from ..bgdefect_core.errors import MaskError, PictureError
+from ..bgdefect_core.masks import Mask
+from ..bgdefect_core.overlay import CYAN, GREEN, outlined, warmed
+from ..bgdefect_core.pictures import Picture, atomic_write
+from ._convert import cycled, image_of, mask_batch, masks_of, pictures_of
+from ._judging import Judged
+from ._picture_steps import colour_image
+
+SETTINGS = {"made_by": "the ComfyUI nodes of BGDefect"}
+"""The run's settings in the manifest. Every sample names the workflow that made it instead, so that a run may go on with another."""
+UNKNOWN_SEED = -1
+
+
+def save_samples(
+    root: Path,
+    names: tuple[str, str],
+    image: Tensor,
+    result: Tensor,
+    label: Tensor,
+    requested: Tensor,
+    heat: Tensor | None,
+    quality: Sequence[Judged] | None,
+    seed: int | None,
+    prompt: Mapping[str, Any] | None,
+) -> list[dict[str, Any]]:
+    """Add S samples to the data set in ``root``, after those of earlier runs.
+
+    Args:
+        root: the data set's folder. names: object and defect.
+        image: IMAGE of the good pictures. result: IMAGE ``[S, H, W, 3]``. label, requested: their MASKs; heat: IMAGE. What has fewer
+            items is repeated, in the order of the host's Repeat Image Batch.
+        quality: one a sample; None: all with a label are accepted.
+        seed: of the run, for the record. prompt: the workflow, for the record.
+
+    Returns:
+        The records, as in the manifest.
+
+    Raises:
+        MaskError, PictureError: numbers or sizes that do not fit together. OutputError, SettingError: see ``DatasetWriter``.
+    """
+    pictures = pictures_of(colour_image(result, "result"), "result")
+    count = len(pictures)
+    goods = pictures_of(_spread(colour_image(image, "image"), count, "image"), "image")
+    labels, masks = (
+        masks_of(_spread(mask_batch(mask, name), count, name), name) for mask, name in ((label, "refined"), (requested, "mask"))
+    )
+    heats = [None] * count if heat is None else list(_spread(colour_image(heat, "heat"), count, "heat")[..., 0].numpy())
+    if quality is not None and len(quality) != count:
+        raise PictureError(f"quality has {len(quality)} verdicts for {count} pictures", "as many", "connect the quality of this run")
+    for number, picture in enumerate(pictures):
+        _fitting(number, picture, goods[number], labels[number], masks[number])
+    with DatasetWriter(root, *names, SETTINGS) as writer:
+        origin = {"kind": "workflow", **_record_prompt(extras_folder(root, *names), prompt)}
+        first = max((record["index"] for record in writer.records), default=-1) + 1
+        return [
+            writer.add(
+                Sample(
+                    index=first + number,
+                    attempt=0,
+                    picture=picture,
+                    mask=labels[number],
+                    requested=masks[number],
+                    heatmap=heats[number],
+                    source=_good_file(root / names[0] / "train" / "good", goods[number]),
+                    mask_origin=origin | {"sample": number},
+                    seed=UNKNOWN_SEED if seed is None else seed,
+                    **_verdict(quality[number] if quality else None, labels[number]),
+                )
+            )
+            for number, picture in enumerate(pictures)
+        ]
+
+
+def _verdict(judged: Judged | None, label: Mask) -> dict[str, Any]:
+    if judged is None:
+        good = bool(label.any())
+        return {"quality": {}, "verdict": "not judged" if good else "label empty", "accepted": good}
+    good = judged.verdict.good and bool(label.any())
+    reason = judged.verdict.reason or "label empty"
+    return {"quality": asdict(judged.quality), "verdict": "good" if good else reason, "accepted": good}
+
+
+def _spread(batch: Tensor, count: int, name: str) -> Tensor:
+    """A batch of ``count``, or of a number that divides it, as one of ``count``."""
+    if len(batch) == 0 or count % len(batch):
+        raise PictureError(
+            f"{name} has {len(batch)} items for {count} pictures", f"a number that divides {count}", f"connect others to {name}"
+        )
+    return cycled(batch, count)
+
+
+def _fitting(number: int, picture: Picture, good: Picture, label: Mask, requested: Mask) -> None:
+    """Sizes are compared before anything is written."""
+    for name, size in (("image", good.shape[:2]), ("refined", label.shape), ("mask", requested.shape)):
+        if size != picture.shape[:2]:
+            came = f"sample {number}: {name} is {size[1]} x {size[0]} pixels"
+            do = f"connect the {name} of the whole picture"
+            raise MaskError(came, f"{picture.shape[1]} x {picture.shape[0]}, as result", do)
+
+
+def _record_prompt(extras: Path, prompt: Mapping[str, Any] | None) -> dict[str, str]:
+    """The workflow beside the manifest, once, named by its content."""
+    if prompt is None:
+        return {}
+    text = json.dumps(prompt, sort_keys=True, indent=1)
+    name = f"prompts/{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    if not (extras / name).exists():
+        with atomic_write(extras / name, "w") as file:
+            file.write(text)
+    return {"prompt": name}
+
+
+def _good_file(folder: Path, picture: Picture) -> Path:
+    """The good picture in the data set, once, named by its file's content as the writer names it."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, format="PNG")
+    content = buffer.getvalue()
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.png"
+    if not path.exists():
+        with atomic_write(path) as file:
+            file.write(content)
+    return path
+
+
+def overlays(result: Tensor, requested: Tensor | None, label: Tensor | None, heat: Tensor | None) -> Tensor:
+    """What came where: the requested mask's outline (cyan), the refined one's (green), the heat beside it.
+
+    Args:
+        result: IMAGE of S pictures. requested, label: MASKs, heat: IMAGE, of S or a number that divides it.
+
+    Returns:
+        IMAGE ``[S, H, W, 3]``, or ``[S, H, 2 W, 3]`` with heat.
+    """
+    pictures = pictures_of(colour_image(result, "result"), "result")
+    drawn = list(pictures)
+    for name, mask, colour in (("mask", requested, CYAN), ("refined", label, GREEN)):
+        if mask is not None:
+            masks = masks_of(_spread(mask_batch(mask, name), len(drawn), name), name)
+            drawn = [_outlined(picture, one, colour, name) for picture, one in zip(drawn, masks, strict=True)]
+    if heat is None:
+        return image_of(drawn)
+    warm = pictures_of(_spread(colour_image(heat, "heat"), len(drawn), "heat"), "heat")
+    for picture, one in zip(pictures, warm, strict=True):
+        if one.shape != picture.shape:
+            raise PictureError(f"heat is {one.shape[1]} x {one.shape[0]} pixels", "the size of result", "connect the heat of these samples")
+    beside = [warmed(picture, one[..., 0]) for picture, one in zip(pictures, warm, strict=True)]
+    return torch.cat([image_of(drawn), image_of(beside)], dim=2)
+
+
+def _outlined(picture: Picture, mask: Mask, colour: tuple[int, int, int], name: str) -> Picture:
+    if mask.shape != picture.shape[:2]:
+        came = f"{name} is {mask.shape[1]} x {mask.shape[0]} pixels"
+        raise MaskError(came, f"{picture.shape[1]} x {picture.shape[0]}, as result", f"connect the {name} of these samples")
+    return outlined(picture, mask, colour)

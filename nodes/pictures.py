@@ -1,0 +1,336 @@
+"""Pictures and masks before and after sampling: load, place, crop, stitch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from ..bgdefect_core.errors import DataError
+from ..bgdefect_core.mask_files import read_library
+from ..bgdefect_core.pictures import read_picture
+from ..bgdefect_core.placement import MaskLibrary, PlacementSettings
+from ._compat import field, schema
+from ._convert import image_of, mask_of, masks_of
+from ._folders import ASSETS, DEMO, inside, picture_files, refuse_outside, state
+from ._picture_steps import colour_image, crop_pictures, cropped_image, cropped_mask, placed, stitched
+from ._types import CropWire
+
+CATEGORY = "BGDefect/pictures"
+NO_LIBRARY = "(masks input)"
+MAX_SEED = 0xFFFFFFFFFFFFFFFF
+
+
+def _input_folder(name: str, what: str) -> Path:
+    return inside(folder_paths.get_input_directory(), name, what)
+
+
+def _good_files(folder: str) -> list[Path]:
+    """The pictures of a choice of Load Good Pictures, sorted by name."""
+    if folder == DEMO:
+        return picture_files(ASSETS / "demo" / "good", ASSETS)
+    return picture_files(_input_folder(folder, "folder"), Path(folder_paths.get_input_directory()))
+
+
+def _mask_files(library: str) -> list[Path]:
+    """The files of a choice of Place Defect Mask."""
+    if library == DEMO:
+        return picture_files(ASSETS / "demo" / "masks", ASSETS)
+    return refuse_outside(_input_folder(library, "library"), Path(folder_paths.get_input_directory()), "library")
+
+
+def _library(library: str, masks: torch.Tensor | None) -> MaskLibrary:
+    """The masks of a folder, or of the masks input."""
+    if library == NO_LIBRARY:
+        if masks is None:
+            do = "connect masks, or choose a folder of masks in library"
+            raise DataError("neither masks is connected nor a library chosen", "one of them", do)
+        return MaskLibrary(masks_of(masks, "masks"))
+    if masks is not None:
+        raise DataError("masks is connected and a library chosen too", "one of them", f"set library to {NO_LIBRARY!r} or unplug masks")
+    files = _mask_files(library)
+    return read_library(files[0].parent if library == DEMO else _input_folder(library, "library"))
+
+
+class LoadPictures(io.ComfyNode):
+    """Good pictures of a folder, page by page."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectLoadPictures",
+            display_name="Load Good Pictures",
+            category=CATEGORY,
+            description=(
+                "Loads the pictures of a folder below ComfyUI's input folder, some at a time. With page set to increment, every queued "
+                "run takes the next ones, and after the last it starts again: queue as many runs as you like over night."
+            ),
+            search_aliases=["load folder", "load images from folder", "good parts"],
+            inputs=[
+                field(
+                    io.Combo,
+                    "folder",
+                    options=[DEMO, *folder_paths.get_input_subfolders()],
+                    tooltip="Folder of good pictures below ComfyUI's input folder. (shipped demo): the pictures that come with the pack.",
+                ),
+                field(
+                    io.Int,
+                    "page",
+                    default=0,
+                    min=0,
+                    max=1_000_000,
+                    control_after_generate=True,
+                    tooltip="Which pictures: page p with count n takes the n pictures from number p x n on, sorted by name. 0: the first.",
+                ),
+                field(
+                    io.Int,
+                    "count",
+                    default=1,
+                    min=1,
+                    max=1024,
+                    tooltip="How many pictures a run takes. 1 is neutral; more share one batch where they have one size.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="image",
+                    is_output_list=True,
+                    tooltip="One batch for each size of picture; what follows runs once a batch.",
+                )
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str, page: int, count: int) -> Any:
+        return state(_page(_good_files(folder), page, count))
+
+    @classmethod
+    def execute(cls, folder: str, page: int, count: int) -> Any:
+        batches: dict[tuple[int, ...], list[Any]] = {}
+        for path in _page(_good_files(folder), page, count):
+            picture = read_picture(path)
+            batches.setdefault(picture.shape, []).append(picture)
+        return io.NodeOutput([image_of(batch) for batch in batches.values()])
+
+
+def _page(files: list[Path], page: int, count: int) -> list[Path]:
+    """``count`` files from number ``page * count`` on, going round; none twice."""
+    return [files[(page * count + turn) % len(files)] for turn in range(min(count, len(files)))]
+
+
+class PlaceMask(io.ComfyNode):
+    """New masks of a class, placed on the part."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectPlaceMask",
+            display_name="Place Defect Mask",
+            category=CATEGORY,
+            description=(
+                "Makes new defect masks from real or drawn ones (flipped, turned, scaled, bent) and places them where they lie wholly on "
+                "the part. Gives every mask with its picture; a picture that no mask fits is left out."
+            ),
+            search_aliases=["random mask", "mask library"],
+            inputs=[
+                field(io.Image, "image", tooltip="The good pictures, one or a batch."),
+                field(
+                    io.Combo,
+                    "library",
+                    options=[NO_LIBRARY, DEMO, *folder_paths.get_input_subfolders()],
+                    tooltip="Folder of real masks (white on black) below ComfyUI's input folder; (masks input): the masks connected below.",
+                ),
+                field(io.Int, "number", default=1, min=1, max=64, tooltip="Masks for each picture. 1 is neutral."),
+                field(
+                    io.Combo,
+                    "part",
+                    options=["auto", "object", "texture"],
+                    tooltip="Where defects may lie. object: on the part in front of its tray. texture: everywhere. auto: it is found out.",
+                ),
+                field(
+                    io.Float,
+                    "rotate",
+                    default=180.0,
+                    min=0.0,
+                    max=180.0,
+                    step=1.0,
+                    tooltip="Largest turn either way, in degrees. 0: not turned.",
+                ),
+                field(io.Float, "scale_min", default=0.8, min=0.1, max=10.0, step=0.05, tooltip="Smallest factor of size. 1: not smaller."),
+                field(io.Float, "scale_max", default=1.25, min=0.1, max=10.0, step=0.05, tooltip="Largest factor of size. 1: not larger."),
+                field(io.Boolean, "flip", default=True, tooltip="Mirror half of the masks. Off: none."),
+                field(
+                    io.Float,
+                    "elastic",
+                    default=0.04,
+                    min=0.0,
+                    max=0.5,
+                    step=0.01,
+                    tooltip="How far masks are bent, as a share of their longest side. 0: not bent.",
+                ),
+                field(
+                    io.Int,
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=MAX_SEED,
+                    control_after_generate=True,
+                    tooltip="The same seed and picture give the same masks. No value is special.",
+                ),
+                field(
+                    io.Mask,
+                    "masks",
+                    optional=True,
+                    tooltip="A drawn mask or a batch of real ones to make new ones from, in place of a library. Any size.",
+                ),
+                field(
+                    io.Mask,
+                    "avoid",
+                    optional=True,
+                    tooltip="Where no defect may lie, at the picture's size: a hole, a label, another defect. Unplugged: nowhere.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The picture of each mask."),
+                io.Mask.Output(display_name="mask", tooltip="The masks, picture by picture."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, library: str, **others: Any) -> Any:
+        return () if library == NO_LIBRARY else state(_mask_files(library))
+
+    @classmethod
+    def execute(
+        cls,
+        image: torch.Tensor,
+        library: str,
+        number: int,
+        part: Any,
+        rotate: float,
+        scale_min: float,
+        scale_max: float,
+        flip: bool,
+        elastic: float,
+        seed: int,
+        masks: torch.Tensor | None = None,
+        avoid: torch.Tensor | None = None,
+    ) -> Any:
+        settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
+        owners, found = placed(image, _library(library, masks), part, settings, number, seed, avoid)
+        return io.NodeOutput(colour_image(image, "image")[owners], mask_of(found))
+
+
+class CropToMask(io.ComfyNode):
+    """The square around each mask."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectCropToMask",
+            display_name="Crop to Mask",
+            category=CATEGORY,
+            description=(
+                "Cuts the square around the mask and brings it to the size of the base model, by the rule that the trainer uses. For "
+                "pictures of any size and shape; Stitch puts the painted square back."
+            ),
+            search_aliases=["zoom", "inpaint crop"],
+            inputs=[
+                field(io.Image, "image", tooltip="The good pictures, one or a batch."),
+                field(io.Mask, "mask", tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a picture."),
+                field(
+                    io.Int,
+                    "resolution",
+                    default=128,
+                    min=32,
+                    max=4096,
+                    step=8,
+                    tooltip="Side of the square in pixels after resizing: as in training. 128 for bgdefect-mini, 512 for SD 1.5.",
+                ),
+                field(
+                    io.Combo,
+                    "zoom",
+                    options=["defect", "whole"],
+                    tooltip="defect: 2.5 times the mask's longest side is seen. whole: the whole picture. Choose what training used.",
+                ),
+                field(
+                    io.Float,
+                    "feather",
+                    default=-1.0,
+                    min=-1.0,
+                    max=256.0,
+                    step=1.0,
+                    tooltip="Width of the blended seam in the picture's pixels, used by Stitch. -1: a 32nd of the square. 0: a hard edge.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The squares."),
+                io.Mask.Output(display_name="mask", tooltip="The masks in the squares."),
+                CropWire.Output(display_name="crop", tooltip="The way back into the pictures."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image: torch.Tensor, mask: torch.Tensor, resolution: int, zoom: Any, feather: float) -> Any:
+        crop = crop_pictures(image, mask, resolution, zoom, None if feather < 0 else feather)
+        return io.NodeOutput(cropped_image(crop), cropped_mask(crop), crop)
+
+
+class CropMask(io.ComfyNode):
+    """Further masks of cropped pictures."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectCropMask",
+            display_name="Crop Another Mask",
+            category=CATEGORY,
+            description="Cuts a further mask with the squares of Crop to Mask: each of several defects in one picture has its own.",
+            inputs=[
+                field(CropWire, "crop", tooltip="From Crop to Mask, which had all masks together."),
+                field(io.Mask, "mask", tooltip="The mask of one defect, at the whole picture's size: 1 mask, or one a picture."),
+            ],
+            outputs=[io.Mask.Output(display_name="mask", tooltip="The masks in the squares.")],
+        )
+
+    @classmethod
+    def execute(cls, crop: Any, mask: torch.Tensor) -> Any:
+        return io.NodeOutput(cropped_mask(crop, mask))
+
+
+class Stitch(io.ComfyNode):
+    """The painted squares put back."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectStitch",
+            display_name="Stitch Defect",
+            category=CATEGORY,
+            description=(
+                "Puts the painted squares back into the whole pictures, blended along the mask. Outside the feather band every pixel is "
+                "the input's own."
+            ),
+            search_aliases=["inpaint stitch", "uncrop"],
+            inputs=[
+                field(CropWire, "crop", tooltip="From Crop to Mask."),
+                field(io.Image, "painted", tooltip="The decoded samples of these squares."),
+                field(
+                    io.Boolean,
+                    "blend",
+                    default=True,
+                    tooltip="On: only the masked area and its seam change. Off: the whole square, and with it the VAE's losses.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The whole pictures with their defects, one a sample.")],
+        )
+
+    @classmethod
+    def execute(cls, crop: Any, painted: torch.Tensor, blend: bool) -> Any:
+        return io.NodeOutput(stitched(crop, painted, blend))
+
+
+NODES = [LoadPictures, PlaceMask, CropToMask, CropMask, Stitch]
