@@ -66,10 +66,10 @@ def sized_masks(mask: Tensor, count: int, size: tuple[int, int], name: str) -> l
     Raises:
         MaskError: another number or size, or one is empty or full.
     """
-    masks = masks_of(matched(mask_batch(mask, name), count, name), name)
-    for number, one in enumerate(masks):
-        check_mask(one, size, name if len(masks) == 1 else f"{name} {number}")
-    return masks
+    given = masks_of(mask, name)
+    for number, one in enumerate(given):
+        check_mask(one, size, name if len(given) == 1 else f"{name} {number}")
+    return masks_of(matched(mask_batch(mask, name), count, name), name)
 
 
 def crop_pictures(image: Tensor, mask: Tensor, resolution: int, zoom: Zoom, feather_width: float | None) -> CropBatch:

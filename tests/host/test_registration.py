@@ -1,0 +1,75 @@
+"""Every node is registered with all that a user reads, on every version."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .server import PACK, Server
+
+NODES = {
+    "BGDefectLoadBase",
+    "BGDefectApplyWeights",
+    "BGDefectRegionPromptEncode",
+    "BGDefectRegionPrompts",
+    "BGDefectInversion",
+    "BGDefectSampler",
+    "BGDefectGuider",
+    "BGDefectRefineMask",
+    "BGDefectLoadPictures",
+    "BGDefectPlaceMask",
+    "BGDefectCropToMask",
+    "BGDefectCropMask",
+    "BGDefectStitch",
+    "BGDefectQuality",
+    "BGDefectPreview",
+    "BGDefectSaveDataSet",
+}
+
+
+def ours(object_info: dict[str, Any]) -> dict[str, Any]:
+    return {name: node for name, node in object_info.items() if name.startswith("BGDefect")}
+
+
+def test_all_nodes_are_there(object_info: dict[str, Any]) -> None:
+    assert set(ours(object_info)) == NODES
+
+
+def test_every_node_and_widget_and_output_is_explained(object_info: dict[str, Any]) -> None:
+    for name, node in ours(object_info).items():
+        assert node["display_name"] and not node["display_name"].startswith("BGDefect"), name
+        assert node["category"].startswith("BGDefect/"), name
+        assert len(node["description"]) > 40, name
+        for group in node["input"].values():
+            for widget, spec in group.items():
+                if isinstance(group, dict) and widget not in ("prompt", "unique_id", "extra_pnginfo"):
+                    assert len(spec[1].get("tooltip", "")) > 10, (name, widget)
+        assert len(node["output_tooltips"]) == len(node["output"])
+        assert all(node["output_tooltips"]), name
+
+
+def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(object_info: dict[str, Any]) -> None:
+    for name, node in ours(object_info).items():
+        page = (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        names = [widget for kind in ("required", "optional") for widget in node["input"].get(kind, {})]
+        for word in [*names, *node["output_name"]]:
+            assert f"`{word}`" in page, (name, word)
+
+
+def test_the_host_serves_help_pages_and_translations(server: Server) -> None:
+    extensions = server.get("/extensions")
+    assert isinstance(extensions, list)
+    import urllib.request
+
+    address = f"http://127.0.0.1:{server.port}/extensions/bgdefect/docs/BGDefectStitch.md"
+    with urllib.request.urlopen(address, timeout=30) as page:
+        assert b"Stitch" in page.read()
+    translations = server.get("/i18n")
+    for language in ("en", "zh", "ko"):
+        assert set(translations[language]["nodeDefs"]) >= NODES
+
+
+def test_the_start_costs_little(server: Server) -> None:
+    """The host prints the seconds that each pack took to import, rounded to a tenth."""
+    found = re.findall(r"([0-9.]+) seconds:? .*custom_nodes/bgdefect", server.text())
+    assert found and float(found[-1]) <= 0.2

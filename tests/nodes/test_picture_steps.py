@@ -1,0 +1,160 @@
+"""Crop, stitch, refine, place and judge on batches, without a host."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
+from bgdefect_pack.bgdefect_core.placement import MaskLibrary, PlacementSettings
+from bgdefect_pack.bgdefect_core.quality import QualityLimits
+from bgdefect_pack.nodes import _judging
+from bgdefect_pack.nodes import _picture_steps as steps
+
+DIFFERENCE = steps.RefineSettings("difference", 0.5)
+
+
+def pictures(count: int, height: int, width: int, channels: int = 3, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).random((count, height, width, channels), np.float32))
+
+
+def box_mask(count: int, height: int, width: int, top: int, left: int, side: int) -> torch.Tensor:
+    mask = torch.zeros(count, height, width)
+    mask[:, top : top + side, left : left + side] = 1
+    return mask
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (33, 70), (201, 97), (768, 1024)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_stitching_leaves_every_value_outside_the_seam_as_it_was(height: int, width: int, channels: int) -> None:
+    image, mask = pictures(2, height, width, channels), box_mask(1, height, width, 3, 5, 6)
+    crop = steps.crop_pictures(image, mask, 64, "defect", 3.0)
+    assert steps.cropped_image(crop).shape == (2, 64, 64, 3)
+    assert steps.cropped_mask(crop).shape == (2, 64, 64)
+    result = steps.stitched(crop, torch.zeros(4, 64, 64, 3))
+    assert result.shape == (4, height, width, 3)
+    far = torch.ones(height, width, dtype=torch.bool)
+    far[0:12, 2:14] = False  # the mask's box and three pixels around it
+    colours = image[..., :3] if channels > 1 else image.expand(-1, -1, -1, 3)
+    for sample in range(4):
+        assert torch.equal(result[sample][far], colours[sample % 2][far])  # floats that no byte can hold, too
+        assert bool((result[sample][3:9, 5:11] == 0).all())
+
+
+def test_without_blending_the_square_alone_is_replaced() -> None:
+    image, mask = pictures(1, 100, 300), box_mask(1, 100, 300, 40, 150, 8)
+    crop = steps.crop_pictures(image, mask, 32, "defect", None)
+    result = steps.stitched(crop, torch.ones(1, 32, 32, 3), blend=False)
+    box = crop.boxes[0]
+    changed = (result != image).any(-1)[0]
+    assert int(changed.sum()) == box.side**2
+    assert bool((result[0, box.top : box.top + box.side, box.left : box.left + box.side] == 1).all())
+
+
+def test_a_further_mask_is_cut_with_the_same_square() -> None:
+    first, second = box_mask(1, 80, 80, 10, 10, 4), box_mask(1, 80, 80, 30, 40, 4)
+    crop = steps.crop_pictures(pictures(1, 80, 80), torch.maximum(first, second), 64, "defect", None)
+    parts = [steps.cropped_mask(crop, mask) for mask in (first, second)]
+    assert torch.equal(torch.maximum(*parts), steps.cropped_mask(crop))
+    assert not bool((parts[0] * parts[1]).any())
+    large, far = pictures(1, 400, 400), box_mask(1, 400, 400, 390, 390, 4)
+    with pytest.raises(MaskError, match="outside its square"):
+        steps.cropped_mask(steps.crop_pictures(large, box_mask(1, 400, 400, 0, 0, 4), 64, "defect", None), far)
+
+
+def test_the_difference_refines_the_mask_in_the_square_and_in_the_picture() -> None:
+    image, mask = pictures(1, 200, 120), box_mask(1, 200, 120, 100, 40, 32)
+    crop = steps.crop_pictures(image, mask, 80, "defect", None)  # the square has 80 pixels: no resizing
+    normal = torch.full((1, 80, 80, 3), 0.5)
+    painted = normal.repeat(2, 1, 1, 1)
+    top, left = 100 - crop.boxes[0].top, 40 - crop.boxes[0].left
+    painted[1, top : top + 10, left : left + 32] = 0.9
+    label, heat = steps.refined(DIFFERENCE, None, painted, normal, None, crop)
+    assert label.shape == heat.shape == (2, 200, 120)
+    assert not bool(label[0].any()) and not bool(heat[0].any())  # nothing was painted there
+    expected = torch.zeros(200, 120)
+    expected[100:110, 40:72] = 1
+    expected[[100, 100, 109, 109], [40, 71, 40, 71]] = 0  # smoothed over 3 x 3 pixels a corner keeps 4/9
+    assert torch.equal(label[1], expected)
+    square, _ = steps.refined(DIFFERENCE, None, painted, normal, steps.cropped_mask(crop), None)
+    assert torch.equal(square[1, top : top + 32, left : left + 32], expected[100:132, 40:72])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((None, None, torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 32), None), "painted"),
+        ((None, torch.zeros(1, 32, 32, 3), None, torch.zeros(1, 32, 32), None), "normal"),
+        ((None, torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 32, 3), None, None), "mask"),
+        ((None, torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 40, 3), torch.ones(1, 32, 32), None), "normal"),
+    ],
+)
+def test_refining_names_what_is_missing(arguments: tuple[object, ...], named: str) -> None:
+    with pytest.raises(BGDefectError, match=named):
+        steps.refined(DIFFERENCE, *arguments)
+
+
+def test_attention_without_maps_is_refused() -> None:
+    with pytest.raises(SettingError, match="maps"):
+        steps.refined(steps.RefineSettings("attention", 0.5), None, None, None, box_mask(1, 32, 32, 4, 4, 4), None)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "named"),
+    [
+        (torch.zeros(2, 40, 40, 3), torch.zeros(1, 40, 40), "mask is empty"),
+        (torch.zeros(2, 40, 40, 3), torch.ones(1, 40, 40), "mask is full"),
+        (torch.zeros(2, 40, 40, 3), torch.zeros(1, 64, 64), "mask is 64 x 64"),
+        (torch.zeros(2, 40, 40, 3), box_mask(3, 40, 40, 1, 1, 2), "mask has 3"),
+        (torch.zeros(2, 8, 40, 3), box_mask(1, 8, 40, 1, 1, 2), "image is 40 x 8"),
+        (torch.full((1, 40, 40, 3), float("nan")), box_mask(1, 40, 40, 1, 1, 2), "image holds NaN"),
+        (torch.zeros(1, 40, 40, 2), box_mask(1, 40, 40, 1, 1, 2), "image has the shape"),
+    ],
+)
+def test_what_cannot_be_cropped_is_named(image: torch.Tensor, mask: torch.Tensor, named: str) -> None:
+    with pytest.raises((MaskError, PictureError), match=named):
+        steps.crop_pictures(image, mask, 64, "defect", None)
+
+
+def test_placed_masks_lie_on_the_part_and_avoid_what_is_closed() -> None:
+    library = MaskLibrary([np.ones((6, 3), np.bool_)])
+    avoid = torch.zeros(1, 50, 60)
+    avoid[:, :, :30] = 1
+    owners, masks = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid)
+    assert owners == [0] * 4 + [1] * 4 + [2] * 4
+    assert all(mask.any() and not mask[:, :30].any() for mask in masks)
+    again = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid)[1]
+    assert all(np.array_equal(one, two) for one, two in zip(masks, again, strict=True))
+    assert len({mask.tobytes() for mask in masks}) > 8
+    other = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 8, avoid)[1]
+    assert any(not np.array_equal(one, two) for one, two in zip(masks, other, strict=True))
+
+
+def test_a_mask_that_fits_nowhere_is_said_so() -> None:
+    library = MaskLibrary([np.ones((300, 300), np.bool_)])
+    with pytest.raises(MaskError, match="no mask of the library fits"):
+        steps.placed(pictures(1, 50, 60), library, "texture", PlacementSettings(tries=2), 1, 0)
+    with pytest.raises(MaskError, match="avoid is 60 x 40"):
+        steps.placed(pictures(1, 50, 60), library, "texture", PlacementSettings(tries=2), 1, 0, torch.zeros(1, 40, 60))
+
+
+def test_verdicts_follow_the_figures() -> None:
+    image, mask = torch.full((1, 120, 120, 3), 0.5), box_mask(1, 120, 120, 50, 50, 20)
+    crop = steps.crop_pictures(image, mask, 60, "defect", 2.0)
+    normal = torch.full((1, 60, 60, 3), 0.5)
+    painted = normal.repeat(3, 1, 1, 1)
+    inside = steps.cropped_mask(crop)[0] > 0.5
+    painted[0][inside] = 0.9
+    painted[2][:] = 0.9  # the background as well
+    result = steps.stitched(crop, painted)
+    label, _ = steps.refined(DIFFERENCE, None, painted, normal, None, crop)
+    verdicts = _judging.judged(crop, painted, normal, result, label, QualityLimits())
+    assert [one.verdict.good for one in verdicts] == [True, False, False]
+    assert verdicts[0].quality.strength == pytest.approx(0.4, abs=1e-6)
+    assert verdicts[0].quality.background_psnr == 100 and verdicts[0].quality.background_max == 0
+    assert verdicts[1].verdict.reason == "no visible defect"
+    assert verdicts[2].verdict.reason == "background not kept by the sampler"
+    with pytest.raises(PictureError, match="refined has 1"):
+        _judging.judged(crop, painted, normal, result, label[:1], QualityLimits())
+    with pytest.raises(PictureError, match="normal is 30 pixels"):
+        _judging.judged(crop, painted, normal[:, :30, :30], result, label, QualityLimits())

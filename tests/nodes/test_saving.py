@@ -1,0 +1,137 @@
+"""Data sets written from a workflow's batches, and the folders that they may lie in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bgdefect_pack.bgdefect_core.dataset import read_manifest
+from bgdefect_pack.bgdefect_core.errors import BGDefectError, OutputError, SettingError
+from bgdefect_pack.bgdefect_core.pictures import read_mask, read_picture
+from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
+from bgdefect_pack.nodes import _convert, _folders, _saving
+from bgdefect_pack.nodes._judging import Judged
+
+NAMES = ("screw", "scratch")
+GOOD = Judged(Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), Verdict(True))
+BAD = Judged(Quality(0.01, 0.1, 0.3, 100.0, 0.0, 40.0), Verdict(False, "no visible defect"))
+
+
+def batch(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, 24, 32, 3))).float() / 255
+
+
+def save(root: Path, result: torch.Tensor, quality: list[Judged] | None = None, prompt: dict[str, object] | None = None) -> list[dict]:
+    mask = torch.zeros(1, 24, 32)
+    mask[:, 4:9, 6:12] = 1
+    heat = mask[..., None].repeat(1, 1, 1, 3) * 0.5
+    return _saving.save_samples(root, NAMES, batch(2, 9), result, mask, mask, heat, quality, 5, prompt)
+
+
+def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Path) -> None:
+    result = batch(4)
+    first = save(tmp_path, result, [GOOD, BAD, GOOD, GOOD], {"1": {"class_type": "X"}})
+    second = save(tmp_path, result)
+    assert [record["index"] for record in first + second] == list(range(8))
+    assert [record["accepted"] for record in first] == [True, False, True, True]
+    for record, picture in zip(first, _convert.pictures_of(result), strict=True):
+        assert np.array_equal(read_picture(tmp_path / record["file"]), picture)
+        assert read_mask(tmp_path / record["label"]).sum() == 30
+    assert first[1]["file"].startswith("extras/") and first[1]["verdict"] == "no visible defect"
+    assert second[0]["verdict"] == "not judged" and second[0]["quality"] == {}
+    assert len(list((tmp_path / "screw/train/good").iterdir())) == 2  # each good picture once
+    assert len(list((tmp_path / "screw/test/scratch").iterdir())) == 7
+    records = read_manifest(tmp_path / "extras/screw/scratch/manifest.jsonl")
+    prompt = tmp_path / "extras/screw/scratch" / records[0]["mask_origin"]["prompt"]
+    assert json.loads(prompt.read_text()) == {"1": {"class_type": "X"}}
+    goods = _convert.pictures_of(batch(2, 9))
+    for number, record in enumerate(records[:4]):
+        assert np.array_equal(read_picture(record["source"]), goods[number % 2])
+
+
+def test_a_sample_without_label_is_rejected(tmp_path: Path) -> None:
+    empty, mask = torch.zeros(1, 24, 32), torch.zeros(1, 24, 32)
+    mask[:, 4:9, 6:12] = 1
+    records = _saving.save_samples(tmp_path, NAMES, batch(1), batch(1), empty, mask, None, [GOOD], None, None)
+    assert records[0]["verdict"] == "label empty" and not records[0]["accepted"] and records[0]["seed"] == -1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"label": torch.zeros(3, 24, 32)}, "refined has 3"),
+        ({"label": torch.zeros(1, 24, 30)}, "refined is 30 x 24"),
+        ({"requested": torch.zeros(1, 12, 32)}, "mask is 32 x 12"),
+        ({"image": torch.zeros(1, 24, 30, 3)}, "image is 30 x 24"),
+        ({"quality": [GOOD]}, "quality has 1"),
+        ({"result": torch.zeros(2, 3, 4, 3)}, "result is 4 x 3"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_is_written(tmp_path: Path, change: dict[str, object], named: str) -> None:
+    mask = torch.zeros(1, 24, 32)
+    mask[:, 4:9, 6:12] = 1
+    right = {
+        "image": batch(1),
+        "result": batch(2),
+        "label": mask,
+        "requested": mask,
+        "heat": None,
+        "quality": None,
+        "seed": 0,
+        "prompt": None,
+    }
+    with pytest.raises(BGDefectError, match=named):
+        _saving.save_samples(tmp_path / "set", NAMES, **right | change)
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/../../x", "/etc", "a//b", "C:/x", "a\\..\\..\\b", "a\0b", " a", "a/ /b", "~root\n"]
+)
+def test_a_folder_name_cannot_leave_its_base(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingError, match="folder is"):
+        _folders.inside(tmp_path, name, "folder")
+
+
+def test_plain_folder_names_are_taken(tmp_path: Path) -> None:
+    assert _folders.inside(tmp_path, "a/b c-1", "folder") == tmp_path / "a" / "b c-1"
+
+
+def test_links_lead_nowhere(tmp_path: Path) -> None:
+    base, outside = tmp_path / "output", tmp_path / "outside"
+    for folder in (base / "set" / "screw" / "test", outside):
+        folder.mkdir(parents=True)
+    (base / "link").symlink_to(outside)
+    with pytest.raises(SettingError):
+        _folders.inside(base, "link/x", "folder")
+    _folders.refuse_links(base / "set", *NAMES, base)
+    (base / "set" / "screw" / "test" / "scratch").symlink_to(outside)
+    with pytest.raises(OutputError, match="is a link"):
+        _folders.refuse_links(base / "set", *NAMES, base)
+    (base / "set" / "screw" / "test" / "scratch").unlink()
+    extras = base / "set" / "extras" / "screw" / "scratch"
+    extras.mkdir(parents=True)
+    (extras / "manifest.jsonl").symlink_to(outside / "file")
+    with pytest.raises(OutputError, match="manifest.jsonl is a link"):
+        _folders.refuse_links(base / "set", *NAMES, base)
+    (base / "in.png").symlink_to(outside / "secret.png")
+    (outside / "secret.png").write_bytes(b"x")
+    with pytest.raises(BGDefectError, match="no pictures"):
+        _folders.picture_files(base, base)
+    with pytest.raises(SettingError, match="in.png"):
+        _folders.refuse_outside(base, base, "library")
+
+
+def test_the_overlay_draws_around_the_masks_only() -> None:
+    result, mask = batch(2), torch.zeros(1, 24, 32)
+    mask[:, 4:9, 6:12] = 1
+    shown = _saving.overlays(result, mask, None, None)
+    assert torch.equal(shown[:, 4:9, 6:12], result[:, 4:9, 6:12])
+    changed = (shown != result).any(-1)
+    assert int(changed[0].sum()) == 26 and bool(changed[0, 3, 5])
+    assert _saving.overlays(result, mask, mask, result).shape == (2, 24, 64, 3)
+    with pytest.raises(BGDefectError, match="refined is 31 x 24"):
+        _saving.overlays(result, mask, torch.zeros(1, 24, 31), None)
