@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .errors import WeightsError
 from .masks import resize_region_map
 from .regions import Context
 
@@ -163,7 +164,7 @@ class RegionProcessor:
         mask, recorder = self.state.mask(pixels), self.state.recorder
         grid = self.state.grid(pixels)
         if recorder is not None and recorder.wants(grid, self.state.latent):
-            output, share = _attend_and_read(query, key, value, mask, recorder.marks(value))
+            output, share = attend_and_read(query, key, value, mask, recorder.marks(value))
             recorder.add(share, grid)
         else:
             output = F.scaled_dot_product_attention(query, _spread(key, batch), _spread(value, batch), attn_mask=mask)
@@ -183,12 +184,18 @@ def region_attention(unet: AttentionHost, cache_prompts: bool = False) -> Iterat
     working. Whatever happens inside, the U-Net's own processors are back afterwards.
 
     Args:
-        unet: the network.
+        unet: the network; its cross-attention layers must have names with ``.attn2.``, as those of every ``UNet2DConditionModel`` have.
         cache_prompts: project each context's keys and values once, for sampling with fixed weights: 50 steps save 49 projections.
+
+    Raises:
+        WeightsError: no cross-attention layer: the prompts would reach every pixel, or none.
     """
     state = RegionAttention(cache_prompts)
     before = dict(unet.attn_processors)
     patched = {name: RegionProcessor(name, state) if ".attn2." in name else processor for name, processor in before.items()}
+    if not any(".attn2." in name for name in before):
+        came = f"the U-Net has {len(before)} attention layers, none of them cross-attention"
+        raise WeightsError(came, "layers named attn2, as in Stable Diffusion", "choose a text-to-image base")
     try:
         unet.set_attn_processor(dict(patched))
         yield state
@@ -206,7 +213,7 @@ def _project(layer: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _attend_and_read(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
+def attend_and_read(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
     """Attention, and what share of it each query pays to the marked tokens (mean of the heads, ``[B, pixels]``).
 
     The marks ride along as further columns of the values: their attention-weighted sum is the share, and the map is never formed.

@@ -49,7 +49,11 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class PaintSettings:
-    """How samples are made. All of it stands in the manifest."""
+    """How samples are made. All of it stands in the manifest.
+
+    Raises:
+        SettingError: a value out of its range; ``steps`` is checked by the schedule (:meth:`NoiseSchedule.levels`).
+    """
 
     resolution: int
     """Side of the network's picture in pixels."""
@@ -74,6 +78,7 @@ class PaintSettings:
         check_range("resolution", self.resolution, 32, 4096)
         check_range("guidance", self.guidance, 0, 30)
         check_range("threshold", self.threshold, 0, 1)
+        check_range("feather", self.feather or 0, 0, 4096)
         for name, value, known in (("background", self.background, BACKGROUND_MODES), ("signal", self.signal, SIGNALS)):
             if value not in known:
                 raise SettingError(f"{name} is {value!r}", f"one of {', '.join(known)}")
@@ -165,7 +170,16 @@ def paint(
     limits: QualityLimits | None = None,
     callback: StepCallback | None = None,
 ) -> list[Painted]:
-    """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the same place, in one batch."""
+    """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the same place, in one batch.
+
+    Raises:
+        SettingError: not as many seeds as positions, or a position that ``prepared`` has not.
+    """
+    jobs = len(prepared.jobs)
+    if len(which) != len(seeds):
+        raise SettingError(f"{len(seeds)} seeds for {len(which)} samples", "one seed a sample", "give as many of each")
+    if not all(0 <= job < jobs for job in which):
+        raise SettingError(f"samples of the jobs {list(which)}", f"positions from 0 to {jobs - 1}", "choose from the prepared jobs")
     index = list(which)  # a list picks from tensors of any device: a codec may decode to the CPU
     regions = prepared.regions[index]
     recorder = MapRecorder(prompts.word_positions()) if settings.signal != "difference" else None

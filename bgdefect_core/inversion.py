@@ -12,7 +12,8 @@ from .regions import RegionPrompts, union
 from .schedule import Levels, ddim_step
 
 StepCallback = Callable[[int, int, Tensor], None]
-"""Called after each step with (steps done, steps in all, latents); raise to stop."""
+"""Called after each step with (steps done, steps in all, latents): 1, 2, ... up to the total, which one call never changes; raise to
+stop."""
 
 
 @torch.no_grad()

@@ -90,6 +90,11 @@ def background_levels(
 
     Network evaluations: ``replay`` and ``literal`` 50, ``masked`` 100, ``noised`` none (``z_0`` is repeated).
 
+    Args:
+        callback: called after each evaluation. It counts through to the mode's own total: ``steps`` in ``replay`` and ``literal``,
+            ``2 steps`` in ``masked`` (up, then down again); in ``noised`` there is nothing to do, and it is never called. The others as in
+            :func:`invert`.
+
     Raises:
         SettingError: unknown mode.
     """
@@ -97,10 +102,19 @@ def background_levels(
         return [z_0] * (levels.steps + 1)
     if mode not in BACKGROUND_MODES:
         raise SettingError(f"background is {mode!r}", f"one of {', '.join(BACKGROUND_MODES)}", "'replay' is the default")
-    trajectory = invert(predict, z_0, regions, prompts, levels, callback)
-    if mode == "masked":
-        return background_branch(predict, trajectory, regions, prompts, levels, callback)
-    return trajectory
+    if mode != "masked":
+        return invert(predict, z_0, regions, prompts, levels, callback)
+    total = 2 * levels.steps
+    trajectory = invert(predict, z_0, regions, prompts, levels, _part_of(callback, 0, total))
+    return background_branch(predict, trajectory, regions, prompts, levels, _part_of(callback, levels.steps, total))
+
+
+def _part_of(callback: StepCallback | None, before: int, total: int) -> StepCallback | None:
+    """A callback for one stretch of a longer count."""
+    if callback is None:
+        return None
+    whole = callback
+    return lambda done, steps, latents: whole(before + done, total, latents)
 
 
 @torch.no_grad()
@@ -125,14 +139,20 @@ def sample(
         regions: long ``[B, h, w]``, 0 = background, i = defect i.
         prompts: ``C_1`` of all defects; ``C_2`` in ``literal`` mode.
         levels: of the run.
-        seeds: B of them.
+        seeds: B of them, as many as ``background`` and ``regions`` hold.
         guidance: ``w`` of choice 7, inside the mask only; 1 = none.
         recorder: takes in the attention of the ``C_1`` pass.
-        callback: called after each step.
+        callback: called after each step, 1 .. ``steps`` in every mode.
 
     Returns:
         ``z*_0`` ``[B, C, h, w]``; outside the mask equal to the background's level 0 (all modes but ``literal``).
+
+    Raises:
+        SettingError: background, regions and seeds are not equally many; guidance without an empty prompt.
     """
+    if not len(seeds) == len(regions) == len(background[0]):
+        came = f"{len(seeds)} seeds for {len(background[0])} backgrounds and {len(regions)} region maps"
+        raise SettingError(came, "as many of each", "give one seed a sample, and expand what the samples share")
     m = (regions > 0)[:, None]
     noise = seeded_noise(seeds, background[0].shape[1:]).to(background[0])
     at_level = _background(mode, background, predict.schedule, levels, seeds)

@@ -65,9 +65,10 @@ def generate(config: GenerateConfig) -> Summary:
     started = time.monotonic()
     config.check()
     info = read_info(config.weights)
+    settings = config.paint_settings(info)
     pairs = Pairs(config, info)
     pairs.validate(_pair_count(config))
-    session = _set_up(config, info, pairs)
+    session = _set_up(config, info, settings, pairs)
     if config.dry_run:
         return _dry_run(session)
     with DatasetWriter(config.output, *session.names, session.record) as writer:
@@ -79,14 +80,13 @@ def generate(config: GenerateConfig) -> Summary:
     return summarise(config.output, config.count, records, session.hopeless, seconds, sheet, page)
 
 
-def _set_up(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -> _Session:
+def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSettings, pairs: Pairs) -> _Session:
     base = load_base(config.base)
     load_class(base, config.weights, config.allow_other_base)
     base.to(pick_device(config.device))
     if config.dtype != torch.float32:
         module: torch.nn.Module = base.unet
         module.to(config.dtype)
-    settings = config.paint_settings(info)
     base.schedule.levels(config.steps)  # refuses steps that the schedule has not
     check_signal(config.signal, settings.resolution, base.factor)
     background, defect, mask = config.prompts(info)

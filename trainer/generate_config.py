@@ -95,17 +95,12 @@ class GenerateConfig:
     """Only say what would be made, which masks cannot be placed, and how long it would take."""
 
     def check(self) -> None:
-        """Raise SettingError where a value is out of its range, or two exclude each other."""
+        """Raise SettingError where a value is out of its range, or two exclude each other; :meth:`paint_settings` checks the rest."""
         check_range("count", self.count, 1, MAX_INDEX + 1)
         check_range("variants", self.variants, 1, 10_000)
         check_range("batch", self.batch, 1, 1024)
         check_range("retries", self.retries, 0, 100)
         check_range("seed", self.seed, 0, 2**31)
-        check_range("steps", self.steps, 1, 999)
-        check_range("guidance", self.guidance, 0, 30)
-        check_range("threshold", self.threshold, 0, 1)
-        if self.feather is not None:
-            check_range("feather", self.feather, 0, 4096)
         if self.masks is not None and (self.mask_library is not None or self.mask_split is not None):
             raise SettingError("both masks and a mask library are given", "one of them", "leave the other out")
         pick_device(self.device, self.precision)
@@ -116,7 +111,11 @@ class GenerateConfig:
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
     def paint_settings(self, info: ClassWeightsInfo) -> PaintSettings:
-        """What the core's ``prepare`` and ``paint`` read."""
+        """What the core's ``prepare`` and ``paint`` read.
+
+        Raises:
+            SettingError: a value out of its range.
+        """
         return PaintSettings(
             resolution=info.resolution,
             zoom="whole" if info.zoom == "whole" else "defect",

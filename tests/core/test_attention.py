@@ -12,6 +12,7 @@ from peft import LoraConfig
 from torch import Tensor
 
 from bgdefect_core.attention import MapRecorder, RegionProcessor, attention_grid, region_attention
+from bgdefect_core.errors import WeightsError
 from bgdefect_core.masks import resize_region_map
 from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.regions import Context, RegionPrompts
@@ -309,3 +310,19 @@ def test_batch_of_one_timestep_each_and_of_two_contexts(unet: UNet2DConditionMod
         for row in range(4):
             alone = predict(z[row : row + 1], int(t[row]), contexts[row // 2], regions[:1])
             torch.testing.assert_close(both[row : row + 1], alone, rtol=0, atol=1e-5)
+
+
+def test_a_network_without_cross_attention_is_refused() -> None:
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2D",
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(32, 32),
+        layers_per_block=1,
+    )
+    before = dict(unet.attn_processors)
+    assert before
+    with pytest.raises(WeightsError, match="none of them cross-attention"), region_attention(unet):
+        pass
+    assert unet.attn_processors == before

@@ -229,3 +229,22 @@ def test_bad_jobs_are_refused_before_anything_is_computed(prompts: RegionPrompts
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(wrong))):
         replace(SETTINGS, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("which", "seeds", "match"), [((0,), (1, 2), "2 seeds for 1"), ((0, 0), (1,), "1 seeds for 2"), ((1,), (1,), "0 to 0")]
+)
+def test_samples_need_a_seed_and_a_job_each(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, which: tuple[int, ...], seeds: tuple[int, ...], match: str
+) -> None:
+    job = Job(picture_of(64, 64), (box((64, 64), 0.4, 0.4, 0.2, 0.2),))
+    with pytest.raises(SettingError, match=match):
+        run(codec, predict, [job], prompts, seeds=seeds, which=which)
+
+
+@pytest.mark.parametrize(
+    "values", [{"feather": -1.0}, {"feather": float("nan")}, {"feather": 5000.0}, {"guidance": 31.0}, {"threshold": 1.1}]
+)
+def test_settings_out_of_range_are_refused_before_any_work(values: dict[str, float]) -> None:
+    with pytest.raises(SettingError, match=next(iter(values))):
+        replace(SETTINGS, **values)  # type: ignore[arg-type]

@@ -233,6 +233,25 @@ def test_callback_is_called_each_step_and_may_stop_the_run(unet: UNet2DCondition
         assert unet.attn_processors == before
 
 
+@pytest.mark.parametrize(("mode", "total"), [("replay", STEPS), ("literal", STEPS), ("masked", 2 * STEPS), ("noised", 0)])
+def test_callback_counts_through_to_one_total(mode: BackgroundMode, total: int, prompts: RegionPrompts) -> None:
+    predict, seen = StandIn(lambda z, t, context, regions: 0.1 * z), list[tuple[int, int]]()
+    background = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS, lambda done, of, z: seen.append((done, of)))
+    assert seen == [(done, total) for done in range(1, total + 1)]
+    seen.clear()
+    sample(predict, mode, background, BOX, prompts, LEVELS, [1], callback=lambda done, of, z: seen.append((done, of)))
+    assert seen == [(done, STEPS) for done in range(1, STEPS + 1)]
+
+
+@pytest.mark.parametrize(("backgrounds", "maps", "seeds"), [(1, 1, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (1, 1, 0)])
+def test_seeds_must_be_as_many_as_the_samples(backgrounds: int, maps: int, seeds: int, prompts: RegionPrompts) -> None:
+    predict = StandIn(lambda z, t, context, regions: 0.1 * z)
+    background = [Z_0.expand(backgrounds, -1, -1, -1)] * (STEPS + 1)
+    with pytest.raises(SettingError, match=f"{seeds} seeds for {backgrounds} backgrounds and {maps} region maps"):
+        sample(predict, "noised", background, BOX.expand(maps, -1, -1), prompts, LEVELS, range(seeds))
+    assert predict.evaluated == 0
+
+
 def test_two_differently_prompted_defects_in_one_picture(unet: UNet2DConditionModel) -> None:
     """Either prompt changes its own defect most; the background stays; swapping prompts and numbers changes nothing."""
     prompts, regions = make_prompts(2), boxes(1, 16, 16, (1, 6, 1, 6), (10, 15, 10, 15))
