@@ -164,10 +164,14 @@ for stop in range(1, 200):
     root = Path(sys.argv[2]) / f"{{stop}}"
     child = os.fork()
     if child == 0:
+        signal.alarm(300)  # a moment that hangs ends the test, a slow machine does not
         run(stop, tear=True)
         os._exit(0)
-    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 0:
         break
+    if code != -signal.SIGKILL:
+        sys.exit(f"moment {{stop}} ended with {{code}}, not killed")
 """
 
 
@@ -178,7 +182,7 @@ def test_kill_9_at_every_moment(tmp_path: Path, folder: Path) -> None:
     expected = contents(tmp_path / "whole")
     here = Path(__file__).resolve()
     script = KILLER.format(path=[str(here.parent), str(here.parents[2])])
-    subprocess.run([sys.executable, "-c", script, str(folder), str(tmp_path / "killed")], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", script, str(folder), str(tmp_path / "killed")], check=True, timeout=3600)
     stops = sorted((tmp_path / "killed").iterdir(), key=lambda path: int(path.name))
     assert len(stops) > 60  # 5 attempts of 4 files, 2 sources, run.json: 3 moments each, and one for each line
     torn = 0
