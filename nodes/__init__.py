@@ -9,6 +9,11 @@ from importlib import import_module
 from typing import Any
 
 MODULES: tuple[str, ...] = (
+    "loaders",
+    "prompts",
+    "inversion",
+    "sampling",
+    "guider",
     "pictures",
     "refinement",
     "dataset",

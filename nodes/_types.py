@@ -38,16 +38,16 @@ class Inversion:
     """The user's MODEL, as it came."""
     prompts: RegionPrompts
     levels: Levels
-    z_0: Tensor
-    """``[B, C, h, w]`` latents of the good pictures, scaled as the network wants them, float32 on the CPU."""
+    latent: Tensor
+    """``[B, C, h, w]`` the good pictures' LATENT samples, as they came, on the CPU."""
     trajectory: Sequence[Tensor]
-    """``z~_t^m`` (Eq. 8) of each level, level 0 first; empty where the inversion was skipped (``noised`` needs none)."""
+    """``z~_t^m`` (Eq. 8) of each level, level 0 first, on the CPU; empty where it was skipped (``noised`` needs none)."""
     regions: Tensor
-    """long ``[B, h, w]``: 0 = background, i = defect i."""
+    """long ``[B, h, w]`` on the CPU: 0 = background, i = defect i."""
     mask: Tensor
     """MASK ``[B, H, W]`` of 0 and 1: all defects together, as requested."""
-    memo: dict[str, Sequence[Tensor]] = field(default_factory=dict)
-    """Further background levels that a sampler has computed once (``masked``)."""
+    descent: list[Tensor] = field(default_factory=list)
+    """The background branch of ``masked``, once a sampler has computed it; as ``trajectory``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,7 @@ class AttentionMaps:
     """Its ``means`` hold one map ``[S, h', w']`` a grid: what `bgdefect_core.refinement.attention_heat` takes."""
     mask: Tensor
     """MASK ``[S, H, W]`` of 0 and 1: all defects together, as requested."""
+
 
 CropWire = io.Custom("BGDEFECT_CROP")
 """Carries `_picture_steps.CropBatch`."""

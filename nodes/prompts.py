@@ -1,0 +1,207 @@
+"""Region prompts: what the part is, what the defect is, and a word for the empty mask (Eq. 10, 11)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..bgdefect_core.errors import SettingError
+from ..bgdefect_core.regions import RegionPrompts
+from ._compat import field, schema
+from ._types import GraphPrompts, PromptsWire
+
+log = logging.getLogger(__name__)
+
+
+def encode(clip: Any, text: str) -> tuple[Tensor, Tensor | None, list[int]]:
+    """A text by the host's CLIP.
+
+    Returns:
+        Tokens ``[1, T, D]``, the pooled vector ``[1, P]`` (or None), and the positions of the words: no start, end, padding.
+    """
+    marked = clip.tokenize(text, return_word_ids=True)
+    chunks = next(iter(marked.values()))  # SDXL's two encoders share one tokenizer: their words stand at the same places
+    words = [place for place, token in enumerate(token for chunk in chunks for token in chunk) if token[2] != 0]
+    tokens, pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True)
+    return tokens.float(), pooled, words
+
+
+def from_conditioning(conditioning: Sequence[Any], name: str) -> tuple[Tensor, dict[str, Tensor]]:
+    """The tokens and the pooled vector of a CONDITIONING.
+
+    Raises:
+        SettingError: it holds several entries, or none, or tokens of several texts.
+    """
+    if len(conditioning) != 1 or conditioning[0][0].ndim != 3 or len(conditioning[0][0]) != 1:
+        raise SettingError(f"{name} has {len(conditioning)} entries", "one encoded text", f"connect a single text encoder to {name}")
+    tokens, options = conditioning[0]
+    ignored = sorted(set(options) - {"pooled_output"})
+    if ignored:
+        log.warning("%s: %s is not used, regions take its place", name, ", ".join(ignored))
+    return tokens.float(), _pooled(options.get("pooled_output"))
+
+
+def _pooled(pooled: Tensor | None) -> dict[str, Tensor]:
+    """SDXL reads one pooled vector a picture: that of the background, which must not know the defect."""
+    return {} if pooled is None else {"pooled_output": pooled}
+
+
+def with_defect(before: GraphPrompts, tokens: Tensor, words: Sequence[int], mask: Tensor) -> GraphPrompts:
+    """The prompts with one more defect, which brings its own mask."""
+    prompts = before.prompts
+    more = replace(prompts, defects=[*prompts.defects, tokens], defect_words=[*prompts.defect_words, list(words)])
+    return GraphPrompts(more, [*before.masks, mask])
+
+
+def word_range(count: int, tokens: Tensor, name: str) -> list[int]:
+    """``count`` words behind the start token. Raises SettingError where the text is shorter."""
+    if count > tokens.shape[1] - 1:
+        raise SettingError(
+            f"words is {count}", f"0 to {tokens.shape[1] - 1}, as {name} has tokens", "count the words of the defect's prompt"
+        )
+    return list(range(1, count + 1))
+
+
+def _text(name: str, default: str, tooltip: str) -> Any:
+    return field(io.String, name, default=default, multiline=True, dynamic_prompts=True, tooltip=tooltip)
+
+
+def _words() -> Any:
+    return field(
+        io.Int,
+        "words",
+        default=0,
+        min=0,
+        max=1024,
+        advanced=True,
+        tooltip="How many tokens of the defect's prompt are words. Only the attention signal of Refine Defect Mask reads it;"
+        " 0: not known, use the difference signal.",
+    )
+
+
+_MASK = "Where this defect shall come, white: one mask, or one a picture. Where defects overlap, the larger share of a cell wins."
+_PROMPTS = "For Masked DDIM Inversion, or to add a further defect."
+
+
+class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
+    """See the schema."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectRegionPromptEncode",
+            display_name="Encode Region Prompts",
+            category="BGDefect/prompts",
+            description="Encodes what the part is, what the defect is, and a word for the empty mask. Pixels inside the mask read the"
+            " defect's words alone, those outside the background's.",
+            search_aliases=["bgdefect", "regional prompt", "defect prompt"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of the same base as the model."),
+                _text("background", "a photo of a part", "What the good part is. As trained: connect Apply Defect Weights."),
+                _text("defect", "a defect on a part", "What shall be painted inside the mask. As trained: connect Apply Defect Weights."),
+                _text("placeholder", "mask", "Stands for the mask while the background is inverted; neutral: mask."),
+            ],
+            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+        )
+
+    @classmethod
+    def execute(cls, clip: Any, background: str, defect: str, placeholder: str) -> Any:
+        part, pooled, _ = encode(clip, background)
+        tokens, _, words = encode(clip, defect)
+        if not words:
+            log.warning("the defect's prompt is empty: the network paints what it likes")
+        empty_mask, nothing = encode(clip, placeholder)[0], encode(clip, "")[0]
+        return io.NodeOutput(GraphPrompts(RegionPrompts(part, [tokens], empty_mask, [words], nothing, _pooled(pooled)), [None]))
+
+
+class RegionPromptConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
+    """See the schema."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectRegionPromptConditioning",
+            display_name="Region Prompts from Conditioning",
+            category="BGDefect/prompts",
+            description="Region prompts from texts that any encoder of the host has encoded.",
+            search_aliases=["bgdefect", "regional prompt"],
+            inputs=[
+                io.Conditioning.Input("background", tooltip="What the good part is."),
+                io.Conditioning.Input("defect", tooltip="What shall be painted inside the mask."),
+                io.Conditioning.Input(
+                    "placeholder", tooltip="Stands for the mask while the background is inverted, such as the word mask."
+                ),
+                _words(),
+                io.Conditioning.Input("empty", optional=True, tooltip="The encoded empty text: only defect guidance above 1 needs it."),
+            ],
+            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+        )
+
+    @classmethod
+    def execute(cls, background: Any, defect: Any, placeholder: Any, words: int, empty: Any = None) -> Any:
+        part, pooled = from_conditioning(background, "background")
+        tokens, _ = from_conditioning(defect, "defect")
+        empty_mask, _ = from_conditioning(placeholder, "placeholder")
+        nothing = None if empty is None else from_conditioning(empty, "empty")[0]
+        prompts = RegionPrompts(part, [tokens], empty_mask, [word_range(words, tokens, "defect")], nothing, pooled)
+        return io.NodeOutput(GraphPrompts(prompts, [None]))
+
+
+class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
+    """See the schema."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectAddDefect",
+            display_name="Add Defect",
+            category="BGDefect/prompts",
+            description="One more defect in the same picture, with its own words and its own mask. Can be chained.",
+            search_aliases=["bgdefect", "several defects"],
+            inputs=[
+                PromptsWire.Input("prompts", tooltip="The region prompts so far. They stay as they are."),
+                io.Clip.Input("clip", tooltip="The text encoder of the same base as the model."),
+                io.Mask.Input("mask", tooltip=_MASK),
+                _text("defect", "a defect on a part", "What shall be painted inside this mask."),
+            ],
+            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+        )
+
+    @classmethod
+    def execute(cls, prompts: GraphPrompts, clip: Any, mask: Tensor, defect: str) -> Any:
+        tokens, _, words = encode(clip, defect)
+        return io.NodeOutput(with_defect(prompts, tokens, words, mask))
+
+
+class AddDefectConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
+    """See the schema."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectAddDefectConditioning",
+            display_name="Add Defect from Conditioning",
+            category="BGDefect/prompts",
+            description="One more defect in the same picture, from a text that any encoder of the host has encoded.",
+            search_aliases=["bgdefect", "several defects"],
+            inputs=[
+                PromptsWire.Input("prompts", tooltip="The region prompts so far. They stay as they are."),
+                io.Conditioning.Input("defect", tooltip="What shall be painted inside this mask."),
+                io.Mask.Input("mask", tooltip=_MASK),
+                _words(),
+            ],
+            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+        )
+
+    @classmethod
+    def execute(cls, prompts: GraphPrompts, defect: Any, mask: Tensor, words: int) -> Any:
+        tokens, _ = from_conditioning(defect, "defect")
+        return io.NodeOutput(with_defect(prompts, tokens, word_range(words, tokens, "defect"), mask))
+
+
+NODES = [RegionPromptEncode, RegionPromptConditioning, AddDefect, AddDefectConditioning]
