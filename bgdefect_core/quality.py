@@ -44,11 +44,15 @@ class Quality:
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """The least (or most) that a good sample has; see ``Quality`` for the units."""
+    """The least (or most) that a good sample has; see ``Quality`` for the units.
 
-    min_strength: float = 0.06
-    """Least change inside the mask, 0..1: about 0.06 is what the eye sees on even ground."""
-    min_contrast: float = 0.5
+    Strength and contrast: what 95 of 100 drawn defects of the pretraining have or exceed (``trainer.pretrain.draw``, 499 pictures), each
+    of which is visible by construction. Lower them for a class of faint defects.
+    """
+
+    min_strength: float = 0.11
+    """Least change inside the mask, 0..1."""
+    min_contrast: float = 0.95
     """Least change relative to the surroundings' own variation."""
     min_fill: float = 0.02
     """Least share of the requested mask that the label covers."""
@@ -85,7 +89,7 @@ def defect_strength(painted: NDArray[np.float32], normal: NDArray[np.float32], m
         mask: bool [r, r], the requested mask in the crop.
 
     Returns:
-        0..1; about 1/255 is nothing, above about 0.06 the eye sees it on even ground.
+        0..1; about 1/255 is nothing.
 
     Raises:
         MaskError: empty mask. PictureError: sizes differ.

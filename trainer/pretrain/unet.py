@@ -158,7 +158,8 @@ def noise_loss(unet: nn.Module, text_encoder: nn.Module, alphas: Tensor, latents
 
 
 @torch.no_grad()
-def _average(mean: nn.Module, live: nn.Module, decay: float) -> None:
+def average(mean: nn.Module, live: nn.Module, decay: float) -> None:
+    """Let the exponential mean take in the live weights."""
     for kept, new in zip(mean.parameters(), live.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
 
@@ -205,8 +206,8 @@ def train_unet(
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         decay = min(config.ema, (1 + step) / (10 + step))
-        _average(mean_unet, unet, decay)
-        _average(mean_text, text_encoder, decay)
+        average(mean_unet, unet, decay)
+        average(mean_text, text_encoder, decay)
         loss_mean = 0.99 * loss_mean + 0.01 * float(loss.detach())
         bar.set_postfix(loss=f"{loss_mean:.4f}", refresh=False)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:

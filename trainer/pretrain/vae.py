@@ -3,6 +3,9 @@
 Loss: L1 on the picture, on its high-pass and on its colour differences, plus a very small KL term; squared error takes over in the
 last stage, on larger crops, since PSNR is what the figures ask for. A linear reading of the latent has to give the small picture in
 colour, so that colour starts at once.
+
+At the very end the decoder alone goes on with squared error on large crops. The encoder rests, so that the latents, and a U-Net
+trained on them, stay as they are.
 """
 
 from __future__ import annotations
@@ -46,6 +49,11 @@ class VAEConfig:
     window: int = 480
     fresh: int = 2
     save_every: int = 500
+    decoder_steps: int = 2400
+    """Steps of the decoder alone, after ``steps``."""
+    decoder_batch: int = 4
+    decoder_lr: float = 5e-4
+    """Peak of its one-cycle learning rate."""
 
 
 def build_vae() -> AutoencoderKL:
@@ -153,4 +161,40 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
         bar.set_postfix(loss=f"{float(loss.detach()):.4f}", psnr=f"{psnr_mean:.2f}", refresh=False)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             save_checkpoint(folder, step + 1, modules, optimizer, {"psnr": psnr_mean})
+    return vae
+
+
+def train_decoder(folder: Path, vae: AutoencoderKL, config: VAEConfig, seed: int) -> AutoencoderKL:
+    """Train the decoder of a finished VAE for PSNR, or go on from ``folder``'s last checkpoint. The encoder does not change."""
+    vae.requires_grad_(False)
+    parts = nn.ModuleDict({"post_quant_conv": vae.post_quant_conv, "decoder": vae.decoder}).requires_grad_(True)
+    optimizer = torch.optim.AdamW(parts.parameters(), lr=config.decoder_lr, betas=(0.9, 0.99), weight_decay=0.0)
+    start = 0
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint:
+        start, _ = load_checkpoint(checkpoint, {"parts": parts}, optimizer)
+    if start >= config.decoder_steps:
+        return vae
+    first = seed + config.steps * config.fresh
+    window = PictureWindow(first, config.drawn_size, config.window, config.fresh, start, _picture, defect_share=0.4)
+    bar = tqdm(range(start, config.decoder_steps), initial=start, total=config.decoder_steps, desc="VAE decoder", mininterval=5)
+    mse_mean = 0.0
+    for step, pictures in zip(bar, window, strict=False):
+        pixels = crops(pictures, config.decoder_batch, config.large_crop, first, step)
+        for group in optimizer.param_groups:
+            group["lr"] = one_cycle(step, config.decoder_steps, config.decoder_lr)
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                mean = vae.encode(pixels).latent_dist.mean
+            error = vae.decode(mean).sample.float() - pixels
+        mse = error.square().mean()
+        loss = mse + 0.05 * error.abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parts.parameters(), 0.1)
+        optimizer.step()
+        mse_mean = float(mse.detach()) if step == start else 0.99 * mse_mean + 0.01 * float(mse.detach())
+        bar.set_postfix(mse=f"{mse_mean:.5f}", refresh=False)
+        if (step + 1) % config.save_every == 0 or step + 1 == config.decoder_steps:
+            save_checkpoint(folder, step + 1, {"parts": parts}, optimizer, {"mse": mse_mean})
     return vae

@@ -1,0 +1,150 @@
+"""Pretraining the embedded base, part 3: what region prompts mean, learned from drawn defects with Eq. 5.
+
+After part 2 the U-Net knows defects as words about a whole picture. Here it sees thousands of drawn defects of every kind under their
+masks, so that training a class only has to say which defect, not what a mask is for. The masks are grown at random: requested masks are
+wider than what comes out. Every fourth step is plain noise matching, so that the model stays one for whole prompts too.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+from tqdm import tqdm
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from bgdefect_core.loss import disentanglement_loss
+from bgdefect_core.predictor import unet_predictor
+from bgdefect_core.regions import Context
+from bgdefect_core.schedule import NoiseSchedule
+
+from ..checkpoint import generator, latest_checkpoint, load_checkpoint, save_checkpoint
+from .stream import PictureWindow
+from .unet import LatentMaker, LatentPicture, average, noise_loss, scheduler, tokenize
+from .vae import one_cycle
+
+
+@dataclass(frozen=True)
+class RegionsConfig:
+    """Settings of the region prompts' pretraining."""
+
+    steps: int = 1800
+    crop: int = 32
+    """Side of a latent crop in cells: the native size."""
+    batch: int = 6
+    """Pictures a step; the U-Net sees twice as many (both halves of Eq. 5)."""
+    lr: float = 5e-4
+    """Peak of the one-cycle learning rate."""
+    mask_weight: float = 4.0
+    """Weight of the loss inside the mask: a defect covers a few percent of a crop."""
+    plain_every: int = 4
+    """Every so many steps is plain noise matching."""
+    ema: float = 0.999
+    empty_prompts: float = 0.1
+    """Share of the plain steps' samples on the empty prompt."""
+    drawn_size: int = 160
+    window: int = 1200
+    fresh: int = 1
+    save_every: int = 300
+
+
+def defect_crops(
+    pictures: deque[LatentPicture], count: int, size: int, seed: int, step: int
+) -> tuple[Tensor, Tensor, list[LatentPicture]]:
+    """Random latent crops that hold a part of the defect ``[count, 4, size, size]``, and their masks: long ``[count, size, size]``,
+    the defect's cells grown by 0 to 2 cells."""
+    rng = np.random.default_rng((seed, step))
+    chosen, latents, regions = [], [], []
+    order = iter(rng.permutation(len(pictures)))
+    while len(chosen) < count:
+        item = pictures[next(order)]
+        cells = item.defect_cells.nonzero()
+        if not len(cells):
+            continue
+        row, column = (int(n) for n in cells[rng.integers(len(cells))])
+        last = item.latent.shape[-1] - size
+        top = int(rng.integers(max(0, row - size + 1), min(row, last) + 1))
+        left = int(rng.integers(max(0, column - size + 1), min(column, last) + 1))
+        window = (slice(top, top + size), slice(left, left + size))
+        reach = int(rng.choice(3, p=(0.5, 0.35, 0.15)))
+        grown = F.max_pool2d(item.defect_cells[None].float(), 2 * reach + 1, stride=1, padding=reach)[0] > 0
+        chosen.append(item)
+        latents.append(item.latent[:, window[0], window[1]])
+        regions.append(grown[window].long())
+    return torch.stack(latents), torch.stack(regions), chosen
+
+
+def pair_contexts(text_encoder: CLIPTextModel, items: list[LatentPicture], mask_tokens: Tensor) -> Context:
+    """``C_1`` of every picture, then ``C_2`` of every picture (Eq. 10, 11): the prompts of one batch of 2B."""
+    tokens = torch.stack([item.caption for item in items] + [item.good_caption for item in items] + [mask_tokens])
+    prompts = text_encoder(tokens).last_hidden_state
+    c_def, c_bg, c_m = prompts[: len(items)], prompts[len(items) : -1], prompts[-1:].expand(len(items), -1, -1)
+    length = tokens.shape[1]
+    token_region = torch.cat([torch.ones(length, dtype=torch.long), torch.zeros(length, dtype=torch.long)])
+    return Context(torch.cat([torch.cat([c_def, c_bg], 1), torch.cat([c_m, c_bg], 1)]), token_region)
+
+
+def train_regions(
+    folder: Path,
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    config: RegionsConfig,
+    seed: int,
+) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """Train on from part 2's text encoder and U-Net, or from ``folder``'s last checkpoint. Returns their exponential means."""
+    mean_unet, mean_text = copy.deepcopy(unet), copy.deepcopy(text_encoder)
+    parameters = [*unet.parameters(), *text_encoder.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=1e-3)
+    modules = {"unet": unet, "text": text_encoder, "mean_unet": mean_unet, "mean_text": mean_text}
+    start = 0
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint:
+        start, _ = load_checkpoint(checkpoint, modules, optimizer)
+    if start >= config.steps:
+        return mean_unet, mean_text
+    alphas = scheduler().alphas_cumprod
+    schedule = NoiseSchedule(alphas.double())
+    empty, mask_tokens = tokenize(tokenizer, ["", "mask"])
+    maker = LatentMaker(vae, tokenizer)
+    window = PictureWindow(seed + 15_000_000, config.drawn_size, config.window, config.fresh, start, maker, defect_share=1.0)
+    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="regions", mininterval=5)
+    loss_mean = 0.0
+    for step, pictures in zip(bar, window, strict=False):
+        latents, regions, items = defect_crops(pictures, config.batch, config.crop, seed, step)
+        for group in optimizer.param_groups:
+            group["lr"] = one_cycle(step, config.steps, config.lr)
+        rng = generator(seed, step, 2)
+        plain = step % config.plain_every == config.plain_every - 1
+        with torch.autocast("cpu", torch.bfloat16):
+            if plain:
+                dropped = torch.rand(len(items), generator=rng) < config.empty_prompts
+                tokens = torch.stack([empty if drop else item.caption for item, drop in zip(items, dropped, strict=True)])
+                loss = noise_loss(unet, text_encoder, alphas, latents, tokens, rng)
+            else:
+                t = torch.randint(0, len(alphas), (len(items),), generator=rng)
+                eps = torch.randn(latents.shape, generator=rng)
+                context = pair_contexts(text_encoder, items, mask_tokens)
+                with unet_predictor(unet, schedule, cache_prompts=False) as predict:
+                    loss = disentanglement_loss(predict, latents, regions, t, eps, context, config.mask_weight)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        decay = min(config.ema, (1 + step) / (10 + step))
+        average(mean_unet, unet, decay)
+        average(mean_text, text_encoder, decay)
+        if not plain:
+            loss_mean = float(loss.detach()) if step == start else 0.99 * loss_mean + 0.01 * float(loss.detach())
+        bar.set_postfix(loss=f"{loss_mean:.4f}", refresh=False)
+        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+            save_checkpoint(folder, step + 1, modules, optimizer, {"loss": loss_mean})
+    return mean_unet, mean_text
