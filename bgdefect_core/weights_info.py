@@ -47,6 +47,8 @@ class ClassWeightsInfo:
         resolution: side of the training squares in pixels.
         zoom: "whole" or "defect", the zoom rule that generation has to repeat.
         steps: training iterations. loss: "disentangled" or "naive". seed: of the training.
+        validation_before, validation_after: mean loss of the held-out pictures before the first iteration, and of the weights in the
+            file; None where nothing was held out, and in older files.
         lora_rank, lora_alpha: 0 for a full U-Net.
         libraries: name -> version. date: ISO 8601. mask_sides: longest side of each training mask in pixels, a hint for
             placement. format_version: of this record.
@@ -73,6 +75,8 @@ class ClassWeightsInfo:
     lora_alpha: float = 0.0
     libraries: dict[str, str] = field(default_factory=dict)
     mask_sides: list[int] = field(default_factory=list)
+    validation_before: float | None = None
+    validation_after: float | None = None
     format_version: int = FORMAT_VERSION
 
 
@@ -81,7 +85,7 @@ _CHOICES = {
     "prediction_type": ("epsilon", "v_prediction"),
     "zoom": ("whole", "defect"),
 }
-_LEAST = {"resolution": 8, "steps": 0, "lora_rank": 0, "lora_alpha": 0.0}
+_LEAST = {"resolution": 8, "steps": 0, "lora_rank": 0, "lora_alpha": 0.0, "validation_before": 0.0, "validation_after": 0.0}
 
 
 def architecture_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,6 +128,9 @@ def parse_info(text: str, where: str) -> ClassWeightsInfo:
 
 
 def _checked(name: str, kind: str, value: Any, where: str) -> Any:
+    if kind == "float | None" and value is None:
+        return None
+    kind = kind.removesuffix(" | None")
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53:
         value = float(value)
     fits = {

@@ -63,4 +63,4 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{key}={item}" for key, item in value.items()) or "-"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
-    return str(value)
+    return "-" if value is None else str(value)

@@ -210,7 +210,7 @@ def finish(run: Run, chosen: Chosen) -> Path:
             _load_best(run)
         tensors = class_tensors(run.base.unet, run.config.lora_rank)
         save_weights(run.folder.weights, tensors, _info(run, chosen), fp16=run.config.weights_precision == "fp16")
-    first, last = run.progress.first, run.progress.last
+    first, last = _validation(run)
     if first is not None and last is not None:
         log.info("validation loss %.4f before, %.4f after", first, last)
     return run.folder.weights
@@ -227,8 +227,17 @@ def _load_best(run: Run) -> None:
         raise WeightsError(f"{path} cannot be read ({reason})", "the best weights", "train again") from reason
 
 
+def _validation(run: Run) -> tuple[float | None, float | None]:
+    """Validation loss before the training and of the weights that are written; None where there is none, or no finite one."""
+    progress = run.progress
+    losses = (progress.first, progress.best if run.config.early_stop else progress.last)
+    first, last = (loss if loss is not None and math.isfinite(loss) else None for loss in losses)
+    return first, last
+
+
 def _info(run: Run, chosen: Chosen) -> ClassWeightsInfo:
     config, base = run.config, run.base
+    first, last = _validation(run)
     return ClassWeightsInfo(
         kind="lora" if config.lora_rank else "full",
         object=chosen.object,
@@ -251,6 +260,8 @@ def _info(run: Run, chosen: Chosen) -> ClassWeightsInfo:
         lora_alpha=float(config.lora_rank),
         libraries=_versions(),
         mask_sides=list(run.cache.mask_sides),
+        validation_before=first,
+        validation_after=last,
     )
 
 

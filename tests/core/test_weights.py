@@ -90,6 +90,21 @@ def test_round_trip_of_a_full_unet(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [file.name]  # no temporary file stays
 
 
+def test_validation_losses_are_kept_and_older_files_open(tmp_path: Path) -> None:
+    path = tmp_path / "scratch.safetensors"
+    save_weights(path, unet_tensors(), make_info(validation_before=0.5, validation_after=0.25))
+    info = read_info(path)
+    assert (info.validation_before, info.validation_after) == (0.5, 0.25)
+    record = dataclasses.asdict(make_info())
+    del record["validation_before"], record["validation_after"]
+    info = read_info(write_record(path, json.dumps(record)))
+    assert (info.validation_before, info.validation_after) == (None, None)
+    assert read_info(write_record(path, json.dumps({**record, "validation_after": None}))) == info
+    for wrong in ("0.5", -1.0, True, []):
+        with pytest.raises(WeightsError, match="validation_after"):
+            read_info(write_record(path, json.dumps({**record, "validation_after": wrong})))
+
+
 def test_fp16_halves_the_tensors(file: Path, tmp_path: Path) -> None:
     save_weights(tmp_path / "half.safetensors", unet_tensors(), make_info(), fp16=True)
     tensors, _ = load_weights(tmp_path / "half.safetensors")

@@ -82,6 +82,8 @@ def test_weights_file_says_everything(config: TrainConfig, tiny_base: Path) -> N
     base = load_base(tiny_base)
     assert info.base_fingerprint == base.fingerprint and info.architecture == base.architecture
     assert {"torch", "diffusers"} <= set(info.libraries)
+    validations = [float(row["validation"]) for row in log_of(weights) if row["validation"]]
+    assert [info.validation_before, info.validation_after] == pytest.approx(validations, abs=1e-6)
     load_class(base, weights)
     trained = load_file(weights)
     assert all(torch.equal(tensor.half(), trained[name]) for name, tensor in base.unet.state_dict().items())
@@ -213,12 +215,15 @@ def test_early_stop_writes_the_best_weights(config: TrainConfig) -> None:
     assert len(rows) - (1 + int(np.argmin(validations))) == 2
     best = load_file(weights.with_suffix(".run") / "best.safetensors")
     assert torch.equal(best["0"], load_file(weights)["conv_in.weight"])
+    assert read_info(weights).validation_after == pytest.approx(min(validations), abs=1e-6)
 
 
 def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCaptureFixture) -> None:
     weights = train(changed(config, shots=6, steps=1))
     assert "no picture is held out" in caplog.text
     assert [row["validation"] for row in log_of(weights)] == [""]
+    info = read_info(weights)
+    assert (info.validation_before, info.validation_after) == (None, None)
 
 
 @pytest.mark.parametrize(
