@@ -25,6 +25,7 @@ __all__ = ["main"]
 Arguments = Sequence[str]
 Options = TypeVar("Options")
 _SHOWN = 20
+_LOADS_NOTHING = ("inspect",)
 _QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
@@ -80,7 +81,19 @@ class _Handler(logging.Handler):
 
 
 def _parse(options: Callable[..., Options], name: str, arguments: Arguments) -> Options:
-    return tyro.cli(options, args=list(arguments), prog=f"bgdefect {name}")
+    parsed = tyro.cli(options, args=list(arguments), prog=f"bgdefect {name}")
+    if name not in _LOADS_NOTHING:
+        _hide_loading_bars()
+    return parsed
+
+
+def _hide_loading_bars() -> None:
+    """Turn the libraries' own bars off ("Loading weights"): they break into ours. Not every version heeds the variables of ``_QUIET``."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
 
 
 def _say(*lines: str) -> None:
@@ -154,6 +167,22 @@ def _pretrain(arguments: Arguments) -> int:
     return 0
 
 
+def _evaluate(arguments: Arguments) -> int:
+    from .evaluate.command import take_file, tell
+    from .evaluate.config import EvaluateConfig
+
+    default, rest = take_file(arguments)
+    if default is None:
+        config = _parse(EvaluateConfig, "evaluate", rest)
+    else:
+        _hide_loading_bars()
+        config = tyro.cli(EvaluateConfig, default=default, args=rest, prog="bgdefect evaluate")
+    from .evaluate.run import evaluate
+
+    _say(*tell(evaluate(config, _say)))
+    return 0
+
+
 def _evaluate_base(arguments: Arguments) -> int:
     from .pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report
 
@@ -193,6 +222,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Arguments], int]]] = {
     "train": ("learn one defect class from a handful of pictures with masks", _train),
     "generate": ("paint a trained defect into good pictures: a data set with labels", _generate),
     "inspect": ("print what a class weights file says about itself", _inspect),
+    "evaluate": ("measure realism, masks and what detectors gain, with error bars", _evaluate),
     "demo": ("the whole way on your pictures or on shipped textures, in minutes", _demo),
     "results": ("the figures of docs/results.md", _results),
     "bench train": ("cost of one training iteration against the bare U-Net", _bench_train),

@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from transformers.utils import logging as transformers_logging
 
 from bgdefect_core.dataset import read_manifest
 from bgdefect_core.pictures import write_mask, write_picture
@@ -86,12 +88,13 @@ def test_train_generate_inspect(trained: Path, tiny_base: Path, plates: Path, tm
     done = command("generate", *options, *easy, "--steps", 2, "--retries", 0, "--max-background-max", 255, "--min-fill", 0)
     records = read_manifest(out / "extras" / "plate" / "spot" / "manifest.jsonl")
     assert len(records) == 2 and "2 of 2 samples are good" in done.stdout
-    assert "Warning" not in done.stderr and "Traceback" not in done.stderr
+    assert not any(word in done.stderr for word in ("Warning", "Traceback", "Loading"))
     page = Path(next(line for line in done.stdout.splitlines() if line.startswith("page:")).split()[1])
     assert page.is_file() and page.with_name("sheet.png").is_file()
     code, shown, _ = run("inspect", trained)
     info = read_info(trained)
     assert code == 0 and info.base_fingerprint in shown and "a spot defect on a plate" in shown and "licence" in shown
+    assert info.validation_after is not None and f"validation after     {info.validation_after}" in shown
 
 
 def test_overview_and_help(run: Run) -> None:
@@ -119,6 +122,20 @@ def test_stopping_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(cli._COMMANDS, "inspect", ("", stop))
     code, _, error = run("inspect", "x")
     assert code == 130 and "the same command goes on" in error
+
+
+def test_loading_bars_of_the_libraries_are_off_in_the_command_alone(run: Run, tmp_path: Path) -> None:
+    libraries = (diffusers_logging, transformers_logging)
+    for library in libraries:
+        library.enable_progress_bar()
+    try:
+        assert run("inspect", tmp_path / "none")[0] == 2
+        assert all(library.is_progress_bar_enabled() for library in libraries)
+        assert run("generate", "--weights", tmp_path / "none", "--good", tmp_path, "--output", tmp_path / "out")[0] == 2
+        assert not any(library.is_progress_bar_enabled() for library in libraries)
+    finally:
+        for library in libraries:
+            library.enable_progress_bar()
 
 
 def test_licences() -> None:
