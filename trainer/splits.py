@@ -22,7 +22,7 @@ from bgdefect_core.pictures import atomic_write
 
 from .data import Example
 
-__all__ = ["Split", "read_split", "split_halves", "split_k_shots", "write_split"]
+__all__ = ["Split", "group_of", "read_split", "relative_file", "split_halves", "split_k_shots", "write_split"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def split_halves(examples: Sequence[Example], fold: int = 0) -> Split:
     if fold not in (0, 1):
         raise DataError(f"the fold is {fold}", "0 or 1")
     first = _fill(examples, lambda count: (count + 1) // 2)
-    one = tuple(example for example in examples if _group(example) in first)
-    other = tuple(example for example in examples if _group(example) not in first)
+    one = tuple(example for example in examples if group_of(example) in first)
+    other = tuple(example for example in examples if group_of(example) not in first)
     if not one or not other:
         what = f"{len(examples)} pictures in one group cannot be halved"
         raise DataError(what, "pictures of at least two groups", "add pictures, or give a split file")
@@ -68,10 +68,10 @@ def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) 
     if seed is not None:
         examples = [examples[index] for index in np.random.default_rng(seed).permutation(len(examples))]
     chosen = _fill(examples, lambda count: k)
-    train = [shot for members in _classes(e for e in examples if _group(e) in chosen).values() for shot in members[:k]]
+    train = [shot for members in _classes(e for e in examples if group_of(e) in chosen).values() for shot in members[:k]]
     if len(train) < k * len(_classes(examples)):
         raise DataError(f"{k} shots of every class part a group", "classes that share fewer groups", "split them apart")
-    held_out = [example for example in examples if _group(example) not in chosen]
+    held_out = [example for example in examples if group_of(example) not in chosen]
     return Split(tuple(train), tuple(held_out))
 
 
@@ -83,7 +83,7 @@ def write_split(path: str | Path, split: Split, root: str | Path) -> None:
     """
     sides = {"train": split.train, "held_out": split.held_out}
     with atomic_write(path, "w") as file:
-        json.dump({side: sorted({_relative(e, root) for e in some}) for side, some in sides.items()}, file, indent=1)
+        json.dump({side: sorted({relative_file(e, root) for e in some}) for side, some in sides.items()}, file, indent=1)
         file.write("\n")
 
 
@@ -100,22 +100,22 @@ def read_split(path: str | Path, examples: Sequence[Example], root: str | Path) 
         train, held_out = ({str(item) for item in record[side]} for side in ("train", "held_out"))
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
         raise DataError(f"{path} is no split file ({reason!r})", 'JSON: {"train": [...], "held_out": [...]}') from reason
-    known = {_relative(example, root) for example in examples}
+    known = {relative_file(example, root) for example in examples}
     unknown = sorted((train | held_out) - known)
     if unknown:
         raise DataError(f"{path} lists {unknown[0]}", f"pictures of {root}", "correct the file")
-    split = Split(*(tuple(e for e in examples if _relative(e, root) in side) for side in (train, held_out)))
+    split = Split(*(tuple(e for e in examples if relative_file(e, root) in side) for side in (train, held_out)))
     if not split.train:
         raise DataError(f"{path} lists nothing to train on", "pictures under train")
-    trained = {_group(example): example for example in split.train}
+    trained = {group_of(example): example for example in split.train}
     for example in split.held_out:
-        if _group(example) in trained:
-            both = f"{_relative(trained[_group(example)], root)} (train) and {_relative(example, root)} (held out)"
+        if group_of(example) in trained:
+            both = f"{relative_file(trained[group_of(example)], root)} (train) and {relative_file(example, root)} (held out)"
             raise DataError(f"{path} parts one group: {both}", "a group on one side", "move one of them")
     return split
 
 
-def _group(example: Example) -> tuple[str, str]:
+def group_of(example: Example) -> tuple[str, str]:
     """What may not be parted; a picture is known by its file, under whatever object it stands."""
     return (example.object, example.group) if example.group else ("", str(example.image))
 
@@ -132,15 +132,16 @@ def _fill(examples: Sequence[Example], wanted: Callable[[int], int]) -> set[tupl
     chosen, seen = set[tuple[str, str]](), set[tuple[str, str]]()
     for members in _classes(examples).values():
         for example in members:
-            group = _group(example)
+            group = group_of(example)
             if group not in seen:
                 seen.add(group)
-                if sum(_group(member) in chosen for member in members) < wanted(len(members)):
+                if sum(group_of(member) in chosen for member in members) < wanted(len(members)):
                     chosen.add(group)
     return chosen
 
 
-def _relative(example: Example, root: str | Path) -> str:
+def relative_file(example: Example, root: str | Path) -> str:
+    """The picture's file as a split file lists it: relative to the data set."""
     folder = Path(root) if Path(root).is_dir() else Path(root).parent
     image = example.image.resolve()
     inside = image.is_relative_to(folder.resolve())

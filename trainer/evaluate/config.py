@@ -1,0 +1,283 @@
+"""The settings of ``bgdefect evaluate``: one file (JSON) or options, and their limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from bgdefect_core.errors import SettingError, check_range
+
+from ..devices import pick_device
+
+Part = Literal["realism", "masks", "detection", "patchcore", "landscape"]
+Arm = Literal[
+    "real",
+    "real+classical",
+    "real+cutpaste",
+    "real+perlin",
+    "real+ours requested",
+    "real+ours refined",
+    "ours only",
+    "ceiling",
+]
+PARTS: tuple[Part, ...] = get_args(Part)
+ARMS: tuple[Arm, ...] = get_args(Arm)
+GENERATOR_KEYS: dict[str, type] = {
+    "loss": str,
+    "train_steps": int,
+    "lr": float,
+    "mask_weight": float,
+    "train_zoom": str,
+    "background": str,
+    "guidance": float,
+    "steps": int,
+    "signal": str,
+    "threshold": float,
+}
+"""What a generator's specification may set: the first five belong to its training."""
+NO_DATA = Path("no-data-set-was-given")
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure whether generated defects are realistic, whether their masks fit, and whether a detector gets better.
+
+    --config FILE takes settings from a JSON file, --recipe NAME from a shipped one (deeppcb, deeppcb-shots, magnetic_tile,
+    magnetic_tile-shots, mvtec_ad, mvtec_loco); options beside it win.
+    """
+
+    data: Path
+    """Data set of real pictures: MVTec AD or LOCO layout (one object or several), or a csv."""
+    output: Path = Path("runs/evaluate")
+    """Where results and everything that led to them go. The same command goes on where it was stopped."""
+    parts: tuple[Part, ...] = PARTS
+    """What to measure, together or alone."""
+    classes: tuple[str, ...] = ()
+    """Defect classes as OBJECT/DEFECT. Default: all of the data set."""
+    objects: tuple[str, ...] = ()
+    """Objects that must be there; refused before any work where one is missing. Default: no such check."""
+    folds: tuple[int, ...] = (0, 1)
+    """Halves to train on: 0, 1, or both."""
+    shots: tuple[int, ...] = (5,)
+    """Numbers of real defects that are known; 0: all of the training side."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the detectors; three or more for an interval worth the name."""
+    arms: tuple[Arm, ...] = ARMS
+    """What the detectors are trained on."""
+    candidate: tuple[str, ...] = ()
+    """Other generators' data sets as NAME=FOLDER, in any layout that the trainer reads: they stand in the same tables."""
+    generators: tuple[str, ...] = ("ours",)
+    """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
+    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, signal, threshold (generation)."""
+    samples: int = 100
+    """Generated samples a class, fold, number of shots and generator."""
+    base: str | None = None
+    """Base model of our generators; default: the embedded one."""
+    train_steps: int = 500
+    """Training iterations of a class."""
+    train_precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the U-Net in training and generation; fp16 needs a GPU."""
+    batch: int = 8
+    """Samples a call of the U-Net in generation."""
+    resolution: int = 256
+    """Side in pixels to which the detector's pictures are brought."""
+    crop: int = 128
+    """Side of the crops that the detector trains on; it is tested on whole pictures."""
+    width: int = 16
+    """Base width of the detector; 64: the field's."""
+    epochs: int = 6
+    """Epochs of the detector; 200: the field's."""
+    draws: int = 320
+    """Crops an epoch; 500: the field's."""
+    detector_batch: int = 8
+    """Crops a step."""
+    detector_lr: float = 1e-3
+    """Learning rate of Adam; 1e-4: the field's, for 200 epochs. It falls by 0.2 at 80 % and at 90 %."""
+    synthetic_share: float = 0.5
+    """Share of synthetic ones among the defect draws of the arms that have both."""
+    validation: int = 10
+    """Real defects of the training side that choose the checkpoint (at most a fifth of it, at least one)."""
+    validation_good: int = 20
+    """Good pictures that choose it with them."""
+    good: int = 0
+    """Good pictures of the training side that are used at most; 0: all."""
+    test_good: int = 100
+    """Good pictures of the test side that are used at most; 0: all."""
+    mask_levels: int = 10
+    """Noise levels at which attention is recorded on real pictures."""
+    patchcore_share: float = 0.1
+    """Share of the patches that PatchCore keeps."""
+    landscape_points: int = 11
+    """Points a side of the loss landscape."""
+    seed: int = 0
+    """Everything else random follows from it: which shots, the generators, subsets."""
+    features: Literal["efficientnet-lite0"] = "efficientnet-lite0"
+    """The network of the feature statistics. FID, KID and LPIPS are added where their own weights are found."""
+    splits: Path | None = None
+    """Folder of split files of an earlier run, used instead of new ones."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to run; auto: the best that there is."""
+    dry_run: bool = False
+    """Check every path, print the estimate, write nothing."""
+
+    def check(self) -> None:
+        """Raise SettingError where a value is out of its range or unknown."""
+        if self.data == NO_DATA:
+            raise SettingError("no data set is given", "--data FOLDER", "recipes do not know where yours lies")
+        limits: dict[str, tuple[float, float]] = {
+            "samples": (2, 100_000),
+            "train_steps": (1, 1_000_000),
+            "batch": (1, 1024),
+            "resolution": (32, 4096),
+            "crop": (32, 4096),
+            "width": (2, 512),
+            "epochs": (1, 10_000),
+            "draws": (1, 1_000_000),
+            "detector_batch": (2, 1024),
+            "detector_lr": (1e-8, 1.0),
+            "synthetic_share": (0, 1),
+            "validation": (1, 10_000),
+            "validation_good": (1, 10_000),
+            "good": (0, 1_000_000),
+            "test_good": (0, 1_000_000),
+            "mask_levels": (1, 999),
+            "patchcore_share": (0.001, 1),
+            "landscape_points": (3, 101),
+            "seed": (0, 2**31),
+        }
+        for name, (low, high) in limits.items():
+            check_range(name, getattr(self, name), low, high)
+        for name, known in (("parts", PARTS), ("arms", ARMS), ("folds", (0, 1))):
+            _check_each(name, getattr(self, name), known)
+        if self.crop > self.resolution:
+            raise SettingError(f"crop is {self.crop} at a resolution of {self.resolution}", "a crop no larger", "lower it")
+        for name in ("resolution", "crop"):
+            if getattr(self, name) % 16:
+                raise SettingError(f"{name} is {getattr(self, name)}", "a multiple of 16", "the detector halves it four times")
+        for name in ("shots", "seeds"):
+            for value in getattr(self, name):
+                check_range(name, value, 0, 2**31)
+            if not getattr(self, name):
+                raise SettingError(f"no {name} are given", "at least one", "see bgdefect evaluate --help")
+        if "real" not in self.arms and "detection" in self.parts:
+            raise SettingError("the arm 'real' is left out", "it: every other arm is compared with it", "add it")
+        names = [*(spec.name for spec in self.generator_specs), *self.candidate_folders, *ARMS]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SettingError(f"the name {twice[0]!r} is given twice", "a name a generator or candidate", "rename one")
+        pick_device(self.device, self.train_precision)
+
+    @property
+    def generator_specs(self) -> tuple[GeneratorSpec, ...]:
+        """The generators, read."""
+        if not self.generators:
+            raise SettingError("no generators are given", "at least one", "leave the option out for ours")
+        return tuple(read_generator(text) for text in self.generators)
+
+    @property
+    def candidate_folders(self) -> dict[str, Path]:
+        """Name -> folder of the other generators."""
+        found: dict[str, Path] = {}
+        for text in self.candidate:
+            name, equals, folder = text.partition("=")
+            if not (name and equals and folder) or name in found:
+                raise SettingError(f"the candidate {text!r}", "NAME=FOLDER, a name once", "name the generator and its data set")
+            found[name] = Path(folder)
+        return found
+
+    def record(self) -> dict[str, Any]:
+        """All that decides the results, as JSON; it can be given back as a config file."""
+        settings = json.loads(json.dumps(asdict(self), default=str))
+        return {name: value for name, value in settings.items() if name not in ("output", "dry_run")}
+
+
+@dataclass(frozen=True)
+class GeneratorSpec:
+    """A way to generate: what differs from the defaults."""
+
+    name: str
+    train: Mapping[str, Any]
+    """Settings of the training; generators that agree here share their weights."""
+    generate: Mapping[str, Any]
+
+
+def read_generator(text: str) -> GeneratorSpec:
+    """``NAME`` or ``NAME:key=value,key=value``.
+
+    Raises:
+        SettingError: an unknown key, or a value that is no such number.
+    """
+    name, _, rest = text.partition(":")
+    train: dict[str, Any] = {}
+    generate: dict[str, Any] = {}
+    training = ("loss", "train_steps", "lr", "mask_weight", "train_zoom")
+    for item in filter(None, rest.split(",")):
+        key, _, value = item.partition("=")
+        if key not in GENERATOR_KEYS or not name:
+            raise SettingError(f"the generator {text!r} sets {key!r}", f"NAME:key=value with {', '.join(GENERATOR_KEYS)}", "correct it")
+        try:
+            parsed = GENERATOR_KEYS[key](value)
+        except ValueError as reason:
+            raise SettingError(f"{key} is {value!r} in the generator {name!r}", "a number", "correct it") from reason
+        (train if key in training else generate)[key] = parsed
+    return GeneratorSpec(name, train, generate)
+
+
+def read_config(path: Path) -> EvaluateConfig:
+    """The settings of a JSON file, such as a recipe or an earlier run's ``config.json``; ``about`` is a note.
+
+    A file without a data set gives ``NO_DATA`` as its data set.
+
+    Raises:
+        SettingError: no such file, no JSON, or an unknown or wrongly typed setting.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        given = dict(values)
+    except (OSError, ValueError, TypeError) as reason:
+        raise SettingError(f"{path} cannot be read ({reason})", "a JSON file of settings", "check the path") from reason
+    given = {name: value for name, value in given.items() if name != "about"}
+    known = {field.name: field for field in fields(EvaluateConfig)}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingError(f"{path} sets {unknown[0]!r}", f"one of {', '.join(known)}", "correct the name")
+    default = EvaluateConfig(NO_DATA)
+    for name, value in given.items():
+        given[name] = _as_type(path, name, value, getattr(default, name), str(known[name].type))
+    return replace(default, **given)
+
+
+def _as_type(path: Path, name: str, value: Any, like: Any, annotation: str) -> Any:
+    if value is None and "None" in annotation:
+        return None
+    if isinstance(like, Path) or "Path" in annotation:
+        return Path(value)
+    if isinstance(like, tuple) and isinstance(value, list | tuple):
+        return tuple(value)
+    wanted = (int, float) if isinstance(like, float) else type(like) if like is not None else str
+    if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(like, bool)):
+        raise SettingError(f"{path}: {name} is {value!r}", f"a value such as {like!r}", "correct it")
+    return value
+
+
+def recipe_path(name: str) -> Path:
+    """The config file of a shipped recipe.
+
+    Raises:
+        SettingError: there is none of this name; the message lists them.
+    """
+    found = {path.stem: path for path in sorted(RECIPES.glob("*.json"))}
+    if name not in found:
+        raise SettingError(f"there is no recipe {name!r}", f"one of {', '.join(found)}", "or give a file with --config")
+    return found[name]
+
+
+def _check_each(name: str, values: Sequence[Any], known: Sequence[Any]) -> None:
+    wrong = [value for value in values if value not in known]
+    if wrong or not values:
+        came = f"{name} holds {wrong[0]!r}" if wrong else f"no {name} are given"
+        raise SettingError(came, f"some of {', '.join(str(one) for one in known)}", "correct the list")

@@ -1,0 +1,193 @@
+"""Do detectors get better? One unit for each class, fold, number of real defects, arm and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+
+from bgdefect_core.overlay import GREEN, outlined, warmed
+from bgdefect_core.pictures import Picture, atomic_write, write_picture
+
+from ..devices import pick_device
+from .arms import ArmData, cut_paste_maker, load_pairs, perlin_maker, sample_pairs
+from .config import EvaluateConfig
+from .detector import SegmentationNet, make_net
+from .fit import FitSettings, draw_batch, fit, score_detector
+from .landscape import landscape, top_eigenvalue
+from .measure import row
+from .metrics import METRICS, detection_metrics
+from .ours import Made
+from .patchcore import patchcore
+from .plan import Cell
+from .rows import CEILING, Row
+from .samples import SampleSet
+from .store import Store
+from .synthetic import Pair
+
+PATCHCORE = "patchcore (efficientnet-lite0)"
+LANDSCAPE_CROPS, _LANDSCAPE_BATCH = 32, 8
+_SHOWN, _GAP = 4, 4
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """An arm of one cell: how to come by its data, and all that decides them."""
+
+    name: str
+    data: Callable[[], ArmData]
+    settings: dict[str, Any]
+
+
+def arm_plans(config: EvaluateConfig, cell: Cell, made: Made | None, others: Sequence[SampleSet]) -> list[ArmPlan]:
+    """The arms of one cell, in the order of the settings, then two for each candidate.
+
+    Args:
+        made: our samples; needed for the arms that name ours.
+    """
+    good, side, k = cell.data.good, config.resolution, {"k": cell.k, "shots_seed": config.seed}
+    real: list[Pair] = load_pairs(cell.shots, side)
+    plans: list[ArmPlan] = []
+    for arm in config.arms:
+        if arm == CEILING:
+            plans.append(ArmPlan(arm, lambda: ArmData(good, load_pairs(cell.data.fold.pool, side)), {"k": 0}))
+        elif "ours" in arm:
+            if made is None:
+                continue
+            masks = "requested" if "requested" in arm else "refined"
+            pairs = sample_pairs(made.samples, side, masks)
+            known = [] if arm == "ours only" else real
+            plans.append(ArmPlan(arm, _given(good, known, pairs), k | {"generator": made.settings, "masks": masks}))
+        else:
+            makers = {"real+cutpaste": cut_paste_maker, "real+perlin": perlin_maker}
+            data = ArmData(good, real, maker=makers.get(arm), augment=arm == "real+classical")
+            plans.append(ArmPlan(arm, partial(_same, data), k))
+    for other in others:
+        pairs = sample_pairs(other, side, "refined")
+        plans.append(ArmPlan(f"real+{other.name}", _given(good, real, pairs), k | {"candidate": other.digest}))
+        plans.append(ArmPlan(f"{other.name} only", _given(good, [], pairs), k | {"candidate": other.digest}))
+    return plans
+
+
+def _same(data: ArmData) -> ArmData:
+    return data
+
+
+def _given(good: Sequence[Picture], real: Sequence[Pair], synthetic: Sequence[Pair]) -> Callable[[], ArmData]:
+    return lambda: ArmData(good, real, synthetic)
+
+
+def fit_settings(config: EvaluateConfig) -> FitSettings:
+    """The detector's settings."""
+    return FitSettings(
+        config.crop, config.width, config.epochs, config.draws, config.detector_batch, config.detector_lr, config.synthetic_share
+    )
+
+
+def detector_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequence[ArmPlan]) -> list[Row]:
+    """Train and test every arm with every seed, the seeds inside so that a stopped run compares whole arms."""
+    rows: list[Row] = []
+    for plan in plans:
+        shown = Cell(cell.data, 0, cell.data.fold.pool) if plan.name == CEILING else cell
+        for seed in config.seeds:
+            name, settings = _key(config, shown, plan, seed)
+            value = store.get("detector", name, settings, partial(_unit, config, store, shown, plan, seed))
+            rows += _metric_rows(cell, plan.name, value, seed)
+    return rows
+
+
+def _key(config: EvaluateConfig, cell: Cell, plan: ArmPlan, seed: int) -> tuple[str, dict[str, Any]]:
+    settings = asdict(fit_settings(config)) | {"resolution": config.resolution, "split": cell.data.digest, "arm": plan.name}
+    return f"{cell.name}-{plan.name}-s{seed}", settings | plan.settings | {"seed": seed}
+
+
+def _metric_rows(cell: Cell, subject: str, value: dict[str, Any], seed: int | None) -> list[Row]:
+    fold = cell.data.fold
+    reference = f"{len(fold.test)} held-out defects, {len(fold.good_test)} good pictures"
+    n = len(fold.test) + len(fold.good_test)
+    return [row("detection", cell, subject, metric, value[metric], n, reference, seed) for metric in METRICS]
+
+
+def _unit(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan, seed: int) -> dict[str, Any]:
+    """One detector; the first seed's weights and a few maps are kept for the landscape and the report."""
+    device = pick_device(config.device)
+    fitted = fit(plan.data(), cell.data.validation, fit_settings(config), seed, device)
+    figures, maps = score_detector(fitted.net, cell.data.test)
+    if seed == config.seeds[0]:
+        stem = store.path("detector", *_key(config, cell, plan, seed)).stem
+        with atomic_write(store.root / "detectors" / f"{stem}.safetensors") as file:
+            file.write(save({name: one.contiguous() for name, one in fitted.net.cpu().state_dict().items()}))
+        write_picture(store.root / "pictures" / f"{stem}.png", strip(cell.data.test, maps))
+    return figures | {"epoch": fitted.epoch, "validation_pixel_ap": list(fitted.validation)}
+
+
+def strip(pairs: Sequence[Pair], maps: Sequence[Any]) -> Picture:
+    """The first test defects, each with its truth (green line) beside the detector's map."""
+    squares = []
+    for (picture, mask), found in list(zip(pairs, maps, strict=True))[:_SHOWN]:
+        heat = np.round(np.clip(found / max(float(np.max(found)), 1e-6), 0, 1) * 255).astype(np.uint8)
+        squares += [outlined(picture, mask, GREEN), warmed(picture, heat)]
+    framed = [np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for square in squares]
+    return np.concatenate(framed, axis=1)
+
+
+def kept_detector(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> tuple[SegmentationNet, str]:
+    """The first seed's trained detector of an arm, and its file's stem; trained again where its file is gone."""
+    seed = config.seeds[0]
+    stem = store.path("detector", *_key(config, cell, plan, seed)).stem
+    path: Path = store.root / "detectors" / f"{stem}.safetensors"
+    if not path.is_file():
+        _unit(config, store, cell, plan, seed)
+    net = make_net(config.width, seed)
+    net.load_state_dict(load_file(path))
+    return net.eval(), stem
+
+
+def patchcore_rows(config: EvaluateConfig, store: Store, cell: Cell) -> list[Row]:
+    """The unsupervised baseline: it sees good pictures only, and so is the same for every number of shots."""
+    settings = {"split": cell.data.digest, "share": config.patchcore_share, "resolution": config.resolution, "seed": config.seed}
+
+    def measured() -> dict[str, Any]:
+        test = cell.data.test
+        maps = patchcore(cell.data.good, [picture for picture, _ in test], config.patchcore_share, config.seed)
+        return dict(detection_metrics([mask for _, mask in test], maps))
+
+    return _metric_rows(cell, PATCHCORE, store.get("patchcore", cell.data.name, settings, measured), config.seed)
+
+
+def landscape_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequence[ArmPlan]) -> tuple[list[Row], dict[str, Any]]:
+    """Loss surfaces (name -> grid) and top eigenvalues of the detectors with and without ours, on crops of the test side."""
+    rows, grids = [], {}
+    for plan in plans:
+        if plan.name not in ("real", "real+ours refined"):
+            continue
+        name, settings = _key(config, cell, plan, config.seeds[0])
+        settings |= {"points": config.landscape_points, "crops": LANDSCAPE_CROPS}
+
+        def measured(plan: ArmPlan = plan) -> dict[str, Any]:
+            net, _ = kept_detector(config, store, cell, plan)
+            batches = _test_batches(config, cell)
+            grid = landscape(net, batches, config.landscape_points, config.seed)
+            return {"grid": grid.tolist(), "eigenvalue": top_eigenvalue(net, batches, config.seed)}
+
+        value = store.get("landscape", name, settings, measured)
+        grids[f"{cell.name}: {plan.name}"] = value["grid"]
+        reference = f"focal loss on {LANDSCAPE_CROPS} crops of the test side"
+        middle = value["grid"][config.landscape_points // 2][config.landscape_points // 2]
+        for metric, figure in (("top Hessian eigenvalue", value["eigenvalue"]), ("loss at the minimum", middle)):
+            rows.append(row("landscape", cell, plan.name, metric, figure, LANDSCAPE_CROPS, reference, config.seeds[0]))
+    return rows, grids
+
+
+def _test_batches(config: EvaluateConfig, cell: Cell) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Fixed crops of the test side, half of them with defects."""
+    defects = [pair for pair in cell.data.test if pair[1].any()]
+    good = [picture for picture, mask in cell.data.test if not mask.any()]
+    settings = FitSettings(config.crop, config.width, 1, 1, _LANDSCAPE_BATCH, 1.0, 0.0)
+    return [draw_batch(ArmData(good, defects), settings, config.seed, step) for step in range(LANDSCAPE_CROPS // _LANDSCAPE_BATCH)]

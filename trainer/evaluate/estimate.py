@@ -1,0 +1,146 @@
+"""What an evaluation will cost, measured on this machine before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bgdefect_core.predictor import unet_predictor
+
+from ..base import load_base
+from ..devices import pick_device
+from .config import EvaluateConfig
+from .detection import fit_settings
+from .detector import focal_loss, make_net, probability_maps
+from .features import SIDE, pooled_features
+from .ours import finished
+from .plan import Cell
+
+_EVALUATIONS = {"replay": 2, "noised": 1, "masked": 3, "literal": 3}
+"""U-Net samples a DDIM step and sample, the inversion included."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of each kind of work; finished measurements other than trainings are not taken off."""
+
+    seconds: dict[str, float]
+    counts: dict[str, int]
+    units: dict[str, float]
+    """Measured seconds of one unit."""
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds.values())
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        found = [f"{name:22} {self.counts[name]:6} x {self.units[name]:9.1f} s = {_clock(self.seconds[name])}" for name in self.seconds]
+        return [*found, f"{'about':22} {_clock(self.total):>22}"]
+
+
+def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
+    """Time one step of each kind and count the steps."""
+    counts: dict[str, int] = {}
+    units: dict[str, float] = {}
+    if needs_ours(config):
+        specs = config.generator_specs
+        trainings = {(cell.name, tuple(sorted(spec.train.items()))) for cell in cells for spec in specs}
+        done = {(cell.name, tuple(sorted(s.train.items()))) for cell in cells for s in specs if finished(place_of(config, cell), s)}
+        iteration, evaluation = _network_seconds(config)
+        counts["trainings"], units["trainings"] = len(trainings - done), iteration * config.train_steps
+        steps = [int(spec.generate.get("steps", 50)) * _EVALUATIONS[str(spec.generate.get("background", "replay"))] for spec in specs]
+        counts["sample sets"] = len(cells) * len(specs)
+        units["sample sets"] = float(np.mean(steps)) * evaluation * config.samples
+    folds = {cell.data.name: cell for cell in cells}
+    if "detection" in config.parts:
+        arms = [arm for arm in config.arms if arm != "ceiling"]
+        own = len(cells) * (len(arms) + 2 * len(config.candidate)) + ("ceiling" in config.arms) * len(folds)
+        counts["detectors"], units["detectors"] = own * len(config.seeds), _detector_seconds(config, cells[0])
+    if "realism" in config.parts:
+        subjects = len(config.generator_specs) + len(config.candidate) + 2
+        counts["realism"] = len(cells) * subjects
+        units["realism"] = 2 * config.samples * _feature_seconds()
+    return Estimate({name: counts[name] * units[name] for name in counts}, counts, units)
+
+
+def needs_ours(config: EvaluateConfig) -> bool:
+    """Whether anything asks for samples of our own."""
+    arms = "detection" in config.parts and any("ours" in arm for arm in config.arms)
+    return arms or "realism" in config.parts or "masks" in config.parts
+
+
+def place_of(config: EvaluateConfig, cell: Cell) -> Path:
+    """Folder of a cell's own generators."""
+    return config.output / "ours" / cell.name
+
+
+def _timed(step: Callable[[], object], times: int = 2) -> float:
+    """Least seconds of one call after a first that warms up."""
+    step()
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        step()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
+    """Seconds of a training iteration (batch 4, both halves of Eq. 5) and of one U-Net sample in generation."""
+    base = load_base(config.base).to(pick_device(config.device))
+    cells = base.resolution // base.factor
+    prompts = base.prompts("a photo of a part", ["a defect on a part"], "mask")
+
+    def latents(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        shape = (count, int(base.unet.config["in_channels"]), cells, cells)
+        return torch.zeros(shape, device=base.unet.device), torch.zeros(count, cells, cells, dtype=torch.long, device=base.unet.device)
+
+    module: torch.nn.Module = base.unet
+    with unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
+        z, regions = latents(config.batch)
+        with torch.no_grad():
+            evaluation = _timed(lambda: float(predict(z, 1, prompts.background_context(), regions).sum())) / config.batch
+        module.requires_grad_(True)
+        z, regions = latents(8)
+
+        def step() -> None:
+            loss = predict(z, 1, prompts.background_context(), regions).square().mean()
+            loss.backward()
+            module.zero_grad()
+
+        return _timed(step, 1), evaluation
+
+
+def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
+    """Seconds of one detector: its steps, validations and test."""
+    settings, device = fit_settings(config), pick_device(config.device)
+    net = make_net(config.width, 0).to(device)
+    pictures = torch.rand(config.detector_batch, 3, config.crop, config.crop, device=device)
+    truth = torch.zeros(config.detector_batch, config.crop, config.crop, device=device)
+
+    def step() -> None:
+        focal_loss(net(pictures), truth).backward()
+
+    one = _timed(step)
+    black = [np.zeros((config.resolution, config.resolution, 3), np.uint8)] * 4
+    picture = _timed(lambda: probability_maps(net, black)) / 4
+    fold = cell.data.fold
+    validations = settings.epochs * (len(fold.validation) + len(fold.good_validation))
+    tests = len(fold.test) + len(fold.good_test)
+    return one * settings.epochs * max(1, settings.draws // settings.batch) + picture * (validations + tests)
+
+
+def _feature_seconds() -> float:
+    black = [np.zeros((SIDE, SIDE, 3), np.uint8)] * 4
+    return _timed(lambda: pooled_features(black), 1) / 4
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"

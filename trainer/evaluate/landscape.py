@@ -1,0 +1,89 @@
+"""The loss landscape of a detector (Eq. 33) and the top eigenvalue of its Hessian: how flat the minimum is.
+
+``g(a, b) = L(theta + a d1 + b d2)`` with the focal loss over fixed crops. The random directions are scaled filter by filter
+to the weights' norms (Li et al. 2018), without which two networks cannot be compared; biases and norms stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .detector import SegmentationNet, focal_loss
+
+REACH = 1.0
+"""The landscape spans -1..1 in both directions."""
+
+
+def random_direction(net: SegmentationNet, seed: int) -> list[Tensor]:
+    """One direction a parameter; each filter has the norm of the net's own, vectors are 0."""
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for parameter in net.parameters():
+        direction = torch.randn(parameter.shape, generator=generator).to(parameter)
+        if parameter.ndim > 1:
+            norms = (one.detach().flatten(1).norm(dim=1) for one in (parameter, direction))
+            own, drawn = norms
+            direction *= (own / drawn.clamp_min(1e-12)).view(-1, *[1] * (parameter.ndim - 1))
+        else:
+            direction.zero_()
+        found.append(direction)
+    return found
+
+
+@torch.no_grad()
+def landscape(net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], points: int, seed: int) -> NDArray[np.float64]:
+    """Eq. 33 on a grid: ``[points, points]``, rows a = -1..1, columns b = -1..1. The net is left as it was."""
+    net.eval()
+    parameters = list(net.parameters())
+    start = [parameter.detach().clone() for parameter in parameters]
+    first, second = (random_direction(net, seed + number) for number in range(2))
+    places = np.linspace(-REACH, REACH, points)
+    values = np.empty((points, points))
+    try:
+        for row, a in enumerate(places):
+            for column, b in enumerate(places):
+                for parameter, origin, d1, d2 in zip(parameters, start, first, second, strict=True):
+                    parameter.copy_(origin + float(a) * d1 + float(b) * d2)
+                values[row, column] = float(np.mean([float(focal_loss(net(x), y)) for x, y in batches]))
+    finally:
+        for parameter, origin in zip(parameters, start, strict=True):
+            parameter.copy_(origin)
+    return values
+
+
+def top_eigenvalue(
+    net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], seed: int, iterations: int = 20, tolerance: float = 1e-3
+) -> float:
+    """The Hessian's eigenvalue of largest magnitude, by power iteration on Hessian-vector products; batch norms are fixed."""
+    net.eval()
+    parameters = [parameter.requires_grad_(True) for parameter in net.parameters()]
+    generator = torch.Generator().manual_seed(seed)
+    vector = [torch.randn(parameter.shape, generator=generator).to(parameter) for parameter in parameters]
+    value = 0.0
+    for _ in range(iterations):
+        norm = float(torch.stack([one.square().sum() for one in vector]).sum().sqrt())
+        vector = [one / max(norm, 1e-30) for one in vector]
+        product = _hessian_vector(net, batches, parameters, vector)
+        before, value = value, float(sum((h * v).sum() for h, v in zip(product, vector, strict=True)))
+        if abs(value - before) <= tolerance * abs(value):
+            break
+        vector = product
+    return value
+
+
+def _hessian_vector(
+    net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], parameters: Sequence[Tensor], vector: Sequence[Tensor]
+) -> list[Tensor]:
+    """``H v`` of the mean loss over the batches."""
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    for pictures, truth in batches:
+        gradients = torch.autograd.grad(focal_loss(net(pictures), truth), parameters, create_graph=True)
+        dot = torch.stack([(g * v).sum() for g, v in zip(gradients, vector, strict=True)]).sum()
+        for one, part in zip(total, torch.autograd.grad(dot, parameters), strict=True):
+            one += part / len(batches)
+    return total

@@ -1,0 +1,174 @@
+"""Realism and masks of one cell: each figure a row, each step kept in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bgdefect_core.crop import crop_box, default_feather
+from bgdefect_core.masks import feather
+from bgdefect_core.pictures import read_picture
+
+from .agreement import AgreementSettings, generated_agreement, real_agreement
+from .config import EvaluateConfig
+from .features import views
+from .optional import can, inception_distances, lpips_metrics, off_mask_lpips
+from .ours import Made
+from .plan import Cell
+from .realism import ANCHORS, Seen, noise_samples, realism, see
+from .rows import Row
+from .samples import SampleSet, fidelity
+from .store import Store
+
+
+def split_file(cell: Cell) -> str:
+    """Where the cell's split lies in the output."""
+    return f"splits/{cell.data.object}-{cell.data.defect}-fold{cell.data.number}.json"
+
+
+def row(part: str, cell: Cell, subject: str, metric: str, value: Any, n: int, reference: str, seed: int | None = None) -> Row:
+    """A row of this cell; what is not finite counts as not defined."""
+    number = None if value is None or not isfinite(value) else float(value)
+    data = cell.data
+    return Row(part, data.object, data.defect, data.number, cell.k, seed, subject, metric, number, n, reference, split_file(cell))
+
+
+def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[Made], others: Sequence[SampleSet]) -> list[Row]:
+    """Feature distances and diversity of every generator and of the two anchors, against the held-out real defects."""
+    shots = see(*cell.data.at_full_size(cell.shots))
+    fold, name = cell.data.fold, cell.name
+    reference = f"{len(fold.test)} held-out real defects"
+    known = {"split": cell.data.digest, "k": cell.k, "seed": config.seed, "features": config.features}
+    rows: list[Row] = []
+
+    def add(subject: str, settings: dict[str, Any], make: Any) -> None:
+        value = store.get("realism", f"{name}-{subject}", known | settings, make)
+        n = int(value.pop("n"))
+        rows.extend(row("realism", cell, subject, metric, figure, n, reference, config.seed) for metric, figure in value.items())
+
+    def figures(samples: SampleSet) -> dict[str, float]:
+        seen = see(samples.pictures, samples.labels)
+        found = realism(seen, cell.data.reference, shots, config.seed) | _shares(samples)
+        return found | _with_own_networks(config, cell, samples) | {"n": len(samples.samples)}
+
+    for one in made:
+        add(one.samples.name, {"generator": one.settings}, lambda one=one: figures(one.samples) | fidelity_figures(config, one))
+    for other in others:
+        add(other.name, {"candidate": other.digest}, lambda other=other: figures(other))
+
+    def real_anchor() -> dict[str, float]:
+        seen: Seen = see(*cell.data.at_full_size(fold.pool))
+        return realism(seen, cell.data.reference, shots, config.seed) | {"n": len(fold.pool)}
+
+    def noise_anchor() -> dict[str, float]:
+        _, masks = cell.data.at_full_size(cell.shots)
+        good = [read_picture(example.image) for example in fold.good_train[: config.samples]]
+        noise = noise_samples(good, masks, config.samples, config.seed)
+        return realism(see(noise.pictures, noise.labels), cell.data.reference, shots, config.seed) | {"n": len(noise.samples)}
+
+    add(ANCHORS[0], {"anchor": ANCHORS[0]}, real_anchor)
+    add(ANCHORS[1], {"anchor": ANCHORS[1], "samples": config.samples}, noise_anchor)
+    return rows
+
+
+def _shares(samples: SampleSet) -> dict[str, float]:
+    if samples.samples[0].record is None:
+        return {}
+    return {
+        "share of first attempts that show the defect": samples.shown / max(samples.firsts, 1),
+        "share of attempts accepted": len(samples.samples) / max(samples.attempts, 1),
+    }
+
+
+def _with_own_networks(config: EvaluateConfig, cell: Cell, samples: SampleSet) -> dict[str, float]:
+    """FID, KID, IC-LPIPS, off-mask LPIPS where their weights are here."""
+    found: dict[str, float] = {}
+    pictures, masks = samples.pictures, samples.labels
+    if can("FID"):
+        real, truths = cell.data.at_full_size(cell.data.fold.test)
+        found |= inception_distances(views(real, truths, "whole"), views(pictures, masks, "whole"), config.seed)
+    if can("IC-LPIPS"):
+        found |= lpips_metrics(pictures, masks, *cell.data.at_full_size(cell.shots))
+        known = [(one.source, one.picture, one.requested) for one in samples.samples if one.source is not None]
+        if known:
+            found["off-mask LPIPS (alex), mean"] = off_mask_lpips(known)
+    return found
+
+
+def fidelity_figures(config: EvaluateConfig, made: Made) -> dict[str, float]:
+    """Off-mask fidelity over all samples, recomputed from the files."""
+    per_sample = [one for one in (fidelity(sample, made.resolution, made.zoom) for sample in made.samples.samples) if one]
+    if not per_sample:
+        return {}
+    psnr, largest = (np.array(values) for values in zip(*per_sample, strict=True))
+    kept = [one.record["quality"]["latent_background_psnr"] for one in made.samples.samples if one.record]
+    return {
+        "off-mask PSNR, mean (dB)": float(psnr.mean()),
+        "off-mask PSNR, worst (dB)": float(psnr.min()),
+        "off-mask largest change (of 255)": float(largest.max()),
+        "off-mask PSNR before stitching, median (dB)": float(np.median(kept)),
+    }
+
+
+def sample_rows(cell: Cell, made: Made) -> list[dict[str, Any]]:
+    """One line a sample, for ``samples.csv``."""
+    lines = []
+    for sample in made.samples.samples:
+        record = sample.record or {}
+        figures = fidelity(sample, made.resolution, made.zoom)
+        crop = crop_box(sample.requested, made.resolution, made.zoom)  # type: ignore[arg-type]
+        seam = feather(sample.requested, default_feather(crop)) > 0
+        lines.append(
+            {
+                "object": cell.data.object,
+                "defect": cell.data.defect,
+                "fold": cell.data.number,
+                "k": cell.k,
+                "generator": made.samples.name,
+                "file": record.get("file", ""),
+                "seed": record.get("seed", ""),
+                "off_mask_psnr": figures[0] if figures else "",
+                "off_mask_max": figures[1] if figures else "",
+                "seam_share": float(seam.mean()),
+                **record.get("quality", {}),
+            }
+        )
+    return lines
+
+
+def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[Made]) -> list[Row]:
+    """Agreement with the human mask on held-out real defects, for each trained generator; and with the change on samples."""
+    rows: list[Row] = []
+    test = cell.data.fold.test
+    seen: set[Path] = set()
+    for one in made:
+        known = {"split": cell.data.digest, "k": cell.k, "generator": one.settings}
+        threshold = float(one.settings["threshold"])
+        settings = AgreementSettings(config.mask_levels, threshold, config.seed)
+        if one.weights not in seen:
+            seen.add(one.weights)
+            measure = partial(real_agreement, one.weights, config.base, test, settings, config.device)
+            real = store.get("masks", f"{cell.name}-{one.samples.name}", known | {"agreement": asdict(settings)}, measure)
+            rows += _agreement_rows("masks on real defects", cell, one, real, "the human masks of held-out real defects", config.seed)
+        made_masks = store.get("masks-made", f"{cell.name}-{one.samples.name}", known, partial(generated_agreement, one.samples))
+        rows += _agreement_rows("masks on generated samples", cell, one, made_masks, "pixels changed by over 16 of 255", None)
+    return rows
+
+
+def _agreement_rows(part: str, cell: Cell, made: Made, found: dict[str, Any], reference: str, seed: int | None) -> list[Row]:
+    rows = []
+    for signal, pictures in found.items():
+        for metric in ("iou", "precision", "recall"):
+            mean = float(np.mean([one[metric] for one in pictures]))
+            rows.append(row(part, cell, f"{made.samples.name}: {signal}", metric, mean, len(pictures), reference, seed))
+        if signal != "requested":
+            differences = [one["iou"] - asked["iou"] for one, asked in zip(pictures, found["requested"], strict=True)]
+            gain = float(np.mean(differences))
+            rows.append(row(part, cell, f"{made.samples.name}: {signal}", "iou minus requested", gain, len(differences), reference, seed))
+    return rows

@@ -1,0 +1,118 @@
+"""FID, KID and LPIPS with their own networks, where weights lie on this machine; a named skip where they do not.
+
+Nothing is ever fetched: libraries that would download their weights are given a file that is there, or are not called.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bgdefect_core.masks import Mask
+from bgdefect_core.pictures import Picture
+
+from .distances import SUBSET_SIZE, SUBSETS, cluster_diversity
+from .features import views
+
+INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
+ALEXNET = "alexnet-owt-7be5be79.pth"
+REVERSE_DISTILLATION = "wide_resnet50_2-32ee1156.pth"
+
+
+@dataclass(frozen=True)
+class Skip:
+    """What was not measured, and why."""
+
+    what: str
+    why: str
+
+
+def weight_folder() -> Path:
+    """Where the libraries look for weights: torch's cache, which the variable TORCH_HOME moves."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def skips() -> list[Skip]:
+    """What cannot be measured on this machine."""
+    folder = weight_folder()
+    needs = (
+        ("FID and KID (Inception-v3)", "torch_fidelity", INCEPTION),
+        ("IC-LPIPS and off-mask LPIPS", "lpips", ALEXNET),
+        ("reverse distillation", "anomalib", REVERSE_DISTILLATION),
+    )
+    found = []
+    for what, package, weights in needs:
+        lacking = [] if importlib.util.find_spec(package) else [f"the package {package}"]
+        lacking += [] if (folder / weights).is_file() else [f"the weights {weights} (in torch's cache, TORCH_HOME)"]
+        if lacking:
+            found.append(Skip(what, f"this machine lacks {' and '.join(lacking)}"))
+    return found
+
+
+def can(what: str) -> bool:
+    """Whether nothing is lacking for ``what`` (the start of a skip's name)."""
+    return not any(skip.what.startswith(what) for skip in skips())
+
+
+def inception_distances(real: Sequence[Picture], fake: Sequence[Picture], seed: int) -> dict[str, float]:
+    """FID and KID (10 subsets of at most 50) by torchmetrics on torch-fidelity's Inception-v3, whole pictures.
+
+    Args:
+        real, fake: uint8 ``[H, W, 3]`` each, of one size.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    network = NoTrainInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weight_folder() / INCEPTION))
+    network.num_features = 2048  # else torchmetrics asks a picture of noise
+    size = min(SUBSET_SIZE, len(real), len(fake))
+    fid: Any = FrechetInceptionDistance(feature=network)
+    kid: Any = KernelInceptionDistance(feature=network, subsets=SUBSETS, subset_size=size)
+    for pictures, is_real in ((real, True), (fake, False)):
+        for first in range(0, len(pictures), 8):
+            batch = torch.from_numpy(np.stack(pictures[first : first + 8])).permute(0, 3, 1, 2)
+            for metric in (fid, kid):
+                metric.update(batch, real=is_real)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return {"FID": float(fid.compute()), "KID": float(kid.compute()[0])}
+
+
+def lpips_metrics(
+    fake: Sequence[Picture], fake_masks: Sequence[Mask], shots: Sequence[Picture], shot_masks: Sequence[Mask]
+) -> dict[str, float]:
+    """IC-LPIPS (AlexNet) of the whole pictures at 224 pixels against the real defects that were learned from."""
+    import lpips
+
+    network = lpips.LPIPS(net="alex", verbose=False).eval()
+    fakes, reals = (_tensor(views(some, masks, "whole")) for some, masks in ((fake, fake_masks), (shots, shot_masks)))
+    return {"IC-LPIPS (alex)": cluster_diversity(_distances(network, fakes, reals), _distances(network, fakes, fakes))}
+
+
+def off_mask_lpips(pairs: Sequence[tuple[Picture, Picture, Mask]]) -> float:
+    """Mean LPIPS between good picture and sample with the masked pixels of both taken from the good one."""
+    import lpips
+
+    network = lpips.LPIPS(net="alex", verbose=False).eval()
+    values = []
+    for source, picture, mask in pairs:
+        outside = np.where(mask[..., None], source, picture)
+        values.append(float(_distances(network, _tensor([source]), _tensor([outside]))[0, 0]))
+    return float(np.mean(values))
+
+
+def _tensor(pictures: Sequence[Picture]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@torch.no_grad()
+def _distances(network: Any, some: torch.Tensor, others: torch.Tensor) -> NDArray[Any]:
+    rows = [torch.cat([network(one[None], part[None]).flatten() for part in others]) for one in some]
+    return np.asarray(torch.stack(rows).cpu().numpy())

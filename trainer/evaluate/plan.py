@@ -1,0 +1,131 @@
+"""What an evaluation consists of: one cell for each class, fold and number of real defects, checked before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.masks import Mask
+from bgdefect_core.pictures import Picture
+
+from ..data import Example, find_examples, load_example
+from ..splits import relative_file
+from .arms import load_pairs
+from .config import EvaluateConfig
+from .folds import Fold, make_fold, read_fold, write_fold
+from .realism import Seen, see
+from .synthetic import Pair
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """One fold of one class with its pictures, read when they are first needed."""
+
+    object: str
+    defect: str
+    number: int
+    fold: Fold
+    root: Path
+    side: int
+
+    @property
+    def name(self) -> str:
+        """For file names and messages."""
+        return f"{self.object}-{self.defect}-f{self.number}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the split: which files stand on which side."""
+        lists = {field.name: [relative_file(one, self.root) for one in getattr(self.fold, field.name)] for field in fields(self.fold)}
+        return hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()[:16]
+
+    @cached_property
+    def good(self) -> list[Picture]:
+        """Good pictures to train on, at the detector's size."""
+        return [picture for picture, _ in load_pairs(self.fold.good_train, self.side)]
+
+    @cached_property
+    def validation(self) -> list[Pair]:
+        """Defects and good pictures that choose the checkpoint."""
+        return load_pairs([*self.fold.validation, *self.fold.good_validation], self.side)
+
+    @cached_property
+    def test(self) -> list[Pair]:
+        """Held-out defects, then good pictures."""
+        return load_pairs([*self.fold.test, *self.fold.good_test], self.side)
+
+    def at_full_size(self, examples: Sequence[Example]) -> tuple[list[Picture], list[Mask]]:
+        """Pictures and masks as they are on the disk."""
+        pairs = [load_example(example) for example in examples]
+        return [picture for picture, _ in pairs], [mask for _, mask in pairs]
+
+    @cached_property
+    def reference(self) -> Seen:
+        """Features of the held-out real defects."""
+        return see(*self.at_full_size(self.fold.test))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One class, fold and number of real defects."""
+
+    data: FoldData
+    k: int
+    shots: tuple[Example, ...]
+
+    @property
+    def name(self) -> str:
+        """For file names and messages."""
+        return f"{self.data.name}-k{self.k or 'all'}"
+
+
+def classes_of(config: EvaluateConfig) -> list[tuple[str, str]]:
+    """The defect classes, in the order of the data set.
+
+    Raises:
+        DataError: an object or a class that is asked for and not there.
+    """
+    known = list(dict.fromkeys((example.object, example.defect) for example in find_examples(config.data)))
+    objects = {object for object, _ in known}
+    absent = [object for object in config.objects if object not in objects]
+    if absent:
+        raise DataError(
+            f"{config.data} lacks the object{'s' * (len(absent) > 1)} {', '.join(absent)}", "all of them", "complete the data set"
+        )
+    if not config.classes:
+        return [one for one in known if not config.objects or one[0] in config.objects]
+    named = {f"{object}/{defect}": (object, defect) for object, defect in known}
+    missing = [name for name in config.classes if name not in named]
+    if missing:
+        raise DataError(f"{config.data} has no class {missing[0]!r}", f"some of {', '.join(named)}", "correct the list")
+    return [named[name] for name in config.classes]
+
+
+def make_cells(config: EvaluateConfig, write: bool = True) -> list[Cell]:
+    """All cells. Reads names only; splits are read where they lie, else made and, with ``write``, kept.
+
+    Raises:
+        DataError: a class, a split or a number of shots that cannot be, a leak in a split file, or a candidate without samples.
+    """
+    cells = []
+    kept = config.output / "splits"
+    for object, defect in classes_of(config):
+        for folder in config.candidate_folders.values():
+            find_examples(folder, object, defect)
+        for number in config.folds:
+            name = f"{object}-{defect}-fold{number}.json"
+            given = (config.splits / name) if config.splits else kept / name
+            if config.splits or given.is_file():
+                fold = read_fold(given, config, object, defect)
+            else:
+                fold = make_fold(config, object, defect, number)
+            if write:
+                write_fold(kept / name, fold, config.data)
+            data = FoldData(object, defect, number, fold, config.data, config.resolution)
+            cells += [Cell(data, k, fold.shots(k, config.seed)) for k in config.shots]
+    return cells

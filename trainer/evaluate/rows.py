@@ -1,0 +1,103 @@
+"""One figure of the results, and the summary of many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from .statistics import closed_gap, interval, paired
+
+REAL, CEILING = "real", "ceiling"
+_PICTURES = {"image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure."""
+
+    part: str
+    object: str
+    defect: str
+    fold: int
+    k: int
+    """Real defects known; 0: all of the training side."""
+    seed: int | None
+    """Of the detector, or of subsets; None where nothing is random."""
+    subject: str
+    """Arm, generator or signal."""
+    metric: str
+    value: float | None
+    """None: not defined there."""
+    n: int
+    """Pictures that it is about."""
+    reference: str
+    """What it is measured against, with the number of pictures."""
+    split: str
+    """Split file, relative to the output."""
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """Mean and 95 % interval of one metric over the runs of one class and number of shots."""
+
+    part: str
+    object: str
+    defect: str
+    k: int
+    subject: str
+    metric: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    runs: int
+    difference: float | None
+    """Paired difference against real only (detection); None elsewhere."""
+    difference_low: float | None
+    difference_high: float | None
+    closed: float | None
+    """Share of the gap to all real defects that is closed; None where that gap is 3 points or smaller."""
+
+
+def summarise(rows: Sequence[Row]) -> list[SummaryRow]:
+    """Over folds and seeds, in the order of the rows; the ceiling's runs stand beside every number of shots."""
+    groups: dict[tuple[Any, ...], dict[tuple[int, int], float]] = {}
+    for row in rows:
+        key = (row.part, row.object, row.defect, row.k, row.subject, row.metric)
+        runs = groups.setdefault(key, {})
+        if row.value is not None:
+            runs[row.fold, row.seed or 0] = row.value
+    found = []
+    for key, runs in groups.items():
+        part, object, defect, k, subject, metric = key
+        mean = interval(list(runs.values()))
+        real = groups.get((part, object, defect, k, REAL, metric), {})
+        ceiling = groups.get((part, object, defect, k, CEILING, metric), {})
+        compared = paired(runs, real) if part == "detection" and subject != REAL and real else None
+        closed = None
+        if compared and ceiling and subject != CEILING and metric in _PICTURES:
+            closed = closed_gap(mean.mean, interval(list(real.values())).mean, interval(list(ceiling.values())).mean)
+        found.append(
+            SummaryRow(
+                part,
+                object,
+                defect,
+                k,
+                subject,
+                metric,
+                _finite(mean.mean),
+                mean.low,
+                mean.high,
+                mean.n,
+                _finite(compared.mean) if compared else None,
+                compared.low if compared else None,
+                compared.high if compared else None,
+                closed,
+            )
+        )
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

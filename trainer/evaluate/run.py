@@ -1,0 +1,146 @@
+"""``bgdefect evaluate``: plan, estimate, measure, report. The same command goes on where it was stopped."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bgdefect_core.errors import OutputError
+from bgdefect_core.pictures import atomic_write
+
+from .config import EvaluateConfig
+from .detection import arm_plans, detector_rows, landscape_rows, patchcore_rows
+from .estimate import Estimate, estimate, needs_ours, place_of
+from .features import network
+from .measure import mask_rows, realism_rows, sample_rows
+from .metrics import sklearn_metrics
+from .optional import skips
+from .ours import Made, base_name, make_ours
+from .plan import Cell, make_cells
+from .report import write_report
+from .rows import Row, SummaryRow, summarise
+from .samples import SampleSet, read_candidate
+from .store import Store, plain_json
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation came to."""
+
+    output: Path
+    rows: tuple[Row, ...]
+    summary: tuple[SummaryRow, ...]
+    estimate: Estimate
+    dry_run: bool = False
+
+
+def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
+    """Run it all, or go on with it.
+
+    Args:
+        config: what to measure. say: takes the estimate's lines before the work begins.
+
+    Raises:
+        BGDefectError: whatever the user can mend; wrong paths, splits and packages before any work is done.
+    """
+    config.check()
+    network()
+    sklearn_metrics()
+    _check_output(config)
+    cells = make_cells(config, write=not config.dry_run)
+    expected = estimate(config, cells)
+    for line in expected.lines():
+        say(line)
+    if config.dry_run:
+        return Outcome(config.output, (), (), expected, dry_run=True)
+    with atomic_write(config.output / "config.json", "w") as file:
+        json.dump(config.record(), file, indent=1)
+    store = Store(config.output)
+    rows: list[Row] = []
+    grids: dict[str, Any] = {}
+    lines: list[dict[str, Any]] = []
+    shown: list[Made] = []
+    for cell in tqdm(cells, desc="evaluating", unit="cell"):
+        made, others = _generators(config, cell)
+        shown += made
+        lines += [line for one in made for line in sample_rows(cell, one)]
+        if "realism" in config.parts:
+            rows += realism_rows(config, store, cell, made, others)
+        if "masks" in config.parts:
+            rows += mask_rows(config, store, cell, made)
+        plans = arm_plans(config, cell, made[0] if made else None, others) if _needs_plans(config) else []
+        if "detection" in config.parts:
+            rows += detector_rows(config, store, cell, plans)
+        if "patchcore" in config.parts:
+            rows += patchcore_rows(config, store, cell)
+        if "landscape" in config.parts:
+            found, surfaces = landscape_rows(config, store, cell, plans)
+            rows += found
+            grids |= surfaces
+        _write(config, rows, grids, lines)
+    summary = summarise(rows)
+    write_report(config, store, rows, summary, grids, shown)
+    return Outcome(config.output, tuple(rows), tuple(summary), expected)
+
+
+def _needs_plans(config: EvaluateConfig) -> bool:
+    return "detection" in config.parts or "landscape" in config.parts
+
+
+def _check_output(config: EvaluateConfig) -> None:
+    if config.output.exists() and not config.output.is_dir():
+        raise OutputError(f"{config.output} is a file", "a folder", "choose another output")
+
+
+def _generators(config: EvaluateConfig, cell: Cell) -> tuple[list[Made], list[SampleSet]]:
+    """Our samples by every generator, and the candidates'."""
+    made: list[Made] = []
+    if needs_ours(config):
+        place = place_of(config, cell)
+        made = [make_ours(config, place, cell.data.fold, cell.shots, spec) for spec in config.generator_specs]
+    object, defect = cell.data.object, cell.data.defect
+    return made, [read_candidate(name, folder, object, defect) for name, folder in config.candidate_folders.items()]
+
+
+def _write(config: EvaluateConfig, rows: Sequence[Row], grids: dict[str, Any], lines: Sequence[dict[str, Any]]) -> None:
+    """The results so far: ``results.json``, ``results.csv``, ``summary.csv``, ``samples.csv``.
+
+    Times stand in the units alone: they never repeat.
+    """
+    summary = summarise(rows)
+    document = {
+        "config": config.record(),
+        "base": base_name(config),
+        "skipped": [asdict(skip) for skip in skips()],
+        "rows": [asdict(row) for row in rows],
+        "summary": [asdict(row) for row in summary],
+        "landscapes": grids,
+    }
+    with atomic_write(config.output / "results.json", "w") as file:
+        json.dump(plain_json(document), file, indent=1, allow_nan=False)
+        file.write("\n")
+    _write_csv(config.output / "results.csv", [field.name for field in fields(Row)], [asdict(row) for row in rows])
+    _write_csv(config.output / "summary.csv", [field.name for field in fields(SummaryRow)], [asdict(row) for row in summary])
+    if lines:
+        _write_csv(config.output / "samples.csv", list(dict.fromkeys(key for line in lines for key in line)), lines)
+
+
+def _write_csv(path: Path, header: Sequence[str], lines: Sequence[dict[str, Any]]) -> None:
+    text = StringIO()
+    writer = csv.DictWriter(text, header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    with atomic_write(path, "w") as file:
+        file.write(text.getvalue())

@@ -1,0 +1,134 @@
+"""Generated samples, ours and other generators', in one form."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bgdefect_core.crop import crop_box, default_feather
+from bgdefect_core.dataset import extras_folder, read_manifest
+from bgdefect_core.errors import DataError
+from bgdefect_core.masks import Mask, feather
+from bgdefect_core.pictures import Picture, read_picture
+from bgdefect_core.quality import background_change
+
+from ..data import Example, find_examples, load_example
+
+HIDDEN = ("no visible defect", "defect lost in its surroundings")
+"""Verdicts of samples that do not show their defect."""
+
+
+@dataclass(frozen=True)
+class GeneratedSample:
+    """One generated picture with what is known of it."""
+
+    picture: Picture
+    label: Mask
+    """The refined mask of ours; a candidate's mask."""
+    requested: Mask
+    """What was asked for; a candidate's mask again."""
+    source: Picture | None = None
+    """The good picture that it was painted into, where it is known."""
+    record: dict[str, Any] | None = None
+    """Its manifest line."""
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """The samples of one generator for one class."""
+
+    name: str
+    samples: tuple[GeneratedSample, ...]
+    """Accepted ones."""
+    attempts: int
+    """Attempts, rejected ones included."""
+    shown: int
+    """First attempts in which the defect shows."""
+    firsts: int
+    """First attempts."""
+
+    @property
+    def digest(self) -> str:
+        """Of all pictures and masks."""
+        digest = hashlib.sha256(self.name.encode())
+        for sample in self.samples:
+            for array in (sample.picture, sample.label):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        return [sample.picture for sample in self.samples]
+
+    @property
+    def labels(self) -> list[Mask]:
+        return [sample.label for sample in self.samples]
+
+
+def read_ours(name: str, root: Path, object: str, defect: str) -> SampleSet:
+    """The data set that ``bgdefect generate`` wrote.
+
+    Raises:
+        DataError: no samples, or none that was accepted.
+    """
+    records = read_manifest(extras_folder(root, object, defect) / "manifest.jsonl")
+    accepted = sorted((record for record in records if record["accepted"]), key=lambda record: int(record["index"]))
+    if not accepted:
+        raise DataError(f"{root} holds no accepted samples of {object} / {defect}", "at least two", "see its rejected ones")
+    samples = []
+    for record in accepted:
+        good = root / object / "train" / "good" / f"{record['source_sha256'][:16]}.png"
+        label, requested = (_mask(root / record[kind]) for kind in ("label", "requested"))
+        samples.append(GeneratedSample(read_picture(root / record["file"]), label, requested, read_picture(good), record))
+    firsts = [record for record in records if record["attempt"] == 0]
+    shown = sum(record["verdict"] not in HIDDEN for record in firsts)
+    return SampleSet(name, tuple(samples), len(records), shown, len(firsts))
+
+
+def read_candidate(name: str, root: Path, object: str, defect: str) -> SampleSet:
+    """Another generator's data set: images and masks in any layout that the trainer reads.
+
+    Raises:
+        DataError: it holds no examples of this class. PictureError, MaskError: a bad file, named.
+    """
+    examples: Sequence[Example] = find_examples(root, object, defect)
+    samples = []
+    for example in examples:
+        picture, mask = load_example(example)
+        samples.append(GeneratedSample(picture, mask, mask))
+    return SampleSet(name, tuple(samples), len(samples), len(samples), len(samples))
+
+
+def fidelity(sample: GeneratedSample, resolution: int, zoom: Any, width: float | None = None) -> tuple[float, float] | None:
+    """Off-mask fidelity, from the files themselves: PSNR in dB and largest change outside the requested mask's seam.
+
+    Args:
+        resolution, zoom: of the generation, from which the seam's width follows. width: of the seam, where it was given.
+
+    Returns:
+        None where the good picture is not known.
+    """
+    if sample.source is None or sample.source.shape != sample.picture.shape:
+        return None
+    seam = default_feather(crop_box(sample.requested, resolution, zoom)) if width is None else width
+    return background_change(sample.source, sample.picture, feather(sample.requested, seam) > 0)
+
+
+def changed(sample: GeneratedSample, threshold: int = 16) -> Mask | None:
+    """Where the sample differs from its good picture by more than ``threshold`` of 255: bool ``[H, W]``; None: not known."""
+    if sample.source is None or sample.source.shape != sample.picture.shape:
+        return None
+    difference = np.abs(sample.picture.astype(np.int16) - sample.source.astype(np.int16)).max(axis=2)
+    where: Mask = difference > threshold
+    return where
+
+
+def _mask(path: Path) -> Mask:
+    """A mask of our own writing."""
+    mask: Mask = read_picture(path)[..., 0] > 127
+    return mask
