@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -32,6 +31,8 @@ from ._picture_steps import CropBatch, colour_image, squares_of
 class Judged:
     """Figures and verdict of one sample."""
 
+    number: int
+    """Which sample of its run."""
     quality: Quality
     verdict: Verdict
 
@@ -59,28 +60,29 @@ def judged(crop: CropBatch, painted: Tensor, normal: Tensor, result: Tensor, lab
         if count != len(squares):
             raise PictureError(f"{name} has {count} items and painted {len(squares)}", "as many", f"connect the same run's {name}")
     return [
-        _judge(crop, number % len(wholes), wholes, square, plains[number % len(plains)], results[number], labels[number], limits)
+        _judge(crop, number, wholes[number % len(wholes)], square, plains[number % len(plains)], results[number], labels[number], limits)
         for number, square in enumerate(squares)
     ]
 
 
 def _judge(
     crop: CropBatch,
-    owner: int,
-    wholes: Sequence[Picture],
+    number: int,
+    whole: Picture,
     painted: NDArray[np.float32],
     normal: NDArray[np.float32],
     result: Picture,
     label: Mask,
     limits: QualityLimits,
 ) -> Judged:
+    owner = number % len(crop.boxes)
     mask, box, width = crop.masks[owner], crop.boxes[owner], crop.width(owner)
     if painted.shape != normal.shape:
         raise PictureError(f"normal is {normal.shape[1]} pixels wide and painted {painted.shape[1]}", "equal sizes", "decode with one VAE")
     side = painted.shape[0]
     inside = take(mask, box, side)
     strength = defect_strength(painted, normal, inside)
-    psnr, largest = background_change(wholes[owner], result, feather(mask, width) > 0)
+    psnr, largest = background_change(whole, result, feather(mask, width) > 0)
     quality = Quality(
         strength=strength,
         contrast=defect_contrast(strength, normal, inside),
@@ -89,4 +91,4 @@ def _judge(
         background_max=largest,
         latent_background_psnr=latent_background_psnr(painted, normal, feather(inside, width * side / box.side) > 0),
     )
-    return Judged(quality, judge(quality, limits))
+    return Judged(number, quality, judge(quality, limits))

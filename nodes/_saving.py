@@ -48,7 +48,7 @@ def save_samples(
         image: IMAGE of the good pictures. result: IMAGE ``[S, H, W, 3]``. label, requested: their MASKs; heat: IMAGE. What has fewer
             items is repeated, in the order of the host's Repeat Image Batch.
         quality: one a sample; None: all with a label are accepted.
-        seed: of the run, for the record. prompt: the workflow, for the record.
+        seed: of the run, for the record: sample i of it gets seed + i. prompt: the workflow, for the record.
 
     Returns:
         The records, as in the manifest.
@@ -81,7 +81,7 @@ def save_samples(
                     heatmap=heats[number],
                     source=_good_file(root / names[0] / "train" / "good", goods[number]),
                     mask_origin=origin | {"sample": number},
-                    seed=UNKNOWN_SEED if seed is None else seed,
+                    seed=UNKNOWN_SEED if seed is None else seed + (quality[number].number if quality else number),
                     **_verdict(quality[number] if quality else None, labels[number]),
                 )
             )

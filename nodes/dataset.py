@@ -85,7 +85,7 @@ class DefectQuality(io.ComfyNode):
         **limits: float,
     ) -> Any:
         verdicts = judged(crop, painted, normal, result, refined, QualityLimits(**limits))
-        report = "\n".join(f"{number}: {one.line}" for number, one in enumerate(verdicts))
+        report = "\n".join(f"{one.number}: {one.line}" for one in verdicts)
         kept = [number for number, one in enumerate(verdicts) if one.verdict.good or not only_good]
         if not kept:
             return io.NodeOutput(*[ExecutionBlocker(None)] * 6, report)
@@ -164,7 +164,7 @@ class SaveDataSet(io.ComfyNode):
                     optional=True,
                     force_input=True,
                     min=0,
-                    tooltip="The sampler's seed, for the manifest.",
+                    tooltip="The sampler's seed, for the manifest: sample i gets seed + i.",
                 ),
             ],
             outputs=[io.String.Output(display_name="report", tooltip="What was written, in words.")],

@@ -16,8 +16,8 @@ from bgdefect_pack.nodes import _convert, _folders, _saving
 from bgdefect_pack.nodes._judging import Judged
 
 NAMES = ("screw", "scratch")
-GOOD = Judged(Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), Verdict(True))
-BAD = Judged(Quality(0.01, 0.1, 0.3, 100.0, 0.0, 40.0), Verdict(False, "no visible defect"))
+GOOD = Judged(0, Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), Verdict(True))
+BAD = Judged(3, Quality(0.01, 0.1, 0.3, 100.0, 0.0, 40.0), Verdict(False, "no visible defect"))
 
 
 def batch(count: int, seed: int = 0) -> torch.Tensor:
@@ -40,6 +40,8 @@ def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Pa
     for record, picture in zip(first, _convert.pictures_of(result), strict=True):
         assert np.array_equal(read_picture(tmp_path / record["file"]), picture)
         assert read_mask(tmp_path / record["label"]).sum() == 30
+    assert [record["seed"] for record in first] == [5, 8, 5, 5]  # the run's seed and the number of the sample in it
+    assert [record["seed"] for record in second] == [5, 6, 7, 8]
     assert first[1]["file"].startswith("extras/") and first[1]["verdict"] == "no visible defect"
     assert second[0]["verdict"] == "not judged" and second[0]["quality"] == {}
     assert len(list((tmp_path / "screw/train/good").iterdir())) == 2  # each good picture once
