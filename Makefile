@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TOKENIZER := bgdefect_core/assets/bgdefect-mini/tokenizer
 
-.PHONY: help setup demo test test-slow lint results bench pretrain wheel clean
+.PHONY: help setup demo test test-slow lint results evaluate-base bench pretrain wheel clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 15
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes the first time) ..."
@@ -36,6 +36,9 @@ lint: $(STAMP)  ## style, formatting, types
 
 results: $(STAMP)  ## the figures of docs/results.md (BGDEFECT_DATA=folder of the real sets)
 	$(BIN)/bgdefect results --data $${BGDEFECT_DATA:?set it to the folder of the real sets}/*/ $(ARGS)
+
+evaluate-base: $(STAMP)  ## the embedded base on pictures that it has never seen (BGDEFECT_DATA=folder of the real sets)
+	$(BIN)/bgdefect evaluate-base --data $${BGDEFECT_DATA:?set it to the folder of the real sets}/*/ $(ARGS)
 
 bench: $(STAMP)  ## cost of training and generation against the bare U-Net
 	$(BIN)/bgdefect bench train $(ARGS)

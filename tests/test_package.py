@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -184,3 +185,22 @@ def test_inside_the_wheel_trainer_never_imports_itself_by_its_folder(wheel: zipf
                 if isinstance(node, ast.ImportFrom) and not node.level:
                     names = [node.module or ""]
                 assert not [word for word in names if word.split(".")[0] in ("trainer", "bgdefect_trainer")], name
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["results", "evaluate-base"])
+def test_make_passes_every_folder_of_the_real_sets(target: str, tmp_path: Path) -> None:
+    program = tmp_path / "venv" / "bin" / "bgdefect"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "venv" / ".installed").touch()
+    for name in ("bolt", "nut"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    command = ["make", "--silent", "-C", str(ROOT), target, f"VENV={tmp_path / 'venv'}", "ARGS=--pictures 3"]
+    environment = {"PATH": os.environ["PATH"], "BGDEFECT_DATA": str(tmp_path / "data")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [target, "--data", f"{tmp_path}/data/bolt/", f"{tmp_path}/data/nut/", "--pictures", "3"]
+    done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "set it to the folder of the real sets" in done.stderr
