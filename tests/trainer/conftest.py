@@ -59,6 +59,12 @@ def save_tiny_base(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def files_of(root: Path) -> dict[str, bytes]:
+    """Relative name -> bytes of every file below ``root`` but the lock."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != ".lock")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tiny random base; not to be written to."""

@@ -27,6 +27,8 @@ from bgdefect_core.weights import read_info
 from trainer import cli
 from trainer.about import licence_note
 
+from .conftest import files_of
+
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str, str]]
 
@@ -75,10 +77,6 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     logger.handlers[:] = handlers
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def test_train_generate_inspect(trained: Path, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:

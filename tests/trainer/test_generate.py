@@ -28,6 +28,8 @@ from trainer.generate import check_signal, generate
 from trainer.generate_config import GenerateConfig
 from trainer.pairs import Pairs
 
+from .conftest import files_of
+
 ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0)
 NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
 
@@ -75,13 +77,6 @@ def config(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> Gene
         steps=2,
         limits=dataclasses.replace(ANYTHING, min_fill=0.96),  # with random weights some pass and some do not
     )
-
-
-def files_of(root: Path) -> dict[str, bytes]:
-    """Every file but the lock."""
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file() and path.name != ".lock"
-    }
 
 
 def manifest(config: GenerateConfig) -> list[dict]:
