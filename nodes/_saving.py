@@ -12,21 +12,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ..bgdefect_core.crop import crop_box, take
 from ..bgdefect_core.dataset import DatasetWriter, Sample, extras_folder
 from ..bgdefect_core.errors import MaskError, PictureError
-from ..bgdefect_core.masks import Mask
+from ..bgdefect_core.masks import Mask, check_mask
 from ..bgdefect_core.overlay import CYAN, GREEN, outlined, warmed
 from ..bgdefect_core.pictures import Picture, atomic_write
-from ._convert import cycled, image_of, mask_batch, masks_of, pictures_of
+from ._convert import cycled, image_of, mask_batch, mask_of, masks_of, pictures_of
 from ._judging import Judged
 from ._picture_steps import colour_image
 
 SETTINGS = {"made_by": "the ComfyUI nodes of BGDefect"}
 """The run's settings in the manifest. Every sample names the workflow that made it instead, so that a run may go on with another."""
 UNKNOWN_SEED = -1
+ZOOMED = 384
+"""Side of a zoomed preview in pixels."""
+Zoomed = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+"""Result, requested mask, refined mask, heat."""
 
 
 def save_samples(
@@ -140,6 +146,27 @@ def _good_file(folder: Path, picture: Picture) -> Path:
     return path
 
 
+def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor | None) -> Zoomed:
+    """The square around each sample's requested mask, ``ZOOMED`` pixels a side: the arguments of ``overlays``, cut alike."""
+    pictures = pictures_of(colour_image(result, "result"), "result")
+    masks = masks_of(_spread(mask_batch(requested, "mask"), len(pictures), "mask"), "mask")
+    for number, (picture, mask) in enumerate(zip(pictures, masks, strict=True)):
+        check_mask(mask, picture.shape[:2], "mask" if len(requested) == 1 else f"mask {number}")
+    boxes = [crop_box(mask, 96, "defect") for mask in masks]
+
+    def squares(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        return [take(one, box, ZOOMED) for one, box in zip(arrays, boxes, strict=True)]
+
+    labels = None if label is None else masks_of(_spread(mask_batch(label, "refined"), len(boxes), "refined"), "refined")
+    heats = None if heat is None else pictures_of(_spread(colour_image(heat, "heat"), len(boxes), "heat"), "heat")
+    return (
+        image_of(squares(pictures)),
+        mask_of(squares(masks)),
+        None if labels is None else mask_of(squares(labels)),
+        None if heats is None else image_of(squares(heats)),
+    )
+
+
 def overlays(result: Tensor, requested: Tensor | None, label: Tensor | None, heat: Tensor | None) -> Tensor:
     """What came where: the requested mask's outline (cyan), the refined one's (green), the heat beside it.
 
@@ -147,7 +174,7 @@ def overlays(result: Tensor, requested: Tensor | None, label: Tensor | None, hea
         result: IMAGE of S pictures. requested, label: MASKs, heat: IMAGE, of S or a number that divides it.
 
     Returns:
-        IMAGE ``[S, H, W, 3]``, or ``[S, H, 2 W, 3]`` with heat.
+        IMAGE ``[S, H, 2 W, 3]``: the result and its outlines side by side; ``[S, H, 3 W, 3]`` with heat.
     """
     pictures = pictures_of(colour_image(result, "result"), "result")
     drawn = list(pictures)
@@ -155,14 +182,15 @@ def overlays(result: Tensor, requested: Tensor | None, label: Tensor | None, hea
         if mask is not None:
             masks = masks_of(_spread(mask_batch(mask, name), len(drawn), name), name)
             drawn = [_outlined(picture, one, colour, name) for picture, one in zip(drawn, masks, strict=True)]
+    both = [image_of(pictures), image_of(drawn)]
     if heat is None:
-        return image_of(drawn)
+        return torch.cat(both, dim=2)
     warm = pictures_of(_spread(colour_image(heat, "heat"), len(drawn), "heat"), "heat")
     for picture, one in zip(pictures, warm, strict=True):
         if one.shape != picture.shape:
             raise PictureError(f"heat is {one.shape[1]} x {one.shape[0]} pixels", "the size of result", "connect the heat of these samples")
     beside = [warmed(picture, one[..., 0]) for picture, one in zip(pictures, warm, strict=True)]
-    return torch.cat([image_of(drawn), image_of(beside)], dim=2)
+    return torch.cat([*both, image_of(beside)], dim=2)
 
 
 def _outlined(picture: Picture, mask: Mask, colour: tuple[int, int, int], name: str) -> Picture:

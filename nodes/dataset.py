@@ -16,7 +16,7 @@ from ._compat import field, schema
 from ._convert import cycled, mask_of
 from ._folders import inside, refuse_links
 from ._judging import judged
-from ._saving import overlays, save_samples
+from ._saving import overlays, save_samples, zoomed
 from ._types import CropWire, QualityWire
 
 CATEGORY = "BGDefect/data set"
@@ -103,11 +103,19 @@ class DefectPreview(io.ComfyNode):
             node_id="BGDefectPreview",
             display_name="Preview Defects",
             category=CATEGORY,
-            description="Shows samples with outlines of the requested mask (cyan) and the refined one (green), heat map beside.",
+            description=(
+                "Shows each sample, beside it the outlines of the requested mask (cyan) and of the refined one (green), and the heat map."
+            ),
             search_aliases=["overlay", "show mask"],
             is_output_node=True,
             inputs=[
                 field(io.Image, "result", tooltip="The samples."),
+                field(
+                    io.Boolean,
+                    "zoom",
+                    default=True,
+                    tooltip="On: only the surroundings of the mask, enlarged (needs mask). Off: the whole picture.",
+                ),
                 field(io.Mask, "mask", optional=True, tooltip="The requested masks: a cyan line around them."),
                 field(io.Mask, "refined", optional=True, tooltip="The refined masks: a green line around them."),
                 field(io.Image, "heat", optional=True, tooltip="Heat maps, shown at the right."),
@@ -119,11 +127,12 @@ class DefectPreview(io.ComfyNode):
     def execute(
         cls,
         result: torch.Tensor,
+        zoom: bool,
         mask: torch.Tensor | None = None,
         refined: torch.Tensor | None = None,
         heat: torch.Tensor | None = None,
     ) -> Any:
-        shown = overlays(result, mask, refined, heat)
+        shown = overlays(*zoomed(result, mask, refined, heat)) if zoom and mask is not None else overlays(result, mask, refined, heat)
         return io.NodeOutput(shown, ui=ui.PreviewImage(shown, cls=cls))
 
 

@@ -130,10 +130,15 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
 def test_the_overlay_draws_around_the_masks_only() -> None:
     result, mask = batch(2), torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
-    shown = _saving.overlays(result, mask, None, None)
+    plain, shown = _saving.overlays(result, mask, None, None).split(32, dim=2)
+    assert torch.equal(plain, result)
     assert torch.equal(shown[:, 4:9, 6:12], result[:, 4:9, 6:12])
     changed = (shown != result).any(-1)
     assert int(changed[0].sum()) == 26 and bool(changed[0, 3, 5])
-    assert _saving.overlays(result, mask, mask, result).shape == (2, 24, 64, 3)
+    assert _saving.overlays(result, mask, mask, result).shape == (2, 24, 96, 3)
+    square = _saving.zoomed(result, mask, mask, result)
+    assert [None if one is None else one.shape[1:3] for one in square] == [(384, 384)] * 4
+    with pytest.raises(BGDefectError, match="mask is 30 x 24"):
+        _saving.zoomed(result, torch.zeros(1, 24, 30), None, None)
     with pytest.raises(BGDefectError, match="refined is 31 x 24"):
         _saving.overlays(result, mask, torch.zeros(1, 24, 31), None)
