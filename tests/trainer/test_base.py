@@ -229,6 +229,80 @@ def test_our_configurations_are_stable_diffusions() -> None:
     assert 4 * wanted < 10e6
 
 
+_UNET = {
+    "in_channels": 4,
+    "out_channels": 4,
+    "sample_size": 64,
+    "block_out_channels": [320, 640, 1280, 1280],
+    "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
+    "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
+    "layers_per_block": 2,
+    "downsample_padding": 1,
+    "mid_block_scale_factor": 1,
+    "act_fn": "silu",
+    "norm_num_groups": 32,
+    "norm_eps": 1e-5,
+    "center_input_sample": False,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+}
+_TEXT = {
+    "vocab_size": 49408,
+    "max_position_embeddings": 77,
+    "layer_norm_eps": 1e-5,
+    "attention_dropout": 0.0,
+    "initializer_factor": 1.0,
+    "initializer_range": 0.02,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+    "pad_token_id": 1,
+}
+_VAE = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "latent_channels": 4,
+    "block_out_channels": [128, 256, 512, 512],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "layers_per_block": 2,
+    "act_fn": "silu",
+    "norm_num_groups": 32,
+    "scaling_factor": 0.18215,
+}
+PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
+    "sd1": {
+        "unet": _UNET | {"cross_attention_dim": 768, "attention_head_dim": 8},
+        "text_encoder": _TEXT
+        | {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+        | {"projection_dim": 768, "hidden_act": "quick_gelu"},
+        "vae": _VAE | {"sample_size": 512},
+    },
+    "sd2": {
+        # upcast_attention as in 2.1 for 768 px; the 512 px one leaves it out. It changes what old attention code did in fp16 alone.
+        "unet": _UNET
+        | {"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20]}
+        | {"use_linear_projection": True, "upcast_attention": True},
+        "text_encoder": _TEXT
+        | {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
+        | {"projection_dim": 512, "hidden_act": "gelu"},
+        "vae": _VAE | {"sample_size": 768},
+    },
+}
+"""The configurations of stable-diffusion-v1-5 and stable-diffusion-2-1-base as their makers publish them in diffusers' form."""
+SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "trained_betas": None}
+SCHEDULE |= {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1, "prediction_type": "epsilon"}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_our_configurations_say_what_the_published_ones_say(name: str) -> None:
+    for part, published in PUBLISHED[name].items():
+        ours = _plain(config(name, part))
+        kept = {key: value for key, value in ours.items() if key not in ("architectures", "model_type")}
+        assert kept == published, part
+    scheduler = json.loads((CONFIGS / name / "scheduler" / "scheduler_config.json").read_text())
+    assert _plain(scheduler) == SCHEDULE
+
+
 @pytest.mark.slow
 def test_real_size_single_file(tmp_path: Path) -> None:
     """A file of SD 1.5's own size and shapes (2 GB of zeros in fp16)."""
