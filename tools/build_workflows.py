@@ -2,7 +2,8 @@
 
     python tools/build_workflows.py http://127.0.0.1:8188
 
-A running ComfyUI with the pack tells the order of inputs and widgets: take the oldest supported one, newer ones add outputs. Groups stand left to right, their nodes below one another.
+A running ComfyUI with the pack tells the order of inputs and widgets: take the oldest supported one, newer ones add outputs.
+Groups stand left to right, their nodes below one another.
 """
 
 from __future__ import annotations

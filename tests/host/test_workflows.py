@@ -1,0 +1,157 @@
+"""The shipped workflows on the real host: they fit it, they run, and what comes out is right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bgdefect_core.dataset import read_manifest
+
+from .graph import WORKFLOWS, change, ids, load, named, problems, to_api
+from .server import PACK, Server
+
+STEPS = 4
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def shown(server: Server, output: dict[str, Any]) -> list[Path]:
+    """The files that a node shows."""
+    return [server.base / item["type"] / item["subfolder"] / item["filename"] for item in output["images"]]
+
+
+def prompt_of(start: str, object_info: dict[str, Any], steps: int | None = None) -> dict[str, Any]:
+    prompt = to_api(load(named(start)), object_info)
+    return prompt if steps is None else change(prompt, "BGDefectInversion", steps=steps)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_it_fits_the_host(path: Path, object_info: dict[str, Any]) -> None:
+    workflow = load(path)
+    assert problems(workflow, object_info) == []
+    assert workflow["groups"] and any(node["type"] == "MarkdownNote" for node in workflow["nodes"])
+    lefts = [group["bounding"][0] for group in workflow["groups"]]
+    assert lefts == sorted(lefts)
+
+
+def test_the_host_offers_all_as_templates(server: Server) -> None:
+    offered = [names for pack, names in server.get("/workflow_templates").items() if pack == "bgdefect"]
+    assert [sorted(names) for names in offered] == [[path.stem for path in WORKFLOWS]]
+
+
+def test_quick_start_at_few_steps(server: Server, object_info: dict[str, Any]) -> None:
+    prompt = prompt_of("1_", object_info, STEPS)
+    run = server.run(prompt)
+    assert run.status == "success", run.error
+    assert len(run.previews) >= STEPS  # a picture a step
+    sampler, inversion = ids(prompt, "BGDefectSampler")[0], ids(prompt, "BGDefectInversion")[0]
+    for node in (sampler, inversion):
+        values = [value for name, value, _ in run.progress if name == node]
+        assert values == sorted(values) and len(values) >= STEPS
+    results = shown(server, run.outputs[ids(prompt, "SaveImage")[0]])
+    good = pixels(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[0])
+    assert len(results) == 2
+    for path in results:
+        changed = (pixels(path) != good).any(axis=2)
+        assert 0 < changed.mean() < 0.1
+    [report] = run.outputs[ids(prompt, "PreviewAny")[0]]["text"]
+    assert report.count("background psnr 100,") == 2 and report.count("background max 0,") == 2
+
+    again = server.run(change(prompt, "BGDefectSampler", seed=77))
+    assert again.status == "success", again.error
+    assert sampler in again.executed and inversion not in again.executed
+
+
+def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str, Any]) -> None:
+    prompt = prompt_of("1_", object_info, 12)
+    prompt = change(prompt, "BGDefectPlaceMask", seed=11)
+    for kind in ("BGDefectInversion", "BGDefectSampler"):
+        node = ids(prompt, kind)[0]
+        run = server.run(prompt, cancel_at=(node, 2))
+        assert run.status == "interrupted"
+        last = [value for name, value, _ in run.progress if name == node][-1]
+        assert last <= 5  # within a step or two, not at the end
+        assert not run.error
+    short = change(prompt, "BGDefectInversion", steps=STEPS)
+    after = server.run(short)
+    assert after.status == "success", after.error
+    one = [pixels(path) for path in shown(server, after.outputs[ids(short, "SaveImage")[0]])]
+    server.post("/free", {"free_memory": True, "unload_models": True})
+    fresh = server.run(change(short, "SaveImage", filename_prefix="again"))
+    two = [pixels(path) for path in shown(server, fresh.outputs[ids(short, "SaveImage")[0]])]
+    assert all(np.array_equal(first, second) for first, second in zip(one, two, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["1_", "4_", "5_", "6_"])
+def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: str, record_property: Any) -> None:
+    prompt = prompt_of(start, object_info)
+    run = server.run(prompt, 900)
+    assert run.status == "success", run.error
+    record_property("seconds", round(run.seconds, 1))
+    results = shown(server, run.outputs[ids(prompt, "SaveImage")[0]])
+    size = (1536, 2048, 3) if start == "5_" else (256, 384, 3)
+    assert results and all(pixels(path).shape == size for path in results)
+    [report] = run.outputs[ids(prompt, "PreviewAny")[0]]["text"]
+    lines = report.splitlines()
+    assert len(lines) == len(results)
+    assert all("background psnr 100," in line and "background max 0," in line for line in lines)
+    overlays = shown(server, run.outputs[ids(prompt, "BGDefectPreview")[0]])
+    assert len(overlays) == len(results) and all(len(np.unique(pixels(path))) > 16 for path in overlays)
+
+
+@pytest.mark.slow
+def test_the_guider_with_euler_equals_the_sampler(server: Server, object_info: dict[str, Any]) -> None:
+    one = prompt_of("1_", object_info, 10)
+    other = prompt_of("6_", object_info, 10)
+    reports = []
+    for prompt in (one, other):
+        run = server.run(prompt, 600)
+        assert run.status == "success", run.error
+        reports.append(shown(server, run.outputs[ids(prompt, "SaveImage")[0]])[0])
+    difference = np.abs(pixels(reports[0]).astype(int) - pixels(reports[1]))
+    assert difference.max() <= 1  # of 255: the latents agree to 1e-4
+
+
+@pytest.mark.slow
+def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, Any]) -> None:
+    prompt = prompt_of("3_", object_info, 10)
+    root = server.base / "output" / "bgdefect"
+    made = 0
+    for page in range(2):
+        prompt = change(change(prompt, "BGDefectLoadPictures", page=page), "PrimitiveInt", value=page)
+        run = server.run(prompt, 900)
+        assert run.status == "success", run.error
+        made += 8
+        records = read_manifest(root / "extras/brushed_metal/scratch/manifest.jsonl")
+        assert [record["index"] for record in records] == list(range(made))
+    sources = {record["source_sha256"] for record in records}
+    assert len(sources) == 4 and len(list((root / "brushed_metal/train/good").iterdir())) == 4
+    accepted = [record for record in records if record["accepted"]]
+    for record in records:
+        assert (record in accepted) == (record["verdict"] == "good")
+        picture, label = pixels(root / record["file"]), pixels(root / record["label"])[..., 0]
+        good = pixels(root / "brushed_metal/train/good" / f"{record['source_sha256'][:16]}.png")
+        requested = pixels(root / record["requested"])[..., 0] > 0
+        assert picture.shape == good.shape and set(np.unique(label)) <= {0, 255}
+        assert not (label[~requested] > 0).any()
+        far = ~_grown(requested, 24)
+        assert np.array_equal(picture[far], good[far])
+        assert json.loads((root / "extras/brushed_metal/scratch" / record["mask_origin"]["prompt"]).read_text())
+    tests = sorted((root / "brushed_metal/test/scratch").iterdir())
+    labels = sorted((root / "brushed_metal/ground_truth/scratch").iterdir())
+    assert [path.stem for path in tests] == [path.stem.removesuffix("_mask") for path in labels]
+    assert len(tests) == len(accepted)
+
+
+def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    from scipy import ndimage
+
+    return ndimage.distance_transform_edt(~mask) <= pixels
