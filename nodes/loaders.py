@@ -10,9 +10,11 @@ from typing import Any
 import comfy.diffusers_load
 import comfy.model_sampling
 import folder_paths
+import torch
 from comfy_api.latest import io
 
 from ..bgdefect_core.errors import BGDefectError, WeightsError
+from ..bgdefect_core.schedule import schedule_from_config
 from ..bgdefect_core.weights import ClassWeightsInfo, read_info
 from ._base import HostParts, load_small, read_config, weights_file
 from ._compat import field, schema
@@ -24,12 +26,14 @@ log = logging.getLogger(__name__)
 MINI = "bgdefect-mini (embedded)"
 ASSETS = Path(__file__).resolve().parents[1] / "bgdefect_core" / "assets"
 FOLDER = "bgdefect"
-"""The host's model folder for class weights: ``models/bgdefect`` and whatever extra_model_paths.yaml adds."""
+"""The host's model folder for class weights: ``models/bgdefect``, what extra_model_paths.yaml adds, and the shipped demo."""
 
 
 def register_folder() -> None:
     """Tell the host where class weights lie."""
-    folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
+    for folder in (os.path.join(folder_paths.models_dir, FOLDER), str(ASSETS / "demo")):
+        folder_paths.add_model_folder_path(FOLDER, folder)
+    folder_paths.add_model_folder_path(FOLDER, str(ASSETS / "demo"))  # the shipped class of the quick start
     paths, endings = folder_paths.folder_names_and_paths[FOLDER]
     folder_paths.folder_names_and_paths[FOLDER] = (paths, {*endings, ".safetensors"})
 
@@ -57,7 +61,8 @@ def load_base(name: str) -> HostParts:
         raise WeightsError(f"base is {name!r}", "a folder of models/diffusers with a model_index.json", "choose one from the list")
     width = read_config(folder, "unet").get("block_out_channels", [0])[0]
     if width not in (320, 384):  # Stable Diffusion 1.x, 2.x, XL; its refiner: what the host itself knows
-        return load_small(folder)
+        small = load_small(folder)
+        return HostParts(_as_scheduled(small.model, folder), small.clip, small.vae)
     for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
         if part != "text_encoder_2" or (folder / part).is_dir():
             weights_file(folder / part)  # the host would take a pickle where there is nothing else
@@ -66,18 +71,18 @@ def load_base(name: str) -> HostParts:
 
 
 def _as_scheduled(model: Any, folder: Path) -> Any:
-    """The MODEL with what its scheduler says of the prediction: the host guesses it from the weights."""
-    config = read_config(folder, "scheduler")
-    predicts, zero_snr = config.get("prediction_type", "epsilon"), bool(config.get("rescale_betas_zero_snr", False))
-    if predicts == prediction_type_of(model) and not zero_snr:
+    """The MODEL with the noise levels and the prediction type that its scheduler names: the host guesses both from the weights."""
+    schedule = schedule_from_config(read_config(folder, "scheduler"))
+    sigmas = (1 / schedule.alphas_cumprod - 1).sqrt().float()
+    known = model.get_model_object("model_sampling").sigmas
+    same = known.shape == sigmas.shape and torch.allclose(known.cpu(), sigmas, rtol=1e-4)
+    if same and schedule.prediction_type == prediction_type_of(model):
         return model
     kinds = {"epsilon": comfy.model_sampling.EPS, "v_prediction": comfy.model_sampling.V_PREDICTION}
-    if predicts not in kinds:
-        raise WeightsError(f"{folder} predicts {predicts!r}", "'epsilon' or 'v_prediction'", "choose a Stable Diffusion base")
-
-    kind = type("BGDefectSampling", (comfy.model_sampling.ModelSamplingDiscrete, kinds[predicts]), {})
-    clone = model.clone()
-    clone.add_object_patch("model_sampling", kind(model.model.model_config, zsnr=zero_snr))
+    kind = type("BGDefectSampling", (comfy.model_sampling.ModelSamplingDiscrete, kinds[schedule.prediction_type]), {})
+    clone, sampling = model.clone(), kind(model.model.model_config)
+    sampling.set_sigmas(sigmas)
+    clone.add_object_patch("model_sampling", sampling)
     return clone
 
 

@@ -119,13 +119,13 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         return io.NodeOutput(GraphPrompts(RegionPrompts(part, [tokens], empty_mask, [words], nothing, _pooled(pooled)), [None]))
 
 
-class RegionPromptConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
+class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
     """See the schema."""
 
     @classmethod
     def define_schema(cls) -> Any:
         return schema(
-            node_id="BGDefectRegionPromptConditioning",
+            node_id="BGDefectRegionPrompts",
             display_name="Region Prompts from Conditioning",
             category="BGDefect/prompts",
             description="Region prompts from texts that any encoder of the host has encoded.",
@@ -204,4 +204,4 @@ class AddDefectConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         return io.NodeOutput(with_defect(prompts, tokens, word_range(words, tokens, "defect"), mask))
 
 
-NODES = [RegionPromptEncode, RegionPromptConditioning, AddDefect, AddDefectConditioning]
+NODES = [RegionPromptEncode, RegionPromptsNode, AddDefect, AddDefectConditioning]

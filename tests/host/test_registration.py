@@ -12,6 +12,8 @@ NODES = {
     "BGDefectApplyWeights",
     "BGDefectRegionPromptEncode",
     "BGDefectRegionPrompts",
+    "BGDefectAddDefect",
+    "BGDefectAddDefectConditioning",
     "BGDefectInversion",
     "BGDefectSampler",
     "BGDefectGuider",

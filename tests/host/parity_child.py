@@ -1,0 +1,138 @@
+"""Runs inside ComfyUI's own Python: the same case through the host. `parity_child.py HOST BASE_DIRECTORY CASE PACK`
+
+Writes CASE/<host's folder name>.json: name of a comparison -> largest absolute difference.
+"""
+
+import importlib.util
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+HOST, BASE, CASE, PACK = (Path(name) for name in sys.argv[1:5])
+sys.argv = [sys.argv[0], "--cpu", "--base-directory", str(BASE)]
+sys.path.insert(0, str(HOST))
+
+import comfy.options  # noqa: E402  (the host's folder must come first)
+
+comfy.options.enable_args_parsing()
+
+import comfy.samplers  # noqa: E402
+import comfy.sd  # noqa: E402
+import latent_preview  # noqa: E402
+import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+import nodes as stock  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("pack", PACK / "__init__.py", submodule_search_locations=[str(PACK)])
+pack = importlib.util.module_from_spec(spec)
+sys.modules["pack"] = pack
+spec.loader.exec_module(pack)
+base_of, host, loaders, prompts_of, weights_of = (
+    import_module(f"pack.nodes.{name}") for name in ("_base", "_host", "loaders", "prompts", "_weights")
+)
+inversion_of, sampling, guider_of, types = (import_module(f"pack.nodes.{name}") for name in ("inversion", "sampling", "guider", "_types"))
+core_regions, core_sampling = (import_module(f"pack.bgdefect_core.{name}") for name in ("regions", "sampling"))
+
+
+prepare_callback = latent_preview.prepare_callback
+
+
+def load(source):
+    """MODEL, CLIP and VAE of a case; the last two may be None."""
+    kind = source["kind"]
+    if kind == "base":
+        parts = loaders.load_base(loaders.MINI if source["name"] == "mini" else source["name"])
+        model = parts.model
+        if source.get("by") == "class weights":
+            model, _ = weights_of.apply_weights(model, loaders.weights_path(source["weights"]), 1.0, False)
+        if source.get("by") == "the host's LoraLoader":
+            (model,) = stock.LoraLoaderModelOnly().load_lora_model_only(model, source["weights"], 1.0)
+        return model, parts.clip, parts.vae
+    if kind == "file":
+        return comfy.sd.load_diffusion_model(source["path"]), None, None
+    return tiny_sdxl(source), None, None
+
+
+def tiny_sdxl(source):
+    """The host's own SDXL, smaller."""
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    config = {**base_of.host_unet_config(source["unet"]), "transformer_depth": [0, 2], "transformer_depth_output": [0, 0, 2, 2]}
+    config |= {"transformer_depth_middle": 2, "num_classes": "sequential", "adm_in_channels": source["adm"], "dtype": torch.float32}
+    kind = type("TinyXL", (comfy.supported_models.SDXL,), {"unet_extra_config": {}})
+    model_config = kind(config)
+    renamed = base_of.host_unet_tensors(load_file(source["path"]), config)
+    model = model_config.get_model(renamed, "")
+    model.load_model_weights(renamed, "")
+    return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
+
+
+def apart(one, other):
+    assert one.shape == other.shape, (one.shape, other.shape)
+    return float((one.float() - other.float()).abs().max())
+
+
+def texts_and_pictures(case, wanted, clip, vae, scale, result):
+    texts = case["texts"]
+    prompts = prompts_of.RegionPromptEncode.execute(clip, *texts[:3]).args[0]
+    if "defect.1" in wanted:
+        prompts = prompts_of.AddDefect.execute(prompts, clip, wanted["masks"][1], texts[3]).args[0]
+    result["text"] = max(
+        apart(prompts.prompts.background, wanted["background"]),
+        apart(prompts.prompts.placeholder, wanted["placeholder"]),
+        apart(prompts.prompts.empty, wanted["empty"]),
+        *(apart(tokens, wanted[f"defect.{number}"]) for number, tokens in enumerate(prompts.prompts.defects)),
+    )
+    assert [list(words) for words in prompts.prompts.defect_words] == case["words"]
+    result["encode"] = apart(vae.encode(wanted["pictures"]) * scale, wanted["z_0"])
+    painted = vae.decode(wanted["sampled.replay.1.0"][-1] / scale).movedim(-1, 1)
+    result["decode"] = apart(painted, (wanted["decoded"] / 2 + 0.5).clamp(0, 1))
+
+
+def main():
+    case, wanted, result = json.loads((CASE / "case.json").read_text()), load_file(CASE / "case.safetensors"), {}
+    model, clip, vae = load(case["source"])
+    before = (len(model.patches), repr(model.model_options), model.model_dtype())
+    z_0, scale = wanted["z_0"], model.model.latent_format.scale_factor
+    if case["texts"]:
+        texts_and_pictures(case, wanted, clip, vae, scale, result)
+    pooled = {"pooled_output": wanted["pooled"]} if "pooled" in wanted else {}
+    defects = [wanted[f"defect.{number}"] for number in range(len(case["words"]))]
+    prompts = core_regions.RegionPrompts(wanted["background"], defects, wanted["placeholder"], case["words"], wanted.get("empty"), pooled)
+    masks = wanted["masks"]
+    graph = types.GraphPrompts(prompts, [None, *masks[1:]])
+    inversion = inversion_of.invert_latents(model, graph, z_0 / scale, masks[0], case["steps"], False)
+    result["inversion"] = apart(torch.stack(inversion.trajectory), wanted["levels.replay"])
+    sigmas = host.sigmas_of(inversion.levels)
+    for name in sorted(wanted):
+        kind, _, rest = name.partition(".")
+        if kind != "sampled":
+            continue
+        mode, guidance = rest.split(".", 1)[0], float(rest.split(".", 1)[1])
+        seed = case["seeds"][0]
+        passed = []
+        latent_preview.prepare_callback = lambda model, steps, into=passed: lambda step, x_0, z, total: into.append(z)
+        node, maps = sampling.sample_latents(inversion, seed, mode, guidance, 1, len(z_0))
+        latent_preview.prepare_callback = prepare_callback
+        result[f"steps {rest}"] = apart(torch.stack(passed[-case["steps"] :]), wanted[name])
+        result[f"node {rest}"] = apart(node * scale, wanted[name][-1])
+        for grid, mean in maps.recorder.means.items():
+            result[f"map {rest} {grid}"] = apart(mean, wanted[f"map.{rest}.{grid[0]}x{grid[1]}"])
+        assert len(maps.recorder.means) == sum(other.startswith(f"map.{rest}.") for other in wanted)
+        guider = guider_of.DefectGuider(inversion, mode, guidance)
+        noise = core_sampling.seeded_noise(case["seeds"], z_0.shape[1:])
+        result[f"euler {rest}"] = apart(guider.sample(noise, z_0, comfy.samplers.sampler_object("euler"), sigmas, seed=seed), node)
+        if mode == "masked":
+            result["descent"] = apart(torch.stack(inversion.descent), wanted["levels.masked"])
+        if mode in ("replay", "noised"):
+            outside = (inversion.regions == 0)[:, None].expand_as(node)
+            assert torch.equal(node[outside], inversion.latent[outside])
+    assert before == (len(model.patches), repr(model.model_options), model.model_dtype())
+    (CASE / f"{HOST.name}.json").write_text(json.dumps(result))
+
+
+with torch.inference_mode():
+    main()
