@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TOKENIZER := bgdefect_core/assets/bgdefect-mini/tokenizer
 
-.PHONY: help setup demo test test-slow lint results evaluate-base bench pretrain wheel clean
+.PHONY: help setup demo test test-slow test-host lint results evaluate-base bench pretrain wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 15
@@ -27,7 +27,10 @@ test: $(STAMP)  ## run the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)  ## run the slow tests
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not host" $(ARGS)
+
+test-host: $(STAMP)  ## all tests on the real ComfyUI (COMFYUI_DIRS, COMFYUI_PYTHONS)
+	$(BIN)/python -m pytest tests/host tests/nodes -rs --durations=20 $(ARGS)
 
 lint: $(STAMP)  ## style, formatting, types
 	$(BIN)/ruff check .

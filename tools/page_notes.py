@@ -18,7 +18,7 @@ NOTES: dict[str, str] = {
 - The words are best those of the training: connect the outputs of **Apply Defect Weights**.
 - For a second defect add **Add Defect**.
 """,
-    "BGDefectRegionPromptConditioning": """
+    "BGDefectRegionPrompts": """
 - For encoders that have nodes of their own. `placeholder` is the encoded word that stands for the empty mask, usually "mask".
 - `words` is needed only where **Refine Defect Mask** shall use the attention signal.
 """,

@@ -36,6 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("server", HOSTS, ids=[folder.name for folder, _ in HOSTS], indirect=True, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the options -m and -k choose
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a host one line says so, and nothing else of this folder is collected."""
     ours = [item for item in items if HERE in item.path.parents]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from typing import Any
 
 from .server import PACK, Server
@@ -59,16 +60,21 @@ def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(object_inf
 
 
 def test_the_host_serves_help_pages_and_translations(server: Server) -> None:
-    extensions = server.get("/extensions")
-    assert isinstance(extensions, list)
-    import urllib.request
-
     address = f"http://127.0.0.1:{server.port}/extensions/bgdefect/docs/BGDefectStitch.md"
     with urllib.request.urlopen(address, timeout=30) as page:
         assert b"Stitch" in page.read()
     translations = server.get("/i18n")
     for language in ("en", "zh", "ko"):
         assert set(translations[language]["nodeDefs"]) >= NODES
+
+
+def test_the_english_texts_are_those_of_the_nodes(server: Server, object_info: dict[str, Any]) -> None:
+    english = server.get("/i18n")["en"]["nodeDefs"]
+    for name, node in ours(object_info).items():
+        assert english[name]["display_name"] == node["display_name"] and english[name]["description"] == node["description"]
+        for kind in ("required", "optional"):
+            for widget, spec in node["input"].get(kind, {}).items():
+                assert english[name]["inputs"][widget]["tooltip"] == spec[1]["tooltip"], (name, widget)
 
 
 def test_the_start_costs_little(server: Server) -> None:
