@@ -1,41 +1,25 @@
-"""Runs inside ComfyUI's own Python: the same case through the host. `parity_child.py HOST BASE_DIRECTORY CASE PACK`
+"""Runs inside ComfyUI's own Python: the same case through the host. `parity_child.py HOST BASE_DIRECTORY PACK CASE`
 
 Writes CASE/<host's folder name>.json: name of a comparison -> largest absolute difference.
 """
 
-import importlib.util
 import json
-import sys
-from importlib import import_module
 from pathlib import Path
 
-HOST, BASE, CASE, PACK = (Path(name) for name in sys.argv[1:5])
-sys.argv = [sys.argv[0], "--cpu", "--base-directory", str(BASE)]
-sys.path.insert(0, str(HOST))
+from child import ARGUMENTS, HOST, ours, stock  # first: it finds the host
 
-import comfy.options  # noqa: E402  (the host's folder must come first)
+# isort: split
+import comfy.samplers
+import comfy.sd
+import latent_preview
+import torch
+from safetensors.torch import load_file
 
-comfy.options.enable_args_parsing()
-
-import comfy.samplers  # noqa: E402
-import comfy.sd  # noqa: E402
-import latent_preview  # noqa: E402
-import torch  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-
-import nodes as stock  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("pack", PACK / "__init__.py", submodule_search_locations=[str(PACK)])
-pack = importlib.util.module_from_spec(spec)
-sys.modules["pack"] = pack
-spec.loader.exec_module(pack)
-base_of, host, loaders, prompts_of, weights_of = (
-    import_module(f"pack.nodes.{name}") for name in ("_base", "_host", "loaders", "prompts", "_weights")
-)
-inversion_of, sampling, guider_of, types = (import_module(f"pack.nodes.{name}") for name in ("inversion", "sampling", "guider", "_types"))
-core_regions, core_sampling = (import_module(f"pack.bgdefect_core.{name}") for name in ("regions", "sampling"))
-
-
+CASE = Path(ARGUMENTS[0])
+base_of, host, loaders = ours("nodes._base"), ours("nodes._host"), ours("nodes.loaders")
+prompts_of, weights_of, inversion_of = ours("nodes.prompts"), ours("nodes._weights"), ours("nodes.inversion")
+sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
+core_regions, core_sampling = ours("bgdefect_core.regions"), ours("bgdefect_core.sampling")
 prepare_callback = latent_preview.prepare_callback
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +23,8 @@ from trainer.single_file import ASSETS
 
 from ..trainer.conftest import save_tiny_base
 from .conftest import HOSTS
+from .in_host import run_in_host
 from .parity_reference import boxes, case_of_base, random_prompts, write_case
-from .server import PACK
 
 TOLERANCE = 1e-3
 """Of latents, text embeddings, attention shares and pictures, absolute."""
@@ -188,10 +186,7 @@ CASES += [pytest.param(case, marks=pytest.mark.slow) for case in (sd1_5, sd2)]
 def test_the_host_gives_what_diffusers_gives(case: Case, tmp_path: Path) -> None:
     folder = case(tmp_path / "base", tmp_path / "case")
     for host, python in HOSTS:
-        command = [str(python), str(Path(__file__).parent / "parity_child.py"), str(host), str(tmp_path / "base"), str(folder), str(PACK)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900, env=environment, check=False)
-        assert done.returncode == 0, f"{host.name}\n{done.stderr[-6000:]}"
+        run_in_host("parity_child.py", host, python, tmp_path / "base", str(folder))
         found = json.loads((folder / f"{host.name}.json").read_text())
         assert len(found) > 4
         far = {name: value for name, value in found.items() if not value <= TOLERANCE}
