@@ -68,11 +68,18 @@ class BenchGenerateConfig:
 
 
 def bench_train(config: BenchTrainConfig) -> float:
-    """Print the table; returns the median ratio of a whole iteration to the bare forward and backward."""
+    """Print the table; returns the median ratio of a whole iteration to the bare forward and backward.
+
+    ``bare``: the unpatched U-Net on 2B samples, each with its own context of the same length as ours (``C_def`` and ``C_bg`` together),
+    the mean square of its output, backward, gradients let go. No optimizer, no clipping: the least that any training step needs.
+    ``iteration``: all that ``bgdefect train`` does in a step of one batch, with training's own functions: draw the batch, patch the U-Net
+    (training does so once a run), Eq. 5 on the batch of 2B, backward, clip, the optimizer's step, gradients let go. Both train the same
+    parameters at the same precision.
+    """
     from .base import load_base
     from .batches import Batches
     from .cache import LatentCache
-    from .tuning import make_trainable
+    from .tuning import make_optimizer, make_trainable
 
     _check(config.repeats, batch=config.batch)
     device = pick_device(config.device)
@@ -80,7 +87,7 @@ def bench_train(config: BenchTrainConfig) -> float:
     latents, regions = _scene(base, config.resolution, 8)
     batches = Batches(LatentCache(latents, regions, 1, (8,) * 8), config.batch, len(base.schedule.alphas_cumprod), 0)
     parameters = make_trainable(base.unet, config.lora_rank, 0)
-    optimizer = torch.optim.AdamW(parameters, lr=1e-6)
+    optimizer = make_optimizer(parameters, 1e-6, device)
     context = base.prompts(_PROMPTS[0], [_PROMPTS[1]], _PROMPTS[2]).training_context().to(latents)
     z = torch.cat([latents[: config.batch].repeat(2, 1, 1, 1)] * -(-config.batch // len(latents)))[: 2 * config.batch]
     t = torch.randint(0, len(base.schedule.alphas_cumprod), (2 * config.batch,)).to(device)

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from torch import nn
 
@@ -22,7 +21,7 @@ from .run_folder import RunFolder
 from .sheet import SheetItem, sheet_items
 from .splits import Split, read_split, split_halves, split_k_shots, write_split
 from .train_config import TrainConfig
-from .tuning import Average, make_trainable
+from .tuning import Average, make_optimizer, make_trainable
 
 log = logging.getLogger(__name__)
 
@@ -200,8 +199,7 @@ def _trainable(config: TrainConfig, base: Base, accelerator: Accelerator) -> tup
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
     lr = config.lr if config.lr is not None else default_lr(base, config.lora_rank)
-    fused = accelerator.device.type in ("cpu", "cuda")  # one pass over the weights instead of a dozen
-    optimizer = torch.optim.AdamW(parameters, lr=lr, fused=fused)
+    optimizer = make_optimizer(parameters, lr, accelerator.device)
     unet, wrapped = accelerator.prepare(base.unet, optimizer)
     return unet, parameters, wrapped
 

@@ -30,6 +30,11 @@ def make_trainable(unet: UNet2DConditionModel, lora_rank: int, seed: int) -> lis
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
+def make_optimizer(parameters: list[nn.Parameter], lr: float, device: torch.device) -> torch.optim.Optimizer:
+    """AdamW (choice 10); fused where the device knows it: one pass over the weights instead of a dozen, a third of the time."""
+    return torch.optim.AdamW(parameters, lr=lr, fused=device.type in ("cpu", "cuda"))
+
+
 def class_tensors(unet: UNet2DConditionModel, lora_rank: int) -> dict[str, Tensor]:
     """What the class weights file holds: the whole U-Net, or the LoRA under the host's names."""
     state: Mapping[str, Tensor] = unet.state_dict()

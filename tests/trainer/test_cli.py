@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ from transformers.utils import logging as transformers_logging
 from bgdefect_core.dataset import read_manifest
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.weights import read_info
-from trainer import cli
+from trainer import cli, tuning
 from trainer.about import licence_note
+from trainer.tuning import make_optimizer
 
 from .conftest import files_of
 
@@ -134,6 +136,19 @@ def test_loading_bars_of_the_libraries_are_off_in_the_command_alone(run: Run, tm
     finally:
         for library in libraries:
             library.enable_progress_bar()
+
+
+def test_bench_trains_with_the_optimizer_of_the_training(run: Run, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.optim.Optimizer] = []
+
+    def noted(*arguments: Any) -> torch.optim.Optimizer:
+        made.append(make_optimizer(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(tuning, "make_optimizer", noted)
+    code, shown, _ = run("bench", "train", "--base", tiny_base, "--repeats", 1, "--batch", 1, "--device", "cpu")
+    assert code == 0 and len(made) == 1 and made[0].defaults["fused"]
+    assert [line.split()[0] for line in shown.splitlines()[-3:]] == ["bare", "loss", "whole"]
 
 
 def test_licences() -> None:
