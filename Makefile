@@ -5,6 +5,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EVIDENCE := deeppcb-defaults magnetic_tile-defaults deeppcb magnetic_tile deeppcb-shots magnetic_tile-shots
 TOKENIZER := bgdefect_core/assets/bgdefect-mini/tokenizer
 
 .PHONY: help setup demo test test-slow test-host lint results evaluate-base bench pretrain wheel clean
@@ -42,6 +43,12 @@ results: $(STAMP)  ## the figures of docs/results.md (BGDEFECT_DATA=folder of th
 
 evaluate-base: $(STAMP)  ## the embedded base on pictures that it has never seen (BGDEFECT_DATA=folder of the real sets)
 	$(BIN)/bgdefect evaluate-base --data $${BGDEFECT_DATA:?set it to the folder of the real sets}/*/ $(ARGS)
+
+evidence: $(STAMP)  ## the figures of docs/evidence.md (BGDEFECT_DATA=folder of the real sets; hours, goes on after a kill)
+	for recipe in $(EVIDENCE); do \
+	  $(BIN)/bgdefect evaluate --recipe $$recipe --data $${BGDEFECT_DATA:?set it to the folder of the real sets}/$${recipe%-*} \
+	    --output runs/evidence/$$recipe $(ARGS) || exit; \
+	done
 
 bench: $(STAMP)  ## cost of training and generation against the bare U-Net
 	$(BIN)/bgdefect bench train $(ARGS)

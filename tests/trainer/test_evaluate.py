@@ -35,7 +35,8 @@ ANYTHING = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_b
 
 def surface(rng: np.random.Generator, side: int = 64) -> np.ndarray:
     grain = ndimage.gaussian_filter(rng.normal(0, 60, (side, side)), 2)
-    return (130 + grain[..., None] + rng.normal(0, 3, (side, side, 3))).clip(0, 255).astype(np.uint8)
+    picture: np.ndarray = (130 + grain[..., None] + rng.normal(0, 3, (side, side, 3))).clip(0, 255).astype(np.uint8)
+    return picture
 
 
 def scratched(rng: np.random.Generator, side: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -88,6 +89,7 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         validation_good=1,
         mask_levels=2,
         landscape_points=3,
+        landscape_crops=8,
         device="cpu",
     )
 

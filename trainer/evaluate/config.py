@@ -48,8 +48,8 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 class EvaluateConfig:
     """Measure whether generated defects are realistic, whether their masks fit, and whether a detector gets better.
 
-    --config FILE takes settings from a JSON file, --recipe NAME from a shipped one (deeppcb, deeppcb-shots, magnetic_tile,
-    magnetic_tile-shots, mvtec_ad, mvtec_loco); options beside it win.
+    --config FILE takes settings from a JSON file, --recipe NAME from a shipped one (deeppcb, magnetic_tile,
+    both also with -shots and -defaults, mvtec_ad, mvtec_loco); options beside it win.
     """
 
     data: Path
@@ -116,6 +116,8 @@ class EvaluateConfig:
     """Share of the patches that PatchCore keeps."""
     landscape_points: int = 11
     """Points a side of the loss landscape."""
+    landscape_crops: int = 32
+    """Crops of the test side that it is measured on, in batches of 8."""
     seed: int = 0
     """Everything else random follows from it: which shots, the generators, subsets."""
     features: Literal["efficientnet-lite0"] = "efficientnet-lite0"
@@ -150,6 +152,7 @@ class EvaluateConfig:
             "mask_levels": (1, 999),
             "patchcore_share": (0.001, 1),
             "landscape_points": (3, 101),
+            "landscape_crops": (8, 10_000),
             "seed": (0, 2**31),
         }
         for name, (low, high) in limits.items():

@@ -32,7 +32,7 @@ from .store import Store
 from .synthetic import Pair
 
 PATCHCORE = "patchcore (efficientnet-lite0)"
-LANDSCAPE_CROPS, _LANDSCAPE_BATCH = 32, 8
+_LANDSCAPE_BATCH = 8
 _SHOWN, _GAP = 4, 4
 
 
@@ -58,7 +58,7 @@ def arm_plans(config: EvaluateConfig, cell: Cell, made: Made | None, others: Seq
         if arm == CEILING:
             plans.append(ArmPlan(arm, lambda: ArmData(good, load_pairs(cell.data.fold.pool, side)), {"k": 0}))
         elif "ours" in arm:
-            if made is None:
+            if made is None or not made.samples.samples:
                 continue
             masks = "requested" if "requested" in arm else "refined"
             pairs = sample_pairs(made.samples, side, masks)
@@ -168,7 +168,7 @@ def landscape_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequ
         if plan.name not in ("real", "real+ours refined"):
             continue
         name, settings = _key(config, cell, plan, config.seeds[0])
-        settings |= {"points": config.landscape_points, "crops": LANDSCAPE_CROPS}
+        settings |= {"points": config.landscape_points, "crops": config.landscape_crops}
 
         def measured(plan: ArmPlan = plan) -> dict[str, Any]:
             net, _ = kept_detector(config, store, cell, plan)
@@ -178,10 +178,10 @@ def landscape_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequ
 
         value = store.get("landscape", name, settings, measured)
         grids[f"{cell.name}: {plan.name}"] = value["grid"]
-        reference = f"focal loss on {LANDSCAPE_CROPS} crops of the test side"
+        reference = f"focal loss on {config.landscape_crops} crops of the test side"
         middle = value["grid"][config.landscape_points // 2][config.landscape_points // 2]
         for metric, figure in (("top Hessian eigenvalue", value["eigenvalue"]), ("loss at the minimum", middle)):
-            rows.append(row("landscape", cell, plan.name, metric, figure, LANDSCAPE_CROPS, reference, config.seeds[0]))
+            rows.append(row("landscape", cell, plan.name, metric, figure, config.landscape_crops, reference, config.seeds[0]))
     return rows, grids
 
 
@@ -190,4 +190,4 @@ def _test_batches(config: EvaluateConfig, cell: Cell) -> list[tuple[torch.Tensor
     defects = [pair for pair in cell.data.test if pair[1].any()]
     good = [picture for picture, mask in cell.data.test if not mask.any()]
     settings = FitSettings(config.crop, config.width, 1, 1, _LANDSCAPE_BATCH, 1.0, 0.0)
-    return [draw_batch(ArmData(good, defects), settings, config.seed, step) for step in range(LANDSCAPE_CROPS // _LANDSCAPE_BATCH)]
+    return [draw_batch(ArmData(good, defects), settings, config.seed, step) for step in range(config.landscape_crops // _LANDSCAPE_BATCH)]

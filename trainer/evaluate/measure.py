@@ -53,6 +53,8 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
         rows.extend(row("realism", cell, subject, metric, figure, n, reference, config.seed) for metric, figure in value.items())
 
     def figures(samples: SampleSet) -> dict[str, float]:
+        if len(samples.samples) < 2:  # what was rejected is a result, too
+            return _shares(samples) | {"n": len(samples.samples)}
         seen = see(samples.pictures, samples.labels)
         found = realism(seen, cell.data.reference, shots, config.seed) | _shares(samples)
         return found | _with_own_networks(config, cell, samples) | {"n": len(samples.samples)}
@@ -78,7 +80,7 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
 
 
 def _shares(samples: SampleSet) -> dict[str, float]:
-    if samples.samples[0].record is None:
+    if not samples.settings:
         return {}
     return {
         "share of first attempts that show the defect": samples.shown / max(samples.firsts, 1),
@@ -156,6 +158,8 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
             measure = partial(real_agreement, one.weights, config.base, test, settings, config.device)
             real = store.get("masks", f"{cell.name}-{one.samples.name}", known | {"agreement": asdict(settings)}, measure)
             rows += _agreement_rows("masks on real defects", cell, one, real, "the human masks of held-out real defects", config.seed)
+        if not one.samples.samples:
+            continue
         made_masks = store.get("masks-made", f"{cell.name}-{one.samples.name}", known, partial(generated_agreement, one.samples))
         rows += _agreement_rows("masks on generated samples", cell, one, made_masks, "pixels changed by over 16 of 255", None)
     return rows

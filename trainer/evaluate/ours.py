@@ -7,6 +7,7 @@ painted into.
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -24,6 +25,8 @@ from ..train import TrainConfig, train
 from .config import EvaluateConfig, GeneratorSpec
 from .folds import Fold
 from .samples import SampleSet, read_ours
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[E
         place: folder of this class, fold and number of shots; generators that differ only in generation share its weights.
 
     Raises:
-        BGDefectError: whatever the trainer refuses; DataError: no sample was accepted.
+        BGDefectError: whatever the trainer refuses; DataError: no mask could be placed.
     """
     object, defect = shots[0].object, shots[0].defect
     name = "-".join([f"{key}={value}" for key, value in sorted(spec.train.items())]) or "default"
@@ -71,11 +74,10 @@ def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[E
     )
     generate(generated)
     samples = read_ours(spec.name, output, object, defect)
-    record = samples.samples[0].record or {}
-    settings = dict(record["settings"])
-    for place_dependent in ("good",):  # absolute paths differ between machines, results do not
-        settings.pop(place_dependent, None)
+    settings = {name: value for name, value in samples.settings.items() if name != "good"}  # a path, which differs between machines
     settings["samples"] = len(samples.samples)
+    if len(samples.samples) < 2:
+        log.warning("%s / %s, generator %s: %d samples were accepted", object, defect, spec.name, len(samples.samples))
     return Made(samples, weights, settings, int(settings["resolution"]), str(settings["zoom"]))
 
 

@@ -78,4 +78,4 @@ def noise_samples(good: Sequence[Picture], masks: Sequence[Mask], count: int, se
             picture = source.copy()
             picture[mask] = rng.integers(0, 256, (int(mask.sum()), 3), dtype=np.uint8)
             made.append(GeneratedSample(picture, mask, mask, source))
-    return SampleSet(ANCHORS[1], tuple(made), len(made), len(made), len(made))
+    return SampleSet(ANCHORS[1], tuple(made), {}, len(made), len(made), len(made))

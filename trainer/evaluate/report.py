@@ -64,7 +64,11 @@ def write_report(
         tables = _tables(part, rows, summary)
         if tables:
             sections.append({"title": heading, "tables": tables, "plots": _plots(part, summary, grids)})
-    pictures = [(f"{one.samples.name}: normal with the requested mask, result with the label", _samples_strip(one)) for one in made]
+    pictures = [
+        (f"{one.samples.name}: normal with the requested mask, result with the label", _samples_strip(one))
+        for one in made
+        if one.samples.samples
+    ]
     files = sorted((store.root / "pictures").glob("*.png"))[:_STRIPS]
     pictures += [(f"{file.stem}: truth beside the detector's map", _data_uri(file.read_bytes())) for file in files]
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(

@@ -44,7 +44,9 @@ class SampleSet:
 
     name: str
     samples: tuple[GeneratedSample, ...]
-    """Accepted ones."""
+    """Accepted ones; ours may be none."""
+    settings: dict[str, Any]
+    """Of ours: all that decided them. Empty for a candidate."""
     attempts: int
     """Attempts, rejected ones included."""
     shown: int
@@ -74,12 +76,12 @@ def read_ours(name: str, root: Path, object: str, defect: str) -> SampleSet:
     """The data set that ``bgdefect generate`` wrote.
 
     Raises:
-        DataError: no samples, or none that was accepted.
+        DataError: no attempts at all: no mask could be placed.
     """
     records = read_manifest(extras_folder(root, object, defect) / "manifest.jsonl")
     accepted = sorted((record for record in records if record["accepted"]), key=lambda record: int(record["index"]))
-    if not accepted:
-        raise DataError(f"{root} holds no accepted samples of {object} / {defect}", "at least two", "see its rejected ones")
+    if not records:
+        raise DataError(f"{root} holds no attempts at {object} / {defect}", "masks that fit on the good pictures", "see its page")
     samples = []
     for record in accepted:
         good = root / object / "train" / "good" / f"{record['source_sha256'][:16]}.png"
@@ -87,7 +89,7 @@ def read_ours(name: str, root: Path, object: str, defect: str) -> SampleSet:
         samples.append(GeneratedSample(read_picture(root / record["file"]), label, requested, read_picture(good), record))
     firsts = [record for record in records if record["attempt"] == 0]
     shown = sum(record["verdict"] not in HIDDEN for record in firsts)
-    return SampleSet(name, tuple(samples), len(records), shown, len(firsts))
+    return SampleSet(name, tuple(samples), dict(records[0]["settings"]), len(records), shown, len(firsts))
 
 
 def read_candidate(name: str, root: Path, object: str, defect: str) -> SampleSet:
@@ -101,7 +103,7 @@ def read_candidate(name: str, root: Path, object: str, defect: str) -> SampleSet
     for example in examples:
         picture, mask = load_example(example)
         samples.append(GeneratedSample(picture, mask, mask))
-    return SampleSet(name, tuple(samples), len(samples), len(samples), len(samples))
+    return SampleSet(name, tuple(samples), {}, len(samples), len(samples), len(samples))
 
 
 def fidelity(sample: GeneratedSample, resolution: int, zoom: Any, width: float | None = None) -> tuple[float, float] | None:
