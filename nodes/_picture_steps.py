@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -203,6 +204,8 @@ def placed(
     Raises:
         MaskError: none fits anywhere.
     """
+    if kind not in get_args(PartKind):  # older hosts let any value of a combo through
+        raise SettingError(f"part is {kind!r}", f"one of {', '.join(get_args(PartKind))}", "choose one of them")
     pictures = pictures_of(colour_image(image, "image"))
     closed = None if avoid is None else masks_of(matched(mask_batch(avoid, "avoid"), len(pictures), "avoid"), "avoid")
     owners, masks = list[int](), list[Mask]()

@@ -56,6 +56,8 @@ def sample_latents(
 
 def check_mode(inversion: Inversion, mode: BackgroundMode, guidance: float) -> None:
     """Raise SettingError where the inversion lacks what the mode or the guidance needs."""
+    if mode not in BACKGROUND_MODES:  # older hosts let any value of a combo through
+        raise SettingError(f"background is {mode!r}", f"one of {', '.join(BACKGROUND_MODES)}", "choose one of them")
     if mode != "noised" and not inversion.trajectory:
         raise SettingError(f"background is {mode!r} and the inversion was skipped", "'noised'", "turn skip off in Masked DDIM Inversion")
     if guidance != 1 and inversion.prompts.empty is None:

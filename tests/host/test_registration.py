@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import json
+import subprocess
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from .server import PACK, Server
@@ -78,6 +80,11 @@ def test_the_english_texts_are_those_of_the_nodes(server: Server, object_info: d
 
 
 def test_the_start_costs_little(server: Server) -> None:
-    """The host prints the seconds that each pack took to import, rounded to a tenth."""
-    found = re.findall(r"([0-9.]+) seconds:? .*custom_nodes/bgdefect", server.text())
-    assert found and float(found[-1]) <= 0.2
+    """Processor time, not the seconds on the wall that the host prints: those are the machine's other work as well."""
+    command = [str(server.python), str(Path(__file__).with_name("start_child.py")), str(server.folder), str(PACK)]
+    done = subprocess.run(command, cwd=server.folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    start = json.loads(done.stdout.splitlines()[-1])
+    assert start["seconds"] <= 0.2
+    assert start["nodes"] == len(NODES)
+    assert not {"diffusers", "transformers", "peft", "accelerate"} & set(start["imported"])

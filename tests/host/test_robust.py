@@ -47,6 +47,18 @@ def value(kind: str, name: str, new: Any) -> Change:
     return lambda prompt: change(prompt, kind, **{name: new})
 
 
+def unplug(kind: str, name: str) -> Change:
+    """Leave an input open."""
+
+    def changed(prompt: dict[str, Any]) -> dict[str, Any]:
+        prompt = change(prompt, kind)
+        for number in ids(prompt, kind):
+            del prompt[number]["inputs"][name]
+        return prompt
+
+    return changed
+
+
 def empty_mask(kind: str, name: str, size: int = 64, level: float = 0.0) -> Change:
     """Connect a solid mask."""
 
@@ -62,6 +74,8 @@ BAD: list[tuple[str, Change, str]] = [
     ("folder outside", value("BGDefectLoadPictures", "folder", "../output"), "folder"),
     ("no library", value("BGDefectPlaceMask", "library", "(masks input)"), "masks"),
     ("scale upside down", value("BGDefectPlaceMask", "scale_min", 5.0), "scale"),
+    ("part", value("BGDefectPlaceMask", "part", "tray"), "part"),
+    ("signal", value("BGDefectRefineMask", "signal", "guess"), "signal"),
     ("negative number", value("BGDefectPlaceMask", "number", 0), "number"),
     ("empty avoid is fine but small", empty_mask("BGDefectPlaceMask", "avoid", 50, 1.0), "avoid"),
     ("empty mask", empty_mask("BGDefectCropToMask", "mask", 256), "mask"),
@@ -78,11 +92,12 @@ BAD: list[tuple[str, Change, str]] = [
     ("signal without maps", value("BGDefectRefineMask", "signal", "attention"), "maps"),
     ("threshold", value("BGDefectRefineMask", "threshold", 2.0), "threshold"),
     ("threshold not a number", value("BGDefectRefineMask", "threshold", "half"), "threshold"),
-    ("label of the square", rewire("BGDefectQuality", "refined", "BGDefectCropToMask", 1), "mask"),
+    ("label of the square", rewire("BGDefectQuality", "refined", "BGDefectCropToMask", 1), "refined"),
     ("other pictures", rewire("BGDefectQuality", "normal", "BGDefectLoadPictures"), "normal"),
     ("weights", value("BGDefectApplyWeights", "weights", "../../secret.safetensors"), "weights"),
     ("base", value("BGDefectLoadBase", "base", "../x"), "base"),
-    ("torn wire", value("BGDefectStitch", "crop", ["12345", 0]), "crop"),
+    ("missing wire", unplug("BGDefectStitch", "crop"), "crop"),
+    ("wrong type of wire", rewire("BGDefectStitch", "crop", "BGDefectLoadBase"), "crop"),
 ]
 
 
