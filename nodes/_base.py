@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from ..bgdefect_core.errors import WeightsError
 # is left is 8 % of the spread). It depends on the encoder alone, and only previews read it.
 _RGB_FACTORS = [[0.2544, 0.5004, 0.0762], [0.4978, -0.5783, 0.9354], [0.2324, -0.2697, 0.5397], [0.6353, -0.6197, 0.2538]]
 _RGB_BIAS = [-0.0896, 0.1424, -0.1694]
-_Patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)  # the newer hosts' own choice
 
 
 @dataclass(frozen=True)
@@ -161,13 +159,12 @@ def _model(config: Mapping[str, Any], tensors: Mapping[str, Tensor], latent_form
     dtype = management.unet_dtype(model_params=count, supported_dtypes=types, weight_dtype=comfy.utils.weight_dtype(renamed))
     model_config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, types))
     model = model_config.get_model(renamed, "")
-    patcher = _Patcher(model, load_device=device, offload_device=offload)
     missing = sorted(set(model.diffusion_model.state_dict()) - set(renamed))
     if missing:
         raise WeightsError(f"the U-Net lacks {len(missing)} tensors, first {missing[0]!r}", "whole weights", "copy the folder again")
-    assign = {"assign": patcher.is_dynamic()} if "assign" in signature(model.load_model_weights).parameters else {}
-    model.load_model_weights(renamed, "", **assign)
-    return patcher
+    model.load_model_weights(renamed, "")
+    # Not the newer hosts' dynamic patcher: it is for models that do not fit, and wants to know how to read the file again.
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=offload)
 
 
 def _latent_format(vae_config: Mapping[str, Any]) -> type:

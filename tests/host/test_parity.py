@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from bgdefect_core.lora_names import to_host_names
 from bgdefect_core.schedule import schedule_from_config
@@ -55,6 +55,8 @@ def v_prediction(base_directory: Path, folder: Path) -> Path:
         use_linear_projection=True,
     )
     unet.save_pretrained(model / "unet")
+    text = model / "text_encoder" / "model.safetensors"  # the host keeps text encoders in fp16, as they are published
+    save_file({name: tensor.half() for name, tensor in load_file(text).items()}, text, {"format": "pt"})
     scheduler = model / "scheduler" / "scheduler_config.json"
     config = json.loads(scheduler.read_text())
     scheduler.write_text(json.dumps({**config, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True}))
