@@ -104,8 +104,12 @@ class LoadPictures(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str, page: int, count: int) -> Any:
-        return state(_page(_good_files(folder), page, count))
+    def fingerprint_inputs(cls, folder: str | None, page: int | None, count: int | None) -> Any:
+        """What changes when a file does; an input that is a wire is not known yet and comes as None."""
+        if folder is None:
+            return float("nan")
+        files = _good_files(folder)
+        return state(files if page is None or count is None else _page(files, page, count))
 
     @classmethod
     def execute(cls, folder: str, page: int, count: int) -> Any:
@@ -200,7 +204,9 @@ class PlaceMask(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, library: str, **others: Any) -> Any:
+    def fingerprint_inputs(cls, library: str | None, **others: Any) -> Any:
+        if library is None:
+            return float("nan")
         return () if library == NO_LIBRARY else state(_mask_files(library))
 
     @classmethod
