@@ -77,7 +77,7 @@ def test_aupro_is_anomalibs_to_a_millionth() -> None:
     anomalib = pytest.importorskip("anomalib.metrics.aupro", exc_type=(ImportError, RuntimeError))
     truths, maps = random_maps(3)
     metric = anomalib._AUPRO()
-    metric.update(torch.from_numpy(np.stack(maps))[:, None], torch.from_numpy(np.stack(truths)).int()[:, None])
+    metric.update(torch.from_numpy(np.stack(maps)), torch.from_numpy(np.stack(truths)).int())
     assert aupro(truths, maps) == pytest.approx(float(metric.compute()), abs=1e-6)
 
 
