@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ def hosts() -> list[tuple[Path, Path]]:
 
 
 HOSTS = hosts()
+Figure = Callable[[str, Any], None]
+"""Notes a figure of a test for the end of the report, from where it goes to docs/host.md."""
+_FIGURES: list[str] = []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -62,3 +65,14 @@ def object_info(server: Server) -> dict[str, Any]:
     """All nodes of the running host."""
     info: dict[str, Any] = server.get("/object_info")
     return info
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """See ``Figure``."""
+    return lambda name, value: _FIGURES.append(f"{request.node.name}  {name}  {value}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _FIGURES:
+        terminalreporter.write_line(line)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .conftest import Figure
 from .graph import change, ids, load, named, to_api
 from .server import Refused, Server
 
@@ -192,7 +193,7 @@ def test_pickles_are_not_opened(server: Server, quick: dict[str, Any], tmp_path:
 
 
 @pytest.mark.slow
-def test_two_hundred_random_prompts(server: Server, object_info: dict[str, Any], record_property: Any) -> None:
+def test_two_hundred_random_prompts(server: Server, object_info: dict[str, Any], figure: Figure) -> None:
     """Random values, sizes, masks and wires of our nodes: a result or a named error, never a dead server."""
     rng = np.random.default_rng(20261123)
     ends = {"success": 0, "error": 0, "refused": 0}
@@ -210,7 +211,7 @@ def test_two_hundred_random_prompts(server: Server, object_info: dict[str, Any],
                 assert ".errors." in kind, (number, prompt, run.error["node_type"], kind, run.error["exception_message"])
             ends[run.status] += 1
         assert server.alive(), number
-    record_property("ends", ends)
+    figure("ends", ends)
     assert ends["success"] >= 20 and ends["error"] >= 20
 
 
@@ -276,13 +277,13 @@ def _random_wire(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow(server: Server, quick: dict[str, Any], record_property: Any) -> None:
+def test_memory_does_not_grow(server: Server, quick: dict[str, Any], figure: Figure) -> None:
     """A hundred runs with a seed each: after the first twenty the server needs no more memory."""
     sizes = []
     for seed in range(100):
         run = server.run(change(change(quick, "BGDefectSampler", seed=seed), "BGDefectPlaceMask", seed=seed), 120)
         assert run.status == "success", run.error
         sizes.append(server.memory())
-    record_property("megabytes", [round(size / 2**20) for size in sizes[::10]])
+    figure("megabytes", [round(size / 2**20) for size in sizes[::10]])
     early, late = np.median(sizes[20:40]), np.median(sizes[80:])
     assert late - early < 100 * 2**20, sizes[::10]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from bgdefect_core.dataset import read_manifest
 
+from .conftest import Figure
 from .graph import WORKFLOWS, change, ids, load, named, problems, to_api
 from .server import PACK, Server
 
@@ -91,11 +92,11 @@ def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["1_", "4_", "5_", "6_"])
-def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: str, record_property: Any) -> None:
+def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: str, figure: Figure) -> None:
     prompt = prompt_of(start, object_info)
     run = server.run(prompt, 900)
     assert run.status == "success", run.error
-    record_property("seconds", round(run.seconds, 1))
+    figure(f"{start}: seconds", round(run.seconds, 1))
     results = shown(server, run.outputs[ids(prompt, "SaveImage")[0]])
     size = (1536, 2048, 3) if start == "5_" else (256, 384, 3)
     assert results and all(pixels(path).shape == size for path in results)
