@@ -1,6 +1,6 @@
-"""Runs inside ComfyUI's own Python: the same case through the host. `parity_child.py HOST BASE_DIRECTORY PACK CASE`
+"""Runs inside ComfyUI's own Python: the same case through the host. `parity_child.py HOST BASE_DIRECTORY PACK CASE...`
 
-Writes CASE/<host's folder name>.json: name of a comparison -> largest absolute difference.
+Writes into each CASE folder <host's folder name>.json: name of a comparison -> largest absolute difference.
 """
 
 import json
@@ -15,7 +15,6 @@ import latent_preview
 import torch
 from safetensors.torch import load_file
 
-CASE = Path(ARGUMENTS[0])
 base_of, host, loaders = ours("nodes._base"), ours("nodes._host"), ours("nodes.loaders")
 prompts_of, weights_of, inversion_of = ours("nodes.prompts"), ours("nodes._weights"), ours("nodes.inversion")
 sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
@@ -76,8 +75,8 @@ def texts_and_pictures(case, wanted, clip, vae, scale, result):
     result["decode"] = apart(painted, (wanted["decoded"] / 2 + 0.5).clamp(0, 1))
 
 
-def main():
-    case, wanted, result = json.loads((CASE / "case.json").read_text()), load_file(CASE / "case.safetensors"), {}
+def run(folder):
+    case, wanted, result = json.loads((folder / "case.json").read_text()), load_file(folder / "case.safetensors"), {}
     model, clip, vae = load(case["source"])
     before = (len(model.patches), repr(model.model_options), model.model_dtype())
     z_0, scale = wanted["z_0"], model.model.latent_format.scale_factor
@@ -115,8 +114,9 @@ def main():
             outside = (inversion.regions == 0)[:, None].expand_as(node)
             assert torch.equal(node[outside], inversion.latent[outside])
     assert before == (len(model.patches), repr(model.model_options), model.model_dtype())
-    (CASE / f"{HOST.name}.json").write_text(json.dumps(result))
+    (folder / f"{HOST.name}.json").write_text(json.dumps(result))
 
 
 with torch.inference_mode():
-    main()
+    for argument in ARGUMENTS:
+        run(Path(argument))

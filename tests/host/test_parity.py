@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,17 +180,39 @@ def sd2(base_directory: Path, folder: Path) -> Path:
     return _full_size("sd2", folder)
 
 
-CASES: list[Any] = [mini, two_defects, v_prediction, sdxl, lora, lora_by_the_host, full_unet]
-CASES += [pytest.param(case, marks=pytest.mark.slow) for case in (sd1_5, sd2)]
+CASES: list[Case] = [mini, two_defects, v_prediction, sdxl, lora, lora_by_the_host, full_unet]
+Found = Mapping[tuple[str, str], Mapping[str, float]]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_the_host_gives_what_diffusers_gives(case: Case, tmp_path: Path) -> None:
-    folder = case(tmp_path / "base", tmp_path / "case")
+def _run(cases: Sequence[Case], root: Path) -> Found:
+    """Every case on every host: (host, case) -> name of a comparison -> largest difference. One process a host: it starts slowly."""
+    folders = {case.__name__: case(root / "base", root / case.__name__) for case in cases}
+    found = {}
     for host, python in HOSTS:
-        run_in_host("parity_child.py", host, python, tmp_path / "base", str(folder))
-        found = json.loads((folder / f"{host.name}.json").read_text())
-        assert len(found) > 4
-        far = {name: value for name, value in found.items() if not value <= TOLERANCE}
-        assert not far, (host.name, far, found)
-    shutil.rmtree(folder)  # the full-size ones are large
+        run_in_host("parity_child.py", host, python, root / "base", *map(str, folders.values()))
+        found |= {(host.name, name): json.loads((folder / f"{host.name}.json").read_text()) for name, folder in folders.items()}
+    return found
+
+
+def _check(found: Mapping[str, float]) -> None:
+    assert len(found) > 4
+    assert not {name: value for name, value in found.items() if not value <= TOLERANCE}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    return _run(CASES, tmp_path_factory.mktemp("parity"))
+
+
+@pytest.mark.parametrize("host", [host.name for host, _ in HOSTS])
+@pytest.mark.parametrize("case", [case.__name__ for case in CASES])
+def test_the_host_gives_what_diffusers_gives(found: Found, host: str, case: str) -> None:
+    _check(found[host, case])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [sd1_5, sd2], ids=lambda case: case.__name__)
+def test_full_size_networks_agree_too(case: Case, tmp_path: Path) -> None:
+    for result in _run([case], tmp_path).values():
+        _check(result)
+    shutil.rmtree(tmp_path / case.__name__)  # gigabytes
