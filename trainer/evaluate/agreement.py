@@ -22,7 +22,7 @@ from bgdefect_core.errors import PictureError
 from bgdefect_core.masks import Mask, bounding_box, region_map
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.refinement import Signal, attention_heat, combine, difference_heat, refine
+from bgdefect_core.refinement import THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
 from bgdefect_core.sampling import seeded_noise
 
 from ..apply import load_class
@@ -44,7 +44,8 @@ class AgreementSettings:
 
     levels: int
     """Noise levels, evenly over the schedule."""
-    threshold: float = 0.5
+    threshold: float | None = None
+    """None: each signal's own (``refinement.THRESHOLDS``)."""
     seed: int = 0
     batch: int = 4
 
@@ -105,7 +106,8 @@ def real_agreement(
             found.setdefault("requested", []).append(overlap(item.requested, item.truth))
             for signal, heat in heats.items():
                 placed = put_back(heat[number], item.crop, item.truth.shape)
-                refined, _ = refine(placed, item.requested, settings.threshold)
+                threshold = THRESHOLDS[signal] if settings.threshold is None else settings.threshold
+                refined, _ = refine(placed, item.requested, threshold)
                 found.setdefault(signal, []).append(overlap(refined, item.truth))
     return found
 

@@ -151,8 +151,7 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
     seen: set[Path] = set()
     for one in made:
         known = {"split": cell.data.digest, "k": cell.k, "generator": one.settings}
-        threshold = float(one.settings["threshold"])
-        settings = AgreementSettings(config.mask_levels, threshold, config.seed)
+        settings = AgreementSettings(config.mask_levels, one.settings["threshold"], config.seed)
         if one.weights not in seen:
             seen.add(one.weights)
             measure = partial(real_agreement, one.weights, config.base, test, settings, config.device)

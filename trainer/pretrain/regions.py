@@ -55,13 +55,12 @@ class RegionsConfig:
     save_every: int = 300
 
 
-def defect_crops(
-    pictures: deque[LatentPicture], count: int, size: int, seed: int, step: int
-) -> tuple[Tensor, Tensor, list[LatentPicture]]:
+def defect_crops(pictures: deque[LatentPicture], count: int, size: int, seed: int, step: int) -> tuple[Tensor, Tensor, list[LatentPicture]]:
     """Random latent crops that hold a part of the defect ``[count, 4, size, size]``, and their masks: long ``[count, size, size]``,
     the defect's cells grown by 0 to 2 cells."""
     rng = np.random.default_rng((seed, step))
-    chosen, latents, regions = [], [], []
+    chosen: list[LatentPicture] = []
+    latents, regions = [], []
     order = iter(rng.permutation(len(pictures)))
     while len(chosen) < count:
         item = pictures[next(order)]

@@ -49,7 +49,7 @@ class VAEConfig:
     window: int = 480
     fresh: int = 2
     save_every: int = 500
-    decoder_steps: int = 2400
+    decoder_steps: int = 1000
     """Steps of the decoder alone, after ``steps``."""
     decoder_batch: int = 4
     decoder_lr: float = 5e-4
