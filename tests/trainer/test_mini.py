@@ -40,8 +40,8 @@ def test_drawn_pictures_of_other_seeds() -> None:
     assert "| drawn |" in report([drawn])
 
 
-# 26 dB is wanted on cookie; 24.6 is what this base reaches (docs/model-card.md).
-@pytest.mark.parametrize(("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 23.5)])
+# 26 dB is wanted on cookie; 24.9 is what this base reaches (docs/model-card.md).
+@pytest.mark.parametrize(("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 24.0)])
 def test_real_pictures(name: str, least: float) -> None:
     if not (REAL / name).is_dir():
         pytest.skip(f"the real pictures of {name} are not here: set BGDEFECT_DATA to their folder")
