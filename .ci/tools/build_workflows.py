@@ -1,6 +1,6 @@
 """Writes `workflows/*.json` from `workflow_specs.py`, in the format of ComfyUI's editor.
 
-    python tools/build_workflows.py http://127.0.0.1:8188
+    python .ci/tools/build_workflows.py http://127.0.0.1:8188
 
 A running ComfyUI with the pack tells the order of inputs and widgets: take the oldest supported one, newer ones add outputs.
 Groups stand left to right, their nodes below one another.
@@ -17,7 +17,7 @@ from typing import Any
 from workflow_specs import WORKFLOWS, Group, Link, Node
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-FOLDER = Path(__file__).resolve().parents[1] / "workflows"
+FOLDER = Path(__file__).resolve().parents[2] / "workflows"
 GAP, TOP, WIDTH = 40, 80, 340
 NOTE = "MarkdownNote"
 

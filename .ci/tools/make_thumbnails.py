@@ -1,6 +1,6 @@
 """Runs the shipped workflows on a ComfyUI and writes `workflows/NAME.jpg` from what Preview Defects shows.
 
-python tools/make_thumbnails.py COMFYUI_FOLDER [START_OF_NAME ...]
+python .ci/tools/make_thumbnails.py COMFYUI_FOLDER [START_OF_NAME ...]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.host.graph import WORKFLOWS, ids, load, to_api  # noqa: E402  (found through the path above)
 from tests.host.server import Server  # noqa: E402

@@ -1,6 +1,6 @@
 """Writes the help pages `web/docs/*.md` and the English `locales/en/nodeDefs.json` from the nodes themselves and `page_notes.py`.
 
-python tools/build_pages.py http://127.0.0.1:8188
+python .ci/tools/build_pages.py http://127.0.0.1:8188
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from page_notes import NOTES
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def kind_of(spec: list[Any]) -> str:
