@@ -164,7 +164,7 @@ def stitch(
     crop: Crop,
     feather_width: float | None = None,
 ) -> NDArray[np.uint8]:
-    """Blend the painted square into the picture through the feathered mask.
+    """Blend the painted square into the picture through the feathered mask. A gray picture stays gray.
 
     Args:
         picture: uint8 [H, W, 3], the normal picture; left as it is.
@@ -199,6 +199,8 @@ def stitch(
     blend = feather(mask[window.slices], width)[..., None]
     method = _SHRINK if crop.side < painted.shape[0] else _ENLARGE
     new = np.stack([_resized(painted[..., channel], crop, window, method) for channel in range(3)], axis=2)
+    if (picture == picture[..., :1]).all():  # what colour the decoder adds would give the defect away
+        new = np.repeat(new.mean(axis=2, keepdims=True), 3, axis=2)
     old = picture[window.slices]
     mixed = blend * (np.clip(new, 0.0, 1.0) * 255.0) + (1.0 - blend) * old
     result = picture.copy()

@@ -124,13 +124,24 @@ def test_stitch_of_the_crop_itself_is_the_picture() -> None:
 def test_only_a_window_is_resized_with_the_values_of_the_whole(resolution: int) -> None:
     painted = np.random.default_rng(0).random((resolution, resolution, 3), dtype=np.float32)
     picture = np.zeros((60, 60, 3), np.uint8)
+    picture[..., 0] = 1  # not gray: a gray one would stay gray
     mask = box((60, 60), 21, 13, 9, 20)
     method = Image.Resampling.LANCZOS if resolution > 60 else Image.Resampling.BICUBIC
     whole = np.stack([np.asarray(Image.fromarray(painted[..., c]).resize((60, 60), method)) for c in range(3)], axis=2)
     expected = np.rint(np.clip(whole, 0, 1) * 255)[mask]
     result = stitch(picture, painted, mask, Crop(0, 0, 60), 0)
     assert np.abs(result[mask] - expected).max() <= 1
-    assert (result[~mask] == 0).all()
+    assert (result[~mask] == picture[~mask]).all()
+
+
+@pytest.mark.parametrize("coloured", [False, True])
+def test_a_gray_picture_stays_gray(coloured: bool) -> None:
+    picture = np.full((40, 40, 3), 90, np.uint8)
+    picture[0, 0, 2] += coloured  # one pixel makes it a colour picture
+    mask = box((40, 40), 10, 10, 12, 12)
+    painted = np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (16, 16, 3)).copy()
+    result = stitch(picture, painted, mask, Crop(4, 4, 24), 0)
+    assert result[15, 15].tolist() == ([51, 153, 26] if coloured else [76, 76, 76])  # 0.3 * 255 = 76.5
 
 
 def test_stitch_refuses() -> None:
