@@ -38,6 +38,7 @@ NOTES: dict[str, str] = {
 - Composited sampling (Eq. 9). In `replay` and `noised` the background of the latents is kept exactly.
 - Sample i is made from `seed` + i and belongs to picture i modulo the number of pictures.
 - Another seed does not repeat the inversion.
+- `guidance` 1 is the paper's; `bgdefect-mini` paints too faintly with it and wants 3.
 """,
     "BGDefectGuider": """
 - For **SamplerCustomAdvanced**: connect `guider`, a sampler, `sigmas` of the inversion, and the latent that was inverted.
@@ -45,7 +46,7 @@ NOTES: dict[str, str] = {
 - `euler_ancestral`, SDE samplers and the like need the background mode `replay` or `noised`.
 """,
     "BGDefectRefineMask": """
-- Eq. 13 with choices of our own: the signal is divided by its maximum inside the requested mask and cut at the threshold.
+- Eq. 13 with choices of our own: the signal is divided by its 95th percentile inside the requested mask and cut at the threshold.
 - `normal` is the good square encoded and decoded by the same VAE: what the VAE cannot reproduce is no defect.
 - Several defects in one picture: one node for each, with its own `mask`, and **MaskComposite** (add) to put the labels together.
 - The refined mask never reaches out of the requested one.

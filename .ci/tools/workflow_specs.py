@@ -7,6 +7,8 @@ from typing import Any
 
 DEMO = "(shipped demo)"
 WEIGHTS = "brushed_metal-scratch.safetensors"
+MINI_GUIDANCE = 3.0
+"""The embedded base paints too faintly without (trainer.generate_config.default_guidance)."""
 BASE_COLOR, PICTURE_COLOR, METHOD_COLOR, RESULT_COLOR, NOTE_COLOR = "#3f789e", "#b58b2a", "#8a4b9c", "#4b8a4b", "#555555"
 
 
@@ -81,9 +83,9 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
     return Group("3  Invert once", nodes, METHOD_COLOR)
 
 
-def paint(variants: int, seed: Any = 0, after: str = "fixed") -> Group:
+def paint(variants: int, seed: Any = 0, after: str = "fixed", guidance: float = MINI_GUIDANCE) -> Group:
     """Sampling and decoding."""
-    sampler = {"inversion": Link("inversion"), "seed": seed, "variants": variants}
+    sampler = {"inversion": Link("inversion"), "seed": seed, "variants": variants, "guidance": guidance}
     return Group("4  Paint", [Node("sampler", "BGDefectSampler", sampler, after={"seed": after}), *decode(Link("sampler"))], METHOD_COLOR)
 
 
@@ -260,7 +262,7 @@ def _custom() -> list[Group]:
     inputs |= {"sigmas": Link("inversion", 1), "latent_image": Link("encode")}
     method = [
         Node("noise", "RandomNoise", {"noise_seed": 0}),
-        Node("guider", "BGDefectGuider", {"inversion": Link("inversion")}),
+        Node("guider", "BGDefectGuider", {"inversion": Link("inversion"), "guidance": MINI_GUIDANCE}),
         Node("which", "KSamplerSelect", {"sampler_name": "euler"}),
         Node("advanced", "SamplerCustomAdvanced", inputs),
         *decode(Link("advanced")),
@@ -286,7 +288,7 @@ def _checkpoint() -> list[Group]:
         Group("1  Base and defect class", [load, apply], BASE_COLOR),
         Group("2  Good picture and mask", [picture, crop(Link("pictures"), Link("pictures", 1))], PICTURE_COLOR),
         invert(steps=50),
-        paint(4),
+        paint(4, guidance=1.0),
         RESULT,
         Group("6  Look", [show(), keep("bgdefect/sd15")], RESULT_COLOR),
     ]
