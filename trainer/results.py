@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from bgdefect_core.dataset import extras_folder, read_manifest
 from bgdefect_core.pictures import atomic_write
+from bgdefect_core.quality import QualityLimits
 from bgdefect_core.sampling import BackgroundMode
 
 from .data import find_examples
@@ -88,12 +89,14 @@ def results(config: ResultsConfig) -> str:
                 )
                 _write(weights.with_suffix(".seconds.json"), time.monotonic() - started)
             classes.append((object, defect, *_training(weights)))
-            rows += [_generate(config, folder, weights, object, defect, mode) for mode in get_args(BackgroundMode)]
+            for mode in get_args(BackgroundMode):
+                _generate(config, folder, weights, object, defect, mode)
+                rows.append(_row(config.output / mode, object, defect, mode))
             _write(config.output / "results.json", [row.__dict__ for row in rows])
     return report(classes, rows)
 
 
-def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, defect: str, mode: Any) -> Row:
+def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, defect: str, mode: Any) -> None:
     root = config.output / mode
     started = time.monotonic()
     generate(
@@ -113,15 +116,19 @@ def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, d
     timing = extras_folder(root, object, defect) / "seconds.json"
     if not timing.exists():
         _write(timing, time.monotonic() - started)
+
+
+def _row(root: Path, object: str, defect: str, mode: str) -> Row:
+    timing = extras_folder(root, object, defect) / "seconds.json"
     records = read_manifest(extras_folder(root, object, defect) / "manifest.jsonl")
     quality = [record["quality"] for record in records]
-    hidden = ("no visible defect", "defect lost in its surroundings")
+    limits = QualityLimits()
     return Row(
         object,
         defect,
         mode,
         len(records),
-        sum(record["verdict"] not in hidden for record in records) / max(len(records), 1),
+        sum(one["strength"] >= limits.min_strength and one["contrast"] >= limits.min_contrast for one in quality) / max(len(records), 1),
         median(item["strength"] for item in quality),
         median(item["fill"] for item in quality),
         median(item["latent_background_psnr"] for item in quality),
