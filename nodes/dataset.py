@@ -54,7 +54,7 @@ class DefectQuality(io.ComfyNode):
                     tooltip="On: only samples with the verdict good are passed on. Off: all, with their verdicts.",
                 ),
                 _limit("min_strength", 1.0, 0.01, "Least change inside the mask, 0..1; 99 of 100 drawn defects exceed 0.08. 0: any."),
-                _limit("min_contrast", 100.0, 0.1, "Least change relative to the surroundings' own variation. 0: any."),
+                _limit("min_contrast", 100.0, 0.05, "Least change relative to the surroundings' own variation. 0: any."),
                 _limit("min_fill", 1.0, 0.01, "Least share of the requested mask that the refined one covers. 0: any that is not empty."),
                 _limit("min_background_psnr", 100.0, 1.0, "Least likeness of result and input outside the seam, in dB. 0: any."),
                 _limit("max_background_max", 255.0, 1.0, "Largest change of one background pixel, of 255. 255: any."),
