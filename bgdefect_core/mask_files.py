@@ -10,8 +10,9 @@ import numpy as np
 
 from .errors import DataError, SettingError
 from .masks import Mask
-from .pictures import PICTURE_SUFFIXES, read_mask
+from .pictures import PICTURE_SUFFIXES, read_mask, read_picture
 from .placement import MaskLibrary
+from .surroundings import Look, real_look
 
 
 def masks_by_name(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
@@ -55,6 +56,9 @@ def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
     Args:
         split: split file of a training; only masks of the pictures that it trains on are read.
 
+    Returns:
+        The masks, with the look of each one's surroundings where its picture is found.
+
     Raises:
         DataError: no folder, nothing in it, or nothing of the split. MaskError: a bad mask, named.
     """
@@ -73,7 +77,18 @@ def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
     for name, files in groups.items():
         nonzero = (folder / name).is_dir()
         masks.append(np.logical_or.reduce([read_mask(path, nonzero=nonzero) for path in files]))
-    return MaskLibrary(masks, list(groups))
+    return MaskLibrary(masks, list(groups), [_look(folder, name, mask) for name, mask in zip(groups, masks, strict=True)])
+
+
+def _look(folder: Path, name: str, mask: Mask) -> Look | None:
+    """The surroundings of a real defect, where its picture stands in MVTec's place beside ``ground_truth/DEFECT``."""
+    pictures = folder.parent.parent / "test" / folder.name
+    stem = Path(name).stem.removesuffix("_mask")
+    for suffix in sorted(PICTURE_SUFFIXES):
+        if (pictures / f"{stem}{suffix}").is_file():
+            picture = read_picture(pictures / f"{stem}{suffix}")
+            return real_look(picture, mask) if picture.shape[:2] == mask.shape else None
+    return None
 
 
 def _files(folder: Path) -> list[Path]:

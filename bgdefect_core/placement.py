@@ -22,6 +22,7 @@ from scipy import fft, ndimage
 
 from .errors import DataError, SettingError, check_range
 from .masks import Mask, bounding_box
+from .surroundings import Look, Preference
 
 PartKind = Literal["auto", "object", "texture"]
 
@@ -159,16 +160,19 @@ class MaskLibrary:
         masks: bool [H, W] each, none empty.
         names: where each came from (file names), for the manifest; None: their numbers.
 
+        looks: the surroundings of each (``surroundings.real_look``), None where its picture is not known; None: all unknown.
+
     Attributes:
-        patches: the masks, each cut to its box. names: one for each.
+        patches: the masks, each cut to its box. names, looks: one for each.
 
     Raises:
         DataError: no masks, or another number of names. MaskError: an empty one.
     """
 
-    def __init__(self, masks: Iterable[Mask], names: Sequence[str] | None = None) -> None:
+    def __init__(self, masks: Iterable[Mask], names: Sequence[str] | None = None, looks: Sequence[Look | None] | None = None) -> None:
         self.patches = [_trimmed(mask) for mask in masks]
         self.names = [str(index) for index in range(len(self.patches))] if names is None else list(names)
+        self.looks = [None] * len(self.patches) if looks is None else list(looks)
         if not self.patches:
             raise DataError("the mask library is empty", "at least one real mask", "give masks of the defect class")
         if len(self.names) != len(self.patches):
@@ -185,6 +189,7 @@ class PlacementSettings:
         flip: mirror half of them.
         elastic: largest local shift as a share of the mask's longest side, in 0..0.5.
         tries: how many variations are tried before a placement is given up, 1 or more.
+        places: how many places are compared with the real defect's surroundings, where these are known; 1: any place.
     """
 
     rotate: float = 180.0
@@ -192,6 +197,7 @@ class PlacementSettings:
     flip: bool = True
     elastic: float = 0.04
     tries: int = 20
+    places: int = 24
 
     def __post_init__(self) -> None:
         check_range("rotate", self.rotate, 0, 180)
@@ -199,6 +205,7 @@ class PlacementSettings:
         check_range("the largest scale", self.scale[1], self.scale[0], 10)
         check_range("elastic", self.elastic, 0, 0.5)
         check_range("tries", self.tries, 1, math.inf)
+        check_range("places", self.places, 1, 10_000)
 
 
 def _trimmed(mask: Mask) -> Mask:
@@ -261,17 +268,19 @@ def place_mask(
     masks: Sequence[Mask],
     rng: np.random.Generator,
     settings: PlacementSettings | None = None,
+    preference: Preference | None = None,
 ) -> Mask | None:
     """A new mask that lies wholly on the part.
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
-    or the picture; one of them is drawn uniformly.
+    or the picture; one of them is drawn uniformly, or the best of ``settings.places`` drawn ones.
 
     Args:
         part: bool [H, W] from ``part_mask``.
         masks: a library's ``patches``, or one alone, ``[library.patches[i]]``, to record its origin ``names[i]``.
         rng: the only source of randomness: the same generator state gives the same mask.
         settings: ranges and number of tries; None: the defaults.
+        preference: which of the places drawn is best; None: any.
 
     Returns:
         bool [H, W], or None where no variation fits: the caller counts these.
@@ -292,7 +301,8 @@ def place_mask(
             off = fft.irfft2(spectrum * np.conj(fft.rfft2(patch.astype(np.float64), size)), size)
             valid = np.flatnonzero(off[:rows, :columns] < 0.5)  # whole numbers but for rounding of about 1e-9
         if valid.size:
-            top, left = divmod(int(rng.choice(valid)), columns)
+            corners = np.stack(np.divmod(rng.choice(valid, settings.places if preference else 1), columns), axis=1)
+            top, left = corners[preference.best(patch, corners) if preference else 0]
             placed = np.zeros(part.shape, np.bool_)
             placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
             return placed

@@ -17,6 +17,7 @@ from bgdefect_core.mask_files import find_library, masks_by_name, read_library
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, read_mask, read_picture
 from bgdefect_core.placement import MaskLibrary, PartKind, part_kind, part_mask, place_mask
+from bgdefect_core.surroundings import Preference
 from bgdefect_core.weights_info import ClassWeightsInfo
 
 from .data import good_pictures
@@ -103,7 +104,9 @@ class Pairs:
         missed: list[str] = []
         for number in rng.permutation(len(self._library.patches))[:_MASKS_TRIED].tolist():
             name = self._library.names[number]
-            placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement)
+            look = self._library.looks[number]
+            preference = Preference(picture, look) if look is not None else None
+            placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement, preference)
             if placed is not None:
                 return Pair(index, source, Job(picture, (placed,)), {"kind": "placed", "made_from": name, "missed": missed})
             missed.append(name)
