@@ -164,7 +164,7 @@ class GenerateConfig:
 
 
 def default_guidance(info: ClassWeightsInfo) -> float:
-    """1, as METHOD choice 7 has it; 3 for small bases, whose samples are half as strong without it (docs/results.md)."""
+    """1, as METHOD choice 7 has it; 3 for small bases, which paint thin defects too faintly without (docs/results.md)."""
     return 3.0 if info.architecture.get("cross_attention_dim", 768) < 768 else 1.0
 
 
