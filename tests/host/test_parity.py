@@ -26,6 +26,7 @@ from .conftest import HOSTS
 from .in_host import run_in_host
 from .parity_reference import boxes, case_of_base, random_prompts, write_case
 
+pytestmark = pytest.mark.slow  # minutes a host: make test-host
 TOLERANCE = 1e-3
 """Of latents, text embeddings, attention shares and pictures, absolute."""
 Case = Callable[[Path, Path], Path]
