@@ -50,11 +50,12 @@ def find_library(good: Path, object: str, defect: str) -> Path:
     raise SettingError("no masks are given", "--masks or --mask-library", "give the masks of the pictures trained on")
 
 
-def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
+def read_library(folder: Path, split: Path | None = None, pictures: Path | None = None) -> MaskLibrary:
     """All masks of a folder: one a file, or one a subfolder whose files are one defect's parts (MVTec LOCO).
 
     Args:
         split: split file of a training; only masks of the pictures that it trains on are read.
+        pictures: folder of the same-named pictures with these defects; None: their surroundings stay unknown.
 
     Returns:
         The masks, with the look of each one's surroundings where its picture is found.
@@ -77,12 +78,12 @@ def read_library(folder: Path, split: Path | None = None) -> MaskLibrary:
     for name, files in groups.items():
         nonzero = (folder / name).is_dir()
         masks.append(np.logical_or.reduce([read_mask(path, nonzero=nonzero) for path in files]))
-    return MaskLibrary(masks, list(groups), [_look(folder, name, mask) for name, mask in zip(groups, masks, strict=True)])
+    looks = [_look(pictures, name, mask) for name, mask in zip(groups, masks, strict=True)] if pictures else None
+    return MaskLibrary(masks, list(groups), looks)
 
 
-def _look(folder: Path, name: str, mask: Mask) -> Look | None:
-    """The surroundings of a real defect, where its picture stands in MVTec's place beside ``ground_truth/DEFECT``."""
-    pictures = folder.parent.parent / "test" / folder.name
+def _look(pictures: Path, name: str, mask: Mask) -> Look | None:
+    """The surroundings of a real defect, where its picture is there."""
     stem = Path(name).stem.removesuffix("_mask")
     for suffix in sorted(PICTURE_SUFFIXES):
         if (pictures / f"{stem}{suffix}").is_file():

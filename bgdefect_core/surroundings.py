@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .masks import Mask
+from .masks import Mask, bounding_box
 from .pictures import Picture
 
 _LEVELS = 16
@@ -58,9 +58,9 @@ def look_at(picture: Picture, ring: Mask, top: int, left: int) -> Look:
 
 def real_look(picture: Picture, mask: Mask) -> Look:
     """The look of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    ring, reach = ring_of(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    return look_at(picture, ring, int(rows[0]) - reach, int(columns[0]) - reach)
+    top, left, height, width = bounding_box(mask)
+    ring, reach = ring_of(mask[top : top + height, left : left + width])
+    return look_at(picture, ring, top - reach, left - reach)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,7 @@ class Pairs:
             self.mask_names = [path.name for path in self._masks.values()]
         else:
             folder = config.mask_library or find_library(config.good, config.object or info.object, info.defect)
-            self._library = read_library(folder, config.mask_split)
+            self._library = read_library(folder, config.mask_split, folder.parent.parent / "test" / folder.name)  # MVTec's places
             self.mask_names = self._library.names
         self._pictures: dict[Path, Picture] = {}
         self._places: dict[Path, Mask] = {}

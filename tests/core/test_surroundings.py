@@ -65,5 +65,5 @@ def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
     for name in ("000", "001"):
         write_mask(tmp_path / "ground_truth" / "open" / f"{name}_mask.png", mask)
     write_picture(tmp_path / "test" / "open" / "000.png", board(30))
-    first, second = read_library(tmp_path / "ground_truth" / "open").looks
+    first, second = read_library(tmp_path / "ground_truth" / "open", pictures=tmp_path / "test" / "open").looks
     assert second is None and first is not None and np.array_equal(first, real_look(board(30), mask))
