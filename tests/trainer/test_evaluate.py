@@ -75,7 +75,8 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         shots=(3,),
         seeds=(0, 1),
         arms=("real", "real+cutpaste", "real+ours requested", "real+ours refined", "ceiling"),
-        generators=(f"ours:steps=2,{ANYTHING}",),
+        generators=(f"ours:steps=2,{ANYTHING}", f"three:steps=3,{ANYTHING}", f"unseen:steps=2,{ANYTHING}"),
+        arm_generators=("three",),
         samples=2,
         base=str(tiny_base),
         train_steps=2,
@@ -102,7 +103,9 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     assert parts == {"realism", "masks on real defects", "masks on generated samples", "detection", "landscape"}
     assert all(row["split"] == "splits/sheet-scratch-fold0.json" and row["n"] > 0 and row["reference"] for row in document["rows"])
     subjects = {row["subject"] for row in document["rows"] if row["part"] == "detection"}
-    assert subjects == {*config.arms, "patchcore (efficientnet-lite0)"}
+    assert subjects == {*config.arms, "real+three refined", "patchcore (efficientnet-lite0)"}
+    compared = [row for row in document["summary"] if row["subject"] == "real+three refined" and row["metric"] == "pixel_ap"]
+    assert len(compared) == 1 and compared[0]["runs"] == 2 and compared[0]["difference"] is not None
     signals = {row["subject"] for row in document["rows"] if row["part"] == "masks on real defects"}
     assert signals == {"ours: requested", "ours: attention", "ours: difference", "ours: product"}
     assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
@@ -127,7 +130,8 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
 
 
 def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig, surfaces: Path) -> None:
-    config = dataclasses.replace(config, parts=("detection",), arms=("real",), seeds=(0,), candidate=(f"copies={surfaces}",))
+    config = dataclasses.replace(config, parts=("detection",), arms=("real",), arm_generators=(), seeds=(0,))
+    config = dataclasses.replace(config, candidate=(f"copies={surfaces}",))
     rows = evaluate(config).rows
     assert {row.subject for row in rows} == {"real", "real+copies", "copies only"}
     assert not (config.output / "ours").exists()
@@ -140,7 +144,12 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
     lines: list[str] = []
     outcome = evaluate(dataclasses.replace(config, dry_run=True), lines.append)
     assert not config.output.exists() and outcome.dry_run
-    assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 10
+    assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 12
+    for wrong in ("nobody", "ours"):  # the first generator has its arms by their own names
+        with pytest.raises(SettingError, match="arm_generators"):
+            dataclasses.replace(config, arm_generators=(wrong,)).check()
+    with pytest.raises(SettingError, match="twice"):
+        dataclasses.replace(config, arm_generators=("three", "three")).check()
     with pytest.raises(DataError, match="cup"):
         evaluate(dataclasses.replace(config, dry_run=True, objects=("cup",)))
     config.output.write_text("in the way")

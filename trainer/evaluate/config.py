@@ -35,6 +35,7 @@ GENERATOR_KEYS: dict[str, type] = {
     "background": str,
     "guidance": float,
     "steps": int,
+    "solver": str,
     "signal": str,
     "threshold": float,
     **{field.name: float for field in fields(QualityLimits)},
@@ -76,6 +77,8 @@ class EvaluateConfig:
     """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
     loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, signal, threshold and the
     limits of quality such as min_strength (generation)."""
+    arm_generators: tuple[str, ...] = ()
+    """Names of generators after the first that get a detection arm each: "real+NAME refined"."""
     samples: int = 100
     """Generated samples a class, fold, number of shots and generator."""
     base: str | None = None
@@ -171,11 +174,19 @@ class EvaluateConfig:
                 raise SettingError(f"no {name} are given", "at least one", "see bgdefect evaluate --help")
         if "real" not in self.arms and "detection" in self.parts:
             raise SettingError("the arm 'real' is left out", "it: every other arm is compared with it", "add it")
-        names = [*(spec.name for spec in self.generator_specs), *self.candidate_folders, *ARMS]
+        self._check_names()
+        pick_device(self.device, self.train_precision)
+
+    def _check_names(self) -> None:
+        """Generators, candidates and the arms that are made of them: each name once."""
+        generators = [spec.name for spec in self.generator_specs]
+        _check_each("arm_generators", self.arm_generators, generators[1:], least=0)
+        candidates = list(self.candidate_folders)
+        arms = [refined_arm(name) for name in self.arm_generators] + [f"real+{name}" for name in candidates]
+        names = [*generators, *candidates, *arms, *ARMS]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise SettingError(f"the name {twice[0]!r} is given twice", "a name a generator or candidate", "rename one")
-        pick_device(self.device, self.train_precision)
 
     @property
     def generator_specs(self) -> tuple[GeneratorSpec, ...]:
@@ -199,6 +210,11 @@ class EvaluateConfig:
         """All that decides the results, as JSON; it can be given back as a config file."""
         settings = json.loads(json.dumps(asdict(self), default=str))
         return {name: value for name, value in settings.items() if name not in ("output", "dry_run")}
+
+
+def refined_arm(name: str) -> str:
+    """The detection arm of a generator after the first."""
+    return f"real+{name} refined"
 
 
 @dataclass(frozen=True)
@@ -289,8 +305,8 @@ def recipe_path(name: str) -> Path:
     return found[name]
 
 
-def _check_each(name: str, values: Sequence[Any], known: Sequence[Any]) -> None:
+def _check_each(name: str, values: Sequence[Any], known: Sequence[Any], least: int = 1) -> None:
     wrong = [value for value in values if value not in known]
-    if wrong or not values:
+    if wrong or len(values) < least:
         came = f"{name} holds {wrong[0]!r}" if wrong else f"no {name} are given"
         raise SettingError(came, f"some of {', '.join(str(one) for one in known)}", "correct the list")

@@ -17,7 +17,7 @@ from bgdefect_core.pictures import Picture, atomic_write, write_picture
 
 from ..devices import pick_device
 from .arms import ArmData, cut_paste_maker, load_pairs, perlin_maker, sample_pairs
-from .config import EvaluateConfig
+from .config import EvaluateConfig, refined_arm
 from .detector import SegmentationNet, make_net
 from .fit import FitSettings, draw_batch, fit, score_detector
 from .landscape import landscape, top_eigenvalue
@@ -45,11 +45,11 @@ class ArmPlan:
     settings: dict[str, Any]
 
 
-def arm_plans(config: EvaluateConfig, cell: Cell, made: Made | None, others: Sequence[SampleSet]) -> list[ArmPlan]:
-    """The arms of one cell, in the order of the settings, then two for each candidate.
+def arm_plans(config: EvaluateConfig, cell: Cell, made: Sequence[Made], others: Sequence[SampleSet]) -> list[ArmPlan]:
+    """The arms of one cell, in the order of the settings, then one for each of ``arm_generators``, two for each candidate.
 
     Args:
-        made: our samples; needed for the arms that name ours.
+        made: our samples by every generator; those of the first make the arms that name ours. An arm without samples is left out.
     """
     good, side, k = cell.data.good, config.resolution, {"k": cell.k, "shots_seed": config.seed}
     real: list[Pair] = load_pairs(cell.shots, side)
@@ -58,21 +58,29 @@ def arm_plans(config: EvaluateConfig, cell: Cell, made: Made | None, others: Seq
         if arm == CEILING:
             plans.append(ArmPlan(arm, lambda: ArmData(good, load_pairs(cell.data.fold.pool, side)), {"k": 0}))
         elif "ours" in arm:
-            if made is None or not made.samples.samples:
-                continue
             masks = "requested" if "requested" in arm else "refined"
-            pairs = sample_pairs(made.samples, side, masks)
             known = [] if arm == "ours only" else real
-            plans.append(ArmPlan(arm, _given(good, known, pairs), k | {"generator": made.settings, "masks": masks}))
+            plans += [_generated_plan(arm, one, masks, good, known, side, k) for one in made[:1] if one.samples.samples]
         else:
             makers = {"real+cutpaste": cut_paste_maker, "real+perlin": perlin_maker}
             data = ArmData(good, real, maker=makers.get(arm), augment=arm == "real+classical")
             plans.append(ArmPlan(arm, partial(_same, data), k))
+    for one in made:
+        if one.samples.name in config.arm_generators and one.samples.samples:
+            plans.append(_generated_plan(refined_arm(one.samples.name), one, "refined", good, real, side, k))
     for other in others:
         pairs = sample_pairs(other, side, "refined")
         plans.append(ArmPlan(f"real+{other.name}", _given(good, real, pairs), k | {"candidate": other.digest}))
         plans.append(ArmPlan(f"{other.name} only", _given(good, [], pairs), k | {"candidate": other.digest}))
     return plans
+
+
+def _generated_plan(
+    arm: str, made: Made, masks: str, good: Sequence[Picture], real: Sequence[Pair], side: int, known: dict[str, Any]
+) -> ArmPlan:
+    """An arm of one generator's samples; ``masks``: "requested" or "refined"."""
+    pairs = sample_pairs(made.samples, side, masks)
+    return ArmPlan(arm, _given(good, real, pairs), known | {"generator": made.settings, "masks": masks})
 
 
 def _same(data: ArmData) -> ArmData:

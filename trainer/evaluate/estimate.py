@@ -60,7 +60,7 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
     folds = {cell.data.name: cell for cell in cells}
     if "detection" in config.parts:
         arms = [arm for arm in config.arms if arm != "ceiling"]
-        own = len(cells) * (len(arms) + 2 * len(config.candidate)) + ("ceiling" in config.arms) * len(folds)
+        own = len(cells) * (len(arms) + len(config.arm_generators) + 2 * len(config.candidate)) + ("ceiling" in config.arms) * len(folds)
         counts["detectors"], units["detectors"] = own * len(config.seeds), _detector_seconds(config, cells[0])
     if "realism" in config.parts:
         subjects = len(config.generator_specs) + len(config.candidate) + 2
@@ -71,8 +71,9 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
 
 def needs_ours(config: EvaluateConfig) -> bool:
     """Whether anything asks for samples of our own."""
-    arms = "detection" in config.parts and any("ours" in arm for arm in config.arms)
-    return arms or "realism" in config.parts or "masks" in config.parts
+    detectors = "detection" in config.parts or "landscape" in config.parts
+    arms = any("ours" in arm for arm in config.arms) or bool(config.arm_generators)
+    return (detectors and arms) or "realism" in config.parts or "masks" in config.parts
 
 
 def place_of(config: EvaluateConfig, cell: Cell) -> Path:

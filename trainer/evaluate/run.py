@@ -80,7 +80,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             rows += realism_rows(config, store, cell, made, others)
         if "masks" in config.parts:
             rows += mask_rows(config, store, cell, made)
-        plans = arm_plans(config, cell, made[0] if made else None, others) if _needs_plans(config) else []
+        plans = arm_plans(config, cell, made, others) if _needs_plans(config) else []
         if "detection" in config.parts:
             rows += detector_rows(config, store, cell, plans)
         if "patchcore" in config.parts:
