@@ -46,8 +46,8 @@ class Quality:
 class QualityLimits:
     """The least (or most) that a good sample has; see ``Quality`` for the units.
 
-    Strength and contrast: what 99 and 95 of 100 drawn defects of the pretraining have or exceed (``trainer.pretrain.draw``, 499 pictures),
-    each of which is visible by construction. Lower them for a class of faint defects.
+    Strength and contrast: what 99 and 95 of 100 drawn defects of the pretraining have or exceed (``bgdefect calibrate``, 500 defects as
+    drawn), each of which is visible by construction. Lower them for a class of faint defects.
     """
 
     min_strength: float = 0.08

@@ -190,6 +190,13 @@ def _evaluate_base(arguments: Arguments) -> int:
     return 0
 
 
+def _calibrate(arguments: Arguments) -> int:
+    from .calibrate import CalibrateConfig, calibrate, report
+
+    _say(report(calibrate(_parse(CalibrateConfig, "calibrate", arguments))))
+    return 0
+
+
 def _report(summary: Summary) -> int:
     """Print what came of a run; 1 where a run made no good sample at all."""
     minutes, seconds = divmod(round(summary.seconds), 60)
@@ -229,4 +236,5 @@ _COMMANDS: dict[str, tuple[str, Callable[[Arguments], int]]] = {
     "bench generate": ("cost of generation against the bare U-Net", _bench_generate),
     "pretrain": ("train the embedded base anew, from a seed", _pretrain),
     "evaluate-base": ("measure a base on real and drawn pictures", _evaluate_base),
+    "calibrate": ("what the label's threshold and the verdict's limits rest on", _calibrate),
 }
