@@ -35,6 +35,7 @@ from .quality import (
 from .refinement import SIGNALS, THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
 from .regions import RegionPrompts
 from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
+from .solvers import SOLVERS, Solver
 
 
 class Codec(Protocol):
@@ -60,7 +61,9 @@ class PaintSettings:
     zoom: Zoom = "defect"
     """What the square around the mask shows; as in training."""
     steps: int = 50
-    """DDIM steps each way."""
+    """Steps each way; the way up is always DDIM."""
+    solver: Solver = "ddim"
+    """Of the way down."""
     background: BackgroundMode = "replay"
     """How the background is held (METHOD choice 1)."""
     guidance: float = 1.0
@@ -80,7 +83,8 @@ class PaintSettings:
         if self.threshold is not None:
             check_range("threshold", self.threshold, 0, 1)
         check_range("feather", self.feather or 0, 0, 4096)
-        for name, value, known in (("background", self.background, BACKGROUND_MODES), ("signal", self.signal, SIGNALS)):
+        choices = (("background", self.background, BACKGROUND_MODES), ("signal", self.signal, SIGNALS), ("solver", self.solver, SOLVERS))
+        for name, value, known in choices:
             if value not in known:
                 raise SettingError(f"{name} is {value!r}", f"one of {', '.join(known)}")
 
@@ -195,6 +199,7 @@ def paint(
         settings.guidance,
         recorder,
         callback,
+        settings.solver,
     )
     painted = codec.decode(z_0)
     normal = prepared.normal[index]

@@ -23,6 +23,7 @@ from .inversion import StepCallback, invert
 from .predictor import Predictor
 from .regions import RegionPrompts, union
 from .schedule import Levels, NoiseSchedule, ddim_step
+from .solvers import Solver, stepper
 
 BackgroundMode = Literal["replay", "noised", "masked", "literal"]
 BACKGROUND_MODES: tuple[str, ...] = get_args(BackgroundMode)
@@ -129,6 +130,7 @@ def sample(
     guidance: float = 1.0,
     recorder: MapRecorder | None = None,
     callback: StepCallback | None = None,
+    solver: Solver = "ddim",
 ) -> Tensor:
     """Eq. 9: paint the defects of ``regions`` into the background, one sample a seed.
 
@@ -143,12 +145,13 @@ def sample(
         guidance: ``w`` of choice 7, inside the mask only; 1 = none.
         recorder: takes in the attention of the ``C_1`` pass.
         callback: called after each step, 1 .. ``steps`` in every mode.
+        solver: of the defect's way down; the background's levels stay DDIM's, so that every mode puts back what it promises.
 
     Returns:
         ``z*_0`` ``[B, C, h, w]``; outside the mask equal to the background's level 0 (all modes but ``literal``).
 
     Raises:
-        SettingError: background, regions and seeds are not equally many; guidance without an empty prompt.
+        SettingError: background, regions and seeds are not equally many; guidance without an empty prompt; unknown solver.
     """
     if not len(seeds) == len(regions) == len(background[0]):
         came = f"{len(seeds)} seeds for {len(background[0])} backgrounds and {len(regions)} region maps"
@@ -158,6 +161,7 @@ def sample(
     at_level = _background(mode, background, predict.schedule, levels, seeds)
     c_1, c_2, defect = prompts.defect_context(), prompts.background_context(), union(regions)
     c_0 = prompts.unguided_context() if guidance != 1 else None
+    step = stepper(solver, levels)
     z = torch.where(m, noise, at_level(levels.steps))
     for level in range(levels.steps, 0, -1):
         t = levels.timesteps[level]
@@ -167,7 +171,7 @@ def sample(
             eps = e_0 + guidance * (eps - e_0)
         if mode == "literal":
             eps = torch.where(m, eps, predict(z, t, c_2, defect))
-        z = ddim_step(z, eps, levels.alphas[level], levels.alphas[level - 1])
+        z = step(z, eps, level)
         if mode != "literal":
             z = torch.where(m, z, at_level(level - 1))
         if callback:

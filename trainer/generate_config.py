@@ -18,6 +18,7 @@ from bgdefect_core.placement import PartKind, PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.refinement import Signal
 from bgdefect_core.sampling import BackgroundMode
+from bgdefect_core.solvers import Solver
 from bgdefect_core.weights_info import ClassWeightsInfo
 
 from .devices import pick_device
@@ -60,7 +61,9 @@ class GenerateConfig:
     placement: Annotated[PlacementSettings, tyro.conf.arg(name="")] = field(default_factory=PlacementSettings)
     """How far new masks may differ from the real ones."""
     steps: int = 50
-    """DDIM steps each way."""
+    """Steps each way."""
+    solver: Solver = "ddim"
+    """How the steps down are taken: "ddim", the paper's, or "dpmpp_2m" (DPM-Solver++, second order), meant for 10 or 20 steps."""
     background: BackgroundMode = "replay"
     """How the background is held: "replay" and "noised" keep it exactly; "literal" is the paper's printed equation, for
     comparison."""
@@ -120,6 +123,7 @@ class GenerateConfig:
             resolution=info.resolution,
             zoom="whole" if info.zoom == "whole" else "defect",
             steps=self.steps,
+            solver=self.solver,
             background=self.background,
             guidance=self.guidance if self.guidance is not None else default_guidance(info),
             signal=self.signal,
@@ -138,6 +142,9 @@ class GenerateConfig:
     def record(self, info: ClassWeightsInfo, good: Sequence[Path], masks: Sequence[str], part: str) -> dict[str, Any]:
         """All that decides what the samples look like, for the manifest; not ``count``: a run may be extended."""
         background, defect, mask = self.prompts(info)
+        painted = asdict(self.paint_settings(info))
+        if painted["solver"] == "ddim":  # runs from before there was a choice go on as they were
+            del painted["solver"]
         return {
             "weights_sha256": file_digest(self.weights),
             "class": f"{info.object} / {info.defect}",
@@ -153,7 +160,7 @@ class GenerateConfig:
             "batch": self.batch,
             "retries": self.retries,
             "run_seed": self.seed,
-            **asdict(self.paint_settings(info)),
+            **painted,
             "limits": asdict(self.limits),
             "background_prompt": background,
             "defect_prompt": defect,

@@ -224,6 +224,7 @@ def test_bad_jobs_are_refused_before_anything_is_computed(prompts: RegionPrompts
         {"threshold": 1.5},
         {"background": "exact"},
         {"signal": "sum"},
+        {"solver": "heun"},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:

@@ -171,6 +171,27 @@ def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
+def test_the_solver_is_recorded_where_it_is_not_ddim(config: GenerateConfig, tmp_path: Path) -> None:
+    """Runs from before there was a choice hold no solver: they go on, and another solver is another run."""
+    short = dataclasses.replace(config, limits=ANYTHING, count=2, steps=3)
+    generate(short)
+    records = manifest(short)
+    assert all("solver" not in record["settings"] for record in records)
+    generate(dataclasses.replace(short, solver="ddim"))
+    assert manifest(short) == records
+    with pytest.raises(OutputError, match="solver None, now 'dpmpp_2m'"):
+        generate(dataclasses.replace(short, solver="dpmpp_2m"))
+    other = dataclasses.replace(short, solver="dpmpp_2m", output=tmp_path / "other")
+    generate(other)
+    assert {record["settings"]["solver"] for record in manifest(other)} == {"dpmpp_2m"}
+    for one, two in zip(records, manifest(other), strict=True):
+        assert one["seed"] == two["seed"]
+        assert (read_picture(short.output / one["file"]) != read_picture(other.output / two["file"])).any()
+    with pytest.raises(SettingError, match="solver is 'heun'"):
+        generate(dataclasses.replace(short, solver="heun", output=tmp_path / "never"))  # type: ignore[arg-type]
+    assert not (tmp_path / "never").exists()
+
+
 def test_lines_layout_and_retries(config: GenerateConfig) -> None:
     never = dataclasses.replace(config, limits=NEVER, count=2, variants=1)
     summary = generate(never)

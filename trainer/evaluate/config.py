@@ -75,8 +75,8 @@ class EvaluateConfig:
     """Other generators' data sets as NAME=FOLDER, in any layout that the trainer reads: they stand in the same tables."""
     generators: tuple[str, ...] = ("ours",)
     """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
-    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, signal, threshold and the
-    limits of quality such as min_strength (generation)."""
+    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, solver, signal,
+    threshold and the     limits of quality such as min_strength (generation)."""
     arm_generators: tuple[str, ...] = ()
     """Names of generators after the first that get a detection arm each: "real+NAME refined"."""
     samples: int = 100
