@@ -38,9 +38,13 @@ def tiny_unet(seed: int = 0, levels: int = 2) -> UNet2DConditionModel:
     return unet.eval().requires_grad_(False)
 
 
-def tiny_sdxl_unet() -> UNet2DConditionModel:
-    """SDXL's form: text_time conditions, linear projections, several transformer layers a block, more heads below."""
-    torch.manual_seed(0)
+def tiny_sdxl_unet(seed: int = 0, width: int = WIDTH, size_width: int = 8, pooled: int = 32) -> UNet2DConditionModel:
+    """SDXL's form: text_time conditions, linear projections, several transformer layers a block, more heads below.
+
+    Args:
+        width: of a text embedding. size_width: of the embedding of each of the six picture sizes. pooled: of the pooled text.
+    """
+    torch.manual_seed(seed)
     unet = UNet2DConditionModel(
         sample_size=16,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -50,10 +54,10 @@ def tiny_sdxl_unet() -> UNet2DConditionModel:
         transformer_layers_per_block=(1, 2),
         attention_head_dim=(2, 4),
         use_linear_projection=True,
-        cross_attention_dim=WIDTH,
+        cross_attention_dim=width,
         addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=80,  # 6 * 8 + pooled text 32
+        addition_time_embed_dim=size_width,
+        projection_class_embeddings_input_dim=6 * size_width + pooled,
     )
     return unet.eval().requires_grad_(False)
 

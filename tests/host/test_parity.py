@@ -21,6 +21,7 @@ from trainer.apply import load_class
 from trainer.base import Base, load_base
 from trainer.single_file import ASSETS
 
+from ..core.conftest import tiny_sdxl_unet
 from ..trainer.conftest import save_tiny_base
 from .conftest import HOSTS
 from .in_host import run_in_host
@@ -67,25 +68,12 @@ def v_prediction(base_directory: Path, folder: Path) -> Path:
 
 def sdxl(base_directory: Path, folder: Path) -> Path:
     """SDXL's form, small: pooled text and picture sizes, two layers a block."""
-    torch.manual_seed(5)
-    unet = UNet2DConditionModel(
-        sample_size=16,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        transformer_layers_per_block=(1, 2),
-        attention_head_dim=(2, 4),
-        use_linear_projection=True,
-        cross_attention_dim=24,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=256,
-        projection_class_embeddings_input_dim=6 * 256 + 40,
-    ).eval()
+    width, size_width, pooled = 24, 256, 40  # the host embeds sizes in 256 numbers each
+    unet = tiny_sdxl_unet(5, width, size_width, pooled)
     folder.mkdir(parents=True)
     save_file(unet.state_dict(), folder / "unet.safetensors")
-    source = {"kind": "sdxl", "path": str(folder / "unet.safetensors"), "unet": dict(unet.config), "adm": 6 * 256 + 40}
-    prompts = random_prompts(24, 1, pooled=40)
+    source = {"kind": "sdxl", "path": str(folder / "unet.safetensors"), "unet": dict(unet.config), "adm": 6 * size_width + pooled}
+    prompts = random_prompts(width, 1, pooled)
     sizes = torch.tensor([[128.0, 128, 0, 0, 128, 128]])
     prompts = replace(prompts, added={**prompts.added, "time_ids": sizes})
     z_0 = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(6))
