@@ -159,16 +159,12 @@ def sample(
     m = (regions > 0)[:, None]
     noise = seeded_noise(seeds, background[0].shape[1:]).to(background[0])
     at_level = _background(mode, background, predict.schedule, levels, seeds)
-    c_1, c_2, defect = prompts.defect_context(), prompts.background_context(), union(regions)
-    c_0 = prompts.unguided_context() if guidance != 1 else None
+    c_2, defect = prompts.background_context(), union(regions)
     step = stepper(solver, levels)
     z = torch.where(m, noise, at_level(levels.steps))
     for level in range(levels.steps, 0, -1):
         t = levels.timesteps[level]
-        eps = predict(z, t, c_1, regions, recorder)
-        if c_0 is not None:
-            e_0 = predict(z, t, c_0, regions)
-            eps = e_0 + guidance * (eps - e_0)
+        eps = defect_eps(predict, z, t, regions, prompts, guidance, recorder)
         if mode == "literal":
             eps = torch.where(m, eps, predict(z, t, c_2, defect))
         z = step(z, eps, level)
@@ -177,6 +173,24 @@ def sample(
         if callback:
             callback(levels.steps - level + 1, levels.steps, z)
     return z
+
+
+def defect_eps(
+    predict: Predictor,
+    z: Tensor,
+    t: int,
+    regions: Tensor,
+    prompts: RegionPrompts,
+    guidance: float = 1.0,
+    recorder: MapRecorder | None = None,
+) -> Tensor:
+    """``eps_theta(z_t, t, C_1)``, with guidance ``e_0 + w (e_C1 - e_0)`` inside the mask (choice 7). Arguments as in :func:`sample`."""
+    c_0 = prompts.unguided_context() if guidance != 1 else None
+    eps = predict(z, t, prompts.defect_context(), regions, recorder)
+    if c_0 is None:
+        return eps
+    e_0 = predict(z, t, c_0, regions)
+    return torch.where((regions > 0)[:, None], e_0 + guidance * (eps - e_0), eps)
 
 
 def _background(
