@@ -25,7 +25,7 @@ __all__ = ["main"]
 Arguments = Sequence[str]
 Options = TypeVar("Options")
 _SHOWN = 20
-_LOADS_NOTHING = ("inspect",)
+_LOADS_NOTHING = ("inspect", "evaluate-summary")
 _QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
@@ -58,7 +58,7 @@ def main(arguments: Arguments | None = None) -> int:
 
 def _overview(group: str) -> str:
     names = [name for name in _COMMANDS if name.startswith(group)]
-    lines = [f"  {name:15} {_COMMANDS[name][0]}" for name in names]
+    lines = [f"  {name:17} {_COMMANDS[name][0]}" for name in names]
     usage = f"usage: bgdefect {group + ' ' if group else ''}COMMAND [options]"
     return "\n".join([usage, "", *lines, "", "bgdefect COMMAND --help lists the options of a command."])
 
@@ -183,6 +183,13 @@ def _evaluate(arguments: Arguments) -> int:
     return 0
 
 
+def _evaluate_summary(arguments: Arguments) -> int:
+    from .evaluate.evidence import SummaryConfig, evaluate_summary
+
+    _say(evaluate_summary(_parse(SummaryConfig, "evaluate-summary", arguments)).rstrip())
+    return 0
+
+
 def _evaluate_base(arguments: Arguments) -> int:
     from .pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report
 
@@ -230,6 +237,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Arguments], int]]] = {
     "generate": ("paint a trained defect into good pictures: a data set with labels", _generate),
     "inspect": ("print what a class weights file says about itself", _inspect),
     "evaluate": ("measure realism, masks and what detectors gain, with error bars", _evaluate),
+    "evaluate-summary": ("the results of evaluations as Markdown tables, with the goals", _evaluate_summary),
     "demo": ("the whole way on your pictures or on shipped textures, in minutes", _demo),
     "results": ("the figures of docs/results.md", _results),
     "bench train": ("cost of one training iteration against the bare U-Net", _bench_train),

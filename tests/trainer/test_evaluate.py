@@ -17,6 +17,7 @@ from bgdefect_core.pictures import write_mask, write_picture
 from trainer.evaluate.agreement import before_of, overlap, requested_box
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
+from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.optional import REVERSE_DISTILLATION, can, skips
 from trainer.evaluate.samples import GeneratedSample, changed, fidelity
 from trainer.evaluate.store import Store
@@ -113,6 +114,9 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     assert not re.search(r"(src|href)=\"(?!data:)", page) and page.count("data:image/png") >= 4
     assert {path.name for path in config.output.glob("*.csv")} == {"results.csv", "summary.csv", "samples.csv"}
     assert any("report" in line for line in tell(outcome))
+    assert sum(line.startswith("goal ") for line in tell(outcome)) == 6 and "the gap to all real defects" in page
+    text = evaluate_summary(SummaryConfig((config.output,)))
+    assert all(heading in text for heading in ("### Realism", "### Masks", "### Detection", "### Loss landscape", "### Goals"))
 
     units = sorted((config.output / "units").glob("*.json"))
     times = {path: path.stat().st_mtime_ns for path in units[1:]}

@@ -45,4 +45,4 @@ def tell(outcome: Outcome) -> list[str]:
         return ["every path is there; nothing was written"]
     told = [row for row in outcome.summary if row.metric in _TOLD]
     lines = [f"{row.object}/{row.defect} k={row.k or 'all'} {row.subject}: {row.metric} {cell_text(row)}" for row in told]
-    return [*lines, f"report:  {outcome.output / 'index.html'}", f"results: {outcome.output / 'results.json'}"]
+    return [*lines, *outcome.goals.lines(), f"report:  {outcome.output / 'index.html'}", f"results: {outcome.output / 'results.json'}"]

@@ -18,6 +18,7 @@ from bgdefect_core.overlay import CYAN, GREEN, outlined
 from bgdefect_core.pictures import Picture, atomic_write
 
 from .config import EvaluateConfig
+from .goals import Goals
 from .optional import skips
 from .ours import Made
 from .plots import arm_plot, landscape_plot
@@ -53,6 +54,7 @@ def write_report(
     summary: Sequence[SummaryRow],
     grids: dict[str, Any],
     made: Sequence[Made],
+    goals: Goals,
 ) -> Path:
     """Write ``index.html`` into the output; the same results give the same bytes.
 
@@ -75,8 +77,9 @@ def write_report(
         Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     )
     page = config.output / "index.html"
+    values = {"sections": sections, "goals": goals, "pictures": pictures, "skipped": skips(), "settings": config.record()}
     with atomic_write(page, "w") as file:
-        file.write(template.render(sections=sections, pictures=pictures, skipped=skips(), settings=config.record(), data=config.data.name))
+        file.write(template.render(values, data=config.data.name))
     return page
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import NamedTuple
 
 from .statistics import closed_gap, interval, paired
 
@@ -38,6 +38,31 @@ class Row:
     """Split file, relative to the output."""
 
 
+class Key(NamedTuple):
+    """What a mean is taken of: all that a row says but its fold and seed."""
+
+    part: str
+    object: str
+    defect: str
+    k: int
+    subject: str
+    metric: str
+
+
+Runs = dict[tuple[int, int], float]
+"""(fold, seed) -> value."""
+
+
+def grouped(rows: Sequence[Row]) -> dict[Key, Runs]:
+    """The runs of each figure, in the order of the rows; what is not defined is left out of its runs."""
+    groups: dict[Key, Runs] = {}
+    for row in rows:
+        runs = groups.setdefault(Key(row.part, row.object, row.defect, row.k, row.subject, row.metric), {})
+        if row.value is not None:
+            runs[row.fold, row.seed or 0] = row.value
+    return groups
+
+
 @dataclass(frozen=True)
 class SummaryRow:
     """Mean and 95 % interval of one metric over the runs of one class and number of shots."""
@@ -62,18 +87,13 @@ class SummaryRow:
 
 def summarise(rows: Sequence[Row]) -> list[SummaryRow]:
     """Over folds and seeds, in the order of the rows; the ceiling's runs stand beside every number of shots."""
-    groups: dict[tuple[Any, ...], dict[tuple[int, int], float]] = {}
-    for row in rows:
-        key = (row.part, row.object, row.defect, row.k, row.subject, row.metric)
-        runs = groups.setdefault(key, {})
-        if row.value is not None:
-            runs[row.fold, row.seed or 0] = row.value
+    groups = grouped(rows)
     found = []
     for key, runs in groups.items():
         part, object, defect, k, subject, metric = key
         mean = interval(list(runs.values()))
-        real = groups.get((part, object, defect, k, REAL, metric), {})
-        ceiling = groups.get((part, object, defect, k, CEILING, metric), {})
+        real = groups.get(key._replace(subject=REAL), {})
+        ceiling = groups.get(key._replace(subject=CEILING), {})
         compared = paired(runs, real) if part == "detection" and subject != REAL and real else None
         closed = None
         if compared and ceiling and subject != CEILING and metric in _PICTURES:

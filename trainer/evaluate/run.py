@@ -20,6 +20,7 @@ from .config import EvaluateConfig
 from .detection import arm_plans, detector_rows, landscape_rows, patchcore_rows
 from .estimate import Estimate, estimate, needs_ours, place_of
 from .features import network
+from .goals import Goals, Measured, judge
 from .measure import mask_rows, realism_rows, sample_rows
 from .metrics import sklearn_metrics
 from .optional import skips
@@ -43,6 +44,7 @@ class Outcome:
     rows: tuple[Row, ...]
     summary: tuple[SummaryRow, ...]
     estimate: Estimate
+    goals: Goals = Goals((), ())
     dry_run: bool = False
 
 
@@ -91,8 +93,9 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             grids |= surfaces
         _write(config, rows, grids, lines)
     summary = summarise(rows)
-    write_report(config, store, rows, summary, grids, shown)
-    return Outcome(config.output, tuple(rows), tuple(summary), expected)
+    goals = judge([Measured(config.generator_specs, tuple(rows))])
+    write_report(config, store, rows, summary, grids, shown, goals)
+    return Outcome(config.output, tuple(rows), tuple(summary), expected, goals)
 
 
 def _needs_plans(config: EvaluateConfig) -> bool:

@@ -1,0 +1,162 @@
+"""Goals and Markdown tables from planted rows: every number here can be checked by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sklearn")
+
+from bgdefect_core.errors import DataError
+from trainer.evaluate.config import EvaluateConfig, read_generator
+from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
+from trainer.evaluate.goals import DISTANCE, Goal, Measured, judge, naive_of
+from trainer.evaluate.rows import Row
+from trainer.evaluate.tables import difference_table, figure, markdown, metric_table, pivot
+
+GENERATORS = tuple(read_generator(text) for text in ("ours", "three:steps=3", "naive:loss=naive"))
+CALM = (-0.001, 0.0, 0.001)
+"""What seeds change: 0 on average, half of its interval 0.0025."""
+
+
+def detection(defect: str, k: int, arms: dict[str, float], noise: Sequence[float] = CALM) -> list[Row]:
+    """Pixel AP of some arms: real moves with the seed, every other arm moves by as much and by ``noise``."""
+    rows = []
+    for subject, value in arms.items():
+        for seed, extra in enumerate(noise):
+            moved = value + 0.02 * seed + (0 if subject == "real" else extra)
+            rows.append(Row("detection", "part", defect, 0, k, seed, subject, "pixel_ap", moved, 9, "held-out", "split.json"))
+    return rows
+
+
+def figures(part: str, defect: str, values: dict[tuple[str, str], float], fold: int = 0) -> list[Row]:
+    """(subject, metric) -> value."""
+    return [Row(part, "part", defect, fold, 5, 0, name, metric, value, 48, "ref", "s") for (name, metric), value in values.items()]
+
+
+def goals_of(rows: Sequence[Row]) -> dict[str, Goal]:
+    """A word of each goal -> the goal."""
+    goals = judge([Measured(GENERATORS, tuple(rows))]).goals
+    words = ("disentangled", "human mask", "closes", "hurts", "CutPaste", "Perlin")
+    assert len(goals) == len(words)
+    return {word: next(goal for goal in goals if word in goal.text) for word in words}
+
+
+GOOD = {"real": 0.3, "ceiling": 0.5, "real+ours refined": 0.42, "real+cutpaste": 0.35, "real+perlin": 0.34}
+
+
+def test_without_rows_nothing_is_claimed() -> None:
+    assert {goal.verdict for goal in goals_of([]).values()} == {"not measured"}
+    assert judge([Measured(GENERATORS, ())]).tables == ()
+
+
+def test_the_share_of_the_gap_is_the_mean_over_wide_gaps_alone() -> None:
+    narrow = {"real": 0.3, "ceiling": 0.32, "real+ours refined": 0.3}  # 2 points: nothing to close
+    wide = {"real": 0.3, "ceiling": 0.4, "real+ours refined": 0.35}
+    goal = goals_of(detection("a", 5, GOOD) + detection("b", 5, narrow) + detection("b", 2, wide))["closes"]
+    assert goal.verdict == "met"  # (60 % + 50 %) / 2
+    assert "in 2 of 3" in goal.numbers and "closed on average 55 ±" in goal.numbers
+    assert "of all gaps together 57%" in goal.numbers  # 17 of 30 points
+    worse = goals_of(detection("a", 5, GOOD) + detection("b", 2, wide | {"real+ours refined": 0.33}))["closes"]
+    assert worse.verdict == "missed" and "closed on average 45 ±" in worse.numbers  # (60 % + 30 %) / 2
+    assert goals_of(detection("b", 5, narrow))["closes"].verdict == "not measured"
+    assert goals_of(detection("a", 20, GOOD))["closes"].verdict == "not measured"  # shown, but not counted
+    assert "no detectors" in goals_of(detection("a", 0, GOOD))["closes"].numbers
+
+
+def test_only_an_interval_below_nothing_is_harm_and_one_run_says_nothing() -> None:
+    lower = GOOD | {"real+ours refined": 0.29}
+    assert goals_of(detection("a", 5, GOOD))["hurts"].verdict == "met"
+    assert goals_of(detection("a", 5, GOOD) + detection("b", 5, lower))["hurts"].verdict == "missed"  # -1 ± 0.25 points
+    assert goals_of(detection("b", 5, lower, (-0.1, 0.0, 0.1)))["hurts"].verdict == "met"  # -1 ± 25 points
+    assert goals_of(detection("b", 5, lower, (0.0,)))["hurts"].verdict == "not measured"
+    lost = {name: value for name, value in GOOD.items() if name != "real+ours refined"}  # no sample was accepted
+    goal = goals_of(detection("a", 5, GOOD) + detection("b", 5, lost))["hurts"]
+    assert goal.verdict == "not measured" and "1 not measured" in goal.numbers
+
+
+def test_rivals_are_judged_where_they_were_trained() -> None:
+    without = {name: value for name, value in GOOD.items() if name != "real+perlin"}
+    goals = goals_of(detection("a", 5, GOOD) + detection("a", 2, without | {"real+cutpaste": 0.43}))
+    assert goals["CutPaste"].verdict == "missed" and "in 1 of 2" in goals["CutPaste"].numbers
+    assert goals["Perlin"].verdict == "met" and "in 1 of 1" in goals["Perlin"].numbers and "above 0 in 1" in goals["Perlin"].numbers
+
+
+def test_losses_are_compared_class_by_class_between_generators_that_differ_in_nothing_else() -> None:
+    better = figures("realism", "a", {("ours", DISTANCE): 0.1, ("naive", DISTANCE): 0.2, ("three", DISTANCE): 0.01})
+    worse = figures("realism", "b", {("ours", DISTANCE): 0.3, ("naive", DISTANCE): 0.2})
+    assert goals_of(better)["disentangled"].verdict == "met"
+    goal = goals_of(better + worse)["disentangled"]
+    assert goal.verdict == "missed" and "in 1 of 2" in goal.numbers
+    unmade = goals_of(better + figures("realism", "b", {("ours", DISTANCE): 0.1}))["disentangled"]
+    assert unmade.verdict == "not measured" and "1 not measured" in unmade.numbers
+    found = naive_of(GENERATORS)
+    assert found is not None and found.name == "naive"
+    assert naive_of([read_generator("ours"), read_generator("naive:loss=naive,steps=10")]) is None
+    weighted = naive_of([read_generator("ours:mask_weight=4"), read_generator("naive:loss=naive")])
+    assert weighted is not None
+
+
+def test_masks_are_judged_by_the_generators_own_signal_or_else_attention() -> None:
+    def agreement(defect: str, gains: dict[str, float], fold: int) -> list[Row]:
+        values = {("ours: requested", "iou"): 0.4}
+        for signal, gain in gains.items():
+            values |= {(f"ours: {signal}", "iou"): 0.4 + gain, (f"ours: {signal}", "iou minus requested"): gain}
+        return figures("masks on real defects", defect, values, fold)
+
+    both = agreement("a", {"attention": 0.06}, 0) + agreement("a", {"attention": 0.16}, 1)
+    assert goals_of(both)["human mask"].verdict == "met"  # 0.11 over two folds
+    pair = both + agreement("b", {"attention": 0.3, "difference": 0.05}, 0)
+    measured = judge([Measured(GENERATORS, tuple(pair))])
+    assert next(goal for goal in measured.goals if "human mask" in goal.text).verdict == "missed"
+    table = next(table for table in measured.tables if "human mask" in table.title)
+    assert [line[-1] for line in table.lines] == ["attention", "difference"]
+
+
+def test_figures_by_hand() -> None:
+    assert figure([], 2) == "" and figure([0.5], 2) == "0.50" and figure([0.1, 0.2], 2, 100) == "15.00 (10.00, 20.00)"
+    assert figure([0.29, 0.3, 0.31], 1, 100, sign=True) == "+30.0 ± 2.5"  # t(2) = 4.303, deviation 1: 4.303 / sqrt(3)
+    table = pivot("t", {("a", "x"): {(0, 0): 31.0, (0, 1): 33.0}, ("a", "y"): {}, ("b", "x"): {(0, 0): 0.5}})
+    assert table is not None and table.columns == ("class", "x")
+    assert table.lines == (("a", "32.0 (31.0, 33.0)"), ("b", "0.5 (n = 1)")) and "n = 2 runs" in table.note
+    assert pivot("t", {("a", "x"): {}}) is None
+    rows = detection("a", 5, GOOD)
+    values, differences = metric_table(rows, "detection", "pixel_ap", scale=100), difference_table(rows, "pixel_ap")
+    assert values is not None and values.lines[0][:2] == ("part / a, k = 5", "32.0 ± 5.0")  # 30, 32, 34
+    assert differences is not None and "real" not in differences.columns
+    assert differences.lines[0][differences.columns.index("real+ours refined")] == "+12.0 ± 0.2"
+    assert "| part / a, k = 5 | +20.0 ± 0.2 |" in markdown(differences)
+
+
+def write_results(folder: Path, rows: Sequence[Row]) -> Path:
+    record = EvaluateConfig(folder, generators=("ours", "naive:loss=naive")).record()
+    document = {"config": record, "base": "mini", "skipped": [{"what": "FID", "why": "no weights"}], "rows": [asdict(row) for row in rows]}
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_the_summary_of_several_folders(tmp_path: Path) -> None:
+    first = write_results(tmp_path / "first", detection("a", 5, GOOD))
+    shots = write_results(tmp_path / "shots", detection("a", 2, GOOD) + detection("a", 5, {"real": 0.3}))
+    chosen = write_results(tmp_path / "chosen", detection("z", 5, GOOD | {"real+ours refined": 0.1}))
+    text = evaluate_summary(SummaryConfig((first, shots), (chosen,), tmp_path / "out" / "evidence.md"))
+    assert (tmp_path / "out" / "evidence.md").read_text() == text
+    assert text.index("### Evaluations") < text.index("### Detection") < text.index("### Goals")
+    assert "FID (no weights)" in text and "Judged on: first, shots." in text
+    goals = text[text.index("### Goals") :]
+    assert "part / a, k = 2" in goals and "part / z" not in goals  # what chose the defaults is shown, not judged
+    assert "part / z, k = 5" in text and goals.count("| met |") == 4  # closes, hurts, CutPaste, Perlin
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert tables and all(len({line.count("|") for line in table}) == 1 for table in tables)
+
+    other = write_results(tmp_path / "other", detection("a", 5, GOOD | {"real": 0.31}))
+    with pytest.raises(DataError, match="first and other differ in part / a, k = 5, fold 0, real: pixel_ap"):
+        evaluate_summary(SummaryConfig((first, other)))
+    for folders in ((), (tmp_path,)):
+        with pytest.raises(DataError):
+            evaluate_summary(SummaryConfig(folders))

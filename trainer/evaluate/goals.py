@@ -1,0 +1,253 @@
+"""What the project wants to reach, judged by code from the measured rows: met, missed, or not measured, each with its numbers.
+
+The limits stood before the measurement. The gap to all real defects is shown before the gain: where there is none, nothing can
+be closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .config import GeneratorSpec
+from .features import NAME
+from .rows import CEILING, REAL, Key, Row, Runs, grouped
+from .statistics import Interval, interval, paired
+from .tables import POINTS, RUNS_NOTE, Table, pivot, place
+
+Verdict = Literal["met", "missed", "not measured"]
+DISTANCE = f"kernel distance ({NAME}, defect)"
+"""The feature distance of the goal: the one that does not depend on the number of pictures."""
+JUDGED = "pixel_ap"
+OURS = "real+ours refined"
+RIVALS = {"real+cutpaste": "CutPaste", "real+perlin": "Perlin"}
+MOST_SHOTS = 10
+"""The detection goals are about 1 to so many real defects; other numbers are shown."""
+LEAST_GAP, CLOSED_SHARE, IOU_GAIN = 0.03, 0.5, 0.10
+_WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "not measured"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows of one evaluation and the generators that they name."""
+
+    generators: tuple[GeneratorSpec, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal and what came of it."""
+
+    text: str
+    verdict: Verdict
+    numbers: str
+
+
+@dataclass(frozen=True)
+class Goals:
+    """All goals, and the tables that they were judged by."""
+
+    goals: tuple[Goal, ...]
+    tables: tuple[Table, ...]
+
+    def overview(self) -> Table:
+        """One line a goal."""
+        return Table("Goals", "", ("goal", "verdict", "numbers"), tuple((one.text, one.verdict, one.numbers) for one in self.goals))
+
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        return [f"goal {one.verdict}: {one.text} ({one.numbers})" for one in self.goals]
+
+
+def judge(measured: Sequence[Measured]) -> Goals:
+    """Judge all goals.
+
+    Args:
+        measured: evaluations of the classes that count. Runs of one class and number of real defects are put together.
+    """
+    rows = [row for one in measured for row in one.rows]
+    distance, distance_table = _distances(measured)
+    masks, mask_table = _masks(measured)
+    cells = _gain_cells(grouped(rows))
+    tables = (distance_table, mask_table, _gain_table(cells))
+    return Goals((distance, masks, *_detection_goals(cells)), tuple(table for table in tables if table is not None))
+
+
+def _verdict(reached: Sequence[bool | None]) -> Verdict:
+    """One class that fails is enough; one that was not measured leaves the goal open."""
+    if False in reached:
+        return "missed"
+    return "not measured" if not reached or None in reached else "met"
+
+
+def _counted(reached: Sequence[bool | None]) -> str:
+    text = f"in {reached.count(True)} of {len(reached)}"
+    return text + (f", {reached.count(None)} not measured" if None in reached else "")
+
+
+def naive_of(generators: Sequence[GeneratorSpec]) -> GeneratorSpec | None:
+    """The generator that differs from the first in its loss alone; None where there is none."""
+
+    def others(spec: GeneratorSpec) -> dict[str, object]:
+        return {name: value for name, value in spec.train.items() if name not in ("loss", "mask_weight")}  # naive has no weight
+
+    first = generators[0]
+    alike = [spec for spec in generators[1:] if spec.generate == first.generate and others(spec) == others(first)]
+    return next((spec for spec in alike if spec.train.get("loss") == "naive"), None)
+
+
+def _distances(measured: Sequence[Measured]) -> tuple[Goal, Table | None]:
+    """Table 4's question: is the first generator nearer to the held-out real defects than the same with the naive loss?"""
+    cells: dict[tuple[str, str], Runs] = {}
+    for one in measured:
+        naive = naive_of(one.generators)
+        names = {one.generators[0].name: "disentangled"} | ({naive.name: "naive"} if naive else {})
+        for key, runs in grouped(one.rows).items():
+            if naive and (key.part, key.metric) == ("realism", DISTANCE) and key.subject in names:
+                cells.setdefault((place(key.object, key.defect, key.k), names[key.subject]), {}).update(runs)
+    reached: list[bool | None] = []
+    for where in dict.fromkeys(line for line, _ in cells):
+        ours, theirs = (cells.get((where, name), {}) for name in ("disentangled", "naive"))
+        found = {run: theirs[run] - ours[run] for run in sorted(ours.keys() & theirs.keys())}
+        cells[where, "naive minus disentangled"] = found
+        reached.append(interval(list(found.values())).mean > 0 if found else None)
+    text = "the disentangled loss gives a smaller feature distance than the naive one in every class"
+    table = _with_column(pivot(f"Losses: {DISTANCE}", cells, note=RUNS_NOTE), "disentangled is better", [_WORDS[one] for one in reached])
+    return Goal(text, _verdict(reached), _counted(reached) + " classes" if reached else "no pair of losses"), table
+
+
+def _masks(measured: Sequence[Measured]) -> tuple[Goal, Table | None]:
+    """Table 5's question on real pictures. Judged: the first generator's own signal where it could be measured, else attention."""
+    cells: dict[tuple[str, str], Runs] = {}
+    gains: dict[str, dict[str, Runs]] = {}
+    own: dict[str, str] = {}
+    for one in measured:
+        first = one.generators[0]
+        for key, runs in grouped(one.rows).items():
+            name, _, signal = key.subject.partition(": ")
+            if key.part != "masks on real defects" or name != first.name:
+                continue
+            where = place(key.object, key.defect, key.k)
+            own[where] = str(first.generate.get("signal", "difference"))
+            if key.metric == "iou":
+                cells.setdefault((where, signal), {}).update(runs)
+            elif key.metric == "iou minus requested":
+                gains.setdefault(where, {}).setdefault(signal, {}).update(runs)
+    reached: list[bool | None] = []
+    signals = []
+    for where in own:
+        found = gains.get(where, {})
+        signals.append(own[where] if own[where] in found else "attention")
+        gain = cells[where, "gain"] = found.get(signals[-1], {})
+        reached.append(interval(list(gain.values())).mean >= IOU_GAIN if gain else None)
+    text = f"the refined mask agrees better with the human mask than the requested one in every class, IoU +{IOU_GAIN:.2f}"
+    table = _with_column(pivot("Masks: IoU with the human mask on held-out real defects", cells, note=RUNS_NOTE), "signal judged", signals)
+    return Goal(text, _verdict(reached), _counted(reached) + " classes" if reached else "no masks on real defects"), table
+
+
+@dataclass(frozen=True)
+class _GainCell:
+    """The arms of one class and number of real defects."""
+
+    where: str
+    k: int
+    arms: dict[str, Runs]
+
+    def minus(self, arm: str, other: str) -> Runs:
+        """Paired differences; empty where one was not trained."""
+        first, second = (self.arms.get(name, {}) for name in (arm, other))
+        return {run: first[run] - second[run] for run in sorted(first.keys() & second.keys())}
+
+    def difference(self, arm: str, other: str) -> Interval:
+        return paired(self.arms.get(arm, {}), self.arms.get(other, {}))
+
+    @property
+    def gap(self) -> float | None:
+        """Mean of ceiling minus real; None where it is ``LEAST_GAP`` or smaller, or not measured."""
+        found = self.difference(CEILING, REAL)
+        return found.mean if found.n and found.mean > LEAST_GAP else None
+
+    @property
+    def hurts(self) -> bool | None:
+        """Whether the whole interval of the gain lies below 0; None with fewer than two runs."""
+        high = self.difference(OURS, REAL).high
+        return None if high is None else high < 0
+
+    @property
+    def counts(self) -> bool:
+        return 1 <= self.k <= MOST_SHOTS
+
+
+def _gain_cells(groups: dict[Key, Runs]) -> list[_GainCell]:
+    arms: dict[tuple[str, str, int], dict[str, Runs]] = {}
+    for key, runs in groups.items():
+        if (key.part, key.metric) == ("detection", JUDGED):
+            arms.setdefault((key.object, key.defect, key.k), {})[key.subject] = runs
+    return [_GainCell(place(*where), where[2], found) for where, found in arms.items() if found.get(REAL)]
+
+
+def _gain_table(cells: Sequence[_GainCell]) -> Table | None:
+    """The gap, then the gain. The share's interval is that of the paired gain, the gap taken as its mean."""
+    found: dict[tuple[str, str], Runs] = {}
+    for cell in cells:
+        gain, gap = cell.minus(OURS, REAL), cell.gap
+        found[cell.where, "real"] = cell.arms[REAL]
+        found[cell.where, "ceiling"] = cell.arms.get(CEILING, {})
+        found[cell.where, "gap"] = cell.minus(CEILING, REAL)
+        found[cell.where, "gain of ours"] = gain
+        found[cell.where, "share closed (%)"] = {run: value / gap for run, value in gain.items()} if gap else {}
+        for arm, name in RIVALS.items():
+            found[cell.where, f"ours minus {name}"] = cell.minus(OURS, arm)
+    note = (
+        f"Points of {JUDGED}; differences are paired by fold and seed. Ours: {OURS}. A share is given where the gap exceeds "
+        f"{LEAST_GAP * POINTS:.0f} points. {RUNS_NOTE}"
+    )
+    table = pivot("Detection: the gap to all real defects, then the gain", found, POINTS, note=note, decimals=1)
+    table = _with_column(table, "hurts", [_WORDS[cell.hurts] for cell in cells])
+    return _with_column(table, "counts for the goals", [_WORDS[cell.counts] for cell in cells])
+
+
+def _detection_goals(cells: Sequence[_GainCell]) -> list[Goal]:
+    counted = [cell for cell in cells if cell.counts]
+    harmless = [None if cell.hurts is None else not cell.hurts for cell in counted]
+    few = f"k up to {MOST_SHOTS}"
+    goals = [
+        _closed_goal(counted, few),
+        Goal(
+            f"real + ours hurts in none ({few}): no interval of the paired difference lies below 0",
+            _verdict(harmless),
+            f"unhurt {_counted(harmless)}" if harmless else "no detectors",
+        ),
+    ]
+    for arm, name in RIVALS.items():
+        against = [cell.difference(OURS, arm) for cell in counted if cell.arms.get(arm)]
+        better = [one.mean > 0 if one.n else None for one in against]
+        clear = sum(one.low is not None and one.low > 0 for one in against)
+        numbers = f"{_counted(better)} cells that have both; the interval lies above 0 in {clear}" if better else "no such detectors"
+        goals.append(Goal(f"real + ours beats {name} in each ({few})", _verdict(better), numbers))
+    return goals
+
+
+def _closed_goal(counted: Sequence[_GainCell], few: str) -> Goal:
+    text = f"real + ours closes at least half of the gap in pixel AP, on average where it exceeds {LEAST_GAP * POINTS:.0f} points ({few})"
+    wide = [(cell, gap) for cell in counted if (gap := cell.gap) is not None]
+    gains = [(cell.difference(OURS, REAL).mean, gap) for cell, gap in wide if cell.minus(OURS, REAL)]
+    numbers = f"the gap exceeds it in {len(wide)} of {len(counted)}" if counted else "no detectors"
+    if not gains:
+        return Goal(text, "not measured", numbers)
+    share = interval([gain / gap for gain, gap in gains])
+    reach = "" if share.low is None else f" ± {(share.mean - share.low) * POINTS:.0f}"
+    together = sum(gain for gain, _ in gains) / sum(gap for _, gap in gains)
+    numbers += (
+        f"; closed on average {share.mean * POINTS:.0f}{reach} % (interval over these {len(gains)}); of all gaps together {together:.0%}"
+    )
+    return Goal(text, "met" if share.mean >= CLOSED_SHARE else "missed", numbers)
+
+
+def _with_column(table: Table | None, title: str, values: Sequence[str]) -> Table | None:
+    if table is None:
+        return None
+    lines = tuple((*line, value) for line, value in zip(table.lines, values, strict=True))
+    return replace(table, columns=(*table.columns, title), lines=lines)
