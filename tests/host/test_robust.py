@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from PIL import Image
 
 from .conftest import Figure
 from .graph import change, ids, load, named, to_api
-from .server import Refused, Server
+from .server import PACK, Refused, Server
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -190,6 +191,47 @@ def test_pickles_are_not_opened(server: Server, quick: dict[str, Any], tmp_path:
         assert "weights" in refusal(server, change(quick, "BGDefectApplyWeights", weights=name)), name
         (folder / name).unlink()
     assert not left.exists()
+
+
+HOSTILE: list[tuple[dict[str, Any] | str, bool]] = [
+    # what is put in place of the record's fields (or of the whole record), and whether the file may still paint
+    ({"object": "../../escaped", "defect": "/tmp/escaped-by-bgdefect", "base_name": "../../../../etc/passwd"}, True),
+    ({"object": "{0.__class__}", "defect": "$(touch /tmp/escaped-by-bgdefect)", "date": "<script>alert(1)</script>"}, True),
+    ({"background_prompt": "((((" * 500, "defect_prompt": "embedding:../../escaped", "mask_prompt": "\x00\\(:1e999)"}, True),
+    ({"resolution": 10**12}, False),
+    ({"lora_rank": -1}, False),
+    ({"steps": "many"}, False),
+    ({"architecture": "none"}, False),
+    ("[" * 100_000, False),
+    ("null", False),
+    ('{"kind": NaN}', False),
+]
+
+
+def test_hostile_metadata_does_nothing(server: Server, quick: dict[str, Any]) -> None:
+    """The demo's own tensors under metadata that an attacker wrote: painted or refused, nothing read or written elsewhere."""
+    raw = (PACK / "bgdefect_core/assets/demo/brushed_metal-scratch.safetensors").read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    record = json.loads(header["__metadata__"]["bgdefect"])
+    folder = server.base / "models" / "bgdefect"
+    folder.mkdir(parents=True, exist_ok=True)
+    before = everything(server.base / "models") | everything(server.base / "input")
+    for number, (change_it, may_paint) in enumerate(HOSTILE):
+        header["__metadata__"]["bgdefect"] = change_it if isinstance(change_it, str) else json.dumps(record | change_it)
+        text = json.dumps(header).encode()
+        file = folder / f"hostile{number}.safetensors"
+        file.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
+        prompt = change(quick, "BGDefectApplyWeights", weights=file.name)
+        if may_paint:
+            run = server.run(prompt, 120)
+            assert run.status == "success" or ".errors." in run.error["exception_type"], (change_it, run.error)
+        else:
+            assert "weights" in refusal(server, prompt), change_it
+        file.unlink()
+        assert server.alive()
+    assert everything(server.base / "models") | everything(server.base / "input") == before
+    assert not Path("/tmp/escaped-by-bgdefect").exists()
 
 
 @pytest.mark.slow
