@@ -18,20 +18,10 @@ from .attention import MapRecorder
 from .crop import Crop, Zoom, crop_box, default_feather, put_back, stitch, take
 from .errors import MaskError, SettingError, check_range
 from .inversion import StepCallback
-from .masks import Mask, check_mask, feather, region_map
+from .masks import Mask, check_mask, region_map
 from .pictures import Picture
 from .predictor import Predictor
-from .quality import (
-    Quality,
-    QualityLimits,
-    Verdict,
-    background_change,
-    defect_contrast,
-    defect_strength,
-    judge,
-    latent_background_psnr,
-    mask_fill,
-)
+from .quality import Quality, QualityLimits, Verdict, judge, measure
 from .refinement import SIGNALS, THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
 from .regions import RegionPrompts
 from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
@@ -230,18 +220,7 @@ def _finish(
     threshold = THRESHOLDS[settings.signal] if settings.threshold is None else settings.threshold
     parts = [refine(placed, mask, threshold) for mask in job.masks]
     refined = np.logical_or.reduce([part for part, _ in parts])
-    inside = take(requested, crop, settings.resolution)
-    band = feather(inside, width * settings.resolution / crop.side) > 0
-    strength = defect_strength(painted, normal, inside)
-    psnr, largest = background_change(job.picture, result, feather(requested, width) > 0)
-    quality = Quality(
-        strength=strength,
-        contrast=defect_contrast(strength, normal, inside),
-        fill=mask_fill(requested, refined),
-        background_psnr=psnr,
-        background_max=largest,
-        latent_background_psnr=latent_background_psnr(painted, normal, band),
-    )
+    quality = measure(job.picture, result, requested, refined, painted, normal, crop, width)
     shown = np.maximum.reduce([part for _, part in parts])
     return Painted(result, refined, requested, shown, quality, judge(quality, limits))
 

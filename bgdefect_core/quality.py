@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .crop import Crop, take
 from .errors import MaskError, PictureError
-from .masks import Mask
+from .masks import Mask, feather
+from .pictures import Picture
 
 IDENTICAL_DB = 100.0
 """The PSNR given for identical pictures (and the most that is ever given): infinity does not go into JSON."""
@@ -169,6 +171,42 @@ def latent_background_psnr(painted: NDArray[np.float32], normal: NDArray[np.floa
 def _psnr(mean_square: float) -> float:
     """dB of a mean squared error of values in 0..1; NaN stays NaN."""
     return min(-10 * math.log10(mean_square), IDENTICAL_DB) if mean_square > 0 else mean_square + IDENTICAL_DB
+
+
+def measure(
+    picture: Picture,
+    result: Picture,
+    requested: Mask,
+    refined: Mask,
+    painted: NDArray[np.float32],
+    normal: NDArray[np.float32],
+    crop: Crop,
+    feather_width: float,
+) -> Quality:
+    """All figures of one sample.
+
+    Args:
+        picture, result: uint8 [H, W, 3], the good picture and what came of it.
+        requested, refined: bool [H, W].
+        painted, normal: float [r, r, 3] in 0..1, as for ``defect_strength``; r need not be the crop's side.
+        crop: where the square lies in the picture.
+        feather_width: width of the blended seam in the picture's pixels.
+
+    Raises:
+        MaskError: the requested mask is empty, or sizes differ. PictureError: sizes differ.
+    """
+    side = painted.shape[0]
+    inside = take(requested, crop, side)
+    strength = defect_strength(painted, normal, inside)
+    psnr, largest = background_change(picture, result, feather(requested, feather_width) > 0)
+    return Quality(
+        strength=strength,
+        contrast=defect_contrast(strength, normal, inside),
+        fill=mask_fill(requested, refined),
+        background_psnr=psnr,
+        background_max=largest,
+        latent_background_psnr=latent_background_psnr(painted, normal, feather(inside, feather_width * side / crop.side) > 0),
+    )
 
 
 def judge(quality: Quality, limits: QualityLimits | None = None) -> Verdict:

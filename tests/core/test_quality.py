@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bgdefect_core.crop import Crop
 from bgdefect_core.errors import MaskError, PictureError
 from bgdefect_core.quality import (
     IDENTICAL_DB,
@@ -18,6 +19,7 @@ from bgdefect_core.quality import (
     judge,
     latent_background_psnr,
     mask_fill,
+    measure,
 )
 
 GOOD = Quality(0.4, 5.0, 0.5, IDENTICAL_DB, 0.0, 35.0)
@@ -95,6 +97,33 @@ def test_latent_background_by_hand() -> None:
     painted[~mask] += 0.01
     assert math.isclose(latent_background_psnr(painted, normal, mask), 40, abs_tol=1e-3)
     assert latent_background_psnr(painted, normal, np.ones_like(mask)) == IDENTICAL_DB
+
+
+def test_all_figures_of_one_sample_by_hand() -> None:
+    """A square of 20 pixels at (30, 20), looked at with 40: every pixel of the picture is 2 x 2 in the square."""
+    picture = np.full((60, 50, 3), 128, np.uint8)
+    requested, refined = np.zeros((60, 50), np.bool_), np.zeros((60, 50), np.bool_)
+    requested[38:42, 26:34] = True
+    refined[38:41, 26:34] = True
+    result = picture.copy()
+    result[36:44, 24:36] = 200  # within 3 pixels of the mask: the seam's own
+    result[0, 0] = 131
+    normal = np.full((40, 40, 3), 0.5, np.float32)
+    normal[:, ::2] += 0.02  # deviation 0.01
+    painted = normal.copy()
+    painted[16:24, 12:28] += 0.3  # the mask in the square
+    painted[12:28, 8:32] += 0.1  # and 4 pixels around it: the seam is 3 x 2 wide there
+    painted[0] += 0.05
+    found = measure(picture, result, requested, refined, painted, normal, Crop(30, 20, 20), 3.0)
+    assert found.strength == pytest.approx(0.4, abs=1e-6)
+    assert found.contrast == pytest.approx(0.4 / 0.01, rel=1e-4)
+    assert found.fill == 0.75
+    outside = 60 * 50 - 8 * 12  # nearer than 3: the box grown by 2, its corners too (their distance is 2.83)
+    assert found.background_max == 3 and found.background_psnr == pytest.approx(-10 * math.log10((3 / 255) ** 2 / outside))
+    outside = 40 * 40 - (18 * 26 - 4 * 3)  # nearer than 6: the box grown by 5, without (4, 5), (5, 4), (5, 5) at each corner
+    assert found.latent_background_psnr == pytest.approx(-10 * math.log10(0.05**2 * 40 / outside), abs=1e-4)
+    hard = measure(picture, result, requested, refined, painted, normal, Crop(30, 20, 20), 0.0)
+    assert hard.background_max == 72 and hard.latent_background_psnr < found.latent_background_psnr and hard.strength == found.strength
 
 
 def test_a_good_sample_passes() -> None:

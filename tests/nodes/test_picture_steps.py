@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,12 @@ from bgdefect_pack.bgdefect_core.placement import MaskLibrary, PlacementSettings
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _judging
 from bgdefect_pack.nodes import _picture_steps as steps
+
+from bgdefect_core.generate import Job, PaintSettings, paint, prepare
+from bgdefect_core.predictor import unet_predictor
+
+from ..core.conftest import make_prompts, sd_schedule, tiny_unet
+from ..core.test_generate import TinyCodec
 
 DIFFERENCE = steps.RefineSettings("difference", 0.5)
 
@@ -158,3 +166,32 @@ def test_verdicts_follow_the_figures() -> None:
         _judging.judged(crop, painted, normal, result, label[:1], QualityLimits())
     with pytest.raises(PictureError, match="normal is 30 pixels"):
         _judging.judged(crop, painted, normal[:, :30, :30], result, label, QualityLimits())
+
+
+@pytest.mark.parametrize("feather", [None, 5.0])
+def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None:
+    """`generate` from start to end against Crop, Refine, Stitch and Quality, fed the very same decoded squares."""
+    settings = PaintSettings(resolution=64, steps=2, background="noised", feather=feather)
+    size, prompts, codec = (140, 190), make_prompts(), TinyCodec()
+    mask = box_mask(1, *size, 60, 90, 25)
+    picture = (pictures(1, *size)[0] * 255).round().to(torch.uint8).numpy()
+    with torch.no_grad(), unet_predictor(tiny_unet(), sd_schedule()) as predict:
+        decoded: list[torch.Tensor] = []
+        decode = codec.decode
+
+        def kept(latents: torch.Tensor) -> torch.Tensor:
+            decoded.append(decode(latents).clamp(-1, 1))  # as the host does
+            return decoded[-1]
+
+        codec.decode = kept  # type: ignore[method-assign]
+        prepared = prepare(codec, predict, [Job(picture, (mask[0].numpy() > 0,))], prompts, settings)
+        samples = paint(codec, predict, prepared, [0, 0], [3, 4], prompts, settings)
+    normal, painted = ((pair / 2 + 0.5).movedim(1, -1) for pair in decoded)
+    crop = steps.crop_pictures(torch.from_numpy(picture)[None].float() / 255, mask, 64, "defect", feather)
+    label, _ = steps.refined(steps.RefineSettings("difference", 0.3), None, painted, normal, None, crop)
+    for sample, one in zip(samples, label, strict=True):
+        assert np.array_equal(sample.mask, one.numpy() > 0.5)
+    verdicts = _judging.judged(crop, painted, normal, steps.stitched(crop, painted), label, QualityLimits())
+    for sample, verdict in zip(samples, verdicts, strict=True):
+        assert asdict(verdict.quality) == pytest.approx(asdict(sample.quality), rel=1e-5)
+        assert asdict(verdict.verdict) == asdict(sample.verdict)
