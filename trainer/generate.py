@@ -80,7 +80,12 @@ def generate(config: GenerateConfig) -> Summary:
     return summarise(config.output, config.count, records, session.hopeless, seconds, sheet, page)
 
 
-def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSettings, pairs: Pairs) -> _Session:
+def ready_base(config: GenerateConfig) -> Base:
+    """The base with the class on it, where and in the arithmetic that the settings ask for.
+
+    Raises:
+        WeightsError: weights and base do not fit. SettingError: steps that the base's schedule has not.
+    """
     base = load_base(config.base)
     load_class(base, config.weights, config.allow_other_base)
     base.to(pick_device(config.device))
@@ -88,6 +93,11 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSetti
         module: torch.nn.Module = base.unet
         module.to(config.dtype)
     base.schedule.levels(config.steps)  # refuses steps that the schedule has not
+    return base
+
+
+def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSettings, pairs: Pairs) -> _Session:
+    base = ready_base(config)
     check_signal(config.signal, settings.resolution, base.factor)
     background, defect, mask = config.prompts(info)
     record = config.record(info, pairs.sources, pairs.mask_names, pairs.part)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from bgdefect_core.errors import SettingError, check_range
-from bgdefect_core.quality import QualityLimits
 
 from ..devices import pick_device
+from .generators import GeneratorSpec as GeneratorSpec
+from .generators import read_generator as read_generator
 
 Part = Literal["realism", "masks", "detection", "patchcore", "landscape"]
 Arm = Literal[
@@ -26,21 +27,6 @@ Arm = Literal[
 ]
 PARTS: tuple[Part, ...] = get_args(Part)
 ARMS: tuple[Arm, ...] = get_args(Arm)
-GENERATOR_KEYS: dict[str, type] = {
-    "loss": str,
-    "train_steps": int,
-    "lr": float,
-    "mask_weight": float,
-    "train_zoom": str,
-    "background": str,
-    "guidance": float,
-    "steps": int,
-    "solver": str,
-    "signal": str,
-    "threshold": float,
-    **{field.name: float for field in fields(QualityLimits)},
-}
-"""What a generator's specification may set: the first five belong to its training, the limits of quality stand last."""
 NO_DATA = Path("no-data-set-was-given")
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -75,8 +61,8 @@ class EvaluateConfig:
     """Other generators' data sets as NAME=FOLDER, in any layout that the trainer reads: they stand in the same tables."""
     generators: tuple[str, ...] = ("ours",)
     """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
-    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, solver, signal,
-    threshold and the     limits of quality such as min_strength (generation)."""
+    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, solver, start, signal, threshold
+    and the limits of quality such as min_strength (generation). start=noise: whole squares from pure noise, for realism alone."""
     arm_generators: tuple[str, ...] = ()
     """Names of generators after the first that get a detection arm each: "real+NAME refined"."""
     samples: int = 100
@@ -175,7 +161,18 @@ class EvaluateConfig:
         if "real" not in self.arms and "detection" in self.parts:
             raise SettingError("the arm 'real' is left out", "it: every other arm is compared with it", "add it")
         self._check_names()
+        self._check_starts()
         pick_device(self.device, self.train_precision)
+
+    def _check_starts(self) -> None:
+        """Refuse detectors on samples that start from noise: squares of other scales than the pictures of the test."""
+        specs = self.generator_specs
+        first = specs[:1] if any("ours" in arm for arm in self.arms) else ()
+        named = [spec for spec in specs if spec.name in self.arm_generators]
+        wrong = [spec.name for spec in (*first, *named) if spec.from_noise]
+        if wrong and {"detection", "landscape"} & set(self.parts):
+            came = f"detectors are to be trained on the generator {wrong[0]!r}, which starts from noise"
+            raise SettingError(came, "a generator that paints into good pictures", "name another one first, or leave the detectors out")
 
     def _check_names(self) -> None:
         """Generators, candidates and the arms that are made of them: each name once."""
@@ -215,45 +212,6 @@ class EvaluateConfig:
 def refined_arm(name: str) -> str:
     """The detection arm of a generator after the first."""
     return f"real+{name} refined"
-
-
-@dataclass(frozen=True)
-class GeneratorSpec:
-    """A way to generate: what differs from the defaults."""
-
-    name: str
-    train: Mapping[str, Any]
-    """Settings of the training; generators that agree here share their weights."""
-    generate: Mapping[str, Any]
-
-    @property
-    def generate_settings(self) -> dict[str, Any]:
-        """As ``GenerateConfig`` takes them: the limits of quality together."""
-        names = {field.name for field in fields(QualityLimits)}
-        limits = {name: value for name, value in self.generate.items() if name in names}
-        return {name: value for name, value in self.generate.items() if name not in names} | {"limits": QualityLimits(**limits)}
-
-
-def read_generator(text: str) -> GeneratorSpec:
-    """``NAME`` or ``NAME:key=value,key=value``.
-
-    Raises:
-        SettingError: an unknown key, or a value that is no such number.
-    """
-    name, _, rest = text.partition(":")
-    train: dict[str, Any] = {}
-    generate: dict[str, Any] = {}
-    training = ("loss", "train_steps", "lr", "mask_weight", "train_zoom")
-    for item in filter(None, rest.split(",")):
-        key, _, value = item.partition("=")
-        if key not in GENERATOR_KEYS or not name:
-            raise SettingError(f"the generator {text!r} sets {key!r}", f"NAME:key=value with {', '.join(GENERATOR_KEYS)}", "correct it")
-        try:
-            parsed = GENERATOR_KEYS[key](value)
-        except ValueError as reason:
-            raise SettingError(f"{key} is {value!r} in the generator {name!r}", "a number", "correct it") from reason
-        (train if key in training else generate)[key] = parsed
-    return GeneratorSpec(name, train, generate)
 
 
 def read_config(path: Path) -> EvaluateConfig:

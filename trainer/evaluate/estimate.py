@@ -18,6 +18,7 @@ from .config import EvaluateConfig
 from .detection import fit_settings
 from .detector import focal_loss, make_net, probability_maps
 from .features import SIDE, pooled_features
+from .generators import GeneratorSpec
 from .ours import finished
 from .plan import Cell
 
@@ -54,7 +55,7 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
         done = {(cell.name, tuple(sorted(s.train.items()))) for cell in cells for s in specs if finished(place_of(config, cell), s)}
         iteration, evaluation = _network_seconds(config)
         counts["trainings"], units["trainings"] = len(trainings - done), iteration * config.train_steps
-        steps = [int(spec.generate.get("steps", 50)) * _EVALUATIONS[str(spec.generate.get("background", "replay"))] for spec in specs]
+        steps = [int(spec.generate.get("steps", 50)) * _evaluations(spec) for spec in specs]
         counts["sample sets"] = len(cells) * len(specs)
         units["sample sets"] = float(np.mean(steps)) * evaluation * config.samples
     folds = {cell.data.name: cell for cell in cells}
@@ -67,6 +68,10 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
         counts["realism"] = len(cells) * subjects
         units["realism"] = 2 * config.samples * _feature_seconds()
     return Estimate({name: counts[name] * units[name] for name in counts}, counts, units)
+
+
+def _evaluations(spec: GeneratorSpec) -> int:
+    return 1 if spec.from_noise else _EVALUATIONS[str(spec.generate.get("background", "replay"))]
 
 
 def needs_ours(config: EvaluateConfig) -> bool:

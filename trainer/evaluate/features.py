@@ -23,7 +23,7 @@ from bgdefect_core.pictures import Picture
 NAME = "efficientnet-lite0"
 SIDE = 224
 _BATCH = 8
-_DEFECT_RESOLUTION = 128
+DEFECT_RESOLUTION = 128
 """A "defect" view is 64 pixels wide or wider: small defects are all seen at one scale, however tight their masks are."""
 Features = NDArray[np.float32]
 """float32 ``[n, 1280]``."""
@@ -58,7 +58,7 @@ def views(pictures: Sequence[Picture], masks: Sequence[Mask], view: str) -> list
         pictures: uint8 ``[H, W, 3]`` each. masks: bool ``[H, W]`` each, not empty.
     """
     zoom: Any = view
-    return [take(one, crop_box(mask, _DEFECT_RESOLUTION, zoom), SIDE) for one, mask in zip(pictures, masks, strict=True)]
+    return [take(one, crop_box(mask, DEFECT_RESOLUTION, zoom), SIDE) for one, mask in zip(pictures, masks, strict=True)]
 
 
 @torch.no_grad()

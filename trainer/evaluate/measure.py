@@ -21,7 +21,8 @@ from .features import views
 from .optional import can, inception_distances, lpips_metrics, off_mask_lpips
 from .ours import Made
 from .plan import Cell
-from .realism import ANCHORS, Seen, noise_samples, realism, see
+from .random_start import comparable_views
+from .realism import ANCHORS, VIEWS, Seen, noise_samples, realism, see
 from .rows import Row
 from .samples import SampleSet, fidelity
 from .store import Store
@@ -52,23 +53,26 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
         n = int(value.pop("n"))
         rows.extend(row("realism", cell, subject, metric, figure, n, reference, config.seed) for metric, figure in value.items())
 
-    def figures(samples: SampleSet) -> dict[str, float]:
+    def figures(samples: SampleSet, compared: Sequence[str] = VIEWS) -> dict[str, float | None]:
         if len(samples.samples) < 2:  # what was rejected is a result, too
-            return _shares(samples) | {"n": len(samples.samples)}
+            return {**_shares(samples), "n": len(samples.samples)}
         seen = see(samples.pictures, samples.labels)
-        found = realism(seen, cell.data.reference, shots, config.seed) | _shares(samples)
-        return found | _with_own_networks(config, cell, samples) | {"n": len(samples.samples)}
+        found = realism(seen, cell.data.reference, shots, config.seed, compared)
+        networks = _with_own_networks(config, cell, samples) if "whole" in compared else {}  # they look at whole pictures
+        return {**found, **_shares(samples), **networks, "n": len(samples.samples)}
 
     for one in made:
-        add(one.samples.name, {"generator": one.settings}, lambda one=one: figures(one.samples) | fidelity_figures(config, one))
+        compared = comparable_views(one)
+        make = partial(lambda one, compared: figures(one.samples, compared) | fidelity_figures(config, one), one, compared)
+        add(one.samples.name, {"generator": one.settings}, make)
     for other in others:
         add(other.name, {"candidate": other.digest}, lambda other=other: figures(other))
 
-    def real_anchor() -> dict[str, float]:
+    def real_anchor() -> dict[str, float | None]:
         seen: Seen = see(*cell.data.at_full_size(fold.pool))
         return realism(seen, cell.data.reference, shots, config.seed) | {"n": len(fold.pool)}
 
-    def noise_anchor() -> dict[str, float]:
+    def noise_anchor() -> dict[str, float | None]:
         _, masks = cell.data.at_full_size(cell.shots)
         good = [read_picture(example.image) for example in fold.good_train[: config.samples]]
         noise = noise_samples(good, masks, config.samples, config.seed)
@@ -80,7 +84,7 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
 
 
 def _shares(samples: SampleSet) -> dict[str, float]:
-    if not samples.settings:
+    if not samples.settings or not samples.firsts:  # a candidate's; from noise, where nothing is judged
         return {}
     return {
         "share of first attempts that show the defect": samples.shown / max(samples.firsts, 1),
@@ -125,7 +129,7 @@ def sample_rows(cell: Cell, made: Made) -> list[dict[str, Any]]:
         record = sample.record or {}
         figures = fidelity(sample, made.resolution, made.zoom)
         crop = crop_box(sample.requested, made.resolution, made.zoom)  # type: ignore[arg-type]
-        seam = feather(sample.requested, default_feather(crop)) > 0
+        seam = feather(sample.requested, default_feather(crop)) > 0 if sample.source is not None else None
         lines.append(
             {
                 "object": cell.data.object,
@@ -137,7 +141,7 @@ def sample_rows(cell: Cell, made: Made) -> list[dict[str, Any]]:
                 "seed": record.get("seed", ""),
                 "off_mask_psnr": figures[0] if figures else "",
                 "off_mask_max": figures[1] if figures else "",
-                "seam_share": float(seam.mean()),
+                "seam_share": float(seam.mean()) if seam is not None else "",
                 **record.get("quality", {}),
             }
         )
@@ -150,6 +154,8 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
     test = cell.data.fold.test
     seen: set[Path] = set()
     for one in made:
+        if one.from_noise:  # its weights are those of a generator that paints into pictures; its labels are the requested masks
+            continue
         known = {"split": cell.data.digest, "k": cell.k, "generator": one.settings}
         settings = AgreementSettings(config.mask_levels, one.settings["threshold"], config.seed)
         if one.weights not in seen:

@@ -39,6 +39,8 @@ class Made:
     """All that decided them, as JSON."""
     resolution: int
     zoom: str
+    from_noise: bool = False
+    """Squares from pure noise: no good picture, no refined mask, no verdict."""
 
 
 def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec) -> Made:
@@ -50,20 +52,28 @@ def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[E
     Raises:
         BGDefectError: whatever the trainer refuses; DataError: no mask could be placed.
     """
+    generated = trained(config, place, fold, shots, spec)
+    generate(generated)
     object, defect = shots[0].object, shots[0].defect
+    samples = read_ours(spec.name, generated.output, object, defect)
+    settings = {name: value for name, value in samples.settings.items() if name != "good"}  # a path, which differs between machines
+    settings["samples"] = len(samples.samples)
+    if len(samples.samples) < 2:
+        log.warning("%s / %s, generator %s: %d samples were accepted", object, defect, spec.name, len(samples.samples))
+    return Made(samples, generated.weights, settings, int(settings["resolution"]), str(settings["zoom"]))
+
+
+def trained(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec) -> GenerateConfig:
+    """Train the class, or go on with it; returns how its samples are to be made. Arguments and errors as :func:`make_ours`."""
     name = "-".join([f"{key}={value}" for key, value in sorted(spec.train.items())]) or "default"
-    trained = train_config(config, place / name, fold, shots, spec)
-    weights = train(trained)
-    good = _good_list(place / "good.csv", fold.good_train)
-    library = _mask_library(place / "masks", shots)
-    output = place / "samples" / spec.name
-    generated = GenerateConfig(
+    weights = train(train_config(config, place / name, fold, shots, spec))
+    return GenerateConfig(
         weights=weights,
-        good=good,
-        output=output,
-        mask_library=library,
-        object=object,
-        defect=defect,
+        good=_good_list(place / "good.csv", fold.good_train),
+        output=place / "samples" / spec.name,
+        mask_library=_mask_library(place / "masks", shots),
+        object=shots[0].object,
+        defect=shots[0].defect,
         count=config.samples,
         batch=config.batch,
         seed=config.seed,
@@ -72,13 +82,6 @@ def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[E
         device=config.device,
         **spec.generate_settings,
     )
-    generate(generated)
-    samples = read_ours(spec.name, output, object, defect)
-    settings = {name: value for name, value in samples.settings.items() if name != "good"}  # a path, which differs between machines
-    settings["samples"] = len(samples.samples)
-    if len(samples.samples) < 2:
-        log.warning("%s / %s, generator %s: %d samples were accepted", object, defect, spec.name, len(samples.samples))
-    return Made(samples, weights, settings, int(settings["resolution"]), str(settings["zoom"]))
 
 
 def train_config(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec) -> TrainConfig:

@@ -37,29 +37,31 @@ def see(pictures: Sequence[Picture], masks: Sequence[Mask]) -> Seen:
     return Seen({view: pooled_features(views(pictures, masks, view)) for view in VIEWS})
 
 
-def realism(fakes: Seen, reference: Seen, shots: Seen, seed: int) -> dict[str, float]:
+def realism(fakes: Seen, reference: Seen, shots: Seen, seed: int, compared: Sequence[str] = VIEWS) -> dict[str, float | None]:
     """The statistics of one generator.
 
     Args:
         fakes: its samples. reference: held-out real defects. shots: the real defects that it learned from, which the
-            intra-cluster diversity is about. seed: of the kernel distance's subsets.
+            intra-cluster diversity is about. seed: of the kernel distance's subsets. compared: views that show as much of a
+            part in both; the figures of the others are None.
 
     Returns:
         Metric name -> value; the names say the features and the view, as in "frechet distance (efficientnet-lite0, defect)".
         No FID: that needs Inception's features.
     """
-    found: dict[str, float] = {}
+    found: dict[str, float | None] = {}
     for view in VIEWS:
         fake, real, known = fakes.features[view], reference.features[view], shots.features[view]
         within = pairwise(fake, fake)
         mean, deviation = kernel_distance(real, fake, seed)
-        found |= {
+        figures = {
             f"frechet distance ({NAME}, {view})": frechet_distance(real, fake),
             f"kernel distance ({NAME}, {view})": mean,
             f"kernel distance, deviation over subsets ({NAME}, {view})": deviation,
             f"diversity ({NAME}, {view})": mean_distance(within),
             f"ic diversity ({NAME}, {view})": cluster_diversity(pairwise(fake, known), within),
         }
+        found |= figures if view in compared else dict.fromkeys(figures)
     return found
 
 

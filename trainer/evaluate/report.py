@@ -28,6 +28,8 @@ from .store import Store
 
 PLOTTED = "pixel_ap"
 _TILE, _GAP, _SAMPLES, _STRIPS = 112, 4, 8, 12
+_PAINTED = "normal with the requested mask, result with the label"
+_SQUARES = "from noise, no picture before: the sample twice, with its mask"
 _HEADINGS = {
     "realism": "Realism",
     "masks on real defects": "Masks on real defects",
@@ -67,9 +69,7 @@ def write_report(
         if tables:
             sections.append({"title": heading, "tables": tables, "plots": _plots(part, summary, grids)})
     pictures = [
-        (f"{one.samples.name}: normal with the requested mask, result with the label", _samples_strip(one))
-        for one in made
-        if one.samples.samples
+        (f"{one.samples.name}: {_SQUARES if one.from_noise else _PAINTED}", _samples_strip(one)) for one in made if one.samples.samples
     ]
     files = sorted((store.root / "pictures").glob("*.png"))[:_STRIPS]
     pictures += [(f"{file.stem}: truth beside the detector's map", _data_uri(file.read_bytes())) for file in files]

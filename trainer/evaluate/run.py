@@ -26,6 +26,7 @@ from .metrics import sklearn_metrics
 from .optional import skips
 from .ours import Made, base_name, make_ours
 from .plan import Cell, make_cells
+from .random_start import make_from_noise
 from .report import write_report
 from .rows import Row, SummaryRow, summarise
 from .samples import SampleSet, read_candidate
@@ -112,7 +113,9 @@ def _generators(config: EvaluateConfig, cell: Cell) -> tuple[list[Made], list[Sa
     made: list[Made] = []
     if needs_ours(config):
         place = place_of(config, cell)
-        made = [make_ours(config, place, cell.data.fold, cell.shots, spec) for spec in config.generator_specs]
+        for spec in config.generator_specs:
+            make = make_from_noise if spec.from_noise else make_ours
+            made.append(make(config, place, cell.data.fold, cell.shots, spec))
     object, defect = cell.data.object, cell.data.defect
     return made, [read_candidate(name, folder, object, defect) for name, folder in config.candidate_folders.items()]
 

@@ -1,0 +1,85 @@
+"""Ways to generate, as the settings name them: ``NAME`` or ``NAME:key=value,key=value``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from bgdefect_core.errors import SettingError
+from bgdefect_core.quality import QualityLimits
+from bgdefect_core.solvers import SOLVERS
+
+GENERATOR_KEYS: dict[str, type] = {
+    "loss": str,
+    "train_steps": int,
+    "lr": float,
+    "mask_weight": float,
+    "train_zoom": str,
+    "background": str,
+    "guidance": float,
+    "steps": int,
+    "solver": str,
+    "start": str,
+    "signal": str,
+    "threshold": float,
+    **{field.name: float for field in fields(QualityLimits)},
+}
+"""What a generator's specification may set: the first five belong to its training, the limits of quality stand last."""
+STARTS = ("background", "noise")
+"""Composited into a good picture, the default; or from pure noise over the whole square (METHOD choice 11 (a))."""
+_TRAINING = ("loss", "train_steps", "lr", "mask_weight", "train_zoom")
+_FROM_NOISE = ("guidance", "steps", "solver", "start")
+
+
+@dataclass(frozen=True)
+class GeneratorSpec:
+    """A way to generate: what differs from the defaults."""
+
+    name: str
+    train: Mapping[str, Any]
+    """Settings of the training; generators that agree here share their weights."""
+    generate: Mapping[str, Any]
+
+    @property
+    def from_noise(self) -> bool:
+        """Whether nothing of a good picture enters: neither a background nor a refined mask."""
+        return self.generate.get("start") == "noise"
+
+    @property
+    def generate_settings(self) -> dict[str, Any]:
+        """As ``GenerateConfig`` takes them: the limits of quality together."""
+        names = {field.name for field in fields(QualityLimits)}
+        limits = {name: value for name, value in self.generate.items() if name in names}
+        own = {name: value for name, value in self.generate.items() if name not in names and name != "start"}
+        return own | {"limits": QualityLimits(**limits)}
+
+
+def read_generator(text: str) -> GeneratorSpec:
+    """``NAME`` or ``NAME:key=value,key=value``.
+
+    Raises:
+        SettingError: an unknown key, a value that is no such number or none of the choices, or a key that a start from noise
+            does not read.
+    """
+    name, _, rest = text.partition(":")
+    train: dict[str, Any] = {}
+    generate: dict[str, Any] = {}
+    for item in filter(None, rest.split(",")):
+        key, _, value = item.partition("=")
+        if key not in GENERATOR_KEYS or not name:
+            raise SettingError(f"the generator {text!r} sets {key!r}", f"NAME:key=value with {', '.join(GENERATOR_KEYS)}", "correct it")
+        try:
+            parsed = GENERATOR_KEYS[key](value)
+        except ValueError as reason:
+            raise SettingError(f"{key} is {value!r} in the generator {name!r}", "a number", "correct it") from reason
+        for choice, known in (("solver", SOLVERS), ("start", STARTS)):
+            if key == choice and parsed not in known:
+                raise SettingError(f"{key} is {value!r} in the generator {name!r}", f"one of {', '.join(known)}", "correct it")
+        (train if key in _TRAINING else generate)[key] = parsed
+    spec = GeneratorSpec(name, train, generate)
+    unread = [key for key in generate if key not in _FROM_NOISE]
+    if spec.from_noise and unread:
+        came = f"the generator {name!r} starts from noise and sets {unread[0]!r}"
+        raise SettingError(came, f"{', '.join(_FROM_NOISE)} and its training", "there is no background, no change and no verdict")
+    return spec
