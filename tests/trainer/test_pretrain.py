@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.base import load_base
 from trainer.pretrain.draw import draw
 from trainer.pretrain.grounds import GROUNDS
 from trainer.pretrain.objects import OBJECTS, draw_object
+from trainer.pretrain.regions import RegionsConfig, train_regions
+from trainer.pretrain.steps import one_cycle
 from trainer.pretrain.stream import PictureWindow
 from trainer.pretrain.unet import LatentPicture, latent_crops
-from trainer.pretrain.vae import VAEConfig, crops, one_cycle, train_vae
+from trainer.pretrain.vae import VAEConfig, crops, train_vae
+
+from .conftest import files_of
 
 TINY = VAEConfig(
     steps=4,
@@ -104,6 +109,27 @@ def test_a_stopped_pretraining_ends_with_the_same_bits(tmp_path: Path) -> None:
     resumed = train_vae(tmp_path / "stopped", TINY, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), stopped.parameters(), strict=True))
+    assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")  # optimizer and running mean too
+
+
+def test_stopped_region_prompts_end_with_the_same_bits(tmp_path: Path, tiny_base: Path) -> None:
+    """The stage with two networks, their exponential means, both losses, and a kill between two checkpoints."""
+    config = RegionsConfig(steps=4, crop=8, batch=2, plain_every=2, drawn_size=32, window=5, save_every=2)
+
+    def trained(folder: Path) -> list[bytes]:
+        base = load_base(tiny_base)
+        networks = (base.unet.requires_grad_(True), base.text_encoder.requires_grad_(True))
+        means = train_regions(folder, *networks, base.vae, base.tokenizer, config, seed=1)
+        return [value.detach().numpy().tobytes() for network in means for value in network.parameters()]
+
+    whole = trained(tmp_path / "whole")
+    assert trained(tmp_path / "stopped") == whole
+    (tmp_path / "stopped" / "step-000004.safetensors").unlink()
+    torch.manual_seed(99)  # nothing of a step comes from the global generator
+    assert trained(tmp_path / "stopped") == whole
+    assert trained(tmp_path / "stopped") == whole  # finished: nothing to do
+    assert sorted(files_of(tmp_path / "whole")) == ["step-000002.safetensors", "step-000004.safetensors"]
+    assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")
 
 
 def _pixels(drawn: object) -> np.ndarray:

@@ -7,7 +7,6 @@ wider than what comes out. Every fourth step is plain noise matching, so that th
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
-from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.loss import disentanglement_loss
@@ -25,10 +23,9 @@ from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.regions import Context
 from bgdefect_core.schedule import NoiseSchedule
 
-from ..checkpoint import generator, latest_checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoint import generator
 from .stream import PictureWindow
-from .unet import LatentMaker, LatentPicture, average, noise_loss, scheduler, tokenize
-from .vae import one_cycle
+from .unet import LatentMaker, LatentPicture, noise_loss, scheduler, tokenize, train_pair
 
 
 @dataclass(frozen=True)
@@ -100,50 +97,27 @@ def train_regions(
     seed: int,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """Train on from part 2's text encoder and U-Net, or from ``folder``'s last checkpoint. Returns their exponential means."""
-    mean_unet, mean_text = copy.deepcopy(unet), copy.deepcopy(text_encoder)
-    parameters = [*unet.parameters(), *text_encoder.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=1e-3)
-    modules = {"unet": unet, "text": text_encoder, "mean_unet": mean_unet, "mean_text": mean_text}
-    start = 0
-    checkpoint = latest_checkpoint(folder)
-    if checkpoint:
-        start, _ = load_checkpoint(checkpoint, modules, optimizer)
-    if start >= config.steps:
-        return mean_unet, mean_text
     alphas = scheduler().alphas_cumprod
     schedule = NoiseSchedule(alphas.double())
     empty, mask_tokens = tokenize(tokenizer, ["", "mask"])
-    maker = LatentMaker(vae, tokenizer)
-    window = PictureWindow(seed + 15_000_000, config.drawn_size, config.window, config.fresh, start, maker, defect_share=1.0)
-    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="regions", mininterval=5)
-    loss_mean = 0.0
-    for step, pictures in zip(bar, window, strict=False):
-        latents, regions, items = defect_crops(pictures, config.batch, config.crop, seed, step)
-        for group in optimizer.param_groups:
-            group["lr"] = one_cycle(step, config.steps, config.lr)
+    maker, first = LatentMaker(vae, tokenizer), seed + 15_000_000
+
+    def pictures(start: int) -> PictureWindow[LatentPicture]:
+        return PictureWindow(first, config.drawn_size, config.window, config.fresh, start, maker, defect_share=1.0)
+
+    def step_loss(step: int, held: deque[LatentPicture]) -> tuple[Tensor, float | None]:
+        latents, regions, items = defect_crops(held, config.batch, config.crop, seed, step)
         rng = generator(seed, step, 2)
-        plain = step % config.plain_every == config.plain_every - 1
         with torch.autocast("cpu", torch.bfloat16):
-            if plain:
+            if step % config.plain_every == config.plain_every - 1:
                 dropped = torch.rand(len(items), generator=rng) < config.empty_prompts
                 tokens = torch.stack([empty if drop else item.caption for item, drop in zip(items, dropped, strict=True)])
-                loss = noise_loss(unet, text_encoder, alphas, latents, tokens, rng)
-            else:
-                t = torch.randint(0, len(alphas), (len(items),), generator=rng)
-                eps = torch.randn(latents.shape, generator=rng)
-                context = pair_contexts(text_encoder, items, mask_tokens)
-                with unet_predictor(unet, schedule, cache_prompts=False) as predict:
-                    loss = disentanglement_loss(predict, latents, regions, t, eps, context, config.mask_weight)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        decay = min(config.ema, (1 + step) / (10 + step))
-        average(mean_unet, unet, decay)
-        average(mean_text, text_encoder, decay)
-        if not plain:
-            loss_mean = float(loss.detach()) if step == start else 0.99 * loss_mean + 0.01 * float(loss.detach())
-        bar.set_postfix(loss=f"{loss_mean:.4f}", refresh=False)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            save_checkpoint(folder, step + 1, modules, optimizer, {"loss": loss_mean})
-    return mean_unet, mean_text
+                return noise_loss(unet, text_encoder, alphas, latents, tokens, rng), None
+            t = torch.randint(0, len(alphas), (len(items),), generator=rng)
+            eps = torch.randn(latents.shape, generator=rng)
+            context = pair_contexts(text_encoder, items, mask_tokens)
+            with unet_predictor(unet, schedule, cache_prompts=False) as predict:
+                loss = disentanglement_loss(predict, latents, regions, t, eps, context, config.mask_weight)
+        return loss, float(loss.detach())
+
+    return train_pair(folder, "regions", unet, text_encoder, config, pictures, step_loss)

@@ -6,27 +6,24 @@ Small latent crops first (many pictures a second), the native size at the end. A
 from __future__ import annotations
 
 import copy
-import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..checkpoint import generator, latest_checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoint import generator
 from .draw import Drawn
+from .steps import Stage, run_steps
 from .stream import PictureWindow
-from .vae import one_cycle
 
-log = logging.getLogger(__name__)
 WIDTH = 96
 
 
@@ -52,6 +49,19 @@ class UNetConfig:
     window: int = 1200
     fresh: int = 1
     save_every: int = 500
+
+
+class PairSettings(Protocol):
+    """The settings that :func:`train_pair` reads; see :class:`UNetConfig`."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def save_every(self) -> int: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def ema(self) -> float: ...
 
 
 class LatentPicture(NamedTuple):
@@ -164,52 +174,50 @@ def average(mean: nn.Module, live: nn.Module, decay: float) -> None:
         kept.lerp_(new, 1 - decay)
 
 
+def train_pair(
+    folder: Path,
+    title: str,
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    config: PairSettings,
+    pictures: Callable[[int], PictureWindow[LatentPicture]],
+    step_loss: Callable[[int, deque[LatentPicture]], tuple[Tensor, float | None]],
+    mean: float | None = None,
+) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """Train U-Net and text encoder together (:func:`run_steps`); returns their exponential means."""
+    mean_unet, mean_text = copy.deepcopy(unet), copy.deepcopy(text_encoder)
+    parameters = [*unet.parameters(), *text_encoder.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=1e-3)
+    modules = {"unet": unet, "text": text_encoder, "mean_unet": mean_unet, "mean_text": mean_text}
+
+    def take_in(step: int) -> None:
+        decay = min(config.ema, (1 + step) / (10 + step))
+        average(mean_unet, unet, decay)
+        average(mean_text, text_encoder, decay)
+
+    stage = Stage(folder, title, config.steps, config.save_every, config.lr, modules, optimizer, parameters)
+    run_steps(stage, pictures, step_loss, take_in, mean)
+    return mean_unet, mean_text
+
+
 def train_unet(
     folder: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, config: UNetConfig, seed: int
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """Train text encoder and U-Net, or go on from ``folder``'s last checkpoint. Returns their exponential means."""
     torch.manual_seed(seed + 1)
     unet, text_encoder = build_unet(), build_text_encoder(tokenizer)
-    mean_unet, mean_text = copy.deepcopy(unet), copy.deepcopy(text_encoder)
-    parameters = [*unet.parameters(), *text_encoder.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=1e-3)
-    modules = {"unet": unet, "text": text_encoder, "mean_unet": mean_unet, "mean_text": mean_text}
-    start = 0
-    checkpoint = latest_checkpoint(folder)
-    if checkpoint:
-        start, _ = load_checkpoint(checkpoint, modules, optimizer)
-    if start >= config.steps:
-        return mean_unet, mean_text
-    alphas = scheduler().alphas_cumprod
-    empty = tokenize(tokenizer, [""])[0]
-    window = PictureWindow(
-        seed + 10_000_000,
-        config.drawn_size,
-        config.window,
-        config.fresh,
-        start,
-        LatentMaker(vae, tokenizer),
-        defect_share=0.6,
-    )
-    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="U-Net", mininterval=5)
-    loss_mean = 1.0
-    for step, pictures in zip(bar, window, strict=False):
+    alphas, empty = scheduler().alphas_cumprod, tokenize(tokenizer, [""])[0]
+    maker, first = LatentMaker(vae, tokenizer), seed + 10_000_000
+
+    def pictures(start: int) -> PictureWindow[LatentPicture]:
+        return PictureWindow(first, config.drawn_size, config.window, config.fresh, start, maker, defect_share=0.6)
+
+    def step_loss(step: int, held: deque[LatentPicture]) -> tuple[Tensor, float]:
         large = step >= config.large_from * config.steps
         count, size = (config.large_batch, config.large_crop) if large else (config.small_batch, config.small_crop)
-        latents, tokens = latent_crops(pictures, count, size, empty, config.empty_prompts, seed, step)
-        for group in optimizer.param_groups:
-            group["lr"] = one_cycle(step, config.steps, config.lr)
+        latents, tokens = latent_crops(held, count, size, empty, config.empty_prompts, seed, step)
         with torch.autocast("cpu", torch.bfloat16):
             loss = noise_loss(unet, text_encoder, alphas, latents, tokens, generator(seed, step, 1))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        decay = min(config.ema, (1 + step) / (10 + step))
-        average(mean_unet, unet, decay)
-        average(mean_text, text_encoder, decay)
-        loss_mean = 0.99 * loss_mean + 0.01 * float(loss.detach())
-        bar.set_postfix(loss=f"{loss_mean:.4f}", refresh=False)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            save_checkpoint(folder, step + 1, modules, optimizer, {"loss": loss_mean})
-    return mean_unet, mean_text
+        return loss, float(loss.detach())
+
+    return train_pair(folder, "U-Net", unet, text_encoder, config, pictures, step_loss, mean=1.0)

@@ -10,7 +10,6 @@ trained on them, stay as they are.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,11 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from ..checkpoint import generator, latest_checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoint import generator
 from .draw import Drawn
+from .steps import Stage, run_steps
 from .stream import PictureWindow
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,15 +77,6 @@ def build_vae() -> AutoencoderKL:
     return vae
 
 
-def one_cycle(step: int, steps: int, peak: float) -> float:
-    """Learning rate: linear warm-up over 8 % of the steps, then half a cosine down to 1 % of the peak."""
-    warm = max(1, steps // 12)
-    if step < warm:
-        return peak * (step + 1) / warm
-    progress = (step - warm) / max(1, steps - warm)
-    return peak * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * progress))))
-
-
 def autoencode(vae: AutoencoderKL, pixels: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and standard deviation of the latent, and the decoding of one draw of it."""
     posterior = vae.encode(pixels).latent_dist
@@ -132,35 +120,34 @@ def train_vae(folder: Path, config: VAEConfig, seed: int) -> AutoencoderKL:
     small_picture = nn.Conv2d(4, 3, 1)
     modules = {"vae": vae, "small_picture": small_picture}
     optimizer = torch.optim.AdamW([*vae.parameters(), *small_picture.parameters()], lr=config.lr, betas=(0.9, 0.99), weight_decay=1e-4)
-    start = 0
-    checkpoint = latest_checkpoint(folder)
-    if checkpoint:
-        start, _ = load_checkpoint(checkpoint, modules, optimizer)
-    if start >= config.steps:
-        return vae
-    window = PictureWindow(seed, config.drawn_size, config.window, config.fresh, start, _picture, defect_share=0.4)
-    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="VAE", mininterval=5)
-    psnr_mean = 0.0
-    for step, pictures in zip(bar, window, strict=False):
+
+    def pictures(start: int) -> PictureWindow[np.ndarray]:
+        return PictureWindow(seed, config.drawn_size, config.window, config.fresh, start, _picture, defect_share=0.4)
+
+    def step_loss(step: int, held: deque[np.ndarray]) -> tuple[Tensor, float]:
         last_stage = step >= config.large_from * config.steps
         large = last_stage or step % 5 == 0
         count, size = (config.large_batch, config.large_crop) if large else (config.small_batch, config.small_crop)
-        pixels = crops(pictures, count, size, seed, step)
-        for group in optimizer.param_groups:
-            group["lr"] = one_cycle(step, config.steps, config.lr)
+        pixels = crops(held, count, size, seed, step)
         eps = torch.randn((count, 4, size // 4, size // 4), generator=generator(seed, step))
         with torch.autocast("cpu", torch.bfloat16):
             mean, std, output = autoencode(vae, pixels, eps)
         loss, psnr = vae_loss(pixels, mean, std, output, last_stage, config.kl)
-        loss = loss + F.mse_loss(small_picture(mean), F.avg_pool2d(pixels, 4))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        psnr_mean = psnr if step == start else 0.98 * psnr_mean + 0.02 * psnr
-        bar.set_postfix(loss=f"{float(loss.detach()):.4f}", psnr=f"{psnr_mean:.2f}", refresh=False)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            save_checkpoint(folder, step + 1, modules, optimizer, {"psnr": psnr_mean})
+        return loss + F.mse_loss(small_picture(mean), F.avg_pool2d(pixels, 4)), psnr
+
+    stage = Stage(
+        folder,
+        "VAE",
+        config.steps,
+        config.save_every,
+        config.lr,
+        modules,
+        optimizer,
+        clipped=list(vae.parameters()),
+        figure="psnr",
+        share=0.02,
+    )
+    run_steps(stage, pictures, step_loss)
     return vae
 
 
@@ -169,32 +156,31 @@ def train_decoder(folder: Path, vae: AutoencoderKL, config: VAEConfig, seed: int
     vae.requires_grad_(False)
     parts = nn.ModuleDict({"post_quant_conv": vae.post_quant_conv, "decoder": vae.decoder}).requires_grad_(True)
     optimizer = torch.optim.AdamW(parts.parameters(), lr=config.decoder_lr, betas=(0.9, 0.99), weight_decay=0.0)
-    start = 0
-    checkpoint = latest_checkpoint(folder)
-    if checkpoint:
-        start, _ = load_checkpoint(checkpoint, {"parts": parts}, optimizer)
-    if start >= config.decoder_steps:
-        return vae
     first = seed + config.steps * config.fresh
-    window = PictureWindow(first, config.drawn_size, config.window, config.fresh, start, _picture, defect_share=0.4)
-    bar = tqdm(range(start, config.decoder_steps), initial=start, total=config.decoder_steps, desc="VAE decoder", mininterval=5)
-    mse_mean = 0.0
-    for step, pictures in zip(bar, window, strict=False):
-        pixels = crops(pictures, config.decoder_batch, config.large_crop, first, step)
-        for group in optimizer.param_groups:
-            group["lr"] = one_cycle(step, config.decoder_steps, config.decoder_lr)
+
+    def pictures(start: int) -> PictureWindow[np.ndarray]:
+        return PictureWindow(first, config.drawn_size, config.window, config.fresh, start, _picture, defect_share=0.4)
+
+    def step_loss(step: int, held: deque[np.ndarray]) -> tuple[Tensor, float]:
+        pixels = crops(held, config.decoder_batch, config.large_crop, first, step)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 mean = vae.encode(pixels).latent_dist.mean
             error = vae.decode(mean).sample.float() - pixels
         mse = error.square().mean()
-        loss = mse + 0.05 * error.abs().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parts.parameters(), 0.1)
-        optimizer.step()
-        mse_mean = float(mse.detach()) if step == start else 0.99 * mse_mean + 0.01 * float(mse.detach())
-        bar.set_postfix(mse=f"{mse_mean:.5f}", refresh=False)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.decoder_steps:
-            save_checkpoint(folder, step + 1, {"parts": parts}, optimizer, {"mse": mse_mean})
+        return mse + 0.05 * error.abs().mean(), float(mse.detach())
+
+    stage = Stage(
+        folder,
+        "VAE decoder",
+        config.decoder_steps,
+        config.save_every,
+        config.decoder_lr,
+        {"parts": parts},
+        optimizer,
+        clipped=list(parts.parameters()),
+        most=0.1,
+        figure="mse",
+    )
+    run_steps(stage, pictures, step_loss)
     return vae
