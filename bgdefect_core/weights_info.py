@@ -86,6 +86,7 @@ _CHOICES = {
     "zoom": ("whole", "defect"),
 }
 _LEAST = {"resolution": 8, "steps": 0, "lora_rank": 0, "lora_alpha": 0.0, "validation_before": 0.0, "validation_after": 0.0}
+_MOST = {"resolution": 4096, "steps": 10**9, "lora_rank": 4096, "lora_alpha": 1e6}
 
 
 def architecture_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +148,8 @@ def _checked(name: str, kind: str, value: Any, where: str) -> Any:
         raise WeightsError(f"{where}: its metadata has {name} = {value[:80]!r}", " or ".join(_CHOICES[name]))
     if name in _LEAST and value < _LEAST[name]:
         raise WeightsError(f"{where}: its metadata has {name} = {value}", f"{_LEAST[name]} or more")
+    if name in _MOST and value > _MOST[name]:
+        raise WeightsError(f"{where}: its metadata has {name} = {value}", f"{_MOST[name]} or less")
     return value
 
 

@@ -228,6 +228,7 @@ def test_refuses_every_truncation(file: Path) -> None:
         ({"resolution": "128"}, "resolution = '128'; expected a value of type int"),
         ({"resolution": True}, "resolution = 'True'"),
         ({"resolution": 0}, "resolution = 0; expected 8 or more"),
+        ({"resolution": 10**12}, "resolution = 1000000000000; expected 4096 or less"),
         ({"kind": "pickle"}, "kind = 'pickle'; expected full or lora"),
         ({"zoom": "half"}, "zoom = 'half'"),
         ({"lora_alpha": float("nan")}, "cannot be parsed"),
