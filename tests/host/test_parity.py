@@ -23,7 +23,7 @@ from trainer.single_file import ASSETS
 
 from ..core.conftest import tiny_sdxl_unet
 from ..trainer.conftest import save_tiny_base
-from .conftest import HOSTS
+from .conftest import HOSTS, Figure
 from .in_host import run_in_host
 from .parity_reference import boxes, case_of_base, random_prompts, write_case
 
@@ -183,8 +183,10 @@ def _run(cases: Sequence[Case], root: Path) -> Found:
     return found
 
 
-def _check(found: Mapping[str, float]) -> None:
+def _check(found: Mapping[str, float], host: str, figure: Figure) -> None:
     assert len(found) > 4
+    worst = max(found, key=lambda name: found[name])
+    figure(f"{host}: largest difference", f"{found[worst]:.1e} in {worst}")
     assert not {name: value for name, value in found.items() if not value <= TOLERANCE}
 
 
@@ -195,13 +197,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 @pytest.mark.parametrize("host", [host.name for host, _ in HOSTS])
 @pytest.mark.parametrize("case", [case.__name__ for case in CASES])
-def test_the_host_gives_what_diffusers_gives(found: Found, host: str, case: str) -> None:
-    _check(found[host, case])
+def test_the_host_gives_what_diffusers_gives(found: Found, host: str, case: str, figure: Figure) -> None:
+    _check(found[host, case], host, figure)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [sd1_5, sd2], ids=lambda case: case.__name__)
-def test_full_size_networks_agree_too(case: Case, tmp_path: Path) -> None:
-    for result in _run([case], tmp_path).values():
-        _check(result)
+def test_full_size_networks_agree_too(case: Case, tmp_path: Path, figure: Figure) -> None:
+    for (host, _), result in _run([case], tmp_path).items():
+        _check(result, host, figure)
     shutil.rmtree(tmp_path / case.__name__)  # gigabytes
