@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from bgdefect_core.errors import DataError
+from trainer.evaluate.by_object import object_tables, write_object_tables
 from trainer.evaluate.config import EvaluateConfig, read_generator
 from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.goals import DISTANCE, Goal, Measured, judge, naive_of
@@ -160,3 +161,31 @@ def test_the_summary_of_several_folders(tmp_path: Path) -> None:
     for folders in ((), (tmp_path,)):
         with pytest.raises(DataError):
             evaluate_summary(SummaryConfig(folders))
+
+
+def test_tables_by_object_take_the_mean_over_classes_then_over_objects(tmp_path: Path) -> None:
+    def rows(object: str, defect: str, values: dict[str, float], k: int = 0) -> list[Row]:
+        return [
+            Row("detection", object, defect, 0, k, seed, arm, "pixel_ap", value + 0.1 * seed, 9, "r", "s")
+            for arm, value in values.items()
+            for seed in (0, 1)
+        ]
+
+    many = rows("cup", "dent", {"real": 0.2, "ours": 0.4}) + rows("cup", "hole", {"real": 0.4, "ours": 0.6})
+    assert object_tables(many) == [] and write_object_tables(tmp_path / "none.md", many) == []
+    many += rows("nut", "bent", {"real": 0.7})  # ours made nothing here
+    overall, detail = object_tables(many)
+    assert detail.columns == ("object", "real", "ours")
+    lines = {line[0]: line[1:] for line in detail.lines}
+    assert lines["cup"] == ("35.0 (30.0, 40.0)", "55.0 (50.0, 60.0)")
+    assert lines["nut"] == ("75.0 (70.0, 80.0)", "")
+    assert lines["mean"] == ("55.0 (50.0, 60.0)", "")  # of the objects, not of the three classes; ours has no mean
+    assert overall.lines == (("real", "55.0 (50.0, 60.0)"), ("ours", ""))
+    write_object_tables(tmp_path / "tables.md", many)
+    assert "| mean | 55.0 (50.0, 60.0) |" in (tmp_path / "tables.md").read_text()
+    assert not (tmp_path / "none.md").exists()
+    more = object_tables(many + rows("cup", "dent", {"real": 0.1}, k=2) + rows("nut", "bent", {"real": 0.3}, k=2))
+    assert [table.title for table in more if "mean over all" in table.title] == [
+        "Detection, mean over all objects, k = all",
+        "Detection, mean over all objects, k = 2",
+    ]

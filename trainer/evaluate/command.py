@@ -10,6 +10,7 @@ from bgdefect_core.errors import SettingError
 from .config import EvaluateConfig, read_config, recipe_path
 from .report import cell_text
 from .run import Outcome
+from .tables import markdown
 
 _FILES = ("--config", "--recipe")
 _TOLD = ("pixel_ap", "iou", "frechet distance (efficientnet-lite0, defect)")
@@ -43,6 +44,7 @@ def tell(outcome: Outcome) -> list[str]:
     """What the terminal shows at the end."""
     if outcome.dry_run:
         return ["every path is there; nothing was written"]
-    told = [row for row in outcome.summary if row.metric in _TOLD]
+    told = [row for row in outcome.summary if row.metric in _TOLD and row.part != "masks on generated samples"]
     lines = [f"{row.object}/{row.defect} k={row.k or 'all'} {row.subject}: {row.metric} {cell_text(row)}" for row in told]
+    lines += [f"{markdown(table)}\n" for table in outcome.by_object]
     return [*lines, *outcome.goals.lines(), f"report:  {outcome.output / 'index.html'}", f"results: {outcome.output / 'results.json'}"]

@@ -59,6 +59,11 @@ class FoldData:
         """Held-out defects, then good pictures."""
         return load_pairs([*self.fold.test, *self.fold.good_test], self.side)
 
+    def forget(self) -> None:
+        """Let the pictures go: those of a hundred folds would fill the memory. They are read again where they are needed."""
+        for name in ("good", "validation", "test", "reference"):
+            self.__dict__.pop(name, None)
+
     def at_full_size(self, examples: Sequence[Example]) -> tuple[list[Picture], list[Mask]]:
         """Pictures and masks as they are on the disk."""
         pairs = [load_example(example) for example in examples]

@@ -10,7 +10,7 @@ import numpy as np
 
 from bgdefect_core.errors import SettingError
 
-from .rows import SummaryRow
+from .rows import REAL, SummaryRow
 
 _DOTS = 110
 
@@ -30,7 +30,7 @@ def _png(figure: Any) -> bytes:
 
 
 def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow]) -> bytes:
-    """Mean and 95 % interval of one metric for each arm, as points on one axis."""
+    """Mean and 95 % interval of one metric for each arm, as points on one axis; a dotted line at real only."""
     figure = _figure(7, 0.35 * len(rows) + 1.2)
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
@@ -39,6 +39,9 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow]) -> bytes:
         if row.low is not None and row.high is not None:
             axes.plot([row.low, row.high], [place, place], color="#4477aa", linewidth=2)
         axes.plot([row.mean], [place], "o", color="#4477aa")
+    real = next((row.mean for row in rows if row.subject == REAL), None)
+    if real is not None:
+        axes.axvline(real, color="#888888", linestyle=":", linewidth=1)
     axes.set_yticks(range(len(rows)), [f"{row.subject} (n = {row.runs})" for row in rows])
     axes.invert_yaxis()
     axes.set_xlabel(f"{metric}, mean and 95 % interval")

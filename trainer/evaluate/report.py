@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,21 @@ from .config import EvaluateConfig
 from .goals import Goals
 from .optional import skips
 from .ours import Made
+from .plan import Cell
 from .plots import arm_plot, landscape_plot
-from .rows import Row, SummaryRow
+from .rows import CEILING, REAL, Key, Row, Runs, SummaryRow, grouped
 from .samples import GeneratedSample
+from .statistics import LEAST_GAP, interval, minus
 from .store import Store
+from .tables import METRIC, POINTS, RUNS_NOTE, Table, pivot, place
 
 PLOTTED = "pixel_ap"
-_TILE, _GAP, _SAMPLES, _STRIPS = 112, 4, 8, 12
-_PAINTED = "normal with the requested mask, result with the label"
+_METRICS_DOWN = ("realism", "landscape")
+_TILE, _GAP, _SAMPLES, _STRIPS = 112, 4, 8, 24
+_MAPPED = ("real", "real+ours_refined", "ceiling")
+"""Arms whose detectors' maps are shown, as in file names."""
+_MAPS = "held-out defects with their human masks, each beside the detector's map"
+_PAINTED = "the good picture with the requested mask, below it the result with its label"
 _SQUARES = "from noise, no picture before: the sample twice, with its mask"
 _HEADINGS = {
     "realism": "Realism",
@@ -39,65 +45,78 @@ _HEADINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    """Subjects down, metrics across."""
-
-    title: str
-    reference: str
-    metrics: list[str]
-    lines: list[tuple[str, list[str]]]
-
-
 def write_report(
     config: EvaluateConfig,
     store: Store,
     rows: Sequence[Row],
     summary: Sequence[SummaryRow],
     grids: dict[str, Any],
-    made: Sequence[Made],
+    strips: Mapping[str, bytes],
     goals: Goals,
+    by_object: Sequence[Table],
 ) -> Path:
     """Write ``index.html`` into the output; the same results give the same bytes.
+
+    Args:
+        strips: title -> PNG of generated samples. by_object: tables over several objects, if any.
 
     Raises:
         OutputError: the place cannot be written to. SettingError: matplotlib is not installed.
     """
-    sections = []
+    sections: list[dict[str, Any]] = [{"title": "By object", "tables": by_object, "plots": []}] if by_object else []
     for part, heading in _HEADINGS.items():
-        tables = _tables(part, rows, summary)
+        tables = _tables(part, rows)
         if tables:
             sections.append({"title": heading, "tables": tables, "plots": _plots(part, summary, grids)})
-    pictures = [
-        (f"{one.samples.name}: {_SQUARES if one.from_noise else _PAINTED}", _samples_strip(one)) for one in made if one.samples.samples
-    ]
-    files = sorted((store.root / "pictures").glob("*.png"))[:_STRIPS]
-    pictures += [(f"{file.stem}: truth beside the detector's map", _data_uri(file.read_bytes())) for file in files]
+    pictures = [(title, _data_uri(strip)) for title, strip in strips.items()] + _maps(store.root / "pictures")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(
         Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     )
     page = config.output / "index.html"
     values = {"sections": sections, "goals": goals, "pictures": pictures, "skipped": skips(), "settings": config.record()}
     with atomic_write(page, "w") as file:
-        file.write(template.render(values, data=config.data.name))
+        file.write(template.render(values, data=config.data.name, runs_note=RUNS_NOTE))
     return page
 
 
-def _tables(part: str, rows: Sequence[Row], summary: Sequence[SummaryRow]) -> list[Table]:
-    """A table for each class and number of shots."""
-    found = []
-    mine = [row for row in summary if row.part == part]
+def _maps(folder: Path) -> list[tuple[str, str]]:
+    """Titles and strips of the first detectors of the arms that matter most, class by class."""
+    files = sorted(file for arm in _MAPPED for file in folder.glob(f"detector-*-{arm}-s*.png"))[:_STRIPS]
+    names = [file.stem.removeprefix("detector-").rsplit("-", 1)[0] for file in files]  # without the digest
+    return [(f"{name}: {_MAPS}", _data_uri(file.read_bytes())) for name, file in zip(names, files, strict=True)]
+
+
+def _tables(part: str, rows: Sequence[Row]) -> list[Table]:
+    """Tables of each class and number of shots: metrics down where they differ in size, else subjects down."""
+    found: list[Table | None] = []
+    mine = [row for row in rows if row.part == part]
     for object, defect, k in dict.fromkeys((row.object, row.defect, row.k) for row in mine):
-        here = [row for row in mine if (row.object, row.defect, row.k) == (object, defect, k)]
-        metrics = list(dict.fromkeys(row.metric for row in here))
-        cells = {(row.subject, row.metric): cell_text(row) for row in here}
-        subjects = list(dict.fromkeys(row.subject for row in here))
-        lines = [(subject, [cells.get((subject, metric), "") for metric in metrics]) for subject in subjects]
-        own = [row for row in rows if (row.part, row.object, row.defect, row.k) == (part, object, defect, k)]
-        references = sorted({f"{row.reference} ({row.split})" for row in own})
-        title = f"{object} / {defect}, {f'k = {k}' if k else 'all real defects of the training side'}"
-        found.append(Table(title, "; ".join(references), metrics, lines))
-    return found
+        own = [row for row in mine if (row.object, row.defect, row.k) == (object, defect, k)]
+        groups = grouped(own)
+        title = place(object, defect, k)
+        note = f"Against {'; '.join(sorted({f'{row.reference} ({row.split})' for row in own}))}."
+        if part in _METRICS_DOWN:
+            found.append(pivot(title, {(key.metric, key.subject): runs for key, runs in groups.items()}, note=note, head=METRIC))
+            continue
+        cells = {(key.subject, key.metric): runs for key, runs in groups.items()}
+        points = part == "detection"
+        found.append(pivot(title, cells, POINTS if points else 1, note=note, decimals=1 if points else 3, head="subject"))
+        if points:
+            less = f"{title}: difference against real only, paired by fold and seed"
+            found.append(pivot(less, _differences(groups), POINTS, sign=True, note="Points.", decimals=1, head="subject"))
+    return [table for table in found if table is not None]
+
+
+def _differences(groups: dict[Key, Runs]) -> dict[tuple[str, str], Runs]:
+    """Paired differences of every arm, and the share of the gap in ``PLOTTED`` that it closes, where that is wide enough."""
+    cells: dict[tuple[str, str], Runs] = {}
+    for key, runs in groups.items():
+        if key.subject != REAL:
+            cells[key.subject, key.metric] = minus(runs, groups.get(key._replace(subject=REAL), {}))
+    gap = interval(list(cells.get((CEILING, PLOTTED), {}).values()))
+    for subject in dict.fromkeys(subject for subject, _ in cells) if gap.n and gap.mean > LEAST_GAP else ():
+        cells[subject, f"gap in {PLOTTED} closed (%)"] = {run: value / gap.mean for run, value in cells[subject, PLOTTED].items()}
+    return cells
 
 
 def cell_text(row: SummaryRow) -> str:
@@ -128,10 +147,20 @@ def _plots(part: str, summary: Sequence[SummaryRow], grids: dict[str, Any]) -> l
     return plots
 
 
-def _samples_strip(made: Made) -> str:
+def sample_strips(cell: Cell, made: Sequence[Made]) -> list[tuple[str, bytes]]:
+    """Title and PNG of the first samples of every generator."""
+    where = f"{place(cell.data.object, cell.data.defect, cell.k)}, fold {cell.data.number}"
+    return [
+        (f"{where}, {one.samples.name}: {_SQUARES if one.from_noise else _PAINTED}", _samples_strip(one))
+        for one in made
+        if one.samples.samples
+    ]
+
+
+def _samples_strip(made: Made) -> bytes:
     columns = [_tile(sample) for sample in made.samples.samples[:_SAMPLES]]
     strip = np.concatenate([np.pad(one, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for one in columns], axis=1)
-    return _data_uri(_png(strip))
+    return _png(strip)
 
 
 def _tile(sample: GeneratedSample) -> Picture:

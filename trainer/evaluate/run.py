@@ -16,6 +16,7 @@ from tqdm import tqdm
 from bgdefect_core.errors import OutputError
 from bgdefect_core.pictures import atomic_write
 
+from .by_object import write_object_tables
 from .config import EvaluateConfig
 from .detection import arm_plans, detector_rows, landscape_rows, patchcore_rows
 from .estimate import Estimate, estimate, needs_ours, place_of
@@ -27,13 +28,15 @@ from .optional import skips
 from .ours import Made, base_name, make_ours
 from .plan import Cell, make_cells
 from .random_start import make_from_noise
-from .report import write_report
+from .report import sample_strips, write_report
 from .rows import Row, SummaryRow, summarise
 from .samples import SampleSet, read_candidate
 from .store import Store, plain_json
+from .tables import Table
 
 log = logging.getLogger(__name__)
 
+OBJECT_TABLES = "tables.md"
 Say = Callable[[str], None]
 
 
@@ -46,6 +49,8 @@ class Outcome:
     summary: tuple[SummaryRow, ...]
     estimate: Estimate
     goals: Goals = Goals((), ())
+    by_object: tuple[Table, ...] = ()
+    """Of several objects, also in ``OBJECT_TABLES``."""
     dry_run: bool = False
 
 
@@ -74,10 +79,10 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     rows: list[Row] = []
     grids: dict[str, Any] = {}
     lines: list[dict[str, Any]] = []
-    shown: list[Made] = []
+    strips: dict[str, bytes] = {}
     for cell in tqdm(cells, desc="evaluating", unit="cell"):
         made, others = _generators(config, cell)
-        shown += made
+        strips |= {name: strip for name, strip in sample_strips(cell, made) if cell.data.number == config.folds[0]}
         lines += [line for one in made for line in sample_rows(cell, one)]
         if "realism" in config.parts:
             rows += realism_rows(config, store, cell, made, others)
@@ -93,10 +98,12 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             rows += found
             grids |= surfaces
         _write(config, rows, grids, lines)
+        cell.data.forget()
     summary = summarise(rows)
     goals = judge([Measured(config.generator_specs, tuple(rows))])
-    write_report(config, store, rows, summary, grids, shown, goals)
-    return Outcome(config.output, tuple(rows), tuple(summary), expected, goals)
+    objects = write_object_tables(config.output / OBJECT_TABLES, rows)
+    write_report(config, store, rows, summary, grids, strips, goals, objects)
+    return Outcome(config.output, tuple(rows), tuple(summary), expected, goals, tuple(objects))
 
 
 def _needs_plans(config: EvaluateConfig) -> bool:

@@ -10,6 +10,8 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+LEAST_GAP = 0.03
+"""A gap between few and all real defects that is no wider cannot be closed in shares."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,20 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - reach, mean + reach, int(kept.size))
 
 
+def minus(values: dict[tuple[int, int], float], reference: dict[tuple[int, int], float]) -> dict[tuple[int, int], float]:
+    """``values - reference`` for the runs (fold, seed) that both have."""
+    return {run: values[run] - reference[run] for run in sorted(values.keys() & reference.keys())}
+
+
 def paired(values: dict[tuple[int, int], float], reference: dict[tuple[int, int], float]) -> Interval:
     """The interval of the differences ``values - reference`` over the runs (fold, seed) that both have.
 
     Pairs share their fold and seed, so that what folds differ in falls out.
     """
-    return interval([values[run] - reference[run] for run in sorted(values.keys() & reference.keys())])
+    return interval(list(minus(values, reference).values()))
 
 
-def closed_gap(arm: float, real: float, ceiling: float, least: float = 0.03) -> float | None:
+def closed_gap(arm: float, real: float, ceiling: float, least: float = LEAST_GAP) -> float | None:
     """Which share of the gap between few and all real defects an arm closes; None where the gap is ``least`` or smaller.
 
     Args:

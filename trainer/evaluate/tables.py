@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .features import NAME
 from .metrics import METRICS
 from .rows import REAL, Key, Row, Runs, grouped
-from .statistics import interval
+from .statistics import interval, minus
 
 REALISM_SHOWN = (
     f"kernel distance ({NAME}, defect)",
@@ -32,6 +32,8 @@ DIFFERENCES = ("pixel_ap", "image_auroc")
 """Metrics whose paired differences against real only are a table of their own."""
 RUNS_NOTE = "Mean ± half of the 95 % interval; of two runs both values in brackets."
 POINTS = 100.0
+METRIC = "metric"
+"""Head of the first column where the lines are metrics, each of its own magnitude."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Table:
 
 def markdown(table: Table) -> str:
     """The table in Markdown, its title as a heading of the fourth level."""
-    rows = [table.columns, ("---",) * len(table.columns), *table.lines]
+    rows = [table.columns, ("---", *("---:",) * (len(table.columns) - 1)), *table.lines]
     body = "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows)
     return "\n\n".join(filter(None, (f"#### {table.title}", table.note, body)))
 
@@ -57,9 +59,13 @@ def figure(values: Sequence[float], decimals: int, scale: float = 1.0, sign: boo
     if not found.n:
         return ""
     form = f"{'+' if sign else ''}.{decimals}f"
-    text = format(found.mean, form)
+
+    def shown(value: float) -> str:
+        return format(round(value, decimals) + 0.0, form)  # no "-0.0"
+
+    text = shown(found.mean)
     if found.n == 2:
-        return f"{text} ({', '.join(format(value * scale, form) for value in values)})"
+        return f"{text} ({', '.join(shown(value * scale) for value in values)})"
     return text if found.low is None else f"{text} ± {found.mean - found.low:.{decimals}f}"
 
 
@@ -69,31 +75,45 @@ def place(object: str, defect: str, k: int) -> str:
 
 
 def pivot(
-    title: str, cells: dict[tuple[str, str], Runs], scale: float = 1.0, sign: bool = False, note: str = "", decimals: int | None = None
+    title: str,
+    cells: dict[tuple[str, str], Runs],
+    scale: float = 1.0,
+    sign: bool = False,
+    note: str = "",
+    decimals: int | None = None,
+    head: str = "class",
 ) -> Table | None:
     """A table of means; cells are (line, column) -> runs. None where nothing is defined.
 
     The number of runs stands in the note; a cell with another number names its own. Decimals follow from the largest value
-    where they are not given; a column without any value is left out.
+    where they are not given, line by line where the lines are metrics; a column without any value is left out.
     """
     sizes = Counter(len(runs) for runs in cells.values() if runs)
     if not sizes:
         return None
     usual = sizes.most_common(1)[0][0]
-    if decimals is None:
-        largest = max(abs(value) * scale for runs in cells.values() for value in runs.values())
-        decimals = min(5, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 3
+    every = [value * scale for runs in cells.values() for value in runs.values()]
     columns = list(dict.fromkeys(column for (_, column), runs in cells.items() if runs))
     lines = []
     for name in dict.fromkeys(line for line, _ in cells):
+        own_values = [value * scale for (line, _), runs in cells.items() if line == name for value in runs.values()]
+        places = _decimals(own_values if head == METRIC else every) if decimals is None else decimals
         shown = [name]
         for column in columns:
             runs = cells.get((name, column), {})
             own = f" (n = {len(runs)})" if runs and len(runs) != usual else ""
-            shown.append(figure([runs[run] for run in sorted(runs)], decimals, scale, sign) + own)
+            shown.append(figure([runs[run] for run in sorted(runs)], places, scale, sign) + own)
         lines.append(tuple(shown))
     count = f"n = {usual} run{'s' * (usual != 1)} a cell{'' if len(sizes) == 1 else ' unless it says another'}."
-    return Table(title, f"{note} {count}".strip(), ("class", *columns), tuple(lines))
+    return Table(title, f"{note} {count}".strip(), (head, *columns), tuple(lines))
+
+
+def _decimals(values: Sequence[float]) -> int:
+    """Three digits of the largest value; none behind the point where all are whole."""
+    largest = max((abs(value) for value in values), default=0.0)
+    if all(value == round(value) for value in values) or largest == 0:
+        return 0
+    return min(5, max(0, 2 - math.floor(math.log10(largest))))
 
 
 def metric_table(rows: Sequence[Row], part: str, metric: str, title: str = "", scale: float = 1.0, note: str = "") -> Table | None:
@@ -109,7 +129,7 @@ def difference_table(rows: Sequence[Row], metric: str) -> Table | None:
     for key, runs in groups.items():
         real = groups.get(key._replace(subject=REAL), {})
         if key.part == "detection" and key.metric == metric and key.subject != REAL:
-            cells[place(key.object, key.defect, key.k), key.subject] = {run: runs[run] - real[run] for run in runs if run in real}
+            cells[place(key.object, key.defect, key.k), key.subject] = minus(runs, real)
     return pivot(f"{metric}: difference against real only, paired", cells, POINTS, sign=True, note="Points.")
 
 
@@ -120,7 +140,7 @@ def sections(rows: Sequence[Row]) -> dict[str, list[Table]]:
         "Masks": [
             *(
                 metric_table(rows, "masks on real defects", metric, f"Real held-out defects, {metric}, against the human mask")
-                for metric in ("iou", "iou minus requested", "precision", "recall")
+                for metric in ("iou", "iou minus requested")
             ),
             metric_table(
                 rows, "masks on generated samples", "iou", "Generated samples, iou, against the changed pixels (a check of the files)"
@@ -137,11 +157,12 @@ def sections(rows: Sequence[Row]) -> dict[str, list[Table]]:
 
 
 def _cells(groups: dict[Key, Runs], part: str, metric: str) -> dict[tuple[str, str], Runs]:
-    return {
-        (place(key.object, key.defect, key.k), key.subject): runs
-        for key, runs in groups.items()
-        if (key.part, key.metric) == (part, metric)
-    }
+    found = {}
+    for key, runs in groups.items():
+        name = key.subject.split(": ")[1] if part == "masks on real defects" and key.subject.endswith(": requested") else key.subject
+        if (key.part, key.metric) == (part, metric):  # the requested mask of a real defect is the same for every generator
+            found[place(key.object, key.defect, key.k), name] = runs
+    return found
 
 
 def _samples_table(rows: Sequence[Row]) -> Table | None:
