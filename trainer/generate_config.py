@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -125,7 +125,7 @@ class GenerateConfig:
             steps=self.steps,
             solver=self.solver,
             background=self.background,
-            guidance=self.guidance if self.guidance is not None else default_guidance(info),
+            guidance=self.guidance if self.guidance is not None else default_guidance(info.architecture),
             signal=self.signal,
             threshold=self.threshold,
             feather=self.feather,
@@ -170,9 +170,9 @@ class GenerateConfig:
         }
 
 
-def default_guidance(info: ClassWeightsInfo) -> float:
+def default_guidance(architecture: Mapping[str, Any]) -> float:
     """1, as METHOD choice 7 has it; 3 for small bases, which paint thin defects too faintly without (docs/results.md)."""
-    return 3.0 if info.architecture.get("cross_attention_dim", 768) < 768 else 1.0
+    return 3.0 if architecture.get("cross_attention_dim", 768) < 768 else 1.0
 
 
 def file_digest(path: Path) -> str:
