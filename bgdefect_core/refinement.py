@@ -42,13 +42,13 @@ def difference_heat(painted: Tensor, normal: Tensor) -> Tensor:
     """How much each pixel changed: the largest channel difference between two decoded pictures, smoothed over 3 x 3 pixels.
 
     Args:
-        painted: ``[B, 3, H, W]`` decoded sample, -1..1.
+        painted: ``[B, 3, H, W]`` decoded sample, -1..1; a decoder's overshoot is cut off, as in every picture.
         normal: the decoded encoding of the good picture, never the raw picture (choice 3).
 
     Returns:
         float32 ``[B, H, W]`` in 0..1.
     """
-    change = (painted.float() - normal.float()).abs().amax(1, keepdim=True) / 2
+    change = (painted.float().clamp(-1, 1) - normal.float().clamp(-1, 1)).abs().amax(1, keepdim=True) / 2
     return F.avg_pool2d(F.pad(change, (1, 1, 1, 1), mode="replicate"), 3, stride=1)[:, 0].clamp(0, 1)
 
 

@@ -100,6 +100,7 @@ def test_difference_heat_by_hand() -> None:
     torch.testing.assert_close(difference_heat(painted, normal), expected)
     torch.testing.assert_close(difference_heat(normal - 1, normal + 1), torch.ones(1, 5, 5))  # the edges too
     assert difference_heat(normal.half() - 3, normal.half() + 3).max() == 1
+    assert difference_heat(normal + 1, normal + 1.5).max() == 0  # white either way: overshoot is no change that a picture shows
 
 
 def test_signals() -> None:
