@@ -18,11 +18,12 @@ from .attention import MapRecorder
 from .crop import Crop, Zoom, crop_box, default_feather, put_back, stitch, take
 from .errors import MaskError, SettingError, check_range
 from .inversion import StepCallback
+from .likelihood import likelihood_heat
 from .masks import Mask, check_mask, region_map
 from .pictures import Picture
 from .predictor import Predictor
 from .quality import Quality, QualityLimits, Verdict, judge, measure
-from .refinement import SIGNALS, THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
+from .refinement import ATTENTION_SIGNALS, SIGNALS, THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
 from .regions import RegionPrompts
 from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
 from .solvers import SOLVERS, Solver
@@ -59,7 +60,7 @@ class PaintSettings:
     guidance: float = 1.0
     """Defect guidance inside the mask; 1 = none (choice 7)."""
     signal: Signal = "difference"
-    """What the refined mask is made from (choice 3)."""
+    """What the refined mask is made from (choice 3; ``likelihood`` is our addition and costs 20 evaluations a sample)."""
     threshold: float | None = None
     """Share of the signal's peak inside the mask above which a pixel is labelled; None: the signal's own (``refinement.THRESHOLDS``)."""
     feather: float | None = None
@@ -177,7 +178,7 @@ def paint(
         raise SettingError(f"samples of the jobs {list(which)}", f"positions from 0 to {jobs - 1}", "choose from the prepared jobs")
     index = list(which)  # a list picks from tensors of any device: a codec may decode to the CPU
     regions = prepared.regions[index]
-    recorder = MapRecorder(prompts.word_positions()) if settings.signal != "difference" else None
+    recorder = MapRecorder(prompts.word_positions()) if settings.signal in ATTENTION_SIGNALS else None
     z_0 = sample(
         predict,
         settings.background,
@@ -193,8 +194,13 @@ def paint(
     )
     painted = codec.decode(z_0)
     normal = prepared.normal[index]
-    attention = attention_heat(recorder, tuple(painted.shape[-2:])).to(painted.device) if recorder else None  # type: ignore[arg-type]
-    heat = combine(settings.signal, attention, difference_heat(painted, normal)).cpu().numpy()
+    size = (painted.shape[-2], painted.shape[-1])
+    if settings.signal == "likelihood":
+        heats = likelihood_heat(predict, z_0, regions, prompts, seeds, size)
+    else:
+        attention = attention_heat(recorder, size).to(painted.device) if recorder else None
+        heats = combine(settings.signal, attention, difference_heat(painted, normal))
+    heat = heats.cpu().numpy()
     pictures, normals = _as_pictures(painted), _as_pictures(normal)
     return [
         _finish(prepared.jobs[job], prepared.crops[job], pictures[i], normals[i], heat[i], settings, limits) for i, job in enumerate(which)

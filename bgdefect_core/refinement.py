@@ -14,10 +14,17 @@ from .attention import MapRecorder
 from .errors import SettingError, check_range
 from .masks import Mask, check_mask
 
-Signal = Literal["attention", "difference", "product"]
+MapSignal = Literal["attention", "difference", "product"]
+MAP_SIGNALS: tuple[str, ...] = get_args(MapSignal)
+"""The signals that come of a sample's maps and pictures alone, by :func:`combine`."""
+Signal = Literal[MapSignal, "likelihood"]
 SIGNALS: tuple[str, ...] = get_args(Signal)
-THRESHOLDS: dict[str, float] = {"attention": 0.5, "difference": 0.3, "product": 0.3}
-"""The threshold of each signal where none is given: the paper's 1/2 for its attention, a measured one for the change."""
+"""All signals; ``likelihood`` asks the network again (:func:`likelihood.likelihood_heat`) and is not the paper's."""
+ATTENTION_SIGNALS = ("attention", "product")
+"""The signals that need the attention maps."""
+THRESHOLDS: dict[str, float] = {"attention": 0.5, "difference": 0.3, "product": 0.3, "likelihood": 0.1}
+"""The threshold of each signal where none is given: the paper's 1/2 for its attention, a measured one for the change, and for the
+likelihood gain one chosen on the training folds of two real classes (``docs/evidence.md``)."""
 PEAK = 95.0
 """Percentile of the map, inside the mask, that counts as its maximum. One bright spot (a joint that was painted over) must not hide the
 rest of the defect. On 200 drawn defects the label's IoU with the truth was 0.71 at 0.3 of this percentile, 0.51 at 1/2 of the maximum,
@@ -52,15 +59,15 @@ def difference_heat(painted: Tensor, normal: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(change, (1, 1, 1, 1), mode="replicate"), 3, stride=1)[:, 0].clamp(0, 1)
 
 
-def combine(signal: Signal, attention: Tensor | None, difference: Tensor | None) -> Tensor:
+def combine(signal: MapSignal, attention: Tensor | None, difference: Tensor | None) -> Tensor:
     """The chosen signal as one map ``[B, H, W]``; ``product`` multiplies both.
 
     Raises:
-        SettingError: unknown signal, or one of its maps is missing.
+        SettingError: a signal that is not made of these maps (``likelihood`` is not), or one of its maps is missing.
     """
     needed = {"attention": (attention,), "difference": (difference,), "product": (attention, difference)}.get(signal)
     if needed is None or any(heat is None for heat in needed):
-        raise SettingError(f"signal is {signal!r}", f"one of {', '.join(SIGNALS)}, with its maps", "choose another signal")
+        raise SettingError(f"signal is {signal!r}", f"one of {', '.join(MAP_SIGNALS)}, with its maps", "choose another signal")
     maps = [heat for heat in needed if heat is not None]
     return maps[0] if len(maps) == 1 else maps[0] * maps[1]
 

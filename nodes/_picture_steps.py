@@ -22,7 +22,7 @@ from ..bgdefect_core.errors import MaskError, PictureError, SettingError
 from ..bgdefect_core.masks import Mask, check_mask, feather
 from ..bgdefect_core.pictures import MIN_SIDE
 from ..bgdefect_core.placement import MaskLibrary, PartKind, PlacementSettings, part_mask, place_mask
-from ..bgdefect_core.refinement import Signal, attention_heat, combine, difference_heat, refine
+from ..bgdefect_core.refinement import MapSignal, attention_heat, combine, difference_heat, refine
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
 
 
@@ -135,7 +135,7 @@ def stitched(crop: CropBatch, painted: Tensor, blend: bool = True) -> Tensor:
 class RefineSettings:
     """How masks are refined; see `bgdefect_core.refinement`."""
 
-    signal: Signal
+    signal: MapSignal
     threshold: float
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from ..bgdefect_core.refinement import SIGNALS
+from ..bgdefect_core.refinement import MAP_SIGNALS
 from ._compat import field, schema
 from ._picture_steps import RefineSettings, refined
 from ._types import CropWire, MapsWire
@@ -31,7 +31,7 @@ class RefineMask(io.ComfyNode):
                 field(
                     io.Combo,
                     "signal",
-                    options=sorted(SIGNALS, key=lambda signal: signal != "difference"),
+                    options=sorted(MAP_SIGNALS, key=lambda signal: signal != "difference"),
                     tooltip="difference: what changed (needs painted and normal). attention: the defect words' attention (needs maps). "
                     "product: both multiplied.",
                 ),

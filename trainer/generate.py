@@ -20,7 +20,9 @@ from bgdefect_core.attention import SMALLEST_GRID
 from bgdefect_core.dataset import DatasetWriter, Sample
 from bgdefect_core.errors import SettingError
 from bgdefect_core.generate import Painted, PaintSettings, Prepared, paint, prepare
+from bgdefect_core.likelihood import LEVELS
 from bgdefect_core.predictor import unet_predictor
+from bgdefect_core.refinement import ATTENTION_SIGNALS
 from bgdefect_core.regions import RegionPrompts
 from bgdefect_core.weights import read_info
 from bgdefect_core.weights_info import ClassWeightsInfo
@@ -113,8 +115,8 @@ def check_signal(signal: str, resolution: int, factor: int) -> None:
         resolution: pixels a side. factor: pixels a side of a latent cell.
     """
     least = 2 * SMALLEST_GRID * factor
-    if signal != "difference" and resolution < least:
-        do = "use the signal 'difference', or train at a higher resolution"
+    if signal in ATTENTION_SIGNALS and resolution < least:
+        do = "use the signal 'difference' or 'likelihood', or train at a higher resolution"
         raise SettingError(f"the signal {signal!r} at {resolution} pixels", f"a resolution of {least} or more", do)
 
 
@@ -241,4 +243,5 @@ def _dry_run(session: _Session) -> Summary:
     pairs, samples = -(-_pair_count(config) // config.batch), -(-made // config.batch)
     each_pair, each_sample = _EVALUATIONS[config.background]
     calls = config.steps * (pairs * each_pair + samples * (each_sample + (session.settings.guidance != 1)))
+    calls += 2 * LEVELS * samples * (config.signal == "likelihood")
     return Summary(config.output, config.count, made, (), tuple(unplaced), unmade, calls * once, dry_run=True)

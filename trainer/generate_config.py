@@ -70,9 +70,10 @@ class GenerateConfig:
     guidance: float | None = None
     """Guidance inside the mask; 1: none, the paper's. Default: 3 with the embedded base, which paints too faintly without, else 1."""
     signal: Signal = "difference"
-    """What the label is made from: the change that the defect made, the attention to its words, or their product."""
+    """What the label is made from: the change that the defect made, the attention to its words, their product, or where the
+    class explains the picture better than its background does (likelihood: 20 more U-Net samples a sample)."""
     threshold: float | None = None
-    """Share of the signal's peak in the mask above which a pixel is labelled. Default: 0.3, for attention 0.5."""
+    """Share of the signal's peak in the mask above which a pixel is labelled. Default: 0.3, for attention 0.5, for likelihood 0.1."""
     feather: float | None = None
     """Width of the blended seam in picture pixels. Default: 1/32 of the square's side, at least 2."""
     stitch: bool = True

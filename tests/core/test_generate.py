@@ -17,6 +17,7 @@ from bgdefect_core.masks import Mask, feather
 from bgdefect_core.pictures import Picture
 from bgdefect_core.predictor import UNetPredictor, unet_predictor
 from bgdefect_core.quality import IDENTICAL_DB
+from bgdefect_core.refinement import SIGNALS
 from bgdefect_core.regions import RegionPrompts
 
 from .conftest import make_prompts, sd_schedule
@@ -176,7 +177,7 @@ def test_several_defects_in_one_picture(codec: TinyCodec, predict: UNetPredictor
         assert (sample.mask & mask).any() and sample.heat[mask].max() == 1
 
 
-@pytest.mark.parametrize("signal", ["attention", "difference", "product"])
+@pytest.mark.parametrize("signal", SIGNALS)
 def test_signals_and_thresholds(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, signal: Any) -> None:
     size = (256, 256)
     job = Job(picture_of(*size), (box(size, 0.3, 0.2, 0.2, 0.3),))
@@ -187,6 +188,20 @@ def test_signals_and_thresholds(codec: TinyCodec, predict: UNetPredictor, prompt
         assert sample.mask.any() and not (sample.mask & ~job.requested).any()
         fills.append(sample.quality.fill)
     assert fills[0] == 1 and fills[0] >= fills[1] > fills[2] > 0
+
+
+def test_the_likelihood_label_follows_from_the_samples_own_seed(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    size = (96, 80)
+    job = Job(picture_of(*size), (box(size, 0.3, 0.3, 0.3, 0.3),))
+    settings = replace(SETTINGS, signal="likelihood")
+    _, first = run(codec, predict, [job], prompts, settings, (4, 5), (0, 0))
+    _, again = run(codec, predict, [job], prompts, settings, (4, 5), (0, 0))
+    _, other = run(codec, predict, [job], prompts, replace(settings, signal="difference"), (4, 5), (0, 0))
+    for one, two, changed in zip(first, again, other, strict=True):
+        assert one.heat.tobytes() == two.heat.tobytes() and np.array_equal(one.mask, two.mask)
+        assert np.array_equal(one.picture, changed.picture) and not np.array_equal(one.heat, changed.heat)
+        assert np.array_equal(one.mask, job.requested & (one.heat >= np.float32(0.1)))  # its own threshold
+    assert not np.array_equal(first[0].heat, first[1].heat)
 
 
 def test_codec_is_fed_pictures_from_minus_one_to_one(predict: UNetPredictor, prompts: RegionPrompts) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from bgdefect_core.attention import MapRecorder
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.refinement import SIGNALS, attention_heat, combine, difference_heat, refine
+from bgdefect_core.refinement import MAP_SIGNALS, SIGNALS, THRESHOLDS, attention_heat, combine, difference_heat, refine
 
 HEAT = np.array([[9, 9, 9, 9], [9, 4, 2, 9], [9, 1.9, 0, 9]], np.float32)
 REQUESTED = np.zeros((3, 4), np.bool_)
@@ -105,11 +105,14 @@ def test_difference_heat_by_hand() -> None:
 
 def test_signals() -> None:
     attention, difference = torch.tensor([[[0.5, 0.2]]]), torch.tensor([[[0.4, 1.0]]])
-    assert SIGNALS == ("attention", "difference", "product")
+    assert MAP_SIGNALS == ("attention", "difference", "product")
+    assert SIGNALS == (*MAP_SIGNALS, "likelihood") and set(THRESHOLDS) == set(SIGNALS)
     assert combine("attention", attention, None) is attention
     assert combine("difference", None, difference) is difference
     torch.testing.assert_close(combine("product", attention, difference), torch.tensor([[[0.2, 0.2]]]))
     with pytest.raises(SettingError, match="'product'.*with its maps"):
         combine("product", attention, None)
+    with pytest.raises(SettingError, match="'likelihood'; expected one of attention, difference, product, with its maps"):
+        combine("likelihood", attention, difference)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="'sum'"):
         combine("sum", attention, difference)  # type: ignore[arg-type]

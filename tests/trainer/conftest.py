@@ -11,6 +11,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.pictures import write_mask, write_picture
+from bgdefect_core.weights import ClassWeightsInfo, save_weights
+from trainer.base import load_base
 from trainer.single_file import ASSETS
 
 TOKENIZER = ASSETS / "bgdefect-mini" / "tokenizer"
@@ -92,3 +94,31 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_picture(root / f"test/{defect}/{index:03d}.png", picture)
             write_mask(root / f"ground_truth/{defect}/{index:03d}_mask.png", mask)
     return root
+
+
+@pytest.fixture(scope="session")
+def weights(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A class file that holds the tiny base's own U-Net."""
+    base = load_base(tiny_base)
+    info = ClassWeightsInfo(
+        kind="full",
+        object="plate",
+        defect="spot",
+        background_prompt="a photo of a plate",
+        defect_prompt="a spot defect on a plate",
+        mask_prompt="mask",
+        base_name=base.name,
+        base_fingerprint=base.fingerprint,
+        base_licence="unknown",
+        prediction_type="epsilon",
+        resolution=32,
+        zoom="defect",
+        steps=1,
+        loss="disentangled",
+        seed=0,
+        date="2026-11-23T00:00:00+00:00",
+        architecture=base.architecture,
+    )
+    path = tmp_path_factory.mktemp("weights") / "spot.safetensors"
+    save_weights(path, base.unet.state_dict(), info)
+    return path

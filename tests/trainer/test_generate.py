@@ -21,9 +21,9 @@ from bgdefect_core.errors import BGDefectError, DataError, MaskError, OutputErro
 from bgdefect_core.pictures import read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.weights import ClassWeightsInfo, read_info, save_weights
+from bgdefect_core.refinement import Signal
+from bgdefect_core.weights import read_info
 from trainer.attempts import attempt_seed, batches, needed
-from trainer.base import load_base
 from trainer.generate import check_signal, generate
 from trainer.generate_config import GenerateConfig
 from trainer.pairs import Pairs
@@ -32,34 +32,6 @@ from .conftest import files_of
 
 ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0)
 NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
-
-
-@pytest.fixture(scope="module")
-def weights(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A class file that holds the tiny base's own U-Net."""
-    base = load_base(tiny_base)
-    info = ClassWeightsInfo(
-        kind="full",
-        object="plate",
-        defect="spot",
-        background_prompt="a photo of a plate",
-        defect_prompt="a spot defect on a plate",
-        mask_prompt="mask",
-        base_name=base.name,
-        base_fingerprint=base.fingerprint,
-        base_licence="unknown",
-        prediction_type="epsilon",
-        resolution=32,
-        zoom="defect",
-        steps=1,
-        loss="disentangled",
-        seed=0,
-        date="2026-11-23T00:00:00+00:00",
-        architecture=base.architecture,
-    )
-    path = tmp_path_factory.mktemp("weights") / "spot.safetensors"
-    save_weights(path, base.unet.state_dict(), info)
-    return path
 
 
 @pytest.fixture
@@ -222,9 +194,10 @@ def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -
         assert not (label & ~requested).any()
 
 
-def test_the_same_line_gives_the_same_picture_in_a_longer_run(config: GenerateConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signal", ["difference", "likelihood"])
+def test_the_same_line_gives_the_same_sample_in_a_longer_run(config: GenerateConfig, tmp_path: Path, signal: Signal) -> None:
     """Extending a run keeps what is there; a sample does not depend on how many others were asked for."""
-    small = dataclasses.replace(config, limits=ANYTHING, count=2, variants=1)
+    small = dataclasses.replace(config, limits=ANYTHING, count=2, variants=1, signal=signal)
     generate(small)
     first = files_of(config.output / "plate")
     generate(dataclasses.replace(small, count=3))
@@ -233,6 +206,9 @@ def test_the_same_line_gives_the_same_picture_in_a_longer_run(config: GenerateCo
     other = dataclasses.replace(small, count=3, output=tmp_path / "other")
     generate(other)
     assert files_of(other.output / "plate") == again
+    for line in manifest(config):
+        label, requested = read_mask(config.output / line["label"]), read_mask(config.output / line["requested"])
+        assert line["settings"]["signal"] == signal and label.any() and not (label & ~requested).any()
 
 
 def test_dry_run_writes_nothing(config: GenerateConfig) -> None:
@@ -383,5 +359,7 @@ def test_another_run_is_refused(config: GenerateConfig) -> None:
 def test_attention_needs_a_grid() -> None:
     check_signal("difference", 24, 2)
     check_signal("attention", 32, 2)
-    with pytest.raises(SettingError, match="resolution of 32"):
-        check_signal("attention", 24, 2)
+    check_signal("likelihood", 24, 2)
+    for wanting in ("attention", "product"):
+        with pytest.raises(SettingError, match="resolution of 32"):
+            check_signal(wanting, 24, 2)

@@ -1,8 +1,8 @@
 """Do the masks fit? On real held-out defects, where the truth is the human mask.
 
 The requested mask is the dilated bounding box of the truth. The defect picture is encoded, noised at several levels (Eq. 6)
-and denoised once with ``C_1``; the attention to the defect's words is recorded as in Eq. 13. The difference signal needs the
-picture as it was before the defect: only data sets with ``paired_good`` have one.
+and denoised once with ``C_1``; the attention to the defect's words is recorded as in Eq. 13. The likelihood gain is measured as in
+generation. The difference signal needs the picture as it was before the defect: only data sets with ``paired_good`` have one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from bgdefect_core.attention import MapRecorder
 from bgdefect_core.crop import Crop, crop_box, put_back, take
 from bgdefect_core.errors import PictureError
+from bgdefect_core.likelihood import likelihood_heat
 from bgdefect_core.masks import Mask, bounding_box, region_map
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.refinement import THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
+from bgdefect_core.refinement import THRESHOLDS, attention_heat, combine, difference_heat, refine
 from bgdefect_core.sampling import seeded_noise
 
 from ..apply import load_class
@@ -35,7 +36,6 @@ from .samples import SampleSet, changed
 
 DILATION = 0.15
 """By which share of its longest side the bounding box grows on each side, at least 2 pixels."""
-SIGNALS: tuple[Signal, ...] = ("attention", "difference", "product")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class AgreementSettings:
     """How mask agreement is measured."""
 
     levels: int
-    """Noise levels, evenly over the schedule."""
+    """Noise levels at which attention is recorded, evenly over the schedule."""
     threshold: float | None = None
     """None: each signal's own (``refinement.THRESHOLDS``)."""
     seed: int = 0
@@ -86,8 +86,8 @@ def real_agreement(
         weights: of the class. base_spec: its base. examples: held-out real defects.
 
     Returns:
-        "requested", "attention", and where every picture has its ``paired_good`` also "difference" and "product": one
-        ``overlap`` a picture.
+        "requested", "attention", "likelihood", and where every picture has its ``paired_good`` also "difference" and "product":
+        one ``overlap`` a picture.
 
     Raises:
         SettingError: the base's attention is too coarse. And whatever loading raises.
@@ -151,15 +151,16 @@ def _heats(
     regions = region_map(torch.from_numpy(np.stack([item.inside for item in batch]))[:, None], z_0.shape[-2:]).to(z_0.device)  # type: ignore[arg-type]
     recorder = MapRecorder(prompts.word_positions())
     levels = base.schedule.levels(settings.levels)
+    height, width = batch[0].square.shape[:2]
+    own = [settings.seed * 1_000_003 + (first + number) * 1009 for number in range(len(batch))]
     with unet_predictor(base.unet, base.schedule) as predict:
         for level in range(levels.steps, 0, -1):
-            seeds = [settings.seed * 1_000_003 + (first + number) * 1009 + level for number in range(len(batch))]
-            eps = seeded_noise(seeds, z_0.shape[1:]).to(z_0)
+            eps = seeded_noise([seed + level for seed in own], z_0.shape[1:]).to(z_0)
             z_t = base.schedule.noised(z_0, eps, levels.alphas[level])
             predict(z_t, levels.timesteps[level], prompts.defect_context(), regions, recorder)
-    side = batch[0].square.shape[:2]
-    attention = attention_heat(recorder, (side[0], side[1])).cpu()
-    heats = {"attention": attention.numpy()}
+        likelihood = likelihood_heat(predict, z_0, regions, prompts, own, (height, width)).cpu()
+    attention = attention_heat(recorder, (height, width)).cpu()
+    heats = {"attention": attention.numpy(), "likelihood": likelihood.numpy()}
     if complete:
         before = base.decode(base.encode(to_pixels([item.before for item in batch if item.before is not None])))
         difference = difference_heat(base.decode(z_0), before).cpu()

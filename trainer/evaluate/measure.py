@@ -14,6 +14,7 @@ import numpy as np
 from bgdefect_core.crop import crop_box, default_feather
 from bgdefect_core.masks import feather
 from bgdefect_core.pictures import read_picture
+from bgdefect_core.refinement import THRESHOLDS
 
 from .agreement import AgreementSettings, generated_agreement, real_agreement
 from .config import EvaluateConfig
@@ -152,6 +153,7 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
     """Agreement with the human mask on held-out real defects, for each trained generator; and with the change on samples."""
     rows: list[Row] = []
     test = cell.data.fold.test
+    signals = {"signals": THRESHOLDS}  # a new signal or threshold is measured anew
     seen: set[Path] = set()
     for one in made:
         if one.from_noise:  # its weights are those of a generator that paints into pictures; its labels are the requested masks
@@ -161,7 +163,7 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
         if one.weights not in seen:
             seen.add(one.weights)
             measure = partial(real_agreement, one.weights, config.base, test, settings, config.device)
-            real = store.get("masks", f"{cell.name}-{one.samples.name}", known | {"agreement": asdict(settings)}, measure)
+            real = store.get("masks", f"{cell.name}-{one.samples.name}", known | signals | {"agreement": asdict(settings)}, measure)
             rows += _agreement_rows("masks on real defects", cell, one, real, "the human masks of held-out real defects", config.seed)
         if not one.samples.samples:
             continue

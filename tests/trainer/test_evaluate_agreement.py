@@ -1,0 +1,40 @@
+"""Which masks are compared with the human one, and that the figures follow from the settings."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bgdefect_core.refinement import SIGNALS, THRESHOLDS
+from trainer.data import Example, find_examples
+from trainer.evaluate.agreement import AgreementSettings, real_agreement
+
+SETTINGS = AgreementSettings(levels=2, seed=3, batch=2)
+
+
+def spots(root: Path) -> list[Example]:
+    return [example for example in find_examples(root) if example.defect == "spot"][:3]
+
+
+def test_without_pictures_before_attention_and_likelihood_are_compared(weights: Path, tiny_base: Path, plates: Path) -> None:
+    found = real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
+    assert set(found) == {"requested", "attention", "likelihood"}
+    assert {len(pictures) for pictures in found.values()} == {3}
+    assert all(one["recall"] == 1 for one in found["requested"])  # it is the dilated box
+    assert any(one["recall"] < 1 for one in found["likelihood"])  # random weights: the label is a part of it
+    assert found == real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
+    other = real_agreement(weights, str(tiny_base), spots(plates), AgreementSettings(levels=2, seed=4, batch=2), "cpu")
+    assert other["requested"] == found["requested"] and other["likelihood"] != found["likelihood"]
+
+
+def test_with_pictures_before_all_signals_are_compared(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> None:
+    root = tmp_path / "plate"
+    shutil.copytree(plates, root)
+    for example in spots(root):
+        before = root / "paired_good" / "spot" / example.image.name
+        before.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / "train" / "good" / "000.png", before)
+    found = real_agreement(weights, str(tiny_base), spots(root), SETTINGS, "cpu")
+    assert set(found) == {"requested", *SIGNALS} and set(THRESHOLDS) == set(SIGNALS)
+    without = real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
+    assert found["likelihood"] == without["likelihood"]  # it needs no picture before
