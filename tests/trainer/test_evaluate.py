@@ -19,6 +19,7 @@ from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
 from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.optional import REVERSE_DISTILLATION, can, skips
+from trainer.evaluate.reverse_distillation import NAME
 from trainer.evaluate.samples import GeneratedSample, changed, fidelity
 from trainer.evaluate.store import Store
 
@@ -90,6 +91,7 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         validation=1,
         validation_good=1,
         mask_levels=2,
+        reverse_epochs=1,
         landscape_points=3,
         landscape_crops=8,
         device="cpu",
@@ -104,7 +106,12 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     assert parts == {"realism", "masks on real defects", "masks on generated samples", "detection", "landscape"}
     assert all(row["split"] == "splits/sheet-scratch-fold0.json" and row["n"] > 0 and row["reference"] for row in document["rows"])
     subjects = {row["subject"] for row in document["rows"] if row["part"] == "detection"}
-    assert subjects == {*config.arms, "real+three refined", "patchcore (efficientnet-lite0)"}
+    assert subjects == {
+        *config.arms,
+        "real+three refined",
+        "patchcore (efficientnet-lite0)",
+        *([NAME] if can("reverse distillation") else []),
+    }
     compared = [row for row in document["summary"] if row["subject"] == "real+three refined" and row["metric"] == "pixel_ap"]
     assert len(compared) == 1 and compared[0]["runs"] == 2 and compared[0]["difference"] is not None
     signals = {row["subject"] for row in document["rows"] if row["part"] == "masks on real defects"}

@@ -14,7 +14,7 @@ from ..devices import pick_device
 from .generators import GeneratorSpec as GeneratorSpec
 from .generators import read_generator as read_generator
 
-Part = Literal["realism", "masks", "detection", "patchcore", "landscape"]
+Part = Literal["realism", "masks", "detection", "patchcore", "reverse_distillation", "landscape"]
 Arm = Literal[
     "real",
     "real+classical",
@@ -103,6 +103,8 @@ class EvaluateConfig:
     """Noise levels at which attention is recorded on real pictures."""
     patchcore_share: float = 0.1
     """Share of the patches that PatchCore keeps."""
+    reverse_epochs: int = 200
+    """Epochs of reverse distillation, where its weights are found; 200: the field's."""
     landscape_points: int = 11
     """Points a side of the loss landscape."""
     landscape_crops: int = 32
@@ -140,6 +142,7 @@ class EvaluateConfig:
             "test_good": (0, 1_000_000),
             "mask_levels": (1, 999),
             "patchcore_share": (0.001, 1),
+            "reverse_epochs": (1, 10_000),
             "landscape_points": (3, 101),
             "landscape_crops": (8, 10_000),
             "seed": (0, 2**31),

@@ -23,9 +23,12 @@ from .fit import FitSettings, draw_batch, fit, score_detector
 from .landscape import landscape, top_eigenvalue
 from .measure import row
 from .metrics import METRICS, detection_metrics
+from .optional import can
 from .ours import Made
 from .patchcore import patchcore
 from .plan import Cell
+from .reverse_distillation import NAME as REVERSE_DISTILLATION
+from .reverse_distillation import reverse_distillation
 from .rows import CEILING, Row
 from .samples import SampleSet
 from .store import Store
@@ -136,10 +139,11 @@ def _unit(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan, seed:
 
 
 def strip(pairs: Sequence[Pair], maps: Sequence[Any]) -> Picture:
-    """The first test defects, each with its truth (green line) beside the detector's map."""
+    """The first test defects, each with its truth (green line) beside the detector's map, on one scale for all."""
     squares = []
+    low, high = (float(edge([edge(found) for found in maps[:_SHOWN]])) for edge in (np.min, np.max))
     for (picture, mask), found in list(zip(pairs, maps, strict=True))[:_SHOWN]:
-        heat = np.round(np.clip(found / max(float(np.max(found)), 1e-6), 0, 1) * 255).astype(np.uint8)
+        heat = np.round((found - low) / max(high - low, 1e-6) * 255).astype(np.uint8)
         squares += [outlined(picture, mask, GREEN), warmed(picture, heat)]
     framed = [np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for square in squares]
     return np.concatenate(framed, axis=1)
@@ -161,12 +165,33 @@ def patchcore_rows(config: EvaluateConfig, store: Store, cell: Cell) -> list[Row
     """The unsupervised baseline: it sees good pictures only, and so is the same for every number of shots."""
     settings = {"split": cell.data.digest, "share": config.patchcore_share, "resolution": config.resolution, "seed": config.seed}
 
+    def maps(good: Sequence[Picture], test: Sequence[Picture]) -> Sequence[Any]:
+        return patchcore(good, test, config.patchcore_share, config.seed)
+
+    return _metric_rows(cell, PATCHCORE, store.get("patchcore", cell.data.name, settings, _unsupervised(cell, maps)), config.seed)
+
+
+def reverse_distillation_rows(config: EvaluateConfig, store: Store, cell: Cell) -> list[Row]:
+    """The other unsupervised baseline; no rows where ``optional.skips`` names what it lacks."""
+    if not can("reverse distillation"):
+        return []
+    settings = {"split": cell.data.digest, "epochs": config.reverse_epochs, "resolution": config.resolution, "seed": config.seed}
+
+    def maps(good: Sequence[Picture], test: Sequence[Picture]) -> Sequence[Any]:
+        return reverse_distillation(good, test, config.reverse_epochs, config.seed, pick_device(config.device))
+
+    value = store.get("reverse-distillation", cell.data.name, settings, _unsupervised(cell, maps))
+    return _metric_rows(cell, REVERSE_DISTILLATION, value, config.seed)
+
+
+def _unsupervised(cell: Cell, maps: Callable[[Sequence[Picture], Sequence[Picture]], Sequence[Any]]) -> Callable[[], dict[str, Any]]:
+    """All metrics of a method that learns from good pictures: ``maps(good, test)`` are its anomaly maps."""
+
     def measured() -> dict[str, Any]:
         test = cell.data.test
-        maps = patchcore(cell.data.good, [picture for picture, _ in test], config.patchcore_share, config.seed)
-        return dict(detection_metrics([mask for _, mask in test], maps))
+        return dict(detection_metrics([mask for _, mask in test], maps(cell.data.good, [picture for picture, _ in test])))
 
-    return _metric_rows(cell, PATCHCORE, store.get("patchcore", cell.data.name, settings, measured), config.seed)
+    return measured
 
 
 def landscape_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequence[ArmPlan]) -> tuple[list[Row], dict[str, Any]]:

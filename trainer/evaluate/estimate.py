@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ from .detection import fit_settings
 from .detector import focal_loss, make_net, probability_maps
 from .features import SIDE, pooled_features
 from .generators import GeneratorSpec
+from .optional import can
 from .ours import finished
 from .plan import Cell
+from .reverse_distillation import BATCH, fit_student, make_student
 
 _EVALUATIONS = {"replay": 2, "noised": 1, "masked": 3, "literal": 3}
 """U-Net samples a DDIM step and sample, the inversion included; guidance adds one."""
@@ -68,6 +71,8 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
         subjects = len(config.generator_specs) + len(config.candidate) + 2
         counts["realism"] = len(cells) * subjects
         units["realism"] = 2 * config.samples * _feature_seconds()
+    if "reverse_distillation" in config.parts and can("reverse distillation"):
+        counts["reverse distillation"], units["reverse distillation"] = len(folds), _student_seconds(config, cells[0])
     return Estimate({name: counts[name] * units[name] for name in counts}, counts, units)
 
 
@@ -142,6 +147,15 @@ def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
     validations = settings.epochs * (len(fold.validation) + len(fold.good_validation))
     tests = len(fold.test) + len(fold.good_test)
     return one * settings.epochs * max(1, settings.draws // settings.batch) + picture * (validations + tests)
+
+
+def _student_seconds(config: EvaluateConfig, cell: Cell) -> float:
+    """Seconds of the training of one reverse distillation."""
+    net, loss = make_student(config.resolution, 0)
+    net = net.to(pick_device(config.device))
+    black = [np.zeros((config.resolution, config.resolution, 3), np.uint8)] * BATCH
+    batches = ceil(len(cell.data.fold.good_train) / BATCH)
+    return _timed(lambda: fit_student(net, loss, black, 1, 0), 1) * config.reverse_epochs * batches
 
 
 def _feature_seconds() -> float:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..generate_config import GenerateConfig
 from .config import GeneratorSpec
 from .features import NAME
 from .rows import CEILING, REAL, Key, Row, Runs, grouped
@@ -129,7 +130,7 @@ def _masks(measured: Sequence[Measured]) -> tuple[Goal, Table | None]:
             if key.part != "masks on real defects" or name != first.name:
                 continue
             where = place(key.object, key.defect, key.k)
-            own[where] = str(first.generate.get("signal", "difference"))
+            own[where] = str(first.generate.get("signal", GenerateConfig.signal))
             if key.metric == "iou":
                 cells.setdefault((where, signal), {}).update(runs)
             elif key.metric == "iou minus requested":

@@ -5,9 +5,11 @@ Nothing is ever fetched: libraries that would download their weights are given a
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from .features import views
 
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 ALEXNET = "alexnet-owt-7be5be79.pth"
-REVERSE_DISTILLATION = "wide_resnet50_2-32ee1156.pth"
+VISION = "torchvision"
+"""All three libraries import it."""
+REVERSE_DISTILLATION = "wide_resnet50_2-95faca4d.pth"
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,28 @@ def skips() -> list[Skip]:
     needs = (
         ("FID and KID (Inception-v3)", "torch_fidelity", INCEPTION),
         ("IC-LPIPS and off-mask LPIPS", "lpips", ALEXNET),
-        ("reverse distillation", "anomalib", REVERSE_DISTILLATION),
+        ("reverse distillation", "anomalib.models.image.reverse_distillation.torch_model", REVERSE_DISTILLATION),
     )
     found = []
-    for what, package, weights in needs:
-        lacking = [] if importlib.util.find_spec(package) else [f"the package {package}"]
+    for what, module, weights in needs:
+        packages = (module.split(".")[0], VISION)
+        lacking = [f"the package {name}" for name in packages if not importlib.util.find_spec(name)]
         lacking += [] if (folder / weights).is_file() else [f"the weights {weights} (in torch's cache, TORCH_HOME)"]
+        lacking += [problem for name in (VISION, module) if not lacking and (problem := _broken(name))]
         if lacking:
             found.append(Skip(what, f"this machine lacks {' and '.join(lacking)}"))
     return found
+
+
+@lru_cache
+def _broken(module: str) -> str:
+    """Why an installed module cannot be imported; empty where it can."""
+    try:
+        importlib.import_module(module)
+    except (ImportError, RuntimeError, OSError) as reason:  # a torchvision of another torch fails in each of these ways
+        words = " ".join(str(reason).split())
+        return f"{module.split('.')[0]} in a form that works with the installed torch {torch.__version__} (importing it says: {words})"
+    return ""
 
 
 def can(what: str) -> bool:

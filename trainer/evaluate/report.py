@@ -34,8 +34,8 @@ _TILE, _GAP, _SAMPLES, _STRIPS = 112, 4, 8, 24
 _MAPPED = ("real", "real+ours_refined", "ceiling")
 """Arms whose detectors' maps are shown, as in file names."""
 _MAPS = "held-out defects with their human masks, each beside the detector's map"
-_PAINTED = "the good picture with the requested mask, below it the result with its label"
-_SQUARES = "from noise, no picture before: the sample twice, with its mask"
+_PAINTED = "the good picture with the requested mask, the result, the result with its label"
+_SQUARES = "from noise, no picture before: the sample with its mask, alone, and again"
 _HEADINGS = {
     "realism": "Realism",
     "masks on real defects": "Masks on real defects",
@@ -164,12 +164,14 @@ def _samples_strip(made: Made) -> bytes:
 
 
 def _tile(sample: GeneratedSample) -> Picture:
-    """Two squares above each other, zoomed to the mask."""
+    """Three squares above each other, zoomed to the mask."""
     crop = crop_box(sample.requested, 96, "defect")
     source = sample.picture if sample.source is None else sample.source
     upper = outlined(take(source, crop, _TILE), take(sample.requested, crop, _TILE), CYAN)
-    lower = outlined(take(sample.picture, crop, _TILE), take(sample.label, crop, _TILE), GREEN)
-    return np.concatenate([upper, np.full((_GAP, _TILE, 3), 255, np.uint8), lower])
+    result = take(sample.picture, crop, _TILE)
+    lower = outlined(result, take(sample.label, crop, _TILE), GREEN)
+    gap = np.full((_GAP, _TILE, 3), 255, np.uint8)
+    return np.concatenate([upper, gap, result, gap, lower])
 
 
 def _png(picture: Picture) -> bytes:

@@ -18,7 +18,7 @@ from bgdefect_core.pictures import atomic_write
 
 from .by_object import write_object_tables
 from .config import EvaluateConfig
-from .detection import arm_plans, detector_rows, landscape_rows, patchcore_rows
+from .detection import arm_plans, detector_rows, landscape_rows, patchcore_rows, reverse_distillation_rows
 from .estimate import Estimate, estimate, needs_ours, place_of
 from .features import network
 from .goals import Goals, Measured, judge
@@ -93,6 +93,8 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             rows += detector_rows(config, store, cell, plans)
         if "patchcore" in config.parts:
             rows += patchcore_rows(config, store, cell)
+        if "reverse_distillation" in config.parts:
+            rows += reverse_distillation_rows(config, store, cell)
         if "landscape" in config.parts:
             found, surfaces = landscape_rows(config, store, cell, plans)
             rows += found
