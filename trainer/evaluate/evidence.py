@@ -56,9 +56,9 @@ def evaluate_summary(config: SummaryConfig) -> str:
     if not config.folders:
         raise DataError("no folder of results is given", "output folders of bgdefect evaluate", "name them")
     counted = [read_results(folder) for folder in config.folders]
-    every = [*(read_results(folder) for folder in config.chosen_on), *counted]
-    check_agreement(every)
-    text = render(every, counted)
+    chosen = [read_results(folder) for folder in config.chosen_on]
+    check_agreement([*chosen, *counted])
+    text = render(counted, chosen)
     if config.output is not None:
         with atomic_write(config.output, "w") as file:
             file.write(text)
@@ -99,20 +99,22 @@ def check_agreement(results: Sequence[Results]) -> None:
                 raise DataError(f"{name} and {one.name} differ in {where}", "one evaluation of each figure", "leave one of them out")
 
 
-def render(results: Sequence[Results], counted: Sequence[Results]) -> str:
+def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
     """Markdown of all tables.
 
     Args:
-        results: all. counted: those whose classes the goals are about.
+        counted: whose classes the goals are about. chosen: those that chose the defaults, in tables of their own.
     """
-    rows = list(dict.fromkeys(row for one in results for row in one.measured.rows))
+    results = [*counted, *chosen]
     goals = judge([one.measured for one in counted])
     names = ", ".join(one.name for one in counted)
     parts = ["### Evaluations", markdown(_settings_table(results))]
     missing = {skip["what"]: skip["why"] for one in results for skip in one.skipped}
     parts += ["Not measured: " + "; ".join(f"{what} ({why})" for what, why in missing.items()) + "."] if missing else []
-    for heading, tables in sections(rows).items():
-        parts += [f"### {heading}", RUNS_NOTE, *(markdown(table) for table in tables)]
+    for some, label in ((counted, ""), (chosen, ", classes that chose the defaults")):
+        rows = list(dict.fromkeys(row for one in some for row in one.measured.rows))
+        for heading, tables in sections(rows).items():
+            parts += [f"### {heading}{label}", RUNS_NOTE, *(markdown(table) for table in tables)]
     parts += ["### Goals", f"Judged on: {names}.", markdown(goals.overview()), *(markdown(table) for table in goals.tables)]
     return "\n\n".join(parts) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ DIFFERENCES = ("pixel_ap", "image_auroc")
 """Metrics whose paired differences against real only are a table of their own."""
 RUNS_NOTE = "Mean ± half of the 95 % interval; of two runs both values in brackets."
 POINTS = 100.0
+_NUMBER = re.compile(r"[+-]?\d")
 METRIC = "metric"
 """Head of the first column where the lines are metrics, each of its own magnitude."""
 
@@ -48,7 +50,9 @@ class Table:
 
 def markdown(table: Table) -> str:
     """The table in Markdown, its title as a heading of the fourth level."""
-    rows = [table.columns, ("---", *("---:",) * (len(table.columns) - 1)), *table.lines]
+    columns = zip(*table.lines, strict=True)
+    rules = ["---:" if all(_NUMBER.match(cell) for cell in cells if cell) else "---" for cells in columns]
+    rows = [table.columns, rules, *table.lines]
     body = "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows)
     return "\n\n".join(filter(None, (f"#### {table.title}", table.note, body)))
 
