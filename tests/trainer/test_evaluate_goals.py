@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.refinement import SIGNALS
 from trainer.evaluate.by_object import object_tables, write_object_tables
 from trainer.evaluate.config import EvaluateConfig, read_generator
 from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
@@ -42,7 +43,7 @@ def figures(part: str, defect: str, values: dict[tuple[str, str], float], fold: 
 def goals_of(rows: Sequence[Row]) -> dict[str, Goal]:
     """A word of each goal -> the goal."""
     goals = judge([Measured(GENERATORS, tuple(rows))]).goals
-    words = ("disentangled", "human mask", "closes", "hurts", "CutPaste", "Perlin")
+    words = ("disentangled", *(f"by {signal}" for signal in SIGNALS), "closes", "hurts", "CutPaste", "Perlin")
     assert len(goals) == len(words)
     return {word: next(goal for goal in goals if word in goal.text) for word in words}
 
@@ -102,20 +103,28 @@ def test_losses_are_compared_class_by_class_between_generators_that_differ_in_no
     assert weighted is not None
 
 
-def test_masks_are_judged_by_the_generators_own_signal_or_else_attention() -> None:
+def test_masks_are_judged_signal_by_signal() -> None:
     def agreement(defect: str, gains: dict[str, float], fold: int) -> list[Row]:
         values = {("ours: requested", "iou"): 0.4}
         for signal, gain in gains.items():
             values |= {(f"ours: {signal}", "iou"): 0.4 + gain, (f"ours: {signal}", "iou minus requested"): gain}
         return figures("masks on real defects", defect, values, fold)
 
-    both = agreement("a", {"attention": 0.06}, 0) + agreement("a", {"attention": 0.16}, 1)
-    assert goals_of(both)["human mask"].verdict == "met"  # 0.11 over two folds
-    pair = both + agreement("b", {"attention": 0.3, "difference": 0.05}, 0)
+    both = agreement("a", {"attention": 0.06, "likelihood": 0.2}, 0) + agreement("a", {"attention": 0.16, "likelihood": 0.3}, 1)
+    goals = goals_of(both)
+    assert goals["by attention"].verdict == goals["by likelihood"].verdict == "met"  # 0.11 and 0.25 over two folds
+    assert goals["by difference"].verdict == goals["by product"].verdict == "not measured"
+    assert "in 1 of 1 classes; gains from +0.25 to +0.25" in goals["by likelihood"].numbers
+
+    pair = both + agreement("b", {"attention": 0.3, "likelihood": 0.05, "difference": 0.2, "product": 0.2}, 0)
     measured = judge([Measured(GENERATORS, tuple(pair))])
-    assert next(goal for goal in measured.goals if "human mask" in goal.text).verdict == "missed"
+    verdicts = {goal.text.split(" ")[4]: goal.verdict for goal in measured.goals if "human mask" in goal.text}
+    assert verdicts == {"attention": "met", "likelihood": "missed", "difference": "not measured", "product": "not measured"}
     table = next(table for table in measured.tables if "human mask" in table.title)
-    assert [line[-1] for line in table.lines] == ["attention", "difference"]
+    assert set(table.columns[2:-1]) == {f"{signal} minus requested" for signal in SIGNALS} and table.columns[1] == "requested"
+    column = table.columns.index("likelihood minus requested")
+    assert [line[column] for line in table.lines] == ["0.250 (0.200, 0.300) (n = 2)", "0.050"]
+    assert {line[-1] for line in table.lines} == {"difference"}
 
 
 def test_figures_by_hand() -> None:
@@ -145,7 +154,10 @@ def test_the_summary_of_several_folders(tmp_path: Path) -> None:
     first = write_results(tmp_path / "first", detection("a", 5, GOOD))
     shots = write_results(tmp_path / "shots", detection("a", 2, GOOD) + detection("a", 5, {"real": 0.3}))
     chosen = write_results(tmp_path / "chosen", detection("z", 5, GOOD | {"real+ours refined": 0.1}))
-    text = evaluate_summary(SummaryConfig((first, shots), (chosen,), tmp_path / "out" / "evidence.md"))
+    text = evaluate_summary(SummaryConfig((first, shots), (chosen,), tmp_path / "out" / "evidence.md", tmp_path / "records"))
+    kept = json.loads((tmp_path / "records" / "shots.json").read_text())
+    assert kept["rows"] == json.loads((shots / "results.json").read_text())["rows"]
+    assert str(tmp_path) not in json.dumps(kept) and len(list((tmp_path / "records").iterdir())) == 3
     assert (tmp_path / "out" / "evidence.md").read_text() == text
     assert text.index("### Evaluations") < text.index("### Detection") < text.index("### Goals")
     assert "FID (no weights)" in text and "Judged on: first, shots." in text

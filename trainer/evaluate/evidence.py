@@ -34,6 +34,8 @@ class SummaryConfig:
     """Output folders of the evaluations that chose the defaults: in the tables, but not in the goals."""
     output: Path | None = None
     """File to write the same text to."""
+    records: Path | None = None
+    """Folder to keep every evaluation's results in as NAME.json, the data set by its name alone: without this machine's paths."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,15 @@ def evaluate_summary(config: SummaryConfig) -> str:
     if config.output is not None:
         with atomic_write(config.output, "w") as file:
             file.write(text)
+    if config.records is not None:
+        config.records.mkdir(parents=True, exist_ok=True)
+        for folder in (*config.folders, *config.chosen_on):
+            document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+            document["config"] |= {name: Path(document["config"][name] or "").name for name in ("data", "base", "splits")}
+            document["config"]["candidate"] = [one.partition("=")[0] for one in document["config"]["candidate"]]
+            with atomic_write(config.records / f"{folder.resolve().name}.json", "w") as file:
+                json.dump(document, file, indent=None, separators=(",", ":"))
+                file.write("\n")
     return text
 
 
