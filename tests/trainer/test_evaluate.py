@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.pictures import write_mask, write_picture
+from bgdefect_core.refinement import SIGNALS
 from trainer.evaluate.agreement import before_of, overlap, requested_box
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
@@ -115,13 +116,13 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     compared = [row for row in document["summary"] if row["subject"] == "real+three refined" and row["metric"] == "pixel_ap"]
     assert len(compared) == 1 and compared[0]["runs"] == 2 and compared[0]["difference"] is not None
     signals = {row["subject"] for row in document["rows"] if row["part"] == "masks on real defects"}
-    assert signals == {"ours: requested", "ours: attention", "ours: difference", "ours: product", "ours: likelihood"}
+    assert signals == {"ours: requested", *(f"ours: {signal}" for signal in SIGNALS)}
     assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
     page = (config.output / "index.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", page) and page.count("data:image/png") >= 4
     assert {path.name for path in config.output.glob("*.csv")} == {"results.csv", "summary.csv", "samples.csv"}
     assert any("report" in line for line in tell(outcome))
-    assert sum(line.startswith("goal ") for line in tell(outcome)) == 6 and "the gap to all real defects" in page
+    assert sum(line.startswith("goal ") for line in tell(outcome)) == 5 + len(SIGNALS) and "the gap to all real defects" in page
     text = evaluate_summary(SummaryConfig((config.output,)))
     assert all(heading in text for heading in ("### Realism", "### Masks", "### Detection", "### Loss landscape", "### Goals"))
 
