@@ -201,7 +201,7 @@ def paint(
         attention = attention_heat(recorder, size).to(painted.device) if recorder else None
         heats = combine(settings.signal, attention, difference_heat(painted, normal))
     heat = heats.cpu().numpy()
-    pictures, normals = _as_pictures(painted), _as_pictures(normal)
+    pictures, normals = as_pictures(painted), as_pictures(normal)
     return [
         _finish(prepared.jobs[job], prepared.crops[job], pictures[i], normals[i], heat[i], settings, limits) for i, job in enumerate(which)
     ]
@@ -231,7 +231,8 @@ def _finish(
     return Painted(result, refined, requested, shown, quality, judge(quality, limits))
 
 
-def _as_pictures(decoded: Tensor) -> NDArray[np.float32]:
+def as_pictures(decoded: Tensor) -> NDArray[np.float32]:
+    """Decoded ``[B, 3, H, W]`` in -1..1, cut off there -> float32 ``[B, H, W, 3]`` in 0..1 on the CPU."""
     pictures: NDArray[np.float32] = ((decoded.float().clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).cpu().numpy()
     return pictures
 

@@ -17,6 +17,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from bgdefect_core.errors import check_range
+from bgdefect_core.generate import as_pictures
 from bgdefect_core.masks import Mask
 from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strength
 from bgdefect_core.refinement import PEAK, THRESHOLDS, difference_heat, refine
@@ -103,7 +104,7 @@ def grown(truth: Mask) -> Mask:
 def _through_the_vae(base: Base, one: Drawn) -> tuple[tuple[float, float], NDArray[np.float64]]:
     """Strength and contrast of the decoded pair, and ``[1 + rules, 2]`` IoU with the truth: the requested masks', then each label's."""
     pair = base.decode(base.encode(to_pixels([one.picture, one.good])))
-    painted, normal = (pair.clamp(-1, 1) / 2 + 0.5).permute(0, 2, 3, 1).numpy()
+    painted, normal = as_pictures(pair)
     heat = difference_heat(pair[:1], pair[1:])[0].numpy()
     masks = (grown(one.mask), requested_box(one.mask))
     labels = [masks, *([refine(heat, mask, threshold, peak)[0] for mask in masks] for peak, threshold in RULES)]

@@ -43,6 +43,8 @@ class Results:
     """One evaluation as it was written."""
 
     name: str
+    document: dict[str, Any]
+    """All of the file."""
     config: dict[str, Any]
     base: str
     skipped: tuple[dict[str, str], ...]
@@ -66,12 +68,11 @@ def evaluate_summary(config: SummaryConfig) -> str:
             file.write(text)
     if config.records is not None:
         config.records.mkdir(parents=True, exist_ok=True)
-        for folder in (*config.folders, *config.chosen_on):
-            document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-            document["config"] |= {name: Path(document["config"][name] or "").name for name in ("data", "base", "splits")}
-            document["config"]["candidate"] = [one.partition("=")[0] for one in document["config"]["candidate"]]
-            with atomic_write(config.records / f"{folder.resolve().name}.json", "w") as file:
-                json.dump(document, file, indent=None, separators=(",", ":"))
+        for one in (*counted, *chosen):
+            settings = one.config | {name: Path(one.config[name] or "").name for name in ("data", "base", "splits")}
+            settings["candidate"] = [candidate.partition("=")[0] for candidate in one.config["candidate"]]
+            with atomic_write(config.records / f"{one.name}.json", "w") as file:
+                json.dump(one.document | {"config": settings}, file, indent=None, separators=(",", ":"))
                 file.write("\n")
     return text
 
@@ -89,7 +90,7 @@ def read_results(folder: Path) -> Results:
         generators = tuple(read_generator(text) for text in settings["generators"])
         rows = tuple(Row(**row) for row in document["rows"])
         skipped = tuple(document["skipped"])
-        return Results(folder.resolve().name, settings, str(document["base"]), skipped, Measured(generators, rows))
+        return Results(folder.resolve().name, document, settings, str(document["base"]), skipped, Measured(generators, rows))
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise DataError(f"{path} holds no results ({reason!r})", "a folder that bgdefect evaluate wrote", "check the path") from reason
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from bgdefect_core.crop import Crop, crop_box, stitch, take
 from bgdefect_core.errors import DataError
-from bgdefect_core.generate import Job, PaintSettings
+from bgdefect_core.generate import Job, PaintSettings, as_pictures
 from bgdefect_core.masks import Mask, region_map
 from bgdefect_core.pictures import Picture, atomic_write, read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.predictor import unet_predictor
@@ -143,7 +143,7 @@ def _batch(
             settings.guidance,
             solver=settings.solver,
         )
-    squares = (base.decode(z_0).clamp(-1, 1) / 2 + 0.5).permute(0, 2, 3, 1).cpu().numpy()
+    squares = as_pictures(base.decode(z_0))
     return [on_picture(job.picture, job.requested, crop, square) for job, crop, square in zip(jobs, crops, squares, strict=False)]
 
 

@@ -90,22 +90,16 @@ def summarise(rows: Sequence[Row]) -> list[SummaryRow]:
     groups = grouped(rows)
     found = []
     for key, runs in groups.items():
-        part, object, defect, k, subject, metric = key
         mean = interval(list(runs.values()))
         real = groups.get(key._replace(subject=REAL), {})
         ceiling = groups.get(key._replace(subject=CEILING), {})
-        compared = paired(runs, real) if part == "detection" and subject != REAL and real else None
+        compared = paired(runs, real) if key.part == "detection" and key.subject != REAL and real else None
         closed = None
-        if compared and ceiling and subject != CEILING and metric in _PICTURES:
+        if compared and ceiling and key.subject != CEILING and key.metric in _PICTURES:
             closed = closed_gap(mean.mean, interval(list(real.values())).mean, interval(list(ceiling.values())).mean)
         found.append(
             SummaryRow(
-                part,
-                object,
-                defect,
-                k,
-                subject,
-                metric,
+                *key,
                 _finite(mean.mean),
                 mean.low,
                 mean.high,
