@@ -54,7 +54,7 @@ class Sample:
         picture: uint8 [H, W, 3]. mask: bool [H, W], the refined mask, which is the label. requested: bool [H, W].
         heatmap: float [H, W] in 0..1, or None.
         source: the good picture's file. mask_origin: where the requested mask came from (plain JSON).
-        seed: of this attempt. quality: figures (plain JSON). verdict: in words. accepted: what it comes to.
+        seed, guidance: of this attempt. quality: figures (plain JSON). verdict: in words. accepted: what it comes to.
     """
 
     index: int
@@ -69,6 +69,7 @@ class Sample:
     quality: Mapping[str, Any]
     verdict: str
     accepted: bool
+    guidance: float | None = None
 
 
 def extras_folder(root: str | Path, object: str, defect: str) -> Path:
@@ -87,7 +88,7 @@ class DatasetWriter:
 
     Attributes:
         records: the manifest's lines, oldest first: index, attempt, accepted, verdict, seed, source, source_sha256,
-            mask_origin, quality, file (and label, requested, heatmap) relative to root, settings.
+            guidance (where it is known), mask_origin, quality, file (and label, requested, heatmap) relative to root, settings.
 
     Raises:
         SettingError: a name that is no folder name; settings that are not JSON.
@@ -164,6 +165,8 @@ class DatasetWriter:
             "quality": dict(sample.quality),
             "settings": self._settings,
         }
+        if sample.guidance is not None:
+            record["guidance"] = sample.guidance
         record = self._manifest.append(record)
         self._by_index.setdefault(sample.index, []).append(record)
         return record

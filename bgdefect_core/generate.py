@@ -165,11 +165,15 @@ def paint(
     settings: PaintSettings,
     limits: QualityLimits | None = None,
     callback: StepCallback | None = None,
+    guidance: Sequence[float] | None = None,
 ) -> list[Painted]:
     """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the same place, in one batch.
 
+    Args:
+        guidance: of each sample, where not all take the settings' own.
+
     Raises:
-        SettingError: not as many seeds as positions, or a position that ``prepared`` has not.
+        SettingError: not as many seeds (or values of guidance) as positions, or a position that ``prepared`` has not.
     """
     jobs = len(prepared.jobs)
     if len(which) != len(seeds):
@@ -187,7 +191,7 @@ def paint(
         prompts,
         predict.schedule.levels(settings.steps),
         seeds,
-        settings.guidance,
+        settings.guidance if guidance is None else guidance,
         recorder,
         callback,
         settings.solver,

@@ -127,7 +127,7 @@ def sample(
     prompts: RegionPrompts,
     levels: Levels,
     seeds: Sequence[int],
-    guidance: float = 1.0,
+    guidance: float | Sequence[float] = 1.0,
     recorder: MapRecorder | None = None,
     callback: StepCallback | None = None,
     solver: Solver = "ddim",
@@ -142,7 +142,7 @@ def sample(
         prompts: ``C_1`` of all defects; ``C_2`` in ``literal`` mode.
         levels: of the run.
         seeds: B of them, as many as ``background`` and ``regions`` hold.
-        guidance: ``w`` of choice 7, inside the mask only; 1 = none.
+        guidance: ``w`` of choice 7, inside the mask only, for all samples or one a sample; 1 = none.
         recorder: takes in the attention of the ``C_1`` pass.
         callback: called after each step, 1 .. ``steps`` in every mode.
         solver: of the defect's way down; the background's levels stay DDIM's, so that every mode puts back what it promises.
@@ -151,7 +151,7 @@ def sample(
         ``z*_0`` ``[B, C, h, w]``; outside the mask equal to the background's level 0 (all modes but ``literal``).
 
     Raises:
-        SettingError: background, regions and seeds are not equally many; guidance without an empty prompt; unknown solver.
+        SettingError: background, regions, seeds and guidance are not equally many; guidance without an empty prompt; unknown solver.
     """
     if not len(seeds) == len(regions) == len(background[0]):
         came = f"{len(seeds)} seeds for {len(background[0])} backgrounds and {len(regions)} region maps"
@@ -181,16 +181,21 @@ def defect_eps(
     t: int,
     regions: Tensor,
     prompts: RegionPrompts,
-    guidance: float = 1.0,
+    guidance: float | Sequence[float] = 1.0,
     recorder: MapRecorder | None = None,
 ) -> Tensor:
     """``eps_theta(z_t, t, C_1)``, with guidance ``e_0 + w (e_C1 - e_0)`` inside the mask (choice 7). Arguments as in :func:`sample`."""
-    c_0 = prompts.unguided_context() if guidance != 1 else None
+    weights = [guidance] * len(z) if isinstance(guidance, int | float) else list(guidance)
+    if len(weights) != len(z):
+        raise SettingError(f"{len(weights)} values of guidance for {len(z)} samples", "one, or one a sample", "give as many")
+    c_0 = prompts.unguided_context() if any(weight != 1 for weight in weights) else None
     eps = predict(z, t, prompts.defect_context(), regions, recorder)
     if c_0 is None:
         return eps
     e_0 = predict(z, t, c_0, regions)
-    return torch.where((regions > 0)[:, None], e_0 + guidance * (eps - e_0), eps)
+    guided = torch.tensor([weight != 1 for weight in weights], device=z.device)[:, None, None, None] & (regions > 0)[:, None]
+    w = torch.tensor(weights, dtype=eps.dtype, device=z.device)[:, None, None, None]
+    return torch.where(guided, e_0 + w * (eps - e_0), eps)
 
 
 def _background(

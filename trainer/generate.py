@@ -188,6 +188,7 @@ def _paint(session: _Session, chosen: list[Pair], prepared: Prepared, slots: lis
             session.settings,
             config.limits,
             progress.step("painting"),
+            [config.guidance_at(attempt) for _, attempt in slots],
         )
 
 
@@ -213,6 +214,7 @@ def _sample(config: GenerateConfig, pair: Pair, slot: Slot, painted: Painted) ->
         quality=asdict(painted.quality),
         verdict="good" if painted.verdict.good else painted.verdict.reason,
         accepted=painted.verdict.good,
+        guidance=config.guidance_at(attempt),
     )
 
 

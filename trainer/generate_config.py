@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,8 +67,9 @@ class GenerateConfig:
     background: BackgroundMode = "replay"
     """How the background is held: "replay" and "noised" keep it exactly; "literal" is the paper's printed equation, for
     comparison."""
-    guidance: float | None = None
-    """Guidance inside the mask; 1: none, the paper's. Default: 3 with the embedded base, which paints too faintly without, else 1."""
+    guidance: tuple[float, ...] = (1.0, 2.0, 3.0)
+    """Guidance inside the mask at the first attempt at a sample, the second, ...; the last value counts on. 1: none, the paper's.
+    More is stronger and less true to life, so that it is left to the samples that came out too faint."""
     signal: Signal = "difference"
     """What the label is made from: the change that the defect made, the attention to its words, their product, or where the
     class explains the picture better than its background does (likelihood: 20 more U-Net samples a sample)."""
@@ -105,6 +106,10 @@ class GenerateConfig:
         check_range("batch", self.batch, 1, 1024)
         check_range("retries", self.retries, 0, 100)
         check_range("seed", self.seed, 0, 2**31)
+        if not self.guidance:
+            raise SettingError("no value of guidance", "one or more", "leave it out for the default")
+        for value in self.guidance:
+            check_range("guidance", value, 0, 30)
         if self.masks is not None and (self.mask_library is not None or self.mask_split is not None):
             raise SettingError("both masks and a mask library are given", "one of them", "leave the other out")
         pick_device(self.device, self.precision)
@@ -126,12 +131,16 @@ class GenerateConfig:
             steps=self.steps,
             solver=self.solver,
             background=self.background,
-            guidance=self.guidance if self.guidance is not None else default_guidance(info.architecture),
+            guidance=self.guidance[0],
             signal=self.signal,
             threshold=self.threshold,
             feather=self.feather,
             stitch=self.stitch,
         )
+
+    def guidance_at(self, attempt: int) -> float:
+        """Guidance of an attempt, counted from 0."""
+        return self.guidance[min(attempt, len(self.guidance) - 1)]
 
     def prompts(self, info: ClassWeightsInfo) -> tuple[str, str, str]:
         """Background, defect and mask prompt: as trained, where none is given."""
@@ -144,6 +153,8 @@ class GenerateConfig:
         """All that decides what the samples look like, for the manifest; not ``count``: a run may be extended."""
         background, defect, mask = self.prompts(info)
         painted = asdict(self.paint_settings(info))
+        if len(self.guidance) > 1:
+            painted["guidance"] = list(self.guidance)
         if painted["solver"] == "ddim":  # runs from before there was a choice go on as they were
             del painted["solver"]
         return {
@@ -169,11 +180,6 @@ class GenerateConfig:
             "precision": self.precision,
             "device": pick_device(self.device).type,
         }
-
-
-def default_guidance(architecture: Mapping[str, Any]) -> float:
-    """1, as METHOD choice 7 has it; 3 for small bases, which paint thin defects too faintly without (docs/results.md)."""
-    return 3.0 if architecture.get("cross_attention_dim", 768) < 768 else 1.0
 
 
 def file_digest(path: Path) -> str:

@@ -108,6 +108,7 @@ def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, d
             count=config.count,
             batch=config.batch,
             retries=0,
+            guidance=(3.0,),
             seed=config.seed,
             background=mode,
             base=config.base,

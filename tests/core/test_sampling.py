@@ -131,6 +131,19 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     assert sample(predict, "replay", *arguments, guidance=3).flatten().tolist() == pytest.approx([expected, 5])
 
 
+def test_each_sample_has_its_own_guidance(prompts: RegionPrompts) -> None:
+    c_1 = prompts.defect_context()
+    predict = StandIn(lambda z, t, context, regions: z / 2 if context is c_1 else z / 4)
+    background = [level.expand(3, -1, -1, -1) for level in invert(predict, Z_0, BOX, prompts, LEVELS)]
+    arguments = (background, BOX.expand(3, -1, -1), prompts, LEVELS, [7, 7, 7])
+    mixed = sample(predict, "replay", *arguments, guidance=[1, 2.5, 3])
+    for number, weight in enumerate((1, 2.5, 3)):
+        torch.testing.assert_close(mixed[number], sample(predict, "replay", *arguments, guidance=weight)[number])
+    assert not torch.equal(mixed[0], mixed[1]) and not torch.equal(mixed[1], mixed[2])
+    with pytest.raises(SettingError, match="2 values of guidance for 3 samples"):
+        sample(predict, "replay", *arguments, guidance=[1, 2])
+
+
 @pytest.mark.parametrize(
     ("mode", "guidance", "once", "each"),
     [

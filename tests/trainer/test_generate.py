@@ -335,7 +335,9 @@ def test_bad_input_is_named_and_nothing_written(config: GenerateConfig, tmp_path
         {"seed": -1},
         {"steps": 0},
         {"threshold": 1.5},
-        {"guidance": float("nan")},
+        {"guidance": (float("nan"),)},
+        {"guidance": (1.0, 31.0)},
+        {"guidance": ()},
         {"feather": -1.0},
         {"precision": "fp16", "device": "cpu"},
         {"masks": Path("a"), "mask_library": Path("b")},
@@ -345,6 +347,22 @@ def test_settings_out_of_range(config: GenerateConfig, changes: dict) -> None:
     with pytest.raises(SettingError):
         generate(dataclasses.replace(config, **changes))
     assert not config.output.exists()
+
+
+def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path) -> None:
+    """Attempts 0, 1 and 2 at a sample take 1, 4 and 4; each is the picture that a run with that guidance alone makes."""
+    rising = dataclasses.replace(config, guidance=(1.0, 4.0), retries=2, limits=NEVER, count=2)
+    generate(rising)
+    lines = {(line["index"], line["attempt"]): line for line in manifest(rising)}
+    assert {slot: line["guidance"] for slot, line in lines.items()} == {(i, a): 4.0 if a else 1.0 for i in range(2) for a in range(3)}
+    assert lines[0, 0]["settings"]["guidance"] == [1.0, 4.0]
+    for value in (1.0, 4.0):
+        fixed = dataclasses.replace(rising, guidance=(value,), output=tmp_path / f"{value}")
+        generate(fixed)
+        for line in manifest(fixed):
+            other = lines[line["index"], line["attempt"]]
+            same = (fixed.output / line["file"]).read_bytes() == (rising.output / other["file"]).read_bytes()
+            assert same == (other["guidance"] == value), (line["index"], line["attempt"])
 
 
 def test_another_run_is_refused(config: GenerateConfig) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bgdefect_core.likelihood import LEVELS
 from bgdefect_core.predictor import unet_predictor
 
 from ..base import load_base
 from ..devices import pick_device
-from ..generate_config import default_guidance
+from ..generate_config import GenerateConfig
 from .config import EvaluateConfig
 from .detection import fit_settings
 from .detector import focal_loss, make_net, probability_maps
@@ -27,7 +28,7 @@ from .plan import Cell
 from .reverse_distillation import BATCH, fit_student, make_student
 
 _EVALUATIONS = {"replay": 2, "noised": 1, "masked": 3, "literal": 3}
-"""U-Net samples a DDIM step and sample, the inversion included; guidance adds one."""
+"""U-Net samples a DDIM step and sample, the inversion included; guidance at the first attempt adds one."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
         specs = config.generator_specs
         trainings = {(cell.name, tuple(sorted(spec.train.items()))) for cell in cells for spec in specs}
         done = {(cell.name, tuple(sorted(s.train.items()))) for cell in cells for s in specs if finished(place_of(config, cell), s)}
-        iteration, evaluation, guidance = _network_seconds(config)
+        iteration, evaluation = _network_seconds(config)
         counts["trainings"], units["trainings"] = len(trainings - done), iteration * config.train_steps
-        steps = [int(spec.generate.get("steps", 50)) * _evaluations(spec, guidance) for spec in specs]
+        evaluations = [_evaluations(spec) for spec in specs]
         counts["sample sets"] = len(cells) * len(specs)
-        units["sample sets"] = float(np.mean(steps)) * evaluation * config.samples
+        units["sample sets"] = float(np.mean(evaluations)) * evaluation * config.samples
     folds = {cell.data.name: cell for cell in cells}
     if "detection" in config.parts:
         arms = [arm for arm in config.arms if arm != "ceiling"]
@@ -76,9 +77,12 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
     return Estimate({name: counts[name] * units[name] for name in counts}, counts, units)
 
 
-def _evaluations(spec: GeneratorSpec, default_guidance: float) -> int:
+def _evaluations(spec: GeneratorSpec) -> int:
+    """U-Net samples of one sample that is accepted at once."""
     bare = 1 if spec.from_noise else _EVALUATIONS[str(spec.generate.get("background", "replay"))]
-    return bare + (spec.generate.get("guidance", default_guidance) != 1)
+    first = spec.generate.get("guidance", GenerateConfig.guidance)[0]
+    signal = 2 * LEVELS * (spec.generate.get("signal") == "likelihood")
+    return int(spec.generate.get("steps", 50)) * (bare + (first != 1)) + signal
 
 
 def needs_ours(config: EvaluateConfig) -> bool:
@@ -104,8 +108,8 @@ def _timed(step: Callable[[], object], times: int = 2) -> float:
     return min(found)
 
 
-def _network_seconds(config: EvaluateConfig) -> tuple[float, float, float]:
-    """Seconds of a training iteration (batch 4, both halves of Eq. 5) and of one U-Net sample in generation; the base's guidance."""
+def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
+    """Seconds of a training iteration (batch 4, both halves of Eq. 5) and of one U-Net sample in generation."""
     base = load_base(config.base).to(pick_device(config.device))
     cells = base.resolution // base.factor
     prompts = base.prompts("a photo of a part", ["a defect on a part"], "mask")
@@ -127,7 +131,7 @@ def _network_seconds(config: EvaluateConfig) -> tuple[float, float, float]:
             loss.backward()
             module.zero_grad()
 
-        return _timed(step, 1), evaluation, default_guidance(base.unet.config)
+        return _timed(step, 1), evaluation
 
 
 def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:

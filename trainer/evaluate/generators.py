@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,14 +10,20 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.solvers import SOLVERS
 
-GENERATOR_KEYS: dict[str, type] = {
+
+def _ladder(text: str) -> tuple[float, ...]:
+    """``1/2/3``, or one number: guidance of the first attempt, the second, ..."""
+    return tuple(float(value) for value in text.split("/"))
+
+
+GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "loss": str,
     "train_steps": int,
     "lr": float,
     "mask_weight": float,
     "train_zoom": str,
     "background": str,
-    "guidance": float,
+    "guidance": _ladder,
     "steps": int,
     "solver": str,
     "start": str,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def make_from_noise(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequ
         BGDefectError: whatever the trainer refuses; DataError: no mask could be placed.
     """
     plan = trained(config, place, fold, shots, spec)
+    plan = replace(plan, guidance=plan.guidance[:1])  # nothing is judged, so that there are no retries
     info = read_info(plan.weights)
     pairs = Pairs(plan, info)
     pairs.validate(plan.count)
