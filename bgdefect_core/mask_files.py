@@ -12,7 +12,7 @@ from .errors import DataError, SettingError
 from .masks import Mask
 from .pictures import PICTURE_SUFFIXES, read_mask, read_picture
 from .placement import MaskLibrary
-from .surroundings import Look, real_look
+from .surroundings import Surroundings, surroundings_of
 
 
 def masks_by_name(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
@@ -58,7 +58,7 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
         pictures: folder of the same-named pictures with these defects; None: their surroundings stay unknown.
 
     Returns:
-        The masks, with the look of each one's surroundings where its picture is found.
+        The masks, with each one's surroundings where its picture is found.
 
     Raises:
         DataError: no folder, nothing in it, or nothing of the split. MaskError: a bad mask, named.
@@ -78,17 +78,17 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
     for name, files in groups.items():
         nonzero = (folder / name).is_dir()
         masks.append(np.logical_or.reduce([read_mask(path, nonzero=nonzero) for path in files]))
-    looks = [_look(pictures, name, mask) for name, mask in zip(groups, masks, strict=True)] if pictures else None
-    return MaskLibrary(masks, list(groups), looks)
+    around = [_around(pictures, name, mask) for name, mask in zip(groups, masks, strict=True)] if pictures else None
+    return MaskLibrary(masks, list(groups), around)
 
 
-def _look(pictures: Path, name: str, mask: Mask) -> Look | None:
+def _around(pictures: Path, name: str, mask: Mask) -> Surroundings | None:
     """The surroundings of a real defect, where its picture is there."""
     stem = Path(name).stem.removesuffix("_mask")
     for suffix in sorted(PICTURE_SUFFIXES):
         if (pictures / f"{stem}{suffix}").is_file():
             picture = read_picture(pictures / f"{stem}{suffix}")
-            return real_look(picture, mask) if picture.shape[:2] == mask.shape else None
+            return surroundings_of(picture, mask) if picture.shape[:2] == mask.shape else None
     return None
 
 

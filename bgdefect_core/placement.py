@@ -22,7 +22,7 @@ from scipy import fft, ndimage
 
 from .errors import DataError, SettingError, check_range
 from .masks import Mask, bounding_box
-from .surroundings import Look, Preference
+from .surroundings import Likeness, Surroundings, Template, template
 
 PartKind = Literal["auto", "object", "texture"]
 
@@ -159,20 +159,21 @@ class MaskLibrary:
     Args:
         masks: bool [H, W] each, none empty.
         names: where each came from (file names), for the manifest; None: their numbers.
-
-        looks: the surroundings of each (``surroundings.real_look``), None where its picture is not known; None: all unknown.
+        surroundings: of each (``surroundings.surroundings_of``), None where its picture is not known; None: all unknown.
 
     Attributes:
-        patches: the masks, each cut to its box. names, looks: one for each.
+        patches: the masks, each cut to its box. names, surroundings: one for each.
 
     Raises:
         DataError: no masks, or another number of names. MaskError: an empty one.
     """
 
-    def __init__(self, masks: Iterable[Mask], names: Sequence[str] | None = None, looks: Sequence[Look | None] | None = None) -> None:
+    def __init__(
+        self, masks: Iterable[Mask], names: Sequence[str] | None = None, surroundings: Sequence[Surroundings | None] | None = None
+    ) -> None:
         self.patches = [_trimmed(mask) for mask in masks]
         self.names = [str(index) for index in range(len(self.patches))] if names is None else list(names)
-        self.looks = [None] * len(self.patches) if looks is None else list(looks)
+        self.surroundings = [None] * len(self.patches) if surroundings is None else list(surroundings)
         if not self.patches:
             raise DataError("the mask library is empty", "at least one real mask", "give masks of the defect class")
         if len(self.names) != len(self.patches):
@@ -189,7 +190,8 @@ class PlacementSettings:
         flip: mirror half of them.
         elastic: largest local shift as a share of the mask's longest side, in 0..0.5.
         tries: how many variations are tried before a placement is given up, 1 or more.
-        places: how many places are compared with the real defect's surroundings, where these are known; 1: any place.
+        variations, places: how many variations, and places of each, are compared with the real defect's surroundings where these are
+            known; 1 and 1: none.
     """
 
     rotate: float = 180.0
@@ -197,7 +199,8 @@ class PlacementSettings:
     flip: bool = True
     elastic: float = 0.04
     tries: int = 20
-    places: int = 24
+    variations: int = 8
+    places: int = 200
 
     def __post_init__(self) -> None:
         check_range("rotate", self.rotate, 0, 180)
@@ -205,6 +208,7 @@ class PlacementSettings:
         check_range("the largest scale", self.scale[1], self.scale[0], 10)
         check_range("elastic", self.elastic, 0, 0.5)
         check_range("tries", self.tries, 1, math.inf)
+        check_range("variations", self.variations, 1, 1000)
         check_range("places", self.places, 1, 10_000)
 
 
@@ -227,16 +231,22 @@ def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings 
     Returns:
         bool [h, w], cut to its box, never empty. With all ranges neutral: the mask itself, cut to its box.
     """
-    settings = settings or PlacementSettings()
+    return _vary(mask, None, rng, settings or PlacementSettings())[0]
+
+
+def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, settings: PlacementSettings) -> tuple[Mask, Template | None]:
+    """:func:`vary_mask`, and what the surroundings of the real defect become with it."""
     patch = _trimmed(mask)
     angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
     scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
+    gray = None if around is None else around.gray
     if settings.flip and rng.random() < 0.5:
-        patch = patch[:, ::-1]
+        patch, gray = patch[:, ::-1], None if gray is None else gray[:, ::-1]
     height, width = patch.shape
     bend = settings.elastic * max(height, width) * scale
     cos, sin = math.cos(angle), math.sin(angle)
-    margin = 2 * math.ceil(bend)  # even, so that the centre stays on the same half pixel
+    reach = 0 if around is None else max(round(around.reach * scale), 1)
+    margin = 2 * math.ceil(bend) + 2 * reach  # even, so that the centre stays on the same half pixel
     rows = math.ceil(scale * (abs(cos) * height + abs(sin) * width) - 1e-6) + margin
     columns = math.ceil(scale * (abs(sin) * height + abs(cos) * width) - 1e-6) + margin
     y, x = np.mgrid[:rows, :columns].astype(np.float64)
@@ -253,8 +263,13 @@ def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings 
     thickness = max(4 * depth - 3, 1.0)  # mean depth is 1 in a line one pixel wide, a quarter of the width in a wide one
     area = min(max(round(float(patch.sum()) * scale * max(scale, 1 / thickness)), 1), values.size)
     cut = max(float(np.partition(values.ravel(), -area)[-area]), 1e-6)
+    if values.max() <= 0:
+        return np.ones((1, 1), np.bool_), None
     varied = values >= min(cut, float(values.max()))
-    return _trimmed(varied) if values.max() > 0 else np.ones((1, 1), np.bool_)
+    if gray is None or around is None:
+        return _trimmed(varied), None
+    bent = ndimage.map_coordinates(gray, [axis + around.margin - 2 for axis in source], order=1, mode="constant", cval=np.nan)
+    return _trimmed(varied), template(varied, bent, reach)
 
 
 def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -268,28 +283,34 @@ def place_mask(
     masks: Sequence[Mask],
     rng: np.random.Generator,
     settings: PlacementSettings | None = None,
-    preference: Preference | None = None,
+    surroundings: Sequence[Surroundings | None] | None = None,
+    likeness: Likeness | None = None,
 ) -> Mask | None:
     """A new mask that lies wholly on the part.
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
-    or the picture; one of them is drawn uniformly, or the best of ``settings.places`` drawn ones.
+    or the picture; one of them is drawn uniformly. Where the mask's real surroundings are known, ``settings.variations`` tries that fit
+    draw ``settings.places`` offsets each, and the one where the good picture looks most like them is taken.
 
     Args:
         part: bool [H, W] from ``part_mask``.
         masks: a library's ``patches``, or one alone, ``[library.patches[i]]``, to record its origin ``names[i]``.
         rng: the only source of randomness: the same generator state gives the same mask.
         settings: ranges and number of tries; None: the defaults.
-        preference: which of the places drawn is best; None: any.
+        surroundings: a library's own, one for each of ``masks``, or None. likeness: of the good picture; needed with them.
 
     Returns:
         bool [H, W], or None where no variation fits: the caller counts these.
     """
     settings = settings or PlacementSettings()
+    compared = likeness is not None and settings.places * settings.variations > 1
+    best: tuple[float, Mask] | None = None
+    fitted = 0
     spectrum: NDArray[Any] | None = None
     size = [fft.next_fast_len(length, real=True) for length in part.shape]
     for _ in range(settings.tries):
-        patch = vary_mask(masks[int(rng.integers(len(masks)))], rng, settings)
+        drawn = int(rng.integers(len(masks)))
+        patch, wanted = _vary(masks[drawn], surroundings[drawn] if surroundings and compared else None, rng, settings)
         rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
         if rows < 1 or columns < 1 or patch.sum() >= part.size:
             continue
@@ -300,10 +321,17 @@ def place_mask(
                 spectrum = fft.rfft2((~part).astype(np.float64), size)
             off = fft.irfft2(spectrum * np.conj(fft.rfft2(patch.astype(np.float64), size)), size)
             valid = np.flatnonzero(off[:rows, :columns] < 0.5)  # whole numbers but for rounding of about 1e-9
-        if valid.size:
-            corners = np.stack(np.divmod(rng.choice(valid, settings.places if preference else 1), columns), axis=1)
-            top, left = corners[preference.best(patch, corners) if preference else 0]
+        if not valid.size:
+            continue
+        corners = np.stack(np.divmod(rng.choice(valid, settings.places if wanted else 1), columns), axis=1)
+        differences = likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1)
+        nearest = int(np.argmin(differences))
+        if best is None or differences[nearest] < best[0]:
+            top, left = corners[nearest]
             placed = np.zeros(part.shape, np.bool_)
             placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
-            return placed
-    return None
+            best = float(differences[nearest]), placed
+        fitted += 1
+        if wanted is None or fitted == settings.variations:
+            break
+    return best[1] if best else None

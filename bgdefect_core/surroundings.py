@@ -1,79 +1,123 @@
 """Where a defect belongs: where a good picture looks like the surroundings of the real ones.
 
-Not from the paper: it paints at masks that are given. A gap is a defect in a trace and nothing on bare board; a new mask is therefore
-laid where the ring around it looks like the ring around its real defect: the same gray values, in the same order around it (a trace that
-goes on at both sides, an edge at one), whichever way either is turned.
+Not from the paper: it paints at masks that are given. A gap is a defect in a trace and nothing on bare board, and a bite goes into a trace
+from its edge. A new mask is therefore turned, scaled and bent together with the real picture around and under it, and laid where the ring
+around it differs least from the good picture, and where that does not look like the defect already (the ring around a bridge between two
+traces is also that of a piece of one trace): template matching by mean squared differences of gray values.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from .masks import Mask, bounding_box
 from .pictures import Picture
 
-_LEVELS = 16
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
-
-_SECTORS = 16
-
-Look = NDArray[np.float64]
-"""A ring: the cumulative histogram of its gray values over its length (an earth mover's distance in its differences), ``[16]``; then the
-magnitudes of the Fourier series, around the ring, of its mean gray value, which no turn and no mirror changes, ``[9]``."""
-
-
-def ring_of(mask: Mask) -> tuple[Mask, int]:
-    """The ring around a mask ``bool [h, w]``: bool ``[h + 2 r, w + 2 r]``, and its width r."""
-    reach = int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
-    padded = np.pad(mask, reach)
-    ring: Mask = (ndimage.distance_transform_edt(~padded) <= reach) & ~padded
-    return ring, reach
-
-
-def look_at(picture: Picture, ring: Mask, top: int, left: int) -> Look:
-    """The look of a ring whose upper left corner lies at ``top``, ``left`` (may be negative) of ``uint8 [H, W, 3]``.
-
-    What lies outside the picture does not count.
-    """
-    rows = slice(max(top, 0), min(top + ring.shape[0], picture.shape[0]))
-    columns = slice(max(left, 0), min(left + ring.shape[1], picture.shape[1]))
-    inside = ring[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    gray = picture[rows, columns][inside].mean(axis=1, dtype=np.float64) / 256
-    count = max(len(gray), 1)
-    histogram = np.bincount((gray * _LEVELS).astype(int), minlength=_LEVELS).cumsum() / count
-    y, x = np.nonzero(inside)
-    angle = np.arctan2(y + rows.start - top - (ring.shape[0] - 1) / 2, x + columns.start - left - (ring.shape[1] - 1) / 2)
-    sector = ((angle / (2 * np.pi) + 0.5) * _SECTORS).astype(int) % _SECTORS
-    share = np.bincount(sector, minlength=_SECTORS)
-    mean = np.bincount(sector, gray, _SECTORS)
-    around = np.where(share > 0, mean / np.maximum(share, 1), gray.sum() / count)
-    look: Look = np.concatenate([histogram / _LEVELS, np.abs(np.fft.rfft(around)) / _SECTORS])
-    return look
-
-
-def real_look(picture: Picture, mask: Mask) -> Look:
-    """The look of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
-    top, left, height, width = bounding_box(mask)
-    ring, reach = ring_of(mask[top : top + height, left : left + width])
-    return look_at(picture, ring, top - reach, left - reach)
+_INSIDE = 0.25
+"""What a difference under the mask is worth against one in the ring."""
+_WORK_SIDE = 768
+"""Larger pictures are compared at a whole fraction of their size, as long as the ring keeps its least width."""
 
 
 @dataclass(frozen=True, eq=False)
-class Preference:
-    """Which of several places of a mask on a good picture looks most like the real defect's."""
+class Surroundings:
+    """The picture around a real defect."""
 
-    picture: Picture
-    """uint8 ``[H, W, 3]``."""
-    look: Look
-    """Of the real defect: :func:`real_look`."""
+    gray: NDArray[np.float32]
+    """``[h + 2 margin, w + 2 margin]`` in 0..1 around the mask's box of ``[h, w]``; NaN beyond the picture."""
+    margin: int
+    reach: int
+    """Width of the ring that is compared."""
 
-    def best(self, patch: Mask, corners: NDArray[np.int64]) -> int:
-        """The index of the best of ``corners`` ``[N, 2]`` (top, left of ``patch`` ``bool [h, w]``); the first of equals."""
-        ring, reach = ring_of(patch)
-        looks = [look_at(self.picture, ring, int(top) - reach, int(left) - reach) for top, left in corners]
-        return int(np.argmin([np.abs(look - self.look).sum() for look in looks]))
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """What should lie around a new mask of ``[h, w]``, and what should not lie under it."""
+
+    gray: NDArray[np.float32]
+    """``[h + 2 reach, w + 2 reach]`` in 0..1; 0 where nothing is known."""
+    weight: NDArray[np.float32]
+    """Of each pixel's squared difference: above 0 in the ring, 1 in all; below 0 under the mask."""
+    reach: int
+
+
+def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
+    """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
+    top, left, height, width = bounding_box(mask)
+    reach = int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
+    margin = 2 * reach + 2  # a turned and shrunk ring reaches further into the picture than the ring itself
+    gray = np.pad(_gray(picture), margin, constant_values=np.nan)
+    return Surroundings(gray[top : top + height + 2 * margin, left : left + width + 2 * margin].copy(), margin, reach)
+
+
+def template(mask: Mask, gray: NDArray[np.float32], reach: int) -> Template:
+    """A new mask and the ring around it.
+
+    Args:
+        mask: bool ``[R, C]``, not empty. gray: float ``[R, C]``, the real defect and what lay around it; NaN: not known.
+        reach: width of the ring in pixels, 1 or more.
+    """
+    mask, gray = np.pad(mask, reach), np.pad(gray, reach, constant_values=np.nan)
+    top, left, height, width = bounding_box(mask)
+    window = np.s_[top - reach : top + height + reach, left - reach : left + width + reach]
+    distance = ndimage.distance_transform_edt(~mask[window])
+    known = np.isfinite(gray[window])
+    ring, under = (distance > 0) & (distance <= reach) & known, (distance == 0) & known
+    weight = ring / max(ring.sum(), 1) - _INSIDE * under / max(under.sum(), 1)
+    return Template(np.where(known, gray[window], 0).astype(np.float32), weight.astype(np.float32), reach)
+
+
+class Likeness:
+    """How much the places of one good picture look like a real defect's surroundings.
+
+    Args:
+        picture: uint8 ``[H, W, 3]``.
+    """
+
+    def __init__(self, picture: Picture) -> None:
+        self._gray = _gray(picture)
+        self._spectra: dict[tuple[int, int], tuple[NDArray[np.complex64], NDArray[np.complex64], tuple[int, int]]] = {}
+
+    def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much the places differ from what is wanted, -0.25..1, at each of ``corners`` ``[N, 2]`` (top, left of the mask's box).
+
+        Pixels of the ring that lie beyond the picture meet its border's own values.
+        """
+        step = max(1, min(math.ceil(max(self._gray.shape) / _WORK_SIDE), wanted.reach // _LEAST))
+        squares, values, size = self._spectrum(step, wanted.reach)
+        counts = wanted.weight != 0
+        weight = _blocks(wanted.weight, step)
+        gray = _blocks(wanted.gray * counts, step) / np.maximum(_blocks(counts.astype(np.float32), step), 1)
+        error = fft.irfft2(squares * np.conj(fft.rfft2(weight, size)) - 2 * values * np.conj(fft.rfft2(weight * gray, size)), size)
+        row, column = (corners // step).T
+        found: NDArray[np.float32] = (error[row, column] + (weight * gray**2).sum()).astype(np.float32)
+        return found
+
+    def _spectrum(self, step: int, reach: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64], tuple[int, int]]:
+        """Fourier transforms of the picture's squares and values, shrunk ``step`` times and padded by ``reach``; their size."""
+        if (step, reach) not in self._spectra:
+            small = _blocks(np.pad(self._gray, reach, mode="edge"), step) / step**2
+            size = (fft.next_fast_len(small.shape[0], real=True), fft.next_fast_len(small.shape[1], real=True))
+            self._spectra[step, reach] = (fft.rfft2(small**2, size), fft.rfft2(small, size), size)
+        return self._spectra[step, reach]
+
+
+def _gray(picture: Picture) -> NDArray[np.float32]:
+    gray: NDArray[np.float32] = picture.mean(axis=2, dtype=np.float32) / 255
+    return gray
+
+
+def _blocks(array: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Sums of blocks of ``step`` x ``step``; the last ones are filled up with 0."""
+    rows, columns = (-(-length // step) for length in array.shape)
+    full = np.zeros((rows * step, columns * step), np.float32)
+    full[: array.shape[0], : array.shape[1]] = array
+    sums: NDArray[np.float32] = full.reshape(rows, step, columns, step).sum(axis=(1, 3))
+    return sums

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 MINI = "bgdefect-mini"
 """Name of the embedded base."""
+_TEXT_NAMES = {r"^(embeddings|encoder|final_layer_norm)\.": r"text_model.\1."}
+"""Of a text encoder that transformers 5 saved, for transformers 4; transformers 5 reads both."""
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 _LICENCES = (
     ("creativeml", "CreativeML OpenRAIL-M"),
@@ -144,7 +146,7 @@ def _from_folder(folder: Path, name: str, licence: str) -> Base:
         parts = Parts(
             unet=_network(UNet2DConditionModel, folder / "unet"),
             vae=_network(AutoencoderKL, folder / "vae"),
-            text_encoder=_network(CLIPTextModel, folder / "text_encoder"),
+            text_encoder=_network(CLIPTextModel, folder / "text_encoder", key_mapping=_TEXT_NAMES),
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
             scheduler=DDIMScheduler.load_config(folder / "scheduler", local_files_only=True),
         )
@@ -154,7 +156,7 @@ def _from_folder(folder: Path, name: str, licence: str) -> Base:
     return _assemble(parts, name, licence, _stored_in_bf16(folder / "unet"))
 
 
-def _network(kind: Any, part: Path) -> Any:
+def _network(kind: Any, part: Path, **options: Any) -> Any:
     """Load one network: only safetensors, only local, nothing missing; the fp16 variant where there is no other."""
     files = list(part.glob("*.safetensors"))
     if not files:
@@ -163,7 +165,8 @@ def _network(kind: Any, part: Path) -> Any:
         do = "save the model again with safe_serialization=True"
         raise WeightsError(what, "safetensors, which cannot run code", do)
     variant = "fp16" if all(".fp16." in path.name for path in files) else None
-    network, found = kind.from_pretrained(part, use_safetensors=True, local_files_only=True, variant=variant, output_loading_info=True)
+    options |= {"use_safetensors": True, "local_files_only": True, "variant": variant}
+    network, found = kind.from_pretrained(part, output_loading_info=True, **options)
     missing = sorted(key for key in found["missing_keys"] if "position_ids" not in key)
     if missing:
         raise WeightsError(f"{part} lacks {len(missing)} tensors, first {missing[0]}", "whole weights", "copy it again")

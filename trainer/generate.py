@@ -102,7 +102,7 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSetti
     base = ready_base(config)
     check_signal(config.signal, settings.resolution, base.factor)
     background, defect, mask = config.prompts(info)
-    record = config.record(info, pairs.sources, pairs.mask_names, pairs.part)
+    record = config.record(info, pairs.sources, pairs.mask_names, pairs.known_surroundings, pairs.part)
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     names = (config.object or info.object, config.defect or info.defect)
     return _Session(config, pairs, base, base.prompts(background, [defect], mask), settings, names, record)

@@ -149,7 +149,7 @@ class GenerateConfig:
         background, defect, mask = (one if one is not None else other for one, other in zip(own, trained, strict=True))
         return background, defect, mask
 
-    def record(self, info: ClassWeightsInfo, good: Sequence[Path], masks: Sequence[str], part: str) -> dict[str, Any]:
+    def record(self, info: ClassWeightsInfo, good: Sequence[Path], masks: Sequence[str], surroundings: int, part: str) -> dict[str, Any]:
         """All that decides what the samples look like, for the manifest; not ``count``: a run may be extended."""
         background, defect, mask = self.prompts(info)
         painted = asdict(self.paint_settings(info))
@@ -166,6 +166,7 @@ class GenerateConfig:
             "good_names": _names_digest([path.name for path in good]),
             "masks": str(self.masks) if self.masks else None,
             "mask_names": _names_digest(masks),
+            "known_surroundings": surroundings,
             "part": part,
             "placement": asdict(self.placement),
             "variants": self.variants,

@@ -17,7 +17,7 @@ from bgdefect_core.mask_files import find_library, masks_by_name, read_library
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, read_mask, read_picture
 from bgdefect_core.placement import MaskLibrary, PartKind, part_kind, part_mask, place_mask
-from bgdefect_core.surroundings import Preference
+from bgdefect_core.surroundings import Likeness
 from bgdefect_core.weights_info import ClassWeightsInfo
 
 from .data import good_pictures
@@ -55,6 +55,8 @@ class Pairs:
         self.sources = good_pictures(config.good, _object_in(config.good, config.object or info.object))
         self._masks: dict[Path, Path] = {}
         self._library: MaskLibrary | None = None
+        self.known_surroundings = 0
+        """Masks of the library whose real picture is there."""
         if config.masks is not None:
             self._masks = masks_by_name(self.sources, config.masks)
             self.mask_names = [path.name for path in self._masks.values()]
@@ -62,6 +64,7 @@ class Pairs:
             folder = config.mask_library or find_library(config.good, config.object or info.object, info.defect)
             self._library = read_library(folder, config.mask_split, folder.parent.parent / "test" / folder.name)  # MVTec's places
             self.mask_names = self._library.names
+            self.known_surroundings = sum(around is not None for around in self._library.surroundings)
         self._pictures: dict[Path, Picture] = {}
         self._places: dict[Path, Mask] = {}
         self.part: PartKind = config.part
@@ -101,12 +104,12 @@ class Pairs:
             return Pair(index, source, Job(picture, (mask,)), {"kind": "file", "file": str(self._masks[source])})
         rng = np.random.default_rng((self._config.seed, index))
         part = _kept(self._places, source, lambda: part_mask(picture, self.part))
+        likeness = Likeness(picture)
         missed: list[str] = []
         for number in rng.permutation(len(self._library.patches))[:_MASKS_TRIED].tolist():
             name = self._library.names[number]
-            look = self._library.looks[number]
-            preference = Preference(picture, look) if look is not None else None
-            placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement, preference)
+            around = self._library.surroundings[number]
+            placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement, [around], likeness)
             if placed is not None:
                 return Pair(index, source, Job(picture, (placed,)), {"kind": "placed", "made_from": name, "missed": missed})
             missed.append(name)

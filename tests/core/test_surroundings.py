@@ -3,67 +3,103 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bgdefect_core.mask_files import read_library
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.placement import PlacementSettings, place_mask
-from bgdefect_core.surroundings import Preference, look_at, real_look, ring_of
+from bgdefect_core.surroundings import Likeness, Template, surroundings_of, template
+
+EXACT = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 
 
-def board(top: int) -> np.ndarray:
-    """Black, with one white trace of 12 pixels from ``top`` on."""
+def board(top: int, height: int = 12) -> np.ndarray:
+    """Black, with one white trace from row ``top`` on."""
     picture = np.zeros((120, 160, 3), np.uint8)
-    picture[top : top + 12] = 255
+    picture[top : top + height] = 255
     return picture
 
 
-def test_ring_and_look_by_hand() -> None:
-    ring, reach = ring_of(np.ones((2, 2), np.bool_))
-    assert reach == 3 and ring.shape == (8, 8) and not ring[3:5, 3:5].any()
-    assert ring.sum() == 4 * (2 * 3) + 4 * 4  # four sides of 2 x 3, and at each corner the four pixels within a distance of 3
-    picture = np.zeros((10, 10, 3), np.uint8)
-    picture[:, 5:] = 255
-    look = look_at(picture, np.ones((2, 4), np.bool_), 0, 4) * 16  # one of four columns is black
-    assert look[0] == 0.25 and look[14] == 0.25 and look[15] == 1
-    assert look_at(picture, np.ones((2, 4), np.bool_), -1, 8)[14] == 0  # two white columns are left of it
+def box(top: int, left: int, height: int, width: int, shape: tuple[int, int] = (120, 160)) -> np.ndarray:
+    mask = np.zeros(shape, np.bool_)
+    mask[top : top + height, left : left + width] = True
+    return mask
 
 
-def test_turns_and_mirrors_do_not_change_a_look() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    picture[:20] //= 4
-    mask = np.zeros((40, 40), np.bool_)
-    mask[15:24, 12:24] = True
-    look = real_look(picture, mask)
-    for turned, seen in ((np.rot90(picture), np.rot90(mask)), (picture[:, ::-1], mask[:, ::-1])):
-        np.testing.assert_allclose(real_look(turned, seen), look, atol=0.02)  # a pixel on a sector's edge may fall to the other
-    edge, trace = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 3), np.uint8)
-    edge[:, 24:], trace[:, :10], trace[:, 27:] = 255, 255, 255  # five white columns in either ring
-    assert np.abs(real_look(edge, mask) - real_look(trace, mask)).sum() > 0.1
+def test_difference_by_hand() -> None:
+    """The ring around one pixel: 4 at a distance of 1, of which one is unknown; under it 0.4 was seen."""
+    mask = box(1, 1, 1, 1, (3, 3))
+    gray = np.array([[9, 0.5, 9], [np.nan, 0.4, 0.5], [9, 0.5, 9]], np.float32)
+    wanted = template(mask, gray, 1)
+    np.testing.assert_allclose(wanted.weight, np.array([[0, 1, 0], [0, -0.75, 1], [0, 1, 0]]) / 3)
+    picture = np.zeros((4, 5, 3), np.uint8)
+    picture[1, 2], picture[2, 2] = 255, 51
+    found = Likeness(picture).difference(wanted, np.array([[0, 0], [2, 2], [0, 2]]))
+    under = 0.25 * 0.4**2
+    # at (2, 2): white above, black at the right and below, 0.2 under it; at (0, 2): beyond the picture lies its border's black
+    expected = [0.25 - under, 0.25 - 0.25 * 0.2**2, 0.25 - under]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(90, 70), (900, 1700)])
+def test_the_place_of_the_template_itself_differs_least(size: tuple[int, int]) -> None:
+    """All places at once, through the Fourier transform, on a picture that is shrunk for it too, meet the sum written out."""
+    rng = np.random.default_rng(0)
+    picture = np.kron(rng.integers(0, 256, (size[0] // 10, size[1] // 10)), np.ones((10, 10)))[..., None].repeat(3, 2).astype(np.uint8)
+    step = 3 if max(size) > 1000 else 1
+    top, left = 30 // step * step, 24 // step * step
+    mask = box(top, left, 24, 24, (size[0], size[1]))
+    around = surroundings_of(picture, mask)
+    side = slice(around.margin - around.reach, around.reach - around.margin)
+    wanted = template(np.pad(np.ones((24, 24), np.bool_), around.reach), around.gray[side, side], around.reach)
+    ring = Template(wanted.gray, np.maximum(wanted.weight, 0), wanted.reach)
+    corners = np.stack(np.mgrid[: size[0] - 24 : step, : size[1] - 24 : step], axis=-1).reshape(-1, 2)
+    found = Likeness(picture).difference(ring, corners)
+    assert tuple(corners[np.argmin(found)]) == (top, left) and found.min() < 1e-3
+    gray = np.pad(picture[..., 0] / 255.0, around.reach, mode="edge")
+    for number in range(0, len(corners), len(corners) // 7):
+        row, column = corners[number]
+        window = gray[row : row + wanted.gray.shape[0], column : column + wanted.gray.shape[1]]
+        assert found[number] == pytest.approx((ring.weight * (window - ring.gray) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
+
+
+def placed_share(good: np.ndarray, damaged: np.ndarray, defect: np.ndarray, settings: PlacementSettings, known: bool) -> float:
+    """Share of white under twelve placed masks."""
+    patch = defect[np.ix_(defect.any(axis=1), defect.any(axis=0))]
+    around, likeness = (surroundings_of(damaged, defect), Likeness(good)) if known else (None, None)
+    shares = []
+    for seed in range(12):
+        placed = place_mask(np.ones(good.shape[:2], np.bool_), [patch], np.random.default_rng(seed), settings, [around], likeness)
+        assert placed is not None and placed.any()
+        shares.append(good[placed][:, 0].mean() / 255)
+    return float(np.mean(shares))
 
 
 def test_a_gap_is_placed_in_a_trace() -> None:
-    gap = np.zeros((120, 160), np.bool_)
-    gap[30:42, 70:78] = True
+    gap, good = box(30, 70, 12, 8), board(80)
     damaged = board(30)
     damaged[gap] = 0
-    look = real_look(damaged, gap)
-    patch, part, good = gap[30:42, 70:78], np.ones((120, 160), np.bool_), board(80)
-    exact = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0, places=200)
+    assert placed_share(good, damaged, gap, EXACT, known=True) > 0.9
+    assert placed_share(good, damaged, gap, EXACT, known=False) < 0.4
+    upright = np.rot90(good).copy()  # the gap turns with its trace
+    assert placed_share(upright, damaged, gap, PlacementSettings(scale=(1, 1), variations=40, tries=40, elastic=0), known=True) > 0.8
 
-    def on_trace(seed: int, preference: Preference | None) -> float:
-        placed = place_mask(part, [patch], np.random.default_rng(seed), exact, preference)
-        assert placed is not None and placed.sum() == patch.sum()
-        return float(good[placed][:, 0].mean() / 255)
 
-    assert np.mean([on_trace(seed, Preference(good, look)) for seed in range(10)]) > 0.75
-    assert np.mean([on_trace(seed, None) for seed in range(10)]) < 0.4
+def test_a_bridge_is_not_placed_on_a_trace() -> None:
+    """The ring around a bridge between two traces is the ring around a piece of one trace that is as wide."""
+    good = np.maximum(board(30, 30), board(72, 30))
+    good[30:102, :40] = 0
+    good[:, 100:112] = 255
+    bridge, damaged = box(60, 60, 12, 12), np.maximum(board(30, 30), board(72, 30))
+    damaged[bridge] = 255
+    assert placed_share(good, damaged, bridge, PlacementSettings(scale=(1, 1), elastic=0), known=True) < 0.2
 
 
 def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
-    mask = np.zeros((120, 160), np.bool_)
-    mask[30:42, 70:78] = True
+    mask = box(30, 70, 12, 8)
     for name in ("000", "001"):
         write_mask(tmp_path / "ground_truth" / "open" / f"{name}_mask.png", mask)
     write_picture(tmp_path / "test" / "open" / "000.png", board(30))
-    first, second = read_library(tmp_path / "ground_truth" / "open", pictures=tmp_path / "test" / "open").looks
-    assert second is None and first is not None and np.array_equal(first, real_look(board(30), mask))
+    first, second = read_library(tmp_path / "ground_truth" / "open", pictures=tmp_path / "test" / "open").surroundings
+    assert second is None and first is not None
+    np.testing.assert_array_equal(first.gray, surroundings_of(board(30), mask).gray)

@@ -53,6 +53,19 @@ def test_encode_is_the_scaled_mean_and_decode_takes_the_scale_off(base: Base) ->
         torch.testing.assert_close(base.decode(mean * 1.5), base.vae.decode(mean).sample)
 
 
+def test_a_text_encoder_of_either_transformers_version(tiny_base: Path, base: Base, tmp_path: Path) -> None:
+    """Version 4 saves its tensors below "text_model.", version 5 without; the installed one reads both."""
+    for form, prefix in (("four", "text_model."), ("five", "")):
+        folder = tmp_path / form
+        shutil.copytree(tiny_base, folder)
+        file = folder / "text_encoder" / "model.safetensors"
+        tensors = {prefix + name.removeprefix("text_model."): tensor for name, tensor in load_file(file).items()}
+        save_file(tensors, file, {"format": "pt"})
+        assert torch.equal(
+            load_base(folder).prompts("a nut", ["hole"], "mask").background, base.prompts("a nut", ["hole"], "mask").background
+        )
+
+
 def test_prompts_are_the_last_hidden_state_and_know_their_words(base: Base) -> None:
     prompts = base.prompts("a photo of a nut", ["scratch", "a hole"], "mask")
     assert prompts.background.shape == prompts.placeholder.shape == (1, 77, 16)

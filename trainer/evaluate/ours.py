@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from bgdefect_core.pictures import atomic_write, write_mask
+from bgdefect_core.pictures import atomic_write, write_mask, write_picture
 
 from ..base import MINI
 from ..data import Example, load_example
@@ -71,7 +71,7 @@ def trained(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Exa
         weights=weights,
         good=_good_list(place / "good.csv", fold.good_train),
         output=place / "samples" / spec.name,
-        mask_library=_mask_library(place / "masks", shots),
+        mask_library=_mask_library(place / "known", shots),
         object=shots[0].object,
         defect=shots[0].defect,
         count=config.samples,
@@ -130,9 +130,12 @@ def _good_list(path: Path, good: Sequence[Example]) -> Path:
 
 
 def _mask_library(folder: Path, shots: Sequence[Example]) -> Path:
-    """The known defects' masks, one file each, whatever layout they come from."""
+    """The known defects' masks and pictures in MVTec's places, where generation looks for them, whatever layout they come from."""
+    masks, pictures = folder / "ground_truth" / "defect", folder / "test" / "defect"
     for number, example in enumerate(shots):
-        path = folder / f"{number:03d}_{example.image.stem}_mask.png"
-        if not path.is_file():
-            write_mask(path, load_example(example)[1])
-    return folder
+        name = f"{number:03d}_{example.image.stem}"
+        if not (masks / f"{name}_mask.png").is_file() or not (pictures / f"{name}.png").is_file():
+            picture, mask = load_example(example)
+            write_mask(masks / f"{name}_mask.png", mask)
+            write_picture(pictures / f"{name}.png", picture)
+    return masks

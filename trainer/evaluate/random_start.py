@@ -60,7 +60,8 @@ def make_from_noise(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequ
     info = read_info(plan.weights)
     pairs = Pairs(plan, info)
     pairs.validate(plan.count)
-    record = plan.record(info, pairs.sources, pairs.mask_names, pairs.part) | {"base": base_name(config), "start": "noise"}
+    record = plan.record(info, pairs.sources, pairs.mask_names, pairs.known_surroundings, pairs.part)
+    record |= {"base": base_name(config), "start": "noise"}
     settings = {name: value for name, value in record.items() if name not in _UNREAD}
     text = json.dumps(settings, sort_keys=True, allow_nan=False)
     folder = plan.output.with_name(f"{spec.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
