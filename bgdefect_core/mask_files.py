@@ -50,6 +50,12 @@ def find_library(good: Path, object: str, defect: str) -> Path:
     raise SettingError("no masks are given", "--masks or --mask-library", "give the masks of the pictures trained on")
 
 
+def pictures_beside(masks: Path) -> Path | None:
+    """The pictures with these real defects in MVTec's places: ``test/DEFECT`` for ``ground_truth/DEFECT``; None where they are not."""
+    pictures = masks.parent.parent / "test" / masks.name
+    return pictures if masks.parent.name == "ground_truth" and pictures.is_dir() else None
+
+
 def read_library(folder: Path, split: Path | None = None, pictures: Path | None = None) -> MaskLibrary:
     """All masks of a folder: one a file, or one a subfolder whose files are one defect's parts (MVTec LOCO).
 

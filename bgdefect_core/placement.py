@@ -289,7 +289,7 @@ def place_mask(
     """A new mask that lies wholly on the part.
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
-    or the picture; one of them is drawn uniformly. Where the mask's real surroundings are known, ``settings.variations`` tries that fit
+    or the picture; one of them is drawn uniformly. Where the mask's real surroundings are known, ``settings.variations`` of it that fit
     draw ``settings.places`` offsets each, and the one where the good picture looks most like them is taken.
 
     Args:
@@ -305,11 +305,11 @@ def place_mask(
     settings = settings or PlacementSettings()
     compared = likeness is not None and settings.places * settings.variations > 1
     best: tuple[float, Mask] | None = None
-    fitted = 0
+    drawn = fitted = 0
     spectrum: NDArray[Any] | None = None
     size = [fft.next_fast_len(length, real=True) for length in part.shape]
     for _ in range(settings.tries):
-        drawn = int(rng.integers(len(masks)))
+        drawn = drawn if fitted else int(rng.integers(len(masks)))  # one that fits is kept: every real mask has its share
         patch, wanted = _vary(masks[drawn], surroundings[drawn] if surroundings and compared else None, rng, settings)
         rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
         if rows < 1 or columns < 1 or patch.sum() >= part.size:

@@ -23,6 +23,7 @@ from ..bgdefect_core.masks import Mask, check_mask, feather
 from ..bgdefect_core.pictures import MIN_SIDE
 from ..bgdefect_core.placement import MaskLibrary, PartKind, PlacementSettings, part_mask, place_mask
 from ..bgdefect_core.refinement import MapSignal, attention_heat, combine, difference_heat, refine
+from ..bgdefect_core.surroundings import Likeness
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
 
 
@@ -191,7 +192,7 @@ def placed(
     seed: int,
     avoid: Tensor | None = None,
 ) -> tuple[list[int], list[Mask]]:
-    """``number`` new masks for each of B pictures, wholly on the part.
+    """``number`` new masks for each of B pictures, wholly on the part, where it looks like the library's real surroundings.
 
     A mask follows from the seed, the picture's content, its place in the batch and the mask's number.
 
@@ -217,9 +218,10 @@ def placed(
                 raise MaskError(came, f"{part.shape[1]} x {part.shape[0]} like image", "connect a mask of the picture's size to avoid")
             part = part & ~closed[index]
         content = zlib.crc32(np.ascontiguousarray(picture).tobytes())
+        likeness = Likeness(picture)
         for turn in range(number):
             rng = np.random.default_rng((seed, index, turn, content))
-            mask = place_mask(part, library.patches, rng, settings) if part.any() else None
+            mask = place_mask(part, library.patches, rng, settings, library.surroundings, likeness) if part.any() else None
             if mask is not None:
                 owners.append(index)
                 masks.append(mask)

@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ..bgdefect_core.errors import DataError
-from ..bgdefect_core.mask_files import read_library
+from ..bgdefect_core.mask_files import pictures_beside, read_library
 from ..bgdefect_core.pictures import read_picture
 from ..bgdefect_core.placement import MaskLibrary, PlacementSettings
 from ._compat import field, schema
@@ -52,7 +52,24 @@ def _library(library: str, masks: torch.Tensor | None) -> MaskLibrary:
     if masks is not None:
         raise DataError("masks is connected and a library chosen too", "one of them", f"set library to {NO_LIBRARY!r} or unplug masks")
     files = _mask_files(library)
-    return read_library(files[0].parent if library == DEMO else _input_folder(library, "library"))
+    if library == DEMO:
+        return read_library(files[0].parent)
+    folder = _input_folder(library, "library")
+    return read_library(folder, pictures=_defect_pictures(folder))
+
+
+def _defect_pictures(folder: Path) -> Path | None:
+    """The real pictures beside a folder of masks, where they too lie below ComfyUI's input folder.
+
+    Raises:
+        SettingError: a link among them leads out of it.
+    """
+    base = Path(folder_paths.get_input_directory())
+    pictures = pictures_beside(folder)
+    if pictures is None or not pictures.is_relative_to(base):
+        return None
+    refuse_outside(pictures, base, "library")
+    return pictures
 
 
 class LoadPictures(io.ComfyNode):
@@ -145,7 +162,8 @@ class PlaceMask(io.ComfyNode):
                     io.Combo,
                     "library",
                     options=[NO_LIBRARY, DEMO, *folder_paths.get_input_subfolders()],
-                    tooltip="Folder of real masks (white on black) below ComfyUI's input folder; (masks input): the masks connected below.",
+                    tooltip="Folder of real masks (white on black) below ComfyUI's input folder; (masks input): the masks connected below. "
+                    "Beside ground_truth/DEFECT the pictures in test/DEFECT are found: masks then go where the part looks as it did there.",
                 ),
                 field(io.Int, "number", default=1, min=1, max=64, tooltip="Masks for each picture. 1 is neutral."),
                 field(
@@ -207,7 +225,10 @@ class PlaceMask(io.ComfyNode):
     def fingerprint_inputs(cls, library: str | None, **others: Any) -> Any:
         if library is None:
             return float("nan")
-        return () if library == NO_LIBRARY else state(_mask_files(library))
+        if library == NO_LIBRARY:
+            return ()
+        pictures = None if library == DEMO else _defect_pictures(_input_folder(library, "library"))
+        return state([*_mask_files(library), *(picture_files(pictures, pictures) if pictures else ())])
 
     @classmethod
     def execute(

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.generate import Job
-from bgdefect_core.mask_files import find_library, masks_by_name, read_library
+from bgdefect_core.mask_files import find_library, masks_by_name, pictures_beside, read_library
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, read_mask, read_picture
 from bgdefect_core.placement import MaskLibrary, PartKind, part_kind, part_mask, place_mask
@@ -62,7 +62,7 @@ class Pairs:
             self.mask_names = [path.name for path in self._masks.values()]
         else:
             folder = config.mask_library or find_library(config.good, config.object or info.object, info.defect)
-            self._library = read_library(folder, config.mask_split, folder.parent.parent / "test" / folder.name)  # MVTec's places
+            self._library = read_library(folder, config.mask_split, pictures_beside(folder))
             self.mask_names = self._library.names
             self.known_surroundings = sum(around is not None for around in self._library.surroundings)
         self._pictures: dict[Path, Picture] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgdefect_core.mask_files import read_library
+from bgdefect_core.mask_files import pictures_beside, read_library
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.placement import PlacementSettings, place_mask
 from bgdefect_core.surroundings import Likeness, Template, surroundings_of, template
@@ -100,6 +100,9 @@ def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
     for name in ("000", "001"):
         write_mask(tmp_path / "ground_truth" / "open" / f"{name}_mask.png", mask)
     write_picture(tmp_path / "test" / "open" / "000.png", board(30))
-    first, second = read_library(tmp_path / "ground_truth" / "open", pictures=tmp_path / "test" / "open").surroundings
+    masks = tmp_path / "ground_truth" / "open"
+    assert pictures_beside(masks) == tmp_path / "test" / "open" and pictures_beside(masks.parent / "short") is None
+    assert pictures_beside(tmp_path / "test" / "open") is None
+    first, second = read_library(masks, pictures=pictures_beside(masks)).surroundings
     assert second is None and first is not None
     np.testing.assert_array_equal(first.gray, surroundings_of(board(30), mask).gray)

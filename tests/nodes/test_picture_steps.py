@@ -10,6 +10,7 @@ import torch
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
 from bgdefect_pack.bgdefect_core.placement import MaskLibrary, PlacementSettings
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
+from bgdefect_pack.bgdefect_core.surroundings import surroundings_of
 from bgdefect_pack.nodes import _judging
 from bgdefect_pack.nodes import _picture_steps as steps
 
@@ -136,6 +137,19 @@ def test_placed_masks_lie_on_the_part_and_avoid_what_is_closed() -> None:
     assert len({mask.tobytes() for mask in masks}) > 8
     other = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 8, avoid)[1]
     assert any(not np.array_equal(one, two) for one, two in zip(masks, other, strict=True))
+
+
+def test_masks_with_known_surroundings_go_where_it_looks_alike() -> None:
+    """A defect that was seen on white goes to the white half of the picture, and without its picture anywhere."""
+    image = torch.zeros(1, 50, 60, 3)
+    image[:, :, 30:] = 1
+    patch = np.ones((4, 4), np.bool_)
+    real, mask = np.full((20, 20, 3), 255, np.uint8), np.pad(patch, 8)
+    real[mask] = 128
+    for around, expected in ((surroundings_of(real, mask), True), (None, False)):
+        library = MaskLibrary([patch], surroundings=[around])
+        masks = steps.placed(image, library, "texture", PlacementSettings(), 8, 1)[1]
+        assert all(not mask[:, :30].any() for mask in masks) == expected
 
 
 def test_a_mask_that_fits_nowhere_is_said_so() -> None:
