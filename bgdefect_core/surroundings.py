@@ -20,8 +20,6 @@ from .pictures import Picture
 
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
-_INSIDE = 0.25
-"""What a difference under the mask is worth against one in the ring."""
 _WORK_SIDE = 768
 """Larger pictures are compared at a whole fraction of their size, as long as the ring keeps its least width."""
 
@@ -43,8 +41,12 @@ class Template:
 
     gray: NDArray[np.float32]
     """``[h + 2 reach, w + 2 reach]`` in 0..1; 0 where nothing is known."""
-    weight: NDArray[np.float32]
-    """Of each pixel's squared difference: above 0 in the ring, 1 in all; below 0 under the mask."""
+    ring: NDArray[np.float32]
+    """Weight of each pixel around the mask, 1 in all."""
+    under: NDArray[np.float32]
+    """Weight of each pixel of the mask, 1 in all."""
+    contrast: float
+    """Mean squared difference of the real defect from its own ring's mean."""
     reach: int
 
 
@@ -70,8 +72,10 @@ def template(mask: Mask, gray: NDArray[np.float32], reach: int) -> Template:
     distance = ndimage.distance_transform_edt(~mask[window])
     known = np.isfinite(gray[window])
     ring, under = (distance > 0) & (distance <= reach) & known, (distance == 0) & known
-    weight = ring / max(ring.sum(), 1) - _INSIDE * under / max(under.sum(), 1)
-    return Template(np.where(known, gray[window], 0).astype(np.float32), weight.astype(np.float32), reach)
+    values = np.where(known, gray[window], 0).astype(np.float32)
+    weights = [(one / max(one.sum(), 1)).astype(np.float32) for one in (ring, under)]
+    contrast = (weights[1] * (values - (weights[0] * values).sum()) ** 2).sum()
+    return Template(values, weights[0], weights[1], float(contrast), reach)
 
 
 class Likeness:
@@ -86,24 +90,32 @@ class Likeness:
         self._spectra: dict[tuple[int, int], tuple[NDArray[np.complex64], NDArray[np.complex64], tuple[int, int]]] = {}
 
     def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much the places differ from what is wanted, -0.25..1, at each of ``corners`` ``[N, 2]`` (top, left of the mask's box).
+        """How much the places differ from what is wanted, 0 and up, at each of ``corners`` ``[N, 2]`` (top, left of the mask's box).
 
-        Pixels of the ring that lie beyond the picture meet its border's own values.
+        The mean squared difference over the ring; and four times what the one under the mask falls short of half the defect's own
+        contrast, so that no place is taken that looks like the defect already, and none is better for being far from it. The picture is
+        mirrored at its border.
         """
         step = max(1, min(math.ceil(max(self._gray.shape) / _WORK_SIDE), wanted.reach // _LEAST))
-        squares, values, size = self._spectrum(step, wanted.reach)
-        counts = wanted.weight != 0
-        weight = _blocks(wanted.weight, step)
-        gray = _blocks(wanted.gray * counts, step) / np.maximum(_blocks(counts.astype(np.float32), step), 1)
-        error = fft.irfft2(squares * np.conj(fft.rfft2(weight, size)) - 2 * values * np.conj(fft.rfft2(weight * gray, size)), size)
         row, column = (corners // step).T
-        found: NDArray[np.float32] = (error[row, column] + (weight * gray**2).sum()).astype(np.float32)
+        around, under = (self._error(weight, wanted.gray, step, wanted.reach)[row, column] for weight in (wanted.ring, wanted.under))
+        found: NDArray[np.float32] = around + 4 * np.maximum(wanted.contrast / 2 - under, 0)
+        return found
+
+    def _error(self, weight: NDArray[np.float32], gray: NDArray[np.float32], step: int, reach: int) -> NDArray[np.float32]:
+        """Weighted squared difference of ``gray`` from the picture, shrunk ``step`` times, at every offset."""
+        squares, values, size = self._spectrum(step, reach)
+        counts = (weight != 0).astype(np.float32)
+        wanted = _blocks(gray * counts, step) / np.maximum(_blocks(counts, step), 1)
+        small = _blocks(weight, step)
+        error = fft.irfft2(squares * np.conj(fft.rfft2(small, size)) - 2 * values * np.conj(fft.rfft2(small * wanted, size)), size)
+        found: NDArray[np.float32] = (error + (small * wanted**2).sum()).astype(np.float32)
         return found
 
     def _spectrum(self, step: int, reach: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64], tuple[int, int]]:
         """Fourier transforms of the picture's squares and values, shrunk ``step`` times and padded by ``reach``; their size."""
         if (step, reach) not in self._spectra:
-            small = _blocks(np.pad(self._gray, reach, mode="edge"), step) / step**2
+            small = _blocks(np.pad(self._gray, reach, mode="symmetric"), step) / step**2
             size = (fft.next_fast_len(small.shape[0], real=True), fft.next_fast_len(small.shape[1], real=True))
             self._spectra[step, reach] = (fft.rfft2(small**2, size), fft.rfft2(small, size), size)
         return self._spectra[step, reach]

@@ -108,7 +108,7 @@ def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, d
             count=config.count,
             batch=config.batch,
             retries=0,
-            guidance=(3.0,),
+            guidance=(3.0,),  # a single attempt each, at the most that the default comes to
             seed=config.seed,
             background=mode,
             base=config.base,

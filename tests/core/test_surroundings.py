@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from bgdefect_core.mask_files import pictures_beside, read_library
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.placement import PlacementSettings, place_mask
-from bgdefect_core.surroundings import Likeness, Template, surroundings_of, template
+from bgdefect_core.surroundings import Likeness, surroundings_of, template
 
 EXACT = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 
@@ -31,14 +32,13 @@ def test_difference_by_hand() -> None:
     mask = box(1, 1, 1, 1, (3, 3))
     gray = np.array([[9, 0.5, 9], [np.nan, 0.4, 0.5], [9, 0.5, 9]], np.float32)
     wanted = template(mask, gray, 1)
-    np.testing.assert_allclose(wanted.weight, np.array([[0, 1, 0], [0, -0.75, 1], [0, 1, 0]]) / 3)
+    np.testing.assert_allclose(wanted.ring * 3, [[0, 1, 0], [0, 0, 1], [0, 1, 0]], atol=1e-6)
+    assert wanted.under[1, 1] == wanted.under.sum() == 1 and wanted.contrast == pytest.approx(0.1**2)
     picture = np.zeros((4, 5, 3), np.uint8)
-    picture[1, 2], picture[2, 2] = 255, 51
-    found = Likeness(picture).difference(wanted, np.array([[0, 0], [2, 2], [0, 2]]))
-    under = 0.25 * 0.4**2
-    # at (2, 2): white above, black at the right and below, 0.2 under it; at (0, 2): beyond the picture lies its border's black
-    expected = [0.25 - under, 0.25 - 0.25 * 0.2**2, 0.25 - under]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    picture[1, 2], picture[2, 2] = 255, 102
+    found = Likeness(picture).difference(wanted, np.array([[0, 0], [2, 2], [3, 4], [1, 2]]))
+    # around (2, 2): white above, black at the right and below, under it the defect's own gray; the border mirrors black at (3, 4)
+    np.testing.assert_allclose(found, [0.25, 0.25 + 2 * 0.1**2, 0.25, (0.25 + 0.25 + 0.1**2) / 3], atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(90, 70), (900, 1700)])
@@ -52,15 +52,15 @@ def test_the_place_of_the_template_itself_differs_least(size: tuple[int, int]) -
     around = surroundings_of(picture, mask)
     side = slice(around.margin - around.reach, around.reach - around.margin)
     wanted = template(np.pad(np.ones((24, 24), np.bool_), around.reach), around.gray[side, side], around.reach)
-    ring = Template(wanted.gray, np.maximum(wanted.weight, 0), wanted.reach)
+    ring = replace(wanted, contrast=0.0)
     corners = np.stack(np.mgrid[: size[0] - 24 : step, : size[1] - 24 : step], axis=-1).reshape(-1, 2)
     found = Likeness(picture).difference(ring, corners)
     assert tuple(corners[np.argmin(found)]) == (top, left) and found.min() < 1e-3
-    gray = np.pad(picture[..., 0] / 255.0, around.reach, mode="edge")
+    gray = np.pad(picture[..., 0] / 255.0, around.reach, mode="symmetric")
     for number in range(0, len(corners), len(corners) // 7):
         row, column = corners[number]
         window = gray[row : row + wanted.gray.shape[0], column : column + wanted.gray.shape[1]]
-        assert found[number] == pytest.approx((ring.weight * (window - ring.gray) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
+        assert found[number] == pytest.approx((ring.ring * (window - ring.gray) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
 
 
 def placed_share(good: np.ndarray, damaged: np.ndarray, defect: np.ndarray, settings: PlacementSettings, known: bool) -> float:
