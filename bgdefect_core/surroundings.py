@@ -20,6 +20,7 @@ from .pictures import Picture
 
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
+_CONTRAST = 90
 _WORK_SIDE = 768
 """Larger pictures are compared at a whole fraction of their size, as long as the ring keeps its least width."""
 
@@ -46,7 +47,7 @@ class Template:
     under: NDArray[np.float32]
     """Weight of each pixel of the mask, 1 in all."""
     contrast: float
-    """Mean squared difference of the real defect from its own ring's mean."""
+    """Squared difference of the real defect's mean gray value from what in its own ring is least like it (the 90th percentile)."""
     reach: int
 
 
@@ -74,8 +75,9 @@ def template(mask: Mask, gray: NDArray[np.float32], reach: int) -> Template:
     ring, under = (distance > 0) & (distance <= reach) & known, (distance == 0) & known
     values = np.where(known, gray[window], 0).astype(np.float32)
     weights = [(one / max(one.sum(), 1)).astype(np.float32) for one in (ring, under)]
-    contrast = (weights[1] * (values - (weights[0] * values).sum()) ** 2).sum()
-    return Template(values, weights[0], weights[1], float(contrast), reach)
+    seen = float((weights[1] * values).sum())
+    contrast = float(np.percentile((values[ring] - seen) ** 2, _CONTRAST)) if ring.any() and under.any() else 0.0
+    return Template(values, weights[0], weights[1], contrast, reach)
 
 
 class Likeness:
@@ -92,14 +94,14 @@ class Likeness:
     def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
         """How much the places differ from what is wanted, 0 and up, at each of ``corners`` ``[N, 2]`` (top, left of the mask's box).
 
-        The mean squared difference over the ring; and four times what the one under the mask falls short of half the defect's own
+        The mean squared difference over the ring; and twice what the one under the mask falls short of half the defect's own
         contrast, so that no place is taken that looks like the defect already, and none is better for being far from it. The picture is
         mirrored at its border.
         """
         step = max(1, min(math.ceil(max(self._gray.shape) / _WORK_SIDE), wanted.reach // _LEAST))
         row, column = (corners // step).T
         around, under = (self._error(weight, wanted.gray, step, wanted.reach)[row, column] for weight in (wanted.ring, wanted.under))
-        found: NDArray[np.float32] = around + 4 * np.maximum(wanted.contrast / 2 - under, 0)
+        found: NDArray[np.float32] = around + 2 * np.maximum(wanted.contrast / 2 - under, 0)
         return found
 
     def _error(self, weight: NDArray[np.float32], gray: NDArray[np.float32], step: int, reach: int) -> NDArray[np.float32]:
