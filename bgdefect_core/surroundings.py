@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from .masks import Mask, bounding_box
 from .pictures import Picture
@@ -21,8 +21,8 @@ from .pictures import Picture
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
 _CONTRAST = 90
-_WORK_SIDE = 768
-"""Larger pictures are compared at a whole fraction of their size, as long as the ring keeps its least width."""
+_WORK_SIDE = 64
+"""Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its least width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class Likeness:
 
     def __init__(self, picture: Picture) -> None:
         self._gray = _gray(picture)
-        self._spectra: dict[tuple[int, int], tuple[NDArray[np.complex64], NDArray[np.complex64], tuple[int, int]]] = {}
+        self._pictures: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
         """How much the places differ from what is wanted, 0 and up, at each of ``corners`` ``[N, 2]`` (top, left of the mask's box).
@@ -98,29 +98,23 @@ class Likeness:
         contrast, so that no place is taken that looks like the defect already, and none is better for being far from it. The picture is
         mirrored at its border.
         """
-        step = max(1, min(math.ceil(max(self._gray.shape) / _WORK_SIDE), wanted.reach // _LEAST))
-        row, column = (corners // step).T
-        around, under = (self._error(weight, wanted.gray, step, wanted.reach)[row, column] for weight in (wanted.ring, wanted.under))
-        found: NDArray[np.float32] = around + 2 * np.maximum(wanted.contrast / 2 - under, 0)
+        step = max(1, min(math.ceil(max(wanted.gray.shape) / _WORK_SIDE), wanted.reach // _LEAST))
+        picture = self._shrunk(step, wanted.reach)
+        weights = [_blocks(weight, step) for weight in (wanted.ring, wanted.under)]
+        known = ((wanted.ring + wanted.under) > 0).astype(np.float32)
+        gray = _blocks(wanted.gray * known, step) / np.maximum(_blocks(known, step), 1)
+        found = np.empty(len(corners), np.float32)
+        for number, (row, column) in enumerate((corners // step).tolist()):
+            squares = (picture[row : row + gray.shape[0], column : column + gray.shape[1]] - gray) ** 2
+            around, under = (float((weight * squares).sum()) for weight in weights)
+            found[number] = around + 2 * max(wanted.contrast / 2 - under, 0)
         return found
 
-    def _error(self, weight: NDArray[np.float32], gray: NDArray[np.float32], step: int, reach: int) -> NDArray[np.float32]:
-        """Weighted squared difference of ``gray`` from the picture, shrunk ``step`` times, at every offset."""
-        squares, values, size = self._spectrum(step, reach)
-        counts = (weight != 0).astype(np.float32)
-        wanted = _blocks(gray * counts, step) / np.maximum(_blocks(counts, step), 1)
-        small = _blocks(weight, step)
-        error = fft.irfft2(squares * np.conj(fft.rfft2(small, size)) - 2 * values * np.conj(fft.rfft2(small * wanted, size)), size)
-        found: NDArray[np.float32] = (error + (small * wanted**2).sum()).astype(np.float32)
-        return found
-
-    def _spectrum(self, step: int, reach: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64], tuple[int, int]]:
-        """Fourier transforms of the picture's squares and values, shrunk ``step`` times and padded by ``reach``; their size."""
-        if (step, reach) not in self._spectra:
-            small = _blocks(np.pad(self._gray, reach, mode="symmetric"), step) / step**2
-            size = (fft.next_fast_len(small.shape[0], real=True), fft.next_fast_len(small.shape[1], real=True))
-            self._spectra[step, reach] = (fft.rfft2(small**2, size), fft.rfft2(small, size), size)
-        return self._spectra[step, reach]
+    def _shrunk(self, step: int, reach: int) -> NDArray[np.float32]:
+        """The picture padded by ``reach`` and shrunk ``step`` times."""
+        if (step, reach) not in self._pictures:
+            self._pictures[step, reach] = _blocks(np.pad(self._gray, reach, mode="symmetric"), step) / np.float32(step**2)
+        return self._pictures[step, reach]
 
 
 def _gray(picture: Picture) -> NDArray[np.float32]:
