@@ -88,7 +88,7 @@ class Likeness:
     """
 
     def __init__(self, picture: Picture) -> None:
-        self._gray = _gray(picture)
+        self._picture = picture
         self._pictures: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -113,7 +113,7 @@ class Likeness:
     def _shrunk(self, step: int, reach: int) -> NDArray[np.float32]:
         """The picture padded by ``reach`` and shrunk ``step`` times."""
         if (step, reach) not in self._pictures:
-            self._pictures[step, reach] = _blocks(np.pad(self._gray, reach, mode="symmetric"), step) / np.float32(step**2)
+            self._pictures[step, reach] = _blocks(np.pad(_gray(self._picture), reach, mode="symmetric"), step) / np.float32(step**2)
         return self._pictures[step, reach]
 
 
