@@ -88,6 +88,8 @@ class Job:
     """uint8 ``[H, W, 3]``."""
     masks: tuple[Mask, ...]
     """One bool ``[H, W]`` a defect, in the order of the prompts; disjoint ones are best, shared latent cells go to one."""
+    real_contrast: float = 0.0
+    """What contrast the defect has in life (``Surroundings.contrast_on``), 0..1, for the verdict; 0: not known."""
 
     @property
     def requested(self) -> Mask:
@@ -232,7 +234,7 @@ def _finish(
     refined = np.logical_or.reduce([part for part, _ in parts])
     quality = measure(job.picture, result, requested, refined, painted, normal, crop, width)
     shown = np.maximum.reduce([part for _, part in parts])
-    return Painted(result, refined, requested, shown, quality, judge(quality, limits))
+    return Painted(result, refined, requested, shown, quality, judge(quality, limits, job.real_contrast))
 
 
 def as_pictures(decoded: Tensor) -> NDArray[np.float32]:

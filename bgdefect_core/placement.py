@@ -22,7 +22,7 @@ from scipy import fft, ndimage
 
 from .errors import DataError, SettingError, check_range
 from .masks import Mask, bounding_box
-from .surroundings import Likeness, Surroundings, Template, template
+from .surroundings import ALIKE, Likeness, Surroundings, Template, template
 
 PartKind = Literal["auto", "object", "texture"]
 
@@ -269,7 +269,7 @@ def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, set
     if gray is None or around is None:
         return _trimmed(varied), None
     bent = ndimage.map_coordinates(gray, [axis + around.margin - 2 for axis in source], order=1, mode="constant", cval=np.nan)
-    return _trimmed(varied), template(varied, bent, reach)
+    return _trimmed(varied), template(varied, bent, reach, around.contrast)
 
 
 def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -290,7 +290,7 @@ def place_mask(
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
     or the picture; one of them is drawn uniformly. Where the mask's real surroundings are known, ``settings.variations`` of it that fit
-    draw ``settings.places`` offsets each, and the one where the good picture looks most like them is taken.
+    draw ``settings.places`` offsets each, and one is drawn of those where the good picture looks most like them (``ALIKE``).
 
     Args:
         part: bool [H, W] from ``part_mask``.
@@ -304,12 +304,12 @@ def place_mask(
     """
     settings = settings or PlacementSettings()
     compared = likeness is not None and settings.places * settings.variations > 1
-    best: tuple[float, Mask] | None = None
-    drawn = fitted = 0
+    found: list[tuple[Mask, NDArray[Any], NDArray[Any], float]] = []
+    drawn = 0
     spectrum: NDArray[Any] | None = None
     size = [fft.next_fast_len(length, real=True) for length in part.shape]
     for _ in range(settings.tries):
-        drawn = drawn if fitted else int(rng.integers(len(masks)))  # one that fits is kept: every real mask has its share
+        drawn = drawn if found else int(rng.integers(len(masks)))  # one that fits is kept: every real mask has its share
         patch, wanted = _vary(masks[drawn], surroundings[drawn] if surroundings and compared else None, rng, settings)
         rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
         if rows < 1 or columns < 1 or patch.sum() >= part.size:
@@ -325,13 +325,14 @@ def place_mask(
             continue
         corners = np.stack(np.divmod(rng.choice(valid, settings.places if wanted else 1), columns), axis=1)
         differences = likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1)
-        nearest = int(np.argmin(differences))
-        if best is None or differences[nearest] < best[0]:
-            top, left = corners[nearest]
-            placed = np.zeros(part.shape, np.bool_)
-            placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
-            best = float(differences[nearest]), placed
-        fitted += 1
-        if wanted is None or fitted == settings.variations:
+        found.append((patch, corners, differences, ALIKE * wanted.contrast**2 if wanted else 0.0))
+        if wanted is None or len(found) == settings.variations:
             break
-    return best[1] if best else None
+    if not found:
+        return None
+    least = min(differences.min() for _, _, differences, _ in found)
+    alike = [(patch, corner) for patch, corners, differences, much in found for corner in corners[differences <= least + much]]
+    patch, (top, left) = alike[int(rng.integers(len(alike)))]
+    placed = np.zeros(part.shape, np.bool_)
+    placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
+    return placed

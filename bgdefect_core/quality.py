@@ -56,6 +56,8 @@ class QualityLimits:
     """Least change inside the mask, 0..1."""
     min_contrast: float = 0.95
     """Least change relative to the surroundings' own variation."""
+    min_real_share: float = 0.5
+    """Least strength as a share of the contrast that the real defect has of whose mask this is made, where its picture is known."""
     min_fill: float = 0.02
     """Least share of the requested mask that the label covers."""
     min_background_psnr: float = 40.0
@@ -209,12 +211,16 @@ def measure(
     )
 
 
-def judge(quality: Quality, limits: QualityLimits | None = None) -> Verdict:
-    """The verdict on one sample; reasons are tried in the order of what a user would want to know first."""
+def judge(quality: Quality, limits: QualityLimits | None = None, real_contrast: float = 0.0) -> Verdict:
+    """The verdict on one sample; reasons are tried in the order of what a user would want to know first.
+
+    ``real_contrast``: what the defect has in life (``Surroundings.contrast_on``), 0..1; 0: not known.
+    """
     limits = limits or QualityLimits()
     checks = (
         (quality.strength >= limits.min_strength, "no visible defect"),
         (quality.contrast >= limits.min_contrast, "defect lost in its surroundings"),
+        (quality.strength >= limits.min_real_share * real_contrast, "far fainter than the real defect"),
         (quality.fill > 0, "label empty"),
         (quality.fill >= limits.min_fill, "label nearly empty"),
         (quality.background_psnr >= limits.min_background_psnr, "background moved"),

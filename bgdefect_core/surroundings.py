@@ -21,6 +21,8 @@ from .pictures import Picture
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
 _CONTRAST = 90
+ALIKE = 0.05
+"""Places are told apart where their differences lie further apart than this share of the squared contrast of the defect."""
 _WORK_SIDE = 64
 """Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its least width."""
 
@@ -34,6 +36,14 @@ class Surroundings:
     margin: int
     reach: int
     """Width of the ring that is compared."""
+    contrast: float
+    """How far the defect stands out: its mean gray value against what in the ring is least like it (the 90th percentile), 0..1."""
+    level: float
+    """Mean gray value of the ring, 0..1."""
+
+    def contrast_on(self, picture: Picture, mask: Mask) -> float:
+        """What contrast such a defect has at ``mask`` of a good ``picture``, 0..1: on a darker ground, less in proportion."""
+        return self.contrast * min(1.0, surroundings_of(picture, mask).level / max(self.level, 1 / 255))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +51,15 @@ class Template:
     """What should lie around a new mask of ``[h, w]``, and what should not lie under it."""
 
     gray: NDArray[np.float32]
-    """``[h + 2 reach, w + 2 reach]`` in 0..1; 0 where nothing is known."""
+    """``[h + 2 reach, w + 2 reach]`` in 0..1; 0 where the real picture had ended."""
+    known: NDArray[np.float32]
+    """1 where it had not, else 0."""
     ring: NDArray[np.float32]
     """Weight of each pixel around the mask, 1 in all."""
     under: NDArray[np.float32]
     """Weight of each pixel of the mask, 1 in all."""
     contrast: float
-    """Squared difference of the real defect's mean gray value from what in its own ring is least like it (the 90th percentile)."""
+    """Of the real defect."""
     reach: int
 
 
@@ -56,28 +68,33 @@ def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
     top, left, height, width = bounding_box(mask)
     reach = int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
     margin = 2 * reach + 2  # a turned and shrunk ring reaches further into the picture than the ring itself
-    gray = np.pad(_gray(picture), margin, constant_values=np.nan)
-    return Surroundings(gray[top : top + height + 2 * margin, left : left + width + 2 * margin].copy(), margin, reach)
+    bottom, right = top + height + margin, left + width + margin
+    inside = picture[max(top - margin, 0) : bottom, max(left - margin, 0) : right]
+    before, after = (max(margin - top, 0), max(margin - left, 0)), (max(bottom - len(mask), 0), max(right - mask.shape[1], 0))
+    gray = np.pad(_gray(inside), tuple(zip(before, after, strict=True)), constant_values=np.nan)
+    patch = np.pad(mask[top : top + height, left : left + width], margin)
+    distance = ndimage.distance_transform_edt(~patch)
+    ring = gray[(distance > 0) & (distance <= reach) & np.isfinite(gray)]
+    contrast = float(np.percentile(np.abs(ring - gray[patch].mean()), _CONTRAST)) if ring.size else 0.0
+    return Surroundings(gray, margin, reach, contrast, float(ring.mean()) if ring.size else 1.0)
 
 
-def template(mask: Mask, gray: NDArray[np.float32], reach: int) -> Template:
+def template(mask: Mask, gray: NDArray[np.float32], reach: int, contrast: float) -> Template:
     """A new mask and the ring around it.
 
     Args:
         mask: bool ``[R, C]``, not empty. gray: float ``[R, C]``, the real defect and what lay around it; NaN: not known.
-        reach: width of the ring in pixels, 1 or more.
+        reach: width of the ring in pixels, 1 or more. contrast: of the real defect.
     """
     mask, gray = np.pad(mask, reach), np.pad(gray, reach, constant_values=np.nan)
     top, left, height, width = bounding_box(mask)
     window = np.s_[top - reach : top + height + reach, left - reach : left + width + reach]
     distance = ndimage.distance_transform_edt(~mask[window])
     known = np.isfinite(gray[window])
-    ring, under = (distance > 0) & (distance <= reach) & known, (distance == 0) & known
+    ring, under = (distance > 0) & (distance <= reach), distance == 0
     values = np.where(known, gray[window], 0).astype(np.float32)
-    weights = [(one / max(one.sum(), 1)).astype(np.float32) for one in (ring, under)]
-    seen = float((weights[1] * values).sum())
-    contrast = float(np.percentile((values[ring] - seen) ** 2, _CONTRAST)) if ring.any() and under.any() else 0.0
-    return Template(values, weights[0], weights[1], contrast, reach)
+    weights = [(one / max(one.sum(), 1)).astype(np.float32) for one in (ring, under & known)]
+    return Template(values, known.astype(np.float32), weights[0], weights[1], contrast, reach)
 
 
 class Likeness:
@@ -89,31 +106,39 @@ class Likeness:
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
-        self._pictures: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._pictures: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
         """How much the places differ from what is wanted, 0 and up, at each of ``corners`` ``[N, 2]`` (top, left of the mask's box).
 
-        The mean squared difference over the ring; and twice what the one under the mask falls short of half the defect's own
-        contrast, so that no place is taken that looks like the defect already, and none is better for being far from it. The picture is
-        mirrored at its border.
+        The mean squared difference over the ring; and twice what the one under the mask falls short of half the squared contrast of
+        the defect, so that no place is taken that looks like the defect already, and none is better for being far from it. Where one
+        of the two pictures has ended and the other has not, it counts as the squared contrast: a defect at the border belongs there,
+        and no other does.
         """
         step = max(1, min(math.ceil(max(wanted.gray.shape) / _WORK_SIDE), wanted.reach // _LEAST))
-        picture = self._shrunk(step, wanted.reach)
-        weights = [_blocks(weight, step) for weight in (wanted.ring, wanted.under)]
-        known = ((wanted.ring + wanted.under) > 0).astype(np.float32)
-        gray = _blocks(wanted.gray * known, step) / np.maximum(_blocks(known, step), 1)
+        picture, inside = self._shrunk(step, wanted.reach)
+        ring, under = _blocks(wanted.ring, step), _blocks(wanted.under, step)
+        counted = ((wanted.ring + wanted.under) > 0).astype(np.float32)
+        seen = _blocks(wanted.known * counted, step)
+        gray = _blocks(wanted.gray * wanted.known * counted, step) / np.maximum(seen, 1)
+        known = seen / np.maximum(_blocks(counted, step), 1)
+        contrast = wanted.contrast**2
         found = np.empty(len(corners), np.float32)
         for number, (row, column) in enumerate((corners // step).tolist()):
-            squares = (picture[row : row + gray.shape[0], column : column + gray.shape[1]] - gray) ** 2
-            around, under = (float((weight * squares).sum()) for weight in weights)
-            found[number] = around + 2 * max(wanted.contrast / 2 - under, 0)
+            window = np.s_[row : row + gray.shape[0], column : column + gray.shape[1]]
+            squares = (picture[window] - gray) ** 2
+            both = squares * inside[window] * known + contrast * (inside[window] - known) ** 2
+            found[number] = (ring * both).sum() + 2 * max(contrast / 2 - float((under * squares).sum()), 0)
         return found
 
-    def _shrunk(self, step: int, reach: int) -> NDArray[np.float32]:
-        """The picture padded by ``reach`` and shrunk ``step`` times."""
+    def _shrunk(self, step: int, reach: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share of each pixel that is picture."""
         if (step, reach) not in self._pictures:
-            self._pictures[step, reach] = _blocks(np.pad(_gray(self._picture), reach, mode="symmetric"), step) / np.float32(step**2)
+            inside = _blocks(np.pad(np.ones(self._picture.shape[:2], np.float32), reach), step)
+            gray: NDArray[np.float32] = _blocks(np.pad(_gray(self._picture), reach), step) / np.maximum(inside, np.float32(1))
+            share: NDArray[np.float32] = inside / np.float32(step**2)
+            self._pictures[step, reach] = gray, share
         return self._pictures[step, reach]
 
 

@@ -28,17 +28,20 @@ def box(top: int, left: int, height: int, width: int, shape: tuple[int, int] = (
 
 
 def test_difference_by_hand() -> None:
-    """The ring around one pixel: 4 at a distance of 1, of which one is unknown; under it 0.4 was seen."""
+    """The ring around one pixel: 4 at a distance of 1, beyond one of which the real picture had ended; under it 0.4 was seen."""
     mask = box(1, 1, 1, 1, (3, 3))
     gray = np.array([[9, 0.5, 9], [np.nan, 0.4, 0.5], [9, 0.5, 9]], np.float32)
-    wanted = template(mask, gray, 1)
-    np.testing.assert_allclose(wanted.ring * 3, [[0, 1, 0], [0, 0, 1], [0, 1, 0]], atol=1e-6)
-    assert wanted.under[1, 1] == wanted.under.sum() == 1 and wanted.contrast == pytest.approx(0.1**2)
+    wanted = template(mask, gray, 1, 0.1)
+    np.testing.assert_allclose(wanted.ring * 4, [[0, 1, 0], [1, 0, 1], [0, 1, 0]], atol=1e-6)
+    contrast = 0.1**2
+    assert wanted.under[1, 1] == wanted.under.sum() == 1 and wanted.known[1, 0] == 0
     picture = np.zeros((4, 5, 3), np.uint8)
     picture[1, 2], picture[2, 2] = 255, 102
-    found = Likeness(picture).difference(wanted, np.array([[0, 0], [2, 2], [3, 4], [1, 2]]))
-    # around (2, 2): white above, black at the right and below, under it the defect's own gray; the border mirrors black at (3, 4)
-    np.testing.assert_allclose(found, [0.25, 0.25 + 0.1**2, 0.25, (0.25 + 0.25 + 0.1**2) / 3], atol=1e-5)
+    found = Likeness(picture).difference(wanted, np.array([[2, 2], [2, 0], [3, 4], [1, 2]]))
+    # around (2, 2): white above, black below and at the right, under it the defect's own gray; around (2, 0): the picture ends where it
+    # had; around (3, 4): it ends where it had not, at the right and below, and does not where it had
+    by_hand = [3 * 0.25 + contrast + 4 * contrast, 3 * 0.25, 0.25 + 3 * contrast, 0.5**2 + 0.1**2 + 0.25 + contrast]
+    np.testing.assert_allclose(found, np.array(by_hand) / 4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "length", "step"), [((90, 70), 24, 1), ((300, 400), 64, 2)])
@@ -50,16 +53,17 @@ def test_the_place_of_the_template_itself_differs_least(size: tuple[int, int], l
     mask = box(top, left, length, length, size)
     around = surroundings_of(picture, mask)
     side = slice(around.margin - around.reach, around.reach - around.margin)
-    wanted = template(np.pad(np.ones((length, length), np.bool_), around.reach), around.gray[side, side], around.reach)
+    wanted = template(np.pad(np.ones((length, length), np.bool_), around.reach), around.gray[side, side], around.reach, around.contrast)
     ring = replace(wanted, contrast=0.0)
     corners = np.stack(np.mgrid[: size[0] - length : step, : size[1] - length : step], axis=-1).reshape(-1, 2)
     found = Likeness(picture).difference(ring, corners)
     assert tuple(corners[np.argmin(found)]) == (top, left) and found.min() < 1e-3
-    gray = np.pad(picture[..., 0] / 255.0, around.reach, mode="symmetric")
+    gray = np.pad(picture[..., 0] / 255.0, around.reach, constant_values=np.nan)
     for number in range(0, len(corners), len(corners) // 7):
         row, column = corners[number]
         window = gray[row : row + wanted.gray.shape[0], column : column + wanted.gray.shape[1]]
-        assert found[number] == pytest.approx((ring.ring * (window - ring.gray) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
+        if np.isfinite(window).all():
+            assert found[number] == pytest.approx((ring.ring * (window - ring.gray) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
 
 
 def placed_share(good: np.ndarray, damaged: np.ndarray, defect: np.ndarray, settings: PlacementSettings, known: bool) -> float:
@@ -92,6 +96,40 @@ def test_a_bridge_is_not_placed_on_a_trace() -> None:
     bridge, damaged = box(60, 60, 12, 12), np.maximum(board(30, 30), board(72, 30))
     damaged[bridge] = 255
     assert placed_share(good, damaged, bridge, PlacementSettings(scale=(1, 1), elastic=0), known=True) < 0.2
+
+
+def placed_tops(top: int) -> np.ndarray:
+    """First rows of the masks made of a dark pit whose box begins at row ``top``, on ground metal as even as it comes."""
+    noise = np.random.default_rng(0)
+    damaged, good = (noise.normal(120, 6, (96, 96, 1)).clip(0, 255).astype(np.uint8).repeat(3, 2) for _ in range(2))
+    pit = box(top, 40, 8, 8, (96, 96))
+    damaged[pit] = 40
+    patch, around, everywhere = [np.ones((8, 8), np.bool_)], [surroundings_of(damaged, pit)], np.ones((96, 96), np.bool_)
+    likeness = Likeness(good)
+    placed = [place_mask(everywhere, patch, np.random.default_rng(seed), EXACT, around, likeness) for seed in range(80)]
+    return np.array([np.flatnonzero(mask.any(axis=1))[0] for mask in placed if mask is not None])
+
+
+def test_on_even_ground_every_place_inside_is_as_likely() -> None:
+    tops = placed_tops(40)
+    assert len(tops) == 80 and tops.min() >= 3 and tops.max() <= 96 - 8 - 3  # the ring stays in the picture
+    shares = np.histogram(tops, bins=4, range=(4, 84))[0] / 80
+    assert (shares > 0.1).all() and (shares < 0.4).all()
+
+
+def test_a_defect_that_the_border_cuts_is_placed_at_the_border() -> None:
+    assert (placed_tops(0) == 0).all()
+
+
+def test_contrast_by_hand() -> None:
+    damaged = np.full((20, 20, 3), 204, np.uint8)
+    defect = box(8, 8, 4, 4, (20, 20))
+    damaged[defect] = 102
+    around = surroundings_of(damaged, defect)
+    assert around.contrast == pytest.approx(0.4, abs=1e-6) and around.level == pytest.approx(0.8, abs=1e-6)
+    dark, light = np.full_like(damaged, 51), np.full_like(damaged, 255)
+    assert around.contrast_on(dark, defect) == pytest.approx(0.1, abs=1e-6)
+    assert around.contrast_on(light, defect) == pytest.approx(0.4, abs=1e-6)
 
 
 def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
