@@ -56,8 +56,6 @@ class QualityLimits:
     """Least change inside the mask, 0..1."""
     min_contrast: float = 0.95
     """Least change relative to the surroundings' own variation."""
-    min_real_share: float = 0.5
-    """Least strength as a share of the contrast that the real defect has of whose mask this is made, where its picture is known."""
     min_fill: float = 0.02
     """Least share of the requested mask that the label covers."""
     min_background_psnr: float = 40.0
@@ -66,6 +64,8 @@ class QualityLimits:
     """Largest change of one background pixel, 0..255; matters with stitching off."""
     min_latent_background_psnr: float = 20.0
     """Least background PSNR before stitching, against the VAE's reconstruction, dB."""
+    min_real_share: float = 0.5
+    """Least strength as a share of the contrast that the real defect has of whose mask this is made, where its picture is known."""
 
 
 @dataclass(frozen=True)

@@ -136,9 +136,8 @@ class Likeness:
         """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share of each pixel that is picture."""
         if (step, reach) not in self._pictures:
             inside = _blocks(np.pad(np.ones(self._picture.shape[:2], np.float32), reach), step)
-            gray: NDArray[np.float32] = _blocks(np.pad(_gray(self._picture), reach), step) / np.maximum(inside, np.float32(1))
-            share: NDArray[np.float32] = inside / np.float32(step**2)
-            self._pictures[step, reach] = gray, share
+            gray = np.divide(_blocks(np.pad(_gray(self._picture), reach), step), np.maximum(inside, 1), dtype=np.float32)
+            self._pictures[step, reach] = gray, np.divide(inside, step**2, dtype=np.float32)
         return self._pictures[step, reach]
 
 

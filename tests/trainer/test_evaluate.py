@@ -33,7 +33,9 @@ from trainer.evaluate.patchcore import coreset, patchcore  # noqa: E402
 from trainer.evaluate.realism import noise_samples, realism, see  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
 
-ANYTHING = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_background_max=255,min_latent_background_psnr=0"
+ANYTHING = (
+    "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
+)
 
 
 def surface(rng: np.random.Generator, side: int = 64) -> np.ndarray:

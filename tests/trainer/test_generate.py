@@ -30,7 +30,7 @@ from trainer.pairs import Pairs
 
 from .conftest import files_of
 
-ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0)
+ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0, 0)
 NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
 
 
