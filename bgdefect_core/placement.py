@@ -26,6 +26,7 @@ from .surroundings import ALIKE, Likeness, Surroundings, Template, template
 
 PartKind = Literal["auto", "object", "texture"]
 
+_BEND_SIDE = 256
 _WORK_SIDE = 512  # the part is looked for on a picture of at most this side: enough, and fast at any size
 
 
@@ -273,8 +274,12 @@ def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, set
 
 
 def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """A smooth random field in -1..1 whose largest magnitude is 1."""
-    field: NDArray[np.float64] = ndimage.gaussian_filter(rng.standard_normal(shape), 0.15 * max(shape), mode="wrap")
+    """A smooth random field in -1..1 whose largest magnitude is 1; drawn on at most ``_BEND_SIDE`` points a side, the rest between them."""
+    step = max(shape) / min(max(shape), _BEND_SIDE)
+    few = (max(round(shape[0] / step), 1), max(round(shape[1] / step), 1))
+    field: NDArray[np.float64] = ndimage.gaussian_filter(rng.standard_normal(few), 0.15 * max(few), mode="wrap")
+    if few != shape:
+        field = ndimage.zoom(field, (shape[0] / few[0], shape[1] / few[1]), order=1, grid_mode=True, mode="nearest")
     return field / max(float(np.abs(field).max()), 1e-12)
 
 
