@@ -22,7 +22,7 @@ from scipy import fft, ndimage
 
 from .errors import DataError, SettingError, check_range
 from .masks import Mask, bounding_box
-from .surroundings import ALIKE, Likeness, Surroundings, Template, template
+from .surroundings import Likeness, Surroundings, Template, template
 
 PartKind = Literal["auto", "object", "texture"]
 
@@ -295,7 +295,7 @@ def place_mask(
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
     or the picture; one of them is drawn uniformly. Where the mask's real surroundings are known, ``settings.variations`` of it that fit
-    draw ``settings.places`` offsets each, and one is drawn of those where the good picture looks most like them (``ALIKE``).
+    draw ``settings.places`` offsets each, and one is drawn of those where the good picture looks most like them (:meth:`Likeness.alike`).
 
     Args:
         part: bool [H, W] from ``part_mask``.
@@ -309,7 +309,7 @@ def place_mask(
     """
     settings = settings or PlacementSettings()
     compared = likeness is not None and settings.places * settings.variations > 1
-    found: list[tuple[Mask, NDArray[Any], NDArray[Any], float]] = []
+    found: list[tuple[Mask, Template | None, NDArray[Any], NDArray[Any]]] = []
     drawn = 0
     spectrum: NDArray[Any] | None = None
     size = [fft.next_fast_len(length, real=True) for length in part.shape]
@@ -330,13 +330,15 @@ def place_mask(
             continue
         corners = np.stack(np.divmod(rng.choice(valid, settings.places if wanted else 1), columns), axis=1)
         differences = likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1)
-        found.append((patch, corners, differences, ALIKE * wanted.contrast**2 if wanted else 0.0))
+        found.append((patch, wanted, corners, differences))
         if wanted is None or len(found) == settings.variations:
             break
     if not found:
         return None
-    least = min(differences.min() for _, _, differences, _ in found)
-    alike = [(patch, corner) for patch, corners, differences, much in found for corner in corners[differences <= least + much]]
+    least = min(float(differences.min()) for *_, differences in found)
+    alike: list[tuple[Mask, NDArray[Any]]] = []
+    for patch, wanted, corners, differences in found:
+        alike += [(patch, corner) for corner in corners[differences <= (Likeness.alike(wanted, least) if wanted else least)]]
     patch, (top, left) = alike[int(rng.integers(len(alike)))]
     placed = np.zeros(part.shape, np.bool_)
     placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch

@@ -21,8 +21,7 @@ from .pictures import Picture
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
 _CONTRAST = 90
-ALIKE = 0.05
-"""Places are told apart where their differences lie further apart than this share of the squared contrast of the defect."""
+_ALIKE, _NEARLY = 0.01, 1.25
 _WORK_SIDE = 64
 """Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its least width."""
 
@@ -131,6 +130,11 @@ class Likeness:
             both = squares * inside[window] * known + contrast * (inside[window] - known) ** 2
             found[number] = (ring * both).sum() + 2 * max(contrast / 2 - float((under * squares).sum()), 0)
         return found
+
+    @staticmethod
+    def alike(wanted: Template, least: float) -> float:
+        """Up to what difference a place is as good as the one with the ``least``: a quarter more, and 0.01 of the squared contrast."""
+        return _NEARLY * least + _ALIKE * wanted.contrast**2
 
     def _shrunk(self, step: int, reach: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share of each pixel that is picture."""
