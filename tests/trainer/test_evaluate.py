@@ -12,6 +12,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from bgdefect_core.dataset import read_manifest
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.refinement import SIGNALS
@@ -120,6 +121,8 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     signals = {row["subject"] for row in document["rows"] if row["part"] == "masks on real defects"}
     assert signals == {"ours: requested", *(f"ours: {signal}" for signal in SIGNALS)}
     assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
+    manifests = [read_manifest(path) for path in config.output.rglob("samples/**/manifest.jsonl")]
+    assert manifests and all(line["settings"]["known_surroundings"] == 3 for lines in manifests for line in lines)  # one a known defect
     page = (config.output / "index.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:)", page) and page.count("data:image/png") >= 4
     assert {path.name for path in config.output.glob("*.csv")} == {"results.csv", "summary.csv", "samples.csv"}
