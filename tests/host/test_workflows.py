@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from bgdefect_core.dataset import read_manifest
+from bgdefect_core.pictures import write_mask, write_picture
 
 from .conftest import Figure
 from .graph import WORKFLOWS, change, ids, load, named, problems, to_api
@@ -68,6 +69,30 @@ def test_quick_start_at_few_steps(server: Server, object_info: dict[str, Any]) -
     again = server.run(change(prompt, "BGDefectSampler", seed=77))
     assert again.status == "success", again.error
     assert sampler in again.executed and inversion not in again.executed
+
+
+def test_a_library_with_its_pictures_places_masks_where_it_looks_alike(server: Server) -> None:
+    """Dents that were seen on white only: of a picture that is half white, that half gets all masks."""
+    real, dent, good = np.full((40, 40, 3), 255, np.uint8), np.zeros((40, 40), np.bool_), np.zeros((64, 96, 3), np.uint8)
+    dent[16:24, 16:24], good[:, 48:] = True, 255
+    real[dent] = 128
+    folder = server.base / "input" / "parts"
+    write_picture(folder / "test/dent/000.png", real)
+    write_mask(folder / "ground_truth/dent/000_mask.png", dent)
+    write_picture(server.base / "input/half.png", good)
+    placing = {"image": ["1", 0], "library": "parts/ground_truth/dent", "number": 8, "part": "texture", "rotate": 180.0, "seed": 3}
+    placing |= {"scale_min": 0.8, "scale_max": 1.25, "flip": True, "elastic": 0.04}
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "half.png"}},
+        "2": {"class_type": "BGDefectPlaceMask", "inputs": placing},
+        "3": {"class_type": "MaskToImage", "inputs": {"mask": ["2", 1]}},
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+    }
+    run = server.run(prompt)
+    assert run.status == "success", run.error
+    masks = [pixels(path)[..., 0] > 127 for path in shown(server, run.outputs["4"])]
+    assert len(masks) == 8 and all(mask.any() and not mask[:, :48].any() for mask in masks)
+    assert len({mask.tobytes() for mask in masks}) > 4
 
 
 def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str, Any]) -> None:
