@@ -89,7 +89,7 @@ class Job:
     masks: tuple[Mask, ...]
     """One bool ``[H, W]`` a defect, in the order of the prompts; disjoint ones are best, shared latent cells go to one."""
     real_contrast: float = 0.0
-    """What contrast the defect has in life (``Surroundings.contrast_on``), 0..1, for the verdict; 0: not known."""
+    """How far the defect stands out in life (``Surroundings.distinct_on``), 0..1, for the verdict; 0: not known."""
 
     @property
     def requested(self) -> Mask:

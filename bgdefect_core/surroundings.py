@@ -20,7 +20,7 @@ from .pictures import Picture
 
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
-_CONTRAST = 90
+_CONTRAST, _DISTINCT = 90, 25
 _ALIKE, _NEARLY = 0.01, 1.25
 _WORK_SIDE = 64
 """Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its least width."""
@@ -37,12 +37,15 @@ class Surroundings:
     """Width of the ring that is compared."""
     contrast: float
     """How far the defect stands out: its mean gray value against what in the ring is least like it (the 90th percentile), 0..1."""
+    distinct: float
+    """How far it differs from three quarters of the ring (the 25th percentile), 0..1: little for a scratch beside the part's edge, however
+    far the tray behind the edge is from both."""
     level: float
     """Mean gray value of the ring, 0..1."""
 
-    def contrast_on(self, picture: Picture, mask: Mask) -> float:
-        """What contrast such a defect has at ``mask`` of a good ``picture``, 0..1: on a darker ground, less in proportion."""
-        return self.contrast * min(1.0, surroundings_of(picture, mask).level / max(self.level, 1 / 255))
+    def distinct_on(self, picture: Picture, mask: Mask) -> float:
+        """What ``distinct`` such a defect has at ``mask`` of a good ``picture``: on a darker ground, less in proportion."""
+        return self.distinct * min(1.0, surroundings_of(picture, mask).level / max(self.level, 1 / 255))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +77,8 @@ def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
     patch = np.pad(mask[top : top + height, left : left + width], margin)
     distance = ndimage.distance_transform_edt(~patch)
     ring = gray[(distance > 0) & (distance <= reach) & np.isfinite(gray)]
-    contrast = float(np.percentile(np.abs(ring - gray[patch].mean()), _CONTRAST)) if ring.size else 0.0
-    return Surroundings(gray, margin, reach, contrast, float(ring.mean()) if ring.size else 1.0)
+    contrast, distinct = np.percentile(np.abs(ring - gray[patch].mean()), (_CONTRAST, _DISTINCT)).tolist() if ring.size else (0.0, 0.0)
+    return Surroundings(gray, margin, reach, contrast, distinct, float(ring.mean()) if ring.size else 1.0)
 
 
 def template(mask: Mask, gray: NDArray[np.float32], reach: int, contrast: float) -> Template:

@@ -127,9 +127,16 @@ def test_contrast_by_hand() -> None:
     damaged[defect] = 102
     around = surroundings_of(damaged, defect)
     assert around.contrast == pytest.approx(0.4, abs=1e-6) and around.level == pytest.approx(0.8, abs=1e-6)
+    assert around.distinct == pytest.approx(0.4, abs=1e-6)
     dark, light = np.full_like(damaged, 51), np.full_like(damaged, 255)
-    assert around.contrast_on(dark, defect) == pytest.approx(0.1, abs=1e-6)
-    assert around.contrast_on(light, defect) == pytest.approx(0.4, abs=1e-6)
+    assert around.distinct_on(dark, defect) == pytest.approx(0.1, abs=1e-6)
+    assert around.distinct_on(light, defect) == pytest.approx(0.4, abs=1e-6)
+    damaged[:, 12:] = 0  # the tray, just beside the defect
+    at_the_edge = surroundings_of(damaged, defect)
+    assert at_the_edge.distinct == around.distinct and at_the_edge.contrast == around.contrast
+    damaged[defect] = 194  # a faint one: the tray is far from it, most of the part is not
+    faint = surroundings_of(damaged, defect)
+    assert faint.distinct == pytest.approx(10 / 255, abs=1e-6) and faint.contrast > 0.7
 
 
 def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
