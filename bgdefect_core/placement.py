@@ -295,7 +295,7 @@ def place_mask(
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
     or the picture; one of them is drawn uniformly. Where the mask's real surroundings are known, ``settings.variations`` of it that fit
-    draw ``settings.places`` offsets each, and one is drawn of those where the good picture looks most like them (:meth:`Likeness.alike`).
+    draw ``settings.places`` offsets each, and one is drawn of those where the good picture looks most like them (:meth:`Template.alike`).
 
     Args:
         part: bool [H, W] from ``part_mask``.
@@ -338,7 +338,7 @@ def place_mask(
     least = min(float(differences.min()) for *_, differences in found)
     alike: list[tuple[Mask, NDArray[Any]]] = []
     for patch, wanted, corners, differences in found:
-        alike += [(patch, corner) for corner in corners[differences <= (Likeness.alike(wanted, least) if wanted else least)]]
+        alike += [(patch, corner) for corner in corners[differences <= (wanted.alike(least) if wanted else least)]]
     patch, (top, left) = alike[int(rng.integers(len(alike)))]
     placed = np.zeros(part.shape, np.bool_)
     placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch

@@ -64,6 +64,10 @@ class Template:
     """Of the real defect."""
     reach: int
 
+    def alike(self, least: float) -> float:
+        """Up to what difference a place is as good as the one with the ``least``: a quarter more, and 0.01 of the squared contrast."""
+        return _NEARLY * least + _ALIKE * self.contrast**2
+
 
 def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
     """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
@@ -133,11 +137,6 @@ class Likeness:
             both = squares * inside[window] * known + contrast * (inside[window] - known) ** 2
             found[number] = (ring * both).sum() + 2 * max(contrast / 2 - float((under * squares).sum()), 0)
         return found
-
-    @staticmethod
-    def alike(wanted: Template, least: float) -> float:
-        """Up to what difference a place is as good as the one with the ``least``: a quarter more, and 0.01 of the squared contrast."""
-        return _NEARLY * least + _ALIKE * wanted.contrast**2
 
     def _shrunk(self, step: int, reach: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share of each pixel that is picture."""

@@ -15,7 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import websocket
+from PIL import Image
 
 PACK = Path(__file__).resolve().parents[2]
 FOLDERS = ("input", "output", "models", "temp", "user", "custom_nodes")
@@ -182,3 +184,12 @@ def _note(run: Run, kind: str, data: dict[str, Any]) -> None:
         run.status = "interrupted"
     elif kind == "execution_success":
         run.status = "success"
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def shown(server: Server, output: dict[str, Any]) -> list[Path]:
+    """The files that a node shows."""
+    return [server.base / item["type"] / item["subfolder"] / item["filename"] for item in output["images"]]

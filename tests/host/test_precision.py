@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from .conftest import HOSTS, Figure
 from .graph import change, ids, load, named, to_api
-from .server import PACK, Server
+from .server import PACK, Server, pixels, shown
 
 FORMATS = {
     "bf16": (("--bf16-unet", "--bf16-vae", "--bf16-text-enc"), 0.05),
@@ -28,15 +27,14 @@ def painted(folder: Path, python: Path, base: Path, arguments: tuple[str, ...]) 
         assert run.status == "success", run.error
         [report] = run.outputs[ids(prompt, "PreviewAny")[0]]["text"]
         assert report.count("background psnr 100,") == 2
-        item = run.outputs[ids(prompt, "SaveImage")[0]]["images"][0]
-        return np.asarray(Image.open(server.base / item["type"] / item["subfolder"] / item["filename"]).convert("RGB"), np.int16)
+        return pixels(shown(server, run.outputs[ids(prompt, "SaveImage")[0]])[0]).astype(np.int16)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("folder", "python"), HOSTS, ids=[folder.name for folder, _ in HOSTS])
 def test_other_formats_paint_the_same_defect(folder: Path, python: Path, tmp_path: Path, figure: Figure) -> None:
     full = painted(folder, python, tmp_path / "fp32", ())
-    good = np.asarray(Image.open(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[0]).convert("RGB"), np.int16)
+    good = pixels(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[0]).astype(np.int16)
     mask = (full != good).any(axis=2)
     strength = np.abs(full - good)[mask].mean()
     for name, (arguments, share) in FORMATS.items():

@@ -8,25 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from bgdefect_core.dataset import read_manifest
 from bgdefect_core.pictures import write_mask, write_picture
 
 from .conftest import Figure
 from .graph import WORKFLOWS, change, ids, load, named, problems, to_api
-from .server import PACK, Server
+from .server import PACK, Server, pixels, shown
 
 STEPS = 4
-
-
-def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
-
-
-def shown(server: Server, output: dict[str, Any]) -> list[Path]:
-    """The files that a node shows."""
-    return [server.base / item["type"] / item["subfolder"] / item["filename"] for item in output["images"]]
 
 
 def prompt_of(start: str, object_info: dict[str, Any], steps: int | None = None) -> dict[str, Any]:

@@ -103,8 +103,9 @@ def test_seeds_differ_and_repeat() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path: Path) -> None:
     """SIGKILL before and after manifest lines and between the files of a sample; nothing is lost or doubled."""
-    generate(dataclasses.replace(config, output=tmp_path / "free"))
-    shown = [record["quality"]["strength"] for record in manifest(dataclasses.replace(config, output=tmp_path / "free"))]
+    free = dataclasses.replace(config, output=tmp_path / "free")
+    generate(free)
+    shown = [record["quality"]["strength"] for record in manifest(free)]
     config = dataclasses.replace(config, limits=dataclasses.replace(ANYTHING, min_strength=float(np.median(shown))))  # some pass
     whole = dataclasses.replace(config, output=tmp_path / "whole")
     summary = generate(whole)
