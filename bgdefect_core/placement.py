@@ -240,9 +240,9 @@ def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, set
     patch = _trimmed(mask)
     angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
     scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
-    gray = None if around is None else around.gray
+    colours = None if around is None else around.colours
     if settings.flip and rng.random() < 0.5:
-        patch, gray = patch[:, ::-1], None if gray is None else gray[:, ::-1]
+        patch, colours = patch[:, ::-1], None if colours is None else colours[:, ::-1]
     height, width = patch.shape
     bend = settings.elastic * max(height, width) * scale
     cos, sin = math.cos(angle), math.sin(angle)
@@ -267,10 +267,11 @@ def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, set
     if values.max() <= 0:
         return np.ones((1, 1), np.bool_), None
     varied = values >= min(cut, float(values.max()))
-    if gray is None or around is None:
+    if colours is None or around is None:
         return _trimmed(varied), None
-    bent = ndimage.map_coordinates(gray, [axis + around.margin - 2 for axis in source], order=1, mode="constant", cval=np.nan)
-    return _trimmed(varied), template(varied, bent, reach, around.contrast)
+    places = [axis + around.margin - 2 for axis in source]
+    bent = [ndimage.map_coordinates(one, places, order=1, mode="constant", cval=np.nan) for one in np.moveaxis(colours, 2, 0)]
+    return _trimmed(varied), template(varied, np.stack(bent, axis=2), reach, around.contrast)
 
 
 def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 Not from the paper: it paints at masks that are given. A gap is a defect in a trace and nothing on bare board, and a bite goes into a trace
 from its edge. A new mask is therefore turned, scaled and bent together with the real picture around and under it, and laid where the ring
 around it differs least from the good picture, and where that does not look like the defect already (the ring around a bridge between two
-traces is also that of a piece of one trace): template matching by mean squared differences of gray values.
+traces is also that of a piece of one trace): template matching by mean squared differences of colours.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ _WORK_SIDE = 64
 class Surroundings:
     """The picture around a real defect."""
 
-    gray: NDArray[np.float32]
-    """``[h + 2 margin, w + 2 margin]`` in 0..1 around the mask's box of ``[h, w]``; NaN beyond the picture."""
+    colours: NDArray[np.float32]
+    """``[h + 2 margin, w + 2 margin, C]`` in 0..1 around the mask's box of ``[h, w]``; NaN beyond the picture. C: 3, or 1 of a gray one."""
     margin: int
     reach: int
     """Width of the ring that is compared."""
     contrast: float
-    """How far the defect stands out: its mean gray value against what in the ring is least like it (the 90th percentile), 0..1."""
+    """How far the defect stands out: its mean colour against what in the ring is least like it (the 90th percentile), 0..1. A distance
+    between colours is the root of their mean squared difference."""
     distinct: float
     """How far it differs from three quarters of the ring (the 25th percentile), 0..1: little for a scratch beside the part's edge, however
     far the tray behind the edge is from both."""
     level: float
-    """Mean gray value of the ring, 0..1."""
+    """Mean value of the ring, 0..1."""
 
     def distinct_on(self, picture: Picture, mask: Mask) -> float:
         """What ``distinct`` such a defect has at ``mask`` of a good ``picture``: on a darker ground, less in proportion."""
@@ -52,8 +53,8 @@ class Surroundings:
 class Template:
     """What should lie around a new mask of ``[h, w]``, and what should not lie under it."""
 
-    gray: NDArray[np.float32]
-    """``[h + 2 reach, w + 2 reach]`` in 0..1; 0 where the real picture had ended."""
+    colours: NDArray[np.float32]
+    """``[h + 2 reach, w + 2 reach, C]`` in 0..1; 0 where the real picture had ended."""
     known: NDArray[np.float32]
     """1 where it had not, else 0."""
     ring: NDArray[np.float32]
@@ -77,28 +78,29 @@ def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
     bottom, right = top + height + margin, left + width + margin
     inside = picture[max(top - margin, 0) : bottom, max(left - margin, 0) : right]
     before, after = (max(margin - top, 0), max(margin - left, 0)), (max(bottom - len(mask), 0), max(right - mask.shape[1], 0))
-    gray = np.pad(_gray(inside), tuple(zip(before, after, strict=True)), constant_values=np.nan)
+    colours = np.pad(_colours(inside), (*zip(before, after, strict=True), (0, 0)), constant_values=np.nan)
     patch = np.pad(mask[top : top + height, left : left + width], margin)
     distance = ndimage.distance_transform_edt(~patch)
-    ring = gray[(distance > 0) & (distance <= reach) & np.isfinite(gray)]
-    contrast, distinct = np.percentile(np.abs(ring - gray[patch].mean()), (_CONTRAST, _DISTINCT)).tolist() if ring.size else (0.0, 0.0)
-    return Surroundings(gray, margin, reach, contrast, distinct, float(ring.mean()) if ring.size else 1.0)
+    ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
+    away = np.square(ring - colours[patch].mean(axis=0)).mean(axis=1) ** 0.5
+    contrast, distinct = np.percentile(away, (_CONTRAST, _DISTINCT)).tolist() if ring.size else (0.0, 0.0)
+    return Surroundings(colours, margin, reach, contrast, distinct, float(ring.mean()) if ring.size else 1.0)
 
 
-def template(mask: Mask, gray: NDArray[np.float32], reach: int, contrast: float) -> Template:
+def template(mask: Mask, colours: NDArray[np.float32], reach: int, contrast: float) -> Template:
     """A new mask and the ring around it.
 
     Args:
-        mask: bool ``[R, C]``, not empty. gray: float ``[R, C]``, the real defect and what lay around it; NaN: not known.
+        mask: bool ``[R, S]``, not empty. colours: float ``[R, S, C]``, the real defect and what lay around it; NaN: not known.
         reach: width of the ring in pixels, 1 or more. contrast: of the real defect.
     """
-    mask, gray = np.pad(mask, reach), np.pad(gray, reach, constant_values=np.nan)
+    mask, colours = np.pad(mask, reach), np.pad(colours, ((reach, reach), (reach, reach), (0, 0)), constant_values=np.nan)
     top, left, height, width = bounding_box(mask)
     window = np.s_[top - reach : top + height + reach, left - reach : left + width + reach]
     distance = ndimage.distance_transform_edt(~mask[window])
-    known = np.isfinite(gray[window])
+    known = np.isfinite(colours[window][..., 0])
     ring, under = (distance > 0) & (distance <= reach), distance == 0
-    values = np.where(known, gray[window], 0).astype(np.float32)
+    values = np.where(known[..., None], colours[window], 0).astype(np.float32)
     weights = [(one / max(one.sum(), 1)).astype(np.float32) for one in (ring, under & known)]
     return Template(values, known.astype(np.float32), weights[0], weights[1], contrast, reach)
 
@@ -122,18 +124,18 @@ class Likeness:
         of the two pictures has ended and the other has not, it counts as the squared contrast: a defect at the border belongs there,
         and no other does.
         """
-        step = max(1, min(math.ceil(max(wanted.gray.shape) / _WORK_SIDE), wanted.reach // _LEAST))
+        step = max(1, min(math.ceil(max(wanted.ring.shape) / _WORK_SIDE), wanted.reach // _LEAST))
         picture, inside = self._shrunk(step, wanted.reach)
         ring, under = _blocks(wanted.ring, step), _blocks(wanted.under, step)
         counted = ((wanted.ring + wanted.under) > 0).astype(np.float32)
         seen = _blocks(wanted.known * counted, step)
-        gray = _blocks(wanted.gray * wanted.known * counted, step) / np.maximum(seen, 1)
+        colours = _blocks(wanted.colours * (wanted.known * counted)[..., None], step) / np.maximum(seen, 1)[..., None]
         known = seen / np.maximum(_blocks(counted, step), 1)
         contrast = wanted.contrast**2
         found = np.empty(len(corners), np.float32)
         for number, (row, column) in enumerate((corners // step).tolist()):
-            window = np.s_[row : row + gray.shape[0], column : column + gray.shape[1]]
-            squares = (picture[window] - gray) ** 2
+            window = np.s_[row : row + seen.shape[0], column : column + seen.shape[1]]
+            squares = np.square(picture[window] - colours).mean(axis=2)
             both = squares * inside[window] * known + contrast * (inside[window] - known) ** 2
             found[number] = (ring * both).sum() + 2 * max(contrast / 2 - float((under * squares).sum()), 0)
         return found
@@ -142,20 +144,23 @@ class Likeness:
         """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share of each pixel that is picture."""
         if (step, reach) not in self._pictures:
             inside = _blocks(np.pad(np.ones(self._picture.shape[:2], np.float32), reach), step)
-            gray = np.divide(_blocks(np.pad(_gray(self._picture), reach), step), np.maximum(inside, 1), dtype=np.float32)
-            self._pictures[step, reach] = gray, np.divide(inside, step**2, dtype=np.float32)
+            colours = _blocks(np.pad(_colours(self._picture), ((reach, reach), (reach, reach), (0, 0))), step)
+            colours = np.divide(colours, np.maximum(inside, 1)[..., None], dtype=np.float32)
+            self._pictures[step, reach] = colours, np.divide(inside, step**2, dtype=np.float32)
         return self._pictures[step, reach]
 
 
-def _gray(picture: Picture) -> NDArray[np.float32]:
-    gray: NDArray[np.float32] = picture.mean(axis=2, dtype=np.float32) / 255
-    return gray
+def _colours(picture: Picture) -> NDArray[np.float32]:
+    """``[H, W, C]`` in 0..1; one channel where all three are equal: a third of the work."""
+    gray = bool((picture == picture[..., :1]).all())
+    return np.divide(picture[..., :1] if gray else picture, 255, dtype=np.float32)
 
 
 def _blocks(array: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Sums of blocks of ``step`` x ``step``; the last ones are filled up with 0."""
-    rows, columns = (-(-length // step) for length in array.shape)
-    full = np.zeros((rows * step, columns * step), np.float32)
+    """Sums of blocks of ``step`` x ``step`` of ``[H, W]`` or ``[H, W, C]``; the last ones are filled up with 0."""
+    rows, columns, *channels = array.shape
+    rows, columns = -(-rows // step), -(-columns // step)
+    full = np.zeros((rows * step, columns * step, *channels), np.float32)
     full[: array.shape[0], : array.shape[1]] = array
-    sums: NDArray[np.float32] = full.reshape(rows, step, columns, step).sum(axis=(1, 3))
+    sums: NDArray[np.float32] = full.reshape(rows, step, columns, step, *channels).sum(axis=(1, 3))
     return sums

@@ -31,7 +31,7 @@ def test_difference_by_hand() -> None:
     """The ring around one pixel: 4 at a distance of 1, beyond one of which the real picture had ended; under it 0.4 was seen."""
     mask = box(1, 1, 1, 1, (3, 3))
     gray = np.array([[9, 0.5, 9], [np.nan, 0.4, 0.5], [9, 0.5, 9]], np.float32)
-    wanted = template(mask, gray, 1, 0.1)
+    wanted = template(mask, gray[..., None], 1, 0.1)
     np.testing.assert_allclose(wanted.ring * 4, [[0, 1, 0], [1, 0, 1], [0, 1, 0]], atol=1e-6)
     contrast = 0.1**2
     assert wanted.under[1, 1] == wanted.under.sum() == 1 and wanted.known[1, 0] == 0
@@ -53,7 +53,7 @@ def test_the_place_of_the_template_itself_differs_least(size: tuple[int, int], l
     mask = box(top, left, length, length, size)
     around = surroundings_of(picture, mask)
     side = slice(around.margin - around.reach, around.reach - around.margin)
-    wanted = template(np.pad(np.ones((length, length), np.bool_), around.reach), around.gray[side, side], around.reach, around.contrast)
+    wanted = template(np.pad(np.ones((length, length), np.bool_), around.reach), around.colours[side, side], around.reach, around.contrast)
     ring = replace(wanted, contrast=0.0)
     corners = np.stack(np.mgrid[: size[0] - length : step, : size[1] - length : step], axis=-1).reshape(-1, 2)
     found = Likeness(picture).difference(ring, corners)
@@ -62,10 +62,10 @@ def test_the_place_of_the_template_itself_differs_least(size: tuple[int, int], l
     compared = 0
     for number in range(0, len(corners), len(corners) // 50):
         row, column = corners[number]
-        window = gray[row : row + wanted.gray.shape[0], column : column + wanted.gray.shape[1]]
+        window = gray[row : row + wanted.ring.shape[0], column : column + wanted.ring.shape[1]]
         if np.isfinite(window).all():
             compared += 1
-            assert found[number] == pytest.approx((ring.ring * (window - ring.gray) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
+            assert found[number] == pytest.approx((ring.ring * (window - ring.colours[..., 0]) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
     assert compared >= 10
 
 
@@ -142,6 +142,35 @@ def test_contrast_by_hand() -> None:
     assert faint.distinct == pytest.approx(10 / 255, abs=1e-6) and faint.contrast > 0.7
 
 
+def test_colours_that_are_equally_light_differ() -> None:
+    """A red stain in a green stripe on blue ground; all three have the same mean."""
+    red, green, blue = np.eye(3, dtype=np.uint8) * 180
+    damaged, good = np.full((120, 160, 3), blue), np.full((120, 160, 3), blue)
+    damaged[30:54], good[80:104] = green, green
+    stain = box(38, 70, 8, 8)
+    damaged[stain] = red
+    around = surroundings_of(damaged, stain)
+    assert around.distinct == pytest.approx((2 / 3) ** 0.5 * 180 / 255, abs=1e-6)
+    likeness = Likeness(good)
+    for seed in range(12):
+        settings = replace(EXACT, places=100)
+        placed = place_mask(
+            np.ones((120, 160), np.bool_), [np.ones((8, 8), np.bool_)], np.random.default_rng(seed), settings, [around], likeness
+        )
+        assert placed is not None and (good[placed] == green).all()
+
+
+def test_a_gray_picture_is_compared_in_one_channel_with_a_coloured_one() -> None:
+    gray, stain = board(80), box(30, 70, 12, 8)
+    assert surroundings_of(gray, stain).colours.shape[2] == 1
+    tinted = gray.copy()
+    tinted[0, 0] = (255, 0, 0)
+    around = surroundings_of(gray, stain)
+    wanted = template(np.ones((12, 8), np.bool_), around.colours[around.margin :, around.margin :][:12, :8], 3, 0.1)
+    corners = np.array([[40, 40], [76, 20], [90, 100]])
+    np.testing.assert_allclose(Likeness(tinted).difference(wanted, corners), Likeness(gray).difference(wanted, corners), atol=1e-6)
+
+
 def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
     mask = box(30, 70, 12, 8)
     for name in ("000", "001"):
@@ -152,4 +181,4 @@ def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
     assert pictures_beside(tmp_path / "test" / "open") is None
     first, second = read_library(masks, pictures=pictures_beside(masks)).surroundings
     assert second is None and first is not None
-    np.testing.assert_array_equal(first.gray, surroundings_of(board(30), mask).gray)
+    np.testing.assert_array_equal(first.colours, surroundings_of(board(30), mask).colours)
