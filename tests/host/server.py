@@ -1,4 +1,4 @@
-"""A real ComfyUI server on the CPU, and a client of its API."""
+"""A real ComfyUI server (on the CPU, unless COMFYUI_ARGUMENTS says otherwise), and a client of its API."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from PIL import Image
 PACK = Path(__file__).resolve().parents[2]
 FOLDERS = ("input", "output", "models", "temp", "user", "custom_nodes")
 START_SECONDS = 180
+DEVICE = os.environ.get("COMFYUI_ARGUMENTS", "--cpu").split()
+"""How every host is started: "" is its own choice on a GPU, "--lowvram" another."""
 
 
 class Refused(Exception):
@@ -72,7 +74,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
-        command = [str(self.python), "main.py", "--cpu", "--base-directory", str(self.base), "--port", str(self.port)]
+        command = [str(self.python), "main.py", *DEVICE, "--base-directory", str(self.base), "--port", str(self.port)]
         command += ["--database-url", "sqlite:///:memory:", "--preview-method", "latent2rgb", "--disable-auto-launch", *self.arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
