@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .detail import with_detail
 from .errors import MaskError, PictureError, SettingError
 from .masks import Mask, bounding_box, feather
 
@@ -157,12 +158,18 @@ def _resized(plane: NDArray[np.float32], crop: Crop, window: _Window, method: Im
     return np.asarray(image.resize((window.right - window.left, window.bottom - window.top), method, box=box))
 
 
+def _resized_colours(square: NDArray[np.float32], crop: Crop, window: _Window) -> NDArray[np.float32]:
+    method = _SHRINK if crop.side < square.shape[0] else _ENLARGE
+    return np.stack([_resized(square[..., channel], crop, window, method) for channel in range(3)], axis=2)
+
+
 def stitch(
     picture: NDArray[np.uint8],
     painted: NDArray[np.float32],
     mask: Mask,
     crop: Crop,
     feather_width: float | None = None,
+    normal: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
     """Blend the painted square into the picture through the feathered mask. A gray picture stays gray.
 
@@ -172,12 +179,14 @@ def stitch(
         mask: bool [H, W], the requested mask; inside it only the painted picture shows.
         crop: where ``painted`` was taken from.
         feather_width: in picture pixels; None: ``default_feather``; 0: a hard edge.
+        normal: float32 [resolution, resolution, 3] in 0..1, the crop's encoding, decoded: what the VAE lost of the picture
+            comes back where little changed (``detail.with_detail``). None: it does not.
 
     Returns:
         uint8 [H, W, 3]; outside the feather band byte for byte ``picture``.
 
     Raises:
-        MaskError: empty, of another size, or reaching out of the crop. PictureError: ``painted`` is not finite.
+        MaskError: empty, of another size, or reaching out of the crop. PictureError: ``painted`` or ``normal`` is not finite.
     """
     if mask.shape != picture.shape[:2]:
         came = f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels"
@@ -187,8 +196,9 @@ def stitch(
     bottom, right = crop.top + crop.side, crop.left + crop.side
     if top < crop.top or left < crop.left or top + height > bottom or left + length > right:
         raise MaskError("the mask reaches out of the crop", "a crop that holds it", "use crop_box with this mask")
-    if not np.isfinite(painted).all():
-        raise PictureError("the painted picture holds NaN or infinity", "finite numbers", "decode in 32-bit floats")
+    for name, square in (("painted", painted), ("normal", normal)):
+        if square is not None and not np.isfinite(square).all():
+            raise PictureError(f"the {name} picture holds NaN or infinity", "finite numbers", "decode in 32-bit floats")
     reach = math.ceil(max(width, 0))
     window = _Window(
         max(top - reach, crop.top, 0),
@@ -197,11 +207,11 @@ def stitch(
         min(left + length + reach, right, mask.shape[1]),
     )
     blend = feather(mask[window.slices], width)[..., None]
-    method = _SHRINK if crop.side < painted.shape[0] else _ENLARGE
-    new = np.stack([_resized(painted[..., channel], crop, window, method) for channel in range(3)], axis=2)
+    new, old = _resized_colours(painted, crop, window), picture[window.slices]
+    if normal is not None:
+        new = with_detail(new, _resized_colours(normal, crop, window), np.divide(old, 255, dtype=np.float32))
     if (picture == picture[..., :1]).all():  # what colour the decoder adds would give the defect away
         new = np.repeat(new.mean(axis=2, keepdims=True), 3, axis=2)
-    old = picture[window.slices]
     mixed = blend * (np.clip(new, 0.0, 1.0) * 255.0) + (1.0 - blend) * old
     result = picture.copy()
     result[window.slices] = np.where(blend > 0, np.rint(mixed).astype(np.uint8), old)

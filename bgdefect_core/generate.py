@@ -67,6 +67,8 @@ class PaintSettings:
     """Width of the blended seam in picture pixels; None: a 32nd of the square, at least 2."""
     stitch: bool = True
     """Off: the whole decoded square replaces the picture, and the VAE's loss with it."""
+    detail: bool = True
+    """Stitching gives back what the VAE lost of the picture, where little changed (``detail.with_detail``)."""
 
     def __post_init__(self) -> None:
         check_range("resolution", self.resolution, 32, 4096)
@@ -225,7 +227,7 @@ def _finish(
     requested = job.requested
     width = default_feather(crop) if settings.feather is None else settings.feather
     if settings.stitch:
-        result = stitch(job.picture, painted, requested, crop, width)
+        result = stitch(job.picture, painted, requested, crop, width, normal if settings.detail else None)
     else:
         result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
     placed = put_back(heat, crop, requested.shape)

@@ -153,7 +153,7 @@ def background_change(picture: NDArray[np.uint8], result: NDArray[np.uint8], ban
     levels = np.arange(256)
     mean = float((counts * levels**2).sum()) / max(int(counts.sum()), 1)
     largest = float(levels[counts > 0].max()) if counts.any() else 0.0
-    return _psnr(mean / 255**2), largest
+    return psnr(mean / 255**2), largest
 
 
 def latent_background_psnr(painted: NDArray[np.float32], normal: NDArray[np.float32], band: Mask) -> float:
@@ -167,11 +167,11 @@ def latent_background_psnr(painted: NDArray[np.float32], normal: NDArray[np.floa
         PictureError: sizes differ.
     """
     change = _change(painted, normal)[~band]
-    return _psnr(float(np.square(change, dtype=np.float64).mean()) if change.size else 0.0)
+    return psnr(float(np.square(change, dtype=np.float64).mean()) if change.size else 0.0)
 
 
-def _psnr(mean_square: float) -> float:
-    """dB of a mean squared error of values in 0..1; NaN stays NaN."""
+def psnr(mean_square: float) -> float:
+    """dB of a mean squared error of values in 0..1, at most ``IDENTICAL_DB``; NaN stays NaN."""
     return min(-10 * math.log10(mean_square), IDENTICAL_DB) if mean_square > 0 else mean_square + IDENTICAL_DB
 
 

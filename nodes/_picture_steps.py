@@ -104,17 +104,23 @@ def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
     return mask_of(squares)
 
 
-def stitched(crop: CropBatch, painted: Tensor, blend: bool = True) -> Tensor:
+def stitched(crop: CropBatch, painted: Tensor, blend: bool = True, normal: Tensor | None = None) -> Tensor:
     """The painted squares put back: IMAGE ``[S, H, W, 3]``; outside the feather band every value is the input's own.
 
     Args:
         painted: IMAGE ``[S, r, r, 3]`` of any square size.
         blend: False: the whole square replaces the picture's.
+        normal: IMAGE ``[B, r, r, 3]``, the good squares' encodings, decoded: what the VAE lost comes back where little changed. None, or
+            without blending: it does not.
 
     Raises:
-        PictureError: S is no multiple of B, or the pictures are not square.
+        PictureError: S is no multiple of B, the pictures are not square, or ``normal`` does not fit ``painted``.
     """
     squares = squares_of(crop, painted, "painted")
+    plains = None if normal is None else squares_of(crop, normal, "normal")
+    if plains is not None and plains[0].shape != squares[0].shape:
+        came = f"normal is {plains[0].shape[1]} pixels wide and painted {squares[0].shape[1]}"
+        raise PictureError(came, "equal sizes", "decode with one VAE")
     wholes = pictures_of(crop.image)
     results = []
     for number, square in enumerate(squares):
@@ -122,7 +128,8 @@ def stitched(crop: CropBatch, painted: Tensor, blend: bool = True) -> Tensor:
         box, mask = crop.boxes[owner], crop.masks[owner]
         if blend:
             band = feather(mask, crop.width(owner)) > 0
-            new = stitch(wholes[owner], square, mask, box, crop.width(owner))
+            plain = plains[number % len(plains)] if plains else None
+            new = stitch(wholes[owner], square, mask, box, crop.width(owner), plain)
         else:
             band = np.zeros_like(mask)
             band[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = True

@@ -351,13 +351,20 @@ class Stitch(io.ComfyNode):
                     default=True,
                     tooltip="On: only the masked area and its seam change. Off: the whole square, and with it the VAE's losses.",
                 ),
+                field(
+                    io.Image,
+                    "normal",
+                    optional=True,
+                    tooltip="The good squares, encoded and decoded by the same VAE: what the VAE loses of the picture then comes back "
+                    "where little changed, such as grain and sharp edges. Unplugged: all of the mask shows the decoder's softer picture.",
+                ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The whole pictures with their defects, one a sample.")],
         )
 
     @classmethod
-    def execute(cls, crop: Any, painted: torch.Tensor, blend: bool) -> Any:
-        return io.NodeOutput(stitched(crop, painted, blend))
+    def execute(cls, crop: Any, painted: torch.Tensor, blend: bool, normal: torch.Tensor | None = None) -> Any:
+        return io.NodeOutput(stitched(crop, painted, blend, normal))
 
 
 NODES = [LoadPictures, PlaceMask, CropToMask, CropMask, Stitch]

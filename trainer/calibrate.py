@@ -1,12 +1,13 @@
-"""``bgdefect calibrate``: what the label's threshold and the verdict's limits rest on, measured on drawn defects.
+"""``bgdefect calibrate``: what the label's threshold, the verdict's limits and the detail given back rest on, measured on drawn defects.
 
 A drawn defect has a true mask and a good twin. Both pictures go through the base's VAE, as samples do, and the label made from their
 difference (METHOD choice 3) is held against the true mask. Strength and contrast of these defects, each of which is visible by
-construction, say what a verdict may ask for.
+construction, say what a verdict may ask for. The decoded defect, with detail of its good twin, is held against the defect as drawn.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from tqdm import tqdm
 
+from bgdefect_core.detail import DETAIL_GONE, with_detail
 from bgdefect_core.errors import check_range
 from bgdefect_core.generate import as_pictures
 from bgdefect_core.masks import Mask
-from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strength
+from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strength, psnr
 from bgdefect_core.refinement import PEAK, THRESHOLDS, difference_heat, refine
 
 from .base import Base, load_base
@@ -34,6 +36,8 @@ GROWTH = 3
 RULES = tuple((peak, threshold) for peak in (PEAK, 100.0) for threshold in (0.2, 0.3, 0.4, 0.5))
 """(percentile that is the peak, threshold) of each label that is tried."""
 QUANTILES = (0.01, 0.05, 0.5)
+DETAILS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, math.inf)
+"""Changes at which no detail of the picture is left, as they are tried; 0: none is given back."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Calibration:
     """Mean IoU of the requested mask itself with the truth: grown masks, bounding boxes."""
     labels: dict[tuple[float, float], tuple[float, float]]
     """(peak, threshold) -> mean IoU of that label with the truth: inside grown masks, inside bounding boxes."""
+    details: dict[float, tuple[float, float]]
+    """Change at which no detail is left -> mean PSNR in dB against the defect as drawn: on the defect, around it in its bounding box."""
 
 
 def calibrate(config: CalibrateConfig) -> Calibration:
@@ -77,16 +83,19 @@ def calibrate(config: CalibrateConfig) -> Calibration:
     drawn: list[tuple[float, float]] = []
     decoded: list[tuple[float, float]] = []
     overlaps: list[NDArray[np.float64]] = []
+    likeness: list[NDArray[np.float64]] = []
     pictures = islice(drawn_defects(config.seed, base.resolution), config.pictures)
     for number, one in enumerate(tqdm(pictures, desc="measuring", unit="defect", total=config.pictures)):
         drawn.append(_shows(one.picture.astype(np.float32) / 255, one.good.astype(np.float32) / 255, one.mask))
         if number < config.decoded:
-            shows, found = _through_the_vae(base, one)
+            shows, found, alike = _through_the_vae(base, one)
             decoded.append(shows)
             overlaps.append(found)
-    means = np.mean(overlaps, axis=0)
-    labels = {rule: (float(row[0]), float(row[1])) for rule, row in zip(RULES, means[1:], strict=True)}
-    return Calibration(np.array(drawn), np.array(decoded), (float(means[0, 0]), float(means[0, 1])), labels)
+            likeness.append(alike)
+    requested, *means = np.mean(overlaps, axis=0).tolist()
+    labels = {rule: (row[0], row[1]) for rule, row in zip(RULES, means, strict=True)}
+    details = {gone: (row[0], row[1]) for gone, row in zip(DETAILS, np.mean(likeness, axis=0).tolist(), strict=True)}
+    return Calibration(np.array(drawn), np.array(decoded), (requested[0], requested[1]), labels, details)
 
 
 def drawn_defects(seed: int, size: int) -> Iterator[Drawn]:
@@ -101,14 +110,28 @@ def grown(truth: Mask) -> Mask:
     return truth if wider.all() else wider
 
 
-def _through_the_vae(base: Base, one: Drawn) -> tuple[tuple[float, float], NDArray[np.float64]]:
-    """Strength and contrast of the decoded pair, and ``[1 + rules, 2]`` IoU with the truth: the requested masks', then each label's."""
+def _through_the_vae(base: Base, one: Drawn) -> tuple[tuple[float, float], NDArray[np.float64], NDArray[np.float64]]:
+    """Strength and contrast of the decoded pair; ``[1 + rules, 2]`` IoU with the truth: the requested masks', then each label's;
+    ``[details, 2]`` PSNR in dB."""
     pair = base.decode(base.encode(to_pixels([one.picture, one.good])))
     painted, normal = as_pictures(pair)
     heat = difference_heat(pair[:1], pair[1:])[0].numpy()
     masks = (grown(one.mask), requested_box(one.mask))
     labels = [masks, *([refine(heat, mask, threshold, peak)[0] for mask in masks] for peak, threshold in RULES)]
-    return _shows(painted, normal, one.mask), np.array([[overlap(label, one.mask)["iou"] for label in row] for row in labels])
+    overlaps = np.array([[overlap(label, one.mask)["iou"] for label in row] for row in labels])
+    return _shows(painted, normal, one.mask), overlaps, _detail_psnr(one, painted, normal)
+
+
+def _detail_psnr(one: Drawn, painted: NDArray[np.float32], normal: NDArray[np.float32]) -> NDArray[np.float64]:
+    """``[details, 2]``: dB against the defect as drawn, on it and around it (where its box has no other pixel: on it, twice)."""
+    true, good = (np.divide(picture, 255, dtype=np.float32) for picture in (one.picture, one.good))
+    around = requested_box(one.mask) & ~one.mask
+    zones = (one.mask, around if around.any() else one.mask)
+    found = []
+    for gone in DETAILS:
+        result = np.clip(with_detail(painted, normal, good, gone) if gone else painted, 0, 1)
+        found.append([psnr(float(np.square(result - true, dtype=np.float64)[zone].mean())) for zone in zones])
+    return np.array(found)
 
 
 def _shows(painted: NDArray[np.float32], normal: NDArray[np.float32], mask: Mask) -> tuple[float, float]:
@@ -117,7 +140,7 @@ def _shows(painted: NDArray[np.float32], normal: NDArray[np.float32], mask: Mask
 
 
 def report(found: Calibration) -> str:
-    """Two Markdown tables: labels, strength and contrast."""
+    """Three Markdown tables: labels, detail, strength and contrast."""
     lines = [
         f"| label, {len(found.decoded)} drawn defects | IoU with the truth, mask grown by {GROWTH} pixels | bounding box |",
         "|---|---|---|",
@@ -127,6 +150,10 @@ def report(found: Calibration) -> str:
         in_use = " (in use)" if (peak, threshold) == (PEAK, THRESHOLDS["difference"]) else ""
         of = "maximum" if peak == 100 else f"{peak:g}th percentile"
         lines.append(_label(f"{threshold:g} of the change's {of}{in_use}", values))
+    lines += ["", "| no detail is left at a change of | dB against the defect as drawn: on it | around it |", "|---|---|---|"]
+    for gone, values in found.details.items():
+        name = {0.0: "0 (none is given back)", math.inf: "none (all is given back)"}.get(gone, f"{gone:g}")
+        lines.append(f"| {name}{' (in use)' if gone == DETAIL_GONE else ''} | {values[0]:.2f} | {values[1]:.2f} |")
     names = [f"{figure}, {quantile:.0%} quantile" for figure in ("strength", "contrast") for quantile in QUANTILES]
     lines += ["", f"| drawn defects | number | {' | '.join(names)} | above both limits |", "|" + "---|" * (3 + len(names))]
     limits = QualityLimits()

@@ -79,6 +79,8 @@ class GenerateConfig:
     """Width of the blended seam in picture pixels. Default: 1/32 of the square's side, at least 2."""
     stitch: bool = True
     """Blend the result into the picture. Off: the decoded square replaces it whole."""
+    detail: bool = True
+    """Give back what the VAE lost of the picture, where little changed. Off: all of the mask shows the decoder's softer picture."""
     limits: Annotated[QualityLimits, tyro.conf.arg(name="")] = field(default_factory=QualityLimits)
     """What a sample needs to be accepted."""
     background_prompt: str | None = None
@@ -136,6 +138,7 @@ class GenerateConfig:
             threshold=self.threshold,
             feather=self.feather,
             stitch=self.stitch,
+            detail=self.detail,
         )
 
     def guidance_at(self, attempt: int) -> float:
@@ -155,8 +158,9 @@ class GenerateConfig:
         painted = asdict(self.paint_settings(info))
         if len(self.guidance) > 1:
             painted["guidance"] = list(self.guidance)
-        if painted["solver"] == "ddim":  # runs from before there was a choice go on as they were
-            del painted["solver"]
+        for name, only in (("solver", "ddim"), ("detail", False)):  # runs from before there was a choice go on as they were
+            if painted[name] == only:
+                del painted[name]
         return {
             "weights_sha256": file_digest(self.weights),
             "class": f"{info.object} / {info.defect}",

@@ -76,6 +76,8 @@ NOTES: dict[str, str] = {
     "BGDefectStitch": """
 - Outside the feather band the result is the input, value by value; the band's width is set in **Crop to Mask**.
 - With more samples than pictures, sample i goes into picture i modulo their number.
+- With `normal` connected, a pixel that did not change is the picture's own, also inside the mask; one that changed by half of the range
+  or more is the decoder's. Connect what **Refine Defect Mask** gets.
 """,
     "BGDefectQuality": """
 | figure | meaning |

@@ -98,7 +98,7 @@ def decode(latent: Link) -> list[Node]:
 
 
 REFINE = Node("refine", "BGDefectRefineMask", {"painted": Link("painted"), "normal": Link("normal"), "crop": Link("crop", 2)})
-STITCH = Node("stitch", "BGDefectStitch", {"crop": Link("crop", 2), "painted": Link("painted")})
+STITCH = Node("stitch", "BGDefectStitch", {"crop": Link("crop", 2), "painted": Link("painted"), "normal": Link("normal")})
 
 
 def judge(refined: Link = _REFINED, heat: Link | None = _HEAT) -> Node:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from bgdefect_core.detail import DETAIL_GONE
 from bgdefect_core.errors import SettingError
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.refinement import PEAK, THRESHOLDS
-from trainer.calibrate import RULES, CalibrateConfig, calibrate, drawn_defects, grown, report
+from trainer.calibrate import DETAILS, RULES, CalibrateConfig, calibrate, drawn_defects, grown, report
 
 IN_USE = (PEAK, THRESHOLDS["difference"])
 
@@ -30,10 +33,18 @@ def test_labels_of_a_few_drawn_defects() -> None:
     lines = report(found).splitlines()
     shown = [strength >= QualityLimits().min_strength and contrast >= QualityLimits().min_contrast for strength, contrast in found.drawn]
     assert lines[-2].startswith("| as drawn | 6 |") and lines[-2].endswith(f"| {np.mean(shown):.1%} |")
-    assert len(lines) == 3 + len(RULES) + 1 + 4
+    assert len(lines) == 3 + len(RULES) + 3 + len(DETAILS) + 1 + 4
     assert [line for line in lines if "(in use)" in line] == [
-        f"| 0.3 of the change's 95th percentile (in use) | {found.labels[IN_USE][0]:.3f} | {found.labels[IN_USE][1]:.3f} |"
+        f"| 0.3 of the change's 95th percentile (in use) | {found.labels[IN_USE][0]:.3f} | {found.labels[IN_USE][1]:.3f} |",
+        f"| 0.5 (in use) | {found.details[DETAIL_GONE][0]:.2f} | {found.details[DETAIL_GONE][1]:.2f} |",
     ]
+
+
+def test_detail_of_the_good_picture_brings_a_decoded_defect_nearer_to_the_drawn_one() -> None:
+    details = calibrate(CalibrateConfig(pictures=24, decoded=24)).details
+    on, around = details[DETAIL_GONE]
+    assert on > details[0.0][0] + 0.5 and around > details[0.0][1] + 4
+    assert on > max(details[0.1][0], details[math.inf][0])  # neither too little nor all of it
 
 
 def test_the_limits_of_the_verdict_are_the_quantiles_of_drawn_defects() -> None:

@@ -80,7 +80,7 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         folds=(0,),
         shots=(3,),
         seeds=(0, 1),
-        arms=("real", "real+cutpaste", "real+ours requested", "real+ours refined", "ceiling"),
+        arms=("real", "real+cutpaste", "real+ours requested", "real+ours refined", "real+classical+ours refined", "ceiling"),
         generators=(f"ours:steps=2,{ANYTHING}", f"three:steps=3,{ANYTHING}", f"unseen:steps=2,{ANYTHING}"),
         arm_generators=("three",),
         samples=2,
@@ -118,6 +118,11 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     }
     compared = [row for row in document["summary"] if row["subject"] == "real+three refined" and row["metric"] == "pixel_ap"]
     assert len(compared) == 1 and compared[0]["runs"] == 2 and compared[0]["difference"] is not None
+    plain, augmented = (
+        [row["value"] for row in document["rows"] if row["subject"] == arm and row["metric"] == "pixel_auroc"]
+        for arm in ("real+ours refined", "real+classical+ours refined")
+    )
+    assert len(plain) == 2 and plain != augmented  # the same samples, every draw augmented
     signals = {row["subject"] for row in document["rows"] if row["part"] == "masks on real defects"}
     assert signals == {"ours: requested", *(f"ours: {signal}" for signal in SIGNALS)}
     assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
@@ -161,7 +166,7 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
     lines: list[str] = []
     outcome = evaluate(dataclasses.replace(config, dry_run=True), lines.append)
     assert not config.output.exists() and outcome.dry_run
-    assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 12
+    assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 14
     for wrong in ("nobody", "ours"):  # the first generator has its arms by their own names
         with pytest.raises(SettingError, match="arm_generators"):
             dataclasses.replace(config, arm_generators=(wrong,)).check()

@@ -147,6 +147,9 @@ def test_wrong_settings_are_named(tmp_path: Path, settings: dict[str, object], m
 def test_generators_part_training_from_generation() -> None:
     spec = read_generator("naive:loss=naive,steps=20,train_zoom=whole")
     assert (spec.name, dict(spec.train), dict(spec.generate)) == ("naive", {"loss": "naive", "train_zoom": "whole"}, {"steps": 20})
+    assert dict(read_generator("plain:detail=false").generate) == {"detail": False}
+    with pytest.raises(SettingError, match="detail is 'no' in the generator 'plain'; expected true or false"):
+        read_generator("plain:detail=no")
     assert recipe_path("deeppcb").is_file()
     with pytest.raises(SettingError, match="deeppcb"):
         recipe_path("nothing")

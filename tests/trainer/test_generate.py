@@ -168,6 +168,25 @@ def test_the_solver_is_recorded_where_it_is_not_ddim(config: GenerateConfig, tmp
     assert not (tmp_path / "never").exists()
 
 
+def test_detail_is_recorded_where_it_is_given_back(config: GenerateConfig, tmp_path: Path) -> None:
+    """Runs from before there was a choice hold no detail: they go on without, and not with it."""
+    plain = dataclasses.replace(config, count=2, detail=False)
+    generate(plain)
+    records = manifest(plain)
+    assert all("detail" not in record["settings"] for record in records)
+    with pytest.raises(OutputError, match="detail None, now True"):
+        generate(dataclasses.replace(plain, detail=True))
+    assert manifest(plain) == records
+    other = dataclasses.replace(config, count=2, output=tmp_path / "other")
+    generate(other)
+    for one, two in zip(records, manifest(other), strict=True):
+        assert two["settings"]["detail"] is True and one["seed"] == two["seed"] and one["quality"]["strength"] == two["quality"]["strength"]
+        without, given, label = (
+            read_picture(path) for path in (plain.output / one["file"], other.output / two["file"], other.output / two["label"])
+        )
+        assert (without != given).any() and (label == read_picture(plain.output / one["label"])).all()
+
+
 def test_lines_layout_and_retries(config: GenerateConfig) -> None:
     never = dataclasses.replace(config, limits=NEVER, count=2, variants=1)
     summary = generate(never)

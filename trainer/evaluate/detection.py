@@ -63,7 +63,8 @@ def arm_plans(config: EvaluateConfig, cell: Cell, made: Sequence[Made], others: 
         elif "ours" in arm:
             masks = "requested" if "requested" in arm else "refined"
             known = [] if arm == "ours only" else real
-            plans += [_generated_plan(arm, one, masks, good, known, side, k) for one in made[:1] if one.samples.samples]
+            augment = "classical" in arm
+            plans += [_generated_plan(arm, one, masks, good, known, side, k, augment) for one in made[:1] if one.samples.samples]
         else:
             makers = {"real+cutpaste": cut_paste_maker, "real+perlin": perlin_maker}
             data = ArmData(good, real, maker=makers.get(arm), augment=arm == "real+classical")
@@ -73,25 +74,29 @@ def arm_plans(config: EvaluateConfig, cell: Cell, made: Sequence[Made], others: 
             plans.append(_generated_plan(refined_arm(one.samples.name), one, "refined", good, real, side, k))
     for other in others:
         pairs = sample_pairs(other, side, "refined")
-        plans.append(ArmPlan(f"real+{other.name}", _given(good, real, pairs), k | {"candidate": other.digest}))
-        plans.append(ArmPlan(f"{other.name} only", _given(good, [], pairs), k | {"candidate": other.digest}))
+        theirs = k | {"candidate": other.digest}
+        plans.append(ArmPlan(f"real+{other.name}", partial(_same, ArmData(good, real, pairs)), theirs))
+        plans.append(ArmPlan(f"{other.name} only", partial(_same, ArmData(good, [], pairs)), theirs))
     return plans
 
 
 def _generated_plan(
-    arm: str, made: Made, masks: str, good: Sequence[Picture], real: Sequence[Pair], side: int, known: dict[str, Any]
+    arm: str,
+    made: Made,
+    masks: str,
+    good: Sequence[Picture],
+    real: Sequence[Pair],
+    side: int,
+    known: dict[str, Any],
+    augment: bool = False,
 ) -> ArmPlan:
     """An arm of one generator's samples; ``masks``: "requested" or "refined"."""
-    pairs = sample_pairs(made.samples, side, masks)
-    return ArmPlan(arm, _given(good, real, pairs), known | {"generator": made.settings, "masks": masks})
+    data = ArmData(good, real, sample_pairs(made.samples, side, masks), augment=augment)
+    return ArmPlan(arm, partial(_same, data), known | {"generator": made.settings, "masks": masks})
 
 
 def _same(data: ArmData) -> ArmData:
     return data
-
-
-def _given(good: Sequence[Picture], real: Sequence[Pair], synthetic: Sequence[Pair]) -> Callable[[], ArmData]:
-    return lambda: ArmData(good, real, synthetic)
 
 
 def fit_settings(config: EvaluateConfig) -> FitSettings:

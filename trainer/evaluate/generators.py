@@ -16,6 +16,13 @@ def _ladder(text: str) -> tuple[float, ...]:
     return tuple(float(value) for value in text.split("/"))
 
 
+def _flag(text: str) -> bool:
+    """``true`` or ``false``."""
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
 GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "loss": str,
     "train_steps": int,
@@ -29,6 +36,7 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "start": str,
     "signal": str,
     "threshold": float,
+    "detail": _flag,
     **{field.name: float for field in fields(QualityLimits)},
 }
 """What a generator's specification may set: the first five belong to its training, the limits of quality stand last."""
@@ -78,7 +86,8 @@ def read_generator(text: str) -> GeneratorSpec:
         try:
             parsed = GENERATOR_KEYS[key](value)
         except ValueError as reason:
-            raise SettingError(f"{key} is {value!r} in the generator {name!r}", "a number", "correct it") from reason
+            expected = "true or false" if GENERATOR_KEYS[key] is _flag else "a number"
+            raise SettingError(f"{key} is {value!r} in the generator {name!r}", expected, "correct it") from reason
         for choice, known in (("solver", SOLVERS), ("start", STARTS)):
             if key == choice and parsed not in known:
                 raise SettingError(f"{key} is {value!r} in the generator {name!r}", f"one of {', '.join(known)}", "correct it")

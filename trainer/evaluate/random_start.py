@@ -45,7 +45,20 @@ from .generators import GeneratorSpec
 from .ours import Made, base_name, trained
 from .samples import GeneratedSample, SampleSet
 
-_UNREAD = ("good", "masks", "variants", "retries", "background", "signal", "threshold", "feather", "stitch", "limits", "mask_prompt")
+_UNREAD = (
+    "good",
+    "masks",
+    "variants",
+    "retries",
+    "background",
+    "signal",
+    "threshold",
+    "feather",
+    "stitch",
+    "detail",
+    "limits",
+    "mask_prompt",
+)
 """Settings of generation that a start from noise does not read, and a path, which differs between machines."""
 
 
