@@ -27,6 +27,8 @@ from .surroundings import Likeness, Surroundings, Template, template
 PartKind = Literal["auto", "object", "texture"]
 
 _BEND_SIDE = 256
+_STARTS = 8
+_NEIGHBOURS = np.array([(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column])
 _WORK_SIDE = 512  # the part is looked for on a picture of at most this side: enough, and fast at any size
 
 
@@ -284,6 +286,48 @@ def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[n
     return field / max(float(np.abs(field).max()), 1e-12)
 
 
+@dataclass(frozen=True, eq=False)
+class _Fitting:
+    """A variation of a mask, and places for it."""
+
+    patch: Mask
+    wanted: Template | None
+    allowed: Mask
+    """Where its box may begin: ``[rows, columns]``."""
+    corners: NDArray[np.int64]
+    """``[N, 2]``: top, left."""
+    differences: NDArray[np.float32]
+    """``[N]``; see :meth:`Likeness.difference`."""
+
+
+def _nearer(fitting: _Fitting, likeness: Likeness, most: float) -> _Fitting:
+    """More places: from each that differs by ``most`` at most, on to the best of its eight neighbours where that is better, in steps from
+    the ring's width down to a pixel."""
+    wanted, starts = fitting.wanted, fitting.differences <= most
+    if wanted is None or not starts.any():
+        return fitting
+    corners, differences = fitting.corners[starts], fitting.differences[starts]
+    step = wanted.reach
+    while step:
+        around = corners[:, None] + step * _NEIGHBOURS
+        inside = ((around >= 0) & (around < fitting.allowed.shape)).all(axis=2)
+        inside[inside] = fitting.allowed[tuple(around[inside].T)]
+        found = np.full(inside.shape, np.inf, np.float32)
+        found[inside] = likeness.difference(wanted, around[inside])
+        best = found.argmin(axis=1)
+        better = found.min(axis=1) < differences
+        corners[better] = around[better, best[better]]
+        differences[better] = found[better, best[better]]
+        step //= 2
+    return _Fitting(
+        fitting.patch,
+        wanted,
+        fitting.allowed,
+        np.concatenate([fitting.corners, corners]),
+        np.concatenate([fitting.differences, differences]),
+    )
+
+
 def place_mask(
     part: Mask,
     masks: Sequence[Mask],
@@ -296,7 +340,8 @@ def place_mask(
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels falls off the part
     or the picture; one of them is drawn uniformly. Where the mask's real surroundings are known, ``settings.variations`` of it that fit
-    draw ``settings.places`` offsets each, and one is drawn of those where the good picture looks most like them (:meth:`Template.alike`).
+    draw ``settings.places`` offsets each; the best are moved to where it fits better still, and one is drawn of those where the good
+    picture looks most like them (:meth:`Template.alike`).
 
     Args:
         part: bool [H, W] from ``part_mask``.
@@ -310,7 +355,7 @@ def place_mask(
     """
     settings = settings or PlacementSettings()
     compared = likeness is not None and settings.places * settings.variations > 1
-    found: list[tuple[Mask, Template | None, NDArray[Any], NDArray[Any]]] = []
+    found: list[_Fitting] = []
     drawn = 0
     spectrum: NDArray[Any] | None = None
     size = [fft.next_fast_len(length, real=True) for length in part.shape]
@@ -321,25 +366,29 @@ def place_mask(
         if rows < 1 or columns < 1 or patch.sum() >= part.size:
             continue
         if part.all():
-            valid = np.arange(rows * columns)
+            allowed = np.ones((rows, columns), np.bool_)
         else:
             if spectrum is None:
                 spectrum = fft.rfft2((~part).astype(np.float64), size)
             off = fft.irfft2(spectrum * np.conj(fft.rfft2(patch.astype(np.float64), size)), size)
-            valid = np.flatnonzero(off[:rows, :columns] < 0.5)  # whole numbers but for rounding of about 1e-9
+            allowed = off[:rows, :columns] < 0.5  # whole numbers but for rounding of about 1e-9
+        valid = np.flatnonzero(allowed)
         if not valid.size:
             continue
         corners = np.stack(np.divmod(rng.choice(valid, settings.places if wanted else 1), columns), axis=1)
-        differences = likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1)
-        found.append((patch, wanted, corners, differences))
+        differences = likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1, np.float32)
+        found.append(_Fitting(patch, wanted, allowed, corners, differences))
         if wanted is None or len(found) == settings.variations:
             break
     if not found:
         return None
-    least = min(float(differences.min()) for *_, differences in found)
+    if likeness is not None and found[0].wanted is not None:
+        starts = np.sort(np.concatenate([one.differences for one in found]))[:_STARTS][-1]
+        found = [_nearer(one, likeness, float(starts)) for one in found]
+    least = min(float(one.differences.min()) for one in found)
     alike: list[tuple[Mask, NDArray[Any]]] = []
-    for patch, wanted, corners, differences in found:
-        alike += [(patch, corner) for corner in corners[differences <= (wanted.alike(least) if wanted else least)]]
+    for one in found:
+        alike += [(one.patch, corner) for corner in one.corners[one.differences <= (one.wanted.alike(least) if one.wanted else least)]]
     patch, (top, left) = alike[int(rng.integers(len(alike)))]
     placed = np.zeros(part.shape, np.bool_)
     placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch

@@ -20,7 +20,7 @@ from .pictures import Picture
 
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
-_CONTRAST, _DISTINCT = 90, 25
+_CONTRAST, _DISTINCT, _LIGHT = 90, 75, 95
 _ALIKE, _NEARLY = 0.01, 1.25
 _WORK_SIDE = 64
 """Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its least width."""
@@ -38,15 +38,22 @@ class Surroundings:
     contrast: float
     """How far the defect stands out: its mean colour against what in the ring is least like it (the 90th percentile), 0..1. A distance
     between colours is the root of their mean squared difference."""
-    distinct: float
-    """How far it differs from three quarters of the ring (the 25th percentile), 0..1: little for a scratch beside the part's edge, however
-    far the tray behind the edge is from both."""
-    level: float
-    """Mean value of the ring, 0..1."""
+    colour: NDArray[np.float32]
+    """Mean colour of the defect, ``[C]`` in 0..1."""
+    light: float
+    """How light the whole picture is: the 95th percentile of its values, 0..1."""
 
     def distinct_on(self, picture: Picture, mask: Mask) -> float:
-        """What ``distinct`` such a defect has at ``mask`` of a good ``picture``: on a darker ground, less in proportion."""
-        return self.distinct * min(1.0, surroundings_of(picture, mask).level / max(self.level, 1 / 255))
+        """How far such a defect stands out at ``mask`` of a good ``picture``: 0..1, from what the picture shows there, not around it.
+
+        The distance of the defect's colour, as light as the picture is, to that of the picture's own pixels: what a quarter of them exceed
+        (a bite covers what looks like it already, too).
+        """
+        top, left, height, width = bounding_box(mask)
+        window = np.s_[top : top + height, left : left + width]
+        wanted = np.minimum(self.colour * (_light(picture) / max(self.light, 1 / 255)), 1)
+        away = np.square(_colours(picture[window])[mask[window]] - wanted).mean(axis=1) ** 0.5
+        return float(np.percentile(away, _DISTINCT))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +89,10 @@ def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
     patch = np.pad(mask[top : top + height, left : left + width], margin)
     distance = ndimage.distance_transform_edt(~patch)
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
-    away = np.square(ring - colours[patch].mean(axis=0)).mean(axis=1) ** 0.5
-    contrast, distinct = np.percentile(away, (_CONTRAST, _DISTINCT)).tolist() if ring.size else (0.0, 0.0)
-    return Surroundings(colours, margin, reach, contrast, distinct, float(ring.mean()) if ring.size else 1.0)
+    colour = colours[patch].mean(axis=0)
+    away = np.square(ring - colour).mean(axis=1) ** 0.5
+    contrast = float(np.percentile(away, _CONTRAST)) if ring.size else 0.0
+    return Surroundings(colours, margin, reach, contrast, colour, _light(picture))
 
 
 def template(mask: Mask, colours: NDArray[np.float32], reach: int, contrast: float) -> Template:
@@ -148,6 +156,11 @@ class Likeness:
             colours = np.divide(colours, np.maximum(inside, 1)[..., None], dtype=np.float32)
             self._pictures[step, reach] = colours, np.divide(inside, step**2, dtype=np.float32)
         return self._pictures[step, reach]
+
+
+def _light(picture: Picture) -> float:
+    step = max(1, min(picture.shape[:2]) // 256)  # a sample is enough, and quick for pictures of any size
+    return float(np.percentile(picture[::step, ::step], _LIGHT)) / 255
 
 
 def _colours(picture: Picture) -> NDArray[np.float32]:

@@ -129,17 +129,47 @@ def test_contrast_by_hand() -> None:
     defect = box(8, 8, 4, 4, (20, 20))
     damaged[defect] = 102
     around = surroundings_of(damaged, defect)
-    assert around.contrast == pytest.approx(0.4, abs=1e-6) and around.level == pytest.approx(0.8, abs=1e-6)
-    assert around.distinct == pytest.approx(0.4, abs=1e-6)
-    dark, light = np.full_like(damaged, 51), np.full_like(damaged, 255)
+    assert around.contrast == pytest.approx(0.4, abs=1e-6) and around.light == pytest.approx(0.8, abs=1e-6)
+    assert around.colour.tolist() == pytest.approx([0.4], abs=1e-6)
+    dark, light = np.full_like(damaged, 51), np.full_like(damaged, 255)  # a quarter as light, and a quarter lighter
     assert around.distinct_on(dark, defect) == pytest.approx(0.1, abs=1e-6)
-    assert around.distinct_on(light, defect) == pytest.approx(0.4, abs=1e-6)
-    damaged[:, 12:] = 0  # the tray, just beside the defect
-    at_the_edge = surroundings_of(damaged, defect)
-    assert at_the_edge.distinct == around.distinct and at_the_edge.contrast == around.contrast
-    damaged[defect] = 194  # a faint one: the tray is far from it, most of the part is not
-    faint = surroundings_of(damaged, defect)
-    assert faint.distinct == pytest.approx(10 / 255, abs=1e-6) and faint.contrast > 0.7
+    assert around.distinct_on(light, defect) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_defect_stands_out_from_what_it_covers_not_from_what_lies_beside_it() -> None:
+    """A faint scratch at the edge of a light part, on a black tray."""
+    good, scratch = np.full((20, 20, 3), 204, np.uint8), box(8, 8, 4, 4, (20, 20))
+    good[:, 12:] = 0
+    damaged = good.copy()
+    damaged[scratch] = 194
+    around = surroundings_of(damaged, scratch)
+    assert around.contrast > 0.7
+    assert around.distinct_on(good, scratch) == pytest.approx(10 / 255, abs=1e-6)
+    half = box(8, 10, 4, 4, (20, 20))  # half of it on the tray, which looks otherwise
+    assert around.distinct_on(good, half) == pytest.approx(194 / 255, abs=1e-6)
+
+
+def test_a_bite_stands_out_however_much_of_it_is_white_already() -> None:
+    bitten, bite = board(60, 60), box(50, 40, 12, 10)
+    bitten[bite] = 255
+    around = surroundings_of(bitten, bite)
+    assert around.distinct_on(board(60, 60), bite) == pytest.approx(1, abs=1e-6)  # 10 of its 12 rows are black
+    assert around.distinct_on(board(54, 60), bite) == pytest.approx(1, abs=1e-6)  # 4 of 12
+    assert around.distinct_on(board(51, 60), bite) == 0  # 1 of 12: nearly nothing to see
+
+
+def test_places_are_moved_to_where_the_surroundings_fit() -> None:
+    """A bite at the edge of the copper: of a few places drawn at random none lies just there."""
+    bitten, good, bite = board(60, 60), board(33, 60), box(52, 40, 8, 10)
+    bitten[bite] = 255
+    patch, around = np.ones((8, 10), np.bool_), surroundings_of(bitten, bite)
+    tops = []
+    for seed in range(12):
+        settings = replace(EXACT, places=40, variations=1)
+        placed = place_mask(np.ones((120, 160), np.bool_), [patch], np.random.default_rng(seed), settings, [around], Likeness(good))
+        assert placed is not None and placed.sum() == 80
+        tops.append(int(np.flatnonzero(placed.any(axis=1))[0]))
+    assert sum(top == 33 - 8 for top in tops) >= 10
 
 
 def test_colours_that_are_equally_light_differ() -> None:
@@ -150,7 +180,7 @@ def test_colours_that_are_equally_light_differ() -> None:
     stain = box(38, 70, 8, 8)
     damaged[stain] = red
     around = surroundings_of(damaged, stain)
-    assert around.distinct == pytest.approx((2 / 3) ** 0.5 * 180 / 255, abs=1e-6)
+    assert around.distinct_on(np.full_like(damaged, blue), stain) == pytest.approx((2 / 3) ** 0.5 * 180 / 255, abs=1e-6)
     likeness = Likeness(good)
     for seed in range(12):
         settings = replace(EXACT, places=100)
