@@ -91,7 +91,7 @@ class Job:
     masks: tuple[Mask, ...]
     """One bool ``[H, W]`` a defect, in the order of the prompts; disjoint ones are best, shared latent cells go to one."""
     real_contrast: float = 0.0
-    """How far the defect stands out in life (``Surroundings.distinct_on``), 0..1, for the verdict; 0: not known."""
+    """How far the real defect would stand out there (``Surroundings.distinct_on``), 0..1, for the verdict; 0: not known."""
 
     @property
     def requested(self) -> Mask:

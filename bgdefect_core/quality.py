@@ -65,7 +65,7 @@ class QualityLimits:
     min_latent_background_psnr: float = 20.0
     """Least background PSNR before stitching, against the VAE's reconstruction, dB."""
     min_real_share: float = 0.5
-    """Least strength as a share of how far the real defect stands out of whose mask this is made, where its picture is known."""
+    """Least strength as a share of what the real defect whose mask this is made from would show at its place, where its picture is known."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def measure(
 def judge(quality: Quality, limits: QualityLimits | None = None, real_contrast: float = 0.0) -> Verdict:
     """The verdict on one sample; reasons are tried in the order of what a user would want to know first.
 
-    ``real_contrast``: how far the defect stands out in life (``Surroundings.distinct_on``), 0..1; 0: not known.
+    ``real_contrast``: how far the real defect would stand out there (``Surroundings.distinct_on``), 0..1; 0: not known.
     """
     limits = limits or QualityLimits()
     checks = (

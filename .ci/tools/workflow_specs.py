@@ -8,7 +8,7 @@ from typing import Any
 DEMO = "(shipped demo)"
 WEIGHTS = "brushed_metal-scratch.safetensors"
 MINI_GUIDANCE = 3.0
-"""The embedded base paints too faintly without (trainer.generate_config.default_guidance)."""
+"""The embedded base paints more faintly without, and a graph has no retries that raise it, as the command line has."""
 BASE_COLOR, PICTURE_COLOR, METHOD_COLOR, RESULT_COLOR, NOTE_COLOR = "#3f789e", "#b58b2a", "#8a4b9c", "#4b8a4b", "#555555"
 
 
