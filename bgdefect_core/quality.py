@@ -65,7 +65,7 @@ class QualityLimits:
     min_latent_background_psnr: float = 20.0
     """Least background PSNR before stitching, against the VAE's reconstruction, dB."""
     min_real_share: float = 0.5
-    """Least strength as a share of what the real defect whose mask this is made from would show at its place, where its picture is known."""
+    """Least strength as a share of what the real defect whose mask it has would show at its place, where its picture is known."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from ..bgdefect_core.attention import MapRecorder
 from ..bgdefect_core.crop import Crop, Zoom, crop_box, default_feather, put_back, stitch, take
 from ..bgdefect_core.errors import MaskError, PictureError, SettingError
 from ..bgdefect_core.masks import Mask, check_mask, feather
+from ..bgdefect_core.part import PartKind, part_mask
 from ..bgdefect_core.pictures import MIN_SIDE
-from ..bgdefect_core.placement import MaskLibrary, PartKind, PlacementSettings, part_mask, place_mask
+from ..bgdefect_core.placement import MaskLibrary, PlacementSettings, place_mask
 from ..bgdefect_core.refinement import MapSignal, attention_heat, combine, difference_heat, refine
 from ..bgdefect_core.surroundings import Likeness
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of

@@ -14,7 +14,8 @@ import tyro
 from bgdefect_core.dataset import MAX_INDEX
 from bgdefect_core.errors import SettingError, WeightsError, check_range
 from bgdefect_core.generate import PaintSettings
-from bgdefect_core.placement import PartKind, PlacementSettings
+from bgdefect_core.part import PartKind
+from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.refinement import Signal
 from bgdefect_core.sampling import BackgroundMode

@@ -15,8 +15,9 @@ from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.generate import Job
 from bgdefect_core.mask_files import find_library, masks_by_name, pictures_beside, read_library
 from bgdefect_core.masks import Mask
+from bgdefect_core.part import PartKind, part_kind, part_mask
 from bgdefect_core.pictures import Picture, read_mask, read_picture
-from bgdefect_core.placement import MaskLibrary, PartKind, part_kind, part_mask, place_mask
+from bgdefect_core.placement import MaskLibrary, place_mask
 from bgdefect_core.surroundings import Likeness
 from bgdefect_core.weights_info import ClassWeightsInfo
 

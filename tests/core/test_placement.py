@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from bgdefect_core.errors import DataError, MaskError, SettingError
-from bgdefect_core.placement import MaskLibrary, PlacementSettings, part_kind, part_mask, place_mask, vary_mask
+from bgdefect_core.part import part_kind, part_mask
+from bgdefect_core.placement import MaskLibrary, PlacementSettings, place_mask, vary_mask
 
 STILL = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 ELL = np.array([[1, 0], [1, 0], [1, 1]], np.bool_)

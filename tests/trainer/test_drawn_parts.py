@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bgdefect_core.part import part_mask
 from bgdefect_core.pictures import Picture
-from bgdefect_core.placement import part_mask
 from trainer.pretrain.camera import draw_camera, photograph
 from trainer.pretrain.grounds import draw_ground
 from trainer.pretrain.objects import OBJECTS, draw_object
