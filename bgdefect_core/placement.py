@@ -168,10 +168,48 @@ class _Fitting:
     """``[N]``; see :meth:`Likeness.difference`."""
 
 
-def _nearer(fitting: _Fitting, likeness: Likeness, most: float) -> _Fitting:
-    """More places: from each that differs by ``most`` at most, on to the best of its eight neighbours where that is better, in steps from
-    the ring's width down to a pixel."""
-    wanted, starts = fitting.wanted, fitting.differences <= most
+def _fittings(
+    part: Mask,
+    masks: Sequence[Mask],
+    rng: np.random.Generator,
+    settings: PlacementSettings,
+    surroundings: Sequence[Surroundings | None] | None,
+    likeness: Likeness | None,
+) -> list[_Fitting]:
+    """Variations of one mask that fit on the part, with the places drawn for each; the arguments of :func:`place_mask`."""
+    compared = likeness is not None and settings.places * settings.variations > 1
+    found: list[_Fitting] = []
+    drawn = 0
+    spectrum: NDArray[Any] | None = None
+    size = [fft.next_fast_len(length, real=True) for length in part.shape]
+    for _ in range(settings.tries):
+        drawn = drawn if found else int(rng.integers(len(masks)))  # one that fits is kept: every real mask has its share
+        patch, wanted = _vary(masks[drawn], surroundings[drawn] if surroundings and compared else None, rng, settings)
+        rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
+        if rows < 1 or columns < 1 or patch.sum() >= part.size:
+            continue
+        if part.all():
+            allowed = np.ones((rows, columns), np.bool_)
+        else:
+            if spectrum is None:
+                spectrum = fft.rfft2((~part).astype(np.float64), size)
+            off = fft.irfft2(spectrum * np.conj(fft.rfft2(patch.astype(np.float64), size)), size)
+            allowed = off[:rows, :columns] < 0.5  # whole numbers but for rounding of about 1e-9
+        valid = np.flatnonzero(allowed)
+        if not valid.size:
+            continue
+        corners = np.stack(np.divmod(rng.choice(valid, settings.places if wanted else 1), columns), axis=1)
+        differences = likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1, np.float32)
+        found.append(_Fitting(patch, wanted, allowed, corners, differences))
+        if wanted is None or len(found) == settings.variations:
+            break
+    return found
+
+
+def _nearer(fitting: _Fitting, likeness: Likeness, starts: Mask) -> _Fitting:
+    """More places: from each of ``starts`` ``[N]``, on to the best of its eight neighbours where that is better, in steps from the ring's
+    width down to a pixel."""
+    wanted = fitting.wanted
     if wanted is None or not starts.any():
         return fitting
     corners, differences = fitting.corners[starts], fitting.differences[starts]
@@ -222,37 +260,15 @@ def place_mask(
         bool [H, W], or None where no variation fits: the caller counts these.
     """
     settings = settings or PlacementSettings()
-    compared = likeness is not None and settings.places * settings.variations > 1
-    found: list[_Fitting] = []
-    drawn = 0
-    spectrum: NDArray[Any] | None = None
-    size = [fft.next_fast_len(length, real=True) for length in part.shape]
-    for _ in range(settings.tries):
-        drawn = drawn if found else int(rng.integers(len(masks)))  # one that fits is kept: every real mask has its share
-        patch, wanted = _vary(masks[drawn], surroundings[drawn] if surroundings and compared else None, rng, settings)
-        rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
-        if rows < 1 or columns < 1 or patch.sum() >= part.size:
-            continue
-        if part.all():
-            allowed = np.ones((rows, columns), np.bool_)
-        else:
-            if spectrum is None:
-                spectrum = fft.rfft2((~part).astype(np.float64), size)
-            off = fft.irfft2(spectrum * np.conj(fft.rfft2(patch.astype(np.float64), size)), size)
-            allowed = off[:rows, :columns] < 0.5  # whole numbers but for rounding of about 1e-9
-        valid = np.flatnonzero(allowed)
-        if not valid.size:
-            continue
-        corners = np.stack(np.divmod(rng.choice(valid, settings.places if wanted else 1), columns), axis=1)
-        differences = likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1, np.float32)
-        found.append(_Fitting(patch, wanted, allowed, corners, differences))
-        if wanted is None or len(found) == settings.variations:
-            break
+    found = _fittings(part, masks, rng, settings, surroundings, likeness)
     if not found:
         return None
     if likeness is not None and found[0].wanted is not None:
-        starts = np.sort(np.concatenate([one.differences for one in found]))[:_STARTS][-1]
-        found = [_nearer(one, likeness, float(starts)) for one in found]
+        differences = np.concatenate([one.differences for one in found])
+        best = np.zeros(len(differences), np.bool_)
+        best[np.argsort(differences, kind="stable")[:_STARTS]] = True
+        starts = np.split(best, np.cumsum([len(one.differences) for one in found])[:-1])
+        found = [_nearer(one, likeness, chosen) for one, chosen in zip(found, starts, strict=True)]
     least = min(float(one.differences.min()) for one in found)
     alike: list[tuple[Mask, NDArray[Any]]] = []
     for one in found:
