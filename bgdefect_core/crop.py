@@ -16,7 +16,7 @@ from PIL import Image
 
 from .detail import with_detail
 from .errors import MaskError, PictureError, SettingError
-from .masks import Mask, bounding_box, feather
+from .masks import Mask, bounding_box, feather, mean_width
 
 Zoom = Literal["whole", "defect"]
 
@@ -24,7 +24,7 @@ CONTEXT = 2.5
 """Side of a "defect" crop over the longest side of the mask's box: 0.75 of that side is seen on either side of it."""
 
 FEATHER_SHARE = 1 / 32
-"""Default feather width over the crop's side: 16 of 512 pixels, two cells of Stable Diffusion's latents, the reach of
+"""Largest default feather width over the crop's side: 16 of 512 pixels, two cells of Stable Diffusion's latents, the reach of
 the VAE's mixing across the mask's edge."""
 
 _ENLARGE, _SHRINK = Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
@@ -75,9 +75,14 @@ def crop_box(mask: Mask, resolution: int, zoom: Zoom) -> Crop:
     return Crop(slide(top, box_height, height), slide(left, box_width, width), side)
 
 
-def default_feather(crop: Crop) -> int:
-    """The feather width in picture pixels where none is given: 1/32 of the crop's side, at least 2."""
-    return max(2, round(crop.side * FEATHER_SHARE))
+def default_feather(crop: Crop, mask: Mask) -> int:
+    """The feather width in picture pixels where none is given: a quarter of the mask's mean width, at most 1/32 of the crop's side, at
+    least 2. What shows in the seam is in no label: around a thin scratch it must be thin.
+
+    Args:
+        crop: the square. mask: the requested mask, bool [H, W], not empty.
+    """
+    return max(2, min(round(mean_width(mask) / 4), round(crop.side * FEATHER_SHARE)))
 
 
 def _mirrored(start: int, side: int, available: int) -> NDArray[np.int64]:
@@ -191,7 +196,7 @@ def stitch(
     if mask.shape != picture.shape[:2]:
         came = f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels"
         raise MaskError(came, f"{picture.shape[1]} x {picture.shape[0]}", "use the picture's own mask")
-    width = default_feather(crop) if feather_width is None else feather_width
+    width = default_feather(crop, mask) if feather_width is None else feather_width
     top, left, height, length = bounding_box(mask)
     bottom, right = crop.top + crop.side, crop.left + crop.side
     if top < crop.top or left < crop.left or top + height > bottom or left + length > right:

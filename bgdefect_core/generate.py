@@ -64,7 +64,7 @@ class PaintSettings:
     threshold: float | None = None
     """Share of the signal's peak inside the mask above which a pixel is labelled; None: the signal's own (``refinement.THRESHOLDS``)."""
     feather: float | None = None
-    """Width of the blended seam in picture pixels; None: a 32nd of the square, at least 2."""
+    """Width of the blended seam in picture pixels; None: it follows from the mask (``crop.default_feather``)."""
     stitch: bool = True
     """Off: the whole decoded square replaces the picture, and the VAE's loss with it."""
     detail: bool = True
@@ -225,7 +225,7 @@ def _finish(
     limits: QualityLimits | None,
 ) -> Painted:
     requested = job.requested
-    width = default_feather(crop) if settings.feather is None else settings.feather
+    width = default_feather(crop, requested) if settings.feather is None else settings.feather
     if settings.stitch:
         result = stitch(job.picture, painted, requested, crop, width, normal if settings.detail else None)
     else:

@@ -55,6 +55,19 @@ def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
     return int(rows[0]), int(columns[0]), int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
 
 
+def mean_width(mask: Mask) -> float:
+    """Twice the area over the number of pixels at the mask's edge: about w for a stroke of width w, 2 for a line of one pixel.
+
+    Args:
+        mask: bool [H, W], not empty.
+    """
+    top, left, height, width = bounding_box(mask)
+    window = np.pad(mask[top : top + height, left : left + width], 1)
+    inner = window[:-2, 1:-1] & window[2:, 1:-1] & window[1:-1, :-2] & window[1:-1, 2:]
+    area = int(window.sum())
+    return 2 * area / max(area - int((inner & window[1:-1, 1:-1]).sum()), 1)
+
+
 def feather(mask: Mask, width: float) -> NDArray[np.float32]:
     """How much of the painted picture shows at each pixel: 1 inside the mask, falling smoothly to 0 (choice 5).
 

@@ -40,11 +40,11 @@ class CropBatch:
     resolution: int
     """Side of the squares after resizing, in pixels."""
     feather: float | None
-    """Width of the blended seam in the pictures' pixels; None: a 32nd of the square, at least 2."""
+    """Width of the blended seam in the pictures' pixels; None: it follows from the mask."""
 
     def width(self, number: int) -> float:
         """The feather width of picture ``number``, in its pixels."""
-        return default_feather(self.boxes[number]) if self.feather is None else self.feather
+        return default_feather(self.boxes[number], self.masks[number]) if self.feather is None else self.feather
 
 
 def colour_image(image: Tensor, name: str) -> Tensor:

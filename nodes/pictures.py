@@ -290,7 +290,8 @@ class CropToMask(io.ComfyNode):
                     min=-1.0,
                     max=256.0,
                     step=1.0,
-                    tooltip="Width of the blended seam in the picture's pixels, used by Stitch. -1: a 32nd of the square. 0: a hard edge.",
+                    tooltip="Width of the blended seam in the picture's pixels, used by Stitch. -1: a quarter of the mask's mean width, at "
+                    "least 2. 0: a hard edge.",
                 ),
             ],
             outputs=[

@@ -77,7 +77,7 @@ class GenerateConfig:
     threshold: float | None = None
     """Share of the signal's peak in the mask above which a pixel is labelled. Default: 0.3, for attention 0.5, for likelihood 0.1."""
     feather: float | None = None
-    """Width of the blended seam in picture pixels. Default: 1/32 of the square's side, at least 2."""
+    """Width of the blended seam in picture pixels. Default: a quarter of the mask's mean width, from 2 to 1/32 of the square's side."""
     stitch: bool = True
     """Blend the result into the picture. Off: the decoded square replaces it whole."""
     detail: bool = True

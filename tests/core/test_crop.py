@@ -102,7 +102,7 @@ def test_outside_the_band_nothing_changes_and_inside_only_the_painting_shows(sha
     before = picture.copy()
     mask = box(shape, shape[0] - 9, shape[1] // 2, 6, 11)
     crop = crop_box(mask, 64, zoom)  # type: ignore[arg-type]
-    width = default_feather(crop)
+    width = default_feather(crop, mask)
     result = stitch(picture, np.full((64, 64, 3), 250 / 255, np.float32), mask, crop)
     band = feather(mask, width) > 0
     assert (result[~band] == picture[~band]).all() and (picture == before).all()
@@ -110,6 +110,14 @@ def test_outside_the_band_nothing_changes_and_inside_only_the_painting_shows(sha
     assert (result[band & ~mask] >= picture[band & ~mask]).all()
     if width > 2:
         assert (result[band & ~mask] > picture[band & ~mask]).any()
+
+
+def test_the_seam_is_thin_around_thin_masks() -> None:
+    size = (600, 800)
+    for mask, width in ((box(size, 100, 100, 1, 200), 2), (box(size, 100, 100, 200, 3), 2), (box(size, 100, 100, 40, 200), 8)):
+        assert default_feather(Crop(0, 0, 400), mask) == width
+    assert default_feather(Crop(0, 0, 400), box(size, 100, 100, 200, 300)) == 12  # a 32nd of the square
+    assert default_feather(Crop(0, 0, 64), box(size, 10, 10, 20, 20)) == 2
 
 
 def test_stitch_of_the_crop_itself_is_the_picture() -> None:

@@ -112,7 +112,7 @@ def test_outside_the_feather_band_the_output_is_the_input(
     job = Job(picture_of(*size), (box(size, 0.5, 0.1, 0.1, 0.2),))
     before = job.picture.copy()
     prepared, (sample,) = run(codec, predict, [job], prompts, replace(SETTINGS, zoom=zoom))
-    check_sample(job, sample, default_feather(prepared.crops[0]))
+    check_sample(job, sample, default_feather(prepared.crops[0], job.requested))
     assert np.array_equal(job.picture, before)
     assert prepared.regions.any() and not prepared.regions.all()
 
@@ -157,7 +157,7 @@ def test_many_jobs_and_seeds_in_one_batch(codec: TinyCodec, predict: UNetPredict
         settings = replace(SETTINGS, background=background)
         prepared, samples = run(codec, predict, jobs, prompts, settings, [5, 6, 5, 6], [0, 0, 1, 1])
         for which, sample in zip((0, 0, 1, 1), samples, strict=True):
-            check_sample(jobs[which], sample, default_feather(prepared.crops[which]))
+            check_sample(jobs[which], sample, default_feather(prepared.crops[which], jobs[which].requested))
         assert not np.array_equal(samples[0].picture, samples[1].picture)
         with torch.no_grad():  # the same seeds at other places of an equal batch
             again = paint(codec, predict, prepared, [1, 0, 0, 1], [6, 6, 5, 5], prompts, settings)
@@ -171,7 +171,7 @@ def test_several_defects_in_one_picture(codec: TinyCodec, predict: UNetPredictor
     masks = (box(size, 0.3, 0.2, 0.1, 0.2), box(size, 0.6, 0.6, 0.2, 0.1))
     job = Job(picture_of(*size), masks)
     prepared, (sample,) = run(codec, predict, [job], prompts)
-    check_sample(job, sample, default_feather(prepared.crops[0]))
+    check_sample(job, sample, default_feather(prepared.crops[0], job.requested))
     assert set(prepared.regions.flatten().tolist()) == {0, 1, 2}
     for mask in masks:  # each is refined on its own scale: none is lost beside a stronger one
         assert (sample.mask & mask).any() and sample.heat[mask].max() == 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.masks import bounding_box, check_mask, coverage, feather, region_map, resize_region_map
+from bgdefect_core.masks import bounding_box, check_mask, coverage, feather, mean_width, region_map, resize_region_map
 
 
 def test_bounding_box_by_hand() -> None:
@@ -14,6 +14,14 @@ def test_bounding_box_by_hand() -> None:
     assert bounding_box(mask) == (2, 3, 5, 3)
     with pytest.raises(MaskError, match="empty"):
         bounding_box(np.zeros((4, 4), np.bool_))
+
+
+@pytest.mark.parametrize(("rows", "columns", "width"), [(1, 30, 2.0), (3, 30, 180 / 62), (10, 10, 200 / 36), (40, 200, 16000 / 476)])
+def test_mean_width_by_hand(rows: int, columns: int, width: float) -> None:
+    mask = np.zeros((60, 220), np.bool_)
+    mask[5 : 5 + rows, 7 : 7 + columns] = True
+    assert mean_width(mask) == pytest.approx(width)
+    assert mean_width(mask[5 : 5 + rows, 7 : 7 + columns]) == pytest.approx(width)  # at the picture's border
 
 
 def test_check_mask_refuses() -> None:

@@ -110,7 +110,11 @@ def _with_own_networks(config: EvaluateConfig, cell: Cell, samples: SampleSet) -
 
 def fidelity_figures(config: EvaluateConfig, made: Made) -> dict[str, float]:
     """Off-mask fidelity over all samples, recomputed from the files."""
-    per_sample = [one for one in (fidelity(sample, made.resolution, made.zoom) for sample in made.samples.samples) if one]
+    per_sample = [
+        one
+        for one in (fidelity(sample, made.resolution, made.zoom, made.settings.get("feather")) for sample in made.samples.samples)
+        if one
+    ]
     if not per_sample:
         return {}
     psnr, largest = (np.array(values) for values in zip(*per_sample, strict=True))
@@ -128,9 +132,11 @@ def sample_rows(cell: Cell, made: Made) -> list[dict[str, Any]]:
     lines = []
     for sample in made.samples.samples:
         record = sample.record or {}
-        figures = fidelity(sample, made.resolution, made.zoom)
-        crop = crop_box(sample.requested, made.resolution, made.zoom)  # type: ignore[arg-type]
-        seam = feather(sample.requested, default_feather(crop)) > 0 if sample.source is not None else None
+        width = made.settings.get("feather")
+        figures = fidelity(sample, made.resolution, made.zoom, width)
+        if width is None:
+            width = default_feather(crop_box(sample.requested, made.resolution, made.zoom), sample.requested)  # type: ignore[arg-type]
+        seam = feather(sample.requested, width) > 0 if sample.source is not None else None
         lines.append(
             {
                 "object": cell.data.object,

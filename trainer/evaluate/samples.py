@@ -117,7 +117,8 @@ def fidelity(sample: GeneratedSample, resolution: int, zoom: Any, width: float |
     """
     if sample.source is None or sample.source.shape != sample.picture.shape:
         return None
-    seam = default_feather(crop_box(sample.requested, resolution, zoom)) if width is None else width
+    crop = crop_box(sample.requested, resolution, zoom)
+    seam = default_feather(crop, sample.requested) if width is None else width
     return background_change(sample.source, sample.picture, feather(sample.requested, seam) > 0)
 
 
