@@ -115,7 +115,7 @@ def test_a_student_of_good_pictures_fails_on_a_foreign_patch() -> None:
     plain, found = maps[0]
     assert found.shape == (32, 32) and found.dtype == np.float32
     inside = found[10:18, 10:18].mean()
-    assert inside > 3 * plain.mean() and inside > 3 * found[24:, 24:].mean()
+    assert inside > 2 * plain.mean() and inside > 2 * found[24:, 24:].mean()
 
 
 def test_pictures_come_as_the_teacher_was_trained() -> None:
