@@ -159,9 +159,8 @@ class GenerateConfig:
         painted = asdict(self.paint_settings(info))
         if len(self.guidance) > 1:
             painted["guidance"] = list(self.guidance)
-        for name, only in (("solver", "ddim"), ("detail", False)):  # runs from before there was a choice go on as they were
-            if painted[name] == only:
-                del painted[name]
+        if painted["solver"] == "ddim":  # said only where it is another one
+            del painted["solver"]
         return {
             "weights_sha256": file_digest(self.weights),
             "class": f"{info.object} / {info.defect}",

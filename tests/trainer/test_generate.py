@@ -148,7 +148,7 @@ def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -
 
 
 def test_the_solver_is_recorded_where_it_is_not_ddim(config: GenerateConfig, tmp_path: Path) -> None:
-    """Runs from before there was a choice hold no solver: they go on, and another solver is another run."""
+    """Another solver is another run."""
     short = dataclasses.replace(config, limits=ANYTHING, count=2, steps=3)
     generate(short)
     records = manifest(short)
@@ -168,23 +168,21 @@ def test_the_solver_is_recorded_where_it_is_not_ddim(config: GenerateConfig, tmp
     assert not (tmp_path / "never").exists()
 
 
-def test_detail_is_recorded_where_it_is_given_back(config: GenerateConfig, tmp_path: Path) -> None:
-    """Runs from before there was a choice hold no detail: they go on without, and not with it."""
+def test_detail_is_recorded_and_changes_the_picture_alone(config: GenerateConfig, tmp_path: Path) -> None:
     plain = dataclasses.replace(config, count=2, detail=False)
     generate(plain)
     records = manifest(plain)
-    assert all("detail" not in record["settings"] for record in records)
-    with pytest.raises(OutputError, match="detail None, now True"):
+    with pytest.raises(OutputError, match="detail False, now True"):
         generate(dataclasses.replace(plain, detail=True))
     assert manifest(plain) == records
     other = dataclasses.replace(config, count=2, output=tmp_path / "other")
     generate(other)
     for one, two in zip(records, manifest(other), strict=True):
-        assert two["settings"]["detail"] is True and one["seed"] == two["seed"] and one["quality"]["strength"] == two["quality"]["strength"]
-        without, given, label = (
-            read_picture(path) for path in (plain.output / one["file"], other.output / two["file"], other.output / two["label"])
-        )
-        assert (without != given).any() and (label == read_picture(plain.output / one["label"])).all()
+        assert (one["settings"]["detail"], two["settings"]["detail"]) == (False, True)
+        assert one["seed"] == two["seed"] and one["quality"]["strength"] == two["quality"]["strength"]
+        without, given = read_picture(plain.output / one["file"]), read_picture(other.output / two["file"])
+        assert (without != given).any()
+        assert (read_picture(plain.output / one["label"]) == read_picture(other.output / two["label"])).all()
 
 
 def test_lines_layout_and_retries(config: GenerateConfig) -> None:
