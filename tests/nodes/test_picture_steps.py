@@ -60,6 +60,18 @@ def test_without_blending_the_square_alone_is_replaced() -> None:
     assert bool((result[0, box.top : box.top + box.side, box.left : box.left + box.side] == 1).all())
 
 
+def test_with_the_good_squares_what_did_not_change_is_the_picture_itself() -> None:
+    image, mask = (pictures(2, 90, 90) * 255).round() / 255, box_mask(1, 90, 90, 30, 30, 20)
+    crop = steps.crop_pictures(image, mask, 64, "defect", None)
+    normal = torch.full((2, 64, 64, 3), 0.5)
+    result = steps.stitched(crop, normal.repeat(2, 1, 1, 1), normal=normal)
+    assert result.shape == (4, 90, 90, 3) and torch.allclose(result, image.repeat(2, 1, 1, 1), atol=1e-6)
+    with pytest.raises(PictureError, match="normal is 32 pixels wide and painted 64"):
+        steps.stitched(crop, normal, normal=normal[:, :32, :32])
+    with pytest.raises(PictureError, match="normal has 1 pictures for 2 squares"):
+        steps.stitched(crop, normal, normal=normal[:1])
+
+
 def test_a_further_mask_is_cut_with_the_same_square() -> None:
     first, second = box_mask(1, 80, 80, 10, 10, 4), box_mask(1, 80, 80, 30, 40, 4)
     crop = steps.crop_pictures(pictures(1, 80, 80), torch.maximum(first, second), 64, "defect", None)
@@ -205,7 +217,11 @@ def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None
     label, _ = steps.refined(steps.RefineSettings("difference", 0.3), None, painted, normal, None, crop)
     for sample, one in zip(samples, label, strict=True):
         assert np.array_equal(sample.mask, one.numpy() > 0.5)
-    verdicts = _judging.judged(crop, painted, normal, steps.stitched(crop, painted), label, QualityLimits())
+    results = steps.stitched(crop, painted, normal=normal)
+    for sample, result in zip(samples, results, strict=True):
+        assert np.abs(sample.picture.astype(int) - (result * 255).round().numpy()).max() <= 1  # codecs and hosts round at other places
+    assert bool((results != steps.stitched(crop, painted)).any())  # without the good squares no detail comes back
+    verdicts = _judging.judged(crop, painted, normal, results, label, QualityLimits())
     for sample, verdict in zip(samples, verdicts, strict=True):
         assert asdict(verdict.quality) == pytest.approx(asdict(sample.quality), rel=1e-5)
         assert asdict(verdict.verdict) == asdict(sample.verdict)
