@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from trainer.base import load_base
-from trainer.pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report
+from trainer.pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report, transformed
 from trainer.single_file import ASSETS
 
 MINI = ASSETS / "bgdefect-mini"
@@ -38,6 +39,17 @@ def test_drawn_pictures_of_other_seeds() -> None:
     (drawn,) = evaluate_base(EvaluateBaseConfig(data=(), pictures=8))
     assert drawn.psnr > 26 and drawn.loss < 0.1
     assert "| drawn |" in report([drawn])
+
+
+def test_the_cosine_transform_keeps_what_it_says() -> None:
+    rows = np.arange(32)[:, None, None]
+    flat = np.broadcast_to([0.9, 0.2, 0.4], (1, 32, 32, 3))
+    wave = np.cos(np.pi * (rows % 16 + 0.5) * 3 / 16) * np.ones((1, 32, 3))  # the third wave of brightness in a block of 16
+    fine = np.cos(np.pi * (rows % 16 + 0.5) * 12 / 16) * np.ones((1, 32, 3))
+    assert np.allclose(transformed(flat), flat) and np.allclose(transformed(wave[None]), wave[None])
+    assert np.allclose(transformed(fine[None]), 0, atol=1e-9)
+    numbers = transformed(np.eye(768).reshape(768, 16, 16, 3)).reshape(768, 768)
+    assert np.linalg.matrix_rank(numbers) == 64  # as many as four channels of 4 x 4 cells hold
 
 
 # 26 dB is wanted on cookie; 24.9 is what this base reaches (docs/model-card.md).
