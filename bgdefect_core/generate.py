@@ -27,6 +27,7 @@ from .refinement import ATTENTION_SIGNALS, SIGNALS, THRESHOLDS, Signal, attentio
 from .regions import RegionPrompts
 from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
 from .solvers import SOLVERS, Solver
+from .surroundings import Surroundings
 
 
 class Codec(Protocol):
@@ -90,8 +91,8 @@ class Job:
     """uint8 ``[H, W, 3]``."""
     masks: tuple[Mask, ...]
     """One bool ``[H, W]`` a defect, in the order of the prompts; disjoint ones are best, shared latent cells go to one."""
-    real_contrast: float = 0.0
-    """How far the real defect would stand out there (``Surroundings.distinct_on``), 0..1, for the verdict; 0: not known."""
+    real: Surroundings | None = None
+    """The real defect whose mask this is made from, for the verdict; None: not known."""
 
     @property
     def requested(self) -> Mask:
@@ -126,6 +127,8 @@ class Painted:
     heat: NDArray[np.float32]
     """float32 ``[H, W]`` in 0..1: the signal behind the refined mask."""
     quality: Quality
+    real_share: float | None
+    """How much of it shows that would show in life (``Surroundings.share_made``); None: not known."""
     verdict: Verdict
 
 
@@ -236,7 +239,8 @@ def _finish(
     refined = np.logical_or.reduce([part for part, _ in parts])
     quality = measure(job.picture, result, requested, refined, painted, normal, crop, width)
     shown = np.maximum.reduce([part for _, part in parts])
-    return Painted(result, refined, requested, shown, quality, judge(quality, limits, job.real_contrast))
+    share = None if job.real is None else job.real.share_made(job.picture, result, requested)
+    return Painted(result, refined, requested, shown, quality, share, judge(quality, limits, 1.0 if share is None else share))
 
 
 def as_pictures(decoded: Tensor) -> NDArray[np.float32]:

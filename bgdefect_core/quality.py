@@ -65,7 +65,7 @@ class QualityLimits:
     min_latent_background_psnr: float = 20.0
     """Least background PSNR before stitching, against the VAE's reconstruction, dB."""
     min_real_share: float = 0.5
-    """Least strength as a share of what the real defect whose mask it has would show at its place, where its picture is known."""
+    """Least share of the change that the real defect whose mask it has would make at its place, where its picture is known."""
 
 
 @dataclass(frozen=True)
@@ -211,16 +211,16 @@ def measure(
     )
 
 
-def judge(quality: Quality, limits: QualityLimits | None = None, real_contrast: float = 0.0) -> Verdict:
+def judge(quality: Quality, limits: QualityLimits | None = None, real_share: float = 1.0) -> Verdict:
     """The verdict on one sample; reasons are tried in the order of what a user would want to know first.
 
-    ``real_contrast``: how far the real defect would stand out there (``Surroundings.distinct_on``), 0..1; 0: not known.
+    ``real_share``: how much of it shows that would show in life (``Surroundings.share_made``); 1 too where that is not known.
     """
     limits = limits or QualityLimits()
     checks = (
         (quality.strength >= limits.min_strength, "no visible defect"),
         (quality.contrast >= limits.min_contrast, "defect lost in its surroundings"),
-        (quality.strength >= limits.min_real_share * real_contrast, "far fainter than the real defect"),
+        (real_share >= limits.min_real_share, "far less of it than in life"),
         (quality.fill > 0, "label empty"),
         (quality.fill >= limits.min_fill, "label nearly empty"),
         (quality.background_psnr >= limits.min_background_psnr, "background moved"),

@@ -20,7 +20,8 @@ from .pictures import Picture
 
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
-_CONTRAST, _DISTINCT, _LIGHT = 90, 75, 95
+_CONTRAST, _TYPICAL, _LIGHT = 90, 75, 95
+_VISIBLE, _AWAY = 0.02, 2
 _ALIKE, _NEARLY = 0.01, 1.25
 _WORK_SIDE = 64
 """Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its least width."""
@@ -42,18 +43,22 @@ class Surroundings:
     """Mean colour of the defect, ``[C]`` in 0..1."""
     light: float
     """How light the whole picture is: the 95th percentile of its values, 0..1."""
+    made: float
+    """How much the real defect makes of the change that its mean colour would make: 1 for an even one in a tight mask, less in a loose one;
+    0: it would change nearly nothing."""
 
-    def distinct_on(self, picture: Picture, mask: Mask) -> float:
-        """How far such a defect stands out at ``mask`` of a good ``picture``: 0..1, from what the picture shows there, not around it.
+    def share_made(self, picture: Picture, result: Picture, mask: Mask) -> float:
+        """How much of the change that such a defect would make at ``mask`` of a good ``picture`` is in ``result``, over what the real one
+        makes of it itself: 0 and up, 1 as in life, and 1 where it would change nearly nothing.
 
-        The distance of the defect's colour, as light as the picture is, to that of the picture's own pixels: what a quarter of them exceed
-        (a bite covers what looks like it already, too).
+        A bridge that does not reach its traces and a crack in pieces fall short, as one that is too faint does.
         """
         top, left, height, width = bounding_box(mask)
         window = np.s_[top : top + height, left : left + width]
+        good, new = (np.divide(one[window][mask[window]], 255, dtype=np.float32) for one in (picture, result))
         wanted = np.minimum(self.colour * (_light(picture) / max(self.light, 1 / 255)), 1)
-        away = np.square(_colours(picture[window])[mask[window]] - wanted).mean(axis=1) ** 0.5
-        return float(np.percentile(away, _DISTINCT))
+        share = _share(_distance(new, good), _distance(wanted, good))
+        return share / self.made if share is not None and self.made else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +95,37 @@ def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
     distance = ndimage.distance_transform_edt(~patch)
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
     colour = colours[patch].mean(axis=0)
-    away = np.square(ring - colour).mean(axis=1) ** 0.5
-    contrast = float(np.percentile(away, _CONTRAST)) if ring.size else 0.0
-    return Surroundings(colours, margin, reach, contrast, colour, _light(picture))
+    contrast = float(np.percentile(_distance(ring, colour), _CONTRAST)) if ring.size else 0.0
+    beside = _beside(colours, patch)
+    made = 0.0 if beside is None else _share(_distance(colours[patch], beside), _distance(colour, beside)) or 0.0
+    return Surroundings(colours, margin, reach, contrast, colour, _light(picture), made)
+
+
+def _beside(colours: NDArray[np.float32], patch: Mask) -> NDArray[np.float32] | None:
+    """What the picture may have shown under the defect: for each of its pixels ``[N, C]`` the nearest colour that is more than ``_AWAY``
+    pixels from it; None: the picture shows nothing else."""
+    covered = ndimage.binary_dilation(patch, iterations=_AWAY) | ~np.isfinite(colours[..., 0])
+    if covered.all():
+        return None
+    rows, columns = ndimage.distance_transform_edt(covered, return_distances=False, return_indices=True)
+    found: NDArray[np.float32] = colours[rows[patch], columns[patch]]
+    return found
+
+
+def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Between colours ``[N, C]``: the root of their mean squared difference, ``[N]``."""
+    found: NDArray[np.float32] = np.square(one - other).mean(axis=-1) ** 0.5
+    return found
+
+
+def _share(change: NDArray[np.float32], wanted: NDArray[np.float32]) -> float | None:
+    """How much of ``wanted`` ``[N]`` was made, 0..1, over the pixels that should change at least half as much as a quarter of them; None: a
+    quarter of them should not change by ``_VISIBLE``."""
+    typical = float(np.percentile(wanted, _TYPICAL))
+    if typical < _VISIBLE:
+        return None
+    counted = wanted >= typical / 2
+    return float(np.minimum(change, wanted)[counted].sum() / wanted[counted].sum())
 
 
 def template(mask: Mask, colours: NDArray[np.float32], reach: int, contrast: float) -> Template:

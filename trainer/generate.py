@@ -211,7 +211,7 @@ def _sample(config: GenerateConfig, pair: Pair, slot: Slot, painted: Painted) ->
         source=pair.source,
         mask_origin={"pair": pair.index, **pair.origin},
         seed=attempt_seed(config.seed, index, attempt),
-        quality=asdict(painted.quality),
+        quality=asdict(painted.quality) | ({} if painted.real_share is None else {"real_share": painted.real_share}),
         verdict="good" if painted.verdict.good else painted.verdict.reason,
         accepted=painted.verdict.good,
         guidance=config.guidance_at(attempt),

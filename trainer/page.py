@@ -34,6 +34,7 @@ _LABELS = {
     "strength": "strength",
     "contrast": "contrast",
     "fill": "fill",
+    "real_share": "share of the real",
     "background_psnr": "background dB",
     "background_max": "largest change",
     "latent_background_psnr": "before stitching dB",

@@ -112,9 +112,7 @@ class Pairs:
             around = self._library.surroundings[number]
             placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement, [around], likeness)
             if placed is not None:
-                job = Job(picture, (placed,), 0.0 if around is None else around.distinct_on(picture, placed))
-                origin = {"kind": "placed", "made_from": name, "real_contrast": round(job.real_contrast, 4), "missed": missed}
-                return Pair(index, source, job, origin)
+                return Pair(index, source, Job(picture, (placed,), around), {"kind": "placed", "made_from": name, "missed": missed})
             missed.append(name)
         return Pair(index, source, None, {"kind": "none", "missed": missed})
 

@@ -149,8 +149,8 @@ def test_each_reason(field: str, value: float, reason: str) -> None:
 
 def test_limits_move_the_verdict() -> None:
     assert judge(GOOD, QualityLimits(min_strength=0.5)).reason == "no visible defect"
-    assert judge(replace(GOOD, strength=0.19), real_contrast=0.4).reason == "far fainter than the real defect"
-    assert judge(replace(GOOD, strength=0.21), real_contrast=0.4).good
-    assert judge(replace(GOOD, strength=0.19), QualityLimits(min_real_share=0), real_contrast=0.4).good
+    assert judge(GOOD, real_share=0.49).reason == "far less of it than in life"
+    assert judge(GOOD, real_share=0.51).good
+    assert judge(GOOD, QualityLimits(min_real_share=0), real_share=0.1).good
     assert judge(replace(GOOD, strength=0.01), QualityLimits(min_strength=0)).good
     assert judge(replace(GOOD, fill=0.0), QualityLimits(min_fill=0)).reason == "label empty"

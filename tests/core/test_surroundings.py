@@ -130,32 +130,61 @@ def test_contrast_by_hand() -> None:
     damaged[defect] = 102
     around = surroundings_of(damaged, defect)
     assert around.contrast == pytest.approx(0.4, abs=1e-6) and around.light == pytest.approx(0.8, abs=1e-6)
-    assert around.colour.tolist() == pytest.approx([0.4], abs=1e-6)
-    dark, light = np.full_like(damaged, 51), np.full_like(damaged, 255)  # a quarter as light, and a quarter lighter
-    assert around.distinct_on(dark, defect) == pytest.approx(0.1, abs=1e-6)
-    assert around.distinct_on(light, defect) == pytest.approx(0.5, abs=1e-6)
+    assert around.colour.tolist() == pytest.approx([0.4], abs=1e-6) and around.made == pytest.approx(1, abs=1e-6)
 
 
-def test_a_defect_stands_out_from_what_it_covers_not_from_what_lies_beside_it() -> None:
-    """A faint scratch at the edge of a light part, on a black tray."""
+def painted(good: np.ndarray, mask: np.ndarray, value: int) -> np.ndarray:
+    result = good.copy()
+    result[mask] = value
+    return result
+
+
+def test_the_share_that_was_made_by_hand() -> None:
+    good, defect = np.full((20, 20, 3), 204, np.uint8), box(8, 8, 4, 4, (20, 20))
+    around = surroundings_of(painted(good, defect, 102), defect)
+    assert around.share_made(good, painted(good, defect, 102), defect) == pytest.approx(1, abs=1e-6)
+    assert around.share_made(good, good, defect) == 0
+    assert around.share_made(good, painted(good, defect, 153), defect) == pytest.approx(0.5, abs=1e-6)  # half as dark
+    assert around.share_made(good, painted(good, defect, 0), defect) == pytest.approx(1, abs=1e-6)  # darker than in life
+    assert around.share_made(good, painted(good, box(8, 8, 4, 1, (20, 20)), 102), defect) == pytest.approx(0.25, abs=1e-6)  # a quarter
+    dark = np.full_like(good, 51)  # a quarter as light: the defect too
+    assert around.share_made(dark, painted(dark, defect, 26), defect) == pytest.approx(1, abs=0.02)
+
+
+def test_a_faint_defect_beside_the_tray_is_held_against_the_part() -> None:
     good, scratch = np.full((20, 20, 3), 204, np.uint8), box(8, 8, 4, 4, (20, 20))
     good[:, 12:] = 0
-    damaged = good.copy()
-    damaged[scratch] = 194
-    around = surroundings_of(damaged, scratch)
-    assert around.contrast > 0.7
-    assert around.distinct_on(good, scratch) == pytest.approx(10 / 255, abs=1e-6)
-    half = box(8, 10, 4, 4, (20, 20))  # half of it on the tray, which looks otherwise
-    assert around.distinct_on(good, half) == pytest.approx(194 / 255, abs=1e-6)
+    around = surroundings_of(painted(good, scratch, 190), scratch)
+    assert around.contrast > 0.7 and around.made > 0
+    assert around.share_made(good, painted(good, scratch, 190), scratch) == pytest.approx(1 / around.made)
+    assert around.share_made(good, painted(good, scratch, 202), scratch) < 0.2 / around.made
 
 
-def test_a_bite_stands_out_however_much_of_it_is_white_already() -> None:
-    bitten, bite = board(60, 60), box(50, 40, 12, 10)
-    bitten[bite] = 255
-    around = surroundings_of(bitten, bite)
-    assert around.distinct_on(board(60, 60), bite) == pytest.approx(1, abs=1e-6)  # 10 of its 12 rows are black
-    assert around.distinct_on(board(54, 60), bite) == pytest.approx(1, abs=1e-6)  # 4 of 12
-    assert around.distinct_on(board(51, 60), bite) == 0  # 1 of 12: nearly nothing to see
+def test_a_bite_that_is_white_as_the_board_beside_it_has_to_show() -> None:
+    good, bite = board(60, 60), box(50, 40, 12, 10)  # two of its rows are white already
+    around = surroundings_of(painted(good, bite, 255), bite)
+    assert around.made == pytest.approx(1, abs=1e-6)
+    assert around.share_made(good, painted(good, bite, 255), bite) == pytest.approx(1, abs=1e-6)
+    gray = np.maximum(good, painted(np.zeros_like(good), bite, 90))
+    assert around.share_made(good, gray, bite) == pytest.approx(90 / 255, abs=1e-6)
+    low = board(51, 60)  # of the mask one row alone is black: nothing to ask for
+    assert around.share_made(low, low, bite) == 1
+
+
+def test_a_loose_mask_asks_for_as_little_as_the_real_defect_fills() -> None:
+    good, loose = np.full((40, 40, 3), 200, np.uint8), box(10, 10, 20, 20, (40, 40))
+    crack = box(10, 18, 20, 4, (40, 40))  # a fifth of its mask
+    around = surroundings_of(painted(good, crack, 0), loose)
+    assert around.made == pytest.approx(0.2, abs=1e-6)
+    assert around.share_made(good, painted(good, crack, 0), loose) == pytest.approx(1, abs=1e-6)
+    assert around.share_made(good, painted(good, box(10, 18, 10, 4, (40, 40)), 0), loose) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_where_nothing_else_is_seen_nothing_is_asked_for() -> None:
+    picture, everywhere = np.full((12, 12, 3), 50, np.uint8), np.ones((12, 12), np.bool_)
+    everywhere[0, 0] = False
+    around = surroundings_of(picture, everywhere)
+    assert around.made == 0 and around.share_made(picture, picture, box(2, 2, 3, 3, (12, 12))) == 1
 
 
 def test_places_are_moved_to_where_the_surroundings_fit() -> None:
@@ -180,7 +209,7 @@ def test_colours_that_are_equally_light_differ() -> None:
     stain = box(38, 70, 8, 8)
     damaged[stain] = red
     around = surroundings_of(damaged, stain)
-    assert around.distinct_on(np.full_like(damaged, blue), stain) == pytest.approx((2 / 3) ** 0.5 * 180 / 255, abs=1e-6)
+    assert around.colour.tolist() == pytest.approx([180 / 255, 0, 0], abs=1e-6) and around.made == pytest.approx(1, abs=1e-6)
     likeness = Likeness(good)
     for seed in range(12):
         settings = replace(EXACT, places=100)

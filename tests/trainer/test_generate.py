@@ -283,12 +283,16 @@ def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateCo
     real = Pairs(config, read_info(config.weights))
     real.validate(1)
     pair = real[0]
-    assert pair.job is not None and 0 < pair.job.real_contrast < 0.5
-    assert pair.origin["real_contrast"] == pytest.approx(pair.job.real_contrast, abs=1e-4)
-    strict = dataclasses.replace(ANYTHING, min_real_share=1000.0)  # no strength is as large
+    assert pair.job is not None and pair.job.real is not None and pair.job.real.made > 0
+    strict = dataclasses.replace(ANYTHING, min_real_share=1000.0)  # no share is as large
     judged = dataclasses.replace(config, limits=strict, count=2, variants=1, retries=0)
     generate(judged)
-    assert {record["verdict"] for record in manifest(judged)} == {"far fainter than the real defect"}
+    for record in manifest(judged):
+        normal, result = read_picture(Path(record["source"])), read_picture(judged.output / record["file"])
+        share = pair.job.real.share_made(normal, result, read_mask(judged.output / record["requested"]))
+        if record["mask_origin"]["made_from"] == pair.origin["made_from"]:
+            assert record["quality"]["real_share"] == pytest.approx(share)
+    assert {record["verdict"] for record in manifest(judged)} == {"far less of it than in life"}
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

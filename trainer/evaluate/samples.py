@@ -19,7 +19,7 @@ from bgdefect_core.quality import background_change
 
 from ..data import Example, find_examples, load_example
 
-HIDDEN = ("no visible defect", "defect lost in its surroundings", "far fainter than the real defect")
+HIDDEN = ("no visible defect", "defect lost in its surroundings", "far less of it than in life")
 """Verdicts of samples that do not show their defect."""
 
 
