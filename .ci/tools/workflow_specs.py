@@ -9,6 +9,8 @@ DEMO = "(shipped demo)"
 WEIGHTS = "brushed_metal-scratch.safetensors"
 MINI_GUIDANCE = 3.0
 """The embedded base paints more faintly without, and a graph has no retries that raise it, as the command line has."""
+LIVE = 220
+"""Height for the live preview, which else covers the node below."""
 BASE_COLOR, PICTURE_COLOR, METHOD_COLOR, RESULT_COLOR, NOTE_COLOR = "#3f789e", "#b58b2a", "#8a4b9c", "#4b8a4b", "#555555"
 
 
@@ -78,6 +80,7 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
             "inversion",
             "BGDefectInversion",
             {"model": Link("class"), "prompts": Link(prompts), "latent": Link("encode"), "mask": mask, "steps": steps},
+            more=LIVE,
         ),
     ]
     return Group("3  Invert once", nodes, METHOD_COLOR)
@@ -86,7 +89,9 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
 def paint(variants: int, seed: Any = 0, after: str = "fixed", guidance: float = MINI_GUIDANCE) -> Group:
     """Sampling and decoding."""
     sampler = {"inversion": Link("inversion"), "seed": seed, "variants": variants, "guidance": guidance}
-    return Group("4  Paint", [Node("sampler", "BGDefectSampler", sampler, after={"seed": after}), *decode(Link("sampler"))], METHOD_COLOR)
+    return Group(
+        "4  Paint", [Node("sampler", "BGDefectSampler", sampler, after={"seed": after}, more=LIVE), *decode(Link("sampler"))], METHOD_COLOR
+    )
 
 
 def decode(latent: Link) -> list[Node]:
@@ -264,7 +269,7 @@ def _custom() -> list[Group]:
         Node("noise", "RandomNoise", {"noise_seed": 0}),
         Node("guider", "BGDefectGuider", {"inversion": Link("inversion"), "guidance": MINI_GUIDANCE}),
         Node("which", "KSamplerSelect", {"sampler_name": "euler"}),
-        Node("advanced", "SamplerCustomAdvanced", inputs),
+        Node("advanced", "SamplerCustomAdvanced", inputs, more=LIVE),
         *decode(Link("advanced")),
     ]
     return [
