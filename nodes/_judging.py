@@ -9,7 +9,7 @@ from torch import Tensor
 from ..bgdefect_core.errors import PictureError
 from ..bgdefect_core.quality import Quality, QualityLimits, Verdict, judge, measure
 from ._convert import masks_of, pictures_of
-from ._picture_steps import CropBatch, colour_image, squares_of
+from ._picture_steps import CropBatch, colour_image, good_squares, squares_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,8 @@ def judged(crop: CropBatch, painted: Tensor, normal: Tensor, result: Tensor, lab
         PictureError, MaskError: numbers or sizes that do not fit together.
     """
     wholes, results = pictures_of(crop.image), pictures_of(colour_image(result, "result"), "result")
-    squares, plains = squares_of(crop, painted, "painted"), squares_of(crop, normal, "normal")
+    squares = squares_of(crop, painted, "painted")
+    plains = good_squares(crop, normal, squares[0])
     labels = masks_of(label, "refined")
     for name, count in (("result", len(results)), ("refined", len(labels))):
         if count != len(squares):
@@ -47,9 +48,6 @@ def judged(crop: CropBatch, painted: Tensor, normal: Tensor, result: Tensor, lab
     found = []
     for number, square in enumerate(squares):
         owner, plain = number % len(wholes), plains[number % len(plains)]
-        if square.shape != plain.shape:
-            came = f"normal is {plain.shape[1]} pixels wide and painted {square.shape[1]}"
-            raise PictureError(came, "equal sizes", "decode with one VAE")
         box, mask = crop.boxes[owner], crop.masks[owner]
         quality = measure(wholes[owner], results[number], mask, labels[number], square, plain, box, crop.width(owner))
         found.append(Judged(number, quality, judge(quality, limits)))

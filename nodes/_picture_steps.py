@@ -118,10 +118,7 @@ def stitched(crop: CropBatch, painted: Tensor, blend: bool = True, normal: Tenso
         PictureError: S is no multiple of B, the pictures are not square, or ``normal`` does not fit ``painted``.
     """
     squares = squares_of(crop, painted, "painted")
-    plains = None if normal is None else squares_of(crop, normal, "normal")
-    if plains is not None and plains[0].shape != squares[0].shape:
-        came = f"normal is {plains[0].shape[1]} pixels wide and painted {squares[0].shape[1]}"
-        raise PictureError(came, "equal sizes", "decode with one VAE")
+    plains = None if normal is None else good_squares(crop, normal, squares[0])
     wholes = pictures_of(crop.image)
     results = []
     for number, square in enumerate(squares):
@@ -254,6 +251,19 @@ def squares_of(crop: CropBatch, image: Tensor, name: str) -> list[NDArray[np.flo
         came = f"{name} has {len(colours)} pictures for {len(crop.boxes)} squares"
         raise PictureError(came, f"a multiple of {len(crop.boxes)}", f"connect the samples of this crop to {name}")
     return list(colours.clamp(0, 1).numpy())
+
+
+def good_squares(crop: CropBatch, normal: Tensor, painted: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The good squares' encodings, decoded: as :func:`squares_of`, of the size of ``painted``, one of the samples.
+
+    Raises:
+        PictureError: another size, besides what :func:`squares_of` refuses.
+    """
+    plains = squares_of(crop, normal, "normal")
+    if plains[0].shape != painted.shape:
+        came = f"normal is {plains[0].shape[1]} pixels wide and painted {painted.shape[1]}"
+        raise PictureError(came, "equal sizes", "decode with one VAE")
+    return plains
 
 
 def _difference(painted: Tensor, normal: Tensor) -> Tensor:

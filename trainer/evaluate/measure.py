@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from bgdefect_core.crop import crop_box, default_feather
-from bgdefect_core.masks import feather
 from bgdefect_core.pictures import read_picture
 from bgdefect_core.refinement import THRESHOLDS
 
@@ -25,7 +23,7 @@ from .plan import Cell
 from .random_start import comparable_views
 from .realism import ANCHORS, VIEWS, Seen, noise_samples, realism, see
 from .rows import Row
-from .samples import SampleSet, fidelity
+from .samples import SampleSet, fidelity, seam_of
 from .store import Store
 
 
@@ -110,11 +108,8 @@ def _with_own_networks(config: EvaluateConfig, cell: Cell, samples: SampleSet) -
 
 def fidelity_figures(config: EvaluateConfig, made: Made) -> dict[str, float]:
     """Off-mask fidelity over all samples, recomputed from the files."""
-    per_sample = [
-        one
-        for one in (fidelity(sample, made.resolution, made.zoom, made.settings.get("feather")) for sample in made.samples.samples)
-        if one
-    ]
+    width = made.settings.get("feather")
+    per_sample = [one for one in (fidelity(sample, made.resolution, made.zoom, width) for sample in made.samples.samples) if one]
     if not per_sample:
         return {}
     psnr, largest = (np.array(values) for values in zip(*per_sample, strict=True))
@@ -134,9 +129,7 @@ def sample_rows(cell: Cell, made: Made) -> list[dict[str, Any]]:
         record = sample.record or {}
         width = made.settings.get("feather")
         figures = fidelity(sample, made.resolution, made.zoom, width)
-        if width is None:
-            width = default_feather(crop_box(sample.requested, made.resolution, made.zoom), sample.requested)  # type: ignore[arg-type]
-        seam = feather(sample.requested, width) > 0 if sample.source is not None else None
+        seam = seam_of(sample, made.resolution, made.zoom, width) if sample.source is not None else None
         lines.append(
             {
                 "object": cell.data.object,

@@ -117,9 +117,14 @@ def fidelity(sample: GeneratedSample, resolution: int, zoom: Any, width: float |
     """
     if sample.source is None or sample.source.shape != sample.picture.shape:
         return None
-    crop = crop_box(sample.requested, resolution, zoom)
-    seam = default_feather(crop, sample.requested) if width is None else width
-    return background_change(sample.source, sample.picture, feather(sample.requested, seam) > 0)
+    return background_change(sample.source, sample.picture, seam_of(sample, resolution, zoom, width))
+
+
+def seam_of(sample: GeneratedSample, resolution: int, zoom: Any, width: float | None) -> Mask:
+    """The requested mask and its seam, bool ``[H, W]``; arguments as :func:`fidelity`."""
+    if width is None:
+        width = default_feather(crop_box(sample.requested, resolution, zoom), sample.requested)
+    return feather(sample.requested, width) > 0
 
 
 def changed(sample: GeneratedSample, threshold: int = 16) -> Mask | None:

@@ -78,8 +78,8 @@ def report(rows: Sequence[BaseFigures]) -> str:
     """The figures as a Markdown table; the ratio is that of the loss to the drawn pictures' loss."""
     lines = ["| pictures | VAE PSNR, mean (worst) dB | cosine transform, dB | U-Net loss | ratio to drawn |", "|---|---|---|---|---|"]
     for row in rows:
-        psnr = f"{row.psnr:.2f} ({row.worst_psnr:.2f}) | {row.transform_psnr:.2f}"
-        lines.append(f"| {row.name} | {psnr} | {row.loss:.4f} | {row.loss / rows[0].loss:.2f} |")
+        decibels = f"{row.psnr:.2f} ({row.worst_psnr:.2f}) | {row.transform_psnr:.2f}"
+        lines.append(f"| {row.name} | {decibels} | {row.loss:.4f} | {row.loss / rows[0].loss:.2f} |")
     return "\n".join(lines)
 
 
