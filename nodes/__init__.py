@@ -15,6 +15,7 @@ MODULES: tuple[str, ...] = (
     "sampling",
     "guider",
     "pictures",
+    "cropping",
     "refinement",
     "dataset",
 )

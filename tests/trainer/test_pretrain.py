@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,13 @@ import torch
 from trainer.base import load_base
 from trainer.pretrain.draw import draw
 from trainer.pretrain.grounds import GROUNDS
+from trainer.pretrain.linear import LinearCoder, LinearConfig, balance, start_from, train_linear
 from trainer.pretrain.objects import OBJECTS, draw_object
 from trainer.pretrain.regions import RegionsConfig, train_regions
 from trainer.pretrain.steps import one_cycle
-from trainer.pretrain.stream import PictureWindow
+from trainer.pretrain.stream import PictureWindow, crops, picture_of
 from trainer.pretrain.unet import LatentPicture, latent_crops
-from trainer.pretrain.vae import VAEConfig, crops, train_vae
+from trainer.pretrain.vae import VAEConfig, build_vae, train_vae
 
 from .conftest import files_of
 
@@ -79,8 +79,7 @@ def test_the_window_at_a_step_does_not_depend_on_where_the_run_began() -> None:
 
 
 def test_crops_are_a_function_of_seed_and_step() -> None:
-    pictures = PictureWindow(0, 48, 4, 1, 0, _pixels, 0.5)
-    held = next(iter(pictures))
+    held = _drawn(4)
     assert torch.equal(crops(held, 3, 16, 7, 5), crops(held, 3, 16, 7, 5))
     assert not torch.equal(crops(held, 3, 16, 7, 5), crops(held, 3, 16, 7, 6))
 
@@ -101,12 +100,48 @@ def test_one_cycle_rises_to_its_peak_and_falls() -> None:
     assert rates.index(1.0) <= 10
 
 
+def test_balancing_a_coder_leaves_what_it_does_to_a_picture() -> None:
+    torch.manual_seed(3)
+    coder, pixels = LinearCoder().double(), crops(_drawn(24), 16, 32, 0, 0).double()
+    before = coder(pixels)
+    balance(coder, pixels)
+    assert torch.allclose(coder(pixels), before, atol=1e-9)
+    latent = coder.encoded(pixels)[-1]
+    for outputs in (coder.encoded(pixels), coder.decoded(latent)):
+        for output in outputs[:3]:
+            assert torch.allclose(output.square().mean((0, 2, 3)), torch.ones(32).double())
+    spread = torch.corrcoef(latent.transpose(0, 1).flatten(1))
+    assert torch.allclose(spread, torch.eye(4).double(), atol=1e-6)
+
+
+def test_the_vae_starts_as_the_linear_coder(tmp_path: Path) -> None:
+    coder = train_linear(tmp_path, LinearConfig(steps=60, crop=32, batch=8, drawn_size=48, window=64), seed=1)
+    vae, pixels = build_vae(), crops(_drawn(24), 16, 32, 0, 0)
+    start_from(vae, coder)
+    with torch.no_grad():
+        wanted, posterior = coder(pixels), vae.encode(pixels).latent_dist
+        got = vae.decode(posterior.mean).sample
+    # Not the same bits: a picture with more contrast than most moves its group norms' scale a little.
+    assert (got - wanted).square().mean() < 0.01 * wanted.square().mean()
+    assert torch.allclose(posterior.std, torch.full_like(posterior.std, float(np.exp(-4))))
+
+
+def test_a_stopped_linear_coder_ends_with_the_same_bits(tmp_path: Path) -> None:
+    config = LinearConfig(steps=4, crop=16, batch=2, drawn_size=48, window=4, save_every=2)
+    whole = train_linear(tmp_path / "stopped", config, seed=1)
+    (tmp_path / "stopped" / "step-000004.safetensors").unlink()
+    resumed = train_linear(tmp_path / "stopped", config, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
 def test_a_stopped_pretraining_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole = train_vae(tmp_path / "whole", TINY, seed=1)
-    stopped = train_vae(tmp_path / "stopped", replace(TINY, steps=4, save_every=2), seed=1)
+    torch.manual_seed(0)
+    coder = LinearCoder()
+    whole = train_vae(tmp_path / "whole", coder, TINY, seed=1)
+    stopped = train_vae(tmp_path / "stopped", coder, TINY, seed=1)
     for path in (tmp_path / "stopped").glob("step-000004*"):
         path.unlink()  # as if killed after the checkpoint at step 2
-    resumed = train_vae(tmp_path / "stopped", TINY, seed=1)
+    resumed = train_vae(tmp_path / "stopped", coder, TINY, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), stopped.parameters(), strict=True))
     assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")  # optimizer and running mean too
@@ -132,5 +167,5 @@ def test_stopped_region_prompts_end_with_the_same_bits(tmp_path: Path, tiny_base
     assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")
 
 
-def _pixels(drawn: object) -> np.ndarray:
-    return drawn.picture  # type: ignore[attr-defined,no-any-return]
+def _drawn(count: int) -> deque[np.ndarray]:
+    return next(iter(PictureWindow(0, 48, count, 1, 0, picture_of, 0.5)))

@@ -1,6 +1,6 @@
-"""Pretraining the embedded base, part 3: what region prompts mean, learned from drawn defects with Eq. 5.
+"""Pretraining the embedded base, part 4: what region prompts mean, learned from drawn defects with Eq. 5.
 
-After part 2 the U-Net knows defects as words about a whole picture. Here it sees thousands of drawn defects of every kind under their
+After part 3 the U-Net knows defects as words about a whole picture. Here it sees thousands of drawn defects of every kind under their
 masks, so that training a class only has to say which defect, not what a mask is for. The masks are grown at random: requested masks are
 wider than what comes out. Every fourth step is plain noise matching, so that the model stays one for whole prompts too.
 """
@@ -32,7 +32,7 @@ from .unet import LatentMaker, LatentPicture, noise_loss, scheduler, tokenize, t
 class RegionsConfig:
     """Settings of the region prompts' pretraining."""
 
-    steps: int = 1800
+    steps: int = 2400
     crop: int = 32
     """Side of a latent crop in cells: the native size."""
     batch: int = 6
@@ -49,7 +49,7 @@ class RegionsConfig:
     drawn_size: int = 160
     window: int = 1200
     fresh: int = 1
-    save_every: int = 300
+    save_every: int = 400
 
 
 def defect_crops(pictures: deque[LatentPicture], count: int, size: int, seed: int, step: int) -> tuple[Tensor, Tensor, list[LatentPicture]]:
@@ -96,7 +96,7 @@ def train_regions(
     config: RegionsConfig,
     seed: int,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """Train on from part 2's text encoder and U-Net, or from ``folder``'s last checkpoint. Returns their exponential means."""
+    """Train on from part 3's text encoder and U-Net, or from ``folder``'s last checkpoint. Returns their exponential means."""
     alphas = scheduler().alphas_cumprod
     schedule = NoiseSchedule(alphas.double())
     empty, mask_tokens = tokenize(tokenizer, ["", "mask"])

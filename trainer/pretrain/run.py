@@ -12,9 +12,10 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from .draw import draw
+from .linear import LinearConfig, train_linear
 from .regions import RegionsConfig, train_regions
 from .unet import UNetConfig, scheduler, train_unet
-from .vae import VAEConfig, train_decoder, train_vae
+from .vae import VAEConfig, train_vae
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class PretrainConfig:
     """Folder of the CLIP tokenizer."""
     seed: int = 0
     """Every picture and every random number follows from it."""
+    linear: LinearConfig = field(default_factory=LinearConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
     regions: RegionsConfig = field(default_factory=RegionsConfig)
@@ -48,13 +50,13 @@ def pretrain(config: PretrainConfig) -> None:
     """Run all parts, each resuming from its last checkpoint; at the end write the model in fp16."""
     tokenizer = CLIPTokenizer.from_pretrained(config.tokenizer)
     checkpoints = config.output / "checkpoints"
-    vae = train_vae(checkpoints / "vae", config.vae, config.seed)
+    coder = train_linear(checkpoints / "linear", config.linear, config.seed)
+    vae = train_vae(checkpoints / "vae", coder, config.vae, config.seed)
     vae.eval().requires_grad_(False)
     vae.register_to_config(scaling_factor=latent_scale(vae, config.seed))
     log.info("scaling factor %s", vae.config.scaling_factor)
     unet, text_encoder = train_unet(checkpoints / "unet", vae, tokenizer, config.unet, config.seed)
     unet, text_encoder = train_regions(checkpoints / "regions", unet, text_encoder, vae, tokenizer, config.regions, config.seed)
-    vae = train_decoder(checkpoints / "decoder", vae, config.vae, config.seed)
     for name, part in (("vae", vae), ("unet", unet), ("text_encoder", text_encoder)):
         part.half().save_pretrained(config.output / name, safe_serialization=True)
     scheduler().save_pretrained(config.output / "scheduler")

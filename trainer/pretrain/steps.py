@@ -34,7 +34,7 @@ class Stage:
     """In all."""
     save_every: int
     lr: float
-    """Peak of the one-cycle learning rate."""
+    """Peak of the one-cycle learning rate; a parameter group with a ``share`` gets that share of it."""
     modules: Mapping[str, nn.Module]
     """All that a checkpoint keeps."""
     optimizer: torch.optim.Optimizer
@@ -82,7 +82,7 @@ def run_steps(
     bar = tqdm(range(start, stage.steps), initial=start, total=stage.steps, desc=stage.title, mininterval=5)
     for step, held in zip(bar, pictures(start), strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = one_cycle(step, stage.steps, stage.lr)
+            group["lr"] = group.get("share", 1.0) * one_cycle(step, stage.steps, stage.lr)
         loss, value = step_loss(step, held)
         optimizer.zero_grad()
         loss.backward()

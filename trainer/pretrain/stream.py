@@ -12,6 +12,10 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Generic, TypeVar
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from .draw import Drawn, draw
 
 Item = TypeVar("Item")
@@ -61,3 +65,20 @@ class PictureWindow(Generic[Item]):
                     upcoming += 1
                 yield held
                 missing = self.fresh
+
+
+def picture_of(drawn: Drawn) -> np.ndarray:
+    """The picture alone: a window's ``prepare`` for whoever needs no more."""
+    return drawn.picture
+
+
+def crops(pictures: deque[np.ndarray], count: int, size: int, seed: int, step: int) -> Tensor:
+    """Random square crops of random pictures with random flips and quarter turns: ``[count, 3, size, size]`` in -1..1."""
+    rng = np.random.default_rng((seed, step))
+    batch = []
+    for index in rng.choice(len(pictures), count, replace=False):
+        picture = pictures[index]
+        top, left = rng.integers(0, picture.shape[0] - size + 1, 2)
+        crop = np.rot90(picture[top : top + size, left : left + size], int(rng.integers(4)))
+        batch.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
+    return torch.from_numpy(np.ascontiguousarray(np.stack(batch))).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -1,4 +1,4 @@
-"""Pretraining the embedded base, part 2: text encoder and U-Net on the latents of drawn pictures, noise matching (eps).
+"""Pretraining the embedded base, part 3: text encoder and U-Net on the latents of drawn pictures, noise matching (eps).
 
 Small latent crops first (many pictures a second), the native size at the end. An exponential mean of the weights is what ships.
 """
@@ -31,7 +31,7 @@ WIDTH = 96
 class UNetConfig:
     """Settings of the U-Net's pretraining."""
 
-    steps: int = 3200
+    steps: int = 4000
     """Optimizer steps in all."""
     large_from: float = 0.75
     """Share of the steps after which latent crops have the native size."""

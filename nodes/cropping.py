@@ -1,0 +1,134 @@
+"""Nodes for the square around a mask: cut it out at the model's size, put it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from ._compat import field, schema
+from ._picture_steps import crop_pictures, cropped_image, cropped_mask, stitched
+from ._types import CropWire
+
+CATEGORY = "BGDefect/pictures"
+
+
+class CropToMask(io.ComfyNode):
+    """The square around each mask."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectCropToMask",
+            display_name="Crop to Mask",
+            category=CATEGORY,
+            description=(
+                "Cuts the square around the mask and brings it to the size of the base model, by the rule that the trainer uses. For "
+                "pictures of any size and shape; Stitch puts the painted square back."
+            ),
+            search_aliases=["zoom", "inpaint crop"],
+            inputs=[
+                field(io.Image, "image", tooltip="The good pictures, one or a batch."),
+                field(io.Mask, "mask", tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a picture."),
+                field(
+                    io.Int,
+                    "resolution",
+                    default=128,
+                    min=32,
+                    max=4096,
+                    step=8,
+                    tooltip="Side of the square in pixels after resizing: as in training. 128 for bgdefect-mini, 512 for SD 1.5.",
+                ),
+                field(
+                    io.Combo,
+                    "zoom",
+                    options=["defect", "whole"],
+                    tooltip="defect: 2.5 times the mask's longest side is seen. whole: the whole picture. Choose what training used.",
+                ),
+                field(
+                    io.Float,
+                    "feather",
+                    default=-1.0,
+                    min=-1.0,
+                    max=256.0,
+                    step=1.0,
+                    tooltip="Width of the blended seam in the picture's pixels, used by Stitch. -1: a quarter of the mask's mean width, at "
+                    "least 2. 0: a hard edge.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The squares."),
+                io.Mask.Output(display_name="mask", tooltip="The masks in the squares."),
+                CropWire.Output(display_name="crop", tooltip="The way back into the pictures."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image: torch.Tensor, mask: torch.Tensor, resolution: int, zoom: Any, feather: float) -> Any:
+        crop = crop_pictures(image, mask, resolution, zoom, None if feather < 0 else feather)
+        return io.NodeOutput(cropped_image(crop), cropped_mask(crop), crop)
+
+
+class CropMask(io.ComfyNode):
+    """Further masks of cropped pictures."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectCropMask",
+            display_name="Crop Another Mask",
+            category=CATEGORY,
+            description="Cuts a further mask with the squares of Crop to Mask: each of several defects in one picture has its own.",
+            inputs=[
+                field(CropWire, "crop", tooltip="From Crop to Mask, which had all masks together."),
+                field(io.Mask, "mask", tooltip="The mask of one defect, at the whole picture's size: 1 mask, or one a picture."),
+            ],
+            outputs=[io.Mask.Output(display_name="mask", tooltip="The masks in the squares.")],
+        )
+
+    @classmethod
+    def execute(cls, crop: Any, mask: torch.Tensor) -> Any:
+        return io.NodeOutput(cropped_mask(crop, mask))
+
+
+class Stitch(io.ComfyNode):
+    """The painted squares put back."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectStitch",
+            display_name="Stitch Defect",
+            category=CATEGORY,
+            description=(
+                "Puts the painted squares back into the whole pictures, blended along the mask. Outside the feather band every pixel is "
+                "the input's own."
+            ),
+            search_aliases=["inpaint stitch", "uncrop"],
+            inputs=[
+                field(CropWire, "crop", tooltip="From Crop to Mask."),
+                field(io.Image, "painted", tooltip="The decoded samples of these squares."),
+                field(
+                    io.Boolean,
+                    "blend",
+                    default=True,
+                    tooltip="On: only the masked area and its seam change. Off: the whole square, and with it the VAE's losses.",
+                ),
+                field(
+                    io.Image,
+                    "normal",
+                    optional=True,
+                    tooltip="The good squares, encoded and decoded by the same VAE: what the VAE loses of the picture then comes back "
+                    "where little changed, such as grain and sharp edges. Unplugged: all of the mask shows the decoder's softer picture.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The whole pictures with their defects, one a sample.")],
+        )
+
+    @classmethod
+    def execute(cls, crop: Any, painted: torch.Tensor, blend: bool, normal: torch.Tensor | None = None) -> Any:
+        return io.NodeOutput(stitched(crop, painted, blend, normal))
+
+
+NODES = [CropToMask, CropMask, Stitch]
