@@ -12,7 +12,7 @@ between them, so that it trains in minutes. In the VAE each of its channels ``h`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,26 +54,23 @@ class LinearCoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = nn.ModuleList(
-            [
-                nn.Conv2d(3, CHANNELS, 3, padding=1),
-                nn.Conv2d(CHANNELS, CHANNELS, 3, stride=2),
-                nn.Conv2d(CHANNELS, CHANNELS, 3, stride=2),
-                nn.Conv2d(CHANNELS, 4, 3, padding=1),
-            ]
-        )
-        self.decoder = nn.ModuleList(
-            [
-                nn.Conv2d(4, CHANNELS, 3, padding=1),
-                nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
-                nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
-                nn.Conv2d(CHANNELS, 3, 3, padding=1),
-            ]
-        )
+        self.encoder_convs = [
+            nn.Conv2d(3, CHANNELS, 3, padding=1),
+            nn.Conv2d(CHANNELS, CHANNELS, 3, stride=2),
+            nn.Conv2d(CHANNELS, CHANNELS, 3, stride=2),
+            nn.Conv2d(CHANNELS, 4, 3, padding=1),
+        ]
+        self.decoder_convs = [
+            nn.Conv2d(4, CHANNELS, 3, padding=1),
+            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
+            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
+            nn.Conv2d(CHANNELS, 3, 3, padding=1),
+        ]
+        self.encoder, self.decoder = nn.ModuleList(self.encoder_convs), nn.ModuleList(self.decoder_convs)
 
     def encoded(self, pixels: Tensor) -> list[Tensor]:
         """What each of the encoder's convolutions gives; the latent is the last."""
-        first, half, quarter, last = self.encoder
+        first, half, quarter, last = self.encoder_convs
         outputs = [first(pixels)]
         for down in (half, quarter):
             outputs.append(down(F.pad(outputs[-1], (0, 1, 0, 1))))
@@ -81,7 +78,7 @@ class LinearCoder(nn.Module):
 
     def decoded(self, latent: Tensor) -> list[Tensor]:
         """What each of the decoder's convolutions gives; the picture is the last."""
-        first, half, full, last = self.decoder
+        first, half, full, last = self.decoder_convs
         outputs = [first(latent)]
         for up in (half, full):
             outputs.append(up(F.interpolate(outputs[-1], scale_factor=2.0, mode="nearest")))
@@ -130,32 +127,32 @@ def balance(coder: LinearCoder, pixels: Tensor) -> None:
     A latent channel's standard deviation becomes the square root of what it is in an orthogonal transform: whitened in half. Noise in the
     latent then is neither all in the fine detail, nor does it leave the fine detail to the very last steps of a sampling.
     """
-    for convolutions, run in ((coder.encoder, coder.encoded), (coder.decoder, coder.decoded)):
-        for index in range(3):
-            given = pixels if convolutions is coder.encoder else coder.encoded(pixels)[-1]
-            scale = run(given)[index].square().mean(dim=(0, 2, 3)).sqrt().clamp_min(1e-6)
-            _scaled(convolutions, index, torch.diag(1 / scale), torch.diag(scale))
+    for index in range(3):
+        _scaled(coder.encoder_convs, index, coder.encoded(pixels)[index])
+    for index in range(3):
+        _scaled(coder.decoder_convs, index, coder.decoded(coder.encoded(pixels)[-1])[index])
     # Orthonormal in pixels: what a unit of each latent channel adds to a picture has, over the channels, the identity for its products.
     units = pixels.new_zeros(4, 4, 16, 16)
-    answer = coder.decoded(units[:1])[-1]
+    nothing = coder.decoded(units[:1])[-1]
     units[torch.arange(4), torch.arange(4), 8, 8] = 1
-    footprints = (coder.decoded(units)[-1] - answer).flatten(1)
+    footprints = (coder.decoded(units)[-1] - nothing).flatten(1)
     root = torch.linalg.cholesky(footprints @ footprints.T)
     latent = root.T @ coder.encoded(pixels)[-1].transpose(0, 1).flatten(1)
     variances, axes = torch.linalg.eigh(torch.cov(latent))
     turn = torch.diag(variances.pow(-0.25)) @ axes.T @ root.T
-    last, first = coder.encoder[3], coder.decoder[0]
-    last.weight.copy_(torch.einsum("ab,bcij->acij", turn, last.weight))
-    last.bias.copy_(turn @ last.bias)
-    first.weight.copy_(torch.einsum("abij,bc->acij", first.weight, torch.linalg.inv(turn)))
+    _put_between(coder.encoder_convs[3], turn, coder.decoder_convs[0])
 
 
-def _scaled(convolutions: nn.ModuleList, index: int, after: Tensor, before_next: Tensor) -> None:
-    """Put a matrix behind one convolution and its inverse before the next."""
-    this, following = convolutions[index], convolutions[index + 1]
-    this.weight.copy_(torch.einsum("ab,bcij->acij", after, this.weight))
-    this.bias.copy_(after @ this.bias)
-    following.weight.copy_(torch.einsum("abij,bc->acij", following.weight, before_next))
+def _scaled(convs: Sequence[nn.Conv2d], index: int, output: Tensor) -> None:
+    rms = output.square().mean(dim=(0, 2, 3)).sqrt().clamp_min(1e-6)
+    _put_between(convs[index], torch.diag(1 / rms), convs[index + 1])
+
+
+def _put_between(before: nn.Conv2d, matrix: Tensor, after: nn.Conv2d) -> None:
+    """Mix one convolution's outputs with a matrix, and the next one's inputs with its inverse."""
+    before.weight.copy_(torch.einsum("ab,bcij->acij", matrix, before.weight))
+    _bias(before).copy_(matrix @ _bias(before))
+    after.weight.copy_(torch.einsum("abij,bc->acij", after.weight, torch.linalg.inv(matrix)))
 
 
 @torch.no_grad()
@@ -164,8 +161,8 @@ def start_from(vae: AutoencoderKL, coder: LinearCoder) -> None:
     encoder, decoder = vae.encoder, vae.decoder
     downs = [block.downsamplers[0].conv for block in encoder.down_blocks[:2]]
     ups = [block.upsamplers[0].conv for block in decoder.up_blocks[:2]]
-    _write([encoder.conv_in, *downs, encoder.conv_out], coder.encoder)
-    _write([decoder.conv_in, *ups, decoder.conv_out], coder.decoder)
+    _write([encoder.conv_in, *downs, encoder.conv_out], coder.encoder_convs)
+    _write([decoder.conv_in, *ups, decoder.conv_out], coder.decoder_convs)
     for module in [*encoder.modules(), *decoder.modules()]:
         if isinstance(module, ResnetBlock2D):
             _linear_norm(module.norm1)
@@ -183,9 +180,9 @@ def start_from(vae: AutoencoderKL, coder: LinearCoder) -> None:
     vae.quant_conv.bias[4:] = -8
 
 
-def _write(into: list[nn.Conv2d], coder: Iterable[nn.Module]) -> None:
-    for index, (target, source) in enumerate(zip(into, coder, strict=True)):
-        weight, bias = source.weight, source.bias
+def _write(into: Sequence[nn.Conv2d], convs: Sequence[nn.Conv2d]) -> None:
+    for index, (target, source) in enumerate(zip(into, convs, strict=True)):
+        weight, bias = source.weight, _bias(source)
         if index:  # (h, -h, constant) come in: w h = (w h - w (-h)) / 2, but silu(h) - silu(-h) = h
             share = 1.0 if index == 3 else 0.5
             weight = torch.stack([share * weight, -share * weight, torch.zeros_like(weight)], 2).flatten(1, 2)
@@ -193,7 +190,12 @@ def _write(into: list[nn.Conv2d], coder: Iterable[nn.Module]) -> None:
             weight = torch.stack([weight, -weight, torch.zeros_like(weight)], 1).flatten(0, 1)
             bias = torch.stack([bias, -bias, torch.full_like(bias, CONSTANT)], 1).flatten()
         target.weight.zero_()[: len(weight)] = weight
-        target.bias.zero_()[: len(bias)] = bias
+        _bias(target).zero_()[: len(bias)] = bias
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
 
 
 def _linear_norm(norm: nn.GroupNorm) -> None:
@@ -205,6 +207,6 @@ def _linear_norm(norm: nn.GroupNorm) -> None:
     norm.bias[2::3] = -(CONSTANT - mean) / std
 
 
-def _zero(layer: nn.Conv2d | nn.Linear) -> None:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+def _zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)

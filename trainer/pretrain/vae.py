@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) ->
     start_from(vae, coder)
     added = [weight for name, weight in vae.named_parameters() if "resnets" in name or "attentions" in name]
     linear = [weight for name, weight in vae.named_parameters() if not ("resnets" in name or "attentions" in name)]
-    groups = [{"params": added}, {"params": linear, "share": config.linear_lr}]
+    groups: list[dict[str, Any]] = [{"params": added}, {"params": linear, "share": config.linear_lr}]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
 
     def pictures(start: int) -> PictureWindow[np.ndarray]:

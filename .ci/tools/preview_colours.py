@@ -1,0 +1,33 @@
+"""Print how the host's previews turn the embedded base's latents to colours: the constants of ``nodes/_base.py``.
+
+    python .ci/tools/preview_colours.py
+
+Least squares from the latents of 24 drawn pictures to their means over 4 x 4 pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from bgdefect_trainer.base import load_base
+from bgdefect_trainer.pretrain.draw import draw
+
+FIRST_SEED = 50_000_000
+
+
+def main() -> None:
+    base = load_base(None)
+    pictures = [torch.from_numpy(draw(FIRST_SEED + index, 128, 0.5).picture) for index in range(24)]
+    pixels = torch.stack(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    latents = base.encode(pixels).transpose(0, 1).flatten(1).T
+    colours = F.avg_pool2d(pixels, 4).transpose(0, 1).flatten(1).T
+    inputs = torch.cat([latents, torch.ones(len(latents), 1)], 1)
+    solution = torch.linalg.lstsq(inputs, colours).solution
+    left = (colours - inputs @ solution).std() / colours.std()
+    rows = [[round(float(value), 4) for value in row] for row in solution]
+    print(f"_RGB_FACTORS = {rows[:4]}\n_RGB_BIAS = {rows[4]}\nleft over: {left:.1%} of the spread")
+
+
+if __name__ == "__main__":
+    main()
