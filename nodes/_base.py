@@ -28,9 +28,9 @@ from torch import Tensor
 from ..bgdefect_core.errors import WeightsError
 
 # Least squares from the embedded base's latents to 4 x 4 pixel means of 24 drawn pictures (R, G, B of each of the 4 channels; what
-# is left is 8 % of the spread). It depends on the encoder alone, and only previews read it.
-_RGB_FACTORS = [[0.2544, 0.5004, 0.0762], [0.4978, -0.5783, 0.9354], [0.2324, -0.2697, 0.5397], [0.6353, -0.6197, 0.2538]]
-_RGB_BIAS = [-0.0896, 0.1424, -0.1694]
+# is left is 11 % of the spread). It depends on the encoder alone, and only previews read it: `.ci/tools/preview_colours.py`.
+_RGB_FACTORS = [[0.0272, -0.0789, 0.0635], [0.1481, -0.1156, 0.0126], [0.1969, -0.0035, -0.2332], [0.348, 0.3453, 0.3364]]
+_RGB_BIAS = [-0.0132, -0.0531, -0.1114]
 
 
 @dataclass(frozen=True)
