@@ -37,7 +37,7 @@ def test_flat_white_and_flat_colour_stay_flat() -> None:
 
 def test_drawn_pictures_of_other_seeds() -> None:
     (drawn,) = evaluate_base(EvaluateBaseConfig(data=(), pictures=8))
-    assert drawn.psnr > 26 and drawn.loss < 0.1
+    assert drawn.psnr > 28 and drawn.loss < 0.1
     assert "| drawn |" in report([drawn])
 
 
@@ -52,11 +52,11 @@ def test_the_cosine_transform_keeps_what_it_says() -> None:
     assert np.linalg.matrix_rank(numbers) == 64  # as many as four channels of 4 x 4 cells hold
 
 
-# 26 dB is wanted on cookie; 24.9 is what this base reaches (docs/model-card.md).
-@pytest.mark.parametrize(("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 24.0)])
+# The loss of drawn pictures needs many: over 24 of them it is 0.061, over 48 0.071, over 240 0.073.
+@pytest.mark.parametrize(("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 26.0)])
 def test_real_pictures(name: str, least: float) -> None:
     if not (REAL / name).is_dir():
         pytest.skip(f"the real pictures of {name} are not here: set BGDEFECT_DATA to their folder")
-    drawn, real = evaluate_base(EvaluateBaseConfig(data=(REAL / name,), pictures=24))
+    drawn, real = evaluate_base(EvaluateBaseConfig(data=(REAL / name,)))
     assert real.psnr > least
     assert real.loss < 1.5 * drawn.loss
