@@ -131,7 +131,7 @@ def balance(coder: LinearCoder, pixels: Tensor) -> None:
         _scaled(coder.encoder_convs, index, coder.encoded(pixels)[index])
     for index in range(3):
         _scaled(coder.decoder_convs, index, coder.decoded(coder.encoded(pixels)[-1])[index])
-    # Orthonormal in pixels: what a unit of each latent channel adds to a picture has, over the channels, the identity for its products.
+    # What a unit of each latent channel adds to a picture gives the matrix after which distances in the latent are those in the picture.
     units = pixels.new_zeros(4, 4, 16, 16)
     nothing = coder.decoded(units[:1])[-1]
     units[torch.arange(4), torch.arange(4), 8, 8] = 1
