@@ -10,8 +10,7 @@ from comfy_api.latest import io
 from ._compat import field, schema
 from ._picture_steps import crop_pictures, cropped_image, cropped_mask, stitched
 from ._types import CropWire
-
-CATEGORY = "BGDefect/pictures"
+from .pictures import CATEGORY
 
 
 class CropToMask(io.ComfyNode):

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from bgdefect_trainer.base import load_base
+from bgdefect_trainer.cache import to_pixels
 from bgdefect_trainer.pretrain.draw import draw
 
 FIRST_SEED = 50_000_000
@@ -18,8 +19,7 @@ FIRST_SEED = 50_000_000
 
 def main() -> None:
     base = load_base(None)
-    pictures = [torch.from_numpy(draw(FIRST_SEED + index, 128, 0.5).picture) for index in range(24)]
-    pixels = torch.stack(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    pixels = to_pixels([draw(FIRST_SEED + index, 128, 0.5).picture for index in range(24)])
     latents = base.encode(pixels).transpose(0, 1).flatten(1).T
     colours = F.avg_pool2d(pixels, 4).transpose(0, 1).flatten(1).T
     inputs = torch.cat([latents, torch.ones(len(latents), 1)], 1)

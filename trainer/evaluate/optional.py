@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture
 
+from ..cache import to_pixels
 from .distances import SUBSET_SIZE, SUBSETS, cluster_diversity
 from .features import views
 
@@ -109,7 +110,7 @@ def lpips_metrics(
     import lpips
 
     network = lpips.LPIPS(net="alex", verbose=False).eval()
-    fakes, reals = (_tensor(views(some, masks, "whole")) for some, masks in ((fake, fake_masks), (shots, shot_masks)))
+    fakes, reals = (to_pixels(views(some, masks, "whole")) for some, masks in ((fake, fake_masks), (shots, shot_masks)))
     return {"IC-LPIPS (alex)": cluster_diversity(_distances(network, fakes, reals), _distances(network, fakes, fakes))}
 
 
@@ -121,12 +122,8 @@ def off_mask_lpips(pairs: Sequence[tuple[Picture, Picture, Mask]]) -> float:
     values = []
     for source, picture, mask in pairs:
         outside = np.where(mask[..., None], source, picture)
-        values.append(float(_distances(network, _tensor([source]), _tensor([outside]))[0, 0]))
+        values.append(float(_distances(network, to_pixels([source]), to_pixels([outside]))[0, 0]))
     return float(np.mean(values))
-
-
-def _tensor(pictures: Sequence[Picture]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @torch.no_grad()

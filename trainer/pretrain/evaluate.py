@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch import Tensor
 
-from bgdefect_core.pictures import read_picture
+from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.quality import psnr
 
 from ..base import Base, load_base
+from ..cache import to_pixels
 from ..checkpoint import generator
 from ..data import good_pictures
 from .draw import draw
@@ -63,14 +64,14 @@ def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
     """One row for drawn pictures, then one a data set."""
     base = load_base(config.base)
     drawn = [draw(FIRST_SEED + i, config.crop, 0.0) for i in range(config.pictures)]
-    pixels = torch.stack([_tensor(item.picture) for item in drawn])
+    pixels = to_pixels([item.picture for item in drawn])
     rows = [_figures(base, "drawn", pixels, [item.caption for item in drawn])]
     for folder in config.data:
         crops = [
             _native_crop(read_picture(path), config.crop, index) for index, path in enumerate(good_pictures(folder)[: config.pictures])
         ]
         name = folder.name
-        rows.append(_figures(base, name, torch.stack(crops), [f"a photo of a {name.replace('_', ' ')}"] * len(crops)))
+        rows.append(_figures(base, name, to_pixels(crops), [f"a photo of a {name.replace('_', ' ')}"] * len(crops)))
     return rows
 
 
@@ -137,12 +138,8 @@ def _noise_losses(base: Base, z_0: Tensor, captions: Sequence[str], first: int, 
     return losses
 
 
-def _native_crop(picture: np.ndarray, size: int, index: int) -> Tensor:
+def _native_crop(picture: Picture, size: int, index: int) -> Picture:
     height, width = picture.shape[:2]
     rng = np.random.default_rng(index)
     top, left = rng.integers(0, max(height - size, 0) + 1), rng.integers(0, max(width - size, 0) + 1)
-    return _tensor(picture[top : top + size, left : left + size])
-
-
-def _tensor(picture: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 127.5 - 1
+    return picture[top : top + size, left : left + size]

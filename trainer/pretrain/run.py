@@ -11,6 +11,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
+from ..cache import to_pixels
 from .draw import draw
 from .linear import LinearConfig, train_linear
 from .regions import RegionsConfig, train_regions
@@ -41,7 +42,7 @@ def latent_scale(vae: AutoencoderKL, seed: int, count: int = 64) -> float:
     """1 / standard deviation of the latents of ``count`` drawn pictures (Stable Diffusion's ``scaling_factor``)."""
     latents = []
     for index in range(count):
-        pixels = torch.from_numpy(draw(seed + 20_000_000 + index, 128, 0.5).picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+        pixels = to_pixels([draw(seed + 20_000_000 + index, 128, 0.5).picture])
         latents.append(vae.encode(pixels).latent_dist.mean)
     return round(1 / float(torch.cat(latents).std()), 5)
 

@@ -13,9 +13,9 @@ from multiprocessing import get_context
 from typing import Generic, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from ..cache import to_pixels
 from .draw import Drawn, draw
 
 Item = TypeVar("Item")
@@ -80,5 +80,5 @@ def crops(pictures: deque[np.ndarray], count: int, size: int, seed: int, step: i
         picture = pictures[index]
         top, left = rng.integers(0, picture.shape[0] - size + 1, 2)
         crop = np.rot90(picture[top : top + size, left : left + size], int(rng.integers(4)))
-        batch.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
-    return torch.from_numpy(np.ascontiguousarray(np.stack(batch))).permute(0, 3, 1, 2).float() / 127.5 - 1
+        batch.append(np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop))
+    return to_pixels(batch)

@@ -19,6 +19,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from ..cache import to_pixels
 from ..checkpoint import generator
 from .draw import Drawn
 from .steps import Stage, run_steps
@@ -130,7 +131,7 @@ class LatentMaker:
 
     @torch.no_grad()
     def __call__(self, drawn: Drawn) -> LatentPicture:
-        pixels = torch.from_numpy(drawn.picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+        pixels = to_pixels([drawn.picture])
         with torch.autocast("cpu", torch.bfloat16):
             latent = self.vae.encode(pixels).latent_dist.mean.float() * self.vae.config.scaling_factor
         cells = F.adaptive_max_pool2d(torch.from_numpy(drawn.mask)[None].float(), latent.shape[-2:])[0] > 0

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoint import generator
 from .linear import LinearCoder, start_from
@@ -86,8 +86,10 @@ def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) ->
     torch.manual_seed(seed)
     vae = build_vae().train()
     start_from(vae, coder)
-    added = [weight for name, weight in vae.named_parameters() if "resnets" in name or "attentions" in name]
-    linear = [weight for name, weight in vae.named_parameters() if not ("resnets" in name or "attentions" in name)]
+    added: list[nn.Parameter] = []
+    linear: list[nn.Parameter] = []
+    for name, weight in vae.named_parameters():
+        (added if "resnets" in name or "attentions" in name else linear).append(weight)
     groups: list[dict[str, Any]] = [{"params": added}, {"params": linear, "share": config.linear_lr}]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
 
