@@ -17,6 +17,7 @@ from PIL import Image
 from .detail import with_detail
 from .errors import MaskError, PictureError, SettingError
 from .masks import Mask, bounding_box, feather, mean_width
+from .tones import nearest_tone, two_tones
 
 Zoom = Literal["whole", "defect"]
 
@@ -176,7 +177,8 @@ def stitch(
     feather_width: float | None = None,
     normal: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
-    """Blend the painted square into the picture through the feathered mask. A gray picture stays gray.
+    """Blend the painted square into the picture through the feathered mask. A gray picture stays gray, and one of two tones keeps to
+    them (``tones``): it has no seam, which would mix them.
 
     Args:
         picture: uint8 [H, W, 3], the normal picture; left as it is.
@@ -196,7 +198,8 @@ def stitch(
     if mask.shape != picture.shape[:2]:
         came = f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels"
         raise MaskError(came, f"{picture.shape[1]} x {picture.shape[0]}", "use the picture's own mask")
-    width = default_feather(crop, mask) if feather_width is None else feather_width
+    tones = two_tones(picture)
+    width = 0 if tones is not None else default_feather(crop, mask) if feather_width is None else feather_width
     top, left, height, length = bounding_box(mask)
     bottom, right = crop.top + crop.side, crop.left + crop.side
     if top < crop.top or left < crop.left or top + height > bottom or left + length > right:
@@ -217,9 +220,12 @@ def stitch(
         new = with_detail(new, _resized_colours(normal, crop, window), np.divide(old, 255, dtype=np.float32))
     if (picture == picture[..., :1]).all():  # what colour the decoder adds would give the defect away
         new = np.repeat(new.mean(axis=2, keepdims=True), 3, axis=2)
-    mixed = blend * (np.clip(new, 0.0, 1.0) * 255.0) + (1.0 - blend) * old
+    if tones is not None:
+        mixed = nearest_tone(new, tones)
+    else:
+        mixed = np.rint(blend * (np.clip(new, 0.0, 1.0) * 255.0) + (1.0 - blend) * old).astype(np.uint8)
     result = picture.copy()
-    result[window.slices] = np.where(blend > 0, np.rint(mixed).astype(np.uint8), old)
+    result[window.slices] = np.where(blend > 0, mixed, old)
     return result
 
 

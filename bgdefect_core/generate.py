@@ -23,7 +23,17 @@ from .masks import Mask, check_mask, region_map
 from .pictures import Picture
 from .predictor import Predictor
 from .quality import Quality, QualityLimits, Verdict, judge, measure
-from .refinement import ATTENTION_SIGNALS, SIGNALS, THRESHOLDS, Signal, attention_heat, combine, difference_heat, refine
+from .refinement import (
+    ATTENTION_SIGNALS,
+    SIGNALS,
+    THRESHOLDS,
+    Signal,
+    attention_heat,
+    combine,
+    difference_heat,
+    refine,
+    stitched_heat,
+)
 from .regions import RegionPrompts
 from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
 from .solvers import SOLVERS, Solver
@@ -233,7 +243,7 @@ def _finish(
         result = stitch(job.picture, painted, requested, crop, width, normal if settings.detail else None)
     else:
         result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
-    placed = put_back(heat, crop, requested.shape)
+    placed = stitched_heat(settings.signal, put_back(heat, crop, requested.shape), job.picture, result)
     threshold = THRESHOLDS[settings.signal] if settings.threshold is None else settings.threshold
     parts = [refine(placed, mask, threshold) for mask in job.masks]
     refined = np.logical_or.reduce([part for part, _ in parts])

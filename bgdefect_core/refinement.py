@@ -13,6 +13,8 @@ from torch import Tensor
 from .attention import MapRecorder
 from .errors import SettingError, check_range
 from .masks import Mask, check_mask
+from .pictures import Picture
+from .tones import change, two_tones
 
 MapSignal = Literal["attention", "difference", "product"]
 MAP_SIGNALS: tuple[str, ...] = get_args(MapSignal)
@@ -70,6 +72,23 @@ def combine(signal: MapSignal, attention: Tensor | None, difference: Tensor | No
         raise SettingError(f"signal is {signal!r}", f"one of {', '.join(MAP_SIGNALS)}, with its maps", "choose another signal")
     maps = [heat for heat in needed if heat is not None]
     return maps[0] if len(maps) == 1 else maps[0] * maps[1]
+
+
+def stitched_heat(signal: Signal, heat: NDArray[np.float32], picture: Picture, result: Picture) -> NDArray[np.float32]:
+    """What a signal is worth once the sample is in its picture. Where that has two tones (``tones``), many a faint change came to nothing and
+    no loss of the decoder is left: the signal counts on changed pixels alone, and the difference is theirs.
+
+    Args:
+        heat: the signal, float32 ``[H, W]``.
+        picture, result: uint8 ``[H, W, 3]``, the good picture and what :func:`crop.stitch` made of it.
+
+    Returns:
+        float32 ``[H, W]``; the heat itself for any other picture.
+    """
+    if two_tones(picture) is None:
+        return heat
+    changed = change(picture, result)
+    return changed if signal == "difference" else np.where(changed > 0, heat, 0)
 
 
 def refine(heat: NDArray[np.float32], requested: Mask, threshold: float, peak: float = PEAK) -> tuple[Mask, NDArray[np.float32]]:
