@@ -30,12 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .errors import MaskError, OutputError, PictureError, SettingError
+from .errors import MaskError, OtherRunError, OutputError, PictureError, SettingError
+from .lock import FolderLock
 from .manifest import Manifest, read_manifest
 from .masks import Mask
 from .pictures import Picture, atomic_write, read_picture, write_mask, write_picture
 
-__all__ = ["DatasetWriter", "Sample", "extras_folder", "read_manifest"]
+__all__ = ["DatasetWriter", "Sample", "check_name", "extras_folder", "read_manifest"]
 
 MAX_INDEX = 99_999
 """With six digits "100000.png" and "100000_mask.png" sort differently among the others, and anomalib pairs by order."""
@@ -97,15 +98,22 @@ class DatasetWriter:
 
     def __init__(self, root: str | Path, object: str, defect: str, settings: Mapping[str, Any], resume: bool = True) -> None:
         for what, name in (("object", object), ("defect", defect)):
-            _check_name(what, name)
+            check_name(what, name)
         self.root, self.object, self.defect = Path(root), object, defect
         self.extras = extras_folder(root, object, defect)
         self._test = self.root / object / "test" / defect
         self._labels = self.root / object / "ground_truth" / defect
         self._settings: dict[str, Any] = json.loads(_as_json(settings))
         self._sources: dict[Path, str] = {}
-        self._claim(resume)
-        self._manifest = Manifest(self.extras / "manifest.jsonl", self._is_complete)
+        self._check_place(resume)  # before the lock: it is a file of ours
+        self._lock = FolderLock(self.extras)
+        try:
+            self._check_place(resume)
+            self._claim()
+            self._manifest = Manifest(self.extras / "manifest.jsonl", self._is_complete)
+        except BaseException:
+            self._lock.close()
+            raise
         self._by_index: dict[int, list[dict[str, Any]]] = {}
         for record in self.records:
             self._by_index.setdefault(record["index"], []).append(record)
@@ -174,6 +182,7 @@ class DatasetWriter:
     def close(self) -> None:
         """Give the folder back; another process may continue the run."""
         self._manifest.close()
+        self._lock.close()
 
     def __enter__(self) -> DatasetWriter:
         return self
@@ -181,23 +190,25 @@ class DatasetWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _claim(self, resume: bool) -> None:
-        """Make the folder ours, or find that it is."""
+    def _check_place(self, resume: bool) -> None:
+        """Refuse what is neither ours nor free."""
         run = self.extras / "run.json"
-        mine = {"object": self.object, "defect": self.defect, "settings": self._settings}
         try:
             if self.root.exists() and not self.root.is_dir():
                 raise OutputError(f"{self.root} is a file", "a folder", "choose another output folder")
             if run.exists():
-                _compare(run, mine, resume)
+                _compare(run, self._settings, resume)
             elif self._is_foreign():
                 came = f"{self.root / self.object} already holds files that no run of ours made"
                 raise OutputError(came, "an empty place", "choose another output folder")
-            with atomic_write(run, "w") as file:  # rewritten for an old run too: it shows that the folder is writable
-                json.dump(mine, file, indent=1)
         except OSError as reason:
             came = f"{self.root} cannot be used ({reason.strerror or reason})"
             raise OutputError(came, "a writable folder", "choose another output folder") from reason
+
+    def _claim(self) -> None:
+        """Make the folder ours; rewritten for an old run too: it shows that the folder is writable."""
+        with atomic_write(self.extras / "run.json", "w") as file:
+            json.dump({"object": self.object, "defect": self.defect, "settings": self._settings}, file, indent=1)
 
     def _is_foreign(self) -> bool:
         """Without a run of this defect its folders are empty; without any run of this object, so is the object's."""
@@ -251,7 +262,15 @@ class DatasetWriter:
         return self._sources[source]
 
 
-def _check_name(what: str, name: str) -> None:
+def check_name(what: str, name: str) -> None:
+    """Refuse an object's or a defect's name that cannot be a folder of the data set.
+
+    Args:
+        what: "object" or "defect".
+
+    Raises:
+        SettingError: empty, no plain folder name anywhere, or one that the layout needs.
+    """
     bad = name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     if bad or name.endswith(".") or name == ("good" if what == "defect" else _EXTRAS):
         raise SettingError(f"the {what} {name!r} cannot be a folder of the data set", "a plain folder name", "rename it")
@@ -265,17 +284,18 @@ def _as_json(settings: Mapping[str, Any]) -> str:
 
 
 def _compare(run: Path, mine: dict[str, Any], resume: bool) -> None:
+    """Refuse a run with other settings than ``mine``."""
     if not resume:
         raise OutputError(f"{run.parent} already holds a run", "an empty place", "resume it or choose another folder")
     try:
         theirs = json.loads(run.read_text(encoding="utf-8"))
         old = theirs["settings"]
-        different = sorted(key for key in {*old, *mine["settings"]} if old.get(key) != mine["settings"].get(key))
+        different = sorted(key for key in {*old, *mine} if old.get(key) != mine.get(key))
     except (ValueError, TypeError, KeyError, AttributeError) as reason:
         raise OutputError(f"{run} is damaged", "the settings of a run", "choose another output folder") from reason
-    if different or old != mine["settings"]:
-        changes = ", ".join(f"{key} {old.get(key)!r}, now {mine['settings'].get(key)!r}" for key in different[:4])
-        raise OutputError(f"{run.parent} already holds another run ({changes})", "", "choose another output folder")
+    if different or old != mine:
+        changes = ", ".join(f"{key} {old.get(key)!r}, now {mine.get(key)!r}" for key in different[:4])
+        raise OtherRunError(f"{run.parent} already holds another run ({changes})", "", "choose another output folder")
 
 
 def _is_plain_png(path: Path) -> bool:

@@ -54,6 +54,10 @@ class OutputError(BGDefectError):
     """A place that cannot be written to, or that already holds something else."""
 
 
+class OtherRunError(OutputError):
+    """A place that already holds a run with other settings."""
+
+
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise SettingError unless ``low <= value <= high``; NaN is out of every range."""
     if not low <= value <= high:

@@ -25,6 +25,7 @@ from .predictor import Predictor
 from .quality import Quality, QualityLimits, Verdict, judge, measure
 from .refinement import (
     ATTENTION_SIGNALS,
+    PEAK,
     SIGNALS,
     THRESHOLDS,
     Signal,
@@ -74,6 +75,8 @@ class PaintSettings:
     """What the refined mask is made from (choice 3; ``likelihood`` is our addition and costs 20 evaluations a sample)."""
     threshold: float | None = None
     """Share of the signal's peak inside the mask above which a pixel is labelled; None: the signal's own (``refinement.THRESHOLDS``)."""
+    peak: float = PEAK
+    """Percentile of the signal inside the mask that counts as its peak; 100: the maximum, as METHOD choice 3 has it."""
     feather: float | None = None
     """Width of the blended seam in picture pixels; None: it follows from the mask (``crop.default_feather``)."""
     stitch: bool = True
@@ -86,6 +89,7 @@ class PaintSettings:
         check_range("guidance", self.guidance, 0, 30)
         if self.threshold is not None:
             check_range("threshold", self.threshold, 0, 1)
+        check_range("peak", self.peak, 0, 100)
         check_range("feather", self.feather or 0, 0, 4096)
         choices = (("background", self.background, BACKGROUND_MODES), ("signal", self.signal, SIGNALS), ("solver", self.solver, SOLVERS))
         for name, value, known in choices:
@@ -245,7 +249,7 @@ def _finish(
         result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
     placed = stitched_heat(settings.signal, put_back(heat, crop, requested.shape), job.picture, result)
     threshold = THRESHOLDS[settings.signal] if settings.threshold is None else settings.threshold
-    parts = [refine(placed, mask, threshold) for mask in job.masks]
+    parts = [refine(placed, mask, threshold, settings.peak) for mask in job.masks]
     refined = np.logical_or.reduce([part for part, _ in parts])
     quality = measure(job.picture, result, requested, refined, painted, normal, crop, width)
     shown = np.maximum.reduce([part for _, part in parts])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ def read_manifest(path: str | Path) -> list[dict[str, Any]]:
 
 
 class Manifest:
-    """The manifest of a run, locked against a second writer (on POSIX) until it is closed or its process dies.
+    """The manifest of a run. Its writer holds the folder's lock (``FolderLock``).
 
     Args:
         path: the file; its folder exists.
@@ -39,17 +38,12 @@ class Manifest:
         records: all lines, as dicts.
 
     Raises:
-        OutputError: cannot be written to, or another process writes it. DataError: damaged within.
+        OutputError: cannot be written to. DataError: damaged within.
     """
 
     def __init__(self, path: Path, wanted: Callable[[dict[str, Any]], bool] = lambda record: True) -> None:
         self.path = path
         try:
-            self._lock = path.with_name(".lock").open("ab")
-        except OSError as reason:
-            raise _unwritable(path, reason) from reason
-        try:
-            self._take_lock()
             old, self._end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
             self.records = [record for record in old if wanted(record)]
             if len(self.records) < len(old):
@@ -60,11 +54,7 @@ class Manifest:
             self._file = path.open("ab", buffering=0)
             self._file.truncate(self._end)
         except OSError as reason:
-            self._lock.close()
             raise _unwritable(path, reason) from reason
-        except BaseException:
-            self._lock.close()
-            raise
 
     def append(self, record: dict[str, Any]) -> dict[str, Any]:
         """Add one line and see it on the disk; a full disk leaves the file as it was. Returns the record as JSON."""
@@ -85,19 +75,8 @@ class Manifest:
         return self.records[-1]
 
     def close(self) -> None:
-        """Release the lock; closing twice is harmless."""
+        """Close the file; closing twice is harmless."""
         self._file.close()
-        self._lock.close()
-
-    def _take_lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as reason:
-            raise OutputError(f"{self.path.parent} is in use by another process", "", "wait until it ends") from reason
 
 
 def _parse(data: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:

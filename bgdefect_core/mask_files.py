@@ -6,10 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from .errors import DataError, SettingError
-from .masks import Mask
+from .masks import Mask, bounding_box, check_mask
 from .pictures import PICTURE_SUFFIXES, read_mask, read_picture
 from .placement import MaskLibrary
 from .surroundings import Surroundings, surroundings_of
@@ -67,13 +65,14 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
         The masks, with each one's surroundings where its picture is found.
 
     Raises:
-        DataError: no folder, nothing in it, or nothing of the split. MaskError: a bad mask, named.
+        DataError: no folder, nothing in it, or nothing of the split. MaskError: a bad mask, or a bad union of parts, named.
     """
     groups: dict[str, list[Path]] = {}
-    nested = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    shown = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+    nested = sorted(path for path in shown if path.is_dir())
     if nested:
         groups = {path.name: _files(path) for path in nested}
-    if not nested or any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir()):
+    if not nested or any(path.suffix.lower() in PICTURE_SUFFIXES for path in shown):
         groups |= {path.name: [path] for path in _files(folder)}
     if split is not None:
         wanted = _trained_on(split, folder.name)
@@ -81,11 +80,22 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
         if not groups:
             raise DataError(f"{split} trains on none of the masks in {folder}", "the split of this class", "check both paths")
     masks: list[Mask] = []
+    around: list[Surroundings | None] = []
     for name, files in groups.items():
-        nonzero = (folder / name).is_dir()
-        masks.append(np.logical_or.reduce([read_mask(path, nonzero=nonzero) for path in files]))
-    around = [_around(pictures, name, mask) for name, mask in zip(groups, masks, strict=True)] if pictures else None
+        mask = _union(files, nonzero=(folder / name).is_dir())
+        around.append(_around(pictures, name, mask) if pictures else None)
+        top, left, height, width = bounding_box(mask)
+        masks.append(mask[top : top + height, left : left + width].copy())  # whole ones of a large set would fill the memory
     return MaskLibrary(masks, list(groups), around)
+
+
+def _union(files: Sequence[Path], nonzero: bool) -> Mask:
+    """One defect's parts together."""
+    union = read_mask(files[0], nonzero=nonzero)
+    for path in files[1:]:
+        union |= read_mask(path, (union.shape[0], union.shape[1]), nonzero=nonzero)
+    check_mask(union, name=f"the union of the masks in {files[0].parent}")
+    return union
 
 
 def _around(pictures: Path, name: str, mask: Mask) -> Surroundings | None:

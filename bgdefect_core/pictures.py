@@ -35,7 +35,7 @@ MIN_SIDE = 16
 _THRESHOLD = 127
 _GRAYISH = (32, 223)
 _GRAYISH_SHARE = 0.2
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def _decode(path: Path, error: type[BGDefectError]) -> NDArray[Any]:
@@ -46,6 +46,9 @@ def _decode(path: Path, error: type[BGDefectError]) -> NDArray[Any]:
         with Image.open(path) as file:
             file.load()
             image = ImageOps.exif_transpose(file)
+    except Image.DecompressionBombError as reason:
+        came = f"{path} is above the size limit of Pillow's guard against decompression bombs ({reason})"
+        raise error(came, "a smaller picture", "cut it into parts, or scale it down") from reason
     except _UNREADABLE as reason:
         raise error(f"{path} cannot be read ({reason})", "an intact picture file", "export it again") from reason
     if image.mode.startswith("I"):  # 16 bit gray: "I;16..." or, from older Pillow, "I"
@@ -63,16 +66,25 @@ def _decode(path: Path, error: type[BGDefectError]) -> NDArray[Any]:
     return np.asarray(image.convert("RGB"))
 
 
+def _bits(pixels: NDArray[Any]) -> int:
+    """Bits that a file of 16 really holds, by its highest value: 8, 12 (as many cameras write them) or 16."""
+    if pixels.dtype != np.uint16:
+        return 8
+    highest = int(pixels.max())
+    return 16 if highest > 4095 else 12 if highest > 255 else 8
+
+
 def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """16-bit values lose their low byte, as Pillow itself reads 16-bit colour."""
-    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)
+    """What is above 8 bits loses its low ones, as Pillow itself reads 16-bit colour."""
+    return (pixels >> (_bits(pixels) - 8)).astype(np.uint8)
 
 
 def read_picture(path: str | Path) -> Picture:
     """Read any common picture file.
 
     8 and 16 bits, gray (all channels equal), palette, CMYK; turned upright by its EXIF orientation. Transparency is
-    composited on black: the colour of most inspection trays, and what lies under alpha 0 in most exports.
+    composited on black: the colour of most inspection trays, and what lies under alpha 0 in most exports. A 16-bit gray
+    file without a value above 4095 is taken for 12 bits, one without a value above 255 for 8, with a logged warning.
 
     Returns:
         uint8 [H, W, 3], its own writable array.
@@ -87,6 +99,8 @@ def read_picture(path: str | Path) -> Picture:
     if min(height, width) < MIN_SIDE:
         expected = f"at least {MIN_SIDE} on each side"
         raise PictureError(f"{path} is {width} x {height} pixels", expected, "leave it out")
+    if pixels.dtype == np.uint16 and _bits(pixels) < 16:
+        logger.warning("%s holds 16-bit numbers up to %d: taken for %d bits", path, pixels.max(), _bits(pixels))
     pixels = _eight_bits(pixels)
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
@@ -95,7 +109,7 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None, *, nonzero:
     """Read a mask file: white = defect, black = background.
 
     Values above 127 are defect, with a logged warning where grayish ones (32 to 223) occur. A colour counts by its
-    strongest channel, transparency as black.
+    strongest channel, transparency as black. 16-bit files may hold 8, 12 or 16 bits, as for ``read_picture``.
 
     Args:
         path: the mask file.
@@ -121,8 +135,9 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None, *, nonzero:
         mask = values > _THRESHOLD
         _warn_if_grayish(path, values)
         if pixels.any() and not mask.any() and (size is None or mask.shape == tuple(size)):
-            came = f"{path} has no value above {_THRESHOLD} (its highest is {int(values.max())} of 255)"
-            raise MaskError(came, "255 where the defect is", "scale its values to 0 and 255")
+            most = 2 ** _bits(pixels) - 1
+            came = f"{path} has no value in the upper half (its highest is {int(pixels.max())} of {most})"
+            raise MaskError(came, f"{most} where the defect is", f"scale its values to 0 and {most}")
     check_mask(mask, size, str(path))
     return mask
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .crop import Crop, take
-from .errors import MaskError, PictureError
+from .errors import MaskError, PictureError, check_range
 from .masks import Mask, feather
 from .pictures import Picture
 
@@ -50,22 +50,35 @@ class QualityLimits:
 
     Strength and contrast: what 99 and 95 of 100 drawn defects of the pretraining have or exceed (``bgdefect calibrate``, 500 defects as
     drawn), each of which is visible by construction. Lower them for a class of faint defects.
+
+    Raises:
+        SettingError: a limit out of its range, or NaN.
     """
 
     min_strength: float = 0.08
     """Least change inside the mask, 0..1."""
     min_contrast: float = 0.95
-    """Least change relative to the surroundings' own variation."""
+    """Least change relative to the surroundings' own variation, 0..1000."""
     min_fill: float = 0.02
-    """Least share of the requested mask that the label covers."""
-    min_background_psnr: float = 40.0
-    """Least background PSNR of the result against the input picture, dB; matters with stitching off."""
-    max_background_max: float = 32.0
+    """Least share of the requested mask that the label covers, 0..1."""
+    min_background_psnr: float = 20.0
+    """Least background PSNR of the result against the input picture, 0..100 dB; matters with stitching off."""
+    max_background_max: float = 255.0
     """Largest change of one background pixel, 0..255; matters with stitching off."""
     min_latent_background_psnr: float = 20.0
-    """Least background PSNR before stitching, against the VAE's reconstruction, dB."""
+    """Least background PSNR before stitching, against the VAE's reconstruction, 0..100 dB."""
     min_real_share: float = 0.5
-    """Least share of the change that the real defect whose mask it has would make at its place, where its picture is known."""
+    """Least share of the change that the real defect whose mask it has would make at its place, where its picture is known; 0..1000."""
+
+    def __post_init__(self) -> None:
+        """Hold every limit to its range."""
+        check_range("min_strength", self.min_strength, 0, 1)
+        check_range("min_contrast", self.min_contrast, 0, 1000)
+        check_range("min_fill", self.min_fill, 0, 1)
+        check_range("min_background_psnr", self.min_background_psnr, 0, IDENTICAL_DB)
+        check_range("max_background_max", self.max_background_max, 0, 255)
+        check_range("min_latent_background_psnr", self.min_latent_background_psnr, 0, IDENTICAL_DB)
+        check_range("min_real_share", self.min_real_share, 0, 1000)
 
 
 @dataclass(frozen=True)

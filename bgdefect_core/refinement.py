@@ -75,8 +75,8 @@ def combine(signal: MapSignal, attention: Tensor | None, difference: Tensor | No
 
 
 def stitched_heat(signal: Signal, heat: NDArray[np.float32], picture: Picture, result: Picture) -> NDArray[np.float32]:
-    """What a signal is worth once the sample is in its picture. Where that has two tones (``tones``), many a faint change came to nothing and
-    no loss of the decoder is left: the signal counts on changed pixels alone, and the difference is theirs.
+    """What a signal is worth once the sample is in its picture. Where that has two tones (``tones``), many a faint change came to nothing
+    and no loss of the decoder is left: the signal counts on changed pixels alone, and the difference is theirs.
 
     Args:
         heat: the signal, float32 ``[H, W]``.

@@ -47,7 +47,7 @@ class NoiseSchedule:
     def __post_init__(self) -> None:
         if self.prediction_type not in ("epsilon", "v_prediction"):
             raise WeightsError(f"prediction type {self.prediction_type!r}", "'epsilon' or 'v_prediction'", "choose a Stable Diffusion base")
-        clamped = self.alphas_cumprod.detach().to("cpu", torch.float64).clamp_min(TERMINAL_ALPHA)
+        clamped = self.alphas_cumprod.detach().cpu().double().clamp_min(TERMINAL_ALPHA)
         object.__setattr__(self, "alphas_cumprod", clamped)
 
     def levels(self, steps: int) -> Levels:

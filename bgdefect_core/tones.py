@@ -31,10 +31,12 @@ def two_tones(picture: Picture) -> NDArray[np.uint8] | None:
 def nearest_tone(pixels: NDArray[np.float32], tones: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Of ``tones`` ``[2, 3]`` the one that is nearer to each of ``pixels`` ``[h, w, 3]`` (0..1): uint8 ``[h, w, 3]``."""
     away = [np.square(pixels - tone / np.float32(255)).sum(axis=2) for tone in tones]
-    return tones[(away[1] < away[0]).astype(np.intp)]
+    nearest: NDArray[np.uint8] = tones[(away[1] < away[0]).astype(np.intp)]
+    return nearest
 
 
 def change(picture: Picture, result: Picture) -> NDArray[np.float32]:
     """How much each pixel changed, in the channel that changed most: float32 ``[H, W]`` in 0..1."""
     largest = (np.maximum(picture, result) - np.minimum(picture, result)).max(axis=2)
-    return np.divide(largest, 255, dtype=np.float32)
+    changed: NDArray[np.float32] = np.divide(largest, 255, dtype=np.float32)
+    return changed

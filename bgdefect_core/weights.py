@@ -24,6 +24,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import Parameter
 
 from .errors import OutputError, WeightsError
 from .weights_info import ClassWeightsInfo, architecture_of, parse_info, plain
@@ -62,12 +63,12 @@ def fingerprint(state_dict: Mapping[str, Tensor]) -> str:
 
     Returns:
         64 hexadecimal digits, or "unknown" where a tensor is missing or neither fp32 nor fp16 (bf16 and quantised
-        weights have lost bits that fp16 keeps).
+        weights have lost bits that fp16 keeps; a quantised tensor may be of a type of its own that calls itself fp16).
     """
     digest = hashlib.sha256()
     for name in FINGERPRINT_TENSORS:
         tensor = state_dict.get(name)
-        if tensor is None or tensor.dtype not in (torch.float32, torch.float16):
+        if tensor is None or type(tensor) not in (Tensor, Parameter) or tensor.dtype not in (torch.float32, torch.float16):
             return UNKNOWN
         rounded = tensor.detach().to("cpu", torch.float16).contiguous().numpy().astype("<f2", copy=False)
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())

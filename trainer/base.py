@@ -194,6 +194,10 @@ def _assemble(parts: Parts, name: str, licence: str, half_lost: bool) -> Base:
     for network in (parts.unet, parts.vae, parts.text_encoder):
         module: torch.nn.Module = network
         module.float().eval().requires_grad_(False)
+        for key, tensor in module.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                what = f"{key} in the {type(module).__name__} of {name} holds NaN or infinity"
+                raise WeightsError(what, "finite weights", "get the model again")
     return Base(
         name=name,
         licence=licence,

@@ -213,7 +213,7 @@ def _report(summary: Summary) -> int:
     else:
         lines = [f"{summary.accepted} of {summary.wanted} samples are good, in {minutes} min {seconds} s: {summary.root}"]
         failed = [f"  {item.index:05d}: {', then '.join(item.reasons)}" for item in summary.rejected]
-        lines += _listed(f"{len(failed)} samples were rejected in every attempt:", failed)
+        lines += _listed(f"{len(failed)} samples were rejected in every attempt:", failed, ", in the manifest")
     if summary.unmade:
         lines.append(f"{summary.unmade} samples have no mask: none could be placed on their picture")
     lines += _listed("masks that could not be placed:", [f"  {line}" for line in summary.unplaced])
@@ -225,10 +225,10 @@ def _report(summary: Summary) -> int:
     return 0 if summary.dry_run or summary.accepted else 1
 
 
-def _listed(title: str, lines: Sequence[str]) -> list[str]:
+def _listed(title: str, lines: Sequence[str], where: str = "") -> list[str]:
     if not lines:
         return []
-    more = [f"  and {len(lines) - _SHOWN} more, in the manifest"] if len(lines) > _SHOWN else []
+    more = [f"  and {len(lines) - _SHOWN} more{where}"] if len(lines) > _SHOWN else []
     return [title, *lines[:_SHOWN], *more]
 
 

@@ -7,21 +7,24 @@ Three layouts:
     csv         columns image, mask, class, defect, group; paths relative to the csv; the defect "good", or none: a good
                 picture. A folder with a ``manifest.csv`` of this kind is read as that csv
 
-In the first two a ``manifest.csv`` with the columns ``file``, ``group`` in OBJECT may join pictures of one part into a
-group; good pictures are ``OBJECT/train/good``. Finding examples reads names only; `validate` reads every file once.
+In the first two a ``manifest.csv`` with the columns ``file`` (relative to OBJECT), ``group`` in OBJECT may join pictures of
+one part into a group; good pictures are ``OBJECT/train/good``. Finding examples reads names only; `validate` reads every
+file once.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bgdefect_core.errors import BGDefectError, DataError
-from bgdefect_core.masks import Mask
+from bgdefect_core.dataset import check_name
+from bgdefect_core.errors import BGDefectError, DataError, SettingError
+from bgdefect_core.masks import Mask, check_mask
 from bgdefect_core.pictures import PICTURE_SUFFIXES, Picture, read_mask, read_picture
 
 __all__ = ["Example", "find_examples", "good_examples", "good_pictures", "load_example", "validate"]
@@ -70,7 +73,8 @@ def find_examples(root: str | Path, object: str | None = None, defect: str | Non
     chosen = _choose(root, "object", object, objects)
     defects = {name: _defects(objects[name]) for name in chosen}
     _choose(root, "defect", defect, {one for some in defects.values() for one in some})
-    return [example for name in chosen for one in defects[name] if defect in (None, one) for example in _read_mvtec(objects[name], one)]
+    classes = [(name, one) for name in chosen for one in defects[name] if defect in (None, one)]
+    return [example for name, one in classes for example in _read_mvtec(name, objects[name], one)]
 
 
 def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
@@ -126,12 +130,13 @@ def load_example(example: Example) -> tuple[Picture, Mask]:
     """The picture, ``uint8 [H, W, 3]``, and the union of its masks, ``bool [H, W]``.
 
     Raises:
-        PictureError, MaskError: see `read_picture` and `read_mask`.
+        PictureError, MaskError: see `read_picture` and `read_mask`; the union is held to what each mask is.
     """
     picture = read_picture(example.image)
     size = (picture.shape[0], picture.shape[1])
-    masks = [read_mask(path, size, nonzero=example.nonzero) for path in example.masks]
-    return picture, np.logical_or.reduce(masks)
+    mask: Mask = np.logical_or.reduce([read_mask(path, size, nonzero=example.nonzero) for path in example.masks])
+    check_mask(mask, size, f"the union of the masks of {example.image}")
+    return picture, mask
 
 
 def validate(examples: Sequence[Example]) -> None:
@@ -189,7 +194,7 @@ def _objects(root: Path) -> dict[str, Path]:
         raise DataError(f"{root} is neither a folder nor a csv", _LAYOUTS, "check the path")
     names = ("test", "train", "ground_truth")
     if any((root / name).is_dir() for name in names):
-        return {root.resolve().name: root}
+        return {os.path.basename(os.path.abspath(root)): root}
     found = {path.name: path for path in _folders(root) if any((path / name).is_dir() for name in names)}
     if not found:
         raise DataError(f"{root} has an unknown layout", _LAYOUTS, "check the path, or write a csv")
@@ -200,7 +205,7 @@ def _defects(folder: Path) -> list[str]:
     return sorted({path.name for part in ("test", "ground_truth") for path in _folders(folder / part)} - {_GOOD})
 
 
-def _read_mvtec(folder: Path, defect: str) -> list[Example]:
+def _read_mvtec(object: str, folder: Path, defect: str) -> list[Example]:
     pictures_at, masks_at = folder / "test" / defect, folder / "ground_truth" / defect
     pictures = _pictures(pictures_at) if pictures_at.is_dir() else []
     groups = _groups(folder)
@@ -219,7 +224,7 @@ def _read_mvtec(folder: Path, defect: str) -> list[Example]:
         if not masks:
             raise DataError(f"{picture} has no mask", f"{masks_at / picture.stem}_mask.png", "add it or leave it out")
         group = groups.get(picture.relative_to(folder).as_posix(), "")
-        found.append(Example(picture, tuple(masks), folder.resolve().name, defect, group, nonzero))
+        found.append(Example(picture, tuple(masks), object, defect, group, nonzero))
     widows = sorted([*loose.values(), *(masks_at / name for name in nested)])
     if widows:
         raise DataError(f"{widows[0]} has no picture", f"a picture in {pictures_at}", "add it or remove the mask")
@@ -229,13 +234,19 @@ def _read_mvtec(folder: Path, defect: str) -> list[Example]:
 
 
 def _groups(folder: Path) -> dict[str, str]:
+    """File, as the object's manifest names it -> group. A group of a file that is not there was meant for another one."""
     path = folder / "manifest.csv"
     if not path.is_file():
         return {}
     header, rows = _rows(path)
     if not {"file", "group"} <= set(header):
         return {}
-    return {Path(row["file"].replace("\\", "/")).as_posix(): row["group"] for row in rows}
+    groups = {Path(row["file"].replace("\\", "/")).as_posix(): row["group"] for row in rows}
+    for file, group in groups.items():
+        if group and not (folder / file).is_file():
+            came = f"{path} gives {file} a group, but {folder / file} does not exist"
+            raise DataError(came, f"files relative to {folder}", "correct the path, or leave the row out")
+    return groups
 
 
 def _csv_of(root: Path) -> Path | None:
@@ -247,13 +258,13 @@ def _csv_of(root: Path) -> Path | None:
 
 
 def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows, stripped; a cell that is missing at the end of a row is empty."""
+    """Header, in lower case, and rows, stripped; a cell that is missing at the end of a row is empty."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
     except (OSError, UnicodeDecodeError, csv.Error) as reason:
         raise DataError(f"{path} cannot be read ({reason})", "a csv in UTF-8", "save it again") from reason
-    header = lines[0] if lines else []
+    header = [name.lower() for name in lines[0]] if lines else []
     return header, [dict(zip(header, [*line, *[""] * len(header)], strict=False)) for line in lines[1:]]
 
 
@@ -272,6 +283,12 @@ def _read_csv(path: Path) -> list[Example]:
             raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
         image = path.parent / row["image"]
         good = row["defect"] in ("", _GOOD)
+        names = {"object": row["class"]} if good else {"object": row["class"], "defect": row["defect"]}
+        try:
+            for what, name in names.items():
+                check_name(what, name)  # they become folders
+        except SettingError as error:
+            raise DataError(f"{where}: {error.came}", error.expected, error.do) from error
         if good and row["mask"]:
             raise DataError(f"{where}: {row['image']} has a mask but no defect", "the defect's name", "fill it in")
         if not good and not row["mask"]:

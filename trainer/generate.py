@@ -77,7 +77,7 @@ def generate(config: GenerateConfig) -> Summary:
         for chunk in _chunks(config, writer):
             _paint_chunk(session, writer, *chunk)
         records = list(writer.records)
-    sheet, page = write_page(config.output, *session.names)
+    sheet, page = write_page(config.output, *session.names) if records else (None, None)
     seconds = time.monotonic() - started
     return summarise(config.output, config.count, records, session.hopeless, seconds, sheet, page)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from bgdefect_core.generate import PaintSettings
 from bgdefect_core.part import PartKind
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.refinement import Signal
+from bgdefect_core.refinement import PEAK, Signal
 from bgdefect_core.sampling import BackgroundMode
 from bgdefect_core.solvers import Solver
 from bgdefect_core.weights_info import ClassWeightsInfo
@@ -76,6 +77,8 @@ class GenerateConfig:
     class explains the picture better than its background does (likelihood: 20 more U-Net samples a sample)."""
     threshold: float | None = None
     """Share of the signal's peak in the mask above which a pixel is labelled. Default: 0.3, for attention 0.5, for likelihood 0.1."""
+    peak: float = PEAK
+    """Percentile of the signal in the mask that counts as its peak; 100: the maximum, as in the paper."""
     feather: float | None = None
     """Width of the blended seam in picture pixels. Default: a quarter of the mask's mean width, from 2 to 1/32 of the square's side."""
     stitch: bool = True
@@ -137,6 +140,7 @@ class GenerateConfig:
             guidance=self.guidance[0],
             signal=self.signal,
             threshold=self.threshold,
+            peak=self.peak,
             feather=self.feather,
             stitch=self.stitch,
             detail=self.detail,
@@ -166,9 +170,9 @@ class GenerateConfig:
             "class": f"{info.object} / {info.defect}",
             "base": self.base or "bgdefect-mini",
             "base_fingerprint": info.base_fingerprint,
-            "good": str(self.good),
+            "good": os.path.abspath(self.good),
             "good_names": _names_digest([path.name for path in good]),
-            "masks": str(self.masks) if self.masks else None,
+            "masks": os.path.abspath(self.masks) if self.masks else None,
             "mask_names": _names_digest(masks),
             "known_surroundings": surroundings,
             "part": part,

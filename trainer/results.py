@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any, get_args
 
 from bgdefect_core.dataset import extras_folder, read_manifest
+from bgdefect_core.errors import DataError
 from bgdefect_core.pictures import atomic_write
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.sampling import BackgroundMode
@@ -122,6 +123,8 @@ def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, d
 def _row(root: Path, object: str, defect: str, mode: str) -> Row:
     timing = extras_folder(root, object, defect) / "seconds.json"
     records = read_manifest(extras_folder(root, object, defect) / "manifest.jsonl")
+    if not records:
+        raise DataError(f"{root} holds no samples of {object} / {defect}", "masks that fit on the good pictures", "add good pictures")
     quality = [record["quality"] for record in records]
     limits = QualityLimits()
     return Row(

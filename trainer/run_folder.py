@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bgdefect_core.errors import OutputError, SettingError
+from bgdefect_core.errors import OtherRunError, OutputError, SettingError
+from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import atomic_write
 
 Row = tuple[int, float | None, float | None]
 """Step, training loss, validation loss."""
+
+FREE = frozenset({"output", "device", "sample_every", "save_every", "tensorboard", "weights_precision"})
+"""Settings that may differ when a run goes on: they do not change what is learned."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +66,31 @@ class RunFolder:
         if self.weights.is_dir() or (self.folder.exists() and not self.folder.is_dir()):
             raise OutputError(f"{self.weights} or {self.folder} is in the way", "a free place", "choose another output")
         if not (self.folder / "run.json").is_file():
-            if self.finished or (self.folder.is_dir() and any(self.folder.iterdir())):
+            if self.finished or (self.folder.is_dir() and any(not path.name.startswith(".") for path in self.folder.iterdir())):
                 raise OutputError(f"{self.weights} or its run folder exists already", "a free place", "choose another output")
             return
         before = self._record().get("settings", {})
         now = json.loads(json.dumps(settings))
-        differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        differing = sorted(key for key in {*before, *now} - FREE if before.get(key) != now.get(key))
         if differing:
             was, now_is = (str(some.get(differing[0]))[:200] for some in (before, now))
             came = f"{self.folder} holds another run: {differing[0]} was {was}, now {now_is}"
-            raise OutputError(came, "the same settings, to go on", "choose another output")
+            raise OtherRunError(came, "the same settings, to go on", "choose another output")
 
-    def start(self, settings: Mapping[str, Any]) -> None:
-        """Write ``run.json``, unless the run goes on."""
-        if not (self.folder / "run.json").is_file():
-            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            with atomic_write(self.folder / "run.json", "w") as file:
-                json.dump({"started": now, "settings": settings}, file, indent=1)
+    @contextmanager
+    def held(self, settings: Mapping[str, Any]) -> Iterator[None]:
+        """Keep other processes out while the block lasts; ``run.json`` is written first, unless the run goes on. After :meth:`check`.
+
+        Raises:
+            OutputError: another process is at it, the place cannot be written to, or as :meth:`check`.
+        """
+        with FolderLock(self.folder):
+            self.check(settings)
+            if not (self.folder / "run.json").is_file():
+                now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+                with atomic_write(self.folder / "run.json", "w") as file:
+                    json.dump({"started": now, "settings": settings}, file, indent=1)
+            yield
 
     def _record(self) -> dict[str, Any]:
         path = self.folder / "run.json"
@@ -100,7 +113,9 @@ class RunLog:
             writer = csv.DictWriter(file, ("step", "loss", "validation"), lineterminator="\n")
             writer.writeheader()
             writer.writerows(kept)
-        self.events: Any = _events(run.folder / "tensorboard", step) if tensorboard else None
+        self.events: Any = None
+        if tensorboard:
+            self.events = events_writer()(str(run.folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append lines; on the disk when this returns."""
@@ -129,9 +144,14 @@ class RunLog:
             return [line for line in csv.DictReader(file) if line["validation"] is not None and line["step"].isdigit()]
 
 
-def _events(folder: Path, step: int) -> Any:
+def events_writer() -> Any:
+    """TensorBoard's ``SummaryWriter``.
+
+    Raises:
+        SettingError: it is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter  # optional, and slow to import
     except ImportError as reason:
         raise SettingError("tensorboard is not installed", "the package", "pip install tensorboard, or leave the option out") from reason
-    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+    return SummaryWriter

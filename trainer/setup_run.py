@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,16 +18,13 @@ from .base import Base
 from .batches import Batch, Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
 from .data import Example, find_examples, validate
-from .run_folder import RunFolder
+from .run_folder import FREE, RunFolder, events_writer
 from .sheet import SheetItem, sheet_items
 from .splits import Split, read_split, split_halves, split_k_shots, write_split
 from .train_config import TrainConfig
 from .tuning import Average, make_optimizer, make_trainable
 
 log = logging.getLogger(__name__)
-
-_FREE = frozenset({"output", "device", "sample_every", "save_every", "tensorboard"})
-"""Settings that may differ when a run goes on: they do not change its result."""
 
 
 @dataclass
@@ -122,12 +120,12 @@ def _split(config: TrainConfig, examples: list[Example]) -> Split:
 
 def settings_of(config: TrainConfig, chosen: Chosen, base: Base, processes: int) -> dict[str, Any]:
     """What makes a run this run and no other, as JSON."""
-    settings: dict[str, Any] = {name: value for name, value in asdict(config).items() if name not in _FREE}
-    settings["data"] = str(config.data.resolve())
-    settings["split_file"] = str(config.split_file.resolve()) if config.split_file else None
+    settings: dict[str, Any] = {name: value for name, value in asdict(config).items() if name not in FREE}
+    settings["data"] = os.path.abspath(config.data)
+    settings["split_file"] = os.path.abspath(config.split_file) if config.split_file else None
     settings["base_fingerprint"], settings["processes"] = base.fingerprint, processes
     for side, examples in (("train", chosen.split.train), ("held_out", chosen.split.held_out)):
-        settings[side] = [str(example.image.resolve()) for example in examples]
+        settings[side] = [os.path.abspath(example.image) for example in examples]
     return settings
 
 
@@ -141,35 +139,44 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
         raise SettingError(f"accelerate refuses this set-up ({reason})", "a device that can do it", "try fp32") from reason
 
 
-def setup(config: TrainConfig, chosen: Chosen, base: Base, accelerator: Accelerator) -> Run:
-    """Read and encode all pictures and prompts, and make the U-Net trainable. ``folder.check`` has passed."""
+def check_inputs(config: TrainConfig, chosen: Chosen, base: Base) -> tuple[Views, list[SheetItem]]:
+    """All that can be refused before anything is written; returns how pictures are looked at, and the sheet's items.
+
+    Raises:
+        SettingError, DataError, PictureError: an option that nothing can come of, or a file that cannot be used.
+    """
     resolution = base.resolution if config.resolution is None else config.resolution
     check_range("resolution", resolution, 32, 4096)
     if resolution % base.factor:
         raise SettingError(f"resolution is {resolution}", f"a multiple of {base.factor}", "choose one")
     train, held_out = chosen.split.train, chosen.split.held_out
     validate([*train, *held_out])
-    if accelerator.is_main_process:
-        chosen.folder.start(settings_of(config, chosen, base, accelerator.num_processes))
-        write_split(chosen.folder.split, chosen.split, config.data)
-    accelerator.wait_for_everyone()
-    device, main = accelerator.device, accelerator.is_main_process
-    base.to(device)
+    if not held_out:
+        log.warning("no picture is held out: there is no validation loss")
+        if config.early_stop:
+            raise SettingError("early_stop with nothing held out", "held-out pictures", "train on fewer, or leave early_stop out")
+    if config.tensorboard:
+        events_writer()
     views = Views(resolution, config.zoom, config.views, config.flips, config.quarter_turns, config.seed)
+    return views, sheet_items(config.data, held_out or train, views) if config.sample_every else []
+
+
+def setup(config: TrainConfig, chosen: Chosen, base: Base, accelerator: Accelerator, views: Views, sheet: list[SheetItem]) -> Run:
+    """Encode all pictures and prompts, and make the U-Net trainable. The folder is held; ``check_inputs`` gave the last two."""
+    train, held_out = chosen.split.train, chosen.split.held_out
+    device, main = accelerator.device, accelerator.is_main_process
+    if main:
+        write_split(chosen.folder.split, chosen.split, config.data)
+    base.to(device)
     cache = build_cache(base, train, views, progress=main).to(device)
     validation: list[Batch] = []
     timesteps = len(base.schedule.alphas_cumprod)
     if held_out:
-        plain = Views(resolution, config.zoom, count=1)
+        plain = Views(views.resolution, config.zoom, count=1)
         validation = validation_batches(build_cache(base, held_out, plain).to(device), config.batch, timesteps, config.seed)
-    else:
-        log.warning("no picture is held out: there is no validation loss")
-        if config.early_stop:
-            raise SettingError("early_stop with nothing held out", "held-out pictures", "train on fewer, or leave early_stop out")
     templates = (config.background_prompt, config.defect_prompt, config.mask_prompt)
     texts = [config.prompt(template, chosen.object, chosen.defect) for template in templates]
     prompts = base.prompts(texts[0], [texts[1]], texts[2])
-    sheet = sheet_items(config.data, held_out or train, views) if config.sample_every else []
     unet, parameters, optimizer = _trainable(config, base, accelerator)
     process = (accelerator.process_index, accelerator.num_processes)
     return Run(
@@ -177,7 +184,7 @@ def setup(config: TrainConfig, chosen: Chosen, base: Base, accelerator: Accelera
         folder=chosen.folder,
         split=chosen.split,
         base=base,
-        resolution=resolution,
+        resolution=views.resolution,
         prompts=prompts,
         prompt_texts=(texts[0], texts[1], texts[2]),
         context=prompts.training_context(),

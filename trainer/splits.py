@@ -10,6 +10,7 @@ as in DeepPCB.) A picture without a group is a group of its own; the same pictur
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,8 +142,7 @@ def _fill(examples: Sequence[Example], wanted: Callable[[int], int]) -> set[tupl
 
 
 def relative_file(example: Example, root: str | Path) -> str:
-    """The picture's file as a split file lists it: relative to the data set."""
-    folder = Path(root) if Path(root).is_dir() else Path(root).parent
-    image = example.image.resolve()
-    inside = image.is_relative_to(folder.resolve())
-    return (image.relative_to(folder.resolve()) if inside else image).as_posix()
+    """The picture's file as a split file lists it: relative to the data set; links keep their own names."""
+    folder = Path(os.path.abspath(root if Path(root).is_dir() else Path(root).parent))
+    image = Path(os.path.abspath(example.image))
+    return (image.relative_to(folder) if image.is_relative_to(folder) else image).as_posix()

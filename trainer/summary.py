@@ -44,14 +44,14 @@ def summarise(
     records: Sequence[dict[str, Any]],
     hopeless: Sequence[Pair],
     seconds: float,
-    sheet: Path,
-    page: Path,
+    sheet: Path | None,
+    page: Path | None,
 ) -> Summary:
     """The summary of a finished run.
 
     Args:
         root: of the data set. wanted: samples. records: the manifest's lines. hopeless: pairs without a mask.
-        seconds: taken. sheet, page: files.
+        seconds: taken. sheet, page: files; None where no sample was made.
     """
     by_index: dict[int, list[dict[str, Any]]] = {}
     for record in records:

@@ -33,7 +33,7 @@ from .base import load_base
 from .batches import Batch
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .run_folder import Row, RunLog
-from .setup_run import Chosen, Progress, Run, choose, make_accelerator, settings_of, setup
+from .setup_run import Chosen, Progress, Run, check_inputs, choose, make_accelerator, settings_of, setup
 from .sheet import make_sheet
 from .train_config import TrainConfig
 from .tuning import class_tensors
@@ -62,15 +62,19 @@ def train(config: TrainConfig) -> Path:
     base = load_base(config.base)
     accelerator = make_accelerator(config)
     try:
-        chosen.folder.check(settings_of(config, chosen, base, accelerator.num_processes))
+        settings = settings_of(config, chosen, base, accelerator.num_processes)
+        chosen.folder.check(settings)
         accelerator.wait_for_everyone()
         if chosen.folder.finished:
-            log.info("%s is trained already", chosen.folder.weights)
+            log.info("%s is trained already; without it, the same command writes it again", chosen.folder.weights)
             return chosen.folder.weights
-        run = setup(config, chosen, base, accelerator)
-        resume(run)
-        fit(run)
-        return finish(run, chosen)
+        views, sheet = check_inputs(config, chosen, base)
+        with chosen.folder.held(settings) if accelerator.is_main_process else nullcontext():
+            accelerator.wait_for_everyone()
+            run = setup(config, chosen, base, accelerator, views, sheet)
+            resume(run)
+            fit(run)
+            return finish(run, chosen)
     finally:
         AcceleratorState._reset_state()  # the next run in this process may want another precision
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from bgdefect_core.dataset import DatasetWriter, Sample, extras_folder, read_manifest
 from bgdefect_core.errors import DataError, MaskError, OutputError, PictureError, SettingError
+from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import read_mask, read_picture, write_picture
 
 SETTINGS = {"steps": 50, "background": "replay", "batch": 4}
@@ -258,6 +259,16 @@ def test_refuses_a_second_writer(tmp_path: Path, folder: Path) -> None:
             DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS)
         writer.add(make_sample(folder, 0, 0, True))
     DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no lock there")
+def test_the_lock_comes_before_the_first_file(tmp_path: Path, folder: Path) -> None:
+    """Two that start at once: the second writes nothing, whichever settings it has."""
+    root = tmp_path / "out"
+    with FolderLock(extras_folder(root, "nut", "scratch")), pytest.raises(OutputError, match="in use by another process"):
+        DatasetWriter(root, "nut", "scratch", SETTINGS)
+    assert list(contents(root)) == ["extras/nut/scratch/.lock"]
+    write_plan(root, folder)  # what was refused holds nothing back
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", " a", "a\n", "a.", "C:"])

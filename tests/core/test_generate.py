@@ -264,3 +264,12 @@ def test_samples_need_a_seed_and_a_job_each(
 def test_settings_out_of_range_are_refused_before_any_work(values: dict[str, float]) -> None:
     with pytest.raises(SettingError, match=next(iter(values))):
         replace(SETTINGS, **values)  # type: ignore[arg-type]
+
+
+def test_the_peak_of_the_signal_is_a_setting(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    """A smaller percentile as the peak: more pixels reach their share of it."""
+    job = Job(picture_of(256, 256), (box((256, 256), 0.4, 0.4, 0.2, 0.1),))
+    found = [run(codec, predict, [job], prompts, replace(SETTINGS, threshold=0.9, peak=peak))[1][0].mask for peak in (100, 95, 50)]
+    assert 0 < found[0].sum() < found[1].sum() < found[2].sum()
+    with pytest.raises(SettingError, match="peak"):
+        replace(SETTINGS, peak=101)

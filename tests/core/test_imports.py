@@ -12,8 +12,9 @@ import pytest
 
 CORE = Path(__file__).parents[2] / "bgdefect_core"
 SOURCES = sorted(CORE.glob("*.py"))
+TRAINING = {"diffusers", "peft", "accelerate", "transformers"}
 FORBIDDEN = {
-    *("diffusers", "peft", "accelerate", "transformers"),
+    *TRAINING,
     *("comfy", "comfy_extras", "comfy_api", "folder_paths", "nodes", "trainer", "bgdefect_trainer"),
     *("pickle", "dill", "marshal", "shelve"),
 }
@@ -52,6 +53,17 @@ def imported(tree: ast.AST) -> set[str]:
     return names
 
 
+def loaded(body: list[ast.stmt]) -> set[str]:
+    """What a module imports when it is imported itself: also below if, try, with and class, but in no function."""
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= imported(node)
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names |= loaded([child for child in ast.iter_child_nodes(node) if isinstance(child, (ast.stmt, ast.ExceptHandler))])
+    return names
+
+
 def forbidden_calls(tree: ast.AST) -> list[str]:
     found = []
     for node in ast.walk(tree):
@@ -70,6 +82,18 @@ def test_sources_import_and_call_nothing_forbidden(source: Path) -> None:
     assert forbidden_calls(tree) == []
     parents = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level > 1]
     assert not parents  # nothing above the core
+
+
+@pytest.mark.parametrize("source", [*SOURCES, *sorted((CORE.parent / "nodes").glob("*.py"))], ids=lambda path: "/".join(path.parts[-2:]))
+def test_no_training_library_is_imported_with_a_node(source: Path) -> None:
+    assert loaded(ast.parse(source.read_text(encoding="utf-8")).body) & TRAINING == set()
+
+
+def test_what_a_module_loads() -> None:
+    body = ast.parse(
+        "try:\n import peft.x\nexcept OSError:\n from accelerate import y\ndef f():\n import diffusers\nimport transformers"
+    ).body
+    assert loaded(body) == TRAINING - {"diffusers"}
 
 
 def test_the_rules_see_what_they_forbid() -> None:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from bgdefect_core.errors import MaskError, SettingError
+from bgdefect_core.mask_files import read_library
 from bgdefect_core.masks import bounding_box, check_mask, coverage, feather, mean_width, region_map, resize_region_map
+from bgdefect_core.pictures import write_mask
 
 
 def test_bounding_box_by_hand() -> None:
@@ -156,3 +161,41 @@ def test_attention_grid_follows_the_latent_map() -> None:
     assert resize_region_map(regions, (8, 8)) is regions
     assert set(resize_region_map(regions, (1, 2)).flatten().tolist()) == {1, 2}
     assert resize_region_map(small, (4, 4)).tolist()[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]]
+
+
+# --- folders of masks
+
+
+def stripe(rows: slice, size: int = 40) -> np.ndarray:
+    mask = np.zeros((size, size), np.bool_)
+    mask[rows, 3:7] = True
+    return mask
+
+
+def test_hidden_folders_and_files_are_no_defects(tmp_path: Path) -> None:
+    write_mask(tmp_path / "000" / "000.png", stripe(slice(2, 9)))
+    write_mask(tmp_path / ".ipynb_checkpoints" / "000-checkpoint.png", stripe(slice(2, 9)))
+    write_mask(tmp_path / ".000.png", stripe(slice(2, 9)))
+    assert read_library(tmp_path).names == ["000"]
+
+
+def test_a_library_keeps_what_is_needed_of_each_mask(tmp_path: Path) -> None:
+    for number in range(30):
+        write_mask(tmp_path / f"{number:03d}.png", stripe(slice(2, 9), 700))
+    tracemalloc.start()
+    library = read_library(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [patch.shape for patch in library.patches] == [(7, 4)] * 30
+    assert peak < 10 * 700 * 700  # a third of all
+
+
+def test_the_parts_of_a_defect_make_a_mask_together(tmp_path: Path) -> None:
+    whole = stripe(slice(0, 40))
+    write_mask(tmp_path / "000" / "000.png", whole)
+    write_mask(tmp_path / "000" / "001.png", stripe(slice(2, 9), 30))
+    with pytest.raises(MaskError, match="001.png is 30 x 30 pixels; expected 40 x 40"):
+        read_library(tmp_path)
+    write_mask(tmp_path / "000" / "001.png", ~whole)
+    with pytest.raises(MaskError, match="the union of the masks in .*000 is full"):
+        read_library(tmp_path)

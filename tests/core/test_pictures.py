@@ -48,6 +48,29 @@ def test_sixteen_bits_keep_the_high_byte(tmp_path: Path) -> None:
     assert (picture[..., 1] == np.arange(256).reshape(16, 16)).all()
 
 
+@pytest.mark.parametrize("bits", [8, 12])
+def test_fewer_bits_in_a_file_of_sixteen(tmp_path: Path, bits: int, caplog: pytest.LogCaptureFixture) -> None:
+    shades = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    with caplog.at_level(logging.WARNING):
+        picture = read_picture(save(tmp_path / "a.png", shades << (bits - 8)))
+    assert (picture == shades[..., None]).all()
+    assert f"a.png holds 16-bit numbers up to {255 << (bits - 8)}: taken for {bits} bits" in caplog.text
+
+
+@pytest.mark.parametrize("white", [255, 4095, 65535])
+def test_masks_of_sixteen_bits(tmp_path: Path, white: int) -> None:
+    assert (read_mask(save(tmp_path / "m.png", spot(1).astype(np.uint16) * white)) == (spot() > 0)).all()
+    with pytest.raises(MaskError, match=rf"highest is {white // 12} of {white}\); expected {white}"):
+        read_mask(save(tmp_path / "dark.png", spot(1).astype(np.uint16) * (white // 12)))
+
+
+def test_the_size_limit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.png", spot())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(PictureError, match=r"a\.png is above the size limit .*400 pixels.*; cut it into parts"):
+        read_picture(path)
+
+
 def test_gray_alpha_and_palette(tmp_path: Path) -> None:
     gray = read_picture(save(tmp_path / "gray.png", np.full((16, 17), 90, np.uint8)))
     assert gray.shape == (16, 17, 3) and (gray == 90).all()

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from bgdefect_core.crop import Crop
-from bgdefect_core.errors import MaskError, PictureError
+from bgdefect_core.errors import MaskError, PictureError, SettingError
 from bgdefect_core.quality import (
     IDENTICAL_DB,
     Quality,
@@ -23,6 +23,14 @@ from bgdefect_core.quality import (
 )
 
 GOOD = Quality(0.4, 5.0, 0.5, IDENTICAL_DB, 0.0, 35.0)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(QualityLimits)])
+def test_limits_out_of_range_are_refused(name: str) -> None:
+    for value in (-0.1, 1001.0, math.nan, math.inf):
+        with pytest.raises(SettingError, match=f"{name} is {value:g}"):
+            QualityLimits(**{name: value})
+    assert getattr(QualityLimits(**{name: 0.0}), name) == 0
 
 
 def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -137,14 +145,21 @@ def test_a_good_sample_passes() -> None:
         ("contrast", 0.1, "defect lost in its surroundings"),
         ("fill", 0.0, "label empty"),
         ("fill", 0.01, "label nearly empty"),
-        ("background_psnr", 30.0, "background moved"),
-        ("background_max", 60.0, "background moved in places"),
+        ("background_psnr", 15.0, "background moved"),
+        ("background_max", 256.0, "background moved in places"),
         ("latent_background_psnr", 10.0, "background not kept by the sampler"),
     ],
 )
 def test_each_reason(field: str, value: float, reason: str) -> None:
     assert judge(replace(GOOD, **{field: value})) == Verdict(False, reason)
     assert not judge(replace(GOOD, **{field: float("nan")})).good
+
+
+def test_what_the_vae_loses_of_an_unstitched_square_is_no_moved_background() -> None:
+    unstitched = replace(GOOD, background_psnr=27.0, background_max=90.0)
+    assert judge(unstitched).good
+    assert judge(unstitched, QualityLimits(min_background_psnr=40)).reason == "background moved"
+    assert judge(unstitched, QualityLimits(max_background_max=32)).reason == "background moved in places"
 
 
 def test_limits_move_the_verdict() -> None:

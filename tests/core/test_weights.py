@@ -139,6 +139,16 @@ def test_lora_of_another_base_is_refused() -> None:
         to_host_names({"conv_in.weight": torch.ones(1)}, 1.0)
 
 
+class Packed(torch.Tensor):
+    """A quantised tensor that calls itself fp16."""
+
+
+def test_fingerprint_knows_no_other_kinds_of_tensor() -> None:
+    tensors = unet_tensors()
+    assert fingerprint({name: torch.nn.Parameter(tensor) for name, tensor in tensors.items()}) == fingerprint(tensors)
+    assert fingerprint({name: tensor.half().as_subclass(Packed) for name, tensor in tensors.items()}) == "unknown"
+
+
 def test_fingerprint_by_hand() -> None:
     tensors = {name: torch.tensor([[1.0, -2.0]]) for name in FINGERPRINT_TENSORS}
     digest = hashlib.sha256()

@@ -148,6 +148,18 @@ def test_incomplete_weights_are_refused(tiny_base: Path, tmp_path: Path) -> None
         load_base(copy)
 
 
+@pytest.mark.parametrize(("part", "value"), [("unet", "nan"), ("vae", "inf"), ("text_encoder", "nan")])
+def test_weights_that_are_no_numbers_are_refused(tiny_base: Path, tmp_path: Path, part: str, value: str) -> None:
+    copy = shutil.copytree(tiny_base, tmp_path / "copy")
+    (file,) = (copy / part).glob("*.safetensors")
+    state = load_file(file)
+    name = sorted(key for key in state if key.endswith("bias"))[0]
+    state[name][0] = float(value)
+    save_file(state, file, {"format": "pt"})
+    with pytest.raises(WeightsError, match=f"{name.removeprefix('text_model.')} in the .* of copy holds NaN or infinity"):
+        load_base(copy)
+
+
 # --- single files -----------------------------------------------------------------------------------------------------
 
 SMALL_UNET = {"block_out_channels": [32, 32, 32, 32], "attention_head_dim": 4, "use_linear_projection": False}

@@ -97,6 +97,32 @@ def test_train_generate_inspect(trained: Path, tiny_base: Path, plates: Path, tm
     assert info.validation_after is not None and f"validation after     {info.validation_after}" in shown
 
 
+def test_the_whole_way_on_the_embedded_base(plates: Path, tmp_path: Path, run: Run) -> None:
+    weights, out = tmp_path / "spot.safetensors", tmp_path / "out"
+    options = ["--data", plates, "--defect", "spot", "--output", weights, "--shots", 2, "--views", 1]
+    code, shown, error = run("train", *options, "--steps", 2, "--batch", 1, "--lora-rank", 2, "--device", "cpu")
+    assert code == 0 and f"weights: {weights}" in shown, error
+    options = ["--weights", weights, "--good", plates, "--output", out, "--count", 1, "--batch", 1, "--retries", 0, "--device", "cpu"]
+    code, shown, error = run("generate", *options, "--steps", 2, "--min-strength", 0, "--min-contrast", 0, "--min-real-share", 0)
+    (record,) = read_manifest(out / "extras" / "plate" / "spot" / "manifest.jsonl")
+    assert code == (not record["accepted"]) and "of 1 samples are good" in shown, error
+    assert record["settings"]["base"] == "bgdefect-mini" and (out / record["file"]).is_file()
+    code, shown, _ = run("inspect", weights)
+    assert code == 0 and "bgdefect-mini" in shown and "Apache-2.0: pass this file on freely" in shown
+
+
+def test_masks_that_fit_nowhere_are_listed(trained: Path, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:
+    """Nothing could be made: exit code 1, and the masks by name; no page of nothing."""
+    huge = np.zeros((300, 300), bool)
+    huge[10:290, 10:290] = True
+    write_mask(tmp_path / "masks" / "huge.png", huge)
+    options = ["--weights", trained, "--good", plates, "--output", tmp_path / "out", "--base", tiny_base, "--count", 2]
+    code, shown, error = run("generate", *options, "--mask-library", tmp_path / "masks", "--scale", 1, 1, "--tries", 1)
+    assert code == 1 and "error" not in error
+    assert "2 samples have no mask" in shown and "masks that could not be placed:" in shown and "huge.png" in shown
+    assert "page:" not in shown and "manifest" not in shown
+
+
 def test_overview_and_help(run: Run) -> None:
     code, shown, _ = run("--help")
     assert code == 0 and all(name in shown for name in cli._COMMANDS)
@@ -113,6 +139,8 @@ def test_wrong_options_exit_2(run: Run) -> None:
     assert code == 2 and "no command 'paint'" in error
     assert run("generate", "--weights", "a", "--good", "b")[0] == 2
     assert run("generate", "--weights", "a", "--good", "b", "--output", "c", "--count", "many")[0] == 2
+    code, _, error = run("generate", "--weights", "a", "--good", "b", "--output", "c", "--min-strength", 5)
+    assert code == 2 and "min_strength is 5; expected 0 to 1" in error and "Traceback" not in error
 
 
 def test_stopping_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,8 +294,17 @@ def spoil(plate: Path, case: str) -> tuple[list[object], str]:
     if case == "output is a folder of a file":
         (plate.parent / "file").write_text("mine")
         return ["--output", plate.parent / "file" / "x.safetensors"], "file"
+    if case == "output is a file":
+        (plate.parent / "file").write_text("mine")
+        return ["--output", plate.parent / "file"], "file is a file"
+    if case == "output that nobody can write to":
+        return ["--output", Path("/proc/nowhere/x.safetensors")], "/proc/nowhere/x.run cannot be written to"
+    if case == "corrupt good picture for the sheet":
+        (plate / "train/good/000.png").write_bytes(b"no picture")
+        return ["--sample-every", 1], "000.png cannot be read"
     return {
         "unknown class": (["--defect", "rust"], "'rust'"),
+        "early stop with nothing held out": (["--shots", 6, "--early-stop", 1, "--validate-every", 1], "nothing held out"),
         "zero shots": (["--shots", 0], "0 shots"),
         "too many shots": (["--shots", 99], "99 shots"),
         "out of range": (["--steps", -5], "steps is -5"),
@@ -288,6 +325,13 @@ def spoil(plate: Path, case: str) -> tuple[list[object], str]:
         "corrupt picture",
         "one pixel",
         "output is a folder of a file",
+        "output is a file",
+        pytest.param(
+            "output that nobody can write to",
+            marks=pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, not even root's"),
+        ),
+        "corrupt good picture for the sheet",
+        "early stop with nothing held out",
         "unknown class",
         "zero shots",
         "too many shots",
@@ -311,6 +355,32 @@ def test_bad_training_data(case: str, tiny_base: Path, plates: Path, tmp_path: P
     code, _, error = run("train", *(item for pair in options.items() for item in pair))
     assert code == 2 and "bgdefect: error:" in error and message in error
     assert "Traceback" not in error and files_of(tmp_path) == before
+
+
+def test_another_run_is_refused(trained: Path, tiny_base: Path, plates: Path, run: Run) -> None:
+    before = files_of(trained.parent)
+    options = ["--data", plates, "--output", trained, "--object", "plate", "--defect", "spot", "--base", tiny_base, "--steps", 2]
+    code, _, error = run("train", *options, "--views", 1, "--batch", 2, "--device", "cpu", "--seed", 1)
+    assert code == 2 and "holds another run: seed was 0, now 1" in error and "choose another output" in error
+    assert files_of(trained.parent) == before
+
+
+def test_demo_refuses_a_csv_before_it_trains(plates: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{plates}/test/spot/00{i}.png,{plates}/ground_truth/spot/00{i}_mask.png,plate,spot" for i in range(4)]
+    table = tmp_path / "list.csv"
+    table.write_text("\n".join(["image,mask,class,defect", f"{plates}/train/good/000.png,,plate,good", *rows]))
+    monkeypatch.setenv("BGDEFECT_DATA", str(table))
+    code, _, error = run("demo", "--shots", 4, "--output", tmp_path / "out")
+    assert code == 2 and "list.csv" in error and "expected MVTec layout; use bgdefect train" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_demo_says_how_to_start_anew(trained: Path, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:
+    place = tmp_path / "plate-spot"
+    place.mkdir()
+    shutil.copytree(trained.with_suffix(".run"), place / "plate-spot.run")
+    code, _, error = run("demo", "--data", plates, "--defect", "spot", "--shots", 3, "--output", tmp_path, "--base", tiny_base)
+    assert code == 2 and "holds another run" in error and "start anew with --fresh (make demo ARGS=--fresh)" in error
 
 
 def test_demo_draws_its_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bgdefect_core.errors import DataError, OutputError
+from bgdefect_core.errors import DataError, MaskError, OutputError
+from bgdefect_core.mask_files import read_library
 from bgdefect_core.pictures import write_mask, write_picture
 from trainer.data import Example, find_examples, good_pictures, load_example, validate
 from trainer.splits import read_split, split_halves, split_k_shots, write_split
@@ -76,6 +77,42 @@ def test_mvtec_groups(nut: Path) -> None:
     assert [example.group for example in find_examples(nut, "nut", "cut")] == ["board1", "", ""]
 
 
+def test_headers_in_capitals(nut: Path) -> None:
+    (nut / "manifest.csv").write_text("File , Group\n./test/cut/000.png,board1\ntest/cut/gone.png,\n")
+    assert [example.group for example in find_examples(nut, "nut", "cut")] == ["board1", "", ""]
+
+
+@pytest.mark.parametrize("file", ["nut/test/cut/000.png", "000.png", "test/cut/007.png", ""])
+def test_a_group_of_no_file_is_refused(nut: Path, file: str) -> None:
+    (nut / "manifest.csv").write_text(f"file,group\ntest/cut/001.png,a\n{file},a\n")
+    with pytest.raises(
+        DataError, match=rf"manifest.csv gives {file or '.'} a group, but .* does not exist; expected files relative to .*nut"
+    ):
+        find_examples(nut)
+
+
+def test_links_keep_their_own_names(nut: Path, tmp_path: Path) -> None:
+    """A linked object, a linked root and linked pictures: names are those listed, not those of the targets."""
+    linked = tmp_path / "data" / "screw"
+    linked.parent.mkdir()
+    linked.symlink_to(nut, target_is_directory=True)
+    for root in (linked, linked.parent):
+        assert {example.object for example in find_examples(root)} == {"screw"}
+        assert good_pictures(root, "screw")[0] == linked / "train/good/000.png"
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for index, example in enumerate(find_examples(nut, defect="scratch")):
+        blob = blobs / f"{index}f00"
+        example.image.rename(blob)
+        example.image.symlink_to(blob)
+    path = tmp_path / "split.json"
+    split = split_halves(find_examples(linked, defect="scratch"))
+    write_split(path, split, linked.parent / "screw")
+    assert json.loads(path.read_text())["train"] == ["test/scratch/000.png"]
+    assert read_split(path, find_examples(nut, defect="scratch"), nut).train[0].image == nut / "test/scratch/000.png"
+    assert read_library(linked / "ground_truth/scratch", path).names == ["000_mask.png"]
+
+
 def test_mvtec_loco(tmp_path: Path) -> None:
     """Several masks a picture, joined; saturation values far below 127 count."""
     root = tmp_path / "juice"
@@ -91,6 +128,9 @@ def test_mvtec_loco(tmp_path: Path) -> None:
     image, joined = load_example(example)
     assert image.shape == (16, 18, 3)
     assert sorted(set(np.nonzero(joined)[0])) == [2, 9] and joined.sum() == 36
+    Image.fromarray(np.where(joined, 0, 255).astype(np.uint8)).save(folder / "002.png")
+    with pytest.raises(MaskError, match="the union of the masks of .*000.png is full"):
+        load_example(find_examples(root)[0])
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -130,6 +170,9 @@ def test_csv(tmp_path: Path) -> None:
         ("image,mask,class,defect\nx.png,m.png,nut,cut\nx.png,m.png,nut,cut\n", "row 2: x.png stands there twice"),
         ("image,mask,class,defect\nx.png,m.png,,cut\n", "row 1 lacks the image or the class"),
         ("image,mask,class,defect\nx.png,m.png,nut,c\xe9\n", "UTF-8"),
+        ("image,mask,class,defect\nx.png,m.png,../../esc,cut\n", "row 1: the object '../../esc' cannot be a folder"),
+        ("image,mask,class,defect\nx.png,m.png,nut,a/b\n", "row 1: the defect 'a/b' cannot be a folder"),
+        ("image,mask,class,defect\nx.png,,..,good\n", "row 1: the object '..' cannot be a folder"),
         ("", "lacks the columns"),
     ],
 )

@@ -317,6 +317,12 @@ def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConf
     if case == "corrupt picture":
         (good / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
         return own, DataError, "a.png cannot be read"
+    if case == "full mask":
+        write_mask(masks / "a.png", np.ones((40, 48), bool))
+        return own, DataError, "a.png is full"
+    if case == "no mask at all":
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 48), np.uint8)).save(masks / "a.png")
+        return own, DataError, "a.png is no mask"
     if case == "one pixel":
         write_picture(good / "a.png", plain[:1, :1])
         return own, DataError, "1 x 1"
@@ -333,6 +339,9 @@ def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConf
     if case == "output is a file":
         config.output.write_text("mine")
         return config, OutputError, "is a file"
+    if case == "output inside a file":
+        (tmp_path / "file").write_text("mine")
+        return dataclasses.replace(config, output=tmp_path / "file" / "out"), OutputError, "cannot be"
     if case == "output holds pictures":
         write_picture(config.output / "plate" / "test" / "spot" / "0.png", plain)
         return config, OutputError, "already holds"
@@ -346,11 +355,14 @@ def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConf
         "mask without picture",
         "mask of another size",
         "corrupt picture",
+        "full mask",
+        "no mask at all",
         "one pixel",
         "empty library mask",
         "no masks",
         "no such object",
         "output is a file",
+        "output inside a file",
         "output holds pictures",
     ],
 )
@@ -409,6 +421,17 @@ def test_another_run_is_refused(config: GenerateConfig) -> None:
     with pytest.raises(OutputError, match="run_seed"):
         generate(dataclasses.replace(small, seed=1))
     assert files_of(config.output) == before
+
+
+def test_a_path_is_the_same_run_however_it_is_typed(config: GenerateConfig, plates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = dataclasses.replace(config, limits=ANYTHING, count=1, variants=1, batch=1)
+    generate(small)
+    before = files_of(config.output / "plate")
+    monkeypatch.chdir(plates.parent)
+    generate(dataclasses.replace(small, good=Path("plate")))
+    monkeypatch.chdir(plates)
+    generate(dataclasses.replace(small, good=Path("../plate")))
+    assert files_of(config.output / "plate") == before
 
 
 def test_attention_needs_a_grid() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from bgdefect_core.crop import crop_box
-from bgdefect_core.errors import BGDefectError, DataError, OutputError, SettingError, WeightsError
+from bgdefect_core.errors import BGDefectError, DataError, OutputError, PictureError, SettingError, WeightsError
+from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import read_picture
 from bgdefect_core.weights import read_info
 from trainer.apply import load_class
@@ -245,6 +247,7 @@ def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCapture
         ({"shots": 2, "fold": 1}, SettingError, "more than one"),
         ({"fold": 2}, DataError, "fold is 2"),
         ({"early_stop": 3}, SettingError, "validate_every"),
+        ({"early_stop": 3, "validate_every": 1, "shots": 6}, SettingError, "nothing held out"),
         ({"loss": "naive", "mask_weight": 2.0}, SettingError, "naive"),
         ({"precision": "fp16"}, SettingError, "fp16 on a CPU"),
         ({"base": "/nowhere"}, WeightsError, "does not exist"),
@@ -253,6 +256,19 @@ def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCapture
 def test_bad_settings(config: TrainConfig, changes: dict[str, Any], error: type[BGDefectError], match: str) -> None:
     with pytest.raises(error, match=match):
         train(changed(config, **changes))
+    assert not config.output.exists()
+
+
+def test_what_a_sheet_or_tensorboard_lacks_is_refused_first(
+    config: TrainConfig, plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = shutil.copytree(plates, tmp_path / "plate")
+    (damaged / "train/good/000.png").write_bytes(b"no picture")
+    with pytest.raises(PictureError, match="000.png cannot be read"):
+        train(changed(config, data=damaged, sample_every=1))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(SettingError, match="tensorboard is not installed"):
+        train(changed(config, tensorboard=True))
     assert not config.output.exists()
 
 
@@ -277,6 +293,32 @@ def test_another_run_is_refused_and_a_finished_one_returns(config: TrainConfig) 
     with pytest.raises(OutputError, match="another run: seed was 0, now 1"):
         train(changed(config, seed=1))
     assert weights.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no lock there")
+def test_two_processes_cannot_run_at_once(config: TrainConfig) -> None:
+    folder = config.output / "plate-spot.run"
+    with FolderLock(folder), pytest.raises(OutputError, match="in use by another process"):
+        train(config)
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+    weights = train(config)  # what was refused holds nothing back
+    FolderLock(folder).close()
+    assert weights.is_file()
+
+
+def test_an_overflow_in_fp16_is_mended_by_fp32(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training is done: storing its weights in another precision is no other run."""
+    import trainer.train as module
+
+    def overflow(*arguments: Any, fp16: bool) -> None:
+        raise WeightsError("NaN or infinity", "finite weights", "store as fp32")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_weights", overflow)
+        with pytest.raises(WeightsError, match="store as fp32"):
+            train(changed(config, weights_precision="fp16"))
+    monkeypatch.setattr(module, "iteration", None)  # nothing is trained again
+    assert load_file(train(config))["conv_in.weight"].dtype == torch.float32
 
 
 # --- views and batches ------------------------------------------------------------------------------------------------

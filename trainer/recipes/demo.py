@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from bgdefect_core.errors import BGDefectError, DataError
+from bgdefect_core.errors import BGDefectError, DataError, OtherRunError
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, write_mask, write_picture
 
@@ -35,44 +35,50 @@ def demo(config: DemoConfig) -> Summary:
     """Train, then generate; each goes on where an earlier run was stopped.
 
     Raises:
-        DataError: no class with enough pictures. And whatever ``train`` and ``generate`` raise.
+        DataError: no class with enough pictures, or a csv. And whatever ``train`` and ``generate`` raise.
     """
     data = config.data or (Path(os.environ["BGDEFECT_DATA"]) if os.environ.get("BGDEFECT_DATA") else None)
     if data is None:
         data = config.output / "data"
         write_textures(data, config.seed)
     object, defect = choose_class(data, config)
+    masks = _masks(data, object, defect)
+    if not masks.is_dir():
+        raise DataError(f"{data} has no folder {masks}", "MVTec layout", "use bgdefect train and bgdefect generate for other layouts")
     place = config.output / f"{object}-{defect}"
     if config.fresh and place.is_dir():
         shutil.rmtree(place)
     log.info("%s / %s from %s: learning from %d pictures", object, defect, data, config.shots)
-    weights = train(
-        TrainConfig(
-            data=data,
-            output=place / f"{object}-{defect}.safetensors",
-            object=object,
-            defect=defect,
-            base=config.base,
-            shots=config.shots,
-            steps=config.train_steps,
-            seed=config.seed,
+    try:
+        weights = train(
+            TrainConfig(
+                data=data,
+                output=place / f"{object}-{defect}.safetensors",
+                object=object,
+                defect=defect,
+                base=config.base,
+                shots=config.shots,
+                steps=config.train_steps,
+                seed=config.seed,
+            )
         )
-    )
-    log.info("painting it into good pictures that it has never seen")
-    return generate(
-        GenerateConfig(
-            weights=weights,
-            good=data,
-            output=place / "samples",
-            mask_library=_masks(data, object, defect),
-            mask_split=RunFolder(weights).split,
-            object=object,
-            count=config.count,
-            steps=config.steps,
-            seed=config.seed,
-            base=config.base,
+        log.info("painting it into good pictures that it has never seen")
+        return generate(
+            GenerateConfig(
+                weights=weights,
+                good=data,
+                output=place / "samples",
+                mask_library=masks,
+                mask_split=RunFolder(weights).split,
+                object=object,
+                count=config.count,
+                steps=config.steps,
+                seed=config.seed,
+                base=config.base,
+            )
         )
-    )
+    except OtherRunError as error:
+        raise OtherRunError(error.came, error.expected, "start anew with --fresh (make demo ARGS=--fresh)") from error
 
 
 def choose_class(data: Path, config: DemoConfig) -> tuple[str, str]:
