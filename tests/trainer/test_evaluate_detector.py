@@ -13,7 +13,7 @@ from trainer.evaluate.detector import SegmentationNet, focal_loss, make_net, pro
 from trainer.evaluate.fit import FitSettings, fit, score_detector
 from trainer.evaluate.landscape import landscape, random_direction, top_eigenvalue
 from trainer.evaluate.realism import noise_samples
-from trainer.evaluate.synthetic import Pair, augmented, cut_paste, perlin, perlin_blend, window
+from trainer.evaluate.synthetic import Pair, augmented, cut_paste, jittered, perlin, perlin_blend, texture, visible, window
 
 CPU = torch.device("cpu")
 SETTINGS = FitSettings(crop=32, width=4, epochs=4, draws=96, batch=8, lr=3e-3, synthetic_share=0.5)
@@ -67,7 +67,7 @@ def test_masks_are_resized_by_area_and_small_defects_do_not_vanish() -> None:
 
 def test_synthetic_defects_change_only_their_mask_and_follow_from_their_generator() -> None:
     good, other = ground(np.random.default_rng(1)), ground(np.random.default_rng(2))
-    for make in (lambda rng: cut_paste(good, rng), lambda rng: perlin_blend(good, other, rng)):
+    for make in (lambda rng: cut_paste(good, other, rng), lambda rng: perlin_blend(good, other, rng)):
         shares = []
         for seed in range(12):
             (picture, mask), (again, _) = make(np.random.default_rng(seed)), make(np.random.default_rng(seed))
@@ -89,13 +89,12 @@ def test_augmentation_moves_the_mask_with_the_picture() -> None:
 
 
 def test_arms_draw_what_they_are_made_of() -> None:
-    rng = np.random.default_rng(5)
     black, white, gray = (np.full((32, 32, 3), value, np.uint8) for value in (0, 255, 128))
     mask = np.zeros((32, 32), bool)
     mask[5:9, 5:9] = True
 
     def values(arm: ArmData, share: float) -> dict[int, int]:
-        draws = [arm.draw(32, share, rng) for _ in range(200)]
+        draws = [arm.draw(32, share, (5, number)) for number in range(200)]
         assert all(mask.any() == (picture[0, 0, 0] != 128) for picture, mask in draws)
         found = [int(picture[0, 0, 0]) for picture, _ in draws]
         return {value: found.count(value) for value in set(found)}
@@ -110,8 +109,71 @@ def test_arms_draw_what_they_are_made_of() -> None:
 def test_makers_paint_into_good_crops(maker: object) -> None:
     rng = np.random.default_rng(3)
     arm = ArmData([ground(rng) for _ in range(3)], [], maker=maker)  # type: ignore[arg-type]
-    shares = [arm.draw(32, 0.5, rng)[1].mean() for _ in range(40)]
+    shares = [arm.draw(32, 0.5, (number,))[1].mean() for number in range(40)]
     assert 5 < sum(share > 0 for share in shares) < 35
+
+
+def test_arms_share_every_draw_that_they_have_in_common() -> None:
+    rng = np.random.default_rng(6)
+    good, spots = [ground(rng) for _ in range(5)], [dark_spot(rng) for _ in range(4)]
+    makers = ArmData(good, spots, maker=cut_paste_maker), ArmData(good, spots, maker=perlin_maker)
+    real, samples, *_ = arms = (ArmData(good, spots), ArmData(good, spots, [dark_spot(rng) for _ in range(3)]), *makers)
+    draws = [[arm.draw(32, 0.5, (1, step)) for step in range(80)] for arm in arms]
+    for step in range(80):
+        plain = draws[0][step]
+        same = [np.array_equal(plain[0], some[step][0]) and np.array_equal(plain[1], some[step][1]) for some in draws]
+        assert all(same) or (plain[1].any() and same == [True, False, False, False])  # a good or a real one in all, else each its own
+    again = real.draw(32, 0.5, (1, 3)), samples.draw(32, 0.0, (1, 3))
+    assert np.array_equal(again[0][0], again[1][0])
+
+
+def test_cut_paste_takes_its_patch_from_another_picture_and_moves_its_colours() -> None:
+    red, blue = (np.full((32, 32, 3), colour, np.uint8) for colour in ((200, 40, 40), (40, 40, 200)))
+    arm = ArmData([red, blue], [], maker=cut_paste_maker)
+    for number in range(40):
+        picture, mask = arm.draw(32, 0.5, (number,))
+        if mask.any():
+            ground_is_red = picture[~mask][0, 0] == 200
+            pasted = picture[mask].mean(axis=0)
+            assert (pasted[2] > pasted[0]) == ground_is_red
+    colours = [jittered(red[:4, :4], np.random.default_rng(seed))[0, 0].astype(int) for seed in range(20)]
+    assert max(green - blue for _, green, blue in colours) > 40 and min(green - blue for _, green, blue in colours) < -40  # hue
+    gray = np.full((4, 4, 3), 100, np.uint8)
+    assert all(np.ptp(jittered(gray, np.random.default_rng(seed))[0, 0]) == 0 for seed in range(5))  # gray has no hue
+
+
+def test_perlin_blends_take_textures_that_no_good_picture_shows() -> None:
+    black = [np.zeros((64, 64, 3), np.uint8)] * 3
+    arm = ArmData(black, [], maker=perlin_maker)
+    made = [pair for number in range(60) if (pair := arm.draw(64, 0.5, (number,)))[1].any()]
+    assert len(made) > 20 and all(len(np.unique(picture[mask], axis=0)) > 1 for picture, mask in made if mask.sum() > 99)
+    assert all(picture[mask].max() >= 10 and not picture[~mask].any() for picture, mask in made)
+    crops = [texture(32, np.random.default_rng(seed)) for seed in range(8)]
+    assert crops[0].shape == (32, 32, 3) and len({crop.tobytes() for crop in crops}) == 8
+    assert np.array_equal(crops[0], texture(32, np.random.default_rng(0)))
+
+
+def test_a_synthetic_defect_that_cannot_be_seen_is_drawn_again_or_not_labelled() -> None:
+    good, mask = np.full((32, 32, 3), 100, np.uint8), np.zeros((32, 32), bool)
+    mask[4:8, 4:8] = True
+    for change, expected in ((9, False), (10, True)):
+        picture = good.copy()
+        picture[5, 5, 1] -= change
+        assert visible(good, (picture, mask)) is expected
+    assert not visible(good, (good, np.zeros_like(mask)))
+    calls = []
+
+    def third(good: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> Pair:
+        calls.append(1)
+        return np.where(mask[..., None], good + 50 * (len(calls) % 3 == 0), good).astype(np.uint8), mask
+
+    assert all(not found.any() or picture[found].min() == 150 for picture, found in _draws(ArmData([good], [], maker=third)))
+    unseen = _draws(ArmData([good], [], maker=lambda good, other, rng: (good, mask)))
+    assert not any(found.any() for _, found in unseen)
+
+
+def _draws(arm: ArmData) -> list[Pair]:
+    return [arm.draw(32, 0.5, (number,)) for number in range(30)]
 
 
 def test_a_perfect_generator_and_a_useless_one_come_out_at_the_two_ends() -> None:

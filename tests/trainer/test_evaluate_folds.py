@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,12 @@ def test_every_recipe_is_a_config_that_only_lacks_its_data(path: Path, tmp_path:
         default.check()
     settings = json.loads(path.read_text()) | {"data": str(tmp_path)}
     (tmp_path / "config.json").write_text(json.dumps(settings))
-    read_config(tmp_path / "config.json").check()
+    config = read_config(tmp_path / "config.json")
+    if path.stem.startswith("mvtec"):  # about another base than the embedded one
+        with pytest.raises(SettingError, match="no base is given; expected --base with a Stable Diffusion 1.5 checkpoint"):
+            config.check()
+        config = replace(config, base="sd15.safetensors")
+    config.check()
 
 
 def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from scipy import ndimage
 
 from bgdefect_core.errors import DataError
 from trainer.evaluate.distances import cluster_diversity, frechet_distance, kernel_distance, mean_distance, pairwise
-from trainer.evaluate.metrics import METRICS, aupro, curve_metrics, detection_metrics, image_score
+from trainer.evaluate.metrics import METRICS, aupro, curve_metrics, detection_metrics, highest, image_score
+from trainer.evaluate.optional import ic_lpips
 from trainer.evaluate.rows import Row, summarise
-from trainer.evaluate.statistics import closed_gap, interval, paired
+from trainer.evaluate.statistics import interval, paired
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
@@ -73,7 +74,21 @@ def test_aupro_is_the_curve_written_out_threshold_by_threshold(levels: int) -> N
     assert aupro(truths, maps) == pytest.approx(aupro_by_hand(truths, maps), abs=1e-6)
 
 
-def test_aupro_is_anomalibs_to_a_millionth() -> None:
+@pytest.mark.parametrize(
+    ("seed", "levels", "regions", "f1"),
+    [
+        (3, 0, 0.6658563613891602, 0.6510066986083984),
+        (5, 0, 0.6818297505378723, 0.6847090721130371),
+        (6, 12, 0.6578174233436584, 0.6350364685058594),
+    ],
+)
+def test_aupro_and_f1_are_what_anomalib_2_7_gave(seed: int, levels: int, regions: float, f1: float) -> None:
+    truths, maps = random_maps(seed, levels=levels)
+    assert aupro(truths, maps) == pytest.approx(regions, abs=1e-6)
+    assert detection_metrics(truths, maps)["pixel_f1max"] == pytest.approx(f1, abs=1e-6)
+
+
+def test_aupro_is_anomalibs_to_a_millionth_where_it_is_installed() -> None:
     anomalib = pytest.importorskip("anomalib.metrics.aupro", exc_type=(ImportError, RuntimeError))
     truths, maps = random_maps(3)
     metric = anomalib._AUPRO()
@@ -99,6 +114,11 @@ def test_a_pictures_score_is_its_best_window_of_21_pixels() -> None:
     found[30:37, 30:33] = 1
     assert image_score(found) == pytest.approx(21 / 21**2)
     assert image_score(np.ones((64, 64), np.float32)) == pytest.approx(1)
+    spread, peak = np.full((64, 64), 0.1, np.float32), np.zeros((64, 64), np.float32)
+    peak[9, 9] = 1  # the stronger maximum, the weaker mean
+    truths = [np.zeros((64, 64), bool), np.eye(64, dtype=bool)]
+    assert detection_metrics(truths, [spread, peak])["image_auroc"] == 0
+    assert detection_metrics(truths, [spread, peak], highest)["image_auroc"] == 1
 
 
 def test_the_interval_is_students_and_the_pairs_cancel_what_folds_differ_in() -> None:
@@ -110,7 +130,6 @@ def test_the_interval_is_students_and_the_pairs_cancel_what_folds_differ_in() ->
     better = {run: value + 0.1 for run, value in real.items()} | {(1, 7): 0.0}
     difference = paired(better, real)
     assert difference.n == 3 and difference.low == pytest.approx(0.1) and difference.high == pytest.approx(0.1)
-    assert closed_gap(0.6, 0.5, 0.7) == pytest.approx(0.5) and closed_gap(0.6, 0.5, 0.52) is None
 
 
 def test_the_summary_compares_with_real_only_and_with_the_ceiling() -> None:
@@ -160,5 +179,23 @@ def test_diversity_by_hand_and_copies_have_none() -> None:
     fakes = np.array([[1.0, 0.1], [1.0, -0.1], [0.1, 1.0]])
     found = cluster_diversity(pairwise(fakes, rows[:2]), pairwise(fakes, fakes))
     assert found == pytest.approx(1 - 0.99 / 1.01)  # the first two share a cluster, the third is alone
+    corners = np.eye(4)
+    assert mean_distance(pairwise(corners, corners)) == 1 and cluster_diversity(pairwise(corners, np.ones((1, 4))), 1 - corners) == 1
     copies = np.repeat(rows, 4, axis=0)
     assert cluster_diversity(pairwise(copies, rows), pairwise(copies, copies)) == pytest.approx(0, abs=1e-12)
+
+
+def test_ic_lpips_compares_within_clusters_alone_and_in_batches() -> None:
+    calls = []
+
+    def network(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
+        calls.append(len(one))
+        return (one - two).abs().mean(dim=(1, 2, 3), keepdim=True)
+
+    generator = torch.Generator().manual_seed(0)
+    fakes, reals = (torch.rand(n, 3, 4, 4, generator=generator) for n in (20, 4))
+    every, to_real = ((fakes[:, None] - others[None]).abs().mean(dim=(2, 3, 4)).numpy() for others in (fakes, reals))
+    assert ic_lpips(network, fakes, reals) == pytest.approx(cluster_diversity(to_real, every), rel=1e-5)
+    nearest = to_real.argmin(1)
+    within = sum(int((nearest == real).sum()) * (int((nearest == real).sum()) - 1) // 2 for real in range(4))
+    assert sum(calls) == 20 * 4 + within and len(calls) == -(-80 // 32) + -(-within // 32)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
-import torch
 
 from bgdefect_core.crop import crop_box, take
-from bgdefect_core.masks import Mask, coverage
+from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, read_picture
 
 from ..data import Example, load_example
-from .samples import SampleSet
-from .synthetic import Pair, augmented, cut_paste, perlin_blend, window
+from .samples import SampleSet, by_area
+from .synthetic import Pair, augmented, cut_paste, perlin_blend, texture, visible, window
 
 Maker = Callable[[Picture, Picture, np.random.Generator], Pair]
-"""A good crop and another one -> a synthetic defect."""
+"""A good crop and one of another good picture -> a synthetic defect."""
+Purpose = Literal["kind", "picture", "crop", "synthetic", "augmentation"]
+_PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+_TRIES = 8
+"""Of a synthetic defect that cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +36,47 @@ class ArmData:
     augment: bool = False
     """Classical augmentation of every draw."""
 
-    def draw(self, side: int, synthetic_share: float, rng: np.random.Generator) -> Pair:
+    def draw(self, side: int, synthetic_share: float, key: Sequence[int]) -> Pair:
         """A crop and its mask: a good one or a defect by the toss of a coin; a synthetic defect with probability
-        ``synthetic_share`` where the arm has both kinds."""
-        if rng.integers(2):
-            pair = self._good(side, rng)
-        else:
-            has_synthetic = bool(self.synthetic) or self.maker is not None
-            synthetic = has_synthetic and (not self.real or rng.random() < synthetic_share)
-            if not synthetic:
-                pair = window(*self.real[int(rng.integers(len(self.real)))], side, rng, on_defect=True)
-            elif self.maker is None:
-                pair = window(*self.synthetic[int(rng.integers(len(self.synthetic)))], side, rng, on_defect=True)
-            else:
-                pair = self.maker(self._good(side, rng)[0], self._good(side, rng)[0], rng)
-        return augmented(pair, rng) if self.augment else pair
+        ``synthetic_share`` where the arm has both kinds.
 
-    def _good(self, side: int, rng: np.random.Generator) -> Pair:
-        picture = self.good[int(rng.integers(len(self.good)))]
+        Args:
+            key: which draw it is. Every purpose has a generator of its own, so that arms agree in all that they have in common.
+        """
+
+        def generator(purpose: Purpose) -> np.random.Generator:
+            return np.random.default_rng((*key, _PURPOSES.index(purpose)))
+
+        kind, picture, crop = (generator(purpose) for purpose in ("kind", "picture", "crop"))
+        good, synthetic = kind.random() < 0.5, not self.real or kind.random() < synthetic_share
+        has_synthetic = bool(self.synthetic) or self.maker is not None
+        if good:
+            pair = self._good(int(picture.integers(len(self.good))), side, crop)
+        elif not (synthetic and has_synthetic):
+            pair = window(*self.real[int(picture.integers(len(self.real)))], side, crop, on_defect=True)
+        elif self.maker is None:
+            pair = window(*self.synthetic[int(picture.integers(len(self.synthetic)))], side, crop, on_defect=True)
+        else:
+            pair = self._made(self.maker, int(picture.integers(len(self.good))), side, crop, generator("synthetic"))
+        return augmented(pair, generator("augmentation")) if self.augment else pair
+
+    def _good(self, index: int, side: int, rng: np.random.Generator) -> Pair:
+        picture = self.good[index]
         return window(picture, np.zeros(picture.shape[:2], np.bool_), side, rng, on_defect=False)
+
+    def _made(self, maker: Maker, index: int, side: int, crop: np.random.Generator, rng: np.random.Generator) -> Pair:
+        """A synthetic defect in one good crop; what cannot be seen is drawn again, at last the good crop is left as it is."""
+        good, empty = self._good(index, side, crop)
+        for _ in range(_TRIES):
+            other = (index + int(rng.integers(1, max(len(self.good), 2)))) % len(self.good)
+            made = maker(good, self._good(other, side, rng)[0], rng)
+            if visible(good, made):
+                return made
+        return good, empty
 
 
 def squared(picture: Picture, mask: Mask | None, side: int) -> Pair:
     """Picture and mask as a square of ``side`` pixels: mirrored to a square first, the mask resized by area.
-
-    A cell is defect where more than half of it is; a defect that would vanish so keeps its most covered cell.
 
     Args:
         mask: bool ``[H, W]``; None: a good picture.
@@ -67,14 +87,7 @@ def squared(picture: Picture, mask: Mask | None, side: int) -> Pair:
     small = take(picture, crop, side)
     if mask is None:
         return small, np.zeros((side, side), np.bool_)
-    if height == width == side:
-        return small, mask
-    full = torch.from_numpy(take(mask, crop, crop.side))
-    share = coverage(full[None, None], (side, side))[0, 0].numpy()
-    found = share > 0.5
-    if mask.any() and not found.any():
-        found = share == share.max()
-    return small, found
+    return small, by_area(take(mask, crop, crop.side), (side, side))
 
 
 def load_pairs(examples: Sequence[Example], side: int) -> list[Pair]:
@@ -92,10 +105,10 @@ def sample_pairs(samples: SampleSet, side: int, mask: str) -> list[Pair]:
 
 
 def cut_paste_maker(good: Picture, other: Picture, rng: np.random.Generator) -> Pair:
-    """CutPaste on one good crop; the other is not needed."""
-    return cut_paste(good, rng)
+    """CutPaste out of the other good crop."""
+    return cut_paste(good, other, rng)
 
 
 def perlin_maker(good: Picture, other: Picture, rng: np.random.Generator) -> Pair:
-    """A Perlin blend of two good crops."""
-    return perlin_blend(good, other, rng)
+    """A Perlin blend with a drawn texture; the other good crop is not needed."""
+    return perlin_blend(good, texture(good.shape[0], rng), rng)

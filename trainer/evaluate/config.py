@@ -29,6 +29,8 @@ Arm = Literal[
 PARTS: tuple[Part, ...] = get_args(Part)
 ARMS: tuple[Arm, ...] = get_args(Arm)
 NO_DATA = Path("no-data-set-was-given")
+WANTED = "wanted: "
+"""In a recipe's base, before what the recipe is about: it does not run on another one unasked."""
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -59,7 +61,8 @@ class EvaluateConfig:
     arms: tuple[Arm, ...] = ARMS
     """What the detectors are trained on."""
     candidate: tuple[str, ...] = ()
-    """Other generators' data sets as NAME=FOLDER, in any layout that the trainer reads: they stand in the same tables."""
+    """Other generators' data sets as NAME=FOLDER, in any layout that the trainer reads: they stand in the same tables. FOLDER may
+    hold fold0 and fold1, one data set a fold. A picture of the test or validation side in it is refused."""
     generators: tuple[str, ...] = ("ours",)
     """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
     loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, solver, start, signal, threshold,
@@ -126,6 +129,8 @@ class EvaluateConfig:
         """Raise SettingError where a value is out of its range or unknown."""
         if self.data == NO_DATA:
             raise SettingError("no data set is given", "--data FOLDER", "recipes do not know where yours lies")
+        if self.base and self.base.startswith(WANTED):
+            raise SettingError("no base is given", f"--base with {self.base.removeprefix(WANTED)}", "the recipe is about that one")
         limits: dict[str, tuple[float, float]] = {
             "samples": (2, 100_000),
             "train_steps": (1, 1_000_000),

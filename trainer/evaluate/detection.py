@@ -22,20 +22,22 @@ from .detector import SegmentationNet, make_net
 from .fit import FitSettings, draw_batch, fit, score_detector
 from .landscape import landscape, top_eigenvalue
 from .measure import row
-from .metrics import METRICS, detection_metrics
+from .metrics import METRICS, detection_metrics, highest
 from .optional import can
 from .ours import Made
 from .patchcore import patchcore
 from .plan import Cell
 from .reverse_distillation import NAME as REVERSE_DISTILLATION
 from .reverse_distillation import reverse_distillation
-from .rows import CEILING, Row
+from .rows import CEILING, REAL, Row
 from .samples import SampleSet
 from .store import Store
 from .synthetic import Pair
 
 PATCHCORE = "patchcore (efficientnet-lite0)"
-_LANDSCAPE_BATCH = 8
+_ALL_KNOWN = {"k": 0}
+LANDSCAPE_BATCH = 8
+LANDSCAPE_ARMS = {"real", "real+ours refined"}
 _SHOWN, _GAP = 4, 4
 
 
@@ -52,19 +54,21 @@ def arm_plans(config: EvaluateConfig, cell: Cell, made: Sequence[Made], others: 
     """The arms of one cell, in the order of the settings, then one for each of ``arm_generators``, two for each candidate.
 
     Args:
-        made: our samples by every generator; those of the first make the arms that name ours. An arm without samples is left out.
+        made: our samples by the generators that made any; those of the settings' first make the arms that name ours. An arm
+            without samples is left out.
     """
     good, side, k = cell.data.good, config.resolution, {"k": cell.k, "shots_seed": config.seed}
     real: list[Pair] = load_pairs(cell.shots, side)
     plans: list[ArmPlan] = []
+    first = [one for one in made if one.samples.name == config.generator_specs[0].name and one.samples.samples]
     for arm in config.arms:
         if arm == CEILING:
-            plans.append(ArmPlan(arm, lambda: ArmData(good, load_pairs(cell.data.fold.pool, side)), {"k": 0}))
+            plans.append(ArmPlan(arm, lambda: ArmData(good, load_pairs(cell.data.fold.pool, side)), _ALL_KNOWN))
         elif "ours" in arm:
             masks = "requested" if "requested" in arm else "refined"
             known = [] if arm == "ours only" else real
             augment = "classical" in arm
-            plans += [_generated_plan(arm, one, masks, good, known, side, k, augment) for one in made[:1] if one.samples.samples]
+            plans += [_generated_plan(arm, one, masks, good, known, side, k, augment) for one in first]
         else:
             makers = {"real+cutpaste": cut_paste_maker, "real+perlin": perlin_maker}
             data = ArmData(good, real, maker=makers.get(arm), augment=arm == "real+classical")
@@ -92,7 +96,7 @@ def _generated_plan(
 ) -> ArmPlan:
     """An arm of one generator's samples; ``masks``: "requested" or "refined"."""
     data = ArmData(good, real, sample_pairs(made.samples, side, masks), augment=augment)
-    return ArmPlan(arm, partial(_same, data), known | {"generator": made.settings, "masks": masks})
+    return ArmPlan(arm, partial(_same, data), known | {"generator": made.key, "masks": masks})
 
 
 def _same(data: ArmData) -> ArmData:
@@ -119,8 +123,11 @@ def detector_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Seque
 
 
 def _key(config: EvaluateConfig, cell: Cell, plan: ArmPlan, seed: int) -> tuple[str, dict[str, Any]]:
-    settings = asdict(fit_settings(config)) | {"resolution": config.resolution, "split": cell.data.digest, "arm": plan.name}
-    return f"{cell.name}-{plan.name}-s{seed}", settings | plan.settings | {"seed": seed}
+    """Name and settings of a unit. Where all real defects are known, real only is the ceiling and shares its unit."""
+    same = plan.name == REAL and cell.k == 0
+    arm, own = (CEILING, _ALL_KNOWN) if same else (plan.name, plan.settings)
+    settings = asdict(fit_settings(config)) | {"resolution": config.resolution, "split": cell.data.digest, "arm": arm}
+    return f"{cell.name}-{arm}-s{seed}", settings | own | {"seed": seed}
 
 
 def _metric_rows(cell: Cell, subject: str, value: dict[str, Any], seed: int | None) -> list[Row]:
@@ -194,7 +201,8 @@ def _unsupervised(cell: Cell, maps: Callable[[Sequence[Picture], Sequence[Pictur
 
     def measured() -> dict[str, Any]:
         test = cell.data.test
-        return dict(detection_metrics([mask for _, mask in test], maps(cell.data.good, [picture for picture, _ in test])))
+        found = maps(cell.data.good, [picture for picture, _ in test])
+        return dict(detection_metrics([mask for _, mask in test], found, highest))
 
     return measured
 
@@ -203,7 +211,7 @@ def landscape_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequ
     """Loss surfaces (name -> grid) and top eigenvalues of the detectors with and without ours, on crops of the test side."""
     rows, grids = [], {}
     for plan in plans:
-        if plan.name not in ("real", "real+ours refined"):
+        if plan.name not in LANDSCAPE_ARMS:
             continue
         name, settings = _key(config, cell, plan, config.seeds[0])
         settings |= {"points": config.landscape_points, "crops": config.landscape_crops}
@@ -227,5 +235,5 @@ def _test_batches(config: EvaluateConfig, cell: Cell) -> list[tuple[torch.Tensor
     """Fixed crops of the test side, half of them with defects."""
     defects = [pair for pair in cell.data.test if pair[1].any()]
     good = [picture for picture, mask in cell.data.test if not mask.any()]
-    settings = FitSettings(config.crop, config.width, 1, 1, _LANDSCAPE_BATCH, 1.0, 0.0)
-    return [draw_batch(ArmData(good, defects), settings, config.seed, step) for step in range(config.landscape_crops // _LANDSCAPE_BATCH)]
+    settings = FitSettings(config.crop, config.width, 1, 1, LANDSCAPE_BATCH, 1.0, 0.0)
+    return [draw_batch(ArmData(good, defects), settings, config.seed, step) for step in range(config.landscape_crops // LANDSCAPE_BATCH)]

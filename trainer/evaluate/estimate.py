@@ -18,22 +18,24 @@ from ..base import load_base
 from ..devices import pick_device
 from ..generate_config import GenerateConfig
 from .config import EvaluateConfig
-from .detection import fit_settings
+from .detection import LANDSCAPE_ARMS, LANDSCAPE_BATCH, fit_settings
 from .detector import focal_loss, make_net, probability_maps
 from .features import SIDE, pooled_features
 from .generators import GeneratorSpec
+from .landscape import ITERATIONS
 from .optional import can
 from .ours import finished
 from .plan import Cell
 from .reverse_distillation import BATCH, fit_student, make_student
 
+NOT_COUNTED = "samples that are painted anew, PatchCore, FID and LPIPS, reading and writing pictures"
 _EVALUATIONS = {"replay": 2, "noised": 1, "masked": 3, "literal": 3}
 """U-Net samples a DDIM step and sample, the inversion included; guidance at the first attempt adds one."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of each kind of work; finished measurements other than trainings are not taken off."""
+    """Seconds of each kind of work; finished measurements other than trainings are not taken off. ``NOT_COUNTED``: what is left out."""
 
     seconds: dict[str, float]
     counts: dict[str, int]
@@ -47,7 +49,7 @@ class Estimate:
     def lines(self) -> list[str]:
         """For the terminal."""
         found = [f"{name:22} {self.counts[name]:6} x {self.units[name]:9.1f} s = {_clock(self.seconds[name])}" for name in self.seconds]
-        return [*found, f"{'about':22} {_clock(self.total):>22}"]
+        return [*found, f"{'about':22} {_clock(self.total):>22}", f"not counted: {NOT_COUNTED}"]
 
 
 def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
@@ -63,11 +65,19 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
         evaluations = [_evaluations(spec) for spec in specs]
         counts["sample sets"] = len(cells) * len(specs)
         units["sample sets"] = float(np.mean(evaluations)) * evaluation * config.samples
+        if "masks" in config.parts:
+            held_out = float(np.mean([len(cell.data.fold.test) for cell in cells]))
+            counts["mask agreement"] = len(trainings)
+            units["mask agreement"] = held_out * (config.mask_levels + 2 * LEVELS) * evaluation
     folds = {cell.data.name: cell for cell in cells}
     if "detection" in config.parts:
         arms = [arm for arm in config.arms if arm != "ceiling"]
-        own = len(cells) * (len(arms) + len(config.arm_generators) + 2 * len(config.candidate)) + ("ceiling" in config.arms) * len(folds)
+        own = len(cells) * (len(arms) + len(config.arm_generators) + 2 * len(config.candidate))
+        own += ("ceiling" in config.arms and 0 not in config.shots) * len(folds)  # where all are known it is the arm "real"
         counts["detectors"], units["detectors"] = own * len(config.seeds), _detector_seconds(config, cells[0])
+    if "landscape" in config.parts:
+        counts["landscapes"] = len(cells) * len(LANDSCAPE_ARMS & set(config.arms))
+        units["landscapes"] = _landscape_seconds(config)
     if "realism" in config.parts:
         subjects = len(config.generator_specs) + len(config.candidate) + 2
         counts["realism"] = len(cells) * subjects
@@ -98,12 +108,18 @@ def place_of(config: EvaluateConfig, cell: Cell) -> Path:
 
 
 def _timed(step: Callable[[], object], times: int = 2) -> float:
-    """Least seconds of one call after a first that warms up."""
-    step()
+    """Least seconds of one call after a first that warms up; a GPU's calls return before they are done and are waited for."""
+
+    def done() -> None:
+        step()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    done()
     found = []
     for _ in range(times):
         started = time.perf_counter()
-        step()
+        done()
         found.append(time.perf_counter() - started)
     return min(found)
 
@@ -151,6 +167,20 @@ def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
     validations = settings.epochs * (len(fold.validation) + len(fold.good_validation))
     tests = len(fold.test) + len(fold.good_test)
     return one * settings.epochs * max(1, settings.draws // settings.batch) + picture * (validations + tests)
+
+
+def _landscape_seconds(config: EvaluateConfig) -> float:
+    """Seconds of one loss surface, and of its top eigenvalue at the most iterations, each about three trainings' steps."""
+    net = make_net(config.width, 0).to(pick_device(config.device)).eval()
+    pictures = torch.rand(LANDSCAPE_BATCH, 3, config.crop, config.crop, device=next(net.parameters()).device)
+    batches = config.landscape_crops // LANDSCAPE_BATCH
+
+    def forward() -> None:
+        with torch.no_grad():
+            net(pictures)
+
+    one, step = _timed(forward), _timed(lambda: focal_loss(net(pictures), pictures[:, 0]).backward())
+    return batches * (config.landscape_points**2 * one + ITERATIONS * 3 * step)
 
 
 def _student_seconds(config: EvaluateConfig, cell: Cell) -> float:

@@ -1,6 +1,7 @@
 """Training one detector and testing it once: the checkpoint is the best on validation data, the test side is seen last.
 
-Every random number is a function of (seed, step), so that equal settings give equal figures on a CPU.
+Every random number is a function of (seed, step, place in the batch, purpose), so that equal settings give equal figures on a
+CPU and arms of one seed share all draws that they have in common.
 """
 
 from __future__ import annotations
@@ -78,8 +79,7 @@ def fit(data: ArmData, validation: Sequence[Pair], settings: FitSettings, seed: 
 
 def draw_batch(data: ArmData, settings: FitSettings, seed: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The crops of one step: ``[B, 3, c, c]`` in 0..1 and bool ``[B, c, c]``."""
-    rng = np.random.default_rng((seed, step))
-    pairs = [data.draw(settings.crop, settings.synthetic_share, rng) for _ in range(settings.batch)]
+    pairs = [data.draw(settings.crop, settings.synthetic_share, (seed, step, item)) for item in range(settings.batch)]
     return to_tensor([picture for picture, _ in pairs]), torch.from_numpy(np.stack([mask for _, mask in pairs]))
 
 

@@ -15,8 +15,8 @@ from bgdefect_core.refinement import SIGNALS
 from ..generate_config import GenerateConfig
 from .config import GeneratorSpec
 from .features import NAME
-from .rows import CEILING, REAL, Key, Row, Runs, grouped
-from .statistics import LEAST_GAP, Interval, interval, minus, paired
+from .rows import CEILING, REAL, Key, Row, grouped
+from .statistics import LEAST_GAP, Interval, Runs, closed_gap, interval, minus, other_gaps, paired, shares
 from .tables import POINTS, RUNS_NOTE, Table, pivot, place
 
 Verdict = Literal["met", "missed", "not measured"]
@@ -170,10 +170,14 @@ class _GainCell:
         return paired(self.arms.get(arm, {}), self.arms.get(other, {}))
 
     @property
-    def gap(self) -> float | None:
-        """Mean of ceiling minus real; None where it is ``LEAST_GAP`` or smaller, or not measured."""
-        found = self.difference(CEILING, REAL)
-        return found.mean if found.n and found.mean > LEAST_GAP else None
+    def closed(self) -> Runs:
+        """The share of the gap that ours close, run by run; empty where the gap is too small, or not measured."""
+        return closed_gap(self.arms.get(OURS, {}), self.arms[REAL], self.arms.get(CEILING, {}))
+
+    @property
+    def gaps(self) -> Runs:
+        """The gaps of the other seeds, of the runs in which they exceed ``LEAST_GAP``."""
+        return other_gaps(self.arms[REAL], self.arms.get(CEILING, {}))
 
     @property
     def hurts(self) -> bool | None:
@@ -195,20 +199,19 @@ def _gain_cells(groups: dict[Key, Runs]) -> list[_GainCell]:
 
 
 def _gain_table(cells: Sequence[_GainCell]) -> Table | None:
-    """The gap, then the gain. The share's interval is that of the paired gain, the gap taken as its mean."""
+    """The gap, then the gain."""
     found: dict[tuple[str, str], Runs] = {}
     for cell in cells:
-        gain, gap = cell.minus(OURS, REAL), cell.gap
         found[cell.where, "real"] = cell.arms[REAL]
         found[cell.where, "ceiling"] = cell.arms.get(CEILING, {})
         found[cell.where, "gap"] = cell.minus(CEILING, REAL)
-        found[cell.where, "gain of ours"] = gain
-        found[cell.where, "share closed (%)"] = {run: value / gap for run, value in gain.items()} if gap else {}
+        found[cell.where, "gain of ours"] = cell.minus(OURS, REAL)
+        found[cell.where, "share closed (%)"] = cell.closed
         for arm, name in RIVALS.items():
             found[cell.where, f"ours minus {name}"] = cell.minus(OURS, arm)
     note = (
-        f"Points of {JUDGED}; differences are paired by fold and seed. Ours: {OURS}. A share is given where the gap exceeds "
-        f"{LEAST_GAP * POINTS:.0f} points. {RUNS_NOTE}"
+        f"Points of {JUDGED}; differences are paired by fold and seed. Ours: {OURS}. A share is given where the gap of the "
+        f"other seeds exceeds {LEAST_GAP * POINTS:.0f} points; it is each run's gain over the gap of the others. {RUNS_NOTE}"
     )
     table = pivot("Detection: the gap to all real defects, then the gain", found, POINTS, note=note, decimals=1)
     table = _with_column(table, "hurts", [_WORDS[cell.hurts] for cell in cells])
@@ -224,7 +227,7 @@ def _detection_goals(cells: Sequence[_GainCell]) -> list[Goal]:
         Goal(
             f"real + ours hurts in none ({few}): no interval of the paired difference lies below 0",
             _verdict(harmless),
-            f"unhurt {_counted(harmless)}" if harmless else "no detectors",
+            f"unhurt {_counted(harmless)}{_power(counted)}" if harmless else "no detectors",
         ),
     ]
     for arm, name in RIVALS.items():
@@ -236,19 +239,24 @@ def _detection_goals(cells: Sequence[_GainCell]) -> list[Goal]:
     return goals
 
 
+def _power(counted: Sequence[_GainCell]) -> str:
+    """How much harm the widest interval could hide: unhurt may only mean that nothing could be seen."""
+    found = [cell.difference(OURS, REAL) for cell in counted]
+    widest = max((one.mean - one.low for one in found if one.low is not None), default=None)
+    return "" if widest is None else f"; the widest interval is ± {widest * POINTS:.1f} points: a smaller harm cannot be told there"
+
+
 def _closed_goal(counted: Sequence[_GainCell], few: str) -> Goal:
-    text = f"real + ours closes at least half of the gap in pixel AP, on average where it exceeds {LEAST_GAP * POINTS:.0f} points ({few})"
-    wide = [(cell, gap) for cell in counted if (gap := cell.gap) is not None]
-    gains = [(cell.difference(OURS, REAL).mean, gap) for cell, gap in wide if cell.minus(OURS, REAL)]
-    numbers = f"the gap exceeds it in {len(wide)} of {len(counted)}" if counted else "no detectors"
-    if not gains:
+    text = f"real + ours closes at least half of all gaps in pixel AP that exceed {LEAST_GAP * POINTS:.0f} points, together ({few})"
+    wide = [(cell.minus(OURS, REAL), cell.gaps) for cell in counted if cell.gaps]
+    numbers = f"the gap of the other seeds exceeds it in {len(wide)} of {len(counted)}" if counted else "no detectors"
+    runs = [(gains, gaps, gains.keys() & gaps.keys()) for gains, gaps in wide]
+    sums = [(sum(gains[run] for run in both), sum(gaps[run] for run in both)) for gains, gaps, both in runs if both]
+    if not sums:
         return Goal(text, "not measured", numbers)
-    share = interval([gain / gap for gain, gap in gains])
+    share = interval(shares([gain for gain, _ in sums], [gap for _, gap in sums]))
     reach = "" if share.low is None else f" ± {(share.mean - share.low) * POINTS:.0f}"
-    together = sum(gain for gain, _ in gains) / sum(gap for _, gap in gains)
-    numbers += (
-        f"; closed on average {share.mean * POINTS:.0f}{reach} % (interval over these {len(gains)}); of all gaps together {together:.0%}"
-    )
+    numbers += f"; closed {share.mean * POINTS:.0f}{reach} % of all (interval over these {len(sums)})"
     return Goal(text, "met" if share.mean >= CLOSED_SHARE else "missed", numbers)
 
 

@@ -17,6 +17,8 @@ from .detector import SegmentationNet, focal_loss
 
 REACH = 1.0
 """The landscape spans -1..1 in both directions."""
+ITERATIONS = 20
+"""Of the power iteration, at most."""
 
 
 def random_direction(net: SegmentationNet, seed: int) -> list[Tensor]:
@@ -57,7 +59,7 @@ def landscape(net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], po
 
 
 def top_eigenvalue(
-    net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], seed: int, iterations: int = 20, tolerance: float = 1e-3
+    net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], seed: int, iterations: int = ITERATIONS, tolerance: float = 1e-3
 ) -> float:
     """The Hessian's eigenvalue of largest magnitude, by power iteration on Hessian-vector products; batch norms are fixed."""
     net.eval()

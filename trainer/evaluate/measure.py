@@ -63,7 +63,7 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
     for one in made:
         compared = comparable_views(one)
         make = partial(lambda one, compared: figures(one.samples, compared) | fidelity_figures(config, one), one, compared)
-        add(one.samples.name, {"generator": one.settings}, make)
+        add(one.samples.name, {"generator": one.key}, make)
     for other in others:
         add(other.name, {"candidate": other.digest}, lambda other=other: figures(other))
 
@@ -157,7 +157,7 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
     for one in made:
         if one.from_noise:  # its weights are those of a generator that paints into pictures; its labels are the requested masks
             continue
-        known = {"split": cell.data.digest, "k": cell.k, "generator": one.settings}
+        known = {"split": cell.data.digest, "k": cell.k, "generator": one.key}
         settings = AgreementSettings(config.mask_levels, one.settings["threshold"], config.seed)
         if one.weights not in seen:
             seen.add(one.weights)

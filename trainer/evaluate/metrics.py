@@ -8,7 +8,7 @@ dependency, since it needs a torchvision that fits the installed torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,11 @@ def image_score(probability: Map) -> float:
     """The maximum of a 21 x 21 average pool of P(defect), float ``[H, W]`` in 0..1; edges count as 0 beyond the picture."""
     pooled = F.avg_pool2d(torch.from_numpy(probability)[None, None].float(), IMAGE_WINDOW, 1, IMAGE_WINDOW // 2)
     return float(pooled.max())
+
+
+def highest(anomaly: Map) -> float:
+    """The maximum of an anomaly map, float ``[H, W]``: the score of PatchCore and of reverse distillation."""
+    return float(anomaly.max())
 
 
 def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, float, float]:
@@ -92,15 +97,16 @@ def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> fl
     return float(integrate.trapezoid(np.append(overlap[inside], end), np.append(rate[inside], limit)) / limit)
 
 
-def detection_metrics(truths: Sequence[Mask], maps: Sequence[Map]) -> dict[str, float]:
+def detection_metrics(truths: Sequence[Mask], maps: Sequence[Map], score: Callable[[Map], float] = image_score) -> dict[str, float]:
     """All seven (``METRICS``) of one detector on its test pictures.
 
     Args:
         truths: bool ``[H, W]`` each; without a defect pixel: a good picture.
-        maps: P(defect), float32 ``[H, W]`` each.
+        maps: P(defect), or what the method gives in its place, float32 ``[H, W]`` each.
+        score: a picture's score by its map, the method's own rule.
     """
     defective = np.array([truth.any() for truth in truths])
-    image = curve_metrics(defective, np.array([image_score(one) for one in maps]))
+    image = curve_metrics(defective, np.array([score(one) for one in maps]))
     flat = np.concatenate([truth.ravel() for truth in truths])
     pixel = curve_metrics(flat, np.concatenate([one.ravel() for one in maps]))
     return dict(zip(METRICS, (*image, *pixel, aupro(truths, maps)), strict=True))

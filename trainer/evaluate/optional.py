@@ -28,6 +28,8 @@ INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 ALEXNET = "alexnet-owt-7be5be79.pth"
 VISION = "torchvision"
 """All three libraries import it."""
+_BATCH = 32
+"""Pairs that LPIPS compares at once."""
 REVERSE_DISTILLATION = "wide_resnet50_2-95faca4d.pth"
 
 
@@ -111,7 +113,22 @@ def lpips_metrics(
 
     network = lpips.LPIPS(net="alex", verbose=False).eval()
     fakes, reals = (to_pixels(views(some, masks, "whole")) for some, masks in ((fake, fake_masks), (shots, shot_masks)))
-    return {"IC-LPIPS (alex)": cluster_diversity(_distances(network, fakes, reals), _distances(network, fakes, fakes))}
+    return {"IC-LPIPS (alex)": ic_lpips(network, fakes, reals)}
+
+
+def ic_lpips(network: Any, fakes: torch.Tensor, reals: torch.Tensor) -> float:
+    """IC-LPIPS with any network of two batches; fakes that share no nearest real one are never compared.
+
+    Args:
+        fakes, reals: ``[n, 3, H, W]`` in -1..1.
+    """
+    to_real = _distances(network, fakes, reals, list(np.ndindex(len(fakes), len(reals)))).reshape(len(fakes), len(reals))
+    nearest = to_real.argmin(1)
+    pairs = [(int(i), int(j)) for i, j in zip(*np.triu_indices(len(fakes), 1), strict=True) if nearest[i] == nearest[j]]
+    within = np.zeros((len(fakes), len(fakes)))
+    for (i, j), distance in zip(pairs, _distances(network, fakes, fakes, pairs), strict=True):
+        within[i, j] = within[j, i] = distance
+    return cluster_diversity(to_real, within)
 
 
 def off_mask_lpips(pairs: Sequence[tuple[Picture, Picture, Mask]]) -> float:
@@ -122,11 +139,15 @@ def off_mask_lpips(pairs: Sequence[tuple[Picture, Picture, Mask]]) -> float:
     values = []
     for source, picture, mask in pairs:
         outside = np.where(mask[..., None], source, picture)
-        values.append(float(_distances(network, to_pixels([source]), to_pixels([outside]))[0, 0]))
+        values.append(float(_distances(network, to_pixels([source]), to_pixels([outside]), [(0, 0)])[0]))
     return float(np.mean(values))
 
 
 @torch.no_grad()
-def _distances(network: Any, some: torch.Tensor, others: torch.Tensor) -> NDArray[Any]:
-    rows = [torch.cat([network(one[None], part[None]).flatten() for part in others]) for one in some]
-    return np.asarray(torch.stack(rows).cpu().numpy())
+def _distances(network: Any, some: torch.Tensor, others: torch.Tensor, pairs: Sequence[tuple[int, ...]]) -> NDArray[Any]:
+    """The distance of each pair (index of some, index of others), ``[n]``."""
+    found = []
+    for first in range(0, len(pairs), _BATCH):
+        one, two = (list(indices) for indices in zip(*pairs[first : first + _BATCH], strict=True))
+        found.append(network(some[one], others[two]).flatten())
+    return np.asarray(torch.cat(found).cpu().numpy()) if found else np.empty(0)

@@ -42,6 +42,11 @@ class Made:
     from_noise: bool = False
     """Squares from pure noise: no good picture, no refined mask, no verdict."""
 
+    @property
+    def key(self) -> dict[str, Any]:
+        """What measurements of them hang on: the settings, and the samples themselves, which may have been made anew."""
+        return self.settings | {"digest": self.samples.digest}
+
 
 def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec) -> Made:
     """Train the class and generate its samples, or go on with both.
@@ -50,7 +55,7 @@ def make_ours(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[E
         place: folder of this class, fold and number of shots; generators that differ only in generation share its weights.
 
     Raises:
-        BGDefectError: whatever the trainer refuses; DataError: no mask could be placed.
+        BGDefectError: whatever the trainer refuses; NoSamples: no mask could be placed.
     """
     generated = trained(config, place, fold, shots, spec)
     generate(generated)

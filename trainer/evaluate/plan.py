@@ -19,6 +19,7 @@ from .arms import load_pairs
 from .config import EvaluateConfig
 from .folds import Fold, make_fold, read_fold, write_fold
 from .realism import Seen, see
+from .samples import candidate_folder
 from .synthetic import Pair
 
 
@@ -120,9 +121,9 @@ def make_cells(config: EvaluateConfig, write: bool = True) -> list[Cell]:
     cells = []
     kept = config.output / "splits"
     for object, defect in classes_of(config):
-        for folder in config.candidate_folders.values():
-            find_examples(folder, object, defect)
         for number in config.folds:
+            for folder in config.candidate_folders.values():
+                find_examples(candidate_folder(folder, number), object, defect)
             name = f"{object}-{defect}-fold{number}.json"
             given = (config.splits / name) if config.splits else kept / name
             if config.splits or given.is_file():

@@ -23,7 +23,6 @@ import torch
 from tqdm import tqdm
 
 from bgdefect_core.crop import Crop, crop_box, stitch, take
-from bgdefect_core.errors import DataError
 from bgdefect_core.generate import Job, PaintSettings, as_pictures
 from bgdefect_core.masks import Mask, region_map
 from bgdefect_core.pictures import Picture, atomic_write, read_mask, read_picture, write_mask, write_picture
@@ -43,7 +42,7 @@ from .features import DEFECT_RESOLUTION
 from .folds import Fold
 from .generators import GeneratorSpec
 from .ours import Made, base_name, trained
-from .samples import GeneratedSample, SampleSet
+from .samples import GeneratedSample, NoSamples, SampleSet
 
 _UNREAD = (
     "good",
@@ -66,7 +65,7 @@ def make_from_noise(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequ
     """Train the class and make its squares, or go on with both. Arguments as :func:`trainer.evaluate.ours.make_ours`.
 
     Raises:
-        BGDefectError: whatever the trainer refuses; DataError: no mask could be placed.
+        BGDefectError: whatever the trainer refuses; NoSamples: no mask could be placed.
     """
     plan = trained(config, place, fold, shots, spec)
     plan = replace(plan, guidance=plan.guidance[:1])  # nothing is judged, so that there are no retries
@@ -83,7 +82,7 @@ def make_from_noise(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequ
     made = _make(plan, pairs, plan.paint_settings(info), plan.prompts(info), folder)
     if not made:
         came = f"no mask could be placed for {plan.object} / {plan.defect}"
-        raise DataError(came, "masks that fit on the good pictures", "see the log, or add good pictures")
+        raise NoSamples(came, "masks that fit on the good pictures", "see the log, or add good pictures")
     samples = tuple(_read(folder, plan, index) for index in made)
     found = SampleSet(spec.name, samples, settings, len(samples), 0, 0)
     return Made(found, plan.weights, settings | {"samples": len(samples)}, info.resolution, info.zoom, from_noise=True)

@@ -16,7 +16,7 @@ from bgdefect_core.pictures import Picture
 
 from .distances import cluster_diversity, frechet_distance, kernel_distance, mean_distance, pairwise
 from .features import NAME, Features, pooled_features, views
-from .samples import GeneratedSample, SampleSet
+from .samples import GeneratedSample, SampleSet, by_area
 
 VIEWS = ("defect", "whole")
 ANCHORS = ("real defects", "noise in the mask")
@@ -66,18 +66,18 @@ def realism(fakes: Seen, reference: Seen, shots: Seen, seed: int, compared: Sequ
 
 
 def noise_samples(good: Sequence[Picture], masks: Sequence[Mask], count: int, seed: int) -> SampleSet:
-    """The useless generator: good pictures with independent noise in real masks of the same size.
+    """The useless generator: good pictures with independent noise in real masks, resized by area where none is of their size.
 
-    Masks of other sizes than the picture are left out; both lists are used in turn.
+    Both lists are used in turn.
     """
     rng = np.random.default_rng((seed, 7))
     made = []
     for index in range(count):
         source = good[index % len(good)]
-        fitting = [mask for mask in masks if mask.shape == source.shape[:2]]
-        if fitting:
-            mask = fitting[index % len(fitting)]
-            picture = source.copy()
-            picture[mask] = rng.integers(0, 256, (int(mask.sum()), 3), dtype=np.uint8)
-            made.append(GeneratedSample(picture, mask, mask, source))
+        size = (source.shape[0], source.shape[1])
+        fitting = [mask for mask in masks if mask.shape == size] or masks
+        mask = by_area(fitting[index % len(fitting)], size)
+        picture = source.copy()
+        picture[mask] = rng.integers(0, 256, (int(mask.sum()), 3), dtype=np.uint8)
+        made.append(GeneratedSample(picture, mask, mask, source))
     return SampleSet(ANCHORS[1], tuple(made), {}, len(made), len(made), len(made))

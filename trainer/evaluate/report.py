@@ -18,13 +18,13 @@ from bgdefect_core.pictures import Picture, atomic_write
 
 from .config import EvaluateConfig
 from .goals import Goals
-from .optional import skips
+from .optional import Skip
 from .ours import Made
 from .plan import Cell
 from .plots import arm_plot, landscape_plot
-from .rows import CEILING, REAL, Key, Row, Runs, SummaryRow, grouped
+from .rows import CEILING, REAL, Key, Row, SummaryRow, grouped
 from .samples import GeneratedSample
-from .statistics import LEAST_GAP, interval, minus
+from .statistics import Runs, closed_gap, minus
 from .store import Store
 from .tables import METRIC, POINTS, RUNS_NOTE, Table, pivot, place
 
@@ -54,11 +54,12 @@ def write_report(
     strips: Mapping[str, bytes],
     goals: Goals,
     by_object: Sequence[Table],
+    skipped: Sequence[Skip],
 ) -> Path:
     """Write ``index.html`` into the output; the same results give the same bytes.
 
     Args:
-        strips: title -> PNG of generated samples. by_object: tables over several objects, if any.
+        strips: title -> PNG of generated samples. by_object: tables over several objects, if any. skipped: what was not measured.
 
     Raises:
         OutputError: the place cannot be written to. SettingError: matplotlib is not installed.
@@ -73,7 +74,7 @@ def write_report(
         Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     )
     page = config.output / "index.html"
-    values = {"sections": sections, "goals": goals, "pictures": pictures, "skipped": skips(), "settings": config.record()}
+    values = {"sections": sections, "goals": goals, "pictures": pictures, "skipped": skipped, "settings": config.record()}
     with atomic_write(page, "w") as file:
         file.write(template.render(values, data=config.data.name, runs_note=RUNS_NOTE))
     return page
@@ -113,9 +114,9 @@ def _differences(groups: dict[Key, Runs]) -> dict[tuple[str, str], Runs]:
     for key, runs in groups.items():
         if key.subject != REAL:
             cells[key.subject, key.metric] = minus(runs, groups.get(key._replace(subject=REAL), {}))
-    gap = interval(list(cells.get((CEILING, PLOTTED), {}).values()))
-    for subject in dict.fromkeys(subject for subject, _ in cells) if gap.n and gap.mean > LEAST_GAP else ():
-        cells[subject, f"gap in {PLOTTED} closed (%)"] = {run: value / gap.mean for run, value in cells[subject, PLOTTED].items()}
+    arms = {key.subject: runs for key, runs in groups.items() if key.metric == PLOTTED}
+    for subject in [arm for arm in arms if arm not in (REAL, CEILING)]:
+        cells[subject, f"gap in {PLOTTED} closed (%)"] = closed_gap(arms[subject], arms.get(REAL, {}), arms.get(CEILING, {}))
     return cells
 
 

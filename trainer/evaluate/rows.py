@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
 
-from .statistics import closed_gap, interval, paired
+from .statistics import Runs, closed_gap, interval, paired
 
 REAL, CEILING = "real", "ceiling"
 _PICTURES = {"image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro"}
@@ -49,10 +49,6 @@ class Key(NamedTuple):
     metric: str
 
 
-Runs = dict[tuple[int, int], float]
-"""(fold, seed) -> value."""
-
-
 def grouped(rows: Sequence[Row]) -> dict[Key, Runs]:
     """The runs of each figure, in the order of the rows; what is not defined is left out of its runs."""
     groups: dict[Key, Runs] = {}
@@ -82,7 +78,7 @@ class SummaryRow:
     difference_low: float | None
     difference_high: float | None
     closed: float | None
-    """Share of the gap to all real defects that is closed; None where that gap is 3 points or smaller."""
+    """Share of the gap to all real defects that is closed; None with one seed, or where that gap is 3 points or smaller."""
 
 
 def summarise(rows: Sequence[Row]) -> list[SummaryRow]:
@@ -96,7 +92,7 @@ def summarise(rows: Sequence[Row]) -> list[SummaryRow]:
         compared = paired(runs, real) if key.part == "detection" and key.subject != REAL and real else None
         closed = None
         if compared and ceiling and key.subject != CEILING and key.metric in _PICTURES:
-            closed = closed_gap(mean.mean, interval(list(real.values())).mean, interval(list(ceiling.values())).mean)
+            closed = _finite(interval(list(closed_gap(runs, real, ceiling).values())).mean)
         found.append(
             SummaryRow(
                 *key,

@@ -24,13 +24,13 @@ from .features import network
 from .goals import Goals, Measured, judge
 from .measure import mask_rows, realism_rows, sample_rows
 from .metrics import sklearn_metrics
-from .optional import skips
+from .optional import Skip, skips
 from .ours import Made, base_name, make_ours
 from .plan import Cell, make_cells
 from .random_start import make_from_noise
 from .report import sample_strips, write_report
 from .rows import Row, SummaryRow, summarise
-from .samples import SampleSet, read_candidate
+from .samples import NoSamples, SampleSet, candidate_folder, check_unseen, read_candidate
 from .store import Store, plain_json
 from .tables import Table
 
@@ -68,6 +68,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     sklearn_metrics()
     _check_output(config)
     cells = make_cells(config, write=not config.dry_run)
+    _check_candidates(config, cells)
     expected = estimate(config, cells)
     for line in expected.lines():
         say(line)
@@ -80,8 +81,10 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     grids: dict[str, Any] = {}
     lines: list[dict[str, Any]] = []
     strips: dict[str, bytes] = {}
+    skipped = skips()
     for cell in tqdm(cells, desc="evaluating", unit="cell"):
-        made, others = _generators(config, cell)
+        made, others, unmade = _generators(config, cell)
+        skipped += unmade
         strips |= {name: strip for name, strip in sample_strips(cell, made) if cell.data.number == config.folds[0]}
         lines += [line for one in made for line in sample_rows(cell, one)]
         if "realism" in config.parts:
@@ -99,12 +102,12 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             found, surfaces = landscape_rows(config, store, cell, plans)
             rows += found
             grids |= surfaces
-        _write(config, rows, grids, lines)
+        _write(config, rows, grids, lines, skipped)
         cell.data.forget()
     summary = summarise(rows)
     goals = judge([Measured(config.generator_specs, tuple(rows))])
     objects = write_object_tables(config.output / OBJECT_TABLES, rows)
-    write_report(config, store, rows, summary, grids, strips, goals, objects)
+    write_report(config, store, rows, summary, grids, strips, goals, objects, skipped)
     return Outcome(config.output, tuple(rows), tuple(summary), expected, goals, tuple(objects))
 
 
@@ -117,19 +120,36 @@ def _check_output(config: EvaluateConfig) -> None:
         raise OutputError(f"{config.output} is a file", "a folder", "choose another output")
 
 
-def _generators(config: EvaluateConfig, cell: Cell) -> tuple[list[Made], list[SampleSet]]:
-    """Our samples by every generator, and the candidates'."""
+def _check_candidates(config: EvaluateConfig, cells: Sequence[Cell]) -> None:
+    """Refuse a candidate that holds what a fold tests or chooses with, before any work."""
+    for data in {cell.data.name: cell.data for cell in cells}.values():
+        for name, folder in config.candidate_folders.items():
+            check_unseen(name, candidate_folder(folder, data.number), data.object, data.defect, data.fold)
+
+
+def _generators(config: EvaluateConfig, cell: Cell) -> tuple[list[Made], list[SampleSet], list[Skip]]:
+    """Our samples by every generator that made any, the candidates', and which generator made none."""
     made: list[Made] = []
+    unmade: list[Skip] = []
     if needs_ours(config):
         place = place_of(config, cell)
         for spec in config.generator_specs:
             make = make_from_noise if spec.from_noise else make_ours
-            made.append(make(config, place, cell.data.fold, cell.shots, spec))
+            try:
+                made.append(make(config, place, cell.data.fold, cell.shots, spec))
+                if not made[-1].samples.samples:
+                    raise NoSamples(f"none of {made[-1].samples.attempts} attempts was accepted", "", "see the page beside its samples")
+            except NoSamples as reason:
+                unmade.append(Skip(f"{cell.name}, generator {spec.name}", str(reason)))
+                log.warning("%s, generator %s is left out: %s", cell.name, spec.name, reason)
     object, defect = cell.data.object, cell.data.defect
-    return made, [read_candidate(name, folder, object, defect) for name, folder in config.candidate_folders.items()]
+    folders = {name: candidate_folder(folder, cell.data.number) for name, folder in config.candidate_folders.items()}
+    return made, [read_candidate(name, folder, object, defect) for name, folder in folders.items()], unmade
 
 
-def _write(config: EvaluateConfig, rows: Sequence[Row], grids: dict[str, Any], lines: Sequence[dict[str, Any]]) -> None:
+def _write(
+    config: EvaluateConfig, rows: Sequence[Row], grids: dict[str, Any], lines: Sequence[dict[str, Any]], skipped: Sequence[Skip]
+) -> None:
     """The results so far: ``results.json``, ``results.csv``, ``summary.csv``, ``samples.csv``.
 
     Times stand in the units alone: they never repeat.
@@ -138,7 +158,7 @@ def _write(config: EvaluateConfig, rows: Sequence[Row], grids: dict[str, Any], l
     document = {
         "config": config.record(),
         "base": base_name(config),
-        "skipped": [asdict(skip) for skip in skips()],
+        "skipped": [asdict(skip) for skip in skipped],
         "rows": [asdict(row) for row in rows],
         "summary": [asdict(row) for row in summary],
         "landscapes": grids,

@@ -5,22 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bgdefect_core.crop import crop_box, default_feather
 from bgdefect_core.dataset import extras_folder, read_manifest
 from bgdefect_core.errors import DataError
-from bgdefect_core.masks import Mask, feather
+from bgdefect_core.masks import Mask, coverage, feather
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.quality import background_change
 
 from ..data import Example, find_examples, load_example
+from .folds import Fold
 
 HIDDEN = ("no visible defect", "defect lost in its surroundings", "far less of it than in life")
 """Verdicts of samples that do not show their defect."""
+
+
+class NoSamples(DataError):
+    """A generator made nothing for a class: it is left out there by name, the rest is measured."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,12 @@ class SampleSet:
     firsts: int
     """First attempts."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of all pictures and masks."""
         digest = hashlib.sha256(self.name.encode())
         for sample in self.samples:
-            for array in (sample.picture, sample.label):
+            for array in (sample.picture, sample.label, sample.requested):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
@@ -76,12 +83,12 @@ def read_ours(name: str, root: Path, object: str, defect: str) -> SampleSet:
     """The data set that ``bgdefect generate`` wrote.
 
     Raises:
-        DataError: no attempts at all: no mask could be placed.
+        NoSamples: no attempts at all: no mask could be placed.
     """
     records = read_manifest(extras_folder(root, object, defect) / "manifest.jsonl")
     accepted = sorted((record for record in records if record["accepted"]), key=lambda record: int(record["index"]))
     if not records:
-        raise DataError(f"{root} holds no attempts at {object} / {defect}", "masks that fit on the good pictures", "see its page")
+        raise NoSamples(f"no mask could be placed for {object} / {defect}", "masks that fit on the good pictures", "add good pictures")
     samples = []
     for record in accepted:
         good = root / object / "train" / "good" / f"{record['source_sha256'][:16]}.png"
@@ -90,6 +97,32 @@ def read_ours(name: str, root: Path, object: str, defect: str) -> SampleSet:
     firsts = [record for record in records if record["attempt"] == 0]
     shown = sum(record["verdict"] not in HIDDEN for record in firsts)
     return SampleSet(name, tuple(samples), dict(records[0]["settings"]), len(records), shown, len(firsts))
+
+
+def candidate_folder(root: Path, number: int) -> Path:
+    """Where a candidate's samples for one fold lie: ``fold0`` or ``fold1`` in its folder, else the folder itself."""
+    own = root / f"fold{number}"
+    return own if own.is_dir() else root
+
+
+def check_unseen(name: str, root: Path, object: str, defect: str, fold: Fold) -> None:
+    """Refuse a candidate that holds a picture of the validation or the test side, compared pixel by pixel.
+
+    Raises:
+        DataError: naming both files. PictureError: a bad file, named.
+    """
+    held = (*fold.validation, *fold.good_validation, *fold.test, *fold.good_test)
+    known = {_pixels(example.image): example.image for example in held}
+    for example in find_examples(root, object, defect):
+        twin = known.get(_pixels(example.image))
+        if twin is not None:
+            came = f"the candidate {name!r} leaks: {example.image} is {twin}, which tests or chooses the checkpoint"
+            raise DataError(came, "samples made from the training side alone", "give a folder a fold: fold0 and fold1 in the candidate's")
+
+
+def _pixels(path: Path) -> bytes:
+    picture = read_picture(path)
+    return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
 
 
 def read_candidate(name: str, root: Path, object: str, defect: str) -> SampleSet:
@@ -104,6 +137,16 @@ def read_candidate(name: str, root: Path, object: str, defect: str) -> SampleSet
         picture, mask = load_example(example)
         samples.append(GeneratedSample(picture, mask, mask))
     return SampleSet(name, tuple(samples), {}, len(samples), len(samples), len(samples))
+
+
+def by_area(mask: Mask, size: tuple[int, int]) -> Mask:
+    """The mask at another size, bool ``[h, w]``: a cell is defect where more than half of it is; a defect that would vanish so
+    keeps its most covered cell."""
+    if mask.shape == size:
+        return mask
+    share = coverage(torch.from_numpy(mask)[None, None], size)[0, 0].numpy()
+    found: Mask = share > 0.5
+    return found if found.any() or not mask.any() else share == share.max()
 
 
 def fidelity(sample: GeneratedSample, resolution: int, zoom: Any, width: float | None = None) -> tuple[float, float] | None:

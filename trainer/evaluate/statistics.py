@@ -10,6 +10,8 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+Runs = dict[tuple[int, int], float]
+"""(fold, seed) -> value."""
 LEAST_GAP = 0.03
 """A gap between few and all real defects that is no wider cannot be closed in shares."""
 
@@ -41,12 +43,12 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - reach, mean + reach, int(kept.size))
 
 
-def minus(values: dict[tuple[int, int], float], reference: dict[tuple[int, int], float]) -> dict[tuple[int, int], float]:
+def minus(values: Runs, reference: Runs) -> Runs:
     """``values - reference`` for the runs (fold, seed) that both have."""
     return {run: values[run] - reference[run] for run in sorted(values.keys() & reference.keys())}
 
 
-def paired(values: dict[tuple[int, int], float], reference: dict[tuple[int, int], float]) -> Interval:
+def paired(values: Runs, reference: Runs) -> Interval:
     """The interval of the differences ``values - reference`` over the runs (fold, seed) that both have.
 
     Pairs share their fold and seed, so that what folds differ in falls out.
@@ -54,11 +56,36 @@ def paired(values: dict[tuple[int, int], float], reference: dict[tuple[int, int]
     return interval(list(minus(values, reference).values()))
 
 
-def closed_gap(arm: float, real: float, ceiling: float, least: float = LEAST_GAP) -> float | None:
-    """Which share of the gap between few and all real defects an arm closes; None where the gap is ``least`` or smaller.
+def other_gaps(real: Runs, ceiling: Runs, least: float = LEAST_GAP) -> Runs:
+    """For each run the mean gap ``ceiling - real`` of the runs of all other seeds, where that is wider than ``least``.
+
+    A run's own gap would share its noise with its gain: unlucky runs of real only would be chosen, and then gained upon. Chosen
+    among noisy ones these gaps are rather too wide, and shares of them rather too small.
+    """
+    gaps = minus(ceiling, real)
+    others = {run: interval([gap for (_, seed), gap in gaps.items() if seed != run[1]]) for run in gaps}
+    return {run: found.mean for run, found in others.items() if found.n and found.mean > least}
+
+
+def shares(gains: Sequence[float], gaps: Sequence[float]) -> list[float]:
+    """``sum(gains) / sum(gaps)`` as the mean of one value a pair, whose interval is that of the ratio (linearised).
 
     Args:
-        arm, real, ceiling: means of one metric, 0..1.
+        gains, gaps: as many of each; gaps above 0.
     """
-    gap = ceiling - real
-    return (arm - real) / gap if gap > least else None
+    ratio, gap = sum(gains) / sum(gaps), sum(gaps) / len(gaps)
+    return [ratio + (own - ratio * wide) / gap for own, wide in zip(gains, gaps, strict=True)]
+
+
+def closed_gap(arm: Runs, real: Runs, ceiling: Runs) -> Runs:
+    """Which share of the gap between few and all real defects an arm closes, as :func:`shares` of its runs.
+
+    Args:
+        arm, real, ceiling: values 0..1 of one metric; the gaps are those of the other seeds.
+
+    Returns:
+        Empty with a single seed, or where these gaps are ``LEAST_GAP`` or smaller.
+    """
+    gaps, gains = other_gaps(real, ceiling), minus(arm, real)
+    runs = sorted(gaps.keys() & gains.keys())
+    return dict(zip(runs, shares([gains[run] for run in runs], [gaps[run] for run in runs]), strict=True)) if runs else {}

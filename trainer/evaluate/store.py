@@ -18,6 +18,9 @@ from typing import Any
 
 from bgdefect_core.pictures import atomic_write
 
+PROTOCOL = 2
+"""Part of every digest; raised where equal settings come to mean another measurement."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -27,7 +30,7 @@ class Store:
 
     def path(self, kind: str, name: str, settings: Mapping[str, Any]) -> Path:
         """The measurement's file; ``settings`` is all that decides it, as JSON."""
-        text = json.dumps(settings, sort_keys=True, allow_nan=False)
+        text = json.dumps({"protocol": PROTOCOL, "settings": settings}, sort_keys=True, allow_nan=False)
         plain = re.sub(r"[^A-Za-z0-9_+.-]+", "_", f"{kind}-{name}")
         return self.root / "units" / f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 

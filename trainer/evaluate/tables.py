@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from .features import NAME
 from .metrics import METRICS
-from .rows import REAL, Key, Row, Runs, grouped
-from .statistics import interval, minus
+from .rows import REAL, Key, Row, grouped
+from .statistics import Runs, interval, minus
 
 REALISM_SHOWN = (
     f"kernel distance ({NAME}, defect)",
