@@ -15,7 +15,7 @@ from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
 
 from ..bgdefect_core.attention import MapRecorder, attend_and_read
-from ..bgdefect_core.errors import WeightsError
+from ..bgdefect_core.errors import SettingError, WeightsError
 from ..bgdefect_core.masks import resize_region_map
 from ..bgdefect_core.regions import Context
 
@@ -26,6 +26,10 @@ class RegionCall:
     """What the patches of one MODEL read in the network evaluation at hand."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Let go of all tensors: they lie on the host's device, and the host may keep a GUIDER in its cache."""
         self.recorder: MapRecorder | None = None
         self._context: Context | None = None
         self._regions: Tensor | None = None
@@ -60,7 +64,8 @@ def with_region_attention(model: Any) -> tuple[Any, RegionCall]:
     """A clone of the host's MODEL (`ModelPatcher`) whose every cross-attention layer reads by regions; the MODEL stays as it is.
 
     Raises:
-        WeightsError: the MODEL is no Stable Diffusion 1.x, 2.x or XL U-Net, or one for inpainting.
+        WeightsError: the MODEL is no Stable Diffusion 1.x, 2.x or XL U-Net, or one for inpainting. SettingError: another node has
+            replaced its cross-attention already.
     """
     network = model.model.diffusion_model
     if not (hasattr(network, "input_blocks") and hasattr(network, "output_blocks")):
@@ -69,6 +74,9 @@ def with_region_attention(model: Any) -> tuple[Any, RegionCall]:
     if network.in_channels != model.model.latent_format.latent_channels:
         what = f"model reads {network.in_channels} channels"
         raise WeightsError(what, f"{model.model.latent_format.latent_channels}", "connect a checkpoint that is not made for inpainting")
+    if model.model_options.get("transformer_options", {}).get("patches_replace", {}).get("attn2"):
+        what = "the cross-attention of model is replaced by another node, such as IPAdapter"
+        raise SettingError(what, "a model whose every pixel can read by regions", "connect the model as it was before that node")
     clone, call = model.clone(), RegionCall()
     patch = _patch(call)
     for name, blocks in (("input", len(network.input_blocks)), ("middle", 1), ("output", len(network.output_blocks))):

@@ -72,14 +72,19 @@ def read_config(folder: Path, part: str) -> dict[str, Any]:
     return config
 
 
-def weights_file(part: Path) -> Path:
-    """The safetensors file of one part. Raises WeightsError where there is none, or only a pickle, which could run code."""
-    files = sorted(part.glob("*.safetensors"), key=lambda path: (".fp16." in path.name, path.name))
+def weights_file(part: Path, stem: str = "*") -> Path:
+    """The safetensors file of one part, ``stem.safetensors`` or ``stem.fp16.safetensors``.
+
+    Raises:
+        WeightsError: there is none, or only a pickle, which could run code.
+    """
+    found = [*part.glob(f"{stem}.safetensors"), *part.glob(f"{stem}.fp16.safetensors")]
+    files = sorted(set(found), key=lambda path: (".fp16." in path.name, path.name))
     if len(files) > 1 and "-of-" in files[0].name:
         raise WeightsError(f"{part} is split into {len(files)} files", "one safetensors file", "save the model again in one file")
     if not files:
         pickles = sorted(path.name for path in part.glob("*") if path.suffix in (".bin", ".ckpt", ".pt", ".pth"))
-        what = f"{part} holds only {pickles[0]}, a pickle" if pickles else f"{part} holds no weights"
+        what = f"{part} holds {pickles[0]}, a pickle, and no {stem}.safetensors" if pickles else f"{part} holds no {stem}.safetensors"
         raise WeightsError(what, "a safetensors file, which cannot run code", "save the model again with safe_serialization=True")
     return files[0]
 

@@ -87,12 +87,12 @@ def latent_regions(masks: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         long ``[B, h, w]``: 0 = background, i = defect i.
     """
     if len({tuple(mask.shape[1:]) for mask in masks}) > 1:  # area coverage at latent size makes them comparable
-        at_size = [(region_map(_cut(mask, size)[:, None], size) > 0) for mask in masks]
+        at_size = [(region_map(cut(mask, size)[:, None], size) > 0) for mask in masks]
         return region_map(torch.stack(at_size, 1), size)
-    return region_map(_cut(torch.stack(list(masks), 1), size), size)
+    return region_map(cut(torch.stack(list(masks), 1), size), size)
 
 
-def _cut(masks: Tensor, size: tuple[int, int]) -> Tensor:
+def cut(masks: Tensor, size: tuple[int, int]) -> Tensor:
     """``[..., H, W]`` less what the host's VAE cut off, where H and W fit that explanation; else as it is (it is resized)."""
     factor = masks.shape[-2] // size[0]
     if factor < 1 or masks.shape[-1] // size[1] != factor:

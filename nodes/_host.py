@@ -8,9 +8,11 @@ The host works in sigma space: ``x = z / sqrt(alpha)``, ``sigma = sqrt((1 - alph
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import comfy.model_base
 import comfy.model_management
 import comfy.model_sampling
 import comfy.samplers
@@ -25,6 +27,10 @@ from ..bgdefect_core.regions import Context, RegionPrompts
 from ..bgdefect_core.schedule import Levels, NoiseSchedule, PredictionType
 from ._attention import with_region_attention
 
+log = logging.getLogger(__name__)
+
+_GUIDANCE = ("sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function", "sampler_calc_cond_batch_function")
+"""Under these names other nodes put their own guidance on a MODEL (PAG, SAG, RescaleCFG): it knows one prompt for all pixels."""
 HostCallback = Callable[[int, Tensor, Tensor, int], None]
 """The host's (step, x_0, x, steps in all): progress bar, preview, Cancel."""
 
@@ -38,7 +44,7 @@ def schedule_of(model: Any) -> NoiseSchedule:
     sampling = model.get_model_object("model_sampling")
     if not isinstance(sampling, comfy.model_sampling.ModelSamplingDiscrete):
         raise WeightsError("model has no discrete noise schedule", "Stable Diffusion 1.x, 2.x or XL", "connect such a checkpoint to model")
-    return NoiseSchedule(1 / (sampling.sigmas.double().cpu() ** 2 + 1))
+    return NoiseSchedule(1 / (sampling.sigmas.cpu().double() ** 2 + 1))
 
 
 def prediction_type_of(model: Any) -> PredictionType:
@@ -64,10 +70,13 @@ class RegionGuider(comfy.samplers.CFGGuider):
         """``prompts.added`` may hold ``pooled_output`` ``[1, D]``, which SDXL wants.
 
         Raises:
-            WeightsError: not a Stable Diffusion U-Net. SettingError: prompts of another text encoder.
+            WeightsError: not a Stable Diffusion U-Net. SettingError: prompts of another text encoder, or another node's cross-attention.
         """
-        _check_width(model, prompts)
+        _check_prompts(model, prompts)
         patched, self._call = with_region_attention(model)
+        dropped = [name for name in _GUIDANCE if patched.model_options.pop(name, None)]
+        if dropped:
+            log.warning("model: the guidance of another node (%s) is not used, the method has its own", ", ".join(dropped))
         super().__init__(patched)
         self.prompts = prompts
         contexts = [prompts.defect_context(), prompts.background_context()]
@@ -75,6 +84,14 @@ class RegionGuider(comfy.samplers.CFGGuider):
             contexts.append(prompts.unguided_context())
         self._names = {context: f"bgdefect_{number}" for number, context in enumerate(contexts)}
         self.inner_set_conds({name: [[context.tokens, dict(context.added)]] for context, name in self._names.items()})
+
+    def sample(self, *args: Any, **options: Any) -> Tensor:
+        """As `CFGGuider.sample`; afterwards nothing of the run is held on the host's device."""
+        try:
+            result: Tensor = super().sample(*args, **options)
+            return result
+        finally:
+            self._call.clear()
 
     def denoised(
         self,
@@ -164,8 +181,8 @@ class Progress:
         return step
 
 
-def _check_width(model: Any, prompts: RegionPrompts) -> None:
-    """Refuse prompts of another text encoder: their width is not what the U-Net reads."""
+def _check_prompts(model: Any, prompts: RegionPrompts) -> None:
+    """Refuse prompts of another text encoder: their width is not what the U-Net reads, or they lack what SDXL reads besides."""
     width = model.model.model_config.unet_config.get("context_dim")
     for name, tokens in (
         ("background", prompts.background),
@@ -175,3 +192,6 @@ def _check_width(model: Any, prompts: RegionPrompts) -> None:
         if width is not None and tokens.shape[-1] != width:
             what = f"the {name} prompt has {tokens.shape[-1]} numbers a token"
             raise SettingError(what, f"{width}, as model reads", "connect the CLIP of the same checkpoint to the prompts")
+    if isinstance(model.model, comfy.model_base.SDXL | comfy.model_base.SDXLRefiner) and "pooled_output" not in prompts.added:
+        do = "encode background with the CLIP of the same checkpoint"
+        raise SettingError("background holds no pooled_output", "one, as SDXL reads", do)

@@ -7,7 +7,7 @@ IMAGE is float ``[B, H, W, C]`` in 0..1, MASK float ``[B, H, W]``, as everywhere
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -23,8 +23,9 @@ from ..bgdefect_core.masks import Mask, check_mask, feather
 from ..bgdefect_core.part import PartKind, part_mask
 from ..bgdefect_core.pictures import MIN_SIDE
 from ..bgdefect_core.placement import MaskLibrary, PlacementSettings, place_mask
-from ..bgdefect_core.refinement import MapSignal, attention_heat, combine, difference_heat, refine
+from ..bgdefect_core.refinement import MapSignal, attention_heat, combine, difference_heat, refine, stitched_heat
 from ..bgdefect_core.surroundings import Likeness
+from ..bgdefect_core.tones import two_tones
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
 
 
@@ -176,7 +177,7 @@ def refined(
     if crop is None and mask is None:
         raise SettingError("neither mask nor crop is connected", "one of them", "connect the requested mask")
     size = _heat_size(difference, mask, crop)
-    attention = attention_heat(recorder, size).cpu() if recorder is not None and settings.signal != "difference" else None
+    attention = _attention(recorder, size, difference) if recorder is not None and settings.signal != "difference" else None
     heat = combine(settings.signal, attention, difference).cpu().numpy().astype(np.float32)
     if crop is None:
         assert mask is not None
@@ -184,6 +185,10 @@ def refined(
     else:
         masks = list(crop.masks) if mask is None else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
         heats = [put_back(one, crop.boxes[i % len(masks)], _size(crop.image)) for i, one in enumerate(heat)]
+        pictures = pictures_of(crop.image)
+        if painted is not None and any(two_tones(picture) is not None for picture in pictures):
+            results = pictures_of(stitched(crop, painted, normal=normal))
+            heats = [stitched_heat(settings.signal, one, pictures[i % len(masks)], results[i]) for i, one in enumerate(heats)]
     pairs = [refine(one, masks[i % len(masks)], settings.threshold) for i, one in enumerate(heats)]
     return mask_of([label for label, _ in pairs]), torch.from_numpy(np.stack([inside for _, inside in pairs]))
 
@@ -196,6 +201,7 @@ def placed(
     number: int,
     seed: int,
     avoid: Tensor | None = None,
+    callback: Callable[[], object] = lambda: None,
 ) -> tuple[list[int], list[Mask]]:
     """``number`` new masks for each of B pictures, wholly on the part, where it looks like the library's real surroundings.
 
@@ -203,6 +209,7 @@ def placed(
 
     Args:
         image: IMAGE. avoid: MASK of 1 or B where no defect may lie; None: nowhere.
+        callback: called after each of the ``B * number`` masks, found or not; raise to stop.
 
     Returns:
         For each mask the number of its picture, picture by picture, and the masks. Pictures that no mask fits are left out.
@@ -230,6 +237,7 @@ def placed(
             if mask is not None:
                 owners.append(index)
                 masks.append(mask)
+            callback()
     if not masks:
         do = "widen the scale range, choose another part, or give smaller masks"
         raise MaskError(f"no mask of the library fits on the part in any of {len(pictures)} pictures", "masks smaller than the part", do)
@@ -264,6 +272,17 @@ def good_squares(crop: CropBatch, normal: Tensor, painted: NDArray[np.float32]) 
         came = f"normal is {plains[0].shape[1]} pixels wide and painted {painted.shape[1]}"
         raise PictureError(came, "equal sizes", "decode with one VAE")
     return plains
+
+
+def _attention(recorder: MapRecorder, size: tuple[int, int], difference: Tensor | None) -> Tensor:
+    if not recorder.words:  # the sampler records none where a defect has no words
+        do = "count the words of each defect's prompt in words, or choose the signal 'difference'"
+        raise SettingError("maps hold no attention: words is 0, or the defect's prompt empty", "the positions of the defect's words", do)
+    attention = attention_heat(recorder, size).cpu()
+    if difference is not None and len(attention) != len(difference):
+        came = f"maps are of {len(attention)} samples and painted has {len(difference)}"
+        raise SettingError(came, "as many", "connect maps and decoded samples of one sampler")
+    return attention
 
 
 def _difference(painted: Tensor, normal: Tensor) -> Tensor:

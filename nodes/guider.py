@@ -1,7 +1,7 @@
 """Eq. 9 as a GUIDER: the host's own samplers and schedulers paint, through SamplerCustomAdvanced.
 
-In sigma space, ``x = z / sqrt(alpha)``, DDIM is Euler: with `euler` and the inversion's SIGMAS this equals the sampler node. A stock
-sampler never tells the next sigma: the background is put back at the sigma of each network evaluation instead, between the
+In sigma space, ``x = z / sqrt(alpha)``, DDIM is Euler: with `euler`, the inversion's SIGMAS and a seed a sample this equals the sampler
+node. A stock sampler never tells the next sigma: the background is put back at the sigma of each network evaluation instead, between the
 inversion's levels by linear interpolation (along which Euler moves anyway).
 """
 
@@ -23,7 +23,7 @@ from ._compat import schema
 from ._convert import cycled
 from ._host import HostCallback, RegionGuider, sigma_of
 from ._types import Inversion, InversionWire
-from .sampling import SEEDS, check_mode, guidance_input, mode_input, with_background
+from .sampling import SEEDS, check_mode, guidance_input, mode_input, seed_input, with_background
 
 _QUIET = ("sample_res_multistep", "sample_res_multistep_cfg_pp")
 """Samplers that take a noise source and do not use it."""
@@ -56,11 +56,12 @@ class DefectGuider(RegionGuider):
         The latent's values and its noise mask are not read, only its size; sample i belongs to picture ``i % B``.
 
         Raises:
-            SettingError: another size or number, or a sampler that adds noise in a mode that cannot bear it.
+            SettingError: another size or number, sigmas that do not go from noise to picture, or a sampler that adds noise in a mode that
+                cannot bear it.
         """
         if sigmas.shape[-1] == 0:
             return latent_image
-        self._check(latent_image, sampler)
+        self._check(latent_image, sampler, sigmas)
         count, first, last = len(latent_image), float(sigmas[0]), float(sigmas[-1])
         latent = cycled(self.inversion.latent, count)
         process_in, process_out = self.model_patcher.model.process_latent_in, self.model_patcher.model.process_latent_out
@@ -98,19 +99,23 @@ class DefectGuider(RegionGuider):
         return self._after(torch.where(m, guided, outside), torch.where(m, plain, outside), x, timestep, options)
 
     def _after(self, guided: Tensor, plain: Tensor, x: Tensor, sigma: Tensor, options: Mapping[str, Any]) -> Tensor:
-        """What patches on the MODEL do to a prediction. The host's ``..._cfg_pp`` samplers learn the unguided one through them."""
+        """The host's ``..._cfg_pp`` samplers learn the unguided prediction through a patch of their own (there is no other one left)."""
         for patch in options.get("sampler_post_cfg_function", []):
             told = {"denoised": guided, "cond_denoised": guided, "uncond_denoised": plain, "cond_scale": self.guidance}
-            conds = {"cond": self.conds, "uncond": self.conds, "model": self.inner_model}
-            guided = patch({**told, **conds, "sigma": sigma, "input": x, "model_options": options})
+            guided = patch({**told, "model": self.inner_model, "sigma": sigma, "input": x, "model_options": options})
         return guided
 
-    def _check(self, latent: Tensor, sampler: Any) -> None:
+    def _check(self, latent: Tensor, sampler: Any, sigmas: Tensor) -> None:
         pictures = self.inversion.latent
         if latent.shape[1:] != pictures.shape[1:] or len(latent) % len(pictures):
             what = f"latent_image has the shape {list(latent.shape)}"
             expected = f"{list(pictures.shape)} as the inversion's, or a multiple of its pictures"
             raise SettingError(what, expected, "connect the latent that was inverted")
+        bottom, *_, top = map(sigma_of, self.inversion.levels.alphas)
+        first, last = float(sigmas[0]), float(sigmas[-1])
+        if first < top / 2 or last > 2 * bottom:  # a part of a run: the noise inside the mask would not fit, or stay
+            what = f"sigmas go from {first:.3g} to {last:.3g}"
+            raise SettingError(what, f"about {top:.3g} to {bottom:.2g} or 0", "connect whole sigmas: not split, denoise 1")
         if self.mode in ("masked", "literal") and adds_noise(sampler):
             what = f"sampler adds noise and background is {self.mode!r}"
             raise SettingError(what, "a deterministic sampler such as euler", "choose one, or the background replay or noised")
@@ -170,6 +175,39 @@ def _forward_noise(seed: int, z_0: Tensor) -> Tensor:
     return seeded_noise([(seed + number) % SEEDS for number in range(len(z_0))], z_0.shape[1:], stream=1)
 
 
+class SampleNoise:
+    """The host's NOISE with a seed a sample, as in the sampler node: sample i has ``seed + i``."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def generate_noise(self, latent: Mapping[str, Any]) -> Tensor:
+        """For LATENT samples ``[S, C, h, w]``: float32 of the same shape."""
+        samples: Tensor = latent["samples"]
+        return seeded_noise([(self.seed + number) % SEEDS for number in range(len(samples))], samples.shape[1:])
+
+
+class NoiseNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
+    """See the schema."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return schema(
+            node_id="BGDefectNoise",
+            display_name="Defect Noise",
+            category="BGDefect/sampling",
+            description="The noise that Background/Defect Sampler starts from, for SamplerCustomAdvanced: each sample of a batch has a seed"
+            " of its own. RandomNoise draws a whole batch from one seed.",
+            search_aliases=["bgdefect", "random noise"],
+            inputs=[seed_input()],
+            outputs=[io.Noise.Output(display_name="noise", tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    def execute(cls, seed: int) -> Any:
+        return io.NodeOutput(SampleNoise(seed))
+
+
 class GuiderNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
     """See the schema."""
 
@@ -179,16 +217,21 @@ class GuiderNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectGuider",
             display_name="Background/Defect Guider",
             category="BGDefect/sampling",
-            description="The method as a guider for SamplerCustomAdvanced, with any sampler and scheduler of the host. With euler and the"
-            " inversion's sigmas it does what Background/Defect Sampler does. Samplers that add noise want the background replay or"
-            " noised. It gives no attention maps: refine the mask by the difference signal.",
+            description="The method as a guider for SamplerCustomAdvanced, with any sampler and scheduler of the host. With euler, the"
+            " inversion's sigmas and Defect Noise it does what Background/Defect Sampler does. Samplers that add noise want the background"
+            " replay or noised. It gives no attention maps: refine the mask by the difference signal.",
             search_aliases=["bgdefect", "defect guider"],
             inputs=[
                 InversionWire.Input("inversion", tooltip="From Masked DDIM Inversion."),
                 mode_input(),
                 guidance_input(),
             ],
-            outputs=[io.Guider.Output(display_name="guider", tooltip="For SamplerCustomAdvanced, with the latent that was inverted.")],
+            outputs=[
+                io.Guider.Output(
+                    display_name="guider",
+                    tooltip="For SamplerCustomAdvanced, with the latent that was inverted and sigmas from noise down to the picture.",
+                )
+            ],
         )
 
     @classmethod
@@ -196,4 +239,4 @@ class GuiderNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         return io.NodeOutput(DefectGuider(inversion, background, guidance))
 
 
-NODES = [GuiderNode]
+NODES = [NoiseNode, GuiderNode]

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..bgdefect_core.errors import MaskError, SettingError
 from ..bgdefect_core.inversion import invert
 from ._compat import field, schema
-from ._convert import latent_regions, mask_batch, matched
+from ._convert import cut, latent_regions, mask_batch, matched
 from ._host import HostPredictor, Progress, RegionGuider, schedule_of, sigmas_of
 from ._types import GraphPrompts, Inversion, InversionWire, PromptsWire
 
@@ -46,7 +46,7 @@ def invert_latents(model: Any, prompts: GraphPrompts, latent: Tensor, mask: Tens
             return levels_of_z[-1]
 
         guider.run(latent, run, levels)
-    return Inversion(model, prompts.prompts, levels, latent.float().cpu(), trajectory, regions, _together(masks))
+    return Inversion(model, prompts.prompts, levels, latent.float().cpu(), trajectory, regions, _together(masks, regions))
 
 
 def _masks_of(prompts: GraphPrompts, mask: Tensor, count: int) -> list[Tensor]:
@@ -64,8 +64,9 @@ def _masks_of(prompts: GraphPrompts, mask: Tensor, count: int) -> list[Tensor]:
     return masks
 
 
-def _together(masks: list[Tensor]) -> Tensor:
-    """All defects' masks as one MASK, at the first one's size."""
+def _together(masks: list[Tensor], regions: Tensor) -> Tensor:
+    """All defects' masks as one MASK, at the first one's size, less what the host's VAE cut off: as the decoded samples will be."""
+    masks = [cut(mask, (regions.shape[-2], regions.shape[-1])) for mask in masks]
     size = masks[0].shape[-2:]
     if any(mask.shape[-2:] != size for mask in masks):
         masks = [latent_regions([mask], (size[0], size[1])) > 0 for mask in masks]

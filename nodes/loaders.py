@@ -18,6 +18,7 @@ from ..bgdefect_core.schedule import schedule_from_config
 from ..bgdefect_core.weights import ClassWeightsInfo, read_info
 from ._base import HostParts, load_small, read_config, weights_file
 from ._compat import field, schema
+from ._folders import state
 from ._host import prediction_type_of
 from ._weights import apply_weights
 
@@ -48,6 +49,10 @@ def diffusers_folders() -> dict[str, Path]:
     return found
 
 
+_HOST_FILES = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model", "text_encoder_2": "model"}
+"""The names under which the host itself looks for the weights of each part."""
+
+
 def load_base(name: str) -> HostParts:
     """The embedded base, or a diffusers folder by its name in the list.
 
@@ -63,9 +68,9 @@ def load_base(name: str) -> HostParts:
     if width not in (320, 384):  # Stable Diffusion 1.x, 2.x, XL; its refiner: what the host itself knows
         small = load_small(folder)
         return HostParts(_as_scheduled(small.model, folder), small.clip, small.vae)
-    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+    for part, stem in _HOST_FILES.items():
         if part != "text_encoder_2" or (folder / part).is_dir():
-            weights_file(folder / part)  # the host would take a pickle where there is nothing else
+            weights_file(folder / part, stem)  # the host would take a pickle where there is nothing else
     model, clip, vae = comfy.diffusers_load.load_diffusers(str(folder), embedding_directory=folder_paths.get_folder_paths("embeddings"))
     return HostParts(_as_scheduled(model, folder), clip, vae)
 
@@ -192,10 +197,11 @@ class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         )
 
     @classmethod
-    def fingerprint_inputs(cls, weights: str, **_others: Any) -> Any:
-        """A file that was trained anew under its old name is loaded anew."""
-        path = folder_paths.get_full_path(FOLDER, weights)
-        return os.path.getmtime(path) if path else None
+    def fingerprint_inputs(cls, weights: str | None, **_others: Any) -> Any:
+        """A file that was trained anew under its old name is loaded anew; a linked name is not known yet: any file may be meant."""
+        names = folder_paths.get_filename_list(FOLDER) if weights is None else [weights]
+        paths = [folder_paths.get_full_path(FOLDER, name) for name in names]
+        return state([Path(path) for path in paths if path])
 
     @classmethod
     def validate_inputs(cls, weights: str | None) -> bool | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import comfy.utils
 import folder_paths
 import torch
 from comfy_api.latest import io
@@ -246,7 +247,8 @@ class PlaceMask(io.ComfyNode):
         avoid: torch.Tensor | None = None,
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
-        owners, found = placed(image, _library(library, masks), part, settings, number, seed, avoid)
+        bar = comfy.utils.ProgressBar(len(image) * number)  # the host checks Cancel in it
+        owners, found = placed(image, _library(library, masks), part, settings, number, seed, avoid, lambda: bar.update(1))
         return io.NodeOutput(colour_image(image, "image")[owners], mask_of(found))
 
 

@@ -23,7 +23,12 @@ def encode(clip: Any, text: str) -> tuple[Tensor, Tensor | None, list[int]]:
 
     Returns:
         Tokens ``[1, T, D]``, the pooled vector ``[1, P]`` (or None), and the positions of the words: no start, end, padding.
+
+    Raises:
+        SettingError: there is no CLIP.
     """
+    if clip is None:  # what a loader gives out for a checkpoint without one
+        raise SettingError("clip is None: its checkpoint holds no text encoder", "a CLIP", "load the base's own with Load CLIP")
     marked = clip.tokenize(text, return_word_ids=True)
     chunks = next(iter(marked.values()))  # SDXL's two encoders share one tokenizer: their words stand at the same places
     words = [place for place, token in enumerate(token for chunk in chunks for token in chunk) if token[2] != 0]

@@ -145,6 +145,19 @@ def guidance_input() -> Any:
     )
 
 
+def seed_input() -> Any:
+    """The widget for the seed."""
+    return field(
+        io.Int,
+        "seed",
+        default=0,
+        min=0,
+        max=SEEDS - 1,
+        control_after_generate=True,
+        tooltip="Sample i is made from seed + i alone: the same seed gives the same defect.",
+    )
+
+
 class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
     """See the schema."""
 
@@ -159,15 +172,7 @@ class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             search_aliases=["bgdefect", "defect sampler", "anomaly generation"],
             inputs=[
                 InversionWire.Input("inversion", tooltip="From Masked DDIM Inversion."),
-                field(
-                    io.Int,
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=SEEDS - 1,
-                    control_after_generate=True,
-                    tooltip="Sample i is made from seed + i alone: the same seed gives the same defect.",
-                ),
+                seed_input(),
                 mode_input(),
                 guidance_input(),
                 field(io.Int, "variants", default=1, min=1, max=4096, tooltip="Samples of each picture."),
@@ -185,13 +190,14 @@ class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 io.Latent.Output(display_name="latent", tooltip="The samples, for VAE Decode."),
                 MapsWire.Output(display_name="maps", tooltip="Where the defect's words were read, for Refine Defect Mask."),
                 io.Mask.Output(display_name="mask", tooltip="The requested mask of each sample, all defects together."),
+                io.Int.Output(display_name="seed", tooltip="The seed as it was, for Save Defect Data Set."),
             ],
         )
 
     @classmethod
     def execute(cls, inversion: Inversion, seed: int, background: BackgroundMode, guidance: float, variants: int, at_once: int) -> Any:
         samples, maps = sample_latents(inversion, seed, background, guidance, variants, at_once)
-        return io.NodeOutput({"samples": samples}, maps, maps.mask)
+        return io.NodeOutput({"samples": samples}, maps, maps.mask, seed)
 
 
 NODES = [DefectSampler]

@@ -20,7 +20,7 @@ NOTES: dict[str, str] = {
 """,
     "BGDefectRegionPrompts": """
 - For encoders that have nodes of their own. `placeholder` is the encoded word that stands for the empty mask, usually "mask".
-- `words` is needed only where **Refine Defect Mask** shall use the attention signal.
+- `words` is needed only where **Refine Defect Mask** shall use the signal attention or product.
 """,
     "BGDefectAddDefect": """
 - Can be chained: one node a further defect. Where masks overlap, a cell of the latents goes to the larger share.
@@ -33,16 +33,26 @@ NOTES: dict[str, str] = {
 - Masked DDIM inversion (Eq. 8): the picture without the defect's place goes up to noise, step by step, and the way is kept.
 - It does not depend on the seed: as long as picture, mask, prompts and steps stay, the host takes it from its cache.
 - `steps` up, and as many down: 20 for a look, 50 as in the paper.
+- The host's VAE Encode cuts a picture to a multiple of 8 pixels (of 4 with `bgdefect-mini`), evenly on both sides, unless
+  **Crop to Mask** made the square. The sampler's `mask` is cut alike and fits the decoded samples.
 """,
     "BGDefectSampler": """
 - Composited sampling (Eq. 9). In `replay` and `noised` the background of the latents is kept exactly.
 - Sample i is made from `seed` + i and belongs to picture i modulo the number of pictures.
-- Another seed does not repeat the inversion.
+- Another seed does not repeat the inversion. Two runs whose seeds are nearer than their samples share some of their noise: let the seed
+  be drawn anew (*randomize*) rather than go up by 1.
 - `guidance` 1 is the paper's; `bgdefect-mini` paints too faintly with it and wants 3.
+""",
+    "BGDefectNoise": """
+- Sample i of a batch is drawn from `seed` + i alone, as in **Background/Defect Sampler**; repeat the latent for several samples.
+- The host's RandomNoise works too: its first sample is the same, the others of a batch are not.
 """,
     "BGDefectGuider": """
 - For **SamplerCustomAdvanced**: connect `guider`, a sampler, `sigmas` of the inversion, and the latent that was inverted.
-- With `euler` and the inversion's sigmas the result equals **Background/Defect Sampler**.
+- With `euler`, the inversion's sigmas and **Defect Noise** the result equals **Background/Defect Sampler**.
+- Sigmas of another scheduler must go all the way from noise to the picture: split ones, or a `denoise` well below 1, are refused.
+- Guidance that other nodes put on the model (PAG, SAG, RescaleCFG) is not used, here and in the sampler: the log says so. A model whose
+  cross-attention another node has replaced (IPAdapter) is refused.
 - `euler_ancestral`, SDE samplers and the like need the background mode `replay` or `noised`.
 """,
     "BGDefectRefineMask": """

@@ -86,9 +86,9 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
     return Group("3  Invert once", nodes, METHOD_COLOR)
 
 
-def paint(variants: int, seed: Any = 0, after: str = "fixed", guidance: float = MINI_GUIDANCE) -> Group:
+def paint(variants: int, after: str = "fixed", guidance: float = MINI_GUIDANCE) -> Group:
     """Sampling and decoding."""
-    sampler = {"inversion": Link("inversion"), "seed": seed, "variants": variants, "guidance": guidance}
+    sampler = {"inversion": Link("inversion"), "variants": variants, "guidance": guidance}
     return Group(
         "4  Paint", [Node("sampler", "BGDefectSampler", sampler, after={"seed": after}, more=LIVE), *decode(Link("sampler"))], METHOD_COLOR
     )
@@ -170,8 +170,9 @@ Each run takes the next good pictures, places masks on them, paints variants, ju
 2. Choose your class in **Apply Defect Weights**, name folder, object and defect in **Save Defect Data Set**.
 3. Set the number beside **Run** to the number of runs, and press **Run**.
 
-*page* and *seed* go up by themselves. Stop whenever you like: the next run goes on after the last sample. The data set is in
-`output/bgdefect`: MVTec AD's layout, rejected samples apart in `extras`, with figures of all in `manifest.jsonl`.
+*page* goes up by itself, and the *seed* of the masks and that of the samples are drawn anew for each run. Stop whenever you like: the
+next run goes on after the last sample. The data set is in `output/bgdefect`: MVTec AD's layout, rejected
+samples apart in `extras`, with figures of all in `manifest.jsonl`.
 """
 
 TWO = """# Two defects in one picture
@@ -195,12 +196,12 @@ Replace Load Good Pictures and ImageScale by **Load Image** for a picture of you
 
 CUSTOM = """# With the host's own samplers
 
-**Background/Defect Guider** brings the method into SamplerCustomAdvanced. With *euler* and the inversion's sigmas it does what
-Background/Defect Sampler does.
+**Background/Defect Guider** brings the method into SamplerCustomAdvanced. With *euler*, the inversion's
+sigmas and **Defect Noise** it does what Background/Defect Sampler does.
 
 **Try**
 - *dpmpp_2m* in KSamplerSelect
-- BasicScheduler in place of the inversion's sigmas
+- BasicScheduler in place of the inversion's sigmas (*denoise* 1: parts of a run are refused)
 - *euler_ancestral*: samplers that add noise want *background* replay or noised
 """
 
@@ -241,22 +242,18 @@ def _two() -> list[Group]:
 
 
 def _night() -> list[Group]:
-    seed = Node("seed", "PrimitiveInt", {"value": 0}, title="Seed of this run", after={"value": "increment"})
-    pictures = [
-        demo_pictures(count=2),
-        place(seed=Link("seed")),
-        crop(Link("place"), Link("place", 1)),
-    ]
+    pictures = [demo_pictures(count=2), place(), crop(Link("place"), Link("place", 1))]
     pictures[0].after["page"] = "increment"
+    pictures[1].after["seed"] = "randomize"
     data = {"result": Link("quality"), "refined": Link("quality", 1), "mask": Link("quality", 2), "image": Link("quality", 3)}
-    data |= {"heat": Link("quality", 4), "quality": Link("quality", 5), "seed": Link("seed")}
+    data |= {"heat": Link("quality", 4), "quality": Link("quality", 5), "seed": Link("sampler", 3)}
     names = {"folder": "bgdefect", "object": "brushed_metal", "defect": "scratch"}
     return [
         note(NIGHT),
         base(),
-        Group("2  Next pictures, new masks", [seed, *pictures], PICTURE_COLOR),
+        Group("2  Next pictures, new masks", pictures, PICTURE_COLOR),
         invert(),
-        paint(4, Link("seed")),
+        paint(4, after="randomize"),
         RESULT,
         Group("6  Data set", [Node("save", "BGDefectSaveDataSet", data | names, more=260, width=420), show()], RESULT_COLOR),
     ]
@@ -266,7 +263,7 @@ def _custom() -> list[Group]:
     inputs = {"noise": Link("noise"), "guider": Link("guider"), "sampler": Link("which")}
     inputs |= {"sigmas": Link("inversion", 1), "latent_image": Link("encode")}
     method = [
-        Node("noise", "RandomNoise", {"noise_seed": 0}),
+        Node("noise", "BGDefectNoise"),
         Node("guider", "BGDefectGuider", {"inversion": Link("inversion"), "guidance": MINI_GUIDANCE}),
         Node("which", "KSamplerSelect", {"sampler_name": "euler"}),
         Node("advanced", "SamplerCustomAdvanced", inputs, more=LIVE),

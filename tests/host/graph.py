@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .server import PACK
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -103,6 +105,20 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, A
                 inputs[slot["name"]] = [str(origin), out_slot]
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+def after_run(workflow: dict[str, Any], object_info: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """The workflow with its numbers as the editor sets them after a run: by the control behind each."""
+    changed: dict[str, Any] = json.loads(json.dumps(workflow))
+    for node in changed["nodes"]:
+        names = [] if node["type"] in NOTES else widgets(object_info[node["type"]])
+        for place, name in enumerate(names):
+            control = node["widgets_values"][place] if name.startswith("+control") else "fixed"
+            if control == "increment":
+                node["widgets_values"][place - 1] += 1
+            elif control == "randomize":
+                node["widgets_values"][place - 1] = int(rng.integers(0, 2**50))  # its largest
+    return changed
 
 
 def ids(prompt: dict[str, Any], kind: str) -> list[str]:

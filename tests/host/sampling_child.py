@@ -1,17 +1,24 @@
 """Runs inside ComfyUI's own Python: what the model side of the nodes promises. `sampling_child.py HOST BASE_DIRECTORY PACK`"""
 
+import logging
 from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 
-from child import ours, stock  # first: it finds the host
+from child import BASE, ours, stock  # first: it finds the host
 
 # isort: split
+import comfy.diffusers_load
+import comfy.model_base
 import comfy.model_management
 import comfy.samplers
 import torch
+from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 
 loaders, prompts_of, inversion_of = ours("nodes.loaders"), ours("nodes.prompts"), ours("nodes.inversion")
 sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
 errors, core_sampling = ours("bgdefect_core.errors"), ours("bgdefect_core.sampling")
+host, weights_of, core_weights = ours("nodes._host"), ours("nodes._weights"), ours("bgdefect_core.weights")
 
 
 @contextmanager
@@ -60,6 +67,110 @@ def stock_samplers_keep_the_background(inversion, sigmas, latent):
         for name in ("euler_cfg_pp", "euler")
     )
     assert torch.allclose(pp, euler, atol=1e-4)  # without guidance the two are one
+
+
+def a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent):
+    repeated = latent.repeat(2, 1, 1, 1)
+    noise = guider_of.SampleNoise(7).generate_noise({"samples": repeated})
+    for mode in ("replay", "noised"):
+        guider = guider_of.DefectGuider(inversion, mode, 1.0)
+        painted = guider.sample(noise, repeated, comfy.samplers.sampler_object("euler"), sigmas, seed=7)
+        assert torch.allclose(painted, sampling.sample_latents(inversion, 7, mode, 1.0, 2, 4)[0], atol=1e-4), mode
+        assert guider._call._regions is None and not guider._call._masks  # nothing is held on the host's device
+
+
+def parts_of_a_run_are_refused(inversion, latent):
+    guider = guider_of.DefectGuider(inversion, "replay", 1.0)
+    euler, top = comfy.samplers.sampler_object("euler"), host.sigma_of(inversion.levels.alphas[-1])
+    for part in ([top, top / 3], [top / 3, 0.0], [0.03, top]):
+        with refused("sigmas go from", "denoise 1"):
+            guider.sample(torch.zeros_like(latent), latent, euler, torch.tensor(part), seed=1)
+
+
+def guidance_of_other_nodes_is_left_out(model, graph, latent, mask):
+    """PAG on the MODEL: the same samples as without, by sampler and guider, and one line of the log."""
+    guided = PerturbedAttentionGuidance.execute(model, 3.0).args[0]
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger("pack").addHandler(handler)
+    runs = []
+    for one in (model, guided):
+        inversion = inversion_of.invert_latents(one, graph, latent, mask, 2, False)
+        sampled = sampling.sample_latents(inversion, 7, "replay", 1.0, 1, 2)[0]
+        guider = guider_of.DefectGuider(inversion, "replay", 1.0)
+        noise = core_sampling.seeded_noise([7, 8], latent.shape[1:])
+        sigmas = host.sigmas_of(inversion.levels)
+        runs.append((sampled, guider.sample(noise, latent, comfy.samplers.sampler_object("euler_cfg_pp"), sigmas, seed=7)))
+        assert bool(messages) == (one is guided)
+    logging.getLogger("pack").removeHandler(handler)
+    assert all(torch.equal(plain, other) for plain, other in zip(*runs, strict=True))
+    assert len(messages) == 3 and "sampler_post_cfg_function" in messages[0]  # inversion, sampler, guider
+    assert guided.model_options["sampler_post_cfg_function"]  # the user's MODEL keeps it
+
+
+def another_nodes_cross_attention_is_refused(model, graph, latent, mask):
+    for place in (("input", 1), ("middle", 0, 0)):
+        patched = model.clone()
+        patched.set_model_attn2_replace(lambda q, k, v, options: v, *place)
+        with refused("cross-attention", "IPAdapter"):
+            inversion_of.invert_latents(patched, graph, latent, mask, 2, False)
+
+
+def the_requested_mask_is_cut_as_the_picture(model, graph, latent, mask):
+    """66 x 67 pixels: the host's VAE encodes 64 x 64 of them, from (1, 1) on."""
+    whole = torch.zeros(1, 66, 67)
+    whole[:, 1:65, 1:65] = mask
+    inversion = inversion_of.invert_latents(model, graph, latent, whole, 2, True)
+    assert torch.equal(inversion.mask, mask.repeat(2, 1, 1))
+
+
+def what_a_checkpoint_lacks_is_named(graph):
+    with refused("clip is None"):
+        prompts_of.RegionPromptEncode.execute(None, "a", "b", "c")
+
+    sdxl = object.__new__(comfy.model_base.SDXL)  # no network: what it lacks is known before
+    vars(sdxl)["model_config"] = SimpleNamespace(unet_config={})
+    with refused("pooled_output", "SDXL"):
+        host.RegionGuider(SimpleNamespace(model=sdxl), replace(graph.prompts, added={}))
+
+
+def class_weights_that_do_not_fit_are_refused(model):
+    path, changed = loaders.weights_path("brushed_metal-scratch.safetensors"), BASE / "changed.safetensors"
+    tensors, info = core_weights.load_weights(path)
+    four = {name: torch.zeros(2) for name in core_weights.FINGERPRINT_TENSORS}
+    wide = {**info.architecture, "cross_attention_dim": 1024}
+    full = replace(info, kind="full", lora_rank=0, lora_alpha=0.0, base_fingerprint="0" * 64)
+    for content, changes, words in (
+        (tensors, replace(info, architecture=wide), ("cross_attention_dim", "1024")),
+        (tensors, replace(info, prediction_type="v_prediction"), ("predicts 'epsilon'", "v_prediction")),
+        (four, full, ("another base", "000000000000")),
+    ):
+        core_weights.save_weights(changed, content, changes)
+        with refused(*words):
+            weights_of.apply_weights(model, changed, 1.0, False)
+    with refused("tensors are missing"):  # allowed, but no U-Net
+        weights_of.apply_weights(model, changed, 1.0, True)
+    assert loaders.ApplyWeights.fingerprint_inputs(None) == loaders.ApplyWeights.fingerprint_inputs(None) != ()
+
+
+def a_pickle_beside_other_weights_is_not_opened():
+    """A folder of Stable Diffusion's width: the host itself looks for fixed names, and then for pickles."""
+
+    def opened(*arguments, **options):
+        raise AssertionError("the host was asked to open it")
+
+    folder, names = BASE / "models" / "diffusers" / "odd", {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+    for part, name in {**names, "text_encoder": "pytorch_model"}.items():
+        (folder / part).mkdir(parents=True)
+        (folder / part / f"{name}.bin").write_bytes(b"\x80\x02.")
+        (folder / part / "weights.safetensors").write_bytes(b"")
+    (folder / "model_index.json").write_text("{}")
+    (folder / "unet" / "config.json").write_text('{"block_out_channels": [320]}')
+    comfy.diffusers_load.load_diffusers, before = opened, comfy.diffusers_load.load_diffusers
+    with refused("unet holds diffusion_pytorch_model.bin, a pickle", "safetensors"):
+        loaders.load_base("odd")
+    comfy.diffusers_load.load_diffusers = before
 
 
 def samplers_that_add_noise_are_known(inversion, sigmas, latent):
@@ -137,6 +248,14 @@ def main():
     samplers_that_add_noise_are_known(inversion, sigmas, latent)
     wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion)
     cancel_stops_within_a_step(model, graph, latent, mask)
+    a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent)
+    parts_of_a_run_are_refused(inversion, latent)
+    guidance_of_other_nodes_is_left_out(model, graph, latent, mask)
+    another_nodes_cross_attention_is_refused(model, graph, latent, mask)
+    the_requested_mask_is_cut_as_the_picture(model, graph, latent, mask)
+    what_a_checkpoint_lacks_is_named(graph)
+    class_weights_that_do_not_fit_are_refused(model)
+    a_pickle_beside_other_weights_is_not_opened()
     a_stock_workflow_stays_as_it_was(model, clip, latent, before)
 
 

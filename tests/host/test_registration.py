@@ -20,6 +20,7 @@ NODES = {
     "BGDefectAddDefectConditioning",
     "BGDefectInversion",
     "BGDefectSampler",
+    "BGDefectNoise",
     "BGDefectGuider",
     "BGDefectRefineMask",
     "BGDefectLoadPictures",

@@ -71,6 +71,14 @@ def empty_mask(kind: str, name: str, size: int = 64, level: float = 0.0) -> Chan
     return changed
 
 
+def product_with_a_sample_left_out(prompt: dict[str, Any]) -> dict[str, Any]:
+    """The signal product with the maps of two samples and the picture of one."""
+    decoded = prompt[ids(prompt, "BGDefectRefineMask")[0]]["inputs"]["painted"]
+    extra = {"900": {"class_type": "ImageFromBatch", "inputs": {"image": decoded, "batch_index": 0, "length": 1}}}
+    maps = [ids(prompt, "BGDefectSampler")[0], 1]
+    return change(prompt | extra, "BGDefectRefineMask", signal="product", painted=["900", 0], maps=maps)
+
+
 BAD: list[tuple[str, Change, str]] = [
     ("missing folder", value("BGDefectLoadPictures", "folder", "no such folder"), "folder"),
     ("folder outside", value("BGDefectLoadPictures", "folder", "../output"), "folder"),
@@ -91,6 +99,7 @@ BAD: list[tuple[str, Change, str]] = [
     ("whole picture as square", rewire("BGDefectStitch", "painted", "BGDefectLoadPictures"), "painted"),
     ("background", value("BGDefectSampler", "background", "none"), "background"),
     ("guidance", value("BGDefectSampler", "guidance", -1.0), "guidance"),
+    ("maps of other samples", product_with_a_sample_left_out, "painted"),
     ("signal without maps", value("BGDefectRefineMask", "signal", "attention"), "maps"),
     ("threshold", value("BGDefectRefineMask", "threshold", 2.0), "threshold"),
     ("threshold not a number", value("BGDefectRefineMask", "threshold", "half"), "threshold"),
@@ -258,8 +267,11 @@ def test_two_hundred_random_prompts(server: Server, object_info: dict[str, Any],
 
 
 def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dict[str, Any]:
-    """The quick start on a picture and a mask of random sizes, some values drawn anew, sometimes one wire moved."""
-    prompt = change(to_api(load(named("1_")), object_info), "BGDefectInversion", steps=int(rng.integers(1, 4)))
+    """A workflow on a picture and a mask of random sizes, some values drawn anew, sometimes one wire moved."""
+    start = str(rng.choice(["1_", "3_", "4_", "6_"]))
+    prompt = change(to_api(load(named(start)), object_info), "BGDefectInversion", steps=int(rng.integers(1, 4)))
+    if rng.random() < 0.3:
+        _by_conditioning(rng, prompt)
     width, height = (int(side) for side in rng.integers(1, 90, 2) + rng.choice([0, 15, 60], 2))
     far, wide = (int(side) for side in rng.integers(1, 60, 2))
     fits = rng.random() < 0.8
@@ -272,19 +284,38 @@ def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dic
     prompt["902"] = {"class_type": "SolidMask", "inputs": {"value": float(rng.random() > 0.1), "width": wide, "height": far}}
     place = {"x": int(rng.integers(0, size["width"])), "y": int(rng.integers(0, size["height"])), "operation": "add"}
     prompt["903"] = {"class_type": "MaskComposite", "inputs": {"destination": ["901", 0], "source": ["902", 0], **place}}
-    if rng.random() < 0.6:
+    if start != "4_" and rng.random() < 0.6:
         prompt = change(prompt, "BGDefectCropToMask", image=["900", 0], mask=["903", 0])
     else:
         prompt = change(
             prompt, "BGDefectPlaceMask", image=["900", 0], library="(masks input)", masks=["903", 0], number=int(rng.integers(1, 3))
         )
     prompt = change(prompt, "BGDefectCropToMask", resolution=int(rng.choice([32, 64, 96, 100, 128])))
-    prompt = change(prompt, "BGDefectSampler", variants=int(rng.integers(1, 3)))
+    if ids(prompt, "BGDefectSampler"):
+        prompt = change(prompt, "BGDefectSampler", variants=int(rng.integers(1, 3)))
     for _ in range(int(rng.integers(0, 5))):
         _random_value(rng, prompt, object_info)
     if rng.random() < 0.2:
         _random_wire(rng, prompt)
     return prompt
+
+
+def _by_conditioning(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
+    """Texts by the host's encoder: the nodes that take CONDITIONING in place of those that take a CLIP."""
+    kinds = {
+        "BGDefectRegionPromptEncode": ("BGDefectRegionPrompts", ("background", "defect", "placeholder")),
+        "BGDefectAddDefect": ("BGDefectAddDefectConditioning", ("defect",)),
+    }
+    for number, node in list(prompt.items()):
+        if node["class_type"] not in kinds:
+            continue
+        node["class_type"], texts = kinds[node["class_type"]]
+        clip = node["inputs"].pop("clip")
+        for name in texts:
+            encoder = f"{number}{name}"
+            prompt[encoder] = {"class_type": "CLIPTextEncode", "inputs": {"clip": clip, "text": node["inputs"][name]}}
+            node["inputs"][name] = [encoder, 0]
+        node["inputs"]["words"] = int(rng.integers(0, 4))
 
 
 def _random_value(rng: np.random.Generator, prompt: dict[str, Any], object_info: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from bgdefect_core.dataset import read_manifest
 from bgdefect_core.pictures import write_mask, write_picture
 
 from .conftest import Figure
-from .graph import WORKFLOWS, change, ids, load, named, problems, to_api
+from .graph import WORKFLOWS, after_run, change, ids, load, named, problems, to_api
 from .server import PACK, Server, pixels, shown
 
 STEPS = 4
@@ -61,6 +61,17 @@ def test_quick_start_at_few_steps(server: Server, object_info: dict[str, Any]) -
     assert sampler in again.executed and inversion not in again.executed
 
 
+def test_the_quick_start_refines_by_every_signal(server: Server, object_info: dict[str, Any]) -> None:
+    prompt = prompt_of("1_", object_info, STEPS)
+    prompt = change(prompt, "BGDefectRefineMask", maps=[ids(prompt, "BGDefectSampler")[0], 1])
+    reports = set()
+    for signal in ("difference", "attention", "product"):
+        run = server.run(change(prompt, "BGDefectRefineMask", signal=signal))
+        assert run.status == "success", (signal, run.error)
+        reports.add(tuple(run.outputs[ids(prompt, "PreviewAny")[0]]["text"]))
+    assert len(reports) == 3  # the fill differs
+
+
 def test_a_library_with_its_pictures_places_masks_where_it_looks_alike(server: Server) -> None:
     """Dents that were seen on white only: of a picture that is half white, that half gets all masks."""
     real, dent, good = np.full((40, 40, 3), 255, np.uint8), np.zeros((40, 40), np.bool_), np.zeros((64, 96, 3), np.uint8)
@@ -95,6 +106,9 @@ def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str,
         last = [value for name, value, _ in run.progress if name == node][-1]
         assert last <= 5  # within a step or two, not at the end
         assert not run.error
+    place = ids(prompt, "BGDefectPlaceMask")[0]
+    run = server.run(change(prompt, "BGDefectPlaceMask", number=64), cancel_at=(place, 1))
+    assert run.status == "interrupted" and run.progress[-1][0] == place and run.progress[-1][1] < run.progress[-1][2] == 64
     short = change(prompt, "BGDefectInversion", steps=STEPS)
     after = server.run(short)
     assert after.status == "success", after.error
@@ -127,27 +141,34 @@ def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: 
 def test_the_guider_with_euler_equals_the_sampler(server: Server, object_info: dict[str, Any]) -> None:
     one = prompt_of("1_", object_info, 10)
     other = prompt_of("6_", object_info, 10)
-    reports = []
+    latent = other[ids(other, "SamplerCustomAdvanced")[0]]["inputs"]["latent_image"]
+    other["900"] = {"class_type": "RepeatLatentBatch", "inputs": {"samples": latent, "amount": 3}}
+    other = change(change(other, "SamplerCustomAdvanced", latent_image=["900", 0]), "BGDefectNoise", seed=5)
+    one = change(one, "BGDefectSampler", variants=3, seed=5)
+    results = []
     for prompt in (one, other):
         run = server.run(prompt, 600)
         assert run.status == "success", run.error
-        reports.append(shown(server, run.outputs[ids(prompt, "SaveImage")[0]])[0])
-    difference = np.abs(pixels(reports[0]).astype(int) - pixels(reports[1]))
-    assert difference.max() <= 1  # of 255: the latents agree to 1e-4
+        results.append([pixels(path).astype(int) for path in shown(server, run.outputs[ids(prompt, "SaveImage")[0]])])
+    assert len(results[0]) == len(results[1]) == 3
+    for sample, same in zip(*results, strict=True):
+        assert np.abs(sample - same).max() <= 1  # of 255: the latents agree to 1e-4
+    assert np.abs(results[0][0] - results[0][1]).max() > 1
 
 
 @pytest.mark.slow
 def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, Any]) -> None:
-    prompt = prompt_of("3_", object_info, 10)
+    workflow, rng = load(named("3_")), np.random.default_rng(1)
     root = server.base / "output" / "bgdefect"
     made = 0
-    for page in range(2):
-        prompt = change(change(prompt, "BGDefectLoadPictures", page=page), "PrimitiveInt", value=page)
-        run = server.run(prompt, 900)
+    for _ in range(2):
+        run = server.run(change(to_api(workflow, object_info), "BGDefectInversion", steps=10), 900)
         assert run.status == "success", run.error
+        workflow = after_run(workflow, object_info, rng)
         made += 8
         records = read_manifest(root / "extras/brushed_metal/scratch/manifest.jsonl")
         assert [record["index"] for record in records] == list(range(made))
+    assert len({record["seed"] for record in records}) == made  # no sample starts from another's noise
     sources = {record["source_sha256"] for record in records}
     assert len(sources) == 4 and len(list((root / "brushed_metal/train/good").iterdir())) == 4
     accepted = [record for record in records if record["accepted"]]

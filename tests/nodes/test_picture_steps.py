@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from bgdefect_pack.bgdefect_core.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
 from bgdefect_pack.bgdefect_core.placement import MaskLibrary, PlacementSettings
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
@@ -101,6 +102,20 @@ def test_the_difference_refines_the_mask_in_the_square_and_in_the_picture() -> N
     assert torch.equal(square[1, top : top + 32, left : left + 32], expected[100:132, 40:72])
 
 
+def test_in_a_picture_of_two_tones_the_label_is_what_changed() -> None:
+    image = torch.ones(1, 64, 64, 3)
+    image[:, 20:40] = 0
+    mask = box_mask(1, 64, 64, 18, 20, 24)
+    crop = steps.crop_pictures(image, mask, 64, "whole", None)
+    painted = image.clone()
+    painted[:, 20:40, 24:40] = torch.linspace(0, 1, 16)[None, None, :, None]  # a gap that fades: its lighter half is there
+    result = steps.stitched(crop, painted, normal=image)
+    label, _ = steps.refined(DIFFERENCE, None, painted, image, None, crop)
+    changed = (result != image).any(-1)
+    assert torch.equal(label > 0, changed) and sorted(result.unique().tolist()) == [0, 1]
+    assert int(changed.sum()) == 20 * 8
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -118,6 +133,18 @@ def test_refining_names_what_is_missing(arguments: tuple[object, ...], named: st
 def test_attention_without_maps_is_refused() -> None:
     with pytest.raises(SettingError, match="maps"):
         steps.refined(steps.RefineSettings("attention", 0.5), None, None, None, box_mask(1, 32, 32, 4, 4, 4), None)
+
+
+@pytest.mark.parametrize("signal", ["attention", "product"])
+def test_maps_that_cannot_serve_are_refused_by_name(signal: str) -> None:
+    settings, pair = steps.RefineSettings(signal, 0.5), (torch.zeros(3, 32, 32, 3), torch.zeros(1, 32, 32, 3))
+    with pytest.raises(SettingError, match="words is 0"):
+        steps.refined(settings, MapRecorder([]), *pair, box_mask(1, 32, 32, 4, 4, 4), None)
+    maps = MapRecorder([torch.tensor([1])])
+    maps.means[8, 8] = torch.ones(2, 8, 8)
+    if signal == "product":
+        with pytest.raises(SettingError, match="maps are of 2 samples and painted has 3"):
+            steps.refined(settings, maps, *pair, box_mask(1, 32, 32, 4, 4, 4), None)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +176,19 @@ def test_placed_masks_lie_on_the_part_and_avoid_what_is_closed() -> None:
     assert len({mask.tobytes() for mask in masks}) > 8
     other = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 8, avoid)[1]
     assert any(not np.array_equal(one, two) for one, two in zip(masks, other, strict=True))
+
+
+def test_placing_tells_of_each_mask_and_can_be_stopped() -> None:
+    library, told = MaskLibrary([np.ones((6, 3), np.bool_)]), list[int]()
+
+    def stop_at_five() -> None:
+        told.append(len(told))
+        if len(told) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, None, stop_at_five)
+    assert len(told) == 5
 
 
 def test_masks_with_known_surroundings_go_where_it_looks_alike() -> None:

@@ -51,6 +51,13 @@ def test_every_node_has_a_page() -> None:
     assert pages == set(texts("en"))
 
 
+def test_the_archive_of_the_registry_keeps_what_the_readme_shows() -> None:
+    left_out = [line for line in (ROOT / ".comfyignore").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown and not [name for name in shown for line in left_out if name.startswith(line)]
+    assert all((ROOT / name).is_file() for name in shown)
+
+
 def test_requirements_are_lower_bounds_without_torch() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
     assert lines and all(">=" in line and "==" not in line and "<" not in line for line in lines)
