@@ -61,8 +61,11 @@ def test_masks_are_resized_by_area_and_small_defects_do_not_vanish() -> None:
     alone = np.zeros((64, 64), bool)
     alone[20, 20] = True
     assert np.argwhere(squared(np.zeros((64, 64, 3), np.uint8), alone, 32)[1]).tolist() == [[10, 10]]
-    wide = squared(np.zeros((40, 64, 3), np.uint8), None, 32)
-    assert wide[0].shape == (32, 32, 3) and not wide[1].any()
+    wide, narrow = np.zeros((40, 64, 3), np.uint8), np.zeros((40, 64), bool)
+    wide[:, :32], narrow[10:20, 48:] = 200, True
+    small, label = squared(wide, narrow, 32)
+    assert small[:, :12].min() > 190 and small[:, 20:].max() < 10 and label.sum() == 8 * 8 and label[8:16, 24:].all()  # nothing twice
+    assert not squared(wide, None, 32)[1].any()
 
 
 def test_synthetic_defects_change_only_their_mask_and_follow_from_their_generator() -> None:

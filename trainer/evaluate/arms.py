@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from PIL import Image
 
-from bgdefect_core.crop import crop_box, take
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, read_picture
 
@@ -76,18 +76,14 @@ class ArmData:
 
 
 def squared(picture: Picture, mask: Mask | None, side: int) -> Pair:
-    """Picture and mask as a square of ``side`` pixels: mirrored to a square first, the mask resized by area.
+    """Picture and mask as a square of ``side`` pixels whatever their shape, as the field's protocol has it; the mask resized by area.
 
     Args:
         mask: bool ``[H, W]``; None: a good picture.
     """
-    height, width = picture.shape[:2]
-    empty = np.zeros((height, width), np.bool_)
-    crop = crop_box(empty, side, "whole")
-    small = take(picture, crop, side)
-    if mask is None:
-        return small, np.zeros((side, side), np.bool_)
-    return small, by_area(take(mask, crop, crop.side), (side, side))
+    method = Image.Resampling.BICUBIC if max(picture.shape[:2]) < side else Image.Resampling.LANCZOS
+    small = picture if picture.shape[:2] == (side, side) else np.asarray(Image.fromarray(picture).resize((side, side), method))
+    return small, np.zeros((side, side), np.bool_) if mask is None else by_area(mask, (side, side))
 
 
 def load_pairs(examples: Sequence[Example], side: int) -> list[Pair]:

@@ -36,6 +36,7 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "start": str,
     "signal": str,
     "threshold": float,
+    "peak": float,
     "detail": _flag,
     "feather": float,
     **{field.name: float for field in fields(QualityLimits)},

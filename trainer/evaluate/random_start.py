@@ -52,6 +52,7 @@ _UNREAD = (
     "background",
     "signal",
     "threshold",
+    "peak",
     "feather",
     "stitch",
     "detail",

@@ -32,7 +32,7 @@ from .unet import LatentMaker, LatentPicture, noise_loss, scheduler, tokenize, t
 class RegionsConfig:
     """Settings of the region prompts' pretraining."""
 
-    steps: int = 2400
+    steps: int = 4200
     crop: int = 32
     """Side of a latent crop in cells: the native size."""
     batch: int = 6

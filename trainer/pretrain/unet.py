@@ -32,7 +32,7 @@ WIDTH = 96
 class UNetConfig:
     """Settings of the U-Net's pretraining."""
 
-    steps: int = 4000
+    steps: int = 7000
     """Optimizer steps in all."""
     large_from: float = 0.75
     """Share of the steps after which latent crops have the native size."""
