@@ -199,7 +199,9 @@ def stitch(
         came = f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels"
         raise MaskError(came, f"{picture.shape[1]} x {picture.shape[0]}", "use the picture's own mask")
     tones = two_tones(picture)
-    width = 0 if tones is not None else default_feather(crop, mask) if feather_width is None else feather_width
+    if tones is not None:
+        feather_width = 0
+    width = default_feather(crop, mask) if feather_width is None else feather_width
     top, left, height, length = bounding_box(mask)
     bottom, right = crop.top + crop.side, crop.left + crop.side
     if top < crop.top or left < crop.left or top + height > bottom or left + length > right:

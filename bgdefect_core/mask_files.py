@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import DataError, SettingError
-from .masks import Mask, bounding_box, check_mask
-from .pictures import PICTURE_SUFFIXES, read_mask, read_picture
+from .masks import Mask, trimmed
+from .pictures import PICTURE_SUFFIXES, read_masks, read_picture
 from .placement import MaskLibrary
 from .surroundings import Surroundings, surroundings_of
 
@@ -82,20 +82,10 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
     masks: list[Mask] = []
     around: list[Surroundings | None] = []
     for name, files in groups.items():
-        mask = _union(files, nonzero=(folder / name).is_dir())
+        mask = read_masks(files, f"the union of the masks in {files[0].parent}", nonzero=(folder / name).is_dir())
         around.append(_around(pictures, name, mask) if pictures else None)
-        top, left, height, width = bounding_box(mask)
-        masks.append(mask[top : top + height, left : left + width].copy())  # whole ones of a large set would fill the memory
+        masks.append(trimmed(mask))  # whole ones of a large set would fill the memory
     return MaskLibrary(masks, list(groups), around)
-
-
-def _union(files: Sequence[Path], nonzero: bool) -> Mask:
-    """One defect's parts together."""
-    union = read_mask(files[0], nonzero=nonzero)
-    for path in files[1:]:
-        union |= read_mask(path, (union.shape[0], union.shape[1]), nonzero=nonzero)
-    check_mask(union, name=f"the union of the masks in {files[0].parent}")
-    return union
 
 
 def _around(pictures: Path, name: str, mask: Mask) -> Surroundings | None:

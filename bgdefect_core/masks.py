@@ -55,6 +55,16 @@ def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
     return int(rows[0]), int(columns[0]), int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
 
 
+def trimmed(mask: Mask) -> Mask:
+    """A copy of the mask, cut to its box: bool ``[h, w]``.
+
+    Raises:
+        MaskError: the mask is empty.
+    """
+    top, left, height, width = bounding_box(mask)
+    return mask[top : top + height, left : left + width].copy()
+
+
 def mean_width(mask: Mask) -> float:
     """Twice the area over the number of pixels at the mask's edge: about w for a stroke of width w, 2 for a line of one pixel.
 

@@ -10,7 +10,7 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -67,16 +67,16 @@ def _decode(path: Path, error: type[BGDefectError]) -> NDArray[Any]:
 
 
 def _bits(pixels: NDArray[Any]) -> int:
-    """Bits that a file of 16 really holds, by its highest value: 8, 12 (as many cameras write them) or 16."""
+    """Bits of a file's values: 8; of a file of 16 what it really holds, by its highest value: 8, 12 (as many cameras write them) or 16."""
     if pixels.dtype != np.uint16:
         return 8
     highest = int(pixels.max())
     return 16 if highest > 4095 else 12 if highest > 255 else 8
 
 
-def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def _eight_bits(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     """What is above 8 bits loses its low ones, as Pillow itself reads 16-bit colour."""
-    return (pixels >> (_bits(pixels) - 8)).astype(np.uint8)
+    return (pixels >> (bits - 8) if bits > 8 else pixels).astype(np.uint8)
 
 
 def read_picture(path: str | Path) -> Picture:
@@ -99,9 +99,10 @@ def read_picture(path: str | Path) -> Picture:
     if min(height, width) < MIN_SIDE:
         expected = f"at least {MIN_SIDE} on each side"
         raise PictureError(f"{path} is {width} x {height} pixels", expected, "leave it out")
-    if pixels.dtype == np.uint16 and _bits(pixels) < 16:
-        logger.warning("%s holds 16-bit numbers up to %d: taken for %d bits", path, pixels.max(), _bits(pixels))
-    pixels = _eight_bits(pixels)
+    bits = _bits(pixels)
+    if pixels.dtype == np.uint16 and bits < 16:
+        logger.warning("%s holds 16-bit numbers up to %d: taken for %d bits", path, pixels.max(), bits)
+    pixels = _eight_bits(pixels, bits)
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
@@ -131,11 +132,12 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None, *, nonzero:
     if nonzero:
         mask = pixels > 0
     else:
-        values = _eight_bits(pixels)
+        bits = _bits(pixels)
+        values = _eight_bits(pixels, bits)
         mask = values > _THRESHOLD
         _warn_if_grayish(path, values)
         if pixels.any() and not mask.any() and (size is None or mask.shape == tuple(size)):
-            most = 2 ** _bits(pixels) - 1
+            most = 2**bits - 1
             came = f"{path} has no value in the upper half (its highest is {int(pixels.max())} of {most})"
             raise MaskError(came, f"{most} where the defect is", f"scale its values to 0 and {most}")
     check_mask(mask, size, str(path))
@@ -184,6 +186,23 @@ def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb") -> Iterator[
     except OSError as reason:
         came = f"{path} cannot be written ({reason.strerror or reason})"
         raise OutputError(came, "a writable folder with room on the disk", "choose another output folder") from reason
+
+
+def read_masks(paths: Sequence[str | Path], name: str, size: tuple[int, int] | None = None, *, nonzero: bool = False) -> Mask:
+    """The union of a defect's mask files, one or more.
+
+    Args:
+        paths, size, nonzero: as for :func:`read_mask`; without ``size`` the first file's is asked of the others.
+        name: of the union, in its error.
+
+    Raises:
+        MaskError: as :func:`read_mask`, and where the union is no mask: it may be full.
+    """
+    union = read_mask(paths[0], size, nonzero=nonzero)
+    for path in paths[1:]:
+        union |= read_mask(path, (union.shape[0], union.shape[1]), nonzero=nonzero)
+    check_mask(union, size, name)
+    return union
 
 
 def write_picture(path: str | Path, picture: NDArray[np.uint8]) -> None:

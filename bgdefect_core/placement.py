@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from .errors import DataError, check_range
-from .masks import Mask, bounding_box
+from .masks import Mask, trimmed
 from .surroundings import Likeness, Surroundings, Template, template
 
 _BEND_SIDE = 256
@@ -42,7 +42,7 @@ class MaskLibrary:
     def __init__(
         self, masks: Iterable[Mask], names: Sequence[str] | None = None, surroundings: Sequence[Surroundings | None] | None = None
     ) -> None:
-        self.patches = [_trimmed(mask) for mask in masks]
+        self.patches = [trimmed(mask) for mask in masks]
         self.names = [str(index) for index in range(len(self.patches))] if names is None else list(names)
         self.surroundings = [None] * len(self.patches) if surroundings is None else list(surroundings)
         if not self.patches:
@@ -83,11 +83,6 @@ class PlacementSettings:
         check_range("places", self.places, 1, 10_000)
 
 
-def _trimmed(mask: Mask) -> Mask:
-    top, left, height, width = bounding_box(mask)
-    return mask[top : top + height, left : left + width].copy()
-
-
 def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings | None = None) -> Mask:
     """A new mask of the same kind: flipped, turned, scaled and bent at random.
 
@@ -107,7 +102,7 @@ def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings 
 
 def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, settings: PlacementSettings) -> tuple[Mask, Template | None]:
     """:func:`vary_mask`, and what the surroundings of the real defect become with it."""
-    patch = _trimmed(mask)
+    patch = trimmed(mask)
     angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
     scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
     colours = None if around is None else around.colours
@@ -138,10 +133,10 @@ def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, set
         return np.ones((1, 1), np.bool_), None
     varied = values >= min(cut, float(values.max()))
     if colours is None or around is None:
-        return _trimmed(varied), None
+        return trimmed(varied), None
     places = [axis + around.margin - 2 for axis in source]
     bent = [ndimage.map_coordinates(one, places, order=1, mode="constant", cval=np.nan) for one in np.moveaxis(colours, 2, 0)]
-    return _trimmed(varied), template(varied, np.stack(bent, axis=2), reach, around.contrast)
+    return trimmed(varied), template(varied, np.stack(bent, axis=2), reach, around.contrast)
 
 
 def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -20,12 +20,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bgdefect_core.dataset import check_name
 from bgdefect_core.errors import BGDefectError, DataError, SettingError
-from bgdefect_core.masks import Mask, check_mask
-from bgdefect_core.pictures import PICTURE_SUFFIXES, Picture, read_mask, read_picture
+from bgdefect_core.masks import Mask
+from bgdefect_core.pictures import PICTURE_SUFFIXES, Picture, read_masks, read_picture
 
 __all__ = ["Example", "find_examples", "good_examples", "good_pictures", "load_example", "validate"]
 
@@ -134,9 +132,7 @@ def load_example(example: Example) -> tuple[Picture, Mask]:
     """
     picture = read_picture(example.image)
     size = (picture.shape[0], picture.shape[1])
-    mask: Mask = np.logical_or.reduce([read_mask(path, size, nonzero=example.nonzero) for path in example.masks])
-    check_mask(mask, size, f"the union of the masks of {example.image}")
-    return picture, mask
+    return picture, read_masks(example.masks, f"the union of the masks of {example.image}", size, nonzero=example.nonzero)
 
 
 def validate(examples: Sequence[Example]) -> None:
