@@ -176,6 +176,17 @@ def prepare(
     return Prepared(jobs, crops, regions, background, codec.decode(z_0))
 
 
+def join(parts: Sequence[Prepared]) -> Prepared:
+    """Several batches that were prepared with the same settings, as one: positions count on from batch to batch."""
+    return Prepared(
+        [job for part in parts for job in part.jobs],
+        [crop for part in parts for crop in part.crops],
+        torch.cat([part.regions for part in parts]),
+        [torch.cat(levels) for levels in zip(*(part.background for part in parts), strict=True)],
+        torch.cat([part.normal for part in parts]),
+    )
+
+
 def paint(
     codec: Codec,
     predict: Predictor,

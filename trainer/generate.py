@@ -1,8 +1,8 @@
 """``bgdefect generate``: paint a trained defect into many good pictures, and write the data set.
 
-Sample i is variant ``i % variants`` of pair ``i // variants``. The work goes in chunks of ``batch`` pairs: one
-inversion of the whole chunk, then its samples and their retries in batches of ``batch``. Everything follows from the
-seed, the sample's index, the attempt, and the verdicts.
+Sample i is variant ``i % variants`` of pair ``i // variants``. The work goes in chunks of ``batch`` pairs: first their
+inversions, then their samples and retries in batches of ``batch``. Everything follows from the seed, the sample's index,
+the attempt, and the verdicts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from bgdefect_core.attention import SMALLEST_GRID
 from bgdefect_core.dataset import DatasetWriter, Sample
 from bgdefect_core.errors import SettingError
-from bgdefect_core.generate import Painted, PaintSettings, Prepared, paint, prepare
+from bgdefect_core.generate import Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.likelihood import LEVELS
 from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.refinement import ATTENTION_SIGNALS
@@ -143,7 +143,7 @@ def _chunks(config: GenerateConfig, writer: DatasetWriter) -> Iterator[tuple[lis
 
 
 def _paint_chunk(session: _Session, writer: DatasetWriter, numbers: list[int], progress: SampleBar) -> None:
-    """Invert ``numbers``' pairs at once, then paint their samples until each is accepted or out of attempts."""
+    """Invert ``numbers``' pairs, then paint their samples until each is accepted or out of attempts."""
     config = session.config
     drawn = [session.pairs[number] for number in numbers]
     chosen = [pair for pair in drawn if pair.job is not None]
@@ -168,10 +168,14 @@ def _paint_chunk(session: _Session, writer: DatasetWriter, numbers: list[int], p
 
 
 def _prepare(session: _Session, chosen: list[Pair], progress: SampleBar) -> Prepared:
+    """Invert in full batches: a batch's size decides last digits, and must not hang on how many pairs are asked for."""
+    size = session.config.inversion_batch
     jobs = [pair.job for pair in chosen if pair.job is not None]
-    jobs += [jobs[0]] * (session.config.batch - len(jobs))
+    jobs += [jobs[0]] * (-len(jobs) % size)
+    groups = [jobs[first : first + size] for first in range(0, len(jobs), size)]
+    step = progress.step("inverting")
     with _predictor(session) as predict:
-        return prepare(session.base, predict, jobs, session.prompts, session.settings, progress.step("inverting"))
+        return join([prepare(session.base, predict, group, session.prompts, session.settings, step) for group in groups])
 
 
 def _paint(session: _Session, chosen: list[Pair], prepared: Prepared, slots: list[Slot], progress: SampleBar) -> list[Painted]:
@@ -242,8 +246,9 @@ def _dry_run(session: _Session) -> Summary:
         started = time.perf_counter()
         float(predict(z, 1, context, regions).sum())  # reading a number waits for the device
         once = time.perf_counter() - started
-    pairs, samples = -(-_pair_count(config) // config.batch), -(-made // config.batch)
+    pairs, samples = -(-_pair_count(config) // config.inversion_batch), -(-made // config.batch)
     each_pair, each_sample = _EVALUATIONS[config.background]
-    calls = config.steps * (pairs * each_pair + samples * (each_sample + (session.settings.guidance != 1)))
+    inversions = pairs * each_pair * config.inversion_batch / config.batch
+    calls = config.steps * (inversions + samples * (each_sample + (session.settings.guidance != 1)))
     calls += 2 * LEVELS * samples * (config.signal == "likelihood")
     return Summary(config.output, config.count, made, (), tuple(unplaced), unmade, calls * once, dry_run=True)

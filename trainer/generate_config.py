@@ -121,6 +121,11 @@ class GenerateConfig:
         pick_device(self.device, self.precision)
 
     @property
+    def inversion_batch(self) -> int:
+        """Pairs that are inverted in one call: as many as a batch of samples needs, so that one pair with many variants costs one."""
+        return -(-self.batch // self.variants)
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of the U-Net."""
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bgdefect_core.crop import default_feather
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.generate import Job, Painted, PaintSettings, Prepared, paint, prepare
+from bgdefect_core.generate import Job, Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.masks import Mask, feather
 from bgdefect_core.pictures import Picture
 from bgdefect_core.predictor import UNetPredictor, unet_predictor
@@ -148,6 +148,15 @@ def test_without_stitching_the_decoded_square_is_the_result(codec: TinyCodec, pr
     assert (sample.picture[square] != job.picture[square]).mean() > 0.9
     assert sample.quality.background_psnr < IDENTICAL_DB
     assert sample.mask.any() and not (sample.mask & ~job.requested).any()
+
+
+def test_joined_batches_are_painted_as_each_alone(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+    jobs = [Job(picture_of(256, 256, seed=i), (box((256, 256), 0.3, 0.2 + i / 10, 0.1, 0.2),)) for i in range(2)]
+    alone = [run(codec, predict, [job], prompts) for job in jobs]
+    with torch.no_grad():
+        both = paint(codec, predict, join([prepared for prepared, _ in alone]), [1], [1], prompts, SETTINGS)
+    (second,) = alone[1][1]
+    assert np.array_equal(both[0].picture, second.picture) and not np.array_equal(both[0].picture, alone[0][1][0].picture)
 
 
 def test_many_jobs_and_seeds_in_one_batch(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from bgdefect_core import dataset
@@ -412,6 +413,22 @@ def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path
             other = lines[line["index"], line["attempt"]]
             same = (fixed.output / line["file"]).read_bytes() == (rising.output / other["file"]).read_bytes()
             assert same == (other["guidance"] == value), (line["index"], line["attempt"])
+
+
+def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None:
+    """2 steps up for the pair, 2 down for each of 4 variants; with one variant a pair, 2 + 2 steps a sample."""
+    rows = []
+
+    def count(module: torch.nn.Module, args: tuple) -> None:
+        if isinstance(module, UNet2DConditionModel):
+            rows.append(len(args[0]))
+
+    for variants, expected in ((4, 2 + 2 * 4), (1, (2 + 2) * 4)):
+        run = dataclasses.replace(config, count=4, variants=variants, batch=4, steps=2, output=config.output / str(variants))
+        rows.clear()
+        with torch.nn.modules.module.register_module_forward_pre_hook(count):
+            generate(run)
+        assert sum(rows) == expected
 
 
 def test_another_run_is_refused(config: GenerateConfig) -> None:

@@ -39,6 +39,7 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "peak": float,
     "detail": _flag,
     "feather": float,
+    "retries": int,
     **{field.name: float for field in fields(QualityLimits)},
 }
 """What a generator's specification may set: the first five belong to its training, the limits of quality stand last."""
