@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import DataError, SettingError
-from .masks import Mask, trimmed
-from .pictures import PICTURE_SUFFIXES, read_masks, read_picture
+from .masks import Mask, separate_defects, trimmed
+from .pictures import PICTURE_SUFFIXES, Picture, read_masks, read_picture
 from .placement import MaskLibrary
 from .surroundings import Surroundings, surroundings_of
 
@@ -54,10 +54,13 @@ def pictures_beside(masks: Path) -> Path | None:
     return pictures if masks.parent.name == "ground_truth" and pictures.is_dir() else None
 
 
-def read_library(folder: Path, split: Path | None = None, pictures: Path | None = None) -> MaskLibrary:
-    """All masks of a folder: one a file, or one a subfolder whose files are one defect's parts (MVTec LOCO).
+def read_library(folder: Path, split: Path | None = None, pictures: Path | None = None, apart: bool = True) -> MaskLibrary:
+    """All masks of a folder: those of a file, or one a subfolder whose files are one defect's parts (MVTec LOCO).
+
+    A file that shows several defects far from each other gives a mask for each (:func:`separate_defects`), named NAME#1, NAME#2, ...
 
     Args:
+        apart: off: a file gives one mask, whatever it shows.
         split: split file of a training; only masks of the pictures that it trains on are read.
         pictures: folder of the same-named pictures with these defects; None: their surroundings stay unknown.
 
@@ -79,22 +82,27 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
         groups = {name: files for name, files in groups.items() if Path(name).stem.removesuffix("_mask") in wanted}
         if not groups:
             raise DataError(f"{split} trains on none of the masks in {folder}", "the split of this class", "check both paths")
+    names: list[str] = []
     masks: list[Mask] = []
     around: list[Surroundings | None] = []
     for name, files in groups.items():
-        mask = read_masks(files, f"the union of the masks in {files[0].parent}", nonzero=(folder / name).is_dir())
-        around.append(_around(pictures, name, mask) if pictures else None)
-        masks.append(trimmed(mask))  # whole ones of a large set would fill the memory
-    return MaskLibrary(masks, list(groups), around)
+        parts = (folder / name).is_dir()
+        mask = read_masks(files, f"the union of the masks in {files[0].parent}", nonzero=parts)
+        defects = separate_defects(mask) if apart and not parts else [mask]
+        picture = _picture_of(pictures, name, mask) if pictures else None
+        names += [f"{name}#{number}" for number in range(1, len(defects) + 1)] if len(defects) > 1 else [name]
+        around += [None if picture is None else surroundings_of(picture, defect) for defect in defects]
+        masks += [trimmed(defect) for defect in defects]  # whole ones of a large set would fill the memory
+    return MaskLibrary(masks, names, around)
 
 
-def _around(pictures: Path, name: str, mask: Mask) -> Surroundings | None:
-    """The surroundings of a real defect, where its picture is there."""
+def _picture_of(pictures: Path, name: str, mask: Mask) -> Picture | None:
+    """The picture of a mask's file or folder, where it is there and of the mask's size."""
     stem = Path(name).stem.removesuffix("_mask")
     for suffix in sorted(PICTURE_SUFFIXES):
         if (pictures / f"{stem}{suffix}").is_file():
             picture = read_picture(pictures / f"{stem}{suffix}")
-            return surroundings_of(picture, mask) if picture.shape[:2] == mask.shape else None
+            return picture if picture.shape[:2] == mask.shape else None
     return None
 
 

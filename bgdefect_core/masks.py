@@ -13,11 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.sparse import csgraph
 from torch import Tensor
 
 from .errors import MaskError, SettingError
 
 Mask = NDArray[np.bool_]
+
+_MOST_PIECES = 1000
 
 
 def check_mask(mask: Mask, size: tuple[int, int] | None = None, name: str = "the mask") -> None:
@@ -63,6 +66,33 @@ def trimmed(mask: Mask) -> Mask:
     """
     top, left, height, width = bounding_box(mask)
     return mask[top : top + height, left : left + width].copy()
+
+
+def separate_defects(mask: Mask) -> list[Mask]:
+    """The defects of a mask that holds several, the largest first.
+
+    Pieces belong to one defect where the gap between their boxes is no longer than the longer of them, or than a sixteenth of the
+    picture's longer side: a broken scratch is one, two bites at two ends of a board are two. Those of less than a tenth of the largest
+    one's area are left out: specks of the labelling.
+
+    Args:
+        mask: bool [H, W], not empty.
+
+    Returns:
+        Masks of the same size, disjoint. A mask of more than 1000 pieces (noise) is taken whole.
+    """
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    if not 1 < count <= _MOST_PIECES:
+        return [mask]
+    boxes = np.array([[[one.start, one.stop] for one in box] for box in ndimage.find_objects(labels)])
+    longest = (boxes[..., 1] - boxes[..., 0]).max(axis=1)
+    gaps = (np.maximum(boxes[:, None, :, 0], boxes[None, :, :, 0]) - np.minimum(boxes[:, None, :, 1], boxes[None, :, :, 1])).max(axis=2)
+    together = gaps <= np.maximum(np.maximum(longest[:, None], longest[None]), max(mask.shape) / 16)
+    defects, group = csgraph.connected_components(together)
+    areas = np.bincount(group, weights=np.bincount(labels.ravel(), minlength=count + 1)[1:], minlength=defects)
+    kept = [int(one) for one in np.argsort(-areas, kind="stable") if areas[one] >= areas.max() / 10]
+    of_pixel = np.append(group, -1)[labels - 1]  # the background's label 0 reads the last
+    return [of_pixel == one for one in kept]
 
 
 def mean_width(mask: Mask) -> float:

@@ -2,7 +2,8 @@
 
 View 0 of a picture is the plain crop of the zoom rule, the very one that generation would cut. The others are flipped,
 turned and jittered: their sides are the rule's side times a factor that is symmetric around 1 (on a logarithmic scale),
-so that on average a defect is learned at the scale at which it will be painted.
+so that on average a defect is learned at the scale at which it will be painted. Where a picture shows several defects far
+from each other, its views look at one after the other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bgdefect_core.crop import Crop, Zoom, crop_box, take
-from bgdefect_core.masks import Mask, bounding_box, region_map
+from bgdefect_core.masks import Mask, bounding_box, region_map, separate_defects
 from bgdefect_core.pictures import Picture
 
 from .base import Base
@@ -54,7 +55,7 @@ class LatentCache:
     """long ``[N * views, h, w]``: 1 where the defect is."""
     views: int
     mask_sides: tuple[int, ...]
-    """Longest side of each picture's mask, in picture pixels."""
+    """Longest side of each picture's (largest) defect, in picture pixels."""
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -84,11 +85,13 @@ def view_crop(mask: Mask, views: Views, rng: np.random.Generator) -> Crop:
 
 def view(picture: Picture, mask: Mask, views: Views, picture_index: int, view_index: int) -> tuple[Picture, Mask]:
     """One view, ``uint8 [R, R, 3]`` and ``bool [R, R]``; it depends on the seed and the two indices alone."""
+    defects = looked_at(mask, views)
+    defect = defects[view_index % len(defects)]
     if view_index == 0:
-        crop = crop_box(mask, views.resolution, views.zoom)
+        crop = crop_box(defect, views.resolution, views.zoom)
         return take(picture, crop, views.resolution), take(mask, crop, views.resolution)
     rng = np.random.default_rng((views.seed, picture_index, view_index))
-    crop = view_crop(mask, views, rng)
+    crop = view_crop(defect, views, rng)
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     pair = [take(picture, crop, views.resolution), take(mask, crop, views.resolution)]
     if views.turns:
@@ -96,6 +99,11 @@ def view(picture: Picture, mask: Mask, views: Views, picture_index: int, view_in
     if views.flips and flip:
         pair = [array[:, ::-1] for array in pair]
     return np.ascontiguousarray(pair[0]), np.ascontiguousarray(pair[1])
+
+
+def looked_at(mask: Mask, views: Views) -> list[Mask]:
+    """What the views are cut around, in turn."""
+    return separate_defects(mask) if views.zoom == "defect" else [mask]
 
 
 def to_pixels(pictures: Sequence[Picture]) -> Tensor:
@@ -113,7 +121,7 @@ def build_cache(base: Base, examples: Sequence[Example], views: Views, batch: in
     def cut() -> Iterator[tuple[Picture, Mask]]:
         for index, example in enumerate(tqdm(examples, desc="encoding", unit="picture", disable=not progress)):
             picture, mask = load_example(example)
-            sides.append(max(bounding_box(mask)[2:]))
+            sides.append(max(bounding_box(looked_at(mask, views)[0])[2:]))
             for number in range(views.count):
                 yield view(picture, mask, views, index, number)
 

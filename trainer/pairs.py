@@ -63,7 +63,7 @@ class Pairs:
             self.mask_names = [path.name for path in self._masks.values()]
         else:
             folder = config.mask_library or find_library(config.good, config.object or info.object, info.defect)
-            self._library = read_library(folder, config.mask_split, pictures_beside(folder))
+            self._library = read_library(folder, config.mask_split, pictures_beside(folder), apart=info.zoom != "whole")
             self.mask_names = self._library.names
             self.known_surroundings = sum(around is not None for around in self._library.surroundings)
         self._pictures: dict[Path, Picture] = {}

@@ -18,7 +18,7 @@ from bgdefect_core.regions import RegionPrompts
 from bgdefect_core.sampling import background_levels, sample
 
 from .base import Base
-from .cache import Views, to_pixels
+from .cache import Views, looked_at, to_pixels
 from .data import Example, good_pictures, load_example
 
 SheetItem = tuple[Picture, Mask]
@@ -38,7 +38,7 @@ def sheet_items(root: Path, examples: Sequence[Example], views: Views, count: in
         if good:
             candidate = read_picture(good[number % len(good)])
             picture = candidate if candidate.shape == picture.shape else picture
-        crop = crop_box(mask, views.resolution, views.zoom)
+        crop = crop_box(looked_at(mask, views)[0], views.resolution, views.zoom)
         items.append((take(picture, crop, views.resolution), take(mask, crop, views.resolution)))
     return items
 

@@ -9,7 +9,16 @@ import torch
 
 from bgdefect_core.errors import MaskError, SettingError
 from bgdefect_core.mask_files import read_library
-from bgdefect_core.masks import bounding_box, check_mask, coverage, feather, mean_width, region_map, resize_region_map
+from bgdefect_core.masks import (
+    bounding_box,
+    check_mask,
+    coverage,
+    feather,
+    mean_width,
+    region_map,
+    resize_region_map,
+    separate_defects,
+)
 from bgdefect_core.pictures import write_mask
 
 
@@ -163,6 +172,45 @@ def test_attention_grid_follows_the_latent_map() -> None:
     assert resize_region_map(small, (4, 4)).tolist()[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]]
 
 
+# --- several defects in a mask
+
+
+def boxes_of(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (160, 160)) -> np.ndarray:
+    """A mask of boxes given as top, left, height, width."""
+    mask = np.zeros(size, np.bool_)
+    for top, left, height, width in boxes:
+        mask[top : top + height, left : left + width] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("boxes", "defects"),
+    [
+        ([(10, 10, 4, 5)], [[0]]),
+        ([(10, 10, 4, 5), (100, 100, 6, 6)], [[1], [0]]),  # the largest first
+        ([(10, 10, 4, 5), (10, 25, 4, 5)], [[0, 1]]),  # a gap of 10, a sixteenth of the picture
+        ([(10, 10, 4, 5), (10, 26, 4, 5)], [[0], [1]]),  # one pixel more
+        ([(10, 10, 2, 40), (10, 90, 2, 5)], [[0, 1]]),  # no farther than it is long: a broken scratch
+        ([(10, 10, 2, 40), (10, 91, 2, 5)], [[0], [1]]),
+        ([(10, 10, 4, 5), (10, 25, 4, 5), (10, 40, 4, 5)], [[0, 1, 2]]),  # a row
+        ([(10, 10, 10, 10), (100, 100, 3, 3)], [[0]]),  # a speck
+        ([(0, 0, 4, 4), (4, 4, 4, 4)], [[0, 1]]),  # corner to corner
+    ],
+)
+def test_defects_far_from_each_other_are_apart(boxes: list, defects: list) -> None:
+    found = separate_defects(boxes_of(*boxes))
+    assert len(found) == len(defects)
+    for one, numbers in zip(found, defects, strict=True):
+        assert np.array_equal(one, boxes_of(*[boxes[number] for number in numbers]))
+
+
+def test_noise_is_taken_whole() -> None:
+    noise = np.zeros((160, 160), np.bool_)
+    noise[::4, ::4] = True
+    (found,) = separate_defects(noise)
+    assert found is noise
+
+
 # --- folders of masks
 
 
@@ -188,6 +236,19 @@ def test_a_library_keeps_what_is_needed_of_each_mask(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert [patch.shape for patch in library.patches] == [(7, 4)] * 30
     assert peak < 10 * 700 * 700  # a third of all
+
+
+def test_a_file_of_several_defects_gives_a_mask_for_each(tmp_path: Path) -> None:
+    write_mask(tmp_path / "000.png", boxes_of((10, 10, 4, 5), (100, 100, 6, 6)))
+    write_mask(tmp_path / "001.png", boxes_of((10, 10, 4, 5)))
+    library = read_library(tmp_path)
+    assert library.names == ["000.png#1", "000.png#2", "001.png"]
+    assert [patch.shape for patch in library.patches] == [(6, 6), (4, 5), (4, 5)]
+    whole = read_library(tmp_path, apart=False)
+    assert whole.names == ["000.png", "001.png"] and whole.patches[0].shape == (96, 96)
+    write_mask(tmp_path / "parts" / "000.png", boxes_of((10, 10, 4, 5)))
+    write_mask(tmp_path / "parts" / "001.png", boxes_of((100, 100, 6, 6)))
+    assert read_library(tmp_path).patches[0].shape == (96, 96)
 
 
 def test_the_parts_of_a_defect_make_a_mask_together(tmp_path: Path) -> None:

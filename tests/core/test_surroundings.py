@@ -242,3 +242,14 @@ def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
     first, second = read_library(masks, pictures=pictures_beside(masks)).surroundings
     assert second is None and first is not None
     np.testing.assert_array_equal(first.colours, surroundings_of(board(30), mask).colours)
+
+
+def test_each_defect_of_a_picture_has_its_own_surroundings(tmp_path: Path) -> None:
+    folder = tmp_path / "ground_truth" / "open"
+    small, large = box(30, 20, 6, 8), box(30, 90, 12, 8)
+    write_mask(folder / "000.png", small | large)
+    write_picture(tmp_path / "test" / "open" / "000.png", board(30))
+    found = read_library(folder, pictures=pictures_beside(folder)).surroundings
+    for around, mask in zip(found, (large, small), strict=True):
+        assert around is not None
+        np.testing.assert_array_equal(around.colours, surroundings_of(board(30), mask).colours)

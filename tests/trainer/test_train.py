@@ -353,6 +353,18 @@ def test_view_zero_is_plain_and_all_are_fixed() -> None:
         assert np.ptp(columns) > np.ptp(rows)
 
 
+def test_views_look_at_one_defect_after_the_other() -> None:
+    mask = np.zeros((200, 300), bool)
+    mask[20:30, 20:30] = mask[150:170, 250:270] = True
+    picture = np.zeros((200, 300, 3), np.uint8)
+    picture[:, 150:] = 255  # around the larger defect
+    for number in range(4):
+        shown, defect = view(picture, mask, Views(64, "defect", 4), 0, number)
+        assert (shown == (0 if number % 2 else 255)).all() and defect.any()
+    whole = view(picture, mask, Views(64, "whole", 4), 0, 0)[1]
+    assert whole[:32, :32].any() and whole[32:, 32:].any()
+
+
 def numbered(pictures: int, views: int) -> LatentCache:
     latents = torch.arange(pictures * views).float().view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
     return LatentCache(latents, torch.zeros(pictures * views, 2, 2, dtype=torch.long), views, (1,) * pictures)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bgdefect_core.crop import crop_box, take
 from bgdefect_core.errors import SettingError
-from bgdefect_core.masks import Mask
+from bgdefect_core.masks import Mask, separate_defects
 from bgdefect_core.pictures import Picture
 
 NAME = "efficientnet-lite0"
@@ -52,13 +52,14 @@ def to_input(pictures: Sequence[Picture]) -> Tensor:
 
 
 def views(pictures: Sequence[Picture], masks: Sequence[Mask], view: str) -> list[Picture]:
-    """Squares of 224 pixels: the "whole" picture, or the surroundings of the "defect".
+    """Squares of 224 pixels: the "whole" picture, or the surroundings of the "defect", the largest where a mask shows several.
 
     Args:
         pictures: uint8 ``[H, W, 3]`` each. masks: bool ``[H, W]`` each, not empty.
     """
     zoom: Any = view
-    return [take(one, crop_box(mask, DEFECT_RESOLUTION, zoom), SIDE) for one, mask in zip(pictures, masks, strict=True)]
+    shown = [separate_defects(mask)[0] if view == "defect" else mask for mask in masks]
+    return [take(one, crop_box(mask, DEFECT_RESOLUTION, zoom), SIDE) for one, mask in zip(pictures, shown, strict=True)]
 
 
 @torch.no_grad()

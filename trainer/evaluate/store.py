@@ -18,7 +18,7 @@ from typing import Any
 
 from bgdefect_core.pictures import atomic_write
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Part of every digest; raised where equal settings come to mean another measurement."""
 
 
