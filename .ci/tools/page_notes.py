@@ -68,6 +68,7 @@ NOTES: dict[str, str] = {
 """,
     "BGDefectPlaceMask": """
 - A library is a folder of black and white masks, such as `ground_truth/DEFECT` of a data set in MVTec layout.
+- Defects far from each other in one file are a mask each; all files of a subfolder are one defect together.
 - Every offset at which the mask lies wholly on the part is equally likely.
 - With the real pictures at hand (`test/DEFECT` beside `ground_truth/DEFECT`) the best of many turns and offsets is taken: around the mask
   the part looks as it did around the real defect, and under it not like the defect already.
