@@ -148,7 +148,7 @@ def loss_of(run: Run, predict: Predictor, batch: Batch) -> Tensor:
     """Eq. 5, or Table 4's naive loss."""
     if run.config.loss == "naive":
         return naive_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, run.prompts)
-    return disentanglement_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.config.mask_weight)
+    return disentanglement_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.mask_weight)
 
 
 @torch.no_grad()

@@ -44,8 +44,8 @@ class TrainConfig:
     """Rank of a LoRA on all attention layers; 0: train the whole U-Net, as the paper does."""
     loss: Literal["disentangled", "naive"] = "disentangled"
     """Eq. 5 of the paper, or plain noise matching (its Table 4), for comparison."""
-    mask_weight: float = 1.0
-    """Weight of the loss inside the mask; 1: the paper's. Only for the disentangled loss."""
+    mask_weight: float | None = None
+    """Weight of the disentangled loss inside the mask. Default: 4 for small bases, 1, the paper's, for Stable Diffusion."""
     views: int = 16
     """Fixed augmented views a picture, encoded once; 1: the plain crop alone."""
     flips: bool = True
@@ -96,7 +96,6 @@ class TrainConfig:
             "lora_rank": (0, 256),
             "views": (1, 1024),
             "accumulate": (1, 1024),
-            "mask_weight": (0, 1000),
             "ema": (0, 0.99999),
             "seed": (0, 2**31),
             "save_every": (1, 1_000_000),
@@ -108,11 +107,13 @@ class TrainConfig:
             check_range(name, getattr(self, name), low, high)
         if self.lr is not None:
             check_range("lr", self.lr, 1e-10, 1.0)
+        if self.mask_weight is not None:
+            check_range("mask_weight", self.mask_weight, 0, 1000)
         if sum(value is not None for value in (self.shots, self.fold, self.split_file)) > 1:
             raise SettingError("more than one of shots, fold and split_file is set", "one of them", "leave the others out")
         if self.early_stop and not self.validate_every:
             raise SettingError("early_stop without validations", "validate_every above 0", "set validate_every to 50")
-        if self.loss == "naive" and self.mask_weight != 1:
+        if self.loss == "naive" and self.mask_weight not in (None, 1):
             raise SettingError(f"mask_weight is {self.mask_weight:g} with the naive loss", "1", "leave it out")
         pick_device(self.device, self.precision)
 

@@ -25,6 +25,7 @@ from trainer.apply import load_class
 from trainer.base import load_base
 from trainer.batches import Batches, validation_batches
 from trainer.cache import LatentCache, Views, view, view_crop
+from trainer.setup_run import default_mask_weight
 from trainer.train import TrainConfig, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,12 +136,22 @@ def test_losses_differ_and_each_is_its_own(config: TrainConfig) -> None:
         ("disentangled", {}),
         ("naive", {"loss": "naive"}),
         ("weighted", {"mask_weight": 5.0}),
+        ("paper", {"mask_weight": 1.0}),
+        ("four", {"mask_weight": 4.0}),
     ):
         weights = train(changed(config, steps=1, output=config.output / name, **changes))
         runs[name] = float(log_of(weights)[1]["loss"])
         assert read_info(weights).loss == ("naive" if name == "naive" else "disentangled")
-    assert len(set(runs.values())) == 3
-    assert runs["weighted"] > runs["disentangled"]
+    assert runs.pop("four") == runs["disentangled"]  # the default of a small base
+    assert len(set(runs.values())) == 4
+    assert runs["weighted"] > runs["disentangled"] > runs["paper"]
+
+
+@pytest.mark.parametrize(("width", "weight"), [(96, 4), (768, 1), (1024, 1)])
+def test_the_papers_weight_is_the_default_on_stable_diffusion(tiny_base: Path, width: int, weight: float) -> None:
+    base = load_base(tiny_base)
+    base.unet.register_to_config(cross_attention_dim=width)
+    assert default_mask_weight(base) == weight
 
 
 def moments_of(weights: Path) -> dict[str, torch.Tensor]:
@@ -249,6 +260,7 @@ def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCapture
         ({"early_stop": 3}, SettingError, "validate_every"),
         ({"early_stop": 3, "validate_every": 1, "shots": 6}, SettingError, "nothing held out"),
         ({"loss": "naive", "mask_weight": 2.0}, SettingError, "naive"),
+        ({"mask_weight": -1.0}, SettingError, "mask_weight is -1"),
         ({"precision": "fp16"}, SettingError, "fp16 on a CPU"),
         ({"base": "/nowhere"}, WeightsError, "does not exist"),
     ],
