@@ -18,6 +18,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.masks import Mask, coverage, feather
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.quality import background_change
+from bgdefect_core.tones import change
 
 from ..data import Example, find_examples, load_example
 from .folds import Fold
@@ -174,8 +175,7 @@ def changed(sample: GeneratedSample, threshold: int = 16) -> Mask | None:
     """Where the sample differs from its good picture by more than ``threshold`` of 255: bool ``[H, W]``; None: not known."""
     if sample.source is None or sample.source.shape != sample.picture.shape:
         return None
-    difference = np.abs(sample.picture.astype(np.int16) - sample.source.astype(np.int16)).max(axis=2)
-    where: Mask = difference > threshold
+    where: Mask = change(sample.source, sample.picture) > threshold / 255
     return where
 
 
