@@ -62,7 +62,8 @@ class PlacementSettings:
         elastic: largest local shift as a share of the mask's longest side, in 0..0.5.
         tries: how many variations are tried before a placement is given up, 1 or more.
         variations, places: how many variations, and places of each, are compared with the real defect's surroundings where these are
-            known; 1 and 1: none.
+            known; 1 and 1: none. Every second variation is a turn by quarters at the real size, within the ranges: what is made
+            has edges, and they mostly lie square.
     """
 
     rotate: float = 180.0
@@ -70,7 +71,7 @@ class PlacementSettings:
     flip: bool = True
     elastic: float = 0.04
     tries: int = 20
-    variations: int = 8
+    variations: int = 16
     places: int = 200
 
     def __post_init__(self) -> None:
@@ -97,14 +98,20 @@ def vary_mask(mask: Mask, rng: np.random.Generator, settings: PlacementSettings 
     Returns:
         bool [h, w], cut to its box, never empty. With all ranges neutral: the mask itself, cut to its box.
     """
-    return _vary(mask, None, rng, settings or PlacementSettings())[0]
+    return _vary(mask, None, rng, settings or PlacementSettings(), square=False)[0]
 
 
-def _vary(mask: Mask, around: Surroundings | None, rng: np.random.Generator, settings: PlacementSettings) -> tuple[Mask, Template | None]:
-    """:func:`vary_mask`, and what the surroundings of the real defect become with it."""
+def _vary(
+    mask: Mask, around: Surroundings | None, rng: np.random.Generator, settings: PlacementSettings, square: bool
+) -> tuple[Mask, Template | None]:
+    """:func:`vary_mask`, and what the surroundings of the real defect become with it; ``square``: by quarters, at the real size."""
     patch = trimmed(mask)
-    angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
-    scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
+    if square:
+        angle = math.pi / 2 * float(rng.choice([turns for turns in (0, 1, -1, 2) if 90 * abs(turns) <= settings.rotate]))
+        scale = min(max(1.0, settings.scale[0]), settings.scale[1])
+    else:
+        angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
+        scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
     colours = None if around is None else around.colours
     if settings.flip and rng.random() < 0.5:
         patch, colours = patch[:, ::-1], None if colours is None else colours[:, ::-1]
@@ -177,9 +184,10 @@ def _fittings(
     drawn = 0
     spectrum: NDArray[Any] | None = None
     size = [fft.next_fast_len(length, real=True) for length in part.shape]
-    for _ in range(settings.tries):
+    for number in range(settings.tries):
         drawn = drawn if found else int(rng.integers(len(masks)))  # one that fits is kept: every real mask has its share
-        patch, wanted = _vary(masks[drawn], surroundings[drawn] if surroundings and compared else None, rng, settings)
+        around = surroundings[drawn] if surroundings and compared else None
+        patch, wanted = _vary(masks[drawn], around, rng, settings, square=around is not None and number % 2 == 1)
         rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
         if rows < 1 or columns < 1 or patch.sum() >= part.size:
             continue
