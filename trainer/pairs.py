@@ -14,7 +14,7 @@ from tqdm import tqdm
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.generate import Job
 from bgdefect_core.mask_files import find_library, masks_by_name, pictures_beside, read_library
-from bgdefect_core.masks import Mask
+from bgdefect_core.masks import Mask, separate_defects
 from bgdefect_core.part import PartKind, part_kind, part_mask
 from bgdefect_core.pictures import Picture, read_mask, read_picture
 from bgdefect_core.placement import MaskLibrary, place_mask
@@ -54,6 +54,7 @@ class Pairs:
     def __init__(self, config: GenerateConfig, info: ClassWeightsInfo) -> None:
         self._config = config
         self.sources = good_pictures(config.good, _object_in(config.good, config.object or info.object))
+        self._zoomed = info.zoom != "whole"
         self._masks: dict[Path, Path] = {}
         self._library: MaskLibrary | None = None
         self.known_surroundings = 0
@@ -63,7 +64,7 @@ class Pairs:
             self.mask_names = [path.name for path in self._masks.values()]
         else:
             folder = config.mask_library or find_library(config.good, config.object or info.object, info.defect)
-            self._library = read_library(folder, config.mask_split, pictures_beside(folder), apart=info.zoom != "whole")
+            self._library = read_library(folder, config.mask_split, pictures_beside(folder), apart=self._zoomed)
             self.mask_names = self._library.names
             self.known_surroundings = sum(around is not None for around in self._library.surroundings)
         self._pictures: dict[Path, Picture] = {}
@@ -79,11 +80,13 @@ class Pairs:
         used = sorted({self._source(pair) for pair in range(count)})
         problems: list[str] = []
         seen: list[Picture] = []
+        several = 0
         for path in tqdm(used, desc="reading", unit="picture", leave=False):
             try:
                 picture = self._picture(path)
                 if path in self._masks:
-                    read_mask(self._masks[path], (picture.shape[0], picture.shape[1]))
+                    mask = read_mask(self._masks[path], (picture.shape[0], picture.shape[1]))
+                    several += self._zoomed and len(separate_defects(mask)) > 1
             except BGDefectError as error:
                 problems.append(str(error))
                 continue
@@ -92,6 +95,9 @@ class Pairs:
         if problems:
             more = [f"and {len(problems) - 5} more"] if len(problems) > 5 else []
             raise DataError("\n  ".join([f"{len(problems)} of {len(used)} pictures cannot be used:", *problems[:5], *more]))
+        if several:
+            do = "paint one after the other, into what the last run made, for the scale at which they were learned"
+            log.warning("%d of %d masks show defects far from each other, which come out in one coarse square; %s", several, len(used), do)
         if self.part == "auto" and self._library is not None:
             self.part = part_kind(seen)
             log.info("the part is taken for %s", {"object": "an object on a tray", "texture": "a texture"}[self.part])

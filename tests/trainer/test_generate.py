@@ -270,6 +270,21 @@ def test_ready_masks_and_odd_pictures(config: GenerateConfig, tmp_path: Path) ->
         assert (normal[30:] == result[30:]).all()
 
 
+def test_ready_masks_of_several_defects_are_pointed_out(config: GenerateConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, far in (("one", False), ("two", True)):
+        write_picture(tmp_path / "good" / f"{name}.png", np.full((100, 120, 3), 90, np.uint8))
+        mask = np.zeros((100, 120), bool)
+        mask[10:18, 10:18] = True
+        mask[80:88, 100:108] = far
+        write_mask(tmp_path / "masks" / f"{name}.png", mask)
+    ready = dataclasses.replace(config, good=tmp_path / "good", masks=tmp_path / "masks")
+    info = read_info(config.weights)
+    Pairs(ready, dataclasses.replace(info, zoom="whole")).validate(2)
+    assert not caplog.messages
+    Pairs(ready, info).validate(2)
+    assert "1 of 2 masks show defects far from each other" in caplog.text
+
+
 def test_pairs_use_every_picture_before_any_again(config: GenerateConfig) -> None:
     pairs = Pairs(config, read_info(config.weights))
     pairs.validate(6)
