@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,12 +35,12 @@ for package in ("sklearn", "torchmetrics", "matplotlib", "efficientnet_lite_pyto
     pytest.importorskip(package)
 
 from trainer.evaluate import run  # noqa: E402
-from trainer.evaluate.detection import arm_plans  # noqa: E402
+from trainer.evaluate.detection import arm_plans, join_plans  # noqa: E402
 from trainer.evaluate.estimate import _timed  # noqa: E402
 from trainer.evaluate.features import patch_features, pooled_features, to_input  # noqa: E402
 from trainer.evaluate.metrics import detection_metrics  # noqa: E402
 from trainer.evaluate.patchcore import coreset, patchcore  # noqa: E402
-from trainer.evaluate.plan import make_cells  # noqa: E402
+from trainer.evaluate.plan import make_cells, make_tests  # noqa: E402
 from trainer.evaluate.realism import noise_samples, realism, see  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
 
@@ -219,6 +220,50 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(config
         assert "no mask could be placed for sheet / scratch" in skipped["sheet-scratch-f0-k3, generator ours"]
         assert {row.subject for row in outcome.rows if row.part == "detection"} == {"real", "real+three refined"}
         assert "generator ours" in (config.output / "index.html").read_text()
+
+
+def test_a_detector_for_all_classes_of_an_object(config: EvaluateConfig, surfaces: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(surfaces, tmp_path / "two" / "sheet")
+    rng = np.random.default_rng(4)
+    for index in range(8):
+        picture, mask = scratched(rng)
+        write_picture(root / f"test/stroke/{index:03d}.png", picture)
+        write_mask(root / f"ground_truth/stroke/{index:03d}_mask.png", mask)
+    config = dataclasses.replace(
+        config,
+        data=root,
+        parts=("realism", "detection", "patchcore", "landscape"),
+        detectors_by="object",
+        shots=(2,),
+        seeds=(0,),
+        generators=config.generators[:1],
+        arm_generators=(),
+    )
+    outcome = evaluate(config)
+    of = {part: {row.defect for row in outcome.rows if row.part == part} for part in config.parts}
+    assert of["realism"] == {"scratch", "stroke"} and of["detection"] == of["landscape"] == {"all classes"}
+    (unsupervised,) = {row.n for row in outcome.rows if row.subject.startswith("patchcore")}
+    (tested,) = {row.n for row in outcome.rows if row.part == "detection" and row.subject == "real"}
+    assert tested == unsupervised == 6 + 4 + 4  # the held-out halves of both classes, the good pictures once
+    assert outcome.estimate.counts["detectors"] == len(config.arms)
+    split = json.loads((config.output / "splits" / "sheet-all classes-fold0.json").read_text())
+    assert {Path(name).parent.name for name in split["test"]} == {"scratch", "stroke"}
+
+    cells = make_cells(config, write=False)
+    (both,) = make_tests(config, cells, write=False)
+    assert both.cells == tuple(cells) and both.whole.shots == (*cells[0].shots, *cells[1].shots)
+    plans = [arm_plans(config, cell, run._generators(config, cell)[0], []) for cell in cells]
+    joined = {plan.name: plan for plan in join_plans(both.whole, plans)}
+    assert {name: (len(plan.data().real), len(plan.data().synthetic)) for name, plan in joined.items()} == {
+        "real": (4, 0),
+        "real+cutpaste": (4, 0),
+        "real+ours requested": (4, 4),
+        "real+ours refined": (4, 4),
+        "real+classical+ours refined": (4, 4),
+        "ceiling": (len(cells[0].data.fold.pool) + len(cells[1].data.fold.pool), 0),
+    }
+    assert joined["real+classical+ours refined"].data().augment and joined["real+cutpaste"].data().maker is not None
+    assert joined["real"].settings == plans[0][0].settings and len(joined["real+ours refined"].settings["classes"]) == 2
 
 
 def test_samples_that_were_made_anew_are_measured_anew(config: EvaluateConfig, surfaces: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bgdefect_core.pictures import write_mask, write_picture
 from trainer.evaluate.command import take_file
 from trainer.evaluate.config import NO_DATA, RECIPES, EvaluateConfig, read_config, read_generator, recipe_path
 from trainer.evaluate.folds import Fold, make_fold, read_fold, write_fold
-from trainer.evaluate.plan import make_cells
+from trainer.evaluate.plan import make_cells, make_tests
 from trainer.splits import group_of
 
 
@@ -45,6 +46,23 @@ def test_no_part_stands_on_two_sides(grouped: Path, number: int) -> None:
     assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
     assert all(some for side in sides for some in side)
     assert len(fold.test) == 12
+
+
+def test_classes_whose_parts_fall_into_different_halves_share_no_detector(grouped: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(grouped, tmp_path / "lid")
+    for side in ("test", "ground_truth"):
+        (root / side / "cut").mkdir()
+    for index in range(8):  # the parts of the last dents come first among the cuts
+        shutil.copy(root / "test/dent/000.png", root / f"test/cut/{index:03d}.png")
+        shutil.copy(root / "ground_truth/dent/000_mask.png", root / f"ground_truth/cut/{index:03d}_mask.png")
+    lines = [f"test/cut/{index:03d}.png,part{7 - index}\n" for index in range(8)]
+    (root / "manifest.csv").write_text((root / "manifest.csv").read_text() + "".join(lines))
+    config = EvaluateConfig(root, folds=(0,), shots=(2,), validation=2, validation_good=2, detectors_by="object")
+    with pytest.raises(DataError, match="lid, fold 0, all classes together leaks: .* show one part"):
+        make_tests(config, make_cells(config, write=False), write=False)
+    one = replace(config, classes=("lid/dent",))
+    (alone,) = make_tests(one, make_cells(one, write=False), write=False)
+    assert alone.whole.data.fold == make_fold(one, "lid", "dent", 0)
 
 
 def test_the_folds_swap_their_sides(grouped: Path) -> None:

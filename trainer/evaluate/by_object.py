@@ -1,7 +1,7 @@
 """Tables of data sets with several objects, in the paper's layout: one line an object, arms across, a mean line (Tables 1 to 3).
 
-The paper does not state its own intervals; here each cell has one. Every class has its own detector: an object's figure is the
-mean over its classes, run by run, and the mean line is the mean over the objects.
+The paper does not state its own intervals; here each cell has one. Where every class has its own detector, and in realism, an
+object's figure is the mean over its classes, run by run; the mean line is the mean over the objects.
 """
 
 from __future__ import annotations

@@ -58,6 +58,9 @@ class EvaluateConfig:
     """Numbers of real defects that are known; 0: all of the training side."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the detectors; three or more for an interval worth the name."""
+    detectors_by: Literal["class", "object"] = "class"
+    """One detector for each class, tested on its defects; or one for each object, trained and tested on all of its classes together,
+    as the paper's Tables 1 and 3 have it."""
     arms: tuple[Arm, ...] = ARMS
     """What the detectors are trained on."""
     candidate: tuple[str, ...] = ()
@@ -156,6 +159,7 @@ class EvaluateConfig:
         }
         for name, (low, high) in limits.items():
             check_range(name, getattr(self, name), low, high)
+        _check_each("detectors_by", [self.detectors_by], ("class", "object"))
         for name, known in (("parts", PARTS), ("arms", ARMS), ("folds", (0, 1))):
             _check_each(name, getattr(self, name), known)
         if self.crop > self.resolution:

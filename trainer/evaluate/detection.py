@@ -1,9 +1,9 @@
-"""Do detectors get better? One unit for each class, fold, number of real defects, arm and seed."""
+"""Do detectors get better? One unit for each class (or object), fold, number of real defects, arm and seed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,30 @@ def arm_plans(config: EvaluateConfig, cell: Cell, made: Sequence[Made], others: 
         plans.append(ArmPlan(f"real+{other.name}", partial(_same, ArmData(good, real, pairs)), theirs))
         plans.append(ArmPlan(f"{other.name} only", partial(_same, ArmData(good, [], pairs)), theirs))
     return plans
+
+
+def join_plans(whole: Cell, plans: Sequence[Sequence[ArmPlan]]) -> list[ArmPlan]:
+    """The arms of all classes of an object together; an arm that lacks samples of some classes has those of the others.
+
+    Args:
+        plans: of each class.
+    """
+    arms: dict[str, list[ArmPlan]] = {}
+    for plan in (plan for own in plans for plan in own):
+        arms.setdefault(plan.name, []).append(plan)
+    joined = []
+    for name, own in arms.items():
+        same = all(plan.settings == own[0].settings for plan in own)
+        settings = own[0].settings if same else {"classes": [plan.settings for plan in own]}
+        joined.append(ArmPlan(name, partial(_joined_data, whole, own), settings))
+    return joined
+
+
+def _joined_data(whole: Cell, plans: Sequence[ArmPlan]) -> ArmData:
+    parts = [plan.data() for plan in plans]
+    real = [pair for part in parts for pair in part.real]
+    synthetic = [pair for part in parts for pair in part.synthetic]
+    return replace(parts[0], good=whole.data.good, real=real, synthetic=synthetic)
 
 
 def _generated_plan(

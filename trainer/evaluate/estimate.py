@@ -52,8 +52,12 @@ class Estimate:
         return [*found, f"{'about':22} {_clock(self.total):>22}", f"not counted: {NOT_COUNTED}"]
 
 
-def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
-    """Time one step of each kind and count the steps."""
+def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cell]) -> Estimate:
+    """Time one step of each kind and count the steps.
+
+    Args:
+        cells: of the classes. tested: what detectors are about.
+    """
     counts: dict[str, int] = {}
     units: dict[str, float] = {}
     if needs_ours(config):
@@ -69,21 +73,21 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell]) -> Estimate:
             held_out = float(np.mean([len(cell.data.fold.test) for cell in cells]))
             counts["mask agreement"] = len(trainings)
             units["mask agreement"] = held_out * (config.mask_levels + 2 * LEVELS) * evaluation
-    folds = {cell.data.name: cell for cell in cells}
+    folds = {cell.data.name: cell for cell in tested}
     if "detection" in config.parts:
         arms = [arm for arm in config.arms if arm != "ceiling"]
-        own = len(cells) * (len(arms) + len(config.arm_generators) + 2 * len(config.candidate))
+        own = len(tested) * (len(arms) + len(config.arm_generators) + 2 * len(config.candidate))
         own += ("ceiling" in config.arms and 0 not in config.shots) * len(folds)  # where all are known it is the arm "real"
-        counts["detectors"], units["detectors"] = own * len(config.seeds), _detector_seconds(config, cells[0])
+        counts["detectors"], units["detectors"] = own * len(config.seeds), _detector_seconds(config, tested[0])
     if "landscape" in config.parts:
-        counts["landscapes"] = len(cells) * len(LANDSCAPE_ARMS & set(config.arms))
+        counts["landscapes"] = len(tested) * len(LANDSCAPE_ARMS & set(config.arms))
         units["landscapes"] = _landscape_seconds(config)
     if "realism" in config.parts:
         subjects = len(config.generator_specs) + len(config.candidate) + 2
         counts["realism"] = len(cells) * subjects
         units["realism"] = 2 * config.samples * _feature_seconds()
     if "reverse_distillation" in config.parts and can("reverse distillation"):
-        counts["reverse distillation"], units["reverse distillation"] = len(folds), _student_seconds(config, cells[0])
+        counts["reverse distillation"], units["reverse distillation"] = len(folds), _student_seconds(config, tested[0])
     return Estimate({name: counts[name] * units[name] for name in counts}, counts, units)
 
 

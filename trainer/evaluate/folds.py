@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,18 @@ def make_fold(config: EvaluateConfig, object: str, defect: str, number: int) -> 
     )
     check_fold(fold, f"{object} / {defect}, fold {number}")
     return fold
+
+
+def join_folds(folds: Sequence[Fold], where: str) -> Fold:
+    """All classes of one object and half as one fold: their defects together, the good pictures of the first.
+
+    Raises:
+        DataError: a part stands on two sides: it has defects of two classes that fell into different halves.
+    """
+    defects = {name: tuple(one for fold in folds for one in getattr(fold, name)) for name in ("pool", "validation", "test")}
+    whole = replace(folds[0], **defects)
+    check_fold(whole, where)
+    return whole
 
 
 def _some(examples: Sequence[Example], count: int, rng: np.random.Generator) -> tuple[Example, ...]:

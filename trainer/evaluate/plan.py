@@ -1,4 +1,7 @@
-"""What an evaluation consists of: one cell for each class, fold and number of real defects, checked before any work."""
+"""What an evaluation consists of: one cell for each class, fold and number of real defects, checked before any work.
+
+Detectors are about a class, or about an object with all of its classes (``Tested``).
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ from ..data import Example, find_examples, load_example
 from ..splits import relative_file
 from .arms import load_pairs
 from .config import EvaluateConfig
-from .folds import Fold, make_fold, read_fold, write_fold
+from .folds import Fold, join_folds, make_fold, read_fold, write_fold
 from .realism import Seen, see
 from .samples import candidate_folder
 from .synthetic import Pair
+
+ALL_CLASSES = "all classes"
+"""In place of the defect's name where a detector is about all of an object's."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,15 @@ class Cell:
         return f"{self.data.name}-k{self.k or 'all'}"
 
 
+@dataclass(frozen=True)
+class Tested:
+    """What detectors are about: one class, or all classes of an object in one."""
+
+    whole: Cell
+    cells: tuple[Cell, ...]
+    """Of each class; the whole itself where it is one class."""
+
+
 def classes_of(config: EvaluateConfig) -> list[tuple[str, str]]:
     """The defect classes, in the order of the data set.
 
@@ -135,3 +150,25 @@ def make_cells(config: EvaluateConfig, write: bool = True) -> list[Cell]:
             data = FoldData(object, defect, number, fold, config.data, config.resolution)
             cells += [Cell(data, k, fold.shots(k, config.seed)) for k in config.shots]
     return cells
+
+
+def make_tests(config: EvaluateConfig, cells: Sequence[Cell], write: bool = True) -> list[Tested]:
+    """What the detectors of ``config.detectors_by`` are about; split files of whole objects are kept with ``write``.
+
+    Raises:
+        DataError: the classes of an object cannot share a detector, since a part stands on two sides.
+    """
+    if config.detectors_by == "class":
+        return [Tested(cell, (cell,)) for cell in cells]
+    groups: dict[tuple[str, int, int], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.data.object, cell.data.number, cell.k), []).append(cell)
+    tests = []
+    for (object, number, k), own in groups.items():
+        fold = join_folds([cell.data.fold for cell in own], f"{object}, fold {number}, all classes together")
+        if write:
+            write_fold(config.output / "splits" / f"{object}-{ALL_CLASSES}-fold{number}.json", fold, config.data)
+        data = FoldData(object, ALL_CLASSES, number, fold, config.data, config.resolution)
+        shots = tuple(shot for cell in own for shot in cell.shots)
+        tests.append(Tested(Cell(data, k, shots), tuple(own)))
+    return tests

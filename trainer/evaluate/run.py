@@ -18,7 +18,7 @@ from bgdefect_core.pictures import atomic_write
 
 from .by_object import write_object_tables
 from .config import EvaluateConfig
-from .detection import arm_plans, detector_rows, landscape_rows, patchcore_rows, reverse_distillation_rows
+from .detection import ArmPlan, arm_plans, detector_rows, join_plans, landscape_rows, patchcore_rows, reverse_distillation_rows
 from .estimate import Estimate, estimate, needs_ours, place_of
 from .features import network
 from .goals import Goals, Measured, judge
@@ -26,7 +26,7 @@ from .measure import mask_rows, realism_rows, sample_rows
 from .metrics import sklearn_metrics
 from .optional import Skip, skips
 from .ours import Made, base_name, make_ours
-from .plan import Cell, make_cells
+from .plan import Cell, make_cells, make_tests
 from .random_start import make_from_noise
 from .report import sample_strips, write_report
 from .rows import Row, SummaryRow, summarise
@@ -68,8 +68,9 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     sklearn_metrics()
     _check_output(config)
     cells = make_cells(config, write=not config.dry_run)
+    tests = make_tests(config, cells, write=not config.dry_run)
     _check_candidates(config, cells)
-    expected = estimate(config, cells)
+    expected = estimate(config, cells, [tested.whole for tested in tests])
     for line in expected.lines():
         say(line)
     if config.dry_run:
@@ -82,28 +83,33 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     lines: list[dict[str, Any]] = []
     strips: dict[str, bytes] = {}
     skipped = skips()
-    for cell in tqdm(cells, desc="evaluating", unit="cell"):
-        made, others, unmade = _generators(config, cell)
-        skipped += unmade
-        strips |= {name: strip for name, strip in sample_strips(cell, made) if cell.data.number == config.folds[0]}
-        lines += [line for one in made for line in sample_rows(cell, one)]
-        if "realism" in config.parts:
-            rows += realism_rows(config, store, cell, made, others)
-        if "masks" in config.parts:
-            rows += mask_rows(config, store, cell, made)
-        plans = arm_plans(config, cell, made, others) if _needs_plans(config) else []
+    for tested in tqdm(tests, desc="evaluating", unit="cell"):
+        own: list[list[ArmPlan]] = []
+        for cell in tested.cells:
+            made, others, unmade = _generators(config, cell)
+            skipped += unmade
+            strips |= {name: strip for name, strip in sample_strips(cell, made) if cell.data.number == config.folds[0]}
+            lines += [line for one in made for line in sample_rows(cell, one)]
+            if "realism" in config.parts:
+                rows += realism_rows(config, store, cell, made, others)
+            if "masks" in config.parts:
+                rows += mask_rows(config, store, cell, made)
+            own.append(arm_plans(config, cell, made, others) if _needs_plans(config) else [])
+        whole = tested.whole
+        plans = own[0] if config.detectors_by == "class" else join_plans(whole, own)
         if "detection" in config.parts:
-            rows += detector_rows(config, store, cell, plans)
+            rows += detector_rows(config, store, whole, plans)
         if "patchcore" in config.parts:
-            rows += patchcore_rows(config, store, cell)
+            rows += patchcore_rows(config, store, whole)
         if "reverse_distillation" in config.parts:
-            rows += reverse_distillation_rows(config, store, cell)
+            rows += reverse_distillation_rows(config, store, whole)
         if "landscape" in config.parts:
-            found, surfaces = landscape_rows(config, store, cell, plans)
+            found, surfaces = landscape_rows(config, store, whole, plans)
             rows += found
             grids |= surfaces
         _write(config, rows, grids, lines, skipped)
-        cell.data.forget()
+        for cell in (whole, *tested.cells):
+            cell.data.forget()
     summary = summarise(rows)
     goals = judge([Measured(config.generator_specs, tuple(rows))])
     objects = write_object_tables(config.output / OBJECT_TABLES, rows)
