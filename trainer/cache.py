@@ -85,7 +85,11 @@ def view_crop(mask: Mask, views: Views, rng: np.random.Generator) -> Crop:
 
 def view(picture: Picture, mask: Mask, views: Views, picture_index: int, view_index: int) -> tuple[Picture, Mask]:
     """One view, ``uint8 [R, R, 3]`` and ``bool [R, R]``; it depends on the seed and the two indices alone."""
-    defects = looked_at(mask, views)
+    return _cut(picture, mask, looked_at(mask, views), views, picture_index, view_index)
+
+
+def _cut(picture: Picture, mask: Mask, defects: Sequence[Mask], views: Views, picture_index: int, view_index: int) -> tuple[Picture, Mask]:
+    """:func:`view`, where what is looked at is known: it is the same for all views of a picture."""
     defect = defects[view_index % len(defects)]
     if view_index == 0:
         crop = crop_box(defect, views.resolution, views.zoom)
@@ -121,9 +125,10 @@ def build_cache(base: Base, examples: Sequence[Example], views: Views, batch: in
     def cut() -> Iterator[tuple[Picture, Mask]]:
         for index, example in enumerate(tqdm(examples, desc="encoding", unit="picture", disable=not progress)):
             picture, mask = load_example(example)
-            sides.append(max(bounding_box(looked_at(mask, views)[0])[2:]))
+            defects = looked_at(mask, views)
+            sides.append(max(bounding_box(defects[0])[2:]))
             for number in range(views.count):
-                yield view(picture, mask, views, index, number)
+                yield _cut(picture, mask, defects, views, index, number)
 
     pending: list[tuple[Picture, Mask]] = []
     total = len(examples) * views.count
