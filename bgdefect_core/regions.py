@@ -48,7 +48,7 @@ class RegionPrompts:
     placeholder: Tensor
     """``C_m`` ``[1, T_m, D]``."""
     defect_words: Sequence[Sequence[int]]
-    """For each defect the positions of its prompt's word tokens (no start, end, padding): what Eq. 13 reads."""
+    """For each defect the positions of its prompt's word tokens (no start, end, padding), or of some of them: what Eq. 13 reads."""
     empty: Tensor | None = None
     """The empty prompt ``[1, T_e, D]``; only guidance needs it."""
     added: Mapping[str, Tensor] = field(default_factory=dict)
@@ -113,6 +113,22 @@ class RegionPrompts:
         token_region = torch.cat([torch.full((part.shape[1],), region) for part, region in zip(parts, regions, strict=True)])
         self._made[name] = Context(torch.cat(parts, dim=1), token_region.to(self.background.device), self.added)
         return self._made[name]
+
+
+def word_places(prompt: Sequence[int], words: Sequence[int], text: str) -> list[int]:
+    """Where chosen words stand in a prompt: choice 3's token choice, for :attr:`RegionPrompts.defect_words`.
+
+    Args:
+        prompt: the whole prompt's token ids. words: those of the chosen words, in their order. text: the chosen words, for the error.
+
+    Raises:
+        SettingError: they do not stand in the prompt, one behind the other.
+    """
+    starts = [start for start in range(len(prompt)) if words and list(prompt[start : start + len(words)]) == list(words)]
+    if not starts:
+        do = "choose from the prompt, in its order, or leave them out: all of its words"
+        raise SettingError(f"attention words {text!r}", "words of the defect's prompt", do)
+    return [start + place for start in starts for place in range(len(words))]
 
 
 def union(regions: Tensor) -> Tensor:

@@ -11,29 +11,41 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
-from ..bgdefect_core.regions import RegionPrompts
+from ..bgdefect_core.regions import RegionPrompts, word_places
 from ._compat import field, schema
 from ._types import GraphPrompts, PromptsWire
 
 log = logging.getLogger(__name__)
 
 
-def encode(clip: Any, text: str) -> tuple[Tensor, Tensor | None, list[int]]:
+def encode(clip: Any, text: str, attention_words: str = "") -> tuple[Tensor, Tensor | None, list[int]]:
     """A text by the host's CLIP.
+
+    Args:
+        attention_words: the words of the text whose positions are asked for. Empty: all.
 
     Returns:
         Tokens ``[1, T, D]``, the pooled vector ``[1, P]`` (or None), and the positions of the words: no start, end, padding.
 
     Raises:
-        SettingError: there is no CLIP.
+        SettingError: there is no CLIP, or the words are not in the text.
     """
     if clip is None:  # what a loader gives out for a checkpoint without one
         raise SettingError("clip is None: its checkpoint holds no text encoder", "a CLIP", "load the base's own with Load CLIP")
-    marked = clip.tokenize(text, return_word_ids=True)
-    chunks = next(iter(marked.values()))  # SDXL's two encoders share one tokenizer: their words stand at the same places
-    words = [place for place, token in enumerate(token for chunk in chunks for token in chunk) if token[2] != 0]
+    ids, words = _tokenize(clip, text)
+    if attention_words.strip():
+        chosen, named = _tokenize(clip, attention_words)
+        words = word_places(ids, [chosen[place] for place in named], attention_words)
     tokens, pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True)
     return tokens.float(), pooled, words
+
+
+def _tokenize(clip: Any, text: str) -> tuple[list[Any], list[int]]:
+    """All token ids, and the positions of the words."""
+    marked = clip.tokenize(text, return_word_ids=True)
+    chunks = next(iter(marked.values()))  # SDXL's two encoders share one tokenizer: their words stand at the same places
+    tokens = [token for chunk in chunks for token in chunk]
+    return [token[0] for token in tokens], [place for place, token in enumerate(tokens) if token[2] != 0]
 
 
 def from_conditioning(conditioning: Sequence[Any], name: str) -> tuple[Tensor, dict[str, Tensor]]:
@@ -89,6 +101,18 @@ def _words() -> Any:
     )
 
 
+def _attention_words() -> Any:
+    return field(
+        io.String,
+        "attention_words",
+        default="",
+        optional=True,
+        advanced=True,
+        tooltip="Words of the defect's prompt whose attention is recorded, such as the defect's name. Only the attention signal of"
+        " Refine Defect Mask reads it; empty: all of the prompt's words.",
+    )
+
+
 _MASK = "Where this defect shall come, white: one mask, or one a picture. Where defects overlap, the larger share of a cell wins."
 _PROMPTS = "For Masked DDIM Inversion, or to add a further defect."
 
@@ -110,14 +134,15 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 _text("background", "a photo of a part", "What the good part is. As trained: connect Apply Defect Weights."),
                 _text("defect", "a defect on a part", "What shall be painted inside the mask. As trained: connect Apply Defect Weights."),
                 _text("placeholder", "mask", "Stands for the mask while the background is inverted; neutral: mask."),
+                _attention_words(),
             ],
             outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
-    def execute(cls, clip: Any, background: str, defect: str, placeholder: str) -> Any:
+    def execute(cls, clip: Any, background: str, defect: str, placeholder: str, attention_words: str = "") -> Any:
         part, pooled, _ = encode(clip, background)
-        tokens, _, words = encode(clip, defect)
+        tokens, _, words = encode(clip, defect, attention_words)
         if not words:
             log.warning("the defect's prompt is empty: the network paints what it likes")
         empty_mask, nothing = encode(clip, placeholder)[0], encode(clip, "")[0]
@@ -173,13 +198,14 @@ class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 io.Clip.Input("clip", tooltip="The text encoder of the same base as the model."),
                 io.Mask.Input("mask", tooltip=_MASK),
                 _text("defect", "a defect on a part", "What shall be painted inside this mask."),
+                _attention_words(),
             ],
             outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
-    def execute(cls, prompts: GraphPrompts, clip: Any, mask: Tensor, defect: str) -> Any:
-        tokens, _, words = encode(clip, defect)
+    def execute(cls, prompts: GraphPrompts, clip: Any, mask: Tensor, defect: str, attention_words: str = "") -> Any:
+        tokens, _, words = encode(clip, defect, attention_words)
         return io.NodeOutput(with_defect(prompts, tokens, words, mask))
 
 

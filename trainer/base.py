@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.errors import WeightsError
-from bgdefect_core.regions import RegionPrompts
+from bgdefect_core.regions import RegionPrompts, word_places
 from bgdefect_core.schedule import NoiseSchedule, schedule_from_config
 from bgdefect_core.weights import UNKNOWN, architecture_of, fingerprint
 
@@ -88,10 +88,16 @@ class Base:
         return pixels.float()
 
     @torch.no_grad()
-    def prompts(self, background: str, defects: Sequence[str], placeholder: str) -> RegionPrompts:
+    def prompts(self, background: str, defects: Sequence[str], placeholder: str, attention_words: str | None = None) -> RegionPrompts:
         """Encode ``C_bg``, one ``C_def`` a defect, ``C_m`` and the empty prompt, all padded to the model's 77 tokens.
 
         The text encoder's last hidden state, as Stable Diffusion uses it; longer prompts are cut, with a warning.
+
+        Args:
+            attention_words: the words of each ``C_def`` that Eq. 13 reads. None: all of them.
+
+        Raises:
+            SettingError: a ``C_def`` that does not hold them.
         """
         texts = [background, placeholder, "", *defects]
         length = int(self.tokenizer.model_max_length)
@@ -101,12 +107,19 @@ class Base:
                 log.warning("the prompt %.60r... has %d tokens: cut to %d", text, len(whole), length)
         hidden = self.text_encoder(encoded.input_ids.to(self.text_encoder.device)).last_hidden_state.float()
         counts: list[int] = encoded.attention_mask.sum(1).tolist()  # start and end tokens included, padding not
+        places: list[Sequence[int]] = [tuple(range(1, count - 1)) for count in counts[3:]]
+        if attention_words is not None:
+            chosen = self.tokenizer(attention_words)["input_ids"][1:-1]
+            places = [
+                word_places(ids[: count - 1], chosen, attention_words)
+                for ids, count in zip(encoded.input_ids[3:].tolist(), counts[3:], strict=True)
+            ]
         return RegionPrompts(
             background=hidden[:1],
             placeholder=hidden[1:2],
             empty=hidden[2:3],
             defects=list(hidden[3:].split(1)),
-            defect_words=[tuple(range(1, count - 1)) for count in counts[3:]],
+            defect_words=places,
         )
 
 

@@ -105,7 +105,8 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSetti
     record = config.record(info, pairs.sources, pairs.mask_names, pairs.known_surroundings, pairs.part)
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     names = (config.object or info.object, config.defect or info.defect)
-    return _Session(config, pairs, base, base.prompts(background, [defect], mask), settings, names, record)
+    prompts = base.prompts(background, [defect], mask, config.attention_words)
+    return _Session(config, pairs, base, prompts, settings, names, record)
 
 
 def check_signal(signal: str, resolution: int, factor: int) -> None:

@@ -18,7 +18,7 @@ from bgdefect_core.generate import PaintSettings
 from bgdefect_core.part import PartKind
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.refinement import PEAK, Signal
+from bgdefect_core.refinement import ATTENTION_SIGNALS, PEAK, Signal
 from bgdefect_core.sampling import BackgroundMode
 from bgdefect_core.solvers import Solver
 from bgdefect_core.weights_info import ClassWeightsInfo
@@ -77,6 +77,9 @@ class GenerateConfig:
     class explains the picture better than its background does (likelihood: 20 more U-Net samples a sample)."""
     threshold: float | None = None
     """Share of the signal's peak in the mask above which a pixel is labelled. Default: 0.3, for attention 0.5, for likelihood 0.1."""
+    attention_words: str | None = None
+    """Words of the defect's prompt whose attention is read, such as the defect's name; only the signals attention and product
+    know them. Default: all of its words."""
     peak: float = PEAK
     """Percentile of the signal in the mask that counts as its peak; 100: the maximum, as in the paper."""
     feather: float | None = None
@@ -118,6 +121,9 @@ class GenerateConfig:
             check_range("guidance", value, 0, 30)
         if self.masks is not None and (self.mask_library is not None or self.mask_split is not None):
             raise SettingError("both masks and a mask library are given", "one of them", "leave the other out")
+        if self.attention_words is not None and self.signal not in ATTENTION_SIGNALS:
+            do = "leave it out, or choose one of these signals"
+            raise SettingError(f"attention words for the signal {self.signal!r}", " or ".join(ATTENTION_SIGNALS), do)
         pick_device(self.device, self.precision)
 
     @property
@@ -170,6 +176,8 @@ class GenerateConfig:
             painted["guidance"] = list(self.guidance)
         if painted["solver"] == "ddim":  # said only where it is another one
             del painted["solver"]
+        if self.attention_words is not None:
+            painted["attention_words"] = self.attention_words
         return {
             "weights_sha256": file_digest(self.weights),
             "class": f"{info.object} / {info.defect}",

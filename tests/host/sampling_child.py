@@ -210,6 +210,8 @@ def wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion)
         prompts_of.RegionPromptsNode.execute([*text, *text], text, text, 0)
     with refused("words is 100", "76"):
         prompts_of.RegionPromptsNode.execute(text, text, text, 100)
+    with refused("attention words 'hole'"):
+        prompts_of.RegionPromptEncode.execute(clip, "a metal part", "a deep scratch", "mask", "hole")
 
 
 def cancel_stops_within_a_step(model, graph, latent, mask):
@@ -231,6 +233,10 @@ def conditioning_gives_the_same_prompts(clip, graph):
         assert torch.equal(one, same)
     assert [list(words) for words in other.prompts.defect_words] == [[1, 2, 3]]
     assert [list(words) for words in graph.prompts.defect_words] == [[1, 2, 3]]
+    for words, places in (("scratch", [3]), (" deep scratch", [2, 3]), (" ", [1, 2, 3])):
+        chosen = prompts_of.RegionPromptEncode.execute(clip, "a metal part", "a deep scratch", "mask", words).args[0]
+        assert [list(one) for one in chosen.prompts.defect_words] == [places]
+        assert torch.equal(chosen.prompts.defects[0], graph.prompts.defects[0])
 
 
 def main():

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from bgdefect_core.errors import WeightsError
+from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.weights import UNKNOWN
 from trainer import single_file
 from trainer.base import Base, load_base
@@ -74,6 +74,16 @@ def test_prompts_are_the_last_hidden_state_and_know_their_words(base: Base) -> N
     ids = base.tokenizer("scratch", padding="max_length", max_length=77, return_tensors="pt").input_ids
     with torch.no_grad():
         torch.testing.assert_close(prompts.defects[0], base.text_encoder(ids).last_hidden_state)
+
+
+def test_chosen_words_of_a_prompt(base: Base) -> None:
+    """Choice 3: which words Eq. 13 reads is an option; by default all."""
+    prompts = base.prompts("a", ["a scratch defect on a scratch", "scratch"], "mask", "scratch")
+    assert [list(words) for words in prompts.defect_words] == [[2, 6], [1]]
+    assert list(base.prompts("a", ["a scratch defect on a nut"], "mask", "defect on").defect_words[0]) == [3, 4]
+    for words in ("hole", "", "defect scratch"):
+        with pytest.raises(SettingError, match="attention words"):
+            base.prompts("a", ["a scratch defect on a nut"], "mask", words)
 
 
 def test_contexts_are_one_object_each(base: Base) -> None:

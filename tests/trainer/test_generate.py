@@ -233,6 +233,22 @@ def test_the_same_line_gives_the_same_sample_in_a_longer_run(config: GenerateCon
         assert line["settings"]["signal"] == signal and label.any() and not (label & ~requested).any()
 
 
+def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_path: Path) -> None:
+    attention = dataclasses.replace(config, signal="attention", count=1, variants=1, batch=1)
+    heats = {}
+    for number, words in enumerate((None, "spot defect", "plate")):
+        one = dataclasses.replace(attention, attention_words=words, output=tmp_path / str(number))
+        generate(one)
+        line = manifest(one)[0]
+        assert line["settings"].get("attention_words") == words
+        heats[words] = files_of(one.output)[line["heatmap"]]
+    assert len(set(heats.values())) == 3
+    for wrong in (dataclasses.replace(attention, attention_words="hole"), dataclasses.replace(config, attention_words="spot")):
+        with pytest.raises(SettingError, match="attention words"):
+            generate(wrong)
+        assert not config.output.exists()
+
+
 def test_dry_run_writes_nothing(config: GenerateConfig) -> None:
     summary = generate(dataclasses.replace(config, dry_run=True))
     assert summary.dry_run and summary.accepted == 5 and summary.seconds > 0 and not config.output.exists()

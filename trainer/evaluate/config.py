@@ -69,8 +69,8 @@ class EvaluateConfig:
     generators: tuple[str, ...] = ("ours",)
     """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
     loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, solver, start, signal, threshold,
-    peak, detail, feather, retries and the limits of quality such as min_strength (generation). guidance=1/2/3: of the first
-    attempt at a sample, the second, the third. start=noise: whole squares from pure noise, for realism alone."""
+    attention_words, peak, detail, feather, retries and the limits of quality such as min_strength (generation). guidance=1/2/3: of
+    the first attempt at a sample, the second, the third. start=noise: whole squares from pure noise, for realism alone."""
     arm_generators: tuple[str, ...] = ()
     """Names of generators after the first that get a detection arm each: "real+NAME refined"."""
     samples: int = 100

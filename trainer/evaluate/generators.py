@@ -36,6 +36,7 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "start": str,
     "signal": str,
     "threshold": float,
+    "attention_words": str,
     "peak": float,
     "detail": _flag,
     "feather": float,
