@@ -36,7 +36,7 @@ from .refinement import (
     stitched_heat,
 )
 from .regions import RegionPrompts
-from .sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample
+from .sampling import BACKGROUND_MODES, DEFAULT_BACKGROUND, BackgroundMode, background_levels, sample
 from .solvers import SOLVERS, Solver
 from .surroundings import Surroundings
 
@@ -67,7 +67,7 @@ class PaintSettings:
     """Steps each way; the way up is always DDIM."""
     solver: Solver = "ddim"
     """Of the way down."""
-    background: BackgroundMode = "replay"
+    background: BackgroundMode = DEFAULT_BACKGROUND
     """How the background is held (METHOD choice 1)."""
     guidance: float = 1.0
     """Defect guidance inside the mask; 1 = none (choice 7)."""

@@ -2,8 +2,10 @@
 
 Four ways to hold the background (METHOD choice 1):
 
-``replay``   the inversion's own trajectory outside the mask: exact in the latents, no background evaluation while sampling (default);
-``noised``   the forward process with one fixed noise a sample (Eq. 6): no inversion, exact in the latents;
+``replay``   the inversion's own trajectory outside the mask: exact in the latents, no background evaluation while sampling;
+``noised``   the forward process with one fixed noise a sample (Eq. 6): no inversion, exact in the latents. The default: a class is trained
+             on it. The inverted trajectory holds less noise than its level says (``docs/evidence.md``), and beside it defects come out
+             smoother and fainter;
 ``masked``   the background branch of the proof (Eq. 28), ``eps_theta((1 - m) z*_t, t, C_2)``: it depends on neither the seed nor the
              defect, so it is computed once a (picture, mask);
 ``literal``  the printed Eq. 9, ``eps_theta(z*_t, t, C_2)``: the background sees the defect and drifts. For comparison.
@@ -27,6 +29,8 @@ from .solvers import Solver, stepper
 
 BackgroundMode = Literal["replay", "noised", "masked", "literal"]
 BACKGROUND_MODES: tuple[str, ...] = get_args(BackgroundMode)
+DEFAULT_BACKGROUND: BackgroundMode = "noised"
+"""Chosen by measurement, as METHOD choice 1 has it (``docs/evidence.md``)."""
 Background = Callable[[int], Tensor]
 """Level -> the background's latents ``[B, C, h, w]`` at that level."""
 
@@ -102,7 +106,7 @@ def background_levels(
     if mode == "noised":
         return [z_0] * (levels.steps + 1)
     if mode not in BACKGROUND_MODES:
-        raise SettingError(f"background is {mode!r}", f"one of {', '.join(BACKGROUND_MODES)}", "'replay' is the default")
+        raise SettingError(f"background is {mode!r}", f"one of {', '.join(BACKGROUND_MODES)}", f"{DEFAULT_BACKGROUND!r} is the default")
     if mode != "masked":
         return invert(predict, z_0, regions, prompts, levels, callback)
     total = 2 * levels.steps

@@ -46,19 +46,26 @@ class Surroundings:
     made: float
     """How much the real defect makes of the change that its mean colour would make: 1 for an even one in a tight mask, less in a loose one;
     0: it would change nearly nothing."""
+    core: NDArray[np.float32]
+    """Mean colour of the tenth of its pixels that differ most from what lies beside them, ``[C]`` in 0..1."""
 
     def share_made(self, picture: Picture, result: Picture, mask: Mask) -> float:
-        """How much of the change that such a defect would make at ``mask`` of a good ``picture`` is in ``result``, over what the real one
-        makes of it itself: 0 and up, 1 as in life, and 1 where it would change nearly nothing.
+        """How much of what such a defect would change at ``mask`` of a good ``picture`` is in ``result``: 0 and up, 1 as in life.
 
-        A bridge that does not reach its traces and a crack in pieces fall short, as one that is too faint does.
+        The lesser of two shares, both in the light of the picture, and 1 where the defect would change nearly nothing. Of the whole change
+        that its mean colour would make, over what the real one makes of it itself: a bridge that does not reach its traces and a crack in
+        pieces fall short. And of the change that its core would make, in the strongest tenth of the pixels: the mean colour of a thin
+        crack in its mask is faint, its core is not.
         """
         top, left, height, width = bounding_box(mask)
         window = np.s_[top : top + height, left : left + width]
         good, new = (np.divide(one[window][mask[window]], 255, dtype=np.float32) for one in (picture, result))
-        wanted = np.minimum(self.colour * (_light(picture) / max(self.light, 1 / 255)), 1)
-        share = _share(_distance(new, good), _distance(wanted, good))
-        return share / self.made if share is not None and self.made else 1.0
+        light = _light(picture) / max(self.light, 1 / 255)
+        change = _distance(new, good)
+        share = _share(change, _distance(np.minimum(self.colour * light, 1), good))
+        whole = share / self.made if share is not None and self.made else 1.0
+        core = float(np.percentile(_distance(np.minimum(self.core * light, 1), good), _TYPICAL))
+        return min(whole, float(change[_strongest(change)].mean()) / core) if core >= _VISIBLE else whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +104,11 @@ def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
     colour = colours[patch].mean(axis=0)
     contrast = float(np.percentile(_distance(ring, colour), _CONTRAST)) if ring.size else 0.0
     beside = _beside(colours, patch)
-    made = 0.0 if beside is None else _share(_distance(colours[patch], beside), _distance(colour, beside)) or 0.0
-    return Surroundings(colours, margin, reach, contrast, colour, _light(picture), made)
+    made, core = 0.0, colour
+    if beside is not None:
+        change = _distance(colours[patch], beside)
+        made, core = _share(change, _distance(colour, beside)) or 0.0, colours[patch][_strongest(change)].mean(axis=0)
+    return Surroundings(colours, margin, reach, contrast, colour, _light(picture), made, core)
 
 
 def _beside(colours: NDArray[np.float32], patch: Mask) -> NDArray[np.float32] | None:
@@ -116,6 +126,12 @@ def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[n
     """Between colours ``[N, C]``: the root of their mean squared difference, ``[N]``."""
     found: NDArray[np.float32] = np.square(one - other).mean(axis=-1) ** 0.5
     return found
+
+
+def _strongest(change: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Where the strongest tenth of ``[N]`` changes stand, at least one."""
+    count = max(len(change) // 10, 1)
+    return np.argpartition(change, -count)[-count:]
 
 
 def _share(change: NDArray[np.float32], wanted: NDArray[np.float32]) -> float | None:

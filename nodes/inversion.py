@@ -82,8 +82,9 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectInversion",
             display_name="Masked DDIM Inversion",
             category="BGDefect/sampling",
-            description="The good picture's way up to noise, with the defect's place left empty. It is computed once; every run of the"
-            " sampler reuses it, whatever the seed.",
+            description="Where the samplers start: the good picture, the place of the defect and the noise levels. With skip off also the"
+            " picture's way up to noise, with the defect's place left empty; it is computed once, and every run of the sampler reuses it,"
+            " whatever the seed.",
             search_aliases=["bgdefect", "ddim inversion"],
             inputs=[
                 io.Model.Input("model", tooltip="The base with a defect class on it. It stays as it is."),
@@ -101,9 +102,9 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 field(
                     io.Boolean,
                     "skip",
-                    default=False,
-                    advanced=True,
-                    tooltip="On: nothing is inverted, which saves half of the time; only the background mode noised can then be used.",
+                    default=True,
+                    tooltip="On: nothing is inverted, which saves half of the time: the background mode noised, the default, needs no"
+                    " inversion. Turn it off for replay, masked and literal.",
                 ),
             ],
             outputs=[

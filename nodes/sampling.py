@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..bgdefect_core.attention import MapRecorder
 from ..bgdefect_core.errors import SettingError
-from ..bgdefect_core.sampling import BACKGROUND_MODES, BackgroundMode, background_branch, sample
+from ..bgdefect_core.sampling import BACKGROUND_MODES, DEFAULT_BACKGROUND, BackgroundMode, background_branch, sample
 from ._compat import field, schema
 from ._convert import cycled
 from ._host import HostPredictor, Progress, RegionGuider
@@ -124,10 +124,10 @@ def mode_input() -> Any:
         io.Combo,
         "background",
         options=list(BACKGROUND_MODES),
-        default="replay",
-        tooltip="How the background is held. replay: the inversion, put back at every step (exact, the default). noised: the picture"
-        " with fixed noise (exact, needs no inversion). masked: the paper's proof (costs one more pass, once a picture)."
-        " literal: the paper's printed equation, whose background drifts; for comparison.",
+        default=DEFAULT_BACKGROUND,
+        tooltip="How the background is held. noised: the picture with fixed noise (exact, needs no inversion, the default). replay: the"
+        " inversion, put back at every step (exact; defects come out smoother and fainter). masked: the paper's proof (costs one more"
+        " pass, once a picture). literal: the paper's printed equation, whose background drifts; for comparison.",
     )
 
 

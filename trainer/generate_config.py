@@ -19,7 +19,7 @@ from bgdefect_core.part import PartKind
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.refinement import ATTENTION_SIGNALS, PEAK, Signal
-from bgdefect_core.sampling import BackgroundMode
+from bgdefect_core.sampling import DEFAULT_BACKGROUND, BackgroundMode
 from bgdefect_core.solvers import Solver
 from bgdefect_core.weights_info import ClassWeightsInfo
 
@@ -66,9 +66,9 @@ class GenerateConfig:
     """Steps each way."""
     solver: Solver = "ddim"
     """How the steps down are taken: "ddim", the paper's, or "dpmpp_2m" (DPM-Solver++, second order), meant for 10 or 20 steps."""
-    background: BackgroundMode = "replay"
-    """How the background is held: "replay" and "noised" keep it exactly; "literal" is the paper's printed equation, for
-    comparison."""
+    background: BackgroundMode = DEFAULT_BACKGROUND
+    """How the background is held: "noised" and "replay" keep it exactly, "replay" by an inversion that costs as much again;
+    "literal" is the paper's printed equation, for comparison."""
     guidance: tuple[float, ...] = (1.0, 2.0, 3.0)
     """Guidance inside the mask at the first attempt at a sample, the second, ...; the last value counts on. 1: none, the paper's.
     More is stronger and less true to life, so that it is left to the samples that came out too faint."""

@@ -15,7 +15,7 @@ from bgdefect_core.masks import Mask, region_map
 from bgdefect_core.pictures import Picture, read_picture, write_picture
 from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.regions import RegionPrompts
-from bgdefect_core.sampling import background_levels, sample
+from bgdefect_core.sampling import DEFAULT_BACKGROUND, background_levels, sample
 
 from .base import Base
 from .cache import Views, looked_at, to_pixels
@@ -53,7 +53,7 @@ def make_sheet(
     steps: int = 20,
     seed: int = 0,
 ) -> None:
-    """Paint every item (``replay``) and write a PNG with a row each: normal, mask, result (the bare decoding).
+    """Paint every item (the default background) and write a PNG with a row each: normal, mask, result (the bare decoding).
 
     Args:
         unet: ``base.unet``, however wrapped.
@@ -66,9 +66,9 @@ def make_sheet(
     z_0 = base.encode(to_pixels(pictures))
     regions = region_map(torch.from_numpy(np.stack(masks))[:, None], (z_0.shape[2], z_0.shape[3])).to(z_0.device)
     with unet_predictor(unet, base.schedule) as predict:
-        background = background_levels("replay", predict, z_0, regions, prompts, levels)
+        background = background_levels(DEFAULT_BACKGROUND, predict, z_0, regions, prompts, levels)
         seeds = range(seed, seed + len(items))
-        painted = base.decode(sample(predict, "replay", background, regions, prompts, levels, seeds))
+        painted = base.decode(sample(predict, DEFAULT_BACKGROUND, background, regions, prompts, levels, seeds))
     results = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     rows = [_row(*three) for three in zip(pictures, masks, results, strict=True)]
     write_picture(path, np.concatenate(rows))

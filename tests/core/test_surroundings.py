@@ -194,6 +194,18 @@ def test_a_loose_mask_asks_for_as_little_as_the_real_defect_fills() -> None:
     assert around.share_made(good, painted(good, box(10, 18, 10, 4, (40, 40)), 0), loose) == pytest.approx(0.5, abs=1e-6)
 
 
+def test_a_thin_crack_is_held_against_its_dark_core() -> None:
+    """A veil over the whole mask makes the change of the mean colour, and no crack."""
+    good, loose = np.full((40, 40, 3), 200, np.uint8), box(10, 10, 20, 20, (40, 40))
+    crack = box(10, 18, 20, 4, (40, 40))
+    around = surroundings_of(painted(good, crack, 0), loose)
+    assert around.core.tolist() == pytest.approx([0], abs=1e-6)
+    assert around.share_made(good, painted(good, loose, 160), loose) == pytest.approx(0.2, abs=1e-6)  # 40 of the core's 200
+    assert around.share_made(good, painted(good, crack, 100), loose) == pytest.approx(0.5, abs=1e-6)
+    dim = np.full_like(good, 100)  # half the light
+    assert around.share_made(dim, painted(dim, crack, 50), loose) == pytest.approx(0.5, abs=0.01)
+
+
 def test_where_nothing_else_is_seen_nothing_is_asked_for() -> None:
     picture, everywhere = np.full((12, 12, 3), 50, np.uint8), np.ones((12, 12), np.bool_)
     everywhere[0, 0] = False
