@@ -97,7 +97,7 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                     default=50,
                     min=1,
                     max=999,
-                    tooltip="DDIM steps up, and as many down in the sampler. The paper uses 50; 20 are often enough.",
+                    tooltip="DDIM steps of the sampler, and as many up where skip is off. The paper uses 50; 20 are often enough.",
                 ),
                 field(
                     io.Boolean,

@@ -30,18 +30,22 @@ NOTES: dict[str, str] = {
 - As **Add Defect**, for a text that another node has encoded.
 """,
     "BGDefectInversion": """
-- Masked DDIM inversion (Eq. 8): the picture without the defect's place goes up to noise, step by step, and the way is kept.
-- It does not depend on the seed: as long as picture, mask, prompts and steps stay, the host takes it from its cache.
-- `steps` up, and as many down: 20 for a look, 50 as in the paper.
+- With `skip` on nothing is computed here: the background mode noised, the default of the samplers, puts the good picture with fixed noise
+  around the defect.
+- With `skip` off, masked DDIM inversion (Eq. 8): the picture without the defect's place goes up to noise, step by step, and the way is
+  kept. It does not depend on the seed: as long as picture, mask, prompts and steps stay, the host takes it from its cache.
+- `steps` down, and with `skip` off as many up: 20 for a look, 50 as in the paper.
 - The host's VAE Encode cuts a picture to a multiple of 8 pixels (of 4 with `bgdefect-mini`), evenly on both sides, unless
   **Crop to Mask** made the square. The sampler's `mask` is cut alike and fits the decoded samples.
 """,
     "BGDefectSampler": """
-- Composited sampling (Eq. 9). In `replay` and `noised` the background of the latents is kept exactly.
+- Composited sampling (Eq. 9). In `noised` and `replay` the background of the latents is kept exactly.
+- An inverted background carries less noise than the network was trained with: with `replay` more samples come out faint, and each costs
+  an inversion more.
 - Sample i is made from `seed` + i and belongs to picture i modulo the number of pictures.
 - Another seed does not repeat the inversion. Two runs whose seeds are nearer than their samples share some of their noise: let the seed
   be drawn anew (*randomize*) rather than go up by 1.
-- `guidance` 1 is the paper's; `bgdefect-mini` paints too faintly with it and wants 3.
+- `guidance` 1 is the paper's; with `bgdefect-mini` 2 makes faint defects clearer.
 """,
     "BGDefectNoise": """
 - Sample i of a batch is drawn from `seed` + i alone, as in **Background/Defect Sampler**; repeat the latent for several samples.

@@ -7,7 +7,7 @@ from typing import Any
 
 DEMO = "(shipped demo)"
 WEIGHTS = "brushed_metal-scratch.safetensors"
-MINI_GUIDANCE = 3.0
+MINI_GUIDANCE = 2.0
 """The embedded base paints more faintly without, and a graph has no retries that raise it, as the command line has."""
 LIVE = 220
 """Height for the live preview, which else covers the node below."""
@@ -69,7 +69,7 @@ def crop(image: Link, mask: Link) -> Node:
 
 
 def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20, between: tuple[Node, ...] = ()) -> Group:
-    """Prompts, encoding, inversion."""
+    """Prompts, encoding, and where the sampler starts."""
     clip, vae = CLIP_VAE
     texts = {"background": Link("class", 1), "defect": Link("class", 2), "placeholder": Link("class", 3)}
     nodes = [
@@ -83,7 +83,7 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
             more=LIVE,
         ),
     ]
-    return Group("3  Invert once", nodes, METHOD_COLOR)
+    return Group("3  Prepare once", nodes, METHOD_COLOR)
 
 
 def paint(variants: int, after: str = "fixed", guidance: float = MINI_GUIDANCE) -> Group:
@@ -143,7 +143,7 @@ Press **Run**. Everything that this workflow needs comes with the pack, and a CP
 It paints a scratch into a picture of brushed metal, finds the label, and measures the result.
 
 **Try next**
-- another *seed* in Background/Defect Sampler: the inversion is not repeated
+- another *seed* in Background/Defect Sampler
 - another *seed* in Place Defect Mask: the scratch lies elsewhere
 - *page* in Load Good Pictures: the next picture
 - your own picture: replace Load Good Pictures by Load Image
@@ -202,7 +202,7 @@ sigmas and **Defect Noise** it does what Background/Defect Sampler does.
 **Try**
 - *dpmpp_2m* in KSamplerSelect
 - BasicScheduler in place of the inversion's sigmas (*denoise* 1: parts of a run are refused)
-- *euler_ancestral*: samplers that add noise want *background* replay or noised
+- *background* replay in the guider, *skip* off in Masked DDIM Inversion: the picture's own way up to noise, as in the paper
 """
 
 RESULT = Group("5  Result", [STITCH, REFINE, judge(), REPORT], RESULT_COLOR)

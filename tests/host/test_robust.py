@@ -270,6 +270,7 @@ def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dic
     """A workflow on a picture and a mask of random sizes, some values drawn anew, sometimes one wire moved."""
     start = str(rng.choice(["1_", "3_", "4_", "6_"]))
     prompt = change(to_api(load(named(start)), object_info), "BGDefectInversion", steps=int(rng.integers(1, 4)))
+    prompt = change(prompt, "BGDefectInversion", skip=bool(rng.random() < 0.5))
     if rng.random() < 0.3:
         _by_conditioning(rng, prompt)
     width, height = (int(side) for side in rng.integers(1, 90, 2) + rng.choice([0, 15, 60], 2))
@@ -311,6 +312,7 @@ def _by_conditioning(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
             continue
         node["class_type"], texts = kinds[node["class_type"]]
         clip = node["inputs"].pop("clip")
+        del node["inputs"]["attention_words"]
         for name in texts:
             encoder = f"{number}{name}"
             prompt[encoder] = {"class_type": "CLIPTextEncode", "inputs": {"clip": clip, "text": node["inputs"][name]}}

@@ -14,7 +14,7 @@ from bgdefect_core.pictures import write_mask, write_picture
 
 from .conftest import Figure
 from .graph import WORKFLOWS, after_run, change, ids, load, named, problems, to_api
-from .server import PACK, Server, pixels, shown
+from .server import PACK, Run, Server, pixels, shown
 
 STEPS = 4
 
@@ -22,6 +22,11 @@ STEPS = 4
 def prompt_of(start: str, object_info: dict[str, Any], steps: int | None = None) -> dict[str, Any]:
     prompt = to_api(load(named(start)), object_info)
     return prompt if steps is None else change(prompt, "BGDefectInversion", steps=steps)
+
+
+def inverted(prompt: dict[str, Any]) -> dict[str, Any]:
+    """With the inversion that the shipped workflows skip."""
+    return change(change(prompt, "BGDefectInversion", skip=False), "BGDefectSampler", background="replay")
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
@@ -40,13 +45,11 @@ def test_the_host_offers_all_as_templates(server: Server) -> None:
 
 def test_quick_start_at_few_steps(server: Server, object_info: dict[str, Any]) -> None:
     prompt = prompt_of("1_", object_info, STEPS)
+    sampler, inversion = ids(prompt, "BGDefectSampler")[0], ids(prompt, "BGDefectInversion")[0]
     run = server.run(prompt)
     assert run.status == "success", run.error
     assert len(run.previews) >= STEPS  # a picture a step
-    sampler, inversion = ids(prompt, "BGDefectSampler")[0], ids(prompt, "BGDefectInversion")[0]
-    for node in (sampler, inversion):
-        values = [value for name, value, _ in run.progress if name == node]
-        assert values == sorted(values) and len(values) >= STEPS
+    assert steps_of(run, sampler) >= STEPS and steps_of(run, inversion) == 0
     results = shown(server, run.outputs[ids(prompt, "SaveImage")[0]])
     good = pixels(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[0])
     assert len(results) == 2
@@ -56,9 +59,20 @@ def test_quick_start_at_few_steps(server: Server, object_info: dict[str, Any]) -
     [report] = run.outputs[ids(prompt, "PreviewAny")[0]]["text"]
     assert report.count("background psnr 100,") == 2 and report.count("background max 0,") == 2
 
-    again = server.run(change(prompt, "BGDefectSampler", seed=77))
+    replay = inverted(prompt)
+    first = server.run(replay)
+    assert first.status == "success", first.error
+    assert steps_of(first, sampler) >= STEPS and steps_of(first, inversion) >= STEPS
+    again = server.run(change(replay, "BGDefectSampler", seed=77))
     assert again.status == "success", again.error
     assert sampler in again.executed and inversion not in again.executed
+
+
+def steps_of(run: Run, node: str) -> int:
+    """How many steps a node reported, each once and in order."""
+    values = [value for name, value, _ in run.progress if name == node]
+    assert values == sorted(values)
+    return len(values)
 
 
 def test_the_quick_start_refines_by_every_signal(server: Server, object_info: dict[str, Any]) -> None:
@@ -97,7 +111,7 @@ def test_a_library_with_its_pictures_places_masks_where_it_looks_alike(server: S
 
 
 def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str, Any]) -> None:
-    prompt = prompt_of("1_", object_info, 12)
+    prompt = inverted(prompt_of("1_", object_info, 12))
     prompt = change(prompt, "BGDefectPlaceMask", seed=11)
     for kind in ("BGDefectInversion", "BGDefectSampler"):
         node = ids(prompt, kind)[0]
