@@ -447,15 +447,17 @@ def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path
 
 
 def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None:
-    """2 steps up for the pair, 2 down for each of 4 variants; with one variant a pair, 2 + 2 steps a sample."""
+    """2 steps up for the pair, 2 down for each of 4 variants; with one variant a pair, 2 + 2 steps a sample. By default none up."""
     rows = []
 
     def count(module: torch.nn.Module, args: tuple) -> None:
         if isinstance(module, UNet2DConditionModel):
             rows.append(len(args[0]))
 
-    for variants, expected in ((4, 2 + 2 * 4), (1, (2 + 2) * 4)):
-        run = dataclasses.replace(config, count=4, variants=variants, batch=4, steps=2, output=config.output / str(variants))
+    replay = dataclasses.replace(config, background="replay")
+    for variants, expected in ((4, 2 + 2 * 4), (1, (2 + 2) * 4), (2, 2 * 4)):
+        settings = config if variants == 2 else replay
+        run = dataclasses.replace(settings, count=4, variants=variants, batch=4, steps=2, output=config.output / str(variants))
         rows.clear()
         with torch.nn.modules.module.register_module_forward_pre_hook(count):
             generate(run)
