@@ -45,7 +45,7 @@ NOTES: dict[str, str] = {
 - Sample i is made from `seed` + i and belongs to picture i modulo the number of pictures.
 - Another seed does not repeat the inversion. Two runs whose seeds are nearer than their samples share some of their noise: let the seed
   be drawn anew (*randomize*) rather than go up by 1.
-- `guidance` 1 is the paper's; with `bgdefect-mini` 2 makes faint defects clearer.
+- `guidance` 1 is the paper's; with `bgdefect-mini` 2 or 3 make faint defects clearer.
 """,
     "BGDefectNoise": """
 - Sample i of a batch is drawn from `seed` + i alone, as in **Background/Defect Sampler**; repeat the latent for several samples.

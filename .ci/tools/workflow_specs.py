@@ -7,7 +7,7 @@ from typing import Any
 
 DEMO = "(shipped demo)"
 WEIGHTS = "brushed_metal-scratch.safetensors"
-MINI_GUIDANCE = 2.0
+MINI_GUIDANCE = 3.0
 """The embedded base paints more faintly without, and a graph has no retries that raise it, as the command line has."""
 LIVE = 220
 """Height for the live preview, which else covers the node below."""
