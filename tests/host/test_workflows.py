@@ -173,10 +173,11 @@ def test_the_guider_with_euler_equals_the_sampler(server: Server, object_info: d
 @pytest.mark.slow
 def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, Any]) -> None:
     workflow, rng = load(named("3_")), np.random.default_rng(1)
-    root = server.base / "output" / "bgdefect"
+    root = server.base / "output" / "night"  # a folder of its own: the random prompts save, too
     made = 0
     for _ in range(2):
-        run = server.run(change(to_api(workflow, object_info), "BGDefectInversion", steps=10), 900)
+        prompt = change(to_api(workflow, object_info), "BGDefectInversion", steps=10)
+        run = server.run(change(prompt, "BGDefectSaveDataSet", folder="night"), 900)
         assert run.status == "success", run.error
         workflow = after_run(workflow, object_info, rng)
         made += 8
