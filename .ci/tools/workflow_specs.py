@@ -80,7 +80,6 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
             "inversion",
             "BGDefectInversion",
             {"model": Link("class"), "prompts": Link(prompts), "latent": Link("encode"), "mask": mask, "steps": steps},
-            more=LIVE,
         ),
     ]
     return Group("3  Prepare once", nodes, METHOD_COLOR)
