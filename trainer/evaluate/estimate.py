@@ -13,7 +13,6 @@ import torch
 
 from bgdefect_core.likelihood import LEVELS
 from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.sampling import DEFAULT_BACKGROUND
 
 from ..base import load_base
 from ..devices import pick_device
@@ -94,7 +93,7 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
 
 def _evaluations(spec: GeneratorSpec) -> int:
     """U-Net samples of one sample that is accepted at once."""
-    bare = 1 if spec.from_noise else _EVALUATIONS[str(spec.generate.get("background", DEFAULT_BACKGROUND))]
+    bare = 1 if spec.from_noise else _EVALUATIONS[str(spec.generate.get("background", GenerateConfig.background))]
     first = spec.generate.get("guidance", GenerateConfig.guidance)[0]
     signal = 2 * LEVELS * (spec.generate.get("signal") == "likelihood")
     return int(spec.generate.get("steps", 50)) * (bare + (first != 1)) + signal
