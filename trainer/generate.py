@@ -37,10 +37,10 @@ from .pairs import Pair, Pairs
 from .progress import SampleBar
 from .summary import Rejected, Summary, missed_masks, summarise
 
-__all__ = ["GenerateConfig", "Rejected", "Summary", "check_signal", "generate"]
+__all__ = ["EVALUATIONS", "GenerateConfig", "Rejected", "Summary", "check_signal", "generate"]
 
-_EVALUATIONS = {"replay": (1, 1), "noised": (0, 1), "masked": (2, 1), "literal": (1, 2)}
-"""U-Net samples a DDIM step: for each pair, and for each sample."""
+EVALUATIONS = {"replay": (1, 1), "noised": (0, 1), "masked": (2, 1), "literal": (1, 2)}
+"""U-Net samples a DDIM step: for each pair, and for each sample, to which guidance adds one."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ def generate(config: GenerateConfig) -> Summary:
     started = time.monotonic()
     config.check()
     info = read_info(config.weights)
-    settings = config.paint_settings(info)
+    settings = config.paint_settings(info.resolution, info.zoom)
     pairs = Pairs(config, info)
     pairs.validate(_pair_count(config))
     session = _set_up(config, info, settings, pairs)
@@ -248,7 +248,7 @@ def _dry_run(session: _Session) -> Summary:
         float(predict(z, 1, context, regions).sum())  # reading a number waits for the device
         once = time.perf_counter() - started
     pairs, samples = -(-_pair_count(config) // config.inversion_batch), -(-made // config.batch)
-    each_pair, each_sample = _EVALUATIONS[config.background]
+    each_pair, each_sample = EVALUATIONS[config.background]
     inversions = pairs * each_pair * config.inversion_batch / config.batch
     calls = config.steps * (inversions + samples * (each_sample + (session.settings.guidance != 1)))
     calls += 2 * LEVELS * samples * (config.signal == "likelihood")

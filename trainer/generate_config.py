@@ -136,15 +136,15 @@ class GenerateConfig:
         """Of the U-Net."""
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
-    def paint_settings(self, info: ClassWeightsInfo) -> PaintSettings:
-        """What the core's ``prepare`` and ``paint`` read.
+    def paint_settings(self, resolution: int, zoom: str) -> PaintSettings:
+        """What the core's ``prepare`` and ``paint`` read; the weights file says the resolution and the zoom.
 
         Raises:
             SettingError: a value out of its range.
         """
         return PaintSettings(
-            resolution=info.resolution,
-            zoom="whole" if info.zoom == "whole" else "defect",
+            resolution=resolution,
+            zoom="whole" if zoom == "whole" else "defect",
             steps=self.steps,
             solver=self.solver,
             background=self.background,
@@ -171,7 +171,7 @@ class GenerateConfig:
     def record(self, info: ClassWeightsInfo, good: Sequence[Path], masks: Sequence[str], surroundings: int, part: str) -> dict[str, Any]:
         """All that decides what the samples look like, for the manifest; not ``count``: a run may be extended."""
         background, defect, mask = self.prompts(info)
-        painted = asdict(self.paint_settings(info))
+        painted = asdict(self.paint_settings(info.resolution, info.zoom))
         if len(self.guidance) > 1:
             painted["guidance"] = list(self.guidance)
         if painted["solver"] == "ddim":  # said only where it is another one

@@ -323,6 +323,26 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
         evaluate(dataclasses.replace(config, shots=()))
 
 
+@pytest.mark.parametrize(
+    "settings, match",
+    [
+        ("signal=change", "signal is 'change'"),
+        ("background=kept", "background is 'kept'"),
+        ("attention_words=scratch", "attention words for the signal 'difference'"),
+        ("steps=0", "steps is 0"),
+        ("peak=300", "peak is 300"),
+        ("guidance=1/99", "guidance is 99"),
+        ("min_strength=-1", "min_strength is -1"),
+        ("lr=2", "lr is 2"),
+        ("loss=naive,mask_weight=3", "naive loss"),
+    ],
+)
+def test_a_generator_is_refused_before_its_training(config: EvaluateConfig, settings: str, match: str) -> None:
+    with pytest.raises(SettingError, match=f"generator 'wrong'.*{match}|{match}.*generator 'wrong'"):
+        evaluate(dataclasses.replace(config, generators=(*config.generators, f"wrong:{settings}")))
+    assert not config.output.exists()
+
+
 def test_a_perfect_generator_and_a_useless_one_stand_at_the_ends_of_realism() -> None:
     rng = np.random.default_rng(0)
     real, shots, perfect = (list(zip(*[scratched(rng) for _ in range(8)], strict=True)) for _ in range(3))

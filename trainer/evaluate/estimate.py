@@ -16,6 +16,7 @@ from bgdefect_core.predictor import unet_predictor
 
 from ..base import load_base
 from ..devices import pick_device
+from ..generate import EVALUATIONS
 from ..generate_config import GenerateConfig
 from .config import EvaluateConfig
 from .detection import LANDSCAPE_ARMS, LANDSCAPE_BATCH, fit_settings
@@ -29,8 +30,6 @@ from .plan import Cell
 from .reverse_distillation import BATCH, fit_student, make_student
 
 NOT_COUNTED = "samples that are painted anew, PatchCore, FID and LPIPS, reading and writing pictures"
-_EVALUATIONS = {"replay": 2, "noised": 1, "masked": 3, "literal": 3}
-"""U-Net samples a DDIM step and sample, the inversion included; guidance at the first attempt adds one."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
 
 def _evaluations(spec: GeneratorSpec) -> int:
     """U-Net samples of one sample that is accepted at once."""
-    bare = 1 if spec.from_noise else _EVALUATIONS[str(spec.generate.get("background", GenerateConfig.background))]
+    bare = 1 if spec.from_noise else sum(EVALUATIONS[str(spec.generate.get("background", GenerateConfig.background))])
     first = spec.generate.get("guidance", GenerateConfig.guidance)[0]
     signal = 2 * LEVELS * (spec.generate.get("signal") == "likelihood")
     return int(spec.generate.get("steps", 50)) * (bare + (first != 1)) + signal

@@ -8,6 +8,8 @@ from typing import Any
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.quality import QualityLimits
+from bgdefect_core.refinement import SIGNALS
+from bgdefect_core.sampling import BACKGROUND_MODES
 from bgdefect_core.solvers import SOLVERS
 
 
@@ -46,6 +48,14 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
 """What a generator's specification may set: the first five belong to its training, the limits of quality stand last."""
 STARTS = ("background", "noise")
 """Composited into a good picture, the default; or from pure noise over the whole square (METHOD choice 11 (a))."""
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "loss": ("disentangled", "naive"),
+    "train_zoom": ("whole", "defect"),
+    "background": BACKGROUND_MODES,
+    "solver": SOLVERS,
+    "start": STARTS,
+    "signal": SIGNALS,
+}
 _TRAINING = ("loss", "train_steps", "lr", "mask_weight", "train_zoom")
 _FROM_NOISE = ("guidance", "steps", "solver", "start")
 
@@ -65,8 +75,18 @@ class GeneratorSpec:
         return self.generate.get("start") == "noise"
 
     @property
+    def train_settings(self) -> dict[str, Any]:
+        """As ``TrainConfig`` names them."""
+        named = {"train_steps": "steps", "train_zoom": "zoom"}
+        return {named.get(name, name): value for name, value in self.train.items()}
+
+    @property
     def generate_settings(self) -> dict[str, Any]:
-        """As ``GenerateConfig`` takes them: the limits of quality together."""
+        """As ``GenerateConfig`` takes them: the limits of quality together.
+
+        Raises:
+            SettingError: a limit out of its range.
+        """
         names = {field.name for field in fields(QualityLimits)}
         limits = {name: value for name, value in self.generate.items() if name in names}
         own = {name: value for name, value in self.generate.items() if name not in names and name != "start"}
@@ -92,9 +112,8 @@ def read_generator(text: str) -> GeneratorSpec:
         except ValueError as reason:
             expected = "true or false" if GENERATOR_KEYS[key] is _flag else "a number"
             raise SettingError(f"{key} is {value!r} in the generator {name!r}", expected, "correct it") from reason
-        for choice, known in (("solver", SOLVERS), ("start", STARTS)):
-            if key == choice and parsed not in known:
-                raise SettingError(f"{key} is {value!r} in the generator {name!r}", f"one of {', '.join(known)}", "correct it")
+        if key in _CHOICES and parsed not in _CHOICES[key]:
+            raise SettingError(f"{key} is {value!r} in the generator {name!r}", f"one of {', '.join(_CHOICES[key])}", "correct it")
         (train if key in _TRAINING else generate)[key] = parsed
     spec = GeneratorSpec(name, train, generate)
     unread = [key for key in generate if key not in _FROM_NOISE]

@@ -9,16 +9,17 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from bgdefect_core.errors import SettingError
 from bgdefect_core.pictures import atomic_write, write_mask, write_picture
 
-from ..base import MINI
+from ..base import MINI, load_base
 from ..data import Example, load_example
-from ..generate import GenerateConfig, generate
+from ..generate import GenerateConfig, check_signal, generate
 from ..run_folder import RunFolder
 from ..splits import Split, write_split
 from ..train import TrainConfig, train
@@ -27,6 +28,9 @@ from .folds import Fold
 from .samples import SampleSet, read_ours
 
 log = logging.getLogger(__name__)
+
+UNNAMED = Path()
+"""Stands where a class has its own file or folder."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +76,14 @@ def trained(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Exa
     """Train the class, or go on with it; returns how its samples are to be made. Arguments and errors as :func:`make_ours`."""
     name = "-".join([f"{key}={value}" for key, value in sorted(spec.train.items())]) or "default"
     weights = train(train_config(config, place / name, fold, shots, spec))
-    return GenerateConfig(
+    return replace(
+        _generation(config, spec),
         weights=weights,
         good=_good_list(place / "good.csv", fold.good_train),
         output=place / "samples" / spec.name,
         mask_library=_mask_library(place / "known", shots),
         object=shots[0].object,
         defect=shots[0].defect,
-        count=config.samples,
-        batch=config.batch,
-        seed=config.seed,
-        base=config.base,
-        precision=config.train_precision,
-        device=config.device,
-        **spec.generate_settings,
     )
 
 
@@ -93,21 +91,48 @@ def train_config(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequenc
     """The training of one class; writes its split file (the shots train, the fold's validation part is held out)."""
     split = place / "shots.json"
     write_split(split, Split(tuple(shots), fold.validation), config.data)
-    changes = dict(spec.train)
-    if "train_zoom" in changes:
-        changes["zoom"] = changes.pop("train_zoom")
-    return TrainConfig(
-        data=config.data,
-        output=place / "class.safetensors",
-        object=shots[0].object,
-        defect=shots[0].defect,
-        base=config.base,
-        split_file=split,
-        steps=changes.pop("train_steps", config.train_steps),
-        precision=config.train_precision,
+    output = place / "class.safetensors"
+    return replace(_training(config, spec), output=output, object=shots[0].object, defect=shots[0].defect, split_file=split)
+
+
+def check_generators(config: EvaluateConfig) -> None:
+    """Refuse at once what a training or a generation would refuse when its turn comes.
+
+    Raises:
+        SettingError: a value out of its range, or two that exclude each other; the generator is named.
+    """
+    base = load_base(config.base)
+    for spec in config.generator_specs:
+        try:
+            training, generation = _training(config, spec), _generation(config, spec)
+            training.check()
+            generation.check()
+            generation.paint_settings(base.resolution, training.zoom)
+            base.schedule.levels(generation.steps)
+            check_signal(generation.signal, base.resolution, base.factor)
+        except SettingError as reason:
+            raise SettingError(f"the generator {spec.name!r}: {reason.came}", reason.expected, reason.do) from reason
+
+
+def _training(config: EvaluateConfig, spec: GeneratorSpec) -> TrainConfig:
+    """What the settings decide of a training, whatever the class."""
+    own = {"steps": config.train_steps, "precision": config.train_precision, **spec.train_settings}
+    return TrainConfig(config.data, UNNAMED, base=config.base, seed=config.seed, device=config.device, **own)
+
+
+def _generation(config: EvaluateConfig, spec: GeneratorSpec) -> GenerateConfig:
+    """What the settings decide of a generation, whatever the class."""
+    return GenerateConfig(
+        weights=UNNAMED,
+        good=UNNAMED,
+        output=UNNAMED,
+        count=config.samples,
+        batch=config.batch,
         seed=config.seed,
+        base=config.base,
+        precision=config.train_precision,
         device=config.device,
-        **changes,
+        **spec.generate_settings,
     )
 
 

@@ -80,7 +80,7 @@ def make_from_noise(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequ
     folder = plan.output.with_name(f"{spec.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
     with atomic_write(folder / "settings.json", "w") as file:
         file.write(text)
-    made = _make(plan, pairs, plan.paint_settings(info), plan.prompts(info), folder)
+    made = _make(plan, pairs, plan.paint_settings(info.resolution, info.zoom), plan.prompts(info), folder)
     if not made:
         came = f"no mask could be placed for {plan.object} / {plan.defect}"
         raise NoSamples(came, "masks that fit on the good pictures", "see the log, or add good pictures")

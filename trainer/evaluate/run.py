@@ -25,7 +25,7 @@ from .goals import Goals, Measured, judge
 from .measure import mask_rows, realism_rows, sample_rows
 from .metrics import sklearn_metrics
 from .optional import Skip, skips
-from .ours import Made, base_name, make_ours
+from .ours import Made, base_name, check_generators, make_ours
 from .plan import Cell, make_cells, make_tests
 from .random_start import make_from_noise
 from .report import sample_strips, write_report
@@ -64,6 +64,8 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         BGDefectError: whatever the user can mend; wrong paths, splits and packages before any work is done.
     """
     config.check()
+    if needs_ours(config):
+        check_generators(config)
     network()
     sklearn_metrics()
     _check_output(config)
