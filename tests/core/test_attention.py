@@ -12,10 +12,10 @@ from peft import LoraConfig
 from torch import Tensor
 
 from bgdefect_core.attention import MapRecorder, RegionProcessor, attention_grid, region_attention
-from bgdefect_core.errors import WeightsError
+from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.masks import resize_region_map
 from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.regions import Context, RegionPrompts
+from bgdefect_core.regions import Context, RegionPrompts, word_places
 
 from .conftest import WIDTH, boxes, make_prompts, random_tensor, sd_schedule, tiny_sdxl_unet, tiny_unet
 
@@ -310,6 +310,15 @@ def test_batch_of_one_timestep_each_and_of_two_contexts(unet: UNet2DConditionMod
         for row in range(4):
             alone = predict(z[row : row + 1], int(t[row]), contexts[row // 2], regions[:1])
             torch.testing.assert_close(both[row : row + 1], alone, rtol=0, atol=1e-5)
+
+
+def test_chosen_words_are_found_where_they_stand() -> None:
+    prompt = [0, 5, 6, 7, 5, 6, 1]
+    assert word_places(prompt, [5, 6], "a crack") == [1, 2, 4, 5]
+    assert word_places(prompt, [7], "on") == [3]
+    for wrong in ([6, 5], [8], []):
+        with pytest.raises(SettingError, match="attention words 'wrong'"):
+            word_places(prompt, wrong, "wrong")
 
 
 def test_a_network_without_cross_attention_is_refused() -> None:
