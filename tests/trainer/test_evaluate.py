@@ -139,6 +139,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     manifests = [read_manifest(path) for path in config.output.rglob("samples/**/manifest.jsonl")]
     assert manifests and all(line["settings"]["known_surroundings"] == 3 for lines in manifests for line in lines)  # one a known defect
     page = (config.output / "index.html").read_text()
+    assert all(f"fold 0, {arm}, seed 0: held-out defects" in page for arm in ("real", "real+ours refined", "ceiling"))
     assert not re.search(r"(src|href)=\"(?!data:)", page) and page.count("data:image/png") >= 4
     assert {path.name for path in config.output.glob("*.csv")} == {"results.csv", "summary.csv", "samples.csv"}
     assert any("report" in line for line in tell(outcome))
@@ -150,6 +151,9 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     times = {path: path.stat().st_mtime_ns for path in units[1:]}
     units[0].unlink()
     units[2].write_text("{")  # a damaged one is measured anew
+    maps = sorted((config.output / "pictures").glob("detector-*-ceiling-s0-*.png"))
+    assert len(maps) == 1
+    shutil.copy(maps[0], maps[0].with_name(f"{maps[0].stem[:-12]}000000000000.png"))  # of other settings: not in the page
     evaluate(config)
     assert (config.output / "results.json").read_bytes() == first
     assert (config.output / "index.html").read_text() == page

@@ -33,11 +33,13 @@ from .rows import CEILING, REAL, Row
 from .samples import SampleSet
 from .store import Store
 from .synthetic import Pair
+from .tables import place
 
 PATCHCORE = "patchcore (efficientnet-lite0)"
 _ALL_KNOWN = {"k": 0}
 LANDSCAPE_BATCH = 8
 LANDSCAPE_ARMS = {"real", "real+ours refined"}
+_MAPPED = {*LANDSCAPE_ARMS, CEILING}
 _SHOWN, _GAP = 4, 4
 
 
@@ -138,12 +140,33 @@ def detector_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Seque
     """Train and test every arm with every seed, the seeds inside so that a stopped run compares whole arms."""
     rows: list[Row] = []
     for plan in plans:
-        shown = Cell(cell.data, 0, cell.data.fold.pool) if plan.name == CEILING else cell
+        own = _own_cell(cell, plan)
         for seed in config.seeds:
-            name, settings = _key(config, shown, plan, seed)
-            value = store.get("detector", name, settings, partial(_unit, config, store, shown, plan, seed))
+            name, settings = _key(config, own, plan, seed)
+            value = store.get("detector", name, settings, partial(_unit, config, store, own, plan, seed))
             rows += _metric_rows(cell, plan.name, value, seed)
     return rows
+
+
+def map_strips(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequence[ArmPlan]) -> dict[str, Path]:
+    """Titles and pictures of the first seed's maps, of the arms that matter most."""
+    found = {}
+    for plan in plans:
+        if plan.name in _MAPPED:
+            own = _own_cell(cell, plan)
+            where = f"{place(own.data.object, own.data.defect, own.k)}, fold {own.data.number}, {plan.name}, seed {config.seeds[0]}"
+            found[f"{where}: held-out defects with their human masks, each beside the detector's map"] = _picture(config, store, own, plan)
+    return {title: path for title, path in found.items() if path.is_file()}
+
+
+def _own_cell(cell: Cell, plan: ArmPlan) -> Cell:
+    """The ceiling knows all real defects, whatever the cell's number."""
+    return Cell(cell.data, 0, cell.data.fold.pool) if plan.name == CEILING else cell
+
+
+def _picture(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> Path:
+    """Where the first seed's maps are kept."""
+    return store.root / "pictures" / f"{store.path('detector', *_key(config, cell, plan, config.seeds[0])).stem}.png"
 
 
 def _key(config: EvaluateConfig, cell: Cell, plan: ArmPlan, seed: int) -> tuple[str, dict[str, Any]]:
@@ -170,7 +193,7 @@ def _unit(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan, seed:
         stem = store.path("detector", *_key(config, cell, plan, seed)).stem
         with atomic_write(store.root / "detectors" / f"{stem}.safetensors") as file:
             file.write(save({name: one.contiguous() for name, one in fitted.net.cpu().state_dict().items()}))
-        write_picture(store.root / "pictures" / f"{stem}.png", strip(cell.data.test, maps))
+        write_picture(_picture(config, store, cell, plan), strip(cell.data.test, maps))
     return figures | {"epoch": fitted.epoch, "validation_pixel_ap": list(fitted.validation)}
 
 

@@ -25,15 +25,11 @@ from .plots import arm_plot, landscape_plot
 from .rows import CEILING, REAL, Key, Row, SummaryRow, grouped
 from .samples import GeneratedSample
 from .statistics import Runs, closed_gap, minus
-from .store import Store
 from .tables import METRIC, POINTS, RUNS_NOTE, Table, pivot, place
 
 PLOTTED = "pixel_ap"
 _METRICS_DOWN = ("realism", "landscape")
 _TILE, _GAP, _SAMPLES, _STRIPS = 112, 4, 8, 24
-_MAPPED = ("real", "real+ours_refined", "ceiling")
-"""Arms whose detectors' maps are shown, as in file names."""
-_MAPS = "held-out defects with their human masks, each beside the detector's map"
 _PAINTED = "the good picture with the requested mask, the result, the result with its label"
 _SQUARES = "from noise, no picture before: the sample with its mask, alone, and again"
 _HEADINGS = {
@@ -47,11 +43,11 @@ _HEADINGS = {
 
 def write_report(
     config: EvaluateConfig,
-    store: Store,
     rows: Sequence[Row],
     summary: Sequence[SummaryRow],
     grids: dict[str, Any],
     strips: Mapping[str, bytes],
+    maps: Mapping[str, Path],
     goals: Goals,
     by_object: Sequence[Table],
     skipped: Sequence[Skip],
@@ -59,7 +55,8 @@ def write_report(
     """Write ``index.html`` into the output; the same results give the same bytes.
 
     Args:
-        strips: title -> PNG of generated samples. by_object: tables over several objects, if any. skipped: what was not measured.
+        strips: title -> PNG of generated samples. maps: title -> file of detectors' maps.
+        by_object: tables over several objects, if any. skipped: what was not measured.
 
     Raises:
         OutputError: the place cannot be written to. SettingError: matplotlib is not installed.
@@ -69,7 +66,8 @@ def write_report(
         tables = _tables(part, rows)
         if tables:
             sections.append({"title": heading, "tables": tables, "plots": _plots(part, summary, grids)})
-    pictures = [(title, _data_uri(strip)) for title, strip in strips.items()] + _maps(store.root / "pictures")
+    shown = {title: path.read_bytes() for title, path in list(maps.items())[:_STRIPS]}
+    pictures = [(title, _data_uri(strip)) for title, strip in (*strips.items(), *shown.items())]
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(
         Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     )
@@ -78,13 +76,6 @@ def write_report(
     with atomic_write(page, "w") as file:
         file.write(template.render(values, data=config.data.name, runs_note=RUNS_NOTE))
     return page
-
-
-def _maps(folder: Path) -> list[tuple[str, str]]:
-    """Titles and strips of the first detectors of the arms that matter most, class by class."""
-    files = sorted(file for arm in _MAPPED for file in folder.glob(f"detector-*-{arm}-s*.png"))[:_STRIPS]
-    names = [file.stem.removeprefix("detector-").rsplit("-", 1)[0] for file in files]  # without the digest
-    return [(f"{name}: {_MAPS}", _data_uri(file.read_bytes())) for name, file in zip(names, files, strict=True)]
 
 
 def _tables(part: str, rows: Sequence[Row]) -> list[Table]:

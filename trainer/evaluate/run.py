@@ -18,7 +18,7 @@ from bgdefect_core.pictures import atomic_write
 
 from .by_object import write_object_tables
 from .config import EvaluateConfig
-from .detection import ArmPlan, arm_plans, detector_rows, join_plans, landscape_rows, patchcore_rows, reverse_distillation_rows
+from .detection import ArmPlan, arm_plans, detector_rows, join_plans, landscape_rows, map_strips, patchcore_rows, reverse_distillation_rows
 from .estimate import Estimate, estimate, needs_ours, place_of
 from .features import network
 from .goals import Goals, Measured, judge
@@ -84,6 +84,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     grids: dict[str, Any] = {}
     lines: list[dict[str, Any]] = []
     strips: dict[str, bytes] = {}
+    maps: dict[str, Path] = {}
     skipped = skips()
     for tested in tqdm(tests, desc="evaluating", unit="cell"):
         own: list[list[ArmPlan]] = []
@@ -101,6 +102,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         plans = own[0] if config.detectors_by == "class" else join_plans(whole, own)
         if "detection" in config.parts:
             rows += detector_rows(config, store, whole, plans)
+            maps |= map_strips(config, store, whole, plans)
         if "patchcore" in config.parts:
             rows += patchcore_rows(config, store, whole)
         if "reverse_distillation" in config.parts:
@@ -115,7 +117,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     summary = summarise(rows)
     goals = judge([Measured(config.generator_specs, tuple(rows))])
     objects = write_object_tables(config.output / OBJECT_TABLES, rows)
-    write_report(config, store, rows, summary, grids, strips, goals, objects, skipped)
+    write_report(config, rows, summary, grids, strips, maps, goals, objects, skipped)
     return Outcome(config.output, tuple(rows), tuple(summary), expected, goals, tuple(objects))
 
 
