@@ -19,6 +19,7 @@ from tqdm import tqdm
 from bgdefect_core.errors import BGDefectError
 
 from .summary import Summary
+from .versions import check_versions
 
 __all__ = ["main"]
 
@@ -47,6 +48,8 @@ def main(arguments: Arguments | None = None) -> int:
         return 2
     _configure()
     try:
+        if name not in _LOADS_NOTHING:
+            check_versions()
         return _COMMANDS[name][1](given[len(name.split()) :])
     except BGDefectError as error:
         print(f"bgdefect: error: {error}", file=sys.stderr)

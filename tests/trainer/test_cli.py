@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from transformers.utils import logging as transformers_logging
 from bgdefect_core.dataset import read_manifest
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.weights import read_info
-from trainer import cli, tuning
+from trainer import cli, tuning, versions
 from trainer.about import licence_note
 from trainer.tuning import make_optimizer
 
@@ -141,6 +142,36 @@ def test_wrong_options_exit_2(run: Run) -> None:
     assert run("generate", "--weights", "a", "--good", "b", "--output", "c", "--count", "many")[0] == 2
     code, _, error = run("generate", "--weights", "a", "--good", "b", "--output", "c", "--min-strength", 5)
     assert code == 2 and "min_strength is 5; expected 0 to 1" in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "torch, diffusers, transformers, match",
+    [
+        ("2.5.1", "0.41.0", "5.7.0", "diffusers 0.41.0 beside torch 2.5.1; expected diffusers before 0.41, or torch 2.6 or later"),
+        ("2.4.1+cu121", "0.37.0", "4.57.6", "pip install 'diffusers<0.37'"),
+        ("2.4.1", "0.36.0", "5.8.0", "transformers 5.8.0 beside torch 2.4.1"),
+        ("2.4.1", "0.36.0", "5.7.2", ""),
+        ("2.5.1", "0.40.0", "5.20.2", ""),
+        ("2.6.0", "0.42.1", "5.23.0", ""),
+        ("2.13.0", "1.0.0.dev0", "6.0.0rc1", ""),
+    ],
+)
+def test_releases_that_fail_together_are_named(
+    torch: str, diffusers: str, transformers: str, match: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = {"torch": torch, "diffusers": diffusers, "transformers": transformers}
+    monkeypatch.setattr(versions, "version", installed.__getitem__)
+    code, _, error = run("train", "--data", "nowhere", "--output", "nowhere.safetensors")
+    assert code == 2 and (match or "nowhere") in error and ("beside" in error) == bool(match)
+
+
+def test_a_package_that_is_not_installed_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(versions, "version", lacking)
+    code, _, error = run("generate", "--help")
+    assert code == 2 and "torch is not installed; expected the extra 'train'; pip install 'bgdefect[train]'" in error
 
 
 def test_stopping_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
