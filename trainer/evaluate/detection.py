@@ -155,7 +155,9 @@ def map_strips(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequence
         if plan.name in _MAPPED:
             own = _own_cell(cell, plan)
             where = f"{place(own.data.object, own.data.defect, own.k)}, fold {own.data.number}, {plan.name}, seed {config.seeds[0]}"
-            found[f"{where}: held-out defects with their human masks, each beside the detector's map"] = _picture(config, store, own, plan)
+            found[f"{where}: held-out defects with their human masks, each beside the detector's map"] = (
+                store.root / "pictures" / f"{_kept(config, store, own, plan)}.png"
+            )
     return {title: path for title, path in found.items() if path.is_file()}
 
 
@@ -164,9 +166,9 @@ def _own_cell(cell: Cell, plan: ArmPlan) -> Cell:
     return Cell(cell.data, 0, cell.data.fold.pool) if plan.name == CEILING else cell
 
 
-def _picture(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> Path:
-    """Where the first seed's maps are kept."""
-    return store.root / "pictures" / f"{store.path('detector', *_key(config, cell, plan, config.seeds[0])).stem}.png"
+def _kept(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> str:
+    """What the files of the first seed's detector are called: its weights and a few of its maps."""
+    return store.path("detector", *_key(config, cell, plan, config.seeds[0])).stem
 
 
 def _key(config: EvaluateConfig, cell: Cell, plan: ArmPlan, seed: int) -> tuple[str, dict[str, Any]]:
@@ -190,10 +192,10 @@ def _unit(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan, seed:
     fitted = fit(plan.data(), cell.data.validation, fit_settings(config), seed, device)
     figures, maps = score_detector(fitted.net, cell.data.test)
     if seed == config.seeds[0]:
-        stem = store.path("detector", *_key(config, cell, plan, seed)).stem
+        stem = _kept(config, store, cell, plan)
         with atomic_write(store.root / "detectors" / f"{stem}.safetensors") as file:
             file.write(save({name: one.contiguous() for name, one in fitted.net.cpu().state_dict().items()}))
-        write_picture(_picture(config, store, cell, plan), strip(cell.data.test, maps))
+        write_picture(store.root / "pictures" / f"{stem}.png", strip(cell.data.test, maps))
     return figures | {"epoch": fitted.epoch, "validation_pixel_ap": list(fitted.validation)}
 
 
@@ -211,7 +213,7 @@ def strip(pairs: Sequence[Pair], maps: Sequence[Any]) -> Picture:
 def kept_detector(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> tuple[SegmentationNet, str]:
     """The first seed's trained detector of an arm, and its file's stem; trained again where its file is gone."""
     seed = config.seeds[0]
-    stem = store.path("detector", *_key(config, cell, plan, seed)).stem
+    stem = _kept(config, store, cell, plan)
     path: Path = store.root / "detectors" / f"{stem}.safetensors"
     if not path.is_file():
         _unit(config, store, cell, plan, seed)
