@@ -1,7 +1,6 @@
 """Runs inside ComfyUI's own Python: what the model side of the nodes promises. `sampling_child.py HOST BASE_DIRECTORY PACK`"""
 
 import logging
-from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,21 +13,12 @@ import comfy.model_management
 import comfy.samplers
 import torch
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
+from small_case import refused, small_case
 
 loaders, prompts_of, inversion_of = ours("nodes.loaders"), ours("nodes.prompts"), ours("nodes.inversion")
 sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
-errors, core_sampling = ours("bgdefect_core.errors"), ours("bgdefect_core.sampling")
+core_sampling = ours("bgdefect_core.sampling")
 host, weights_of, core_weights = ours("nodes._host"), ours("nodes._weights"), ours("bgdefect_core.weights")
-
-
-@contextmanager
-def refused(*words):
-    try:
-        yield
-    except errors.BGDefectError as error:
-        assert all(word in str(error) for word in words), str(error)
-    else:
-        raise AssertionError(f"not refused: {words}")
 
 
 def plain_run(model, clip, latent):
@@ -240,13 +230,9 @@ def conditioning_gives_the_same_prompts(clip, graph):
 
 
 def main():
-    model, clip, vae = loaders.LoadBase.execute(loaders.MINI).args
-    generator = torch.Generator().manual_seed(1)
-    latent = vae.encode(torch.rand(2, 8, 8, 3, generator=generator).repeat_interleave(8, 1).repeat_interleave(8, 2))
-    mask = torch.zeros(1, 64, 64)
-    mask[:, 20:44, 12:40] = 1
+    case = small_case()
+    model, clip, latent, mask, graph = case.model, case.clip, case.latent, case.mask, case.graph
     before = plain_run(model, clip, latent)
-    graph = prompts_of.RegionPromptEncode.execute(clip, "a metal part", "a deep scratch", "mask").args[0]
     conditioning_gives_the_same_prompts(clip, graph)
     inversion, sigmas = inversion_of.MaskedInversion.execute(model, graph, {"samples": latent}, mask, 2, False).args
     samples_depend_on_their_seed_alone(inversion)
