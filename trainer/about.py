@@ -8,7 +8,7 @@ from typing import Any
 
 import tyro
 
-from bgdefect_core.weights import read_info
+from bgdefect_core.weights import UNKNOWN, read_info
 
 __all__ = ["InspectConfig", "describe", "licence_note"]
 
@@ -39,15 +39,15 @@ def licence_note(licence: str, kind: str) -> str:
     Args:
         licence: as the base's files name it. kind: "full" or "lora".
     """
-    name = licence.lower()
-    if "apache" in name or name == "mit":
+    rail = not licence.startswith(UNKNOWN) and "RAIL" in licence
+    if licence in ("Apache-2.0", "MIT"):
         return f"The base is under {licence}: pass this file on freely, with the text of that licence."
-    if "rail" in name and kind == "full":
+    if rail and kind == "full":
         return (
             f"The base is under {licence}. This file is a full U-Net, a derivative of the base: that licence, its\n"
             "limits on use included, passes on to it. Give the text of the licence to whoever you give the file."
         )
-    if "rail" in name:
+    if rail:
         return (
             f"The base is under {licence}. This file is a LoRA: it holds none of the base's weights, but works only\n"
             "with them, and that licence's limits on use hold for whatever the two make together."

@@ -23,6 +23,7 @@ from bgdefect_core.regions import RegionPrompts, word_places
 from bgdefect_core.schedule import NoiseSchedule, schedule_from_config
 from bgdefect_core.weights import UNKNOWN, architecture_of, fingerprint
 
+from .licences import licence_of
 from .single_file import ASSETS, Parts, load_single_file
 
 log = logging.getLogger(__name__)
@@ -32,13 +33,6 @@ MINI = "bgdefect-mini"
 _TEXT_NAMES = {r"^(embeddings|encoder|final_layer_norm)\.": r"text_model.\1."}
 """Of a text encoder that transformers 5 saved, for transformers 4; transformers 5 reads both."""
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-_LICENCES = (
-    ("creativeml", "CreativeML OpenRAIL-M"),
-    ("openrail++", "CreativeML Open RAIL++-M"),
-    ("openrail", "OpenRAIL"),
-    ("apache", "Apache-2.0"),
-    ("mit", "MIT"),
-)
 
 
 @dataclass
@@ -140,7 +134,7 @@ def load_base(spec: str | Path | None = None) -> Base:
         return _from_folder(folder, MINI, "Apache-2.0")
     path = Path(spec)
     if path.is_dir():
-        return _from_folder(path, path.resolve().name, _licence(path))
+        return _from_folder(path, path.resolve().name, licence_of(path))
     if not path.is_file():
         do = "give a local path: nothing is downloaded"
         raise WeightsError(f"{path} does not exist", "a diffusers folder or a .safetensors file", do)
@@ -222,14 +216,3 @@ def _assemble(parts: Parts, name: str, licence: str, half_lost: bool) -> Base:
         fingerprint=UNKNOWN if half_lost else fingerprint(parts.unet.state_dict()),
         architecture=architecture_of(config),
     )
-
-
-def _licence(folder: Path) -> str:
-    """What the folder's own LICENSE or README names; "unknown" where neither does."""
-    for pattern in ("LICENSE*", "LICENCE*", "README.md"):
-        for path in sorted(folder.glob(pattern)):
-            text = path.read_text(encoding="utf-8", errors="replace")[:4000].lower()
-            for word, licence in _LICENCES:
-                if word in text:
-                    return licence
-    return "unknown"

@@ -17,10 +17,12 @@ from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.weights import UNKNOWN
 from trainer import single_file
 from trainer.base import Base, load_base
+from trainer.licences import licence_of
 from trainer.tuning import class_tensors, make_trainable
 
 from . import single_file_writer as writer
 
+ROOT = Path(__file__).parents[2]
 CONFIGS = single_file.ASSETS / "configs"
 
 
@@ -100,8 +102,35 @@ def test_long_prompt_is_cut_with_a_warning(base: Base, caplog: pytest.LogCapture
     assert "102 tokens" in caplog.text
 
 
-def test_licence_is_read_from_the_folder(tiny_base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "file, text, licence",
+    [
+        ("README.md", "---\nlicense: creativeml-openrail-m\n---\n", "CreativeML OpenRAIL-M"),
+        ("README.md", "---\ntags:\n- x\nlicense: 'openrail++'  # SD 2.x\n---\nunder the Apache License\n", "CreativeML Open RAIL++-M"),
+        ("README.md", "---\nlicense: apache-2.0\n---\n", "Apache-2.0"),
+        ("README.md", "---\nlicense: cc-by-nc-4.0\n---\n", "unknown (cc-by-nc-4.0)"),
+        ("README.md", "---\nlicense: other\nlicense_name: house-rules\n---\n", "unknown (house-rules)"),
+        ("README.md", "---\nextra:\n  license: mit\n---\nLimitations: not permitted. MIT License\n", "unknown"),
+        ("README.md", "# CreativeML Open RAIL++-M\nLimitations: see above\n", "unknown"),
+        ("LICENSE.md", "Copyright (c) 2022\n\nCreativeML Open RAIL-M\ndated August 22, 2022\n", "CreativeML OpenRAIL-M"),
+        ("LICENSE-MODEL", "Copyright (c) 2022\n\nCreativeML Open RAIL++-M License\n", "CreativeML Open RAIL++-M"),
+        ("LICENSE", (ROOT / "LICENSE").read_text(), "Apache-2.0"),
+        ("LICENCE.txt", "The MIT License (MIT)\n\nCopyright", "MIT"),
+        ("LICENSE", "Limitation of liability\nNo use is permitted.\n", "unknown (Limitation of liability)"),
+        ("LICENSE", "Not derived from Apache software.\n", "unknown (Not derived from Apache software.)"),
+        ("LICENSE", "", "unknown"),
+        ("NOTICE", "MIT License\n", "unknown"),
+    ],
+)
+def test_licence_is_named_by_the_card_or_by_a_whole_title(tmp_path: Path, file: str, text: str, licence: str) -> None:
+    (tmp_path / file).write_text(text)
+    assert licence_of(tmp_path) == licence
+
+
+def test_licence_of_a_base_is_its_folders_and_the_card_goes_before_the_text(tiny_base: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_base, tmp_path / "copy")
+    (copy / "LICENSE").write_text("MIT License\n")
+    assert load_base(copy).licence == "MIT"
     (copy / "README.md").write_text("---\nlicense: creativeml-openrail-m\n---\n")
     assert load_base(copy).licence == "CreativeML OpenRAIL-M"
 

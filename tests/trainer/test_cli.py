@@ -215,6 +215,8 @@ def test_licences() -> None:
     assert "LoRA" in licence_note("CreativeML OpenRAIL-M", "lora")
     assert "freely" in licence_note("Apache-2.0", "full")
     assert "Find out" in licence_note("unknown", "lora")
+    for other in ("unknown (Not derived from Apache software.)", "unknown (house-RAIL)", "permitted"):
+        assert "Find out" in licence_note(other, "full")
 
 
 # --- bad weights -----------------------------------------------------------------------------------------------------
