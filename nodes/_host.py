@@ -188,6 +188,7 @@ def _check_prompts(model: Any, prompts: RegionPrompts) -> None:
         ("background", prompts.background),
         ("mask", prompts.placeholder),
         *(("defect", some) for some in prompts.defects),
+        *(() if prompts.empty is None else (("empty", prompts.empty),)),
     ):
         if width is not None and tokens.shape[-1] != width:
             what = f"the {name} prompt has {tokens.shape[-1]} numbers a token"
