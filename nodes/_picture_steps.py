@@ -171,13 +171,15 @@ def refined(
         if painted is None or normal is None:
             missing = "painted" if painted is None else "normal"
             raise SettingError(f"{missing} is not connected", f"both pictures for the signal {settings.signal!r}", f"connect {missing}")
+        if crop is not None:
+            good_squares(crop, normal, squares_of(crop, painted, "painted")[0])
         difference = _difference(painted, normal)
     if settings.signal != "difference" and recorder is None:
         raise SettingError("maps is not connected", f"attention maps for the signal {settings.signal!r}", "connect the sampler's maps")
     if crop is None and mask is None:
         raise SettingError("neither mask nor crop is connected", "one of them", "connect the requested mask")
     size = _heat_size(difference, mask, crop)
-    attention = _attention(recorder, size, difference) if recorder is not None and settings.signal != "difference" else None
+    attention = _attention(recorder, size, painted, crop) if recorder is not None and settings.signal != "difference" else None
     heat = combine(settings.signal, attention, difference).cpu().numpy().astype(np.float32)
     if crop is None:
         assert mask is not None
@@ -274,14 +276,17 @@ def good_squares(crop: CropBatch, normal: Tensor, painted: NDArray[np.float32]) 
     return plains
 
 
-def _attention(recorder: MapRecorder, size: tuple[int, int], difference: Tensor | None) -> Tensor:
+def _attention(recorder: MapRecorder, size: tuple[int, int], painted: Tensor | None, crop: CropBatch | None) -> Tensor:
     if not recorder.words:  # the sampler records none where a defect has no words
         do = "count the words of each defect's prompt in words, or choose the signal 'difference'"
         raise SettingError("maps hold no attention: words is 0, or the defect's prompt empty", "the positions of the defect's words", do)
     attention = attention_heat(recorder, size).cpu()
-    if difference is not None and len(attention) != len(difference):
-        came = f"maps are of {len(attention)} samples and painted has {len(difference)}"
+    if painted is not None and len(attention) != len(painted):
+        came = f"maps are of {len(attention)} samples and painted has {len(painted)}"
         raise SettingError(came, "as many", "connect maps and decoded samples of one sampler")
+    if crop is not None and (len(attention) % len(crop.boxes) or any(height != width for height, width in recorder.means)):
+        came = f"maps are of {len(attention)} samples, {' and '.join(f'{width} x {height}' for height, width in recorder.means)} cells"
+        raise SettingError(came, f"squares, a multiple of {len(crop.boxes)} of them", "connect maps and crop of the same samples")
     return attention
 
 

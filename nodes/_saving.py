@@ -154,16 +154,17 @@ def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor
         check_mask(mask, picture.shape[:2], "mask" if len(requested) == 1 else f"mask {number}")
     boxes = [crop_box(mask, 96, "defect") for mask in masks]
 
-    def squares(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    def squares(arrays: Sequence[NDArray[Any]], name: str) -> list[NDArray[Any]]:
+        _same_size(pictures, arrays, name)
         return [take(one, box, ZOOMED) for one, box in zip(arrays, boxes, strict=True)]
 
     labels = None if label is None else masks_of(_spread(mask_batch(label, "refined"), len(boxes), "refined"), "refined")
     heats = None if heat is None else pictures_of(_spread(colour_image(heat, "heat"), len(boxes), "heat"), "heat")
     return (
-        image_of(squares(pictures)),
-        mask_of(squares(masks)),
-        None if labels is None else mask_of(squares(labels)),
-        None if heats is None else image_of(squares(heats)),
+        image_of(squares(pictures, "result")),
+        mask_of(squares(masks, "mask")),
+        None if labels is None else mask_of(squares(labels, "refined")),
+        None if heats is None else image_of(squares(heats, "heat")),
     )
 
 
@@ -181,20 +182,20 @@ def overlays(result: Tensor, requested: Tensor | None, label: Tensor | None, hea
     for name, mask, colour in (("mask", requested, CYAN), ("refined", label, GREEN)):
         if mask is not None:
             masks = masks_of(_spread(mask_batch(mask, name), len(drawn), name), name)
-            drawn = [_outlined(picture, one, colour, name) for picture, one in zip(drawn, masks, strict=True)]
+            _same_size(pictures, masks, name)
+            drawn = [outlined(picture, one, colour) for picture, one in zip(drawn, masks, strict=True)]
     both = [image_of(pictures), image_of(drawn)]
     if heat is None:
         return torch.cat(both, dim=2)
     warm = pictures_of(_spread(colour_image(heat, "heat"), len(drawn), "heat"), "heat")
-    for picture, one in zip(pictures, warm, strict=True):
-        if one.shape != picture.shape:
-            raise PictureError(f"heat is {one.shape[1]} x {one.shape[0]} pixels", "the size of result", "connect the heat of these samples")
+    _same_size(pictures, warm, "heat")
     beside = [warmed(picture, one[..., 0]) for picture, one in zip(pictures, warm, strict=True)]
     return torch.cat([*both, image_of(beside)], dim=2)
 
 
-def _outlined(picture: Picture, mask: Mask, colour: tuple[int, int, int], name: str) -> Picture:
-    if mask.shape != picture.shape[:2]:
-        came = f"{name} is {mask.shape[1]} x {mask.shape[0]} pixels"
-        raise MaskError(came, f"{picture.shape[1]} x {picture.shape[0]}, as result", f"connect the {name} of these samples")
-    return outlined(picture, mask, colour)
+def _same_size(pictures: Sequence[Picture], others: Sequence[NDArray[Any]], name: str) -> None:
+    """Refuse what has another size than the results."""
+    for picture, one in zip(pictures, others, strict=True):
+        if one.shape[:2] != picture.shape[:2]:
+            came = f"{name} is {one.shape[1]} x {one.shape[0]} pixels"
+            raise PictureError(came, f"{picture.shape[1]} x {picture.shape[0]}, as result", f"connect the {name} of these samples")

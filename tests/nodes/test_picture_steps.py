@@ -147,6 +147,29 @@ def test_maps_that_cannot_serve_are_refused_by_name(signal: str) -> None:
             steps.refined(settings, maps, *pair, box_mask(1, 32, 32, 4, 4, 4), None)
 
 
+def test_with_a_crop_what_is_refined_must_be_its_squares() -> None:
+    image, mask = pictures(3, 96, 128), box_mask(1, 96, 128, 30, 40, 20)
+    crop, square = steps.crop_pictures(image, mask, 64, "defect", None), torch.zeros(3, 64, 64, 3)
+    for painted, normal, words in (
+        (image, image, "painted is 128 x 96 pixels; expected squares"),
+        (square[:2], square[:1], "painted has 2 pictures for 3 squares"),
+        (square, square[:1], "normal has 1 pictures for 3 squares"),
+    ):
+        with pytest.raises(PictureError, match=words):
+            steps.refined(DIFFERENCE, None, painted, normal, None, crop)
+    attention = steps.RefineSettings("attention", 0.5)
+    for maps_of, words in ((torch.ones(2, 8, 8), "maps are of 2 samples, 8 x 8 cells"), (torch.ones(3, 6, 8), "3 samples, 8 x 6 cells")):
+        maps = MapRecorder([torch.tensor([1])])
+        maps.means[maps_of.shape[1], maps_of.shape[2]] = maps_of
+        with pytest.raises(SettingError, match=words):
+            steps.refined(attention, maps, None, None, None, crop)
+    maps = MapRecorder([torch.tensor([1])])
+    maps.means[8, 8] = torch.ones(6, 8, 8)
+    assert steps.refined(attention, maps, None, None, None, crop)[0].shape == (6, 96, 128)
+    with pytest.raises(SettingError, match="maps are of 6 samples and painted has 3"):
+        steps.refined(attention, maps, square, None, None, crop)
+
+
 @pytest.mark.parametrize(
     ("image", "mask", "named"),
     [

@@ -140,5 +140,8 @@ def test_the_overlay_draws_around_the_masks_only() -> None:
     assert [None if one is None else one.shape[1:3] for one in square] == [(384, 384)] * 4
     with pytest.raises(BGDefectError, match="mask is 30 x 24"):
         _saving.zoomed(result, torch.zeros(1, 24, 30), None, None)
-    with pytest.raises(BGDefectError, match="refined is 31 x 24"):
-        _saving.overlays(result, mask, torch.zeros(1, 24, 31), None)
+    for show in (_saving.overlays, _saving.zoomed):
+        with pytest.raises(BGDefectError, match="refined is 31 x 24 pixels; expected 32 x 24, as result"):
+            show(result, mask, torch.zeros(1, 24, 31), None)
+        with pytest.raises(BGDefectError, match="heat is 20 x 20 pixels; expected 32 x 24, as result"):
+            show(result, mask, None, torch.zeros(1, 20, 20, 3))
