@@ -111,6 +111,8 @@ class DefectGuider(RegionGuider):
             what = f"latent_image has the shape {list(latent.shape)}"
             expected = f"{list(pictures.shape)} as the inversion's, or a multiple of its pictures"
             raise SettingError(what, expected, "connect the latent that was inverted")
+        if not bool(torch.isfinite(sigmas).all()):
+            raise SettingError("sigmas hold NaN or infinity", "finite numbers", "choose another scheduler")
         bottom, *_, top = map(sigma_of, self.inversion.levels.alphas)
         first, last = float(sigmas[0]), float(sigmas[-1])
         if first < top / 2 or last > 2 * bottom:  # a part of a run: the noise inside the mask would not fit, or stay

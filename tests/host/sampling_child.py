@@ -75,6 +75,9 @@ def parts_of_a_run_are_refused(inversion, latent):
     for part in ([top, top / 3], [top / 3, 0.0], [0.03, top]):
         with refused("sigmas go from", "denoise 1"):
             guider.sample(torch.zeros_like(latent), latent, euler, torch.tensor(part), seed=1)
+    for broken in (float("nan"), float("inf")):
+        with refused("sigmas hold NaN or infinity"):
+            guider.sample(torch.zeros_like(latent), latent, euler, torch.tensor([top, broken, 0.0]), seed=1)
 
 
 def guidance_of_other_nodes_is_left_out(model, graph, latent, mask):
@@ -188,6 +191,9 @@ def wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion)
     wide = types.GraphPrompts(prompts_of.RegionPrompts(tokens, [tokens], tokens, [[1]]), [None])
     with refused("the background prompt has 768 numbers", "CLIP"):
         invert(model, wide, latent, mask, 2, False)
+    foreign = types.GraphPrompts(replace(graph.prompts, empty=tokens), [None])
+    with refused("the empty prompt has 768 numbers", "CLIP"):
+        invert(model, foreign, latent, mask, 2, True)
     skipped = invert(model, graph, latent, mask, 2, True)
     with refused("the inversion was skipped", "noised"):
         sampling.sample_latents(skipped, 1, "replay", 1.0, 1, 2)
