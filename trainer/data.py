@@ -8,8 +8,8 @@ Three layouts:
                 picture. A folder with a ``manifest.csv`` of this kind is read as that csv
 
 In the first two a ``manifest.csv`` with the columns ``file`` (relative to OBJECT), ``group`` in OBJECT may join pictures of
-one part into a group; good pictures are ``OBJECT/train/good``. Finding examples reads names only; `validate` reads every
-file once.
+one part into a group; good pictures are ``OBJECT/train/good``. A csv may have semicolons or tabs in place of its commas.
+Finding examples reads names only; `validate` reads every file once.
 """
 
 from __future__ import annotations
@@ -191,6 +191,8 @@ def _objects(root: Path) -> dict[str, Path]:
     names = ("test", "train", "ground_truth")
     if any((root / name).is_dir() for name in names):
         return {os.path.basename(os.path.abspath(root)): root}
+    if (root / "manifest.csv").is_file():  # groups of several objects in one file would be passed over
+        raise _unfit(root / "manifest.csv", _rows(root / "manifest.csv")[0])
     found = {path.name: path for path in _folders(root) if any((path / name).is_dir() for name in names)}
     if not found:
         raise DataError(f"{root} has an unknown layout", _LAYOUTS, "check the path, or write a csv")
@@ -236,13 +238,19 @@ def _groups(folder: Path) -> dict[str, str]:
         return {}
     header, rows = _rows(path)
     if not {"file", "group"} <= set(header):
-        return {}
+        raise _unfit(path, header)
     groups = {Path(row["file"].replace("\\", "/")).as_posix(): row["group"] for row in rows}
     for file, group in groups.items():
         if group and not (folder / file).is_file():
             came = f"{path} gives {file} a group, but {folder / file} does not exist"
             raise DataError(came, f"files relative to {folder}", "correct the path, or leave the row out")
     return groups
+
+
+def _unfit(path: Path, header: Sequence[str]) -> DataError:
+    came = f"{path} has the columns {', '.join(repr(name) for name in header) or 'of an empty file'}"
+    do = "correct its first line, or move the file away if it is none of ours"
+    return DataError(came, "file and group, in the object's folder; or image, mask, class and defect in the folder that is given", do)
 
 
 def _csv_of(root: Path) -> Path | None:
@@ -257,9 +265,17 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Header, in lower case, and rows, stripped; a cell that is missing at the end of a row is empty."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line]
+            first = file.readline()
+            file.seek(0)
+            mark = next((mark for mark in ",;\t" if mark in first), ",")
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file, delimiter=mark, strict=True) if line]
     except (OSError, UnicodeDecodeError, csv.Error) as reason:
-        raise DataError(f"{path} cannot be read ({reason})", "a csv in UTF-8", "save it again") from reason
+        do = "save it again, and close every quote"
+        raise DataError(f"{path} cannot be read ({reason})", "a csv in UTF-8", do) from reason
+    for number, line in enumerate(lines):
+        torn = [cell for cell in line if "\n" in cell or "\r" in cell]
+        if torn:  # an open quote takes all up to the next one for its cell
+            raise DataError(f"{path}, row {number} has a cell of several lines ({torn[0][:40]!r})", "one line a row", "close its quote")
     header = [name.lower() for name in lines[0]] if lines else []
     return header, [dict(zip(header, [*line, *[""] * len(header)], strict=False)) for line in lines[1:]]
 

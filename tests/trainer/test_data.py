@@ -82,6 +82,35 @@ def test_headers_in_capitals(nut: Path) -> None:
     assert [example.group for example in find_examples(nut, "nut", "cut")] == ["board1", "", ""]
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_excels_marks_between_cells(nut: Path, mark: str) -> None:
+    rows = (("File", "Group"), ("test/cut/000.png", "board1"), ("test/cut/001.png", "board1"))
+    (nut / "manifest.csv").write_text("\ufeff" + "\r\n".join(mark.join(row) for row in rows), encoding="utf-8")
+    assert [example.group for example in find_examples(nut, "nut", "cut")] == ["board1", "board1", ""]
+
+
+@pytest.mark.parametrize("header", ["filename,group", "file,part", "file group", "file"])
+def test_a_manifest_without_file_and_group_is_refused(nut: Path, header: str) -> None:
+    """Passed over, it would leave pictures of one part on both sides of a split."""
+    (nut / "manifest.csv").write_text(f"{header}\ntest/cut/000.png,g\ntest/cut/002.png,g\n")
+    said = ", ".join(repr(name) for name in header.split(","))
+    with pytest.raises(DataError, match=f"manifest.csv has the columns {said}; expected file and group"):
+        find_examples(nut)
+    (nut / "manifest.csv").rename(nut.parent / "manifest.csv")
+    with pytest.raises(DataError, match=f"manifest.csv has the columns {said}; expected file and group, in the object's folder"):
+        find_examples(nut.parent)
+
+
+def test_an_open_quote_does_not_swallow_what_follows(nut: Path) -> None:
+    for last in ("test/cut/002.png,g", 'test/cut/002.png,"g"'):
+        (nut / "manifest.csv").write_text(f'file,group\ntest/cut/000.png,"g\ntest/cut/001.png,g\n{last}\n')
+        with pytest.raises(DataError, match="close"):
+            find_examples(nut)
+    (nut / "manifest.csv").write_text('file,group\ntest/cut/000.png,"g\ntest/cut/001.png,h"\n')
+    with pytest.raises(DataError, match="row 1 has a cell of several lines"):
+        find_examples(nut)
+
+
 @pytest.mark.parametrize("file", ["nut/test/cut/000.png", "000.png", "test/cut/007.png", ""])
 def test_a_group_of_no_file_is_refused(nut: Path, file: str) -> None:
     (nut / "manifest.csv").write_text(f"file,group\ntest/cut/001.png,a\n{file},a\n")
