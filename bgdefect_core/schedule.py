@@ -96,10 +96,14 @@ def schedule_from_config(config: Mapping[str, Any]) -> NoiseSchedule:
     """The schedule of a diffusers ``scheduler_config.json``: linear or scaled-linear betas, optional zero terminal SNR.
 
     Raises:
-        WeightsError: another beta schedule or prediction type.
+        WeightsError: another beta schedule or prediction type, or what are no numbers.
     """
     kind = config.get("beta_schedule", "linear")
     start, end, total = (config.get(key, default) for key, default in _BETAS.items())
+    betas_fit = all(isinstance(beta, float) and 0 < beta < 1 for beta in (start, end))
+    if not betas_fit or not isinstance(total, int) or not 0 < total <= _MOST_TIMESTEPS:
+        what = f"beta_start {start!r}, beta_end {end!r}, num_train_timesteps {total!r}"
+        raise WeightsError(what, f"two numbers between 0 and 1, and 1 to {_MOST_TIMESTEPS} timesteps", "copy the scheduler's file again")
     if kind == "scaled_linear":
         betas = torch.linspace(start**0.5, end**0.5, total, dtype=torch.float32) ** 2
     elif kind == "linear":
@@ -113,6 +117,7 @@ def schedule_from_config(config: Mapping[str, Any]) -> NoiseSchedule:
 
 
 _BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
+_MOST_TIMESTEPS = 100_000
 
 
 def _zero_terminal_snr(alphas: Tensor) -> Tensor:

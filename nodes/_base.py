@@ -54,7 +54,7 @@ def load_small(folder: Path) -> HostParts:
         vae = _vae(configs["vae"], tensors["vae"])
         clip = _clip(configs["text_encoder"], tensors["text_encoder"])
         model = _model(configs["unet"], tensors["unet"], _latent_format(configs["vae"]))
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as reason:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError) as reason:
         what = f"{folder} cannot be built ({str(reason).strip()[:300]})"
         raise WeightsError(what, "U-Net, VAE and text encoder in Stable Diffusion's form", "choose another folder") from reason
     return HostParts(model, clip, vae)
@@ -175,7 +175,7 @@ def _model(config: Mapping[str, Any], tensors: Mapping[str, Tensor], latent_form
 def _latent_format(vae_config: Mapping[str, Any]) -> type:
     """The host's description of the latents: their scale, their size, how a preview makes colours of them."""
     contents = {
-        "scale_factor": vae_config["scaling_factor"],
+        "scale_factor": float(vae_config["scaling_factor"]),
         "latent_channels": vae_config["latent_channels"],
         "latent_rgb_factors": _RGB_FACTORS,
         "latent_rgb_factors_bias": _RGB_BIAS,

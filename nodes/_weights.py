@@ -98,12 +98,13 @@ def _lora(model: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     unknown = sorted({name.split(".")[0] for name in tensors} - set(places))
     if unknown:
         raise WeightsError(f"model has no module {unknown[0][:200]!r}", "the base that the LoRA was trained on", "load that base")
-    for name, tensor in tensors.items():
-        module, _, end = name.partition(".")
+    for module in sorted({name.split(".")[0] for name in tensors}):
         weight = comfy.utils.get_attr(model.model, places[module])
-        side = {"lora_down.weight": 1, "lora_up.weight": 0}.get(end)
-        if side is not None and tensor.shape[side] != weight.shape[side]:
-            what = f"{name[:200]!r} has the shape {tuple(tensor.shape)}"
-            raise WeightsError(what, f"one that fits {tuple(weight.shape)}", "load the base that the LoRA was trained on")
+        down, up, alpha = (tensors[f"{module}.{end}"] for end in ("lora_down.weight", "lora_up.weight", "alpha"))
+        deep = min(down.ndim, up.ndim) > 1  # the host would leave a module out that does not fit, and paint without it
+        if not deep or up.flatten(1).shape != (len(weight), len(down)) or down[0].numel() != weight[0].numel() or alpha.numel() != 1:
+            what = f"{module[:200]!r} has lora_down {list(down.shape)}, lora_up {list(up.shape)} and alpha {list(alpha.shape)}"
+            expected = f"one rank, for a weight of {list(weight.shape)}, and one alpha"
+            raise WeightsError(what, expected, "load the base that the LoRA was trained on, or copy the file again")
     patches: dict[str, Any] = comfy.lora.load_lora(dict(tensors), places)
     return patches

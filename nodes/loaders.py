@@ -64,8 +64,8 @@ def load_base(name: str) -> HostParts:
     folder = diffusers_folders().get(name)
     if folder is None:
         raise WeightsError(f"base is {name!r}", "a folder of models/diffusers with a model_index.json", "choose one from the list")
-    width = read_config(folder, "unet").get("block_out_channels", [0])[0]
-    if width not in (320, 384):  # Stable Diffusion 1.x, 2.x, XL; its refiner: what the host itself knows
+    widths = read_config(folder, "unet").get("block_out_channels")
+    if not isinstance(widths, list) or widths[:1] not in ([320], [384]):  # Stable Diffusion 1.x, 2.x, XL; its refiner: what the host itself knows
         small = load_small(folder)
         return HostParts(_as_scheduled(small.model, folder), small.clip, small.vae)
     for part, stem in _HOST_FILES.items():

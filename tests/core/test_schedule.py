@@ -162,3 +162,12 @@ def test_unknown_schedules_are_refused() -> None:
         schedule_from_config({"beta_schedule": "squaredcos_cap_v2"})
     with pytest.raises(WeightsError, match="'sample'; expected 'epsilon' or 'v_prediction'"):
         schedule_from_config({"prediction_type": "sample"})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"num_train_timesteps": "a"}, {"num_train_timesteps": 0}, {"num_train_timesteps": 10**12}, {"beta_end": None}, {"beta_start": 2.0}],
+)
+def test_numbers_of_a_damaged_schedule_are_refused(damage: dict[str, object]) -> None:
+    with pytest.raises(WeightsError, match=f"{next(iter(damage))} {next(iter(damage.values()))!r}"):
+        schedule_from_config(damage)

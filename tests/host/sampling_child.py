@@ -1,6 +1,9 @@
 """Runs inside ComfyUI's own Python: what the model side of the nodes promises. `sampling_child.py HOST BASE_DIRECTORY PACK`"""
 
+import json
 import logging
+import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -144,6 +147,18 @@ def class_weights_that_do_not_fit_are_refused(model):
             weights_of.apply_weights(model, changed, 1.0, False)
     with refused("tensors are missing"):  # allowed, but no U-Net
         weights_of.apply_weights(model, changed, 1.0, True)
+    down = next(name for name in tensors if name.endswith("lora_down.weight"))
+    rank, width = tensors[down].shape
+    alpha = down.replace("lora_down.weight", "alpha")
+    for name, broken in (
+        (down, torch.ones(rank)),
+        (down, torch.ones(rank + 3, width)),  # not lora_up's rank: the host would paint without this module
+        (down, torch.ones(rank, width + 1)),
+        (alpha, torch.ones(3)),
+    ):
+        core_weights.save_weights(changed, {**tensors, name: broken}, info)
+        with refused(down.split(".")[0], str(list(broken.shape)), "one rank"):
+            weights_of.apply_weights(model, changed, 1.0, False)
     assert loaders.ApplyWeights.fingerprint_inputs(None) == loaders.ApplyWeights.fingerprint_inputs(None) != ()
 
 
@@ -164,6 +179,38 @@ def a_pickle_beside_other_weights_is_not_opened():
     with refused("unet holds diffusion_pytorch_model.bin, a pickle", "safetensors"):
         loaders.load_base("odd")
     comfy.diffusers_load.load_diffusers = before
+
+
+def damaged_folders_are_refused():
+    """A copy of the embedded base with one value of a configuration replaced."""
+    folder = BASE / "models" / "diffusers" / "damaged"
+    shutil.copytree(loaders.ASSETS / "bgdefect-mini", folder)
+    (folder / "model_index.json").write_text("{}")
+    for part, name, value in (
+        ("unet", "block_out_channels", []),
+        ("unet", "block_out_channels", None),
+        ("unet", "block_out_channels", ["a"]),
+        ("unet", "block_out_channels", [0, 128, 192]),
+        ("unet", "attention_head_dim", None),
+        ("unet", "down_block_types", None),
+        ("vae", "block_out_channels", [0, 1]),
+        ("vae", "scaling_factor", "x"),
+        ("text_encoder", "hidden_size", "x"),
+    ):
+        with replaced(folder / part / "config.json", name, value), refused("damaged cannot be built", "Stable Diffusion's form"):
+            loaders.load_base("damaged")
+    for name, value in (("num_train_timesteps", "a"), ("beta_schedule", "odd"), ("prediction_type", "sample")):
+        with replaced(folder / "scheduler" / "scheduler_config.json", name, value), refused(repr(value)):
+            loaders.load_base("damaged")
+    loaders.load_base("damaged")
+
+
+@contextmanager
+def replaced(file, name, value):
+    text = file.read_text()
+    file.write_text(json.dumps({**json.loads(text), name: value}))
+    yield
+    file.write_text(text)
 
 
 def samplers_that_add_noise_are_known(inversion, sigmas, latent):
@@ -254,6 +301,7 @@ def main():
     what_a_checkpoint_lacks_is_named(graph)
     class_weights_that_do_not_fit_are_refused(model)
     a_pickle_beside_other_weights_is_not_opened()
+    damaged_folders_are_refused()
     a_stock_workflow_stays_as_it_was(model, clip, latent, before)
 
 
