@@ -3,7 +3,7 @@
     ROOT/OBJECT/train/good/*.png                      the good pictures that defects were painted into, once each
     ROOT/OBJECT/test/DEFECT/00000.png                 the accepted samples
     ROOT/OBJECT/ground_truth/DEFECT/00000_mask.png    their labels: the refined masks
-    ROOT/extras/OBJECT/DEFECT/run.json                the run's settings
+    ROOT/extras/OBJECT/DEFECT/run.json                the run's settings, and its inputs by their content
     ROOT/extras/OBJECT/DEFECT/manifest.jsonl          one line an attempt, accepted or not
     ROOT/extras/OBJECT/DEFECT/{requested,heatmap}/00000.png
     ROOT/extras/OBJECT/DEFECT/rejected/00000_0.png    attempt 0 of sample 0, with 00000_0_{mask,requested,heatmap}.png
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .errors import MaskError, OtherRunError, OutputError, PictureError, SettingError
+from .inputs import Inputs, changed_input
 from .lock import FolderLock
 from .manifest import Manifest, read_manifest
 from .masks import Mask
@@ -55,7 +56,8 @@ class Sample:
         picture: uint8 [H, W, 3]. mask: bool [H, W], the refined mask, which is the label. requested: bool [H, W].
         heatmap: float [H, W] in 0..1, or None.
         source: the good picture's file. mask_origin: where the requested mask came from (plain JSON).
-        seed, guidance: of this attempt. quality: figures (plain JSON). verdict: in words. accepted: what it comes to.
+        seed, guidance: of this attempt. feather: width of its seam in pixels.
+        quality: figures (plain JSON). verdict: in words. accepted: what it comes to.
     """
 
     index: int
@@ -71,6 +73,7 @@ class Sample:
     verdict: str
     accepted: bool
     guidance: float | None = None
+    feather: float | None = None
 
 
 def extras_folder(root: str | Path, object: str, defect: str) -> Path:
@@ -86,17 +89,29 @@ class DatasetWriter:
         object, defect: folder names.
         settings: everything that decides what the samples look like (plain JSON); goes into every manifest line.
         resume: continue an earlier run with the same settings; False refuses that too.
+        inputs: the files that it is made from; changed ones are refused. Kept in run.json.
+        made_with: what else a repetition needs, but no other run makes (paths, versions); goes into every line as it is now.
 
     Attributes:
         records: the manifest's lines, oldest first: index, attempt, accepted, verdict, seed, source, source_sha256,
-            guidance (where it is known), mask_origin, quality, file (and label, requested, heatmap) relative to root, settings.
+            guidance and feather (where they are known), mask_origin, quality, file (and label, requested, heatmap) relative to root,
+            settings, made_with (where it is given).
 
     Raises:
         SettingError: a name that is no folder name; settings that are not JSON.
         OutputError: root is a file, cannot be written to, holds other pictures or another run, or is in use.
     """
 
-    def __init__(self, root: str | Path, object: str, defect: str, settings: Mapping[str, Any], resume: bool = True) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        object: str,
+        defect: str,
+        settings: Mapping[str, Any],
+        resume: bool = True,
+        inputs: Inputs | None = None,
+        made_with: Mapping[str, Any] | None = None,
+    ) -> None:
         for what, name in (("object", object), ("defect", defect)):
             check_name(what, name)
         self.root, self.object, self.defect = Path(root), object, defect
@@ -104,6 +119,7 @@ class DatasetWriter:
         self._test = self.root / object / "test" / defect
         self._labels = self.root / object / "ground_truth" / defect
         self._settings: dict[str, Any] = json.loads(_as_json(settings))
+        self._inputs, self._made_with = inputs or {}, made_with
         self._sources: dict[Path, str] = {}
         self._check_place(resume)  # before the lock: it is a file of ours
         self._lock = FolderLock(self.extras)
@@ -173,8 +189,9 @@ class DatasetWriter:
             "quality": dict(sample.quality),
             "settings": self._settings,
         }
-        if sample.guidance is not None:
-            record["guidance"] = sample.guidance
+        record |= {name: value for name, value in (("guidance", sample.guidance), ("feather", sample.feather)) if value is not None}
+        if self._made_with is not None:
+            record["made_with"] = dict(self._made_with)
         record = self._manifest.append(record)
         self._by_index.setdefault(sample.index, []).append(record)
         return record
@@ -197,7 +214,7 @@ class DatasetWriter:
             if self.root.exists() and not self.root.is_dir():
                 raise OutputError(f"{self.root} is a file", "a folder", "choose another output folder")
             if run.exists():
-                _compare(run, self._settings, resume)
+                _compare(run, self._settings, self._inputs, resume)
             elif self._is_foreign():
                 came = f"{self.root / self.object} already holds files that no run of ours made"
                 raise OutputError(came, "an empty place", "choose another output folder")
@@ -206,9 +223,14 @@ class DatasetWriter:
             raise OutputError(came, "a writable folder", "choose another output folder") from reason
 
     def _claim(self) -> None:
-        """Make the folder ours; rewritten for an old run too: it shows that the folder is writable."""
-        with atomic_write(self.extras / "run.json", "w") as file:
-            json.dump({"object": self.object, "defect": self.defect, "settings": self._settings}, file, indent=1)
+        """Make the folder ours; rewritten for an old run too: it shows that the folder is writable, and an extended run has more inputs."""
+        path = self.extras / "run.json"
+        before = json.loads(path.read_text(encoding="utf-8")).get("inputs", {}) if path.exists() else {}
+        record: dict[str, Any] = {"object": self.object, "defect": self.defect, "settings": self._settings}
+        if self._inputs:
+            record["inputs"] = {**before, **self._inputs}
+        with atomic_write(path, "w") as file:
+            json.dump(record, file, indent=1)
 
     def _is_foreign(self) -> bool:
         """Without a run of this defect its folders are empty; without any run of this object, so is the object's."""
@@ -283,8 +305,8 @@ def _as_json(settings: Mapping[str, Any]) -> str:
         raise SettingError(f"the settings cannot be recorded ({reason})", "plain JSON values") from reason
 
 
-def _compare(run: Path, mine: dict[str, Any], resume: bool) -> None:
-    """Refuse a run with other settings than ``mine``."""
+def _compare(run: Path, mine: dict[str, Any], inputs: Inputs, resume: bool) -> None:
+    """Refuse a run with other settings than ``mine``, or from files whose content was another."""
     if not resume:
         raise OutputError(f"{run.parent} already holds a run", "an empty place", "resume it or choose another folder")
     try:
@@ -296,6 +318,9 @@ def _compare(run: Path, mine: dict[str, Any], resume: bool) -> None:
     if different or old != mine:
         changes = ", ".join(f"{key} {old.get(key)!r}, now {mine.get(key)!r}" for key in different[:4])
         raise OtherRunError(f"{run.parent} already holds another run ({changes})", "", "choose another output folder")
+    changed = changed_input(theirs.get("inputs"), inputs)
+    if changed:
+        raise OtherRunError(f"{changed} ({run})", "the same file, to go on", "put it back, or choose another output folder")
 
 
 def _is_plain_png(path: Path) -> bool:

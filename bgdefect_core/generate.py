@@ -144,6 +144,8 @@ class Painted:
     real_share: float | None
     """How much of it shows that would show in life (``Surroundings.share_made``); None: not known."""
     verdict: Verdict
+    feather: float
+    """Width of the seam in picture pixels, given or by default."""
 
 
 def prepare(
@@ -265,7 +267,8 @@ def _finish(
     quality = measure(job.picture, result, requested, refined, painted, normal, crop, width)
     shown = np.maximum.reduce([part for _, part in parts])
     share = None if job.real is None else job.real.share_made(job.picture, result, requested)
-    return Painted(result, refined, requested, shown, quality, share, judge(quality, limits, 1.0 if share is None else share))
+    verdict = judge(quality, limits, 1.0 if share is None else share)
+    return Painted(result, refined, requested, shown, quality, share, verdict, width)
 
 
 def as_pictures(decoded: Tensor) -> NDArray[np.float32]:

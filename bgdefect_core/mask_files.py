@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .errors import DataError, SettingError
 from .masks import Mask, separate_defects, trimmed
-from .pictures import PICTURE_SUFFIXES, Picture, read_masks, read_picture
+from .pictures import PICTURE_SUFFIXES, read_masks, read_picture
 from .placement import MaskLibrary
 from .surroundings import Surroundings, surroundings_of
 
@@ -65,7 +65,7 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
         pictures: folder of the same-named pictures with these defects; None: their surroundings stay unknown.
 
     Returns:
-        The masks, with each one's surroundings where its picture is found.
+        The masks, with each one's surroundings where its picture is found, and all files that were read.
 
     Raises:
         DataError: no folder, nothing in it, or nothing of the split. MaskError: a bad mask, or a bad union of parts, named.
@@ -85,25 +85,29 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
     names: list[str] = []
     masks: list[Mask] = []
     around: list[Surroundings | None] = []
+    origins: list[Path] = []
+    read: list[Path] = []
     for name, files in groups.items():
         parts = (folder / name).is_dir()
         mask = read_masks(files, f"the union of the masks in {files[0].parent}", nonzero=parts)
         defects = separate_defects(mask) if apart and not parts else [mask]
-        picture = _picture_of(pictures, name, mask) if pictures else None
+        shown_at = _picture_of(pictures, name) if pictures else None
+        picture = read_picture(shown_at) if shown_at else None
+        if picture is not None and picture.shape[:2] != mask.shape:
+            picture = None
         names += [f"{name}#{number}" for number in range(1, len(defects) + 1)] if len(defects) > 1 else [name]
         around += [None if picture is None else surroundings_of(picture, defect) for defect in defects]
         masks += [trimmed(defect) for defect in defects]  # whole ones of a large set would fill the memory
-    return MaskLibrary(masks, names, around)
+        origins += [folder / name] * len(defects)
+        read += [*files, *([shown_at] if shown_at else [])]
+    return MaskLibrary(masks, names, around, origins, read)
 
 
-def _picture_of(pictures: Path, name: str, mask: Mask) -> Picture | None:
-    """The picture of a mask's file or folder, where it is there and of the mask's size."""
+def _picture_of(pictures: Path, name: str) -> Path | None:
+    """The picture of a mask's file or folder, where it is there."""
     stem = Path(name).stem.removesuffix("_mask")
-    for suffix in sorted(PICTURE_SUFFIXES):
-        if (pictures / f"{stem}{suffix}").is_file():
-            picture = read_picture(pictures / f"{stem}{suffix}")
-            return picture if picture.shape[:2] == mask.shape else None
-    return None
+    found = (pictures / f"{stem}{suffix}" for suffix in sorted(PICTURE_SUFFIXES))
+    return next((path for path in found if path.is_file()), None)
 
 
 def _files(folder: Path) -> list[Path]:

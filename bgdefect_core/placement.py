@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,20 +32,27 @@ class MaskLibrary:
         masks: bool [H, W] each, none empty.
         names: where each came from (file names), for the manifest; None: their numbers.
         surroundings: of each (``surroundings.surroundings_of``), None where its picture is not known; None: all unknown.
+        origins: of each, its file, or the folder of its parts. files: all that were read, pictures too.
 
     Attributes:
-        patches: the masks, each cut to its box. names, surroundings: one for each.
+        patches: the masks, each cut to its box. names, surroundings: one for each. origins, files: as given.
 
     Raises:
         DataError: no masks, or another number of names. MaskError: an empty one.
     """
 
     def __init__(
-        self, masks: Iterable[Mask], names: Sequence[str] | None = None, surroundings: Sequence[Surroundings | None] | None = None
+        self,
+        masks: Iterable[Mask],
+        names: Sequence[str] | None = None,
+        surroundings: Sequence[Surroundings | None] | None = None,
+        origins: Sequence[Path] = (),
+        files: Sequence[Path] = (),
     ) -> None:
         self.patches = [trimmed(mask) for mask in masks]
         self.names = [str(index) for index in range(len(self.patches))] if names is None else list(names)
         self.surroundings = [None] * len(self.patches) if surroundings is None else list(surroundings)
+        self.origins, self.files = list(origins), list(files)
         if not self.patches:
             raise DataError("the mask library is empty", "at least one real mask", "give masks of the defect class")
         if len(self.names) != len(self.patches):

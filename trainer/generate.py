@@ -7,10 +7,12 @@ the attempt, and the verdicts.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from bgdefect_core.attention import SMALLEST_GRID
 from bgdefect_core.dataset import DatasetWriter, Sample
 from bgdefect_core.errors import SettingError
 from bgdefect_core.generate import Painted, PaintSettings, Prepared, join, paint, prepare
+from bgdefect_core.inputs import Inputs, read_inputs
 from bgdefect_core.likelihood import LEVELS
 from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.refinement import ATTENTION_SIGNALS
@@ -54,6 +57,7 @@ class _Session:
     settings: PaintSettings
     names: tuple[str, str]
     record: dict[str, Any]
+    inputs: Inputs
     hopeless: list[Pair] = field(default_factory=list)
     """Pairs whose picture took none of the masks that were tried."""
 
@@ -73,7 +77,8 @@ def generate(config: GenerateConfig) -> Summary:
     session = _set_up(config, info, settings, pairs)
     if config.dry_run:
         return _dry_run(session)
-    with DatasetWriter(config.output, *session.names, session.record) as writer:
+    made_with = config.made_with(pairs.library_folder)
+    with DatasetWriter(config.output, *session.names, session.record, inputs=session.inputs, made_with=made_with) as writer:
         for chunk in _chunks(config, writer):
             _paint_chunk(session, writer, *chunk)
         records = list(writer.records)
@@ -106,7 +111,7 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSetti
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     names = (config.object or info.object, config.defect or info.defect)
     prompts = base.prompts(background, [defect], mask, config.attention_words)
-    return _Session(config, pairs, base, prompts, settings, names, record)
+    return _Session(config, pairs, base, prompts, settings, names, record, read_inputs(pairs.files(_pair_count(config))))
 
 
 def check_signal(signal: str, resolution: int, factor: int) -> None:
@@ -213,13 +218,14 @@ def _sample(config: GenerateConfig, pair: Pair, slot: Slot, painted: Painted) ->
         mask=painted.mask,
         requested=painted.requested,
         heatmap=painted.heat,
-        source=pair.source,
+        source=Path(os.path.abspath(pair.source)),
         mask_origin={"pair": pair.index, **pair.origin},
         seed=attempt_seed(config.seed, index, attempt),
         quality=asdict(painted.quality) | ({} if painted.real_share is None else {"real_share": painted.real_share}),
         verdict="good" if painted.verdict.good else painted.verdict.reason,
         accepted=painted.verdict.good,
         guidance=config.guidance_at(attempt),
+        feather=painted.feather,
     )
 
 

@@ -15,15 +15,17 @@ import tyro
 from bgdefect_core.dataset import MAX_INDEX
 from bgdefect_core.errors import SettingError, WeightsError, check_range
 from bgdefect_core.generate import PaintSettings
+from bgdefect_core.inputs import file_digest
 from bgdefect_core.part import PartKind
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.refinement import ATTENTION_SIGNALS, PEAK, Signal
+from bgdefect_core.refinement import ATTENTION_SIGNALS, PEAK, THRESHOLDS, Signal
 from bgdefect_core.sampling import DEFAULT_BACKGROUND, BackgroundMode
 from bgdefect_core.solvers import Solver
 from bgdefect_core.weights_info import ClassWeightsInfo
 
 from .devices import pick_device
+from .versions import library_versions
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class GenerateConfig:
         if self.attention_words is not None:
             painted["attention_words"] = self.attention_words
         return {
-            "weights_sha256": file_digest(self.weights),
+            "weights_sha256": file_digest(self.weights, WeightsError, "a class weights file"),
             "class": f"{info.object} / {info.defect}",
             "base": self.base or "bgdefect-mini",
             "base_fingerprint": info.base_fingerprint,
@@ -203,21 +205,23 @@ class GenerateConfig:
             "device": pick_device(self.device).type,
         }
 
+    def made_with(self, library: Path | None) -> dict[str, Any]:
+        """What a repetition needs beside :meth:`record`, for the manifest: where things lay, what defaults came to, versions.
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
+        No part of the settings: a run goes on with weights or masks of the same content at another place.
 
-    Raises:
-        WeightsError: it cannot be read.
-    """
-    try:
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
-    except OSError as reason:
-        raise WeightsError(f"{path} cannot be read ({reason.strerror or reason})", "a class weights file") from reason
+        Args:
+            library: the folder of real masks that is used, given or found.
+        """
+        return {
+            "weights": os.path.abspath(self.weights),
+            "base": os.path.abspath(self.base) if self.base and Path(self.base).exists() else self.base or "bgdefect-mini",
+            "mask_library": os.path.abspath(library) if library else None,
+            "mask_split": os.path.abspath(self.mask_split) if self.mask_split else None,
+            "allow_other_base": self.allow_other_base,
+            "threshold": THRESHOLDS[self.signal] if self.threshold is None else self.threshold,
+            "versions": library_versions(),
+        }
 
 
 def _names_digest(names: Sequence[str]) -> str:

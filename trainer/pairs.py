@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ class Pairs:
         self._zoomed = info.zoom != "whole"
         self._masks: dict[Path, Path] = {}
         self._library: MaskLibrary | None = None
+        self.library_folder: Path | None = None
+        """Folder of the real masks, given or found."""
         self.known_surroundings = 0
         """Masks of the library whose real picture is there."""
         if config.masks is not None:
@@ -64,6 +67,7 @@ class Pairs:
             self.mask_names = [path.name for path in self._masks.values()]
         else:
             folder = config.mask_library or find_library(config.good, config.object or info.object, info.defect)
+            self.library_folder = folder
             self._library = read_library(folder, config.mask_split, pictures_beside(folder), apart=self._zoomed)
             self.mask_names = self._library.names
             self.known_surroundings = sum(around is not None for around in self._library.surroundings)
@@ -102,13 +106,21 @@ class Pairs:
             self.part = part_kind(seen)
             log.info("the part is taken for %s", {"object": "an object on a tray", "texture": "a texture"}[self.part])
 
+    def files(self, count: int) -> dict[str, Path]:
+        """All that ``count`` pairs are made from: good pictures, masks, and the pictures of the masks."""
+        used = {self._source(pair) for pair in range(count)}
+        files = {f"good {number}": path for number, path in enumerate(self.sources) if path in used}
+        if self._library is not None:
+            return files | {f"library {number}": path for number, path in enumerate(self._library.files)}
+        return files | {f"mask {number}": self._masks[path] for number, path in enumerate(self.sources) if path in used}
+
     def __getitem__(self, index: int) -> Pair:
         """Pair ``index``, 0 upwards without end; after ``validate``."""
         source = self._source(index)
         picture = self._picture(source)
         if self._library is None:
             mask = read_mask(self._masks[source], (picture.shape[0], picture.shape[1]))
-            return Pair(index, source, Job(picture, (mask,)), {"kind": "file", "file": str(self._masks[source])})
+            return Pair(index, source, Job(picture, (mask,)), {"kind": "file", "file": os.path.abspath(self._masks[source])})
         rng = np.random.default_rng((self._config.seed, index))
         part = _kept(self._places, source, lambda: part_mask(picture, self.part))
         likeness = Likeness(picture)
@@ -118,7 +130,9 @@ class Pairs:
             around = self._library.surroundings[number]
             placed = place_mask(part, [self._library.patches[number]], rng, self._config.placement, [around], likeness)
             if placed is not None:
-                return Pair(index, source, Job(picture, (placed,), around), {"kind": "placed", "made_from": name, "missed": missed})
+                file = os.path.abspath(self._library.origins[number])
+                origin = {"kind": "placed", "made_from": name, "file": file, "missed": missed}
+                return Pair(index, source, Job(picture, (placed,), around), origin)
             missed.append(name)
         return Pair(index, source, None, {"kind": "none", "missed": missed})
 

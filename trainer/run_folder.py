@@ -1,7 +1,7 @@
 """The folder of one training run: what run it is, its log, and where its checkpoints and sheets go.
 
 NAME.safetensors        the class weights, written at the end
-NAME.run/run.json       the settings; another run is refused
+NAME.run/run.json       the settings, and the files trained on by their content; another run is refused
 NAME.run/split.json     the pictures that train and those held out
 NAME.run/log.csv        step, loss, validation
 NAME.run/checkpoints/   the last two
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.errors import OtherRunError, OutputError, SettingError
+from bgdefect_core.inputs import Inputs, changed_input
 from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import atomic_write
 
@@ -61,8 +62,8 @@ class RunFolder:
         """Whether the weights are written."""
         return self.weights.is_file()
 
-    def check(self, settings: Mapping[str, Any]) -> None:
-        """Raise OutputError where another run, or something else, is in the place."""
+    def check(self, settings: Mapping[str, Any], inputs: Inputs | None = None) -> None:
+        """Raise OutputError where another run, or something else, is in the place; ``inputs``: the files trained on, as they are now."""
         if self.weights.is_dir() or (self.folder.exists() and not self.folder.is_dir()):
             raise OutputError(f"{self.weights} or {self.folder} is in the way", "a free place", "choose another output")
         if not (self.folder / "run.json").is_file():
@@ -76,20 +77,24 @@ class RunFolder:
             was, now_is = (str(some.get(differing[0]))[:200] for some in (before, now))
             came = f"{self.folder} holds another run: {differing[0]} was {was}, now {now_is}"
             raise OtherRunError(came, "the same settings, to go on", "choose another output")
+        changed = changed_input(self._record().get("inputs"), inputs or {})
+        if changed:
+            raise OtherRunError(f"{changed} ({self.folder})", "the same file, to go on", "put it back, or choose another output")
 
     @contextmanager
-    def held(self, settings: Mapping[str, Any]) -> Iterator[None]:
+    def held(self, settings: Mapping[str, Any], inputs: Inputs | None = None) -> Iterator[None]:
         """Keep other processes out while the block lasts; ``run.json`` is written first, unless the run goes on. After :meth:`check`.
 
         Raises:
             OutputError: another process is at it, the place cannot be written to, or as :meth:`check`.
         """
         with FolderLock(self.folder):
-            self.check(settings)
+            self.check(settings, inputs)
             if not (self.folder / "run.json").is_file():
                 now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+                record = {"started": now, "settings": settings} | ({"inputs": inputs} if inputs else {})
                 with atomic_write(self.folder / "run.json", "w") as file:
-                    json.dump({"started": now, "settings": settings}, file, indent=1)
+                    json.dump(record, file, indent=1)
             yield
 
     def _record(self) -> dict[str, Any]:

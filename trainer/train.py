@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -24,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bgdefect_core.errors import SettingError, WeightsError
+from bgdefect_core.inputs import read_inputs
 from bgdefect_core.loss import disentanglement_loss, naive_loss
 from bgdefect_core.pictures import atomic_write
 from bgdefect_core.predictor import Predictor, unet_predictor
@@ -37,6 +37,7 @@ from .setup_run import Chosen, Progress, Run, check_inputs, choose, make_acceler
 from .sheet import make_sheet
 from .train_config import TrainConfig
 from .tuning import class_tensors
+from .versions import library_versions
 
 __all__ = ["TrainConfig", "fit", "finish", "train", "validation_loss"]
 
@@ -46,7 +47,6 @@ LOG_EVERY = 10
 """Iterations between readings of the loss: each one waits for the device."""
 CLIP = 1.0
 """Largest norm of the gradient."""
-_LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft", "bgdefect")
 
 
 def train(config: TrainConfig) -> Path:
@@ -62,14 +62,14 @@ def train(config: TrainConfig) -> Path:
     base = load_base(config.base)
     accelerator = make_accelerator(config)
     try:
-        settings = settings_of(config, chosen, base, accelerator.num_processes)
-        chosen.folder.check(settings)
+        settings, inputs = settings_of(config, chosen, base, accelerator.num_processes), read_inputs(_files(chosen))
+        chosen.folder.check(settings, inputs)
         accelerator.wait_for_everyone()
         if chosen.folder.finished:
             log.info("%s is trained already; without it, the same command writes it again", chosen.folder.weights)
             return chosen.folder.weights
         views, sheet = check_inputs(config, chosen, base)
-        with chosen.folder.held(settings) if accelerator.is_main_process else nullcontext():
+        with chosen.folder.held(settings, inputs) if accelerator.is_main_process else nullcontext():
             accelerator.wait_for_everyone()
             run = setup(config, chosen, base, accelerator, views, sheet)
             resume(run)
@@ -77,6 +77,16 @@ def train(config: TrainConfig) -> Path:
             return finish(run, chosen)
     finally:
         AcceleratorState._reset_state()  # the next run in this process may want another precision
+
+
+def _files(chosen: Chosen) -> dict[str, Path]:
+    """What the run is made from: pictures and masks of both sides."""
+    files: dict[str, Path] = {}
+    for side, examples in (("train", chosen.split.train), ("held out", chosen.split.held_out)):
+        for number, example in enumerate(examples):
+            files[f"{side} {number}"] = example.image
+            files |= {f"{side} {number}, mask {part}": mask for part, mask in enumerate(example.masks)}
+    return files
 
 
 def resume(run: Run) -> None:
@@ -262,18 +272,8 @@ def _info(run: Run, chosen: Chosen) -> ClassWeightsInfo:
         architecture=base.architecture,
         lora_rank=config.lora_rank,
         lora_alpha=float(config.lora_rank),
-        libraries=_versions(),
+        libraries=library_versions(),
         mask_sides=list(run.cache.mask_sides),
         validation_before=first,
         validation_after=last,
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -1,4 +1,4 @@
-"""Releases that fail together although each is within the package's range, which metadata cannot say."""
+"""Which releases are installed, and which fail together although each is within the package's range."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from bgdefect_core.errors import SettingError
 
+_RECORDED = ("torch", "diffusers", "transformers", "accelerate", "peft", "bgdefect")
 _FAIL = (("diffusers", (0, 41), (2, 6)), ("diffusers", (0, 37), (2, 5)), ("transformers", (5, 8), (2, 5)))
 """From this release on, the package fails at its import or at its first model with a torch before that one (seen with 2.4.1)."""
 
@@ -23,6 +24,17 @@ def check_versions() -> None:
             limit, needed = ".".join(map(str, first)), ".".join(map(str, least))
             came = f"{package} {found} beside torch {torch}"
             raise SettingError(came, f"{package} before {limit}, or torch {needed} or later", f"pip install '{package}<{limit}'")
+
+
+def library_versions() -> dict[str, str]:
+    """What a file that we write may depend on, where it is installed: name -> version."""
+    found = {}
+    for name in _RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _installed(package: str) -> str:

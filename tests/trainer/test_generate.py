@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from PIL import Image
 from bgdefect_core import dataset
 from bgdefect_core import manifest as lines
 from bgdefect_core.dataset import read_manifest
-from bgdefect_core.errors import BGDefectError, DataError, MaskError, OutputError, SettingError
+from bgdefect_core.errors import BGDefectError, DataError, MaskError, OtherRunError, OutputError, SettingError
 from bgdefect_core.pictures import read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
@@ -482,6 +483,109 @@ def test_a_path_is_the_same_run_however_it_is_typed(config: GenerateConfig, plat
     monkeypatch.chdir(plates)
     generate(dataclasses.replace(small, good=Path("../plate")))
     assert files_of(config.output / "plate") == before
+
+
+def own_plates(config: GenerateConfig, plates: Path, folder: Path) -> GenerateConfig:
+    """The run on a copy of the plates that a test may change."""
+    return dataclasses.replace(config, good=shutil.copytree(plates, folder / "plate"), count=3, variants=1)
+
+
+def repainted(path: Path) -> None:
+    picture = read_picture(path)
+    picture[0, 0] ^= 1
+    write_picture(path, picture)
+
+
+def test_a_run_does_not_go_on_with_a_changed_file(config: GenerateConfig, plates: Path, tmp_path: Path) -> None:
+    """Names alone say nothing: a good picture, a mask and the picture of a mask are known by their content."""
+    run = own_plates(config, plates, tmp_path)
+    generate(run)
+    before = files_of(run.output)
+    mask = run.good / "ground_truth/spot/001_mask.png"
+    for path in (run.good / "train/good/001.png", mask, run.good / "test/spot/002.png"):
+        kept = path.read_bytes()
+        if path == mask:
+            write_mask(path, np.roll(read_mask(path), 1, axis=1))
+        else:
+            repainted(path)
+        with pytest.raises(OtherRunError, match=f"{path} is not what it was when the run began"):
+            generate(dataclasses.replace(run, count=4))
+        assert files_of(run.output) == before
+        path.write_bytes(kept)
+    generate(dataclasses.replace(run, count=4))
+    assert len(manifest(run)) > 3
+
+
+def test_a_run_without_digests_goes_on_and_gets_them(config: GenerateConfig, plates: Path, tmp_path: Path) -> None:
+    run = own_plates(config, plates, tmp_path)
+    generate(dataclasses.replace(run, count=1))
+    path = run.output / "extras/plate/spot/run.json"
+    record = json.loads(path.read_text())
+    assert len([name for name in record["inputs"] if name.startswith("good")]) == 1
+    path.write_text(json.dumps({name: record[name] for name in ("object", "defect", "settings")}))
+    generate(run)
+    known = json.loads(path.read_text())["inputs"]
+    assert {name: known[name] for name in record["inputs"]} == record["inputs"]
+    assert sorted(name for name in known if name.startswith("good")) == ["good 0", "good 1", "good 2"]
+
+
+def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
+    """The settings of a run, from one line of its manifest and its run.json alone."""
+    settings, made_with = line["settings"], line["made_with"]
+    own = {field.name for field in dataclasses.fields(GenerateConfig)}
+    plain = {name: value for name, value in settings.items() if name in own - {"base", "guidance", "masks"}}
+    guidance = settings["guidance"]
+    return GenerateConfig(
+        **plain
+        | {
+            "weights": Path(made_with["weights"]),
+            "good": Path(settings["good"]),
+            "output": output,
+            "masks": Path(settings["masks"]) if settings["masks"] else None,
+            "mask_library": Path(made_with["mask_library"]) if made_with["mask_library"] else None,
+            "mask_split": Path(made_with["mask_split"]) if made_with["mask_split"] else None,
+            "object": record["object"],
+            "defect": record["defect"],
+            "count": line["index"] + 1,
+            "seed": settings["run_seed"],
+            "guidance": tuple(guidance) if isinstance(guidance, list) else (guidance,),
+            "placement": PlacementSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings["placement"].items()}),
+            "limits": QualityLimits(**settings["limits"]),
+            "base": made_with["base"],
+            "allow_other_base": made_with["allow_other_base"],
+        }
+    )
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_sample_is_made_again_from_its_line_and_the_runs_record(
+    config: GenerateConfig, plates: Path, tmp_path: Path, ready: bool
+) -> None:
+    run = own_plates(dataclasses.replace(config, placement=PlacementSettings(elastic=0.1), peak=90.0, limits=NEVER), plates, tmp_path)
+    run = dataclasses.replace(run, background_prompt="a plate", object="disc", count=2)
+    if ready:
+        for number in range(3):
+            write_mask(tmp_path / f"masks/00{number}.png", read_mask(run.good / f"ground_truth/spot/00{number}_mask.png"))
+        run = dataclasses.replace(run, masks=tmp_path / "masks")
+    else:
+        split = tmp_path / "split.json"
+        split.write_text(json.dumps({"train": [f"test/spot/00{number}.png" for number in range(4)], "held_out": []}))
+        run = dataclasses.replace(run, mask_split=split, mask_library=run.good / "ground_truth/spot")
+    generate(run)
+    place = run.output / "extras/disc/spot"
+    line = read_manifest(place / "manifest.jsonl")[-1]
+    assert line["attempt"] == 1 and line["made_with"]["threshold"] == 0.3 and line["feather"] >= 2
+    assert line["made_with"]["versions"]["torch"] and Path(line["mask_origin"]["file"]).is_file() and Path(line["source"]).is_absolute()
+    again = from_manifest(line, json.loads((place / "run.json").read_text()), tmp_path / "again")
+    generate(again)
+    twin = next(
+        one
+        for one in read_manifest(again.output / "extras/disc/spot/manifest.jsonl")
+        if (one["index"], one["attempt"]) == (line["index"], line["attempt"])
+    )
+    assert twin == line
+    for kind in ("file", "label", "requested", "heatmap"):
+        assert (again.output / twin[kind]).read_bytes() == (run.output / line[kind]).read_bytes()
 
 
 def test_attention_needs_a_grid() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from bgdefect_core.crop import crop_box
-from bgdefect_core.errors import BGDefectError, DataError, OutputError, PictureError, SettingError, WeightsError
+from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, OutputError, PictureError, SettingError, WeightsError
 from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import read_picture
 from bgdefect_core.weights import read_info
@@ -305,6 +306,31 @@ def test_another_run_is_refused_and_a_finished_one_returns(config: TrainConfig) 
     with pytest.raises(OutputError, match="another run: seed was 0, now 1"):
         train(changed(config, seed=1))
     assert weights.read_bytes() == before
+
+
+def test_a_run_does_not_go_on_with_changed_files(
+    config: TrainConfig, plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths alone say nothing: pictures and masks of both sides are known by their content."""
+    config = changed(config, data=shutil.copytree(plates, tmp_path / "plate"), save_every=1)
+
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("trainer.train.finish", killed)
+        train(config)
+    for path in (config.data / "test/spot/000.png", config.data / "test/spot/005.png", config.data / "ground_truth/spot/001_mask.png"):
+        kept = path.read_bytes()
+        path.write_bytes(kept + b" ")
+        with pytest.raises(OtherRunError, match=f"{path} is not what it was when the run began"):
+            train(config)
+        path.write_bytes(kept)
+    record = config.output / "plate-spot.run/run.json"
+    old = json.loads(record.read_text())
+    assert len(old.pop("inputs")) == 12
+    record.write_text(json.dumps(old))  # as runs were before: they go on
+    assert train(config).is_file()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no lock there")
