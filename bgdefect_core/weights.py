@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -22,11 +21,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import Parameter
 
-from .errors import OutputError, WeightsError
+from .errors import WeightsError
+from .pictures import atomic_write
 from .weights_info import ClassWeightsInfo, architecture_of, parse_info, plain
 
 __all__ = [
@@ -151,17 +151,8 @@ def save_weights(path: str | Path, tensors: Mapping[str, Tensor], info: ClassWei
     parse_info(record, str(path))
     _check_tensors(stored, info, path)
     metadata = {"format": "pt", "bgdefect": record, "tensors": str(len(stored))}
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(stored, temporary, metadata=metadata)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, SafetensorError) as reason:
-        came = f"{path} cannot be written ({reason})"
-        raise OutputError(came, "a writable folder with room on the disk", "choose another place") from reason
+    with atomic_write(path) as file:
+        file.write(save(stored, metadata=metadata))
 
 
 def read_info(path: str | Path) -> ClassWeightsInfo:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import struct
 from pathlib import Path
 
@@ -320,12 +321,21 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "x.safetensors"
     save_weights(path, unet_tensors(), make_info(seed=1))
 
-    def full_disk(*args: object, **kwargs: object) -> None:
-        Path(str(args[1])).write_bytes(b"half")
+    def full_disk(number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bgdefect_core.weights.save_file", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OutputError, match="No space left"):
         save_weights(path, unet_tensors(), make_info(seed=2))
     assert load_weights(path)[1].seed == 1
     assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "x.safetensors"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such rights there")
+def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        save_weights(tmp_path / "x.safetensors", unet_tensors(), make_info())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x.safetensors").stat().st_mode & 0o777 == 0o640
