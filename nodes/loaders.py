@@ -65,7 +65,8 @@ def load_base(name: str) -> HostParts:
     if folder is None:
         raise WeightsError(f"base is {name!r}", "a folder of models/diffusers with a model_index.json", "choose one from the list")
     widths = read_config(folder, "unet").get("block_out_channels")
-    if not isinstance(widths, list) or widths[:1] not in ([320], [384]):  # Stable Diffusion 1.x, 2.x, XL; its refiner: what the host itself knows
+    known = ([320], [384])  # Stable Diffusion 1.x, 2.x, XL; its refiner: what the host itself knows
+    if not isinstance(widths, list) or widths[:1] not in known:
         small = load_small(folder)
         return HostParts(_as_scheduled(small.model, folder), small.clip, small.vae)
     for part, stem in _HOST_FILES.items():
