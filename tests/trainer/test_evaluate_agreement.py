@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from bgdefect_core.errors import SettingError
 from bgdefect_core.refinement import SIGNALS, THRESHOLDS
 from trainer.data import Example, find_examples
-from trainer.evaluate.agreement import AgreementSettings, generated_agreement, real_agreement
+from trainer.evaluate.agreement import AgreementSettings, Refining, generated_agreement, real_agreement
 from trainer.evaluate.samples import GeneratedSample, SampleSet
 
 SETTINGS = AgreementSettings(levels=2, seed=3, batch=2)
@@ -28,6 +30,15 @@ def test_without_pictures_before_attention_and_likelihood_are_compared(weights: 
     assert found == real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
     other = real_agreement(weights, str(tiny_base), spots(plates), AgreementSettings(levels=2, seed=4, batch=2), "cpu")
     assert other["requested"] == found["requested"] and other["likelihood"] != found["likelihood"]
+
+
+def test_masks_are_refined_as_the_generator_refines_its_own(weights: Path, tiny_base: Path, plates: Path) -> None:
+    found = real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
+    lower = real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu", Refining(peak=50))
+    assert lower["requested"] == found["requested"]  # a lower peak labels more
+    assert sum(one["recall"] for one in lower["likelihood"]) > sum(one["recall"] for one in found["likelihood"])
+    with pytest.raises(SettingError, match="attention words 'hole'"):
+        real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu", Refining(attention_words="hole"))
 
 
 def test_a_perfect_label_and_an_empty_one_stand_at_the_ends() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,9 @@ from bgdefect_core.pictures import write_mask, write_picture
 from trainer.evaluate.command import take_file
 from trainer.evaluate.config import NO_DATA, RECIPES, EvaluateConfig, read_config, read_generator, recipe_path
 from trainer.evaluate.folds import Fold, make_fold, read_fold, write_fold
+from trainer.evaluate.goals import naive_of
 from trainer.evaluate.plan import make_cells, make_tests
+from trainer.evaluate.run import _check_candidates
 from trainer.splits import group_of
 
 
@@ -63,6 +65,66 @@ def test_classes_whose_parts_fall_into_different_halves_share_no_detector(groupe
     one = replace(config, classes=("lid/dent",))
     (alone,) = make_tests(one, make_cells(one, write=False), write=False)
     assert alone.whole.data.fold == make_fold(one, "lid", "dent", 0)
+
+
+@pytest.fixture
+def two_classes(tmp_path: Path) -> Path:
+    """An object with 12 cuts and 20 dents, 60 good pictures to train on, 10 to test on."""
+    root, rng = tmp_path / "cup", np.random.default_rng(0)
+    mask = np.zeros((32, 32), bool)
+    mask[5:9, 5:9] = True
+    for folder, count in (("train/good", 60), ("test/good", 10), ("test/cut", 12), ("test/dent", 20)):
+        for index in range(count):
+            write_picture(root / f"{folder}/{index:03d}.png", rng.integers(0, 255, (32, 32, 3), dtype=np.uint8))
+            if folder in ("test/cut", "test/dent"):
+                write_mask(root / f"ground_truth/{folder[5:]}/{index:03d}_mask.png", mask)
+    return root
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["single pictures", "parts with good pictures"])
+def test_classes_that_share_a_detector_share_their_good_pictures(two_classes: Path, parts: bool) -> None:
+    if parts:  # of twelve parts there are a cut and a good picture
+        lines = [f"test/cut/{i:03d}.png,part{i}\ntrain/good/{i:03d}.png,part{i}\n" for i in range(12)]
+        (two_classes / "manifest.csv").write_text("file,group\n" + "".join(lines))
+    config = EvaluateConfig(two_classes, folds=(0, 1), shots=(0,), detectors_by="object")
+    cells = make_cells(config, write=False)
+    for tested in make_tests(config, cells, write=False):
+        whole = tested.whole.data.fold
+        held = {*whole.good_validation, *whole.good_test}
+        assert len(tested.cells) == 2 and whole.good_validation
+        for cell in tested.cells:  # what its generator paints into
+            assert not held & set(cell.data.fold.good_train)
+            sides = {group_of(one) for one in (*whole.test, *whole.validation, *held)}
+            assert not sides & {group_of(one) for one in cell.data.fold.good_train}
+    alone = replace(config, detectors_by="class")
+    assert [cell.data.fold for cell in make_cells(alone, write=False)] == [
+        make_fold(alone, "cup", defect, number) for defect in ("cut", "dent") for number in (0, 1)
+    ]
+
+
+def test_split_files_whose_classes_disagree_about_good_pictures_are_refused(two_classes: Path, tmp_path: Path) -> None:
+    config = EvaluateConfig(two_classes, folds=(0,), shots=(0,), detectors_by="object", splits=tmp_path / "splits")
+    for defect in ("cut", "dent"):
+        write_fold(tmp_path / "splits" / f"cup-{defect}-fold0.json", make_fold(config, "cup", defect, 0), two_classes)
+    with pytest.raises(DataError, match="all classes together leaks"):
+        make_tests(config, make_cells(config, write=False), write=False)
+
+
+def test_a_candidate_may_hold_nothing_that_its_object_tests(two_classes: Path, tmp_path: Path) -> None:
+    """With one detector an object, a cut among the test pictures is held out for the dents' candidate, too."""
+    config = EvaluateConfig(two_classes, output=tmp_path / "out", folds=(0,), shots=(0,), detectors_by="object", dry_run=True)
+    (tested,) = make_tests(config, make_cells(config, write=False), write=False)
+    root = tmp_path / "other" / "cup"
+    for defect in ("cut", "dent"):
+        shutil.copytree(two_classes / "ground_truth" / defect, root / "ground_truth" / defect)
+        for path in sorted((two_classes / "ground_truth" / defect).iterdir()):
+            write_picture(root / "test" / defect / f"{path.stem[:3]}.png", np.zeros((32, 32, 3), np.uint8))
+    config = replace(config, candidate=(f"other={tmp_path / 'other'}",))
+    _check_candidates(config, [tested])
+    cut = next(one for one in tested.whole.data.fold.test if one.defect == "cut")
+    shutil.copy(cut.image, root / "test/dent/000.png")
+    with pytest.raises(DataError, match=f"'other' leaks: .*dent/000.png is .*cut/{cut.image.name}"):
+        _check_candidates(config, [tested])
 
 
 def test_the_folds_swap_their_sides(grouped: Path) -> None:
@@ -140,6 +202,29 @@ def test_every_recipe_is_a_config_that_only_lacks_its_data(path: Path, tmp_path:
     config.check()
 
 
+@pytest.mark.parametrize("name", ["mvtec_ad", "mvtec_loco"])
+def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
+    config = read_config(recipe_path(name))
+    ours, naive, from_noise, _ = config.generator_specs
+    assert config.folds == (0, 1) and config.shots == (0,) and config.train_steps == 500 and config.epochs == 200 and config.samples == 500
+    assert ours.train_settings == {"zoom": "whole", "resolution": 256, "flips": False, "quarter_turns": False}
+    painted = {
+        "background": "masked",
+        "stitch": False,
+        "signal": "attention",
+        "threshold": 0.5,
+        "peak": 100,
+        "guidance": (1.0,),
+        "detail": False,
+    }
+    assert painted.items() <= ours.generate_settings.items()
+    limits = asdict(ours.generate_settings["limits"])
+    assert limits.pop("max_background_max") == 255 and not any(limits.values())
+    assert naive.train_settings == from_noise.train_settings == ours.train_settings | {"loss": "naive"}
+    assert naive.generate == ours.generate and from_noise.from_noise and naive_of(config.generator_specs) == naive
+    assert (config.detectors_by == "object") == (name == "mvtec_ad") and len(config.objects) == {"mvtec_ad": 15, "mvtec_loco": 5}[name]
+
+
 def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
     config = EvaluateConfig(tmp_path, parts=("realism",), shots=(2, 5), seeds=(4,), candidate=("other=x",), detector_lr=0.01)
     (tmp_path / "config.json").write_text(json.dumps(config.record()))
@@ -160,6 +245,13 @@ def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
         ({"generators": ["a:stepps=10"]}, "stepps"),
         ({"generators": ["a:steps=ten"]}, "ten"),
         ({"candidate": ["folder"]}, "NAME=FOLDER"),
+        ({"data": 5}, "data is 5"),
+        ({"shots": ["x"]}, "shots is 'x'"),
+        ({"seeds": [True]}, "seeds is True"),
+        ({"generators": [3]}, "generators is 3"),
+        ({"generators": ["../x:steps=10"]}, "name '../x' of a generator"),
+        ({"generators": [":steps=10"]}, "name '' of a generator"),
+        ({"candidate": ["a/b=folder"]}, "name 'a/b' of a candidate"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, settings: dict[str, object], match: str) -> None:

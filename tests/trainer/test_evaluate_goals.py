@@ -17,7 +17,7 @@ from bgdefect_core.refinement import SIGNALS
 from trainer.evaluate.by_object import object_tables, write_object_tables
 from trainer.evaluate.config import EvaluateConfig, read_generator
 from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
-from trainer.evaluate.goals import DISTANCE, Goal, Measured, judge, naive_of
+from trainer.evaluate.goals import DISTANCE, Goal, Measured, judge, naive_of, unweighted_of
 from trainer.evaluate.rows import Row
 from trainer.evaluate.statistics import LEAST_GAP, closed_gap, interval, minus, other_gaps, shares
 from trainer.evaluate.tables import difference_table, figure, markdown, metric_table, pivot
@@ -78,15 +78,17 @@ def test_a_generator_that_adds_nothing_closes_nothing() -> None:
     def noisy(mean: float) -> dict[tuple[int, int], float]:
         return {(0, seed): mean + 0.08 * rng.normal() for seed in range(3)}
 
-    kept, naive = [], []
+    kept, naive, full = [], [], []
     for _ in range(3000):
         real, ours, ceiling = noisy(0.3), noisy(0.3), noisy(0.32)
+        full += [(ceiling[run] - real[run], gap) for run, gap in other_gaps(real, noisy(0.32)).items()]  # as good as all real ones
         gaps, gains = other_gaps(real, ceiling), minus(ours, real)
         kept += [(gains[run], gap) for run, gap in gaps.items()]
         gap, gain = (interval(list(minus(one, real).values())).mean for one in (ceiling, ours))
         naive += [gain / gap] if gap > LEAST_GAP else []
     assert abs(interval(shares(*zip(*kept, strict=True))).mean) < 0.03
     assert interval(naive).mean > 0.3
+    assert 0.1 < interval(shares(*zip(*full, strict=True))).mean < 0.9  # among noisy gaps the wide ones are chosen: it leans low
 
 
 def test_shares_by_hand() -> None:
@@ -132,6 +134,18 @@ def test_losses_are_compared_class_by_class_between_generators_that_differ_in_no
     assert naive_of([read_generator("ours"), read_generator("naive:loss=naive,steps=10")]) is None
     weighted = naive_of([read_generator("ours:mask_weight=4"), read_generator("naive:loss=naive")])
     assert weighted is not None
+
+
+def test_the_losses_are_also_compared_at_one_weight_inside_the_mask() -> None:
+    plain = read_generator("plain:mask_weight=1")
+    assert unweighted_of([read_generator("ours"), read_generator("naive:loss=naive"), plain]) == plain
+    assert unweighted_of([read_generator("ours"), read_generator("plain:mask_weight=1,steps=10")]) is None
+    rows = figures("realism", "a", {("ours", DISTANCE): 0.1, ("naive", DISTANCE): 0.2, ("plain", DISTANCE): 0.15})
+    found = judge([Measured((*GENERATORS, plain), tuple(rows))])
+    (table,) = (table for table in found.tables if table.title.startswith("Losses"))
+    assert len(table.lines) == 1
+    cells = dict(zip(table.columns, table.lines[0], strict=True))
+    assert cells["disentangled, mask weight 1"].startswith("0.150") and cells["naive minus disentangled, mask weight 1"].startswith("0.050")
 
 
 def test_masks_are_judged_signal_by_signal() -> None:

@@ -23,7 +23,7 @@ from bgdefect_core.likelihood import likelihood_heat
 from bgdefect_core.masks import Mask, bounding_box, region_map
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.refinement import THRESHOLDS, attention_heat, combine, difference_heat, refine
+from bgdefect_core.refinement import PEAK, THRESHOLDS, attention_heat, combine, difference_heat, refine
 from bgdefect_core.sampling import seeded_noise
 
 from ..apply import load_class
@@ -48,6 +48,14 @@ class AgreementSettings:
     """None: each signal's own (``refinement.THRESHOLDS``)."""
     seed: int = 0
     batch: int = 4
+
+
+@dataclass(frozen=True)
+class Refining:
+    """How the generator itself refines its masks."""
+
+    peak: float = PEAK
+    attention_words: str | None = None
 
 
 def requested_box(truth: Mask) -> Mask:
@@ -78,7 +86,12 @@ def before_of(example: Example) -> Path | None:
 
 
 def real_agreement(
-    weights: Path, base_spec: str | None, examples: Sequence[Example], settings: AgreementSettings, device: Any = "auto"
+    weights: Path,
+    base_spec: str | None,
+    examples: Sequence[Example],
+    settings: AgreementSettings,
+    device: Any = "auto",
+    refining: Refining = Refining(),
 ) -> dict[str, list[dict[str, float]]]:
     """Agreement of requested and refined masks with the human mask.
 
@@ -96,7 +109,7 @@ def real_agreement(
     info = load_class(base, weights)
     check_signal("attention", info.resolution, base.factor)
     base.to(pick_device(device))
-    prompts = base.prompts(info.background_prompt, [info.defect_prompt], info.mask_prompt)
+    prompts = base.prompts(info.background_prompt, [info.defect_prompt], info.mask_prompt, refining.attention_words)
     complete = all(before_of(example) is not None for example in examples)
     found: dict[str, list[dict[str, float]]] = {}
     for first in range(0, len(examples), settings.batch):
@@ -107,7 +120,7 @@ def real_agreement(
             for signal, heat in heats.items():
                 placed = put_back(heat[number], item.crop, item.truth.shape)
                 threshold = THRESHOLDS[signal] if settings.threshold is None else settings.threshold
-                refined, _ = refine(placed, item.requested, threshold)
+                refined, _ = refine(placed, item.requested, threshold, refining.peak)
                 found.setdefault(signal, []).append(overlap(refined, item.truth))
     return found
 

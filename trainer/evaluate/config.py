@@ -12,6 +12,7 @@ from bgdefect_core.errors import SettingError, check_range
 
 from ..devices import pick_device
 from .generators import GeneratorSpec as GeneratorSpec
+from .generators import check_name
 from .generators import read_generator as read_generator
 
 Part = Literal["realism", "masks", "detection", "patchcore", "reverse_distillation", "landscape"]
@@ -68,8 +69,9 @@ class EvaluateConfig:
     hold fold0 and fold1, one data set a fold. A picture of the test or validation side in it is refused."""
     generators: tuple[str, ...] = ("ours",)
     """Ways to generate, the first of which is the one of the detection arms. NAME, or NAME:key=value,key=value with the keys
-    loss, train_steps, lr, mask_weight, train_zoom (training); background, guidance, steps, solver, start, signal, threshold,
-    attention_words, peak, detail, feather, retries and the limits of quality such as min_strength (generation). guidance=1/2/3: of
+    loss, train_steps, lr, mask_weight, train_zoom, train_resolution, flips, quarter_turns (training); background, guidance, steps,
+    solver, start, signal, threshold, attention_words, peak, detail, stitch, feather, retries and the limits of quality such as
+    min_strength (generation). guidance=1/2/3: of
     the first attempt at a sample, the second, the third. start=noise: whole squares from pure noise, for realism alone."""
     arm_generators: tuple[str, ...] = ()
     """Names of generators after the first that get a detection arm each: "real+NAME refined"."""
@@ -214,6 +216,7 @@ class EvaluateConfig:
             name, equals, folder = text.partition("=")
             if not (name and equals and folder) or name in found:
                 raise SettingError(f"the candidate {text!r}", "NAME=FOLDER, a name once", "name the generator and its data set")
+            check_name("candidate", name)
             found[name] = Path(folder)
         return found
 
@@ -255,10 +258,10 @@ def read_config(path: Path) -> EvaluateConfig:
 def _as_type(path: Path, name: str, value: Any, like: Any, annotation: str) -> Any:
     if value is None and "None" in annotation:
         return None
-    if isinstance(like, Path) or "Path" in annotation:
+    if (isinstance(like, Path) or "Path" in annotation) and isinstance(value, str):
         return Path(value)
     if isinstance(like, tuple) and isinstance(value, list | tuple):
-        return tuple(value)
+        return tuple(_as_type(path, name, item, 0 if "int" in annotation else "", "") for item in value)
     wanted = (int, float) if isinstance(like, float) else type(like) if like is not None else str
     if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(like, bool)):
         raise SettingError(f"{path}: {name} is {value!r}", f"a value such as {like!r}", "correct it")

@@ -219,7 +219,7 @@ def kept_detector(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPla
         _unit(config, store, cell, plan, seed)
     net = make_net(config.width, seed)
     net.load_state_dict(load_file(path))
-    return net.eval(), stem
+    return net.to(pick_device(config.device)).eval(), stem
 
 
 def patchcore_rows(config: EvaluateConfig, store: Store, cell: Cell) -> list[Row]:
@@ -285,4 +285,6 @@ def _test_batches(config: EvaluateConfig, cell: Cell) -> list[tuple[torch.Tensor
     defects = [pair for pair in cell.data.test if pair[1].any()]
     good = [picture for picture, mask in cell.data.test if not mask.any()]
     settings = FitSettings(config.crop, config.width, 1, 1, LANDSCAPE_BATCH, 1.0, 0.0)
-    return [draw_batch(ArmData(good, defects), settings, config.seed, step) for step in range(config.landscape_crops // LANDSCAPE_BATCH)]
+    device = pick_device(config.device)
+    drawn = [draw_batch(ArmData(good, defects), settings, config.seed, step) for step in range(config.landscape_crops // LANDSCAPE_BATCH)]
+    return [(pictures.to(device), truth.to(device)) for pictures, truth in drawn]

@@ -29,7 +29,7 @@ from .ours import finished
 from .plan import Cell
 from .reverse_distillation import BATCH, fit_student, make_student
 
-NOT_COUNTED = "samples that are painted anew, PatchCore, FID and LPIPS, reading and writing pictures"
+NOT_COUNTED = "samples that are painted anew, PatchCore, FID and LPIPS, reading and writing pictures; a generator's own train_resolution"
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,15 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
         trainings = {(cell.name, tuple(sorted(spec.train.items()))) for cell in cells for spec in specs}
         done = {(cell.name, tuple(sorted(s.train.items()))) for cell in cells for s in specs if finished(place_of(config, cell), s)}
         iteration, evaluation = _network_seconds(config)
-        counts["trainings"], units["trainings"] = len(trainings - done), iteration * config.train_steps
+        lacking = [int(dict(train).get("train_steps", config.train_steps)) for _, train in trainings - done]
+        counts["trainings"], units["trainings"] = len(lacking), iteration * float(np.mean(lacking)) if lacking else 0.0
         evaluations = [_evaluations(spec) for spec in specs]
         counts["sample sets"] = len(cells) * len(specs)
         units["sample sets"] = float(np.mean(evaluations)) * evaluation * config.samples
         if "masks" in config.parts:
             held_out = float(np.mean([len(cell.data.fold.test) for cell in cells]))
-            counts["mask agreement"] = len(trainings)
+            painted = {tuple(sorted(spec.train.items())) for spec in specs if not spec.from_noise}
+            counts["mask agreement"] = len(cells) * len(painted)
             units["mask agreement"] = held_out * (config.mask_levels + 2 * LEVELS) * evaluation
     folds = {cell.data.name: cell for cell in tested}
     if "detection" in config.parts:
@@ -138,7 +140,9 @@ def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
         return torch.zeros(shape, device=base.unet.device), torch.zeros(count, cells, cells, dtype=torch.long, device=base.unet.device)
 
     module: torch.nn.Module = base.unet
-    with unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.train_precision]
+    arithmetic = torch.autocast(base.unet.device.type, kind, enabled=kind != torch.float32)
+    with arithmetic, unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
         z, regions = latents(config.batch)
         with torch.no_grad():
             evaluation = _timed(lambda: float(predict(z, 1, prompts.background_context(), regions).sum())) / config.batch

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +68,29 @@ def make_fold(config: EvaluateConfig, object: str, defect: str, number: int) -> 
     Raises:
         DataError: too few pictures or groups for three sides.
     """
-    halves = split_halves(find_examples(config.data, object, defect), number)
+    return make_folds(config, object, [defect], number)[0]
+
+
+def make_folds(config: EvaluateConfig, object: str, defects: Sequence[str], number: int) -> list[Fold]:
+    """Fold ``number`` of classes that one detector is about: each has its own defects, all have the same good pictures.
+
+    Raises:
+        DataError: too few pictures or groups for three sides.
+    """
     rng = np.random.default_rng((config.seed, number, 11))
-    wanted = max(1, min(config.validation, len(halves.train) // 5))
-    validation, pool = _take_groups(halves.train, wanted, rng)
-    known, held, tested = (_groups(side) for side in (pool, validation, halves.held_out))
+    most: list[int] = []
+    sides: list[tuple[Sequence[Example], Sequence[Example], Sequence[Example]]] = []
+    for defect in defects:
+        halves = split_halves(find_examples(config.data, object, defect), number)
+        wanted = max(1, min(config.validation, len(halves.train) // 5))
+        validation, pool = _take_groups(halves.train, wanted, rng)
+        sides.append((pool, validation, halves.held_out))
+        most.append(wanted)
+    known, held, tested = (_groups(one for side in sides for one in side[place]) for place in range(3))
     good, good_test = good_examples(config.data, object), good_examples(config.data, object, "test")
     if good == good_test:  # a csv knows no sides
-        sides = split_halves(good, 0)
-        good, good_test = list(sides.train), list(sides.held_out)
+        both = split_halves(good, 0)
+        good, good_test = list(both.train), list(both.held_out)
     every = [*good, *good_test]
     bound = known | held | tested
     free = _groups(good) - bound
@@ -90,26 +104,29 @@ def make_fold(config: EvaluateConfig, object: str, defect: str, number: int) -> 
         choosing += more
         taken = _groups(more)
         train = [one for one in train if group_of(one) not in taken]
-    fold = Fold(
-        tuple(pool),
-        tuple(validation[:wanted]),
-        halves.held_out,
+    shared = (
         _some(train, config.good, rng),
         _some(choosing, config.validation_good, rng),
         _some(test, config.test_good, rng),
     )
-    check_fold(fold, f"{object} / {defect}, fold {number}")
-    return fold
+    folds = [
+        Fold(tuple(pool), tuple(validation[:wanted]), tuple(test), *shared)
+        for (pool, validation, test), wanted in zip(sides, most, strict=True)
+    ]
+    if len(folds) > 1:
+        join_folds(folds, f"{object}, fold {number}, all classes together")
+    for fold, defect in zip(folds, defects, strict=True):
+        check_fold(fold, f"{object} / {defect}, fold {number}")
+    return folds
 
 
 def join_folds(folds: Sequence[Fold], where: str) -> Fold:
-    """All classes of one object and half as one fold: their defects together, the good pictures of the first.
+    """All classes of one object and half as one fold: what any of them learns from, chooses by or tests.
 
     Raises:
-        DataError: a part stands on two sides: it has defects of two classes that fell into different halves.
+        DataError: a part stands on two sides: its pictures fell into different halves of two classes.
     """
-    defects = {name: tuple(one for fold in folds for one in getattr(fold, name)) for name in ("pool", "validation", "test")}
-    whole = replace(folds[0], **defects)
+    whole = Fold(*(tuple(dict.fromkeys(one for fold in folds for one in getattr(fold, field.name))) for field in fields(Fold)))
     check_fold(whole, where)
     return whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -31,6 +32,9 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "lr": float,
     "mask_weight": float,
     "train_zoom": str,
+    "train_resolution": int,
+    "flips": _flag,
+    "quarter_turns": _flag,
     "background": str,
     "guidance": _ladder,
     "steps": int,
@@ -41,11 +45,12 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
     "attention_words": str,
     "peak": float,
     "detail": _flag,
+    "stitch": _flag,
     "feather": float,
     "retries": int,
     **{field.name: float for field in fields(QualityLimits)},
 }
-"""What a generator's specification may set: the first five belong to its training, the limits of quality stand last."""
+"""What a generator's specification may set: those of ``_TRAINING`` belong to its training, the limits of quality stand last."""
 STARTS = ("background", "noise")
 """Composited into a good picture, the default; or from pure noise over the whole square (METHOD choice 11 (a))."""
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -56,7 +61,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "start": STARTS,
     "signal": SIGNALS,
 }
-_TRAINING = ("loss", "train_steps", "lr", "mask_weight", "train_zoom")
+_TRAINING = ("loss", "train_steps", "lr", "mask_weight", "train_zoom", "train_resolution", "flips", "quarter_turns")
 _FROM_NOISE = ("guidance", "steps", "solver", "start")
 
 
@@ -77,7 +82,7 @@ class GeneratorSpec:
     @property
     def train_settings(self) -> dict[str, Any]:
         """As ``TrainConfig`` names them."""
-        named = {"train_steps": "steps", "train_zoom": "zoom"}
+        named = {"train_steps": "steps", "train_zoom": "zoom", "train_resolution": "resolution"}
         return {named.get(name, name): value for name, value in self.train.items()}
 
     @property
@@ -93,19 +98,30 @@ class GeneratorSpec:
         return own | {"limits": QualityLimits(**limits)}
 
 
+def check_name(what: str, name: str) -> None:
+    """Refuse a name that could not be a folder's.
+
+    Raises:
+        SettingError: it is empty, begins with a dot, or holds what paths or tables are made of.
+    """
+    if not re.fullmatch(r"\w[\w .+-]*", name):
+        raise SettingError(f"the name {name!r} of a {what}", "letters, digits, spaces and any of _ . + -", "choose a plain name")
+
+
 def read_generator(text: str) -> GeneratorSpec:
     """``NAME`` or ``NAME:key=value,key=value``.
 
     Raises:
-        SettingError: an unknown key, a value that is no such number or none of the choices, or a key that a start from noise
+        SettingError: no plain name, an unknown key, a value that is no such number or none of the choices, or a key that a start from noise
             does not read.
     """
     name, _, rest = text.partition(":")
+    check_name("generator", name)
     train: dict[str, Any] = {}
     generate: dict[str, Any] = {}
     for item in filter(None, rest.split(",")):
         key, _, value = item.partition("=")
-        if key not in GENERATOR_KEYS or not name:
+        if key not in GENERATOR_KEYS:
             raise SettingError(f"the generator {text!r} sets {key!r}", f"NAME:key=value with {', '.join(GENERATOR_KEYS)}", "correct it")
         try:
             parsed = GENERATOR_KEYS[key](value)

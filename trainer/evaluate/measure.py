@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from bgdefect_core.pictures import read_picture
+from bgdefect_core.masks import Mask
+from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.refinement import THRESHOLDS
 
-from .agreement import AgreementSettings, generated_agreement, real_agreement
+from ..devices import pick_device
+from .agreement import AgreementSettings, Refining, generated_agreement, real_agreement
 from .config import EvaluateConfig
 from .features import views
 from .optional import can, inception_distances, lpips_metrics, off_mask_lpips
 from .ours import Made
 from .plan import Cell
 from .random_start import comparable_views
-from .realism import ANCHORS, VIEWS, Seen, noise_samples, realism, see
+from .realism import ANCHORS, VIEWS, noise_samples, realism, see
 from .rows import Row
 from .samples import SampleSet, fidelity, seam_of
 from .store import Store
@@ -44,7 +46,10 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
     shots = see(*cell.data.at_full_size(cell.shots))
     fold, name = cell.data.fold, cell.name
     reference = f"{len(fold.test)} held-out real defects"
-    known = {"split": cell.data.digest, "k": cell.k, "seed": config.seed, "features": config.features}
+    known: dict[str, Any] = {"split": cell.data.digest, "k": cell.k, "seed": config.seed, "features": config.features}
+    networks = [name for name in ("FID", "IC-LPIPS") if can(name)]
+    if networks:  # their weights may arrive between two runs
+        known["networks"] = networks
     rows: list[Row] = []
 
     def add(subject: str, settings: dict[str, Any], make: Any) -> None:
@@ -57,25 +62,28 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
             return {**_shares(samples), "n": len(samples.samples)}
         seen = see(samples.pictures, samples.labels)
         found = realism(seen, cell.data.reference, shots, config.seed, compared)
-        networks = _with_own_networks(config, cell, samples) if "whole" in compared else {}  # they look at whole pictures
-        return {**found, **_shares(samples), **networks, "n": len(samples.samples)}
+        own = _with_own_networks(config, cell, samples.pictures, samples.labels) if "whole" in compared else {}  # of whole pictures
+        return {**found, **_shares(samples), **own, "n": len(samples.samples)}
 
     for one in made:
         compared = comparable_views(one)
-        make = partial(lambda one, compared: figures(one.samples, compared) | fidelity_figures(config, one), one, compared)
+        make = partial(lambda one, compared: figures(one.samples, compared) | fidelity_figures(config, store, cell, one), one, compared)
         add(one.samples.name, {"generator": one.key}, make)
     for other in others:
         add(other.name, {"candidate": other.digest}, lambda other=other: figures(other))
 
+    def anchor(pictures: Sequence[Picture], masks: Sequence[Mask]) -> dict[str, float | None]:
+        found = realism(see(pictures, masks), cell.data.reference, shots, config.seed)
+        return {**found, **_with_own_networks(config, cell, pictures, masks), "n": len(pictures)}
+
     def real_anchor() -> dict[str, float | None]:
-        seen: Seen = see(*cell.data.at_full_size(fold.pool))
-        return realism(seen, cell.data.reference, shots, config.seed) | {"n": len(fold.pool)}
+        return anchor(*cell.data.at_full_size(fold.pool))
 
     def noise_anchor() -> dict[str, float | None]:
         _, masks = cell.data.at_full_size(cell.shots)
         good = [read_picture(example.image) for example in fold.good_train[: config.samples]]
         noise = noise_samples(good, masks, config.samples, config.seed)
-        return realism(see(noise.pictures, noise.labels), cell.data.reference, shots, config.seed) | {"n": len(noise.samples)}
+        return anchor(noise.pictures, noise.labels)
 
     add(ANCHORS[0], {"anchor": ANCHORS[0]}, real_anchor)
     add(ANCHORS[1], {"anchor": ANCHORS[1], "samples": config.samples}, noise_anchor)
@@ -91,22 +99,30 @@ def _shares(samples: SampleSet) -> dict[str, float]:
     }
 
 
-def _with_own_networks(config: EvaluateConfig, cell: Cell, samples: SampleSet) -> dict[str, float]:
-    """FID, KID, IC-LPIPS, off-mask LPIPS where their weights are here."""
+def _with_own_networks(config: EvaluateConfig, cell: Cell, pictures: Sequence[Picture], masks: Sequence[Mask]) -> dict[str, float]:
+    """FID, KID and IC-LPIPS where their weights are here."""
     found: dict[str, float] = {}
-    pictures, masks = samples.pictures, samples.labels
+    device = pick_device(config.device)
     if can("FID"):
         real, truths = cell.data.at_full_size(cell.data.fold.test)
-        found |= inception_distances(views(real, truths, "whole"), views(pictures, masks, "whole"), config.seed)
+        found |= inception_distances(views(real, truths, "whole"), views(pictures, masks, "whole"), config.seed, device)
     if can("IC-LPIPS"):
-        found |= lpips_metrics(pictures, masks, *cell.data.at_full_size(cell.shots))
-        known = [(one.source, one.picture, one.requested) for one in samples.samples if one.source is not None]
-        if known:
-            found["off-mask LPIPS (alex), mean"] = off_mask_lpips(known)
+        found |= lpips_metrics(pictures, masks, *cell.data.at_full_size(cell.shots), device)
     return found
 
 
-def fidelity_figures(config: EvaluateConfig, made: Made) -> dict[str, float]:
+def lpips_outside(config: EvaluateConfig, store: Store, cell: Cell, made: Made) -> list[float]:
+    """Off-mask LPIPS of every sample, in their order; empty where its weights are not here, or nothing good was painted into."""
+    if made.from_noise or not made.samples.samples or not can("IC-LPIPS"):
+        return []
+    pairs = [(one.source, one.picture, one.requested) for one in made.samples.samples if one.source is not None]
+    measure = partial(off_mask_lpips, pairs, pick_device(config.device))
+    settings = {"split": cell.data.digest, "k": cell.k, "generator": made.key}
+    found = store.get("off-mask-lpips", f"{cell.name}-{made.samples.name}", settings, lambda: {"values": measure()})
+    return list(found["values"])
+
+
+def fidelity_figures(config: EvaluateConfig, store: Store, cell: Cell, made: Made) -> dict[str, float]:
     """Off-mask fidelity over all samples, recomputed from the files."""
     width = made.settings.get("feather")
     per_sample = [one for one in (fidelity(sample, made.resolution, made.zoom, width) for sample in made.samples.samples) if one]
@@ -114,7 +130,8 @@ def fidelity_figures(config: EvaluateConfig, made: Made) -> dict[str, float]:
         return {}
     psnr, largest = (np.array(values) for values in zip(*per_sample, strict=True))
     kept = [one.record["quality"]["latent_background_psnr"] for one in made.samples.samples if one.record]
-    return {
+    perceived = lpips_outside(config, store, cell, made)
+    return ({"off-mask LPIPS (alex), mean": float(np.mean(perceived))} if perceived else {}) | {
         "off-mask PSNR, mean (dB)": float(psnr.mean()),
         "off-mask PSNR, worst (dB)": float(psnr.min()),
         "off-mask largest change (of 255)": float(largest.max()),
@@ -122,10 +139,11 @@ def fidelity_figures(config: EvaluateConfig, made: Made) -> dict[str, float]:
     }
 
 
-def sample_rows(cell: Cell, made: Made) -> list[dict[str, Any]]:
+def sample_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Made) -> list[dict[str, Any]]:
     """One line a sample, for ``samples.csv``."""
     lines = []
-    for sample in made.samples.samples:
+    perceived = lpips_outside(config, store, cell, made) if "realism" in config.parts else []
+    for number, sample in enumerate(made.samples.samples):
         record = sample.record or {}
         width = made.settings.get("feather")
         figures = fidelity(sample, made.resolution, made.zoom, width)
@@ -141,6 +159,7 @@ def sample_rows(cell: Cell, made: Made) -> list[dict[str, Any]]:
                 "seed": record.get("seed", ""),
                 "off_mask_psnr": figures[0] if figures else "",
                 "off_mask_max": figures[1] if figures else "",
+                **({"off_mask_lpips": perceived[number]} if perceived else {}),
                 "seam_share": float(seam.mean()) if seam is not None else "",
                 **record.get("quality", {}),
             }
@@ -161,7 +180,8 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
         settings = AgreementSettings(config.mask_levels, one.settings["threshold"], config.seed)
         if one.weights not in seen:
             seen.add(one.weights)
-            measure = partial(real_agreement, one.weights, config.base, test, settings, config.device)
+            refining = Refining(one.settings["peak"], one.settings.get("attention_words"))
+            measure = partial(real_agreement, one.weights, config.base, test, settings, config.device, refining)
             real = store.get("masks", f"{cell.name}-{one.samples.name}", known | signals | {"agreement": asdict(settings)}, measure)
             rows += _agreement_rows("masks on real defects", cell, one, real, "the human masks of held-out real defects", config.seed)
         if not one.samples.samples:

@@ -81,7 +81,7 @@ def can(what: str) -> bool:
     return not any(skip.what.startswith(what) for skip in skips())
 
 
-def inception_distances(real: Sequence[Picture], fake: Sequence[Picture], seed: int) -> dict[str, float]:
+def inception_distances(real: Sequence[Picture], fake: Sequence[Picture], seed: int, device: torch.device) -> dict[str, float]:
     """FID and KID (10 subsets of at most 50) by torchmetrics on torch-fidelity's Inception-v3, whole pictures.
 
     Args:
@@ -93,26 +93,26 @@ def inception_distances(real: Sequence[Picture], fake: Sequence[Picture], seed: 
     network = NoTrainInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weight_folder() / INCEPTION))
     network.num_features = 2048  # else torchmetrics asks a picture of noise
     size = min(SUBSET_SIZE, len(real), len(fake))
-    fid: Any = FrechetInceptionDistance(feature=network)
-    kid: Any = KernelInceptionDistance(feature=network, subsets=SUBSETS, subset_size=size)
+    fid: Any = FrechetInceptionDistance(feature=network).to(device)
+    kid: Any = KernelInceptionDistance(feature=network, subsets=SUBSETS, subset_size=size).to(device)
     for pictures, is_real in ((real, True), (fake, False)):
         for first in range(0, len(pictures), 8):
             batch = torch.from_numpy(np.stack(pictures[first : first + 8])).permute(0, 3, 1, 2)
             for metric in (fid, kid):
-                metric.update(batch, real=is_real)
+                metric.update(batch.to(device), real=is_real)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return {"FID": float(fid.compute()), "KID": float(kid.compute()[0])}
 
 
 def lpips_metrics(
-    fake: Sequence[Picture], fake_masks: Sequence[Mask], shots: Sequence[Picture], shot_masks: Sequence[Mask]
+    fake: Sequence[Picture], fake_masks: Sequence[Mask], shots: Sequence[Picture], shot_masks: Sequence[Mask], device: torch.device
 ) -> dict[str, float]:
     """IC-LPIPS (AlexNet) of the whole pictures at 224 pixels against the real defects that were learned from."""
     import lpips
 
-    network = lpips.LPIPS(net="alex", verbose=False).eval()
-    fakes, reals = (to_pixels(views(some, masks, "whole")) for some, masks in ((fake, fake_masks), (shots, shot_masks)))
+    network = lpips.LPIPS(net="alex", verbose=False).eval().to(device)
+    fakes, reals = (to_pixels(views(some, masks, "whole")).to(device) for some, masks in ((fake, fake_masks), (shots, shot_masks)))
     return {"IC-LPIPS (alex)": ic_lpips(network, fakes, reals)}
 
 
@@ -131,16 +131,17 @@ def ic_lpips(network: Any, fakes: torch.Tensor, reals: torch.Tensor) -> float:
     return cluster_diversity(to_real, within)
 
 
-def off_mask_lpips(pairs: Sequence[tuple[Picture, Picture, Mask]]) -> float:
-    """Mean LPIPS between good picture and sample with the masked pixels of both taken from the good one."""
+def off_mask_lpips(pairs: Sequence[tuple[Picture, Picture, Mask]], device: torch.device) -> list[float]:
+    """LPIPS between each good picture and its sample, with the masked pixels of both taken from the good one."""
     import lpips
 
-    network = lpips.LPIPS(net="alex", verbose=False).eval()
+    network = lpips.LPIPS(net="alex", verbose=False).eval().to(device)
     values = []
     for source, picture, mask in pairs:
         outside = np.where(mask[..., None], source, picture)
-        values.append(float(_distances(network, to_pixels([source]), to_pixels([outside]), [(0, 0)])[0]))
-    return float(np.mean(values))
+        good, sample = (to_pixels([one]).to(device) for one in (source, outside))
+        values.append(float(_distances(network, good, sample, [(0, 0)])[0]))
+    return values
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from ..base import MINI, load_base
 from ..data import Example, load_example
 from ..generate import GenerateConfig, check_signal, generate
 from ..run_folder import RunFolder
+from ..setup_run import training_resolution
 from ..splits import Split, write_split
 from ..train import TrainConfig, train
 from .config import EvaluateConfig, GeneratorSpec
@@ -107,9 +108,10 @@ def check_generators(config: EvaluateConfig) -> None:
             training, generation = _training(config, spec), _generation(config, spec)
             training.check()
             generation.check()
-            generation.paint_settings(base.resolution, training.zoom)
+            resolution = training_resolution(training, base)
+            generation.paint_settings(resolution, training.zoom)
             base.schedule.levels(generation.steps)
-            check_signal(generation.signal, base.resolution, base.factor)
+            check_signal(generation.signal, resolution, base.factor)
         except SettingError as reason:
             raise SettingError(f"the generator {spec.name!r}: {reason.came}", reason.expected, reason.do) from reason
 

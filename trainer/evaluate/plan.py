@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
@@ -20,7 +21,7 @@ from ..data import Example, find_examples, load_example
 from ..splits import relative_file
 from .arms import load_pairs
 from .config import EvaluateConfig
-from .folds import Fold, join_folds, make_fold, read_fold, write_fold
+from .folds import Fold, join_folds, make_folds, read_fold, write_fold
 from .realism import Seen, see
 from .samples import candidate_folder
 from .synthetic import Pair
@@ -133,23 +134,35 @@ def make_cells(config: EvaluateConfig, write: bool = True) -> list[Cell]:
     Raises:
         DataError: a class, a split or a number of shots that cannot be, a leak in a split file, or a candidate without samples.
     """
+    classes = classes_of(config)
+    for folder in config.candidate_folders.values():
+        for (object, defect), number in product(classes, config.folds):
+            find_examples(candidate_folder(folder, number), object, defect)
+    together: list[list[tuple[str, str]]] = [[one] for one in classes]
+    if config.detectors_by == "object":
+        together = [[one for one in classes if one[0] == object] for object in dict.fromkeys(object for object, _ in classes)]
     cells = []
-    kept = config.output / "splits"
-    for object, defect in classes_of(config):
-        for number in config.folds:
-            for folder in config.candidate_folders.values():
-                find_examples(candidate_folder(folder, number), object, defect)
-            name = f"{object}-{defect}-fold{number}.json"
-            given = (config.splits / name) if config.splits else kept / name
-            if config.splits or given.is_file():
-                fold = read_fold(given, config, object, defect)
-            else:
-                fold = make_fold(config, object, defect, number)
-            if write:
-                write_fold(kept / name, fold, config.data)
-            data = FoldData(object, defect, number, fold, config.data, config.resolution)
-            cells += [Cell(data, k, fold.shots(k, config.seed)) for k in config.shots]
+    for own in together:
+        folds = [_folds(config, own[0][0], [defect for _, defect in own], number) for number in config.folds]
+        for place, (object, defect) in enumerate(own):
+            for number, made in zip(config.folds, folds, strict=True):
+                if write:
+                    write_fold(config.output / "splits" / _split_name(object, defect, number), made[place], config.data)
+                data = FoldData(object, defect, number, made[place], config.data, config.resolution)
+                cells += [Cell(data, k, made[place].shots(k, config.seed)) for k in config.shots]
     return cells
+
+
+def _split_name(object: str, defect: str, number: int) -> str:
+    return f"{object}-{defect}-fold{number}.json"
+
+
+def _folds(config: EvaluateConfig, object: str, defects: Sequence[str], number: int) -> list[Fold]:
+    """The folds of classes that share a detector: from the split files that were given or kept, else new ones."""
+    given = [(config.splits or config.output / "splits") / _split_name(object, defect, number) for defect in defects]
+    if config.splits or all(path.is_file() for path in given):
+        return [read_fold(path, config, object, defect) for path, defect in zip(given, defects, strict=True)]
+    return make_folds(config, object, defects, number)
 
 
 def make_tests(config: EvaluateConfig, cells: Sequence[Cell], write: bool = True) -> list[Tested]:

@@ -26,7 +26,7 @@ from .measure import mask_rows, realism_rows, sample_rows
 from .metrics import sklearn_metrics
 from .optional import Skip, skips
 from .ours import Made, base_name, check_generators, make_ours
-from .plan import Cell, make_cells, make_tests
+from .plan import Cell, Tested, make_cells, make_tests
 from .random_start import make_from_noise
 from .report import sample_strips, write_report
 from .rows import Row, SummaryRow, summarise
@@ -71,10 +71,13 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     _check_output(config)
     cells = make_cells(config, write=not config.dry_run)
     tests = make_tests(config, cells, write=not config.dry_run)
-    _check_candidates(config, cells)
+    _check_candidates(config, tests)
     expected = estimate(config, cells, [tested.whole for tested in tests])
     for line in expected.lines():
         say(line)
+    lacking = skips()
+    for skip in lacking:
+        say(f"will be left out: {skip.what}: {skip.why}")
     if config.dry_run:
         return Outcome(config.output, (), (), expected, dry_run=True)
     with atomic_write(config.output / "config.json", "w") as file:
@@ -85,14 +88,14 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     lines: list[dict[str, Any]] = []
     strips: dict[str, bytes] = {}
     maps: dict[str, Path] = {}
-    skipped = skips()
+    skipped = lacking
     for tested in tqdm(tests, desc="evaluating", unit="cell"):
         own: list[list[ArmPlan]] = []
         for cell in tested.cells:
             made, others, unmade = _generators(config, cell)
             skipped += unmade
             strips |= {name: strip for name, strip in sample_strips(cell, made) if cell.data.number == config.folds[0]}
-            lines += [line for one in made for line in sample_rows(cell, one)]
+            lines += [line for one in made for line in sample_rows(config, store, cell, one)]
             if "realism" in config.parts:
                 rows += realism_rows(config, store, cell, made, others)
             if "masks" in config.parts:
@@ -130,11 +133,12 @@ def _check_output(config: EvaluateConfig) -> None:
         raise OutputError(f"{config.output} is a file", "a folder", "choose another output")
 
 
-def _check_candidates(config: EvaluateConfig, cells: Sequence[Cell]) -> None:
-    """Refuse a candidate that holds what a fold tests or chooses with, before any work."""
-    for data in {cell.data.name: cell.data for cell in cells}.values():
-        for name, folder in config.candidate_folders.items():
-            check_unseen(name, candidate_folder(folder, data.number), data.object, data.defect, data.fold)
+def _check_candidates(config: EvaluateConfig, tests: Sequence[Tested]) -> None:
+    """Refuse a candidate that holds what a detector is tested or chosen with, before any work."""
+    for tested in tests:
+        for data in {cell.data.name: cell.data for cell in tested.cells}.values():
+            for name, folder in config.candidate_folders.items():
+                check_unseen(name, candidate_folder(folder, data.number), data.object, data.defect, tested.whole.data.fold)
 
 
 def _generators(config: EvaluateConfig, cell: Cell) -> tuple[list[Made], list[SampleSet], list[Skip]]:
