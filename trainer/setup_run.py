@@ -140,16 +140,26 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
         raise SettingError(f"accelerate refuses this set-up ({reason})", "a device that can do it", "try fp32") from reason
 
 
+def training_resolution(config: TrainConfig, base: Base) -> int:
+    """Side of the training squares in pixels.
+
+    Raises:
+        SettingError: out of range, or no multiple of the base's factor.
+    """
+    resolution = base.resolution if config.resolution is None else config.resolution
+    check_range("resolution", resolution, 32, 4096)
+    if resolution % base.factor:
+        raise SettingError(f"resolution is {resolution}", f"a multiple of {base.factor}", "choose one")
+    return resolution
+
+
 def check_inputs(config: TrainConfig, chosen: Chosen, base: Base) -> tuple[Views, list[SheetItem]]:
     """All that can be refused before anything is written; returns how pictures are looked at, and the sheet's items.
 
     Raises:
         SettingError, DataError, PictureError: an option that nothing can come of, or a file that cannot be used.
     """
-    resolution = base.resolution if config.resolution is None else config.resolution
-    check_range("resolution", resolution, 32, 4096)
-    if resolution % base.factor:
-        raise SettingError(f"resolution is {resolution}", f"a multiple of {base.factor}", "choose one")
+    resolution = training_resolution(config, base)
     train, held_out = chosen.split.train, chosen.split.held_out
     validate([*train, *held_out])
     if not held_out:
