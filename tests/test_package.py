@@ -199,14 +199,34 @@ def test_inside_the_wheel_trainer_never_imports_itself_by_its_folder(wheel: zipf
                 assert not [word for word in names if word.split(".")[0] in ("trainer", "bgdefect_trainer")], name
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-@pytest.mark.parametrize("target", ["results", "evaluate-base"])
-def test_make_passes_every_folder_of_the_real_sets(target: str, tmp_path: Path) -> None:
-    program = tmp_path / "venv" / "bin" / "bgdefect"
+def echoing(venv: Path) -> Path:
+    """An environment whose ``bgdefect`` says what it was given."""
+    program = venv / "bin" / "bgdefect"
     program.parent.mkdir(parents=True)
     program.write_text('#!/bin/sh\necho "$@"\n')
     program.chmod(0o755)
-    (tmp_path / "venv" / ".installed").touch()
+    (venv / ".installed").touch()
+    return venv
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_evidence_runs_every_recipe_and_keeps_its_rows(tmp_path: Path) -> None:
+    command = ["make", "--silent", "-C", str(ROOT), "evidence", f"VENV={echoing(tmp_path / 'venv')}", "RECORDS=kept"]
+    environment = {"PATH": os.environ["PATH"], "BGDEFECT_DATA": "real"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    *runs, summary = done.stdout.splitlines()
+    recipes = {path.stem for path in (ROOT / "trainer/recipes").glob("*.json") if not path.stem.startswith("mvtec")}
+    expected = {f"evaluate --recipe {name} --data real/{name.split('-')[0]} --output runs/evidence/{name}" for name in recipes}
+    assert set(runs) == expected and len(runs) == len(expected)
+    assert summary.startswith("evaluate-summary ") and summary.endswith("--records kept")
+    assert {word.removeprefix("runs/evidence/") for word in summary.split() if word.startswith("runs/")} == {*recipes, "evidence.md"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["results", "evaluate-base"])
+def test_make_passes_every_folder_of_the_real_sets(target: str, tmp_path: Path) -> None:
+    echoing(tmp_path / "venv")
     for name in ("bolt", "nut"):
         (tmp_path / "data" / name).mkdir(parents=True)
     command = ["make", "--silent", "-C", str(ROOT), target, f"VENV={tmp_path / 'venv'}", "ARGS=--pictures 3"]
