@@ -24,8 +24,11 @@ from bgdefect_core.sampling import BackgroundMode
 from .data import find_examples
 from .generate import generate
 from .generate_config import GenerateConfig
+from .run_folder import RunFolder
 from .train import train
 from .train_config import TrainConfig
+
+MODES: tuple[BackgroundMode, ...] = get_args(BackgroundMode)
 
 
 @dataclass(frozen=True)
@@ -63,66 +66,80 @@ class Row:
     """Background PSNR before stitching, against the VAE's own reconstruction, dB."""
     after: float
     """Background PSNR after stitching, against the input picture, dB (100 = identical)."""
-    seconds: float
-    """A sample, all told."""
+    seconds: float | None
+    """A sample, all told; None: not known, as the run was stopped within."""
 
 
 def results(config: ResultsConfig) -> str:
-    """Run everything and return the tables in Markdown."""
+    """Run everything and return the tables in Markdown.
+
+    Raises:
+        BGDefectError: whatever ``train`` and ``generate`` refuse, settings before the first training.
+    """
+    found = [(folder, *name) for folder in config.data for name in sorted({(one.object, one.defect) for one in find_examples(folder)})]
+    for folder, object, defect in found:
+        _training_config(config, folder, object, defect).check()
+        _generation_config(config, folder, object, defect, MODES[0]).check()
     classes, rows = [], []
-    for folder in config.data:
-        defects = sorted({(example.object, example.defect) for example in find_examples(folder)})
-        for object, defect in defects:
-            weights = config.output / f"{object}-{defect}.safetensors"
-            started = time.monotonic()
-            if not weights.exists():
-                train(
-                    TrainConfig(
-                        folder,
-                        weights,
-                        object,
-                        defect,
-                        config.base,
-                        steps=config.steps,
-                        seed=config.seed,
-                        precision="bf16",
-                    )
-                )
-                _write(weights.with_suffix(".seconds.json"), time.monotonic() - started)
-            classes.append((object, defect, *_training(weights)))
-            for mode in get_args(BackgroundMode):
-                _generate(config, folder, weights, object, defect, mode)
-                rows.append(_row(config.output / mode, object, defect, mode))
-            _write(config.output / "results.json", [row.__dict__ for row in rows])
+    for folder, object, defect in found:
+        weights = _weights(config, object, defect)
+        started, fresh = time.monotonic(), not RunFolder(weights.absolute()).folder.exists()
+        train(_training_config(config, folder, object, defect))
+        _note(weights.with_suffix(".seconds.json"), time.monotonic() - started if fresh else None)
+        classes.append((object, defect, *_training(weights)))
+        for mode in MODES:
+            extras = extras_folder(config.output / mode, object, defect)
+            started, before = time.monotonic(), _records(extras)
+            generate(_generation_config(config, folder, object, defect, mode))
+            if len(_records(extras)) > len(before) > 0:  # what was made before is in no time of ours
+                _write(extras / "seconds.json", None)
+            _note(extras / "seconds.json", None if before else time.monotonic() - started)
+            rows.append(_row(config, object, defect, mode))
+        _write(config.output / "results.json", [row.__dict__ for row in rows])
     return report(classes, rows)
 
 
-def _generate(config: ResultsConfig, folder: Path, weights: Path, object: str, defect: str, mode: Any) -> None:
-    root = config.output / mode
-    started = time.monotonic()
-    generate(
-        GenerateConfig(
-            weights,
-            folder,
-            root,
-            mask_split=weights.with_suffix(".run") / "split.json",
-            count=config.count,
-            batch=config.batch,
-            retries=0,
-            guidance=(3.0,),  # a single attempt each, at the most that the default comes to
-            seed=config.seed,
-            background=mode,
-            base=config.base,
-        )
+def _weights(config: ResultsConfig, object: str, defect: str) -> Path:
+    return config.output / f"{object}-{defect}.safetensors"
+
+
+def _training_config(config: ResultsConfig, folder: Path, object: str, defect: str) -> TrainConfig:
+    weights = _weights(config, object, defect)
+    return TrainConfig(folder, weights, object, defect, config.base, steps=config.steps, seed=config.seed, precision="bf16")
+
+
+def _generation_config(config: ResultsConfig, folder: Path, object: str, defect: str, mode: BackgroundMode) -> GenerateConfig:
+    weights = _weights(config, object, defect)
+    return GenerateConfig(
+        weights,
+        folder,
+        config.output / mode,
+        mask_split=RunFolder(weights).split,
+        count=config.count,
+        batch=config.batch,
+        retries=0,
+        guidance=(3.0,),  # a single attempt each, at the most that the default comes to
+        seed=config.seed,
+        background=mode,
+        base=config.base,
     )
-    timing = extras_folder(root, object, defect) / "seconds.json"
-    if not timing.exists():
-        _write(timing, time.monotonic() - started)
 
 
-def _row(root: Path, object: str, defect: str, mode: str) -> Row:
-    timing = extras_folder(root, object, defect) / "seconds.json"
-    records = read_manifest(extras_folder(root, object, defect) / "manifest.jsonl")
+def _note(path: Path, seconds: float | None) -> None:
+    """Keep the time of a part; None, which stays: it was stopped within, and nobody knows."""
+    if not path.exists():
+        _write(path, seconds)
+
+
+def _records(extras: Path) -> list[dict[str, Any]]:
+    path = extras / "manifest.jsonl"
+    return read_manifest(path) if path.exists() else []
+
+
+def _row(config: ResultsConfig, object: str, defect: str, mode: BackgroundMode) -> Row:
+    root = config.output / mode
+    seconds = json.loads((extras_folder(root, object, defect) / "seconds.json").read_text())
+    records = _records(extras_folder(root, object, defect))
     if not records:
         raise DataError(f"{root} holds no samples of {object} / {defect}", "masks that fit on the good pictures", "add good pictures")
     quality = [record["quality"] for record in records]
@@ -132,17 +149,17 @@ def _row(root: Path, object: str, defect: str, mode: str) -> Row:
         defect,
         mode,
         len(records),
-        sum(one["strength"] >= limits.min_strength and one["contrast"] >= limits.min_contrast for one in quality) / max(len(records), 1),
+        sum(one["strength"] >= limits.min_strength and one["contrast"] >= limits.min_contrast for one in quality) / len(records),
         median(item["strength"] for item in quality),
         median(item["fill"] for item in quality),
         median(item["latent_background_psnr"] for item in quality),
         median(item["background_psnr"] for item in quality),
-        json.loads(timing.read_text()) / max(len(records), 1),
+        None if seconds is None else seconds / len(records),
     )
 
 
-def _training(weights: Path) -> tuple[int, float, float, float]:
-    """Training pictures, validation loss before and after, seconds."""
+def _training(weights: Path) -> tuple[int, float, float, float | None]:
+    """Training pictures, validation loss before and after, seconds (None: not known)."""
     run = weights.with_suffix(".run")
     with (run / "log.csv").open(newline="") as file:
         losses = [float(line["validation"]) for line in csv.DictReader(file) if line["validation"]]
@@ -150,13 +167,13 @@ def _training(weights: Path) -> tuple[int, float, float, float]:
     return len(split["train"]), losses[0], losses[-1], json.loads(weights.with_suffix(".seconds.json").read_text())
 
 
-def report(classes: Sequence[tuple[str, str, int, float, float, float]], rows: Sequence[Row]) -> str:
+def report(classes: Sequence[tuple[str, str, int, float, float, float | None]], rows: Sequence[Row]) -> str:
     """Two Markdown tables: training, generation."""
     lines = [
         "| set | defect | training pictures | held-out loss before | after | training, s |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [f"| {o} | {d} | {n} | {before:.4f} | {after:.4f} | {s:.0f} |" for o, d, n, before, after, s in classes]
+    lines += [f"| {o} | {d} | {n} | {before:.4f} | {after:.4f} | {_shown(s, 0)} |" for o, d, n, before, after, s in classes]
     lines += [
         "",
         "| set | defect | background | samples | defect shows | strength | refined-mask fill | background before stitching, dB "
@@ -165,10 +182,14 @@ def report(classes: Sequence[tuple[str, str, int, float, float, float]], rows: S
     ]
     lines += [
         f"| {row.object} | {row.defect} | {row.mode} | {row.samples} | {row.shows:.0%} | {row.strength:.2f} | {row.fill:.2f} "
-        f"| {row.before:.1f} | {row.after:.1f} | {row.seconds:.2f} |"
+        f"| {row.before:.1f} | {row.after:.1f} | {_shown(row.seconds, 2)} |"
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def _shown(seconds: float | None, digits: int) -> str:
+    return "-" if seconds is None else f"{seconds:.{digits}f}"
 
 
 def _write(path: Path, value: Any) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from bgdefect_core.errors import BGDefectError, DataError, OtherRunError
+from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, check_range
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, write_mask, write_picture
 
+from ..base import load_base
 from ..data import find_examples, good_pictures
 from ..generate import GenerateConfig, Summary, generate
 from ..pretrain.defects import SURFACE_DEFECTS
@@ -35,8 +37,9 @@ def demo(config: DemoConfig) -> Summary:
     """Train, then generate; each goes on where an earlier run was stopped.
 
     Raises:
-        DataError: no class with enough pictures, or a csv. And whatever ``train`` and ``generate`` raise.
+        SettingError: see :func:`check`. DataError: no class with enough pictures, or a csv. And whatever ``train`` and ``generate`` raise.
     """
+    check(config)
     data = config.data or (Path(os.environ["BGDEFECT_DATA"]) if os.environ.get("BGDEFECT_DATA") else None)
     if data is None:
         data = config.output / "data"
@@ -49,36 +52,45 @@ def demo(config: DemoConfig) -> Summary:
     if config.fresh and place.is_dir():
         shutil.rmtree(place)
     log.info("%s / %s from %s: learning from %d pictures", object, defect, data, config.shots)
+    training = replace(_training(config), data=data, output=place / f"{object}-{defect}.safetensors", object=object, defect=defect)
     try:
-        weights = train(
-            TrainConfig(
-                data=data,
-                output=place / f"{object}-{defect}.safetensors",
-                object=object,
-                defect=defect,
-                base=config.base,
-                shots=config.shots,
-                steps=config.train_steps,
-                seed=config.seed,
-            )
-        )
+        weights = train(training)
         log.info("painting it into good pictures that it has never seen")
         return generate(
-            GenerateConfig(
+            replace(
+                _generation(config),
                 weights=weights,
                 good=data,
                 output=place / "samples",
                 mask_library=masks,
                 mask_split=RunFolder(weights).split,
                 object=object,
-                count=config.count,
-                steps=config.steps,
-                seed=config.seed,
-                base=config.base,
             )
         )
     except OtherRunError as error:
         raise OtherRunError(error.came, error.expected, "start anew with --fresh (make demo ARGS=--fresh)") from error
+
+
+def check(config: DemoConfig) -> None:
+    """Refuse, before anything is written, what training or painting would refuse when its turn comes.
+
+    Raises:
+        SettingError: a value out of its range. WeightsError: the base cannot be loaded.
+    """
+    check_range("shots", config.shots, 1, 1_000_000)
+    _training(config).check()
+    _generation(config).check()
+    load_base(config.base).schedule.levels(config.steps)
+
+
+def _training(config: DemoConfig) -> TrainConfig:
+    """What the settings decide of the training, whatever the class."""
+    return TrainConfig(Path(), Path(), base=config.base, shots=config.shots, steps=config.train_steps, seed=config.seed)
+
+
+def _generation(config: DemoConfig) -> GenerateConfig:
+    """What the settings decide of the painting, whatever the class."""
+    return GenerateConfig(Path(), Path(), Path(), count=config.count, steps=config.steps, seed=config.seed, base=config.base)
 
 
 def choose_class(data: Path, config: DemoConfig) -> tuple[str, str]:
