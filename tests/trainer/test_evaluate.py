@@ -189,6 +189,31 @@ def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig,
         evaluate(broken)
 
 
+def test_planted_candidates_stand_at_the_ends_of_the_realism_tables(config: EvaluateConfig, tmp_path: Path) -> None:
+    """Fresh scratches of the same kind, and noise in the mask, as two more generators."""
+    rng = np.random.default_rng(11)
+    for name in ("perfect", "useless"):
+        for index in range(8):
+            picture, mask = scratched(rng)
+            if name == "useless":
+                picture = surface(rng)
+                picture[mask] = rng.integers(0, 256, (int(mask.sum()), 3))
+            write_picture(tmp_path / name / "sheet" / f"test/scratch/{index:03d}.png", picture)
+            write_mask(tmp_path / name / "sheet" / f"ground_truth/scratch/{index:03d}_mask.png", mask)
+    config = dataclasses.replace(
+        config,
+        parts=("realism",),
+        generators=config.generators[:1],
+        arm_generators=(),
+        candidate=tuple(f"{name}={tmp_path / name}" for name in ("perfect", "useless")),
+    )
+    rows = {(row.subject, row.metric): row for row in evaluate(config).rows}
+    metric = "kernel distance (efficientnet-lite0, defect)"
+    found = {name: rows[name, metric].value for name in ("perfect", "useless", "real defects", "noise in the mask")}
+    assert all(value is not None for value in found.values()) and rows["perfect", metric].n == 8
+    assert max(found["perfect"], found["real defects"]) < 0.5 * min(found["useless"], found["noise in the mask"])  # type: ignore[type-var, operator]
+
+
 @pytest.mark.parametrize("side", ["test", "validation"])
 def test_a_candidate_that_holds_held_out_pictures_is_refused(config: EvaluateConfig, tmp_path: Path, side: str) -> None:
     config = dataclasses.replace(config, parts=("detection",), folds=(0, 1), arms=("real",), arm_generators=(), dry_run=True)

@@ -172,6 +172,21 @@ def test_the_kernel_distance_follows_from_its_seed_and_is_small_for_equal_distri
     assert abs(kernel_distance(real, same, 3)[0]) < 0.1 * kernel_distance(real, other, 3)[0]
 
 
+def test_the_kernel_distance_is_the_unbiased_one_written_out() -> None:
+    pytest.importorskip("torchmetrics")
+    rng = np.random.default_rng(5)
+    real, fake = rng.normal(0, 1, (12, 6)), rng.normal(0.3, 1, (12, 6))  # each subset holds them all
+
+    def kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.asarray((one @ other.T / 6 + 1) ** 3)
+
+    def among(rows: np.ndarray) -> float:
+        return float((kernel(rows, rows).sum() - np.trace(kernel(rows, rows))) / (12 * 11))
+
+    expected = among(real) + among(fake) - 2 * float(kernel(real, fake).mean())
+    assert kernel_distance(real, fake, 0)[0] == pytest.approx(expected, abs=1e-9)
+
+
 def test_diversity_by_hand_and_copies_have_none() -> None:
     rows = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     distances = pairwise(rows, rows)
