@@ -18,17 +18,25 @@ HERE = Path(__file__).parent
 
 
 def hosts() -> list[tuple[Path, Path]]:
-    """Folder and Python of every ComfyUI that is there."""
+    """Folder and Python of every ComfyUI that is named.
+
+    Raises:
+        pytest.UsageError: as many Pythons as folders, or one, were expected.
+    """
     folders = [Path(name).expanduser() for name in os.environ.get("COMFYUI_DIRS", DEFAULT).split(":") if name]
     named = [Path(name).expanduser() for name in os.environ.get("COMFYUI_PYTHONS", "").split(":") if name]
     pythons = named or [folder / ".venv" / "bin" / "python" for folder in folders]
     if len(pythons) == 1:
         pythons *= len(folders)
-    pairs = list(zip(folders, pythons, strict=True))
-    return [(folder, python) for folder, python in pairs if (folder / "main.py").is_file() and python.is_file()]
+    if len(pythons) != len(folders):
+        came = f"COMFYUI_PYTHONS names {len(pythons)} Pythons for the {len(folders)} folders of COMFYUI_DIRS"
+        raise pytest.UsageError(f"{came}; name one for each folder, or one for all")
+    return list(zip(folders, pythons, strict=True))
 
 
-HOSTS = hosts()
+NAMED = hosts()
+HOSTS = [(folder, python) for folder, python in NAMED if (folder / "main.py").is_file() and python.is_file()]
+MISSING = [folder for folder, python in NAMED if (folder, python) not in HOSTS]
 Figure = Callable[[str, Any], None]
 """Notes a figure of a test for the end of the report, from where it goes to docs/host.md."""
 _FIGURES: list[str] = []
