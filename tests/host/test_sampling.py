@@ -22,3 +22,9 @@ def test_a_model_loaded_in_part_paints_the_same(host: Path, python: Path, tmp_pa
     for line in run_in_host("low_memory_child.py", host, python, tmp_path).splitlines():
         if "largest difference" in line:
             figure(host.name, line)
+
+
+@pytest.mark.slow
+@on_every_host
+def test_every_stock_sampler_and_scheduler_paints(host: Path, python: Path, tmp_path: Path, figure: Figure) -> None:
+    figure(host.name, run_in_host("samplers_child.py", host, python, tmp_path).splitlines()[-1])
