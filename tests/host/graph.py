@@ -12,6 +12,9 @@ from .server import PACK
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 NOTES = ("Note", "MarkdownNote")
+CONTROLS = ("fixed", "increment", "decrement", "randomize")
+OF_THE_USER = ("v1-5-pruned-emaonly.safetensors", "my-class.safetensors", "my_good_part.png")
+"""What workflow 2 names and nobody ships."""
 WORKFLOWS = sorted((PACK / "workflows").glob("*.json"))
 
 
@@ -52,8 +55,19 @@ def widgets(info: dict[str, Any]) -> list[str]:
     return names
 
 
+def _is_possible(value: Any, spec: list[Any]) -> bool:
+    """Whether a stored value lies in the choices or the range of its widget."""
+    kind, options = spec[0], _options(spec)
+    if isinstance(kind, list) or kind == "COMBO":
+        return value in (kind if isinstance(kind, list) else options["options"]) or value in OF_THE_USER
+    if kind in ("INT", "FLOAT"):
+        whole = kind == "FLOAT" or isinstance(value, int)
+        return whole and not isinstance(value, bool) and options.get("min", value) <= value <= options.get("max", value)
+    return isinstance(value, bool if kind == "BOOLEAN" else str)
+
+
 def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]:
-    """What the editor would complain about: unknown nodes, other counts of widgets, links between other types."""
+    """What the editor would complain about: unknown nodes, other counts of widgets, values out of range, links between other types."""
     found = []
     nodes = {node["id"]: node for node in workflow["nodes"]}
     for node in nodes.values():
@@ -66,6 +80,9 @@ def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]
         if len(node.get("widgets_values", [])) != len(widgets(info)):
             found.append(f"{node['type']} has {len(node['widgets_values'])} widget values, the host {widgets(info)}")
         specs = _specs(info)
+        for name, value in zip(widgets(info), node.get("widgets_values", []), strict=False):
+            if not (value in CONTROLS if name.startswith("+control") else name == "+upload" or _is_possible(value, specs[name])):
+                found.append(f"{node['type']}.{name} is {value!r}")
         for slot in node["inputs"]:
             spec = specs.get(slot["name"])
             if spec is None:
