@@ -49,7 +49,8 @@ NOTES: dict[str, str] = {
 """,
     "BGDefectNoise": """
 - Sample i of a batch is drawn from `seed` + i alone, as in **Background/Defect Sampler**; repeat the latent for several samples.
-- The host's RandomNoise works too: its first sample is the same, the others of a batch are not.
+- The host's RandomNoise works too: a single sample is the same. Of a batch only the first is, where the latents' width and height are even;
+  the others are not.
 """,
     "BGDefectGuider": """
 - For **SamplerCustomAdvanced**: connect `guider`, a sampler, `sigmas` of the inversion, and the latent that was inverted.

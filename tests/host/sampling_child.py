@@ -13,6 +13,7 @@ from child import BASE, ours, stock  # first: it finds the host
 import comfy.diffusers_load
 import comfy.model_base
 import comfy.model_management
+import comfy.sample
 import comfy.samplers
 import torch
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
@@ -70,6 +71,15 @@ def a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent):
         painted = guider.sample(noise, repeated, comfy.samplers.sampler_object("euler"), sigmas, seed=7)
         assert torch.allclose(painted, sampling.sample_latents(inversion, 7, mode, 1.0, 2, 4)[0], atol=1e-4), mode
         assert guider._call._regions is None and not guider._call._masks  # nothing is held on the host's device
+
+
+def the_hosts_noise_is_ours_in_a_first_sample():
+    """As the page of Defect Noise says: alone always, before others where width and height are even."""
+    for count, size, same in ((1, (9, 7), True), (3, (10, 6), True), (3, (9, 7), False)):
+        theirs = comfy.sample.prepare_noise(torch.zeros(count, 4, *size), 5, None)
+        ours_noise = core_sampling.seeded_noise([5, 6, 7][:count], (4, *size))
+        assert torch.equal(theirs[0], ours_noise[0]) == same, (count, size)
+        assert not any(torch.equal(one, other) for one, other in zip(theirs[1:], ours_noise[1:], strict=True))
 
 
 def parts_of_a_run_are_refused(inversion, latent):
@@ -294,6 +304,7 @@ def main():
     wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion)
     cancel_stops_within_a_step(model, graph, latent, mask)
     a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent)
+    the_hosts_noise_is_ours_in_a_first_sample()
     parts_of_a_run_are_refused(inversion, latent)
     guidance_of_other_nodes_is_left_out(model, graph, latent, mask)
     another_nodes_cross_attention_is_refused(model, graph, latent, mask)
