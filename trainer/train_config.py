@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from bgdefect_core.crop import Zoom
 from bgdefect_core.errors import SettingError, check_range
 
 from .devices import pick_device
+
+Loss = Literal["disentangled", "naive"]
+LOSSES: tuple[str, ...] = get_args(Loss)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class TrainConfig:
     """Learning rate of AdamW. Default: 1e-4 for small bases and LoRA, 5e-6 for a full Stable Diffusion U-Net."""
     lora_rank: int = 0
     """Rank of a LoRA on all attention layers; 0: train the whole U-Net, as the paper does."""
-    loss: Literal["disentangled", "naive"] = "disentangled"
+    loss: Loss = "disentangled"
     """Eq. 5 of the paper, or plain noise matching (its Table 4), for comparison."""
     mask_weight: float | None = None
     """Weight of the disentangled loss inside the mask. Default: 4 for small bases, 1, the paper's, for Stable Diffusion."""
@@ -52,7 +56,7 @@ class TrainConfig:
     """Mirror views. Off for parts with writing on them."""
     quarter_turns: bool = True
     """Turn views by quarters. Off for parts that always lie one way."""
-    zoom: Literal["whole", "defect"] = "defect"
+    zoom: Zoom = "defect"
     """A square around the mask (defect), or the whole picture, for logical defects and the paper's recipes (whole).
     Generation repeats it."""
     resolution: int | None = None

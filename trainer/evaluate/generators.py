@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
+from bgdefect_core.crop import Zoom
 from bgdefect_core.errors import SettingError
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.refinement import SIGNALS
 from bgdefect_core.sampling import BACKGROUND_MODES
 from bgdefect_core.solvers import SOLVERS
+
+from ..train_config import LOSSES
 
 
 def _ladder(text: str) -> tuple[float, ...]:
@@ -54,8 +57,8 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
 STARTS = ("background", "noise")
 """Composited into a good picture, the default; or from pure noise over the whole square (METHOD choice 11 (a))."""
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": ("disentangled", "naive"),
-    "train_zoom": ("whole", "defect"),
+    "loss": LOSSES,
+    "train_zoom": get_args(Zoom),
     "background": BACKGROUND_MODES,
     "solver": SOLVERS,
     "start": STARTS,
