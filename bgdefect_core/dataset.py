@@ -35,6 +35,7 @@ from .inputs import Inputs, changed_input
 from .lock import FolderLock
 from .manifest import Manifest, read_manifest
 from .masks import Mask
+from .paths import check_path
 from .pictures import Picture, atomic_write, read_picture, write_mask, write_picture
 
 __all__ = ["DatasetWriter", "Sample", "check_name", "extras_folder", "read_manifest"]
@@ -208,7 +209,8 @@ class DatasetWriter:
         self.close()
 
     def _check_place(self, resume: bool) -> None:
-        """Refuse what is neither ours nor free."""
+        """Refuse what is neither ours nor free, before anything is written."""
+        check_path(self.extras / "rejected" / f".{MAX_INDEX}_100_requested.png.tmp")  # no path of ours is longer
         run = self.extras / "run.json"
         try:
             if self.root.exists() and not self.root.is_dir():

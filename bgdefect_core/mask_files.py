@@ -8,11 +8,15 @@ from pathlib import Path
 
 from .errors import DataError, SettingError
 from .masks import Mask, separate_defects, trimmed
+from .paths import system_errors
 from .pictures import PICTURE_SUFFIXES, read_masks, read_picture
 from .placement import MaskLibrary
 from .surroundings import Surroundings, surroundings_of
 
+_reading = system_errors(DataError, "a folder of masks that can be read")
 
+
+@_reading
 def masks_by_name(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """The mask of each picture: NAME.* or NAME_mask.*.
 
@@ -36,6 +40,7 @@ def masks_by_name(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
     return found
 
 
+@_reading
 def find_library(good: Path, object: str, defect: str) -> Path:
     """The real masks that lie beside the good pictures: ``ground_truth/DEFECT`` of the object.
 
@@ -48,12 +53,14 @@ def find_library(good: Path, object: str, defect: str) -> Path:
     raise SettingError("no masks are given", "--masks or --mask-library", "give the masks of the pictures trained on")
 
 
+@_reading
 def pictures_beside(masks: Path) -> Path | None:
     """The pictures with these real defects in MVTec's places: ``test/DEFECT`` for ``ground_truth/DEFECT``; None where they are not."""
     pictures = masks.parent.parent / "test" / masks.name
     return pictures if masks.parent.name == "ground_truth" and pictures.is_dir() else None
 
 
+@_reading
 def read_library(folder: Path, split: Path | None = None, pictures: Path | None = None, apart: bool = True) -> MaskLibrary:
     """All masks of a folder: those of a file, or one a subfolder whose files are one defect's parts (MVTec LOCO).
 

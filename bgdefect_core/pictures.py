@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 
 from .errors import BGDefectError, MaskError, OutputError, PictureError
 from .masks import Mask, check_mask
+from .paths import system_errors
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.er
 
 def _decode(path: Path, error: type[BGDefectError]) -> NDArray[Any]:
     """The file's pixels, upright: uint8 [H, W, 3], or uint8 or uint16 [H, W] where it is gray."""
-    if not path.is_file():
+    with system_errors(error, "a picture file"):
+        there = path.is_file()
+    if not there:
         raise error(f"{path} is not a file", "a picture file", "check the path")
     try:
         with Image.open(path) as file:

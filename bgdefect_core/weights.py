@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from .errors import WeightsError
+from .paths import system_errors
 from .pictures import atomic_write
 from .weights_info import ClassWeightsInfo, architecture_of, parse_info, plain
 
@@ -206,9 +207,12 @@ def _check_tensors(tensors: Mapping[str, Tensor], info: ClassWeightsInfo, path: 
 
 def _read_header(path: Path) -> tuple[ClassWeightsInfo, int]:
     """Info and number of tensors. Parsed by hand: the header's size is bounded, and the rest stays unread."""
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file", "a class weights file (.safetensors)")
-    size = path.stat().st_size
+    expected = "a class weights file (.safetensors)"
+    with system_errors(WeightsError, expected):
+        there, other, size = path.is_file(), path.exists(), path.stat().st_size if path.is_file() else 0
+    if not there:
+        kind = "a folder" if path.is_dir() else "no plain file" if other else "no such file"
+        raise WeightsError(f"{path}: {kind}", expected)
     try:
         with path.open("rb") as file:
             start = file.read(9)

@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.errors import WeightsError
+from bgdefect_core.paths import system_errors
 from bgdefect_core.regions import RegionPrompts, word_places
 from bgdefect_core.schedule import NoiseSchedule, schedule_from_config
 from bgdefect_core.weights import UNKNOWN, architecture_of, fingerprint
@@ -117,6 +118,7 @@ class Base:
         )
 
 
+@system_errors(WeightsError, "a base that can be read")
 def load_base(spec: str | Path | None = None) -> Base:
     """Load a base in fp32 on the CPU.
 

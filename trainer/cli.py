@@ -11,12 +11,15 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
 
 import tyro
 from tqdm import tqdm
 
-from bgdefect_core.errors import BGDefectError
+from bgdefect_core.errors import BGDefectError, SettingError
+from bgdefect_core.paths import check_path
 
 from .summary import Summary
 from .versions import check_versions
@@ -85,9 +88,19 @@ class _Handler(logging.Handler):
 
 def _parse(options: Callable[..., Options], name: str, arguments: Arguments) -> Options:
     parsed = tyro.cli(options, args=list(arguments), prog=f"bgdefect {name}")
+    _check_paths(parsed)
     if name not in _LOADS_NOTHING:
         _hide_loading_bars()
     return parsed
+
+
+def _check_paths(options: Any) -> None:
+    """Refuse paths that cannot be any, before anything looks at them."""
+    for field in fields(options):
+        value = getattr(options, field.name)
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path) or (field.name == "base" and path):
+                check_path(Path(path), SettingError)
 
 
 def _hide_loading_bars() -> None:
@@ -180,6 +193,7 @@ def _evaluate(arguments: Arguments) -> int:
     else:
         _hide_loading_bars()
         config = tyro.cli(EvaluateConfig, default=default, args=rest, prog="bgdefect evaluate")
+        _check_paths(config)
     from .evaluate.run import evaluate
 
     _say(*tell(evaluate(config, _say)))

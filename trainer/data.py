@@ -23,11 +23,13 @@ from pathlib import Path
 from bgdefect_core.dataset import check_name
 from bgdefect_core.errors import BGDefectError, DataError, SettingError
 from bgdefect_core.masks import Mask
+from bgdefect_core.paths import system_errors
 from bgdefect_core.pictures import PICTURE_SUFFIXES, Picture, read_masks, read_picture
 
 __all__ = ["Example", "find_examples", "good_examples", "good_pictures", "load_example", "validate"]
 
 _GOOD = "good"
+_reading = system_errors(DataError, "a data set that can be read")
 _LAYOUTS = "test/DEFECT with ground_truth/DEFECT, folders that hold these, or a csv with image, mask, class, defect, group"
 
 
@@ -49,6 +51,7 @@ class Example:
     nonzero: bool = False
 
 
+@_reading
 def find_examples(root: str | Path, object: str | None = None, defect: str | None = None) -> list[Example]:
     """All examples of an object and a defect (None: of all), sorted by object, defect and file; a csv keeps its order.
 
@@ -75,6 +78,7 @@ def find_examples(root: str | Path, object: str | None = None, defect: str | Non
     return [example for name, one in classes for example in _read_mvtec(name, objects[name], one)]
 
 
+@_reading
 def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
     """Good pictures: ``train/good`` of the object, a csv's good rows, or the pictures that lie in the folder itself.
 
@@ -102,6 +106,7 @@ def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
     return found
 
 
+@_reading
 def good_examples(root: str | Path, object: str, side: str = "train") -> list[Example]:
     """Good pictures of an object with their groups, as examples without masks.
 

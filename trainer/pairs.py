@@ -17,6 +17,7 @@ from bgdefect_core.generate import Job
 from bgdefect_core.mask_files import find_library, masks_by_name, pictures_beside, read_library
 from bgdefect_core.masks import Mask, separate_defects
 from bgdefect_core.part import PartKind, part_kind, part_mask
+from bgdefect_core.paths import system_errors
 from bgdefect_core.pictures import Picture, read_mask, read_picture
 from bgdefect_core.placement import MaskLibrary, place_mask
 from bgdefect_core.surroundings import Likeness
@@ -154,6 +155,7 @@ def _kept(store: dict[Path, Any], key: Path, make: Callable[[], Any]) -> Any:
     return store[key]
 
 
+@system_errors(DataError, "a folder that can be read")
 def _object_in(good: Path, name: str) -> str | None:
     """The object to choose where ``good`` holds several; a single one may have any name."""
     parts: Sequence[str] = ("test", "train", "ground_truth")

@@ -22,6 +22,7 @@ from typing import Any
 from bgdefect_core.errors import OtherRunError, OutputError, SettingError
 from bgdefect_core.inputs import Inputs, changed_input
 from bgdefect_core.lock import FolderLock
+from bgdefect_core.paths import check_path, system_errors
 from bgdefect_core.pictures import atomic_write
 
 Row = tuple[int, float | None, float | None]
@@ -62,8 +63,10 @@ class RunFolder:
         """Whether the weights are written."""
         return self.weights.is_file()
 
+    @system_errors(OutputError, "a place that can be read", "choose another output")
     def check(self, settings: Mapping[str, Any], inputs: Inputs | None = None) -> None:
         """Raise OutputError where another run, or something else, is in the place; ``inputs``: the files trained on, as they are now."""
+        check_path(self.weights.with_name(f".{self.weights.name}.tmp"))  # the longest name, and the last one written
         if self.weights.is_dir() or (self.folder.exists() and not self.folder.is_dir()):
             raise OutputError(f"{self.weights} or {self.folder} is in the way", "a free place", "choose another output")
         if not (self.folder / "run.json").is_file():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +16,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.weights import ClassWeightsInfo, save_weights
+from trainer import cli
 from trainer.base import load_base
 from trainer.single_file import ASSETS
 
 TOKENIZER = ASSETS / "bgdefect-mini" / "tokenizer"
 RESOLUTION = 32
+Run = Callable[..., tuple[int, str, str]]
 
 
 def save_tiny_base(folder: Path, seed: int = 0) -> Path:
@@ -122,3 +128,31 @@ def weights(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "spot.safetensors"
     save_weights(path, base.unet.state_dict(), info)
     return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """``main`` in this process: exit code, stdout, stderr."""
+    for name in cli._QUIET:
+        monkeypatch.setenv(name, os.environ.get(name, "error" if "VERBOSITY" in name else "1"))
+    logger, levels = (
+        logging.getLogger(),
+        {name: logging.getLogger(name).level for name in ("", "trainer", "bgdefect_core")},
+    )
+    handlers = list(logger.handlers)
+    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            try:
+                code = cli.main([str(item) for item in arguments])
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    yield call
+    logger.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import struct
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -30,10 +27,9 @@ from trainer import cli, tuning, versions
 from trainer.about import licence_note
 from trainer.tuning import make_optimizer
 
-from .conftest import files_of
+from .conftest import Run, files_of
 
 ROOT = Path(__file__).parents[2]
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -52,34 +48,6 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """``main`` in this process: exit code, stdout, stderr."""
-    for name in cli._QUIET:
-        monkeypatch.setenv(name, os.environ.get(name, "error" if "VERBOSITY" in name else "1"))
-    logger, levels = (
-        logging.getLogger(),
-        {name: logging.getLogger(name).level for name in ("", "trainer", "bgdefect_core")},
-    )
-    handlers = list(logger.handlers)
-    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with warnings.catch_warnings():
-            try:
-                code = cli.main([str(item) for item in arguments])
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    yield call
-    logger.handlers[:] = handlers
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
 
 
 def test_train_generate_inspect(trained: Path, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:
