@@ -33,6 +33,10 @@ MINI = "bgdefect-mini"
 """Name of the embedded base."""
 _TEXT_NAMES = {r"^(embeddings|encoder|final_layer_norm)\.": r"text_model.\1."}
 """Of a text encoder that transformers 5 saved, for transformers 4; transformers 5 reads both."""
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, SafetensorError)
+"""What the libraries raise at damaged files."""
+_TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json")
+_SCHEDULE = ("beta_schedule", "beta_start", "beta_end", "num_train_timesteps")
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
@@ -156,13 +160,39 @@ def _from_folder(folder: Path, name: str, licence: str) -> Base:
             unet=_network(UNet2DConditionModel, folder / "unet"),
             vae=_network(AutoencoderKL, folder / "vae"),
             text_encoder=_network(CLIPTextModel, folder / "text_encoder", key_mapping=_TEXT_NAMES),
-            tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+            tokenizer=load_tokenizer(folder / "tokenizer"),
             scheduler=DDIMScheduler.load_config(folder / "scheduler", local_files_only=True),
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as reason:
+        lacking = [key for key in _SCHEDULE if key not in parts.scheduler]
+        if lacking:  # diffusers' defaults are no schedule of Stable Diffusion's
+            raise ValueError(f"scheduler_config.json lacks {', '.join(lacking)}")
+    except _DAMAGE as reason:
         what = f"{folder} cannot be loaded ({str(reason).strip()[:300]})"
         raise WeightsError(what, "an intact diffusers folder with safetensors weights", "copy it again") from reason
     return _assemble(parts, name, licence, _stored_in_bf16(folder / "unet"))
+
+
+def load_tokenizer(folder: Path) -> CLIPTokenizer:
+    """CLIP's tokenizer.
+
+    Raises:
+        WeightsError: no folder, nothing in it, or a damaged file.
+    """
+    expected, do = "a folder with CLIP's vocab.json, merges.txt and tokenizer_config.json", "copy it again"
+    missing = [name for name in _TOKENIZER if not (folder / name).is_file()]
+    if missing and not ((folder / "tokenizer.json").is_file() and "tokenizer_config.json" not in missing):
+        raise WeightsError(f"{folder} lacks {', '.join(missing)}", expected, do)
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        words = len(tokenizer("a scratch")["input_ids"])
+    except Exception as reason:
+        if type(reason) is not Exception and not isinstance(reason, _DAMAGE):  # the tokenizers library raises plain Exceptions
+            raise
+        raise WeightsError(f"{folder} cannot be loaded ({str(reason).strip()[:300]})", expected, do) from reason
+    if words != 4 or not 4 <= tokenizer.model_max_length <= 1000:
+        came = f"the tokenizer in {folder} makes {words} tokens of two words, of at most {tokenizer.model_max_length}"
+        raise WeightsError(came, "CLIP's: a start, two words, an end, of at most 77", do)
+    return tokenizer
 
 
 def _network(kind: Any, part: Path, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.weights import UNKNOWN
 from trainer import single_file
-from trainer.base import Base, load_base
+from trainer.base import Base, load_base, load_tokenizer
 from trainer.licences import licence_of
 from trainer.tuning import class_tensors, make_trainable
 
@@ -231,6 +231,56 @@ def networks(configs: Path, name: str) -> tuple[Any, Any, Any]:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if not key.startswith("_")}
+
+
+def _tokenizer(base: Path, file: str, text: str | None) -> None:
+    shutil.rmtree(base / "tokenizer")
+    shutil.copytree(single_file.ASSETS / "bgdefect-mini" / "tokenizer", base / "tokenizer")
+    (base / "tokenizer" / file).unlink() if text is None else (base / "tokenizer" / file).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("vocab.json", None, "tokenizer lacks vocab.json"),
+        ("vocab.json", "{}", "tokenizer cannot be loaded"),
+        ("merges.txt", "", "8 tokens of two words|10 tokens of two words"),
+        ("merges.txt", "{", "tokenizer cannot be loaded"),
+        ("tokenizer_config.json", "{", "tokenizer cannot be loaded"),
+        ("tokenizer_config.json", "{}", "of at most 1000000"),
+    ],
+)
+def test_a_damaged_tokenizer_is_named(tiny_base: Path, tmp_path: Path, file: str, text: str | None, message: str) -> None:
+    copy = shutil.copytree(tiny_base, tmp_path / "copy")
+    _tokenizer(copy, file, text)
+    with pytest.raises(WeightsError, match=message):
+        load_base(copy)
+
+
+def test_an_empty_tokenizer_is_named(tiny_base: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_base, tmp_path / "copy")
+    shutil.rmtree(copy / "tokenizer")
+    (copy / "tokenizer").mkdir()
+    with pytest.raises(WeightsError, match="tokenizer lacks vocab.json, merges.txt, tokenizer_config.json"):
+        load_base(copy)
+    with pytest.raises(WeightsError, match="nowhere lacks vocab.json"):
+        load_tokenizer(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "lacks beta_schedule, beta_start, beta_end, num_train_timesteps"),
+        ({"beta_start": "x"}, "beta_start 'x'"),
+        ({"num_train_timesteps": 0}, "num_train_timesteps 0"),
+    ],
+)
+def test_a_damaged_scheduler_is_no_linear_one(tiny_base: Path, tmp_path: Path, change: dict[str, Any] | None, message: str) -> None:
+    copy = shutil.copytree(tiny_base, tmp_path / "copy")
+    path = copy / "scheduler" / "scheduler_config.json"
+    path.write_text("{}" if change is None else json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WeightsError, match=message):
+        load_base(copy)
 
 
 @pytest.mark.parametrize("name", ["sd1", "sd2"])
