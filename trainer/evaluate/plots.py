@@ -11,6 +11,7 @@ import numpy as np
 from bgdefect_core.errors import SettingError
 
 from .rows import REAL, SummaryRow
+from .tables import POINTS
 
 _DOTS = 110
 
@@ -29,22 +30,27 @@ def _png(figure: Any) -> bytes:
     return file.getvalue()
 
 
-def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow]) -> bytes:
-    """Mean and 95 % interval of one metric for each arm, as points on one axis; a dotted line at real only."""
+def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) -> bytes:
+    """Mean and 95 % interval of one metric, in points, for each arm; a dotted line at real only.
+
+    Args:
+        reach: 0..1, the axis' end: one for all plots of a page, that they can be compared.
+    """
     figure = _figure(7, 0.35 * len(rows) + 1.2)
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
         if row.mean is None:
             continue
         if row.low is not None and row.high is not None:
-            axes.plot([row.low, row.high], [place, place], color="#4477aa", linewidth=2)
-        axes.plot([row.mean], [place], "o", color="#4477aa")
+            axes.plot([POINTS * row.low, POINTS * row.high], [place, place], color="#4477aa", linewidth=2)
+        axes.plot([POINTS * row.mean], [place], "o", color="#4477aa")
     real = next((row.mean for row in rows if row.subject == REAL), None)
     if real is not None:
-        axes.axvline(real, color="#888888", linestyle=":", linewidth=1)
+        axes.axvline(POINTS * real, color="#888888", linestyle=":", linewidth=1)
     axes.set_yticks(range(len(rows)), [f"{row.subject} (n = {row.runs})" for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel(f"{metric}, mean and 95 % interval")
+    axes.set_xlim(0, POINTS * reach)
+    axes.set_xlabel(f"{metric}, points: mean and 95 % interval")
     axes.set_title(title)
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)

@@ -133,9 +133,10 @@ def _plots(part: str, summary: Sequence[SummaryRow], grids: dict[str, Any]) -> l
         return []
     plots = []
     mine = [row for row in summary if row.part == part and row.metric == PLOTTED]
+    reach = min(max([0.1, *(row.high if row.high is not None else row.mean for row in mine if row.mean is not None)]), 1.0)
     for object, defect, k in dict.fromkeys((row.object, row.defect, row.k) for row in mine):
         here = [row for row in mine if (row.object, row.defect, row.k) == (object, defect, k)]
-        plots.append(_data_uri(arm_plot(f"{object} / {defect}, k = {k or 'all'}", PLOTTED, here)))
+        plots.append(_data_uri(arm_plot(f"{object} / {defect}, k = {k or 'all'}", PLOTTED, here, reach)))
     return plots
 
 
