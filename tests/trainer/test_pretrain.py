@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from bgdefect_core.errors import OtherRunError, OutputError, SettingError, WeightsError
+from bgdefect_core.lock import FolderLock
 from trainer.base import load_base
+from trainer.pretrain import run
 from trainer.pretrain.draw import draw
 from trainer.pretrain.grounds import GROUNDS
 from trainer.pretrain.linear import LinearCoder, LinearConfig, balance, start_from, train_linear
 from trainer.pretrain.objects import OBJECTS, draw_object
 from trainer.pretrain.regions import RegionsConfig, train_regions
+from trainer.pretrain.run import PretrainConfig, pretrain
 from trainer.pretrain.steps import one_cycle
 from trainer.pretrain.stream import PictureWindow, crops, picture_of
 from trainer.pretrain.unet import LatentPicture, latent_crops
 from trainer.pretrain.vae import VAEConfig, build_vae, train_vae
 
-from .conftest import files_of
+from .conftest import TOKENIZER, files_of
 
 TINY = VAEConfig(
     steps=4,
@@ -169,3 +175,55 @@ def test_stopped_region_prompts_end_with_the_same_bits(tmp_path: Path, tiny_base
 
 def _drawn(count: int) -> deque[np.ndarray]:
     return next(iter(PictureWindow(0, 48, count, 1, 0, picture_of, 0.5)))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
+    """A pretraining whose trainings are passed over."""
+    monkeypatch.setattr(run, "_train_all", lambda config, tokenizer: (config.output / "checkpoints").mkdir(exist_ok=True))
+    return PretrainConfig(tmp_path / "out", TOKENIZER)
+
+
+def test_another_seed_or_setting_does_not_go_on_with_a_run(settings: PretrainConfig) -> None:
+    pretrain(settings)
+    pretrain(replace(settings, vae=replace(settings.vae, save_every=7)))
+    before = files_of(settings.output)
+    for other, was in (
+        (replace(settings, seed=1), "seed was 0, now 1"),
+        (replace(settings, vae=replace(settings.vae, steps=3)), "vae.steps was 4000, now 3"),
+    ):
+        with pytest.raises(OtherRunError, match=f"another run: {was}"):
+            pretrain(other)
+    assert files_of(settings.output) == before
+    (settings.output / "pretrain.json").unlink()  # as folders were before
+    pretrain(settings)
+    assert files_of(settings.output) == before
+
+
+def test_another_tokenizer_is_another_run(settings: PretrainConfig, tmp_path: Path) -> None:
+    pretrain(settings)
+    copy = shutil.copytree(TOKENIZER, tmp_path / "tokenizer")
+    pretrain(replace(settings, tokenizer=copy))
+    with (copy / "tokenizer_config.json").open("a") as file:
+        file.write("\n")
+    with pytest.raises(OtherRunError, match="tokenizer was"):
+        pretrain(replace(settings, tokenizer=copy))
+
+
+def test_two_pretrainings_cannot_run_at_once(settings: PretrainConfig) -> None:
+    with FolderLock(settings.output), pytest.raises(OutputError, match="in use by another process"):
+        pretrain(settings)
+
+
+def test_pretraining_refuses_before_it_writes(settings: PretrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for tokenizer in (tmp_path / "nowhere", tmp_path / "empty"):
+        with pytest.raises(WeightsError, match="lacks vocab.json"):
+            pretrain(replace(settings, tokenizer=tokenizer))
+    for changes in ({"seed": -1}, {"vae": replace(settings.vae, steps=0)}):
+        with pytest.raises(SettingError, match="is -1|steps is 0"):
+            pretrain(replace(settings, **changes))
+    assert not settings.output.exists()
+    (settings.output / "unet").mkdir(parents=True)
+    with pytest.raises(OutputError, match="already holds a model"):
+        pretrain(settings)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
+from bgdefect_core.errors import OtherRunError, OutputError, WeightsError, check_range
+from bgdefect_core.inputs import file_digest
+from bgdefect_core.lock import FolderLock
+from bgdefect_core.pictures import atomic_write
+
+from ..base import PARTS, load_tokenizer
 from ..cache import to_pixels
 from .draw import draw
 from .linear import LinearConfig, train_linear
@@ -19,6 +27,9 @@ from .unet import UNetConfig, scheduler, train_unet
 from .vae import VAEConfig, train_vae
 
 log = logging.getLogger(__name__)
+
+RECORD = "pretrain.json"
+"""What decides the model, beside it: another run is refused."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,44 @@ class PretrainConfig:
     unet: UNetConfig = field(default_factory=UNetConfig)
     regions: RegionsConfig = field(default_factory=RegionsConfig)
 
+    def check(self) -> None:
+        """Raise SettingError where a number is out of its range."""
+        check_range("seed", self.seed, 0, 2**31)
+        for name, part in (("linear", self.linear), ("vae", self.vae), ("unet", self.unet), ("regions", self.regions)):
+            check_range(f"{name}.steps", part.steps, 1, 10_000_000)
+            check_range(f"{name}.save_every", part.save_every, 1, 10_000_000)
+            check_range(f"{name}.lr", part.lr, 1e-10, 1)
+
+
+def _settings(config: PretrainConfig) -> dict[str, Any]:
+    """What decides the model, as JSON: not where it goes, nor how often it is saved."""
+    settings: dict[str, Any] = {"seed": config.seed}
+    for name in ("linear", "vae", "unet", "regions"):
+        part: dict[str, Any] = asdict(getattr(config, name))
+        settings |= {f"{name}.{key}": value for key, value in part.items() if key != "save_every"}
+    files = sorted(path for path in config.tokenizer.iterdir() if path.suffix in (".json", ".txt"))
+    digests = {path.name: file_digest(path, WeightsError, "a tokenizer's file") for path in files}
+    return json.loads(json.dumps(settings | {"tokenizer": digests}))
+
+
+def _check_place(output: Path, settings: dict[str, Any]) -> None:
+    """Refuse another run, and what is no run at all. Checkpoints without a record are from before there was one."""
+    record = output / RECORD
+    if record.exists():
+        try:
+            before = dict(json.loads(record.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as reason:
+            raise OutputError(f"{record} cannot be read ({reason})", "a run's settings", "choose another output") from reason
+        differing = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
+        if differing:
+            was, now = (str(some.get(differing[0]))[:200] for some in (before, settings))
+            came = f"{output} holds another run: {differing[0]} was {was}, now {now}"
+            raise OtherRunError(came, "the same settings, to go on", "choose another output")
+    elif (output / "checkpoints").is_dir():
+        log.warning("%s has checkpoints and no record of their settings: taken for this run's", output)
+    elif any((output / part).exists() for part in PARTS):
+        raise OutputError(f"{output} already holds a model", "a free place", "choose another output")
+
 
 @torch.no_grad()
 def latent_scale(vae: AutoencoderKL, seed: int, count: int = 64) -> float:
@@ -48,8 +97,24 @@ def latent_scale(vae: AutoencoderKL, seed: int, count: int = 64) -> float:
 
 
 def pretrain(config: PretrainConfig) -> None:
-    """Run all parts, each resuming from its last checkpoint; at the end write the model in fp16."""
-    tokenizer = CLIPTokenizer.from_pretrained(config.tokenizer)
+    """Run all parts, each resuming from its last checkpoint; at the end write the model in fp16.
+
+    Raises:
+        SettingError: a number out of its range. WeightsError: no tokenizer. OutputError: the folder is in use, or holds something else.
+        OtherRunError: it holds a run with another seed, other settings or another tokenizer.
+    """
+    config.check()
+    tokenizer = load_tokenizer(config.tokenizer)
+    settings = _settings(config)
+    _check_place(config.output, settings)
+    with FolderLock(config.output):
+        _check_place(config.output, settings)
+        with atomic_write(config.output / RECORD, "w") as file:
+            json.dump(settings, file, indent=1)
+        _train_all(config, tokenizer)
+
+
+def _train_all(config: PretrainConfig, tokenizer: CLIPTokenizer) -> None:
     checkpoints = config.output / "checkpoints"
     coder = train_linear(checkpoints / "linear", config.linear, config.seed)
     vae = train_vae(checkpoints / "vae", coder, config.vae, config.seed)
