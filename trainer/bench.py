@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from bgdefect_core.attention import MapRecorder
-from bgdefect_core.errors import check_range
+from bgdefect_core.errors import SettingError, check_range
 from bgdefect_core.loss import disentanglement_loss
 from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.regions import RegionPrompts
@@ -72,22 +72,28 @@ def bench_train(config: BenchTrainConfig) -> float:
 
     ``bare``: the unpatched U-Net on 2B samples, each with its own context of the same length as ours (``C_def`` and ``C_bg`` together),
     the mean square of its output, backward, gradients let go. No optimizer, no clipping: the least that any training step needs.
-    ``iteration``: all that ``bgdefect train`` does in a step of one batch, with training's own functions: draw the batch, patch the U-Net
-    (training does so once a run), Eq. 5 on the batch of 2B, backward, clip, the optimizer's step, gradients let go. Both train the same
-    parameters at the same precision.
+    ``iteration``: what ``bgdefect train`` computes by default in a step of one batch, with training's own functions: draw the batch, patch
+    the U-Net (training does so once a run), Eq. 5 on the batch of 2B with the base's own weight inside the mask, backward, clip, the
+    optimizer's step, gradients let go. Not in it: accelerate's wrapping, logging, checkpoints. Both train the same parameters in fp32.
+
+    Raises:
+        SettingError: a number out of its range.
     """
     from .base import load_base
     from .batches import Batches
     from .cache import LatentCache
+    from .setup_run import default_mask_weight
     from .tuning import make_optimizer, make_trainable
 
     _check(config.repeats, batch=config.batch)
+    check_range("lora_rank", config.lora_rank, 0, 256)
     device = pick_device(config.device)
     base = load_base(config.base).to(device)
     latents, regions = _scene(base, config.resolution, 8)
     batches = Batches(LatentCache(latents, regions, 1, (8,) * 8), config.batch, len(base.schedule.alphas_cumprod), 0)
     parameters = make_trainable(base.unet, config.lora_rank, 0)
     optimizer = make_optimizer(parameters, 1e-6, device)
+    weight = default_mask_weight(base)
     context = base.prompts(_PROMPTS[0], [_PROMPTS[1]], _PROMPTS[2]).training_context().to(latents)
     z = torch.cat([latents[: config.batch].repeat(2, 1, 1, 1)] * -(-config.batch // len(latents)))[: 2 * config.batch]
     t = torch.randint(0, len(base.schedule.alphas_cumprod), (2 * config.batch,)).to(device)
@@ -100,7 +106,7 @@ def bench_train(config: BenchTrainConfig) -> float:
     def loss() -> None:
         batch = batches.at(0)[0]
         with unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
-            disentanglement_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, context).backward()
+            disentanglement_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, context, weight).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
 
     def iteration() -> None:
@@ -190,8 +196,16 @@ def _variants(
 
 
 def _scene(base: Base, resolution: int | None, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random latents ``[count, C, h, w]`` and a region map with a square of a quarter of the side in the middle."""
-    cells = (resolution or base.resolution) // base.factor
+    """Random latents ``[count, C, h, w]`` and a region map with a square of a quarter of the side in the middle.
+
+    Raises:
+        SettingError: a resolution out of range, or no multiple of the base's factor.
+    """
+    side = base.resolution if resolution is None else resolution
+    check_range("resolution", side, 32, 4096)
+    if side % base.factor:
+        raise SettingError(f"resolution is {side}", f"a multiple of {base.factor}", "choose one")
+    cells = side // base.factor
     device = base.unet.device
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(count, int(base.unet.config["in_channels"]), cells, cells, generator=generator).to(device)

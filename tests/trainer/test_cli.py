@@ -21,9 +21,10 @@ from safetensors.torch import load_file, save_file
 from transformers.utils import logging as transformers_logging
 
 from bgdefect_core.dataset import read_manifest
+from bgdefect_core.loss import disentanglement_loss
 from bgdefect_core.pictures import write_mask, write_picture
 from bgdefect_core.weights import read_info
-from trainer import cli, tuning, versions
+from trainer import bench, cli, tuning, versions
 from trainer.about import licence_note
 from trainer.tuning import make_optimizer
 
@@ -172,10 +173,51 @@ def test_bench_trains_with_the_optimizer_of_the_training(run: Run, tiny_base: Pa
         made.append(make_optimizer(*arguments))
         return made[-1]
 
+    weights = []
+
+    def weighed(*arguments: Any) -> torch.Tensor:
+        weights.append(arguments[6])
+        return disentanglement_loss(*arguments)
+
     monkeypatch.setattr(tuning, "make_optimizer", noted)
+    monkeypatch.setattr(bench, "disentanglement_loss", weighed)
     code, shown, _ = run("bench", "train", "--base", tiny_base, "--repeats", 1, "--batch", 1, "--device", "cpu")
     assert code == 0 and len(made) == 1 and made[0].defaults["fused"]
     assert [line.split()[0] for line in shown.splitlines()[-3:]] == ["bare", "loss", "whole"]
+    assert set(weights) == {4.0}  # a small base's default
+
+
+def test_bench_generates_to_the_end(run: Run, tiny_base: Path) -> None:
+    options = ["--base", tiny_base, "--repeats", 1, "--variants", 2, "--steps", 2, "--device", "cpu"]
+    code, shown, error = run("bench", "generate", *options)
+    assert code == 0, error
+    assert [line.split()[0] for line in shown.splitlines()] == ["generation,", "time", "bare,", "replay:", "noised:", "literal,"] + [
+        "replay",
+        "noised",
+        "VAE",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("bench train --resolution -8", "resolution is -8"),
+        ("bench train --resolution 33", "resolution is 33; expected a multiple of 2"),
+        ("bench train --lora-rank -8", "lora_rank is -8"),
+        ("bench generate --resolution 0", "resolution is 0"),
+        ("bench generate --resolution 7", "resolution is 7"),
+        ("evaluate-base --pictures 0", "pictures is 0"),
+        ("evaluate-base --pictures -2", "pictures is -2"),
+        ("evaluate-base --crop 0", "crop is 0"),
+        ("evaluate-base --crop 33", "crop is 33; expected a multiple of 2"),
+        ("evaluate-base --pictures 1 --crop 64", "000.png is 48 x 40 pixels; expected at least the crop, 64"),
+    ],
+)
+def test_numbers_out_of_range(line: str, said: str, tiny_base: Path, plates: Path, run: Run) -> None:
+    words = line.split()
+    more = ["--data", plates] if words[0] == "evaluate-base" else []
+    code, shown, error = run(*words, *more, "--base", tiny_base)
+    assert code == 2 and said in error and not shown and "Traceback" not in error
 
 
 def test_licences() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch import Tensor
 
+from bgdefect_core.errors import PictureError, SettingError, check_range
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.quality import psnr
 
@@ -28,6 +29,7 @@ from .draw import draw
 
 _YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 """ITU-R BT.601, as JPEG's."""
+_LEAST_CROP = 32
 FIRST_SEED = 30_000_000
 """Drawn pictures from here on are never trained on."""
 
@@ -61,15 +63,21 @@ class BaseFigures:
 
 
 def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
-    """One row for drawn pictures, then one a data set."""
+    """One row for drawn pictures, then one a data set.
+
+    Raises:
+        SettingError: a number out of its range. DataError, PictureError: a set without good pictures, a bad file or one below the crop.
+    """
+    check_range("pictures", config.pictures, 1, 100_000)
+    check_range("crop", config.crop, _LEAST_CROP, 4096)
     base = load_base(config.base)
+    if config.crop % base.factor:
+        raise SettingError(f"crop is {config.crop}", f"a multiple of {base.factor}", "128 is the default")
     drawn = [draw(FIRST_SEED + i, config.crop, 0.0) for i in range(config.pictures)]
     pixels = to_pixels([item.picture for item in drawn])
     rows = [_figures(base, "drawn", pixels, [item.caption for item in drawn])]
     for folder in config.data:
-        crops = [
-            _native_crop(read_picture(path), config.crop, index) for index, path in enumerate(good_pictures(folder)[: config.pictures])
-        ]
+        crops = [_native_crop(path, config.crop, index) for index, path in enumerate(good_pictures(folder)[: config.pictures])]
         name = folder.name
         rows.append(_figures(base, name, to_pixels(crops), [f"a photo of a {name.replace('_', ' ')}"] * len(crops)))
     return rows
@@ -138,8 +146,11 @@ def _noise_losses(base: Base, z_0: Tensor, captions: Sequence[str], first: int, 
     return losses
 
 
-def _native_crop(picture: Picture, size: int, index: int) -> Picture:
+def _native_crop(path: Path, size: int, index: int) -> Picture:
+    picture = read_picture(path)
     height, width = picture.shape[:2]
+    if min(height, width) < size:
+        raise PictureError(f"{path} is {width} x {height} pixels", f"at least the crop, {size}, on each side", "choose a smaller crop")
     rng = np.random.default_rng(index)
-    top, left = rng.integers(0, max(height - size, 0) + 1), rng.integers(0, max(width - size, 0) + 1)
+    top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
     return picture[top : top + size, left : left + size]
