@@ -57,9 +57,9 @@ def note(text: str, height: int = 420) -> Group:
     return Group("Read me", [Node("note", "MarkdownNote", text=text, title="What to change", width=380, more=height)], NOTE_COLOR)
 
 
-def base(weights: str = WEIGHTS) -> Group:
+def base(strength: float = 1.0) -> Group:
     """The embedded base with a class on it."""
-    apply = Node("class", "BGDefectApplyWeights", {"model": Link("base"), "weights": weights})
+    apply = Node("class", "BGDefectApplyWeights", {"model": Link("base"), "weights": WEIGHTS, "strength": strength})
     return Group("1  Base and defect class", [Node("base", "BGDefectLoadBase"), apply], BASE_COLOR)
 
 
@@ -85,9 +85,9 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
     return Group("3  Prepare once", nodes, METHOD_COLOR)
 
 
-def paint(variants: int, after: str = "fixed", guidance: float = MINI_GUIDANCE) -> Group:
+def paint(variants: int, after: str = "fixed", guidance: float = MINI_GUIDANCE, seed: int = 0) -> Group:
     """Sampling and decoding."""
-    sampler = {"inversion": Link("inversion"), "variants": variants, "guidance": guidance}
+    sampler = {"inversion": Link("inversion"), "variants": variants, "guidance": guidance, "seed": seed}
     return Group(
         "4  Paint", [Node("sampler", "BGDefectSampler", sampler, after={"seed": after}, more=LIVE), *decode(Link("sampler"))], METHOD_COLOR
     )
@@ -179,10 +179,12 @@ TWO = """# Two defects in one picture
 Both masks are placed so that they do not meet (*avoid*). Each defect has its own words and its own mask:
 **Encode Region Prompts** has the first, **Add Defect** the second. Chain more of them for more defects.
 
-Each label is refined by itself; MaskComposite puts them together.
+The scratch's mask comes from the shipped library. The hole's is round: *masks* of **Place Defect Mask** takes any mask,
+here a white square, grown. Each label is refined by itself; MaskComposite puts them together.
 
-The class on the base here is the scratch; the hole is what the base itself knows. For two trained classes put one
-**Apply Defect Weights** behind the other (LoRA files).
+The class on the base here is the scratch; the hole is what the base itself knows, and the class at full *strength* would turn
+most holes into bright spots. Not every *seed* gives a dark hole. For two trained classes put one **Apply Defect Weights**
+behind the other (LoRA files).
 """
 
 LARGE = """# A tiny defect in a large picture
@@ -207,18 +209,33 @@ sigmas and **Defect Noise** it does what Background/Defect Sampler does.
 RESULT = Group("5  Result", [STITCH, REFINE, judge(), REPORT], RESULT_COLOR)
 
 
+ROUND = (
+    Node("ground", "SolidMask", {"value": 0.0, "width": 64, "height": 64}, title="A black ground"),
+    Node("square", "SolidMask", {"value": 1.0, "width": 16, "height": 16}, title="A white square"),
+    Node(
+        "on",
+        "MaskComposite",
+        {"destination": Link("ground"), "source": Link("square"), "x": 24, "y": 24, "operation": "add"},
+        title="On it",
+    ),
+    Node("round", "GrowMask", {"mask": Link("on"), "expand": 10}, title="Grown round"),
+)
+"""A mask by the host's own nodes, 36 pixels wide. Not by Feather Mask: older hosts feather one pixel beside the right and lower edge."""
+
+
 def _two() -> list[Group]:
     both = {"destination": Link("place", 1), "source": Link("second", 1), "x": 0, "y": 0, "operation": "add"}
     pictures = [
         demo_pictures(page=2),
-        place(),
-        place(Link("place"), "second", avoid=Link("place", 1), seed=5),
+        place(seed=0),
+        *ROUND,
+        place(Link("place"), "second", library="(masks input)", masks=Link("round"), avoid=Link("place", 1), seed=10, elastic=0.06),
         Node("union", "MaskComposite", both, title="Both masks"),
         crop(Link("second"), Link("union")),
         Node("mask1", "BGDefectCropMask", {"crop": Link("crop", 2), "mask": Link("place", 1)}, title="First mask in the square"),
         Node("mask2", "BGDefectCropMask", {"crop": Link("crop", 2), "mask": Link("second", 1)}, title="Second mask in the square"),
     ]
-    words = {"prompts": Link("prompts"), "clip": CLIP_VAE[0], "mask": Link("mask2"), "defect": "a hole defect on a brushed metal"}
+    words = {"prompts": Link("prompts"), "clip": CLIP_VAE[0], "mask": Link("mask2"), "defect": "a dark hole defect on a brushed metal"}
     more = Node("more", "BGDefectAddDefect", words)
     pair = {"painted": Link("painted"), "normal": Link("normal"), "crop": Link("crop", 2)}
     result = [
@@ -231,10 +248,10 @@ def _two() -> list[Group]:
     ]
     return [
         note(TWO),
-        base(),
+        base(strength=0.7),
         Group("2  Good picture, two masks", pictures, PICTURE_COLOR),
         invert(Link("mask1"), "more", between=(more,)),
-        paint(2),
+        paint(1, guidance=4.0, seed=6),
         Group("5  Result", result, RESULT_COLOR),
         Group("6  Look", [show(False), keep("bgdefect/two_defects")], RESULT_COLOR),
     ]
