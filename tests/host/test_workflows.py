@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bgdefect_core.crop import crop_box, default_feather
 from bgdefect_core.dataset import read_manifest
+from bgdefect_core.masks import feather
 from bgdefect_core.pictures import write_mask, write_picture
 
 from .conftest import Figure
@@ -133,22 +135,72 @@ def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str,
     assert all(np.array_equal(first, second) for first, second in zip(one, two, strict=True))
 
 
+def test_the_hosts_own_sampler_shows_previews_and_can_be_cancelled(server: Server, object_info: dict[str, Any]) -> None:
+    prompt = change(prompt_of("6_", object_info, 12), "BGDefectPlaceMask", seed=12)
+    sampler = ids(prompt, "SamplerCustomAdvanced")[0]
+    cut = server.run(prompt, cancel_at=(sampler, 2))
+    assert cut.status == "interrupted" and not cut.error
+    assert [value for name, value, _ in cut.progress if name == sampler][-1] <= 5
+    run = server.run(prompt)
+    assert run.status == "success", run.error
+    assert steps_of(run, sampler) >= 12 and len(run.previews) >= 12
+    [one] = shown(server, run.outputs[ids(prompt, "SaveImage")[0]])
+    server.post("/free", {"free_memory": True, "unload_models": True})
+    fresh = server.run(change(prompt, "SaveImage", filename_prefix="again"))
+    [two] = shown(server, fresh.outputs[ids(prompt, "SaveImage")[0]])
+    assert np.array_equal(pixels(one), pixels(two))
+
+
+def watched(prompt: dict[str, Any], wires: dict[str, list[Any]], kind: str) -> dict[str, Any]:
+    """The prompt with a preview of each of these outputs, of MASK or IMAGE, by name."""
+    for name, wire in wires.items():
+        if kind == "MASK":
+            prompt = prompt | {f"{name} as image": {"class_type": "MaskToImage", "inputs": {"mask": wire}}}
+            wire = [f"{name} as image", 0]
+        prompt = prompt | {name: {"class_type": "PreviewImage", "inputs": {"images": wire}}}
+    return prompt
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["1_", "4_", "5_", "6_"])
 def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: str, figure: Figure) -> None:
+    """What comes out is looked at in the files: the background, the labels, and in each requested mask a change."""
     prompt = prompt_of(start, object_info)
-    run = server.run(prompt, 900)
+    quality = ids(prompt, "BGDefectQuality")[0]
+    masks, labels = {"mask": [quality, 2]}, {"label": [quality, 1]}
+    for number in ids(prompt, "BGDefectRefineMask"):
+        if "mask" in prompt[number]["inputs"]:  # of one defect
+            masks[f"mask {number}"], labels[f"label {number}"] = prompt[number]["inputs"]["mask"], [number, 0]
+    assert len(masks) == (3 if start == "4_" else 1)
+    crop = prompt[ids(prompt, "BGDefectCropToMask")[0]]["inputs"]
+    seen = watched(watched(prompt, masks | labels, "MASK"), {"good": crop["image"]}, "IMAGE")
+    run = server.run(seen, 900)
     assert run.status == "success", run.error
     figure(f"{start}: seconds", round(run.seconds, 1))
-    results = shown(server, run.outputs[ids(prompt, "SaveImage")[0]])
-    size = (1536, 2048, 3) if start == "5_" else (256, 384, 3)
-    assert results and all(pixels(path).shape == size for path in results)
-    [report] = run.outputs[ids(prompt, "PreviewAny")[0]]["text"]
-    lines = report.splitlines()
-    assert len(lines) == len(results)
-    assert all("background psnr 100," in line and "background max 0," in line for line in lines)
+
+    results = [pixels(path) for path in shown(server, run.outputs[ids(prompt, "SaveImage")[0]])]
+    [good] = [pixels(path) for path in shown(server, run.outputs["good"])]
+    if start != "5_":
+        page = prompt[ids(prompt, "BGDefectLoadPictures")[0]]["inputs"]["page"]
+        assert np.array_equal(good, pixels(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[page]))
+    assert results and good.shape == ((1536, 2048, 3) if start == "5_" else (256, 384, 3))
+    for number, result in enumerate(results):
+        for asked, found in zip(masks, labels, strict=True):
+            mask, label = (_of_sample(server, run, name, number) for name in (asked, found))
+            assert label.any() and not (label & ~mask).any(), (number, found)
+            changed = np.abs(result.astype(int) - good)[mask].max(axis=1)
+            assert np.percentile(changed, 95) > 12, (number, asked)
+        mask = _of_sample(server, run, "mask", number)
+        band = feather(mask, default_feather(crop_box(mask, 128, "defect"), mask)) > 0
+        assert np.array_equal(result[~band], good[~band]), number
     overlays = shown(server, run.outputs[ids(prompt, "BGDefectPreview")[0]])
     assert len(overlays) == len(results) and all(len(np.unique(pixels(path))) > 16 for path in overlays)
+
+
+def _of_sample(server: Server, run: Run, name: str, number: int) -> np.ndarray:
+    """One of a preview's masks; where there are fewer than samples they repeat."""
+    files = shown(server, run.outputs[name])
+    return pixels(files[number % len(files)])[..., 0] > 127
 
 
 @pytest.mark.slow
