@@ -38,7 +38,7 @@ from .masks import Mask
 from .paths import check_path
 from .pictures import Picture, atomic_write, read_picture, write_mask, write_picture
 
-__all__ = ["DatasetWriter", "Sample", "check_name", "extras_folder", "read_manifest"]
+__all__ = ["DatasetWriter", "Sample", "attempts_there", "check_name", "extras_folder", "read_manifest"]
 
 MAX_INDEX = 99_999
 """With six digits "100000.png" and "100000_mask.png" sort differently among the others, and anomalib pairs by order."""
@@ -122,12 +122,12 @@ class DatasetWriter:
         self._settings: dict[str, Any] = json.loads(_as_json(settings))
         self._inputs, self._made_with = inputs or {}, made_with
         self._sources: dict[Path, str] = {}
-        self._check_place(resume)  # before the lock: it is a file of ours
+        _check_place(self.root, object, defect, self._settings, self._inputs, resume)  # before the lock: it is a file of ours
         self._lock = FolderLock(self.extras)
         try:
-            self._check_place(resume)
+            _check_place(self.root, object, defect, self._settings, self._inputs, resume)
             self._claim()
-            self._manifest = Manifest(self.extras / "manifest.jsonl", self._is_complete)
+            self._manifest = Manifest(self.extras / "manifest.jsonl", lambda record: _is_complete(self.root, record))
         except BaseException:
             self._lock.close()
             raise
@@ -208,22 +208,6 @@ class DatasetWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _check_place(self, resume: bool) -> None:
-        """Refuse what is neither ours nor free, before anything is written."""
-        check_path(self.extras / "rejected" / f".{MAX_INDEX}_100_requested.png.tmp")  # no path of ours is longer
-        run = self.extras / "run.json"
-        try:
-            if self.root.exists() and not self.root.is_dir():
-                raise OutputError(f"{self.root} is a file", "a folder", "choose another output folder")
-            if run.exists():
-                _compare(run, self._settings, self._inputs, resume)
-            elif self._is_foreign():
-                came = f"{self.root / self.object} already holds files that no run of ours made"
-                raise OutputError(came, "an empty place", "choose another output folder")
-        except OSError as reason:
-            came = f"{self.root} cannot be used ({reason.strerror or reason})"
-            raise OutputError(came, "a writable folder", "choose another output folder") from reason
-
     def _claim(self) -> None:
         """Make the folder ours; rewritten for an old run too: it shows that the folder is writable, and an extended run has more inputs."""
         path = self.extras / "run.json"
@@ -233,15 +217,6 @@ class DatasetWriter:
             record["inputs"] = {**before, **self._inputs}
         with atomic_write(path, "w") as file:
             json.dump(record, file, indent=1)
-
-    def _is_foreign(self) -> bool:
-        """Without a run of this defect its folders are empty; without any run of this object, so is the object's."""
-        first = not self.extras.parent.exists()
-        folders = [self.root / self.object] if first else [self._test, self._labels]
-        return any(path.is_file() for folder in folders for path in folder.rglob("*"))
-
-    def _is_complete(self, record: dict[str, Any]) -> bool:
-        return all((self.root / record[kind]).is_file() for kind in _KINDS if kind in record)
 
     def _sweep(self) -> None:
         """Remove what a killed run left: files of our own naming that no line lists."""
@@ -286,6 +261,21 @@ class DatasetWriter:
         return self._sources[source]
 
 
+def attempts_there(
+    root: str | Path, object: str, defect: str, settings: Mapping[str, Any], inputs: Inputs | None = None
+) -> list[dict[str, Any]]:
+    """The records of the run that a :class:`DatasetWriter` with these arguments would go on with; nothing is written.
+
+    Raises:
+        BGDefectError: what the writer would refuse, but for a folder that is in use or that it may not write to.
+    """
+    for what, name in (("object", object), ("defect", defect)):
+        check_name(what, name)
+    root, path = Path(root), extras_folder(root, object, defect) / "manifest.jsonl"
+    _check_place(root, object, defect, json.loads(_as_json(settings)), inputs or {}, resume=True)
+    return [record for record in read_manifest(path) if _is_complete(root, record)] if path.exists() else []
+
+
 def check_name(what: str, name: str) -> None:
     """Refuse an object's or a defect's name that cannot be a folder of the data set.
 
@@ -298,6 +288,36 @@ def check_name(what: str, name: str) -> None:
     bad = name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     if bad or name.endswith(".") or name == ("good" if what == "defect" else _EXTRAS):
         raise SettingError(f"the {what} {name!r} cannot be a folder of the data set", "a plain folder name", "rename it")
+
+
+def _check_place(root: Path, object: str, defect: str, settings: dict[str, Any], inputs: Inputs, resume: bool) -> None:
+    """Refuse what is neither ours nor free, before anything is written."""
+    extras = extras_folder(root, object, defect)
+    check_path(extras / "rejected" / f".{MAX_INDEX}_100_requested.png.tmp")  # no path of ours is longer
+    run = extras / "run.json"
+    try:
+        if root.exists() and not root.is_dir():
+            raise OutputError(f"{root} is a file", "a folder", "choose another output folder")
+        if run.exists():
+            _compare(run, settings, inputs, resume)
+        elif _is_foreign(root, object, defect):
+            came = f"{root / object} already holds files that no run of ours made"
+            raise OutputError(came, "an empty place", "choose another output folder")
+    except OSError as reason:
+        came = f"{root} cannot be used ({reason.strerror or reason})"
+        raise OutputError(came, "a writable folder", "choose another output folder") from reason
+
+
+def _is_foreign(root: Path, object: str, defect: str) -> bool:
+    """Without a run of this defect its folders are empty; without any run of this object, so is the object's."""
+    first = not extras_folder(root, object, defect).parent.exists()
+    place = root / object
+    folders = [place] if first else [place / "test" / defect, place / "ground_truth" / defect]
+    return any(path.is_file() for folder in folders for path in folder.rglob("*"))
+
+
+def _is_complete(root: Path, record: dict[str, Any]) -> bool:
+    return all((root / record[kind]).is_file() for kind in _KINDS if kind in record)
 
 
 def _as_json(settings: Mapping[str, Any]) -> str:

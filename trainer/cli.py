@@ -224,9 +224,10 @@ def _calibrate(arguments: Arguments) -> int:
 def _report(summary: Summary) -> int:
     """Print what came of a run; 1 where a run made no good sample at all."""
     minutes, seconds = divmod(round(summary.seconds), 60)
-    made = summary.wanted - summary.unmade
     if summary.dry_run:
-        lines = [f"{made} of {summary.wanted} samples can be made, in about {minutes} min {seconds} s (the U-Net alone)"]
+        there = f"; {summary.done} are there already" if summary.done else ""
+        lines = [f"{summary.accepted} of {summary.wanted} samples can be made{there}"]
+        lines.append(f"their first attempts take about {minutes} min {seconds} s; retries of rejected ones come on top")
     else:
         lines = [f"{summary.accepted} of {summary.wanted} samples are good, in {minutes} min {seconds} s: {summary.root}"]
         failed = [f"  {item.index:05d}: {', then '.join(item.reasons)}" for item in summary.rejected]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from bgdefect_core.attention import SMALLEST_GRID
-from bgdefect_core.dataset import DatasetWriter, Sample
+from bgdefect_core.dataset import DatasetWriter, Sample, attempts_there
 from bgdefect_core.errors import SettingError
 from bgdefect_core.generate import Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.inputs import Inputs, read_inputs
@@ -230,32 +230,59 @@ def _sample(config: GenerateConfig, pair: Pair, slot: Slot, painted: Painted) ->
 
 
 def _final(writer: DatasetWriter, index: int, retries: int) -> bool:
-    made = writer.attempts(index)
+    return _is_final(writer.attempts(index), retries)
+
+
+def _is_final(made: Sequence[dict[str, Any]], retries: int) -> bool:
     return any(record["accepted"] for record in made) or len(made) > retries
 
 
 @torch.no_grad()
 def _dry_run(session: _Session) -> Summary:
-    """Place all masks, time one call of the U-Net, write nothing."""
-    config, base = session.config, session.base
-    unplaced, unmade, made = list[str](), 0, 0
-    for number in tqdm(range(_pair_count(config)), desc="placing masks", unit="pair", leave=False):
+    """Look at the output's place, place the masks of what is still to be made, time one call of U-Net and VAE, write nothing."""
+    config = session.config
+    by_index: dict[int, list[dict[str, Any]]] = {}
+    for record in attempts_there(config.output, *session.names, session.record, session.inputs):
+        by_index.setdefault(record["index"], []).append(record)
+    open_ones = [index for index in range(config.count) if not _is_final(by_index.get(index, []), config.retries)]
+    unplaced, hopeless = list[str](), set[int]()
+    for number in tqdm(sorted({index // config.variants for index in open_ones}), desc="placing masks", unit="pair", leave=False):
         pair = session.pairs[number]
         unplaced += [line for line in [missed_masks(pair.source, pair.origin)] if line]
-        samples = len(_samples_of(config, number))
-        unmade, made = (unmade + samples, made) if pair.job is None else (unmade, made + samples)
+        hopeless |= {number} if pair.job is None else set()
+    left = [index for index in open_ones if index // config.variants not in hopeless]
+    done = config.count - len(open_ones)
+    unmade = len(open_ones) - len(left)
+    seconds = _seconds(session, left) if left else 0.0
+    return Summary(config.output, config.count, len(left), (), tuple(unplaced), unmade, seconds, dry_run=True, done=done)
+
+
+def _seconds(session: _Session, left: Sequence[int]) -> float:
+    """Seconds that the first attempts at these samples take, by one call each of U-Net, encoder and decoder."""
+    config, base = session.config, session.base
     cells = session.settings.resolution // base.factor
     z = torch.zeros(config.batch, int(base.unet.config["in_channels"]), cells, cells, device=base.unet.device)
+    pixels = torch.zeros(config.batch, 3, session.settings.resolution, session.settings.resolution)
     regions = torch.zeros(config.batch, cells, cells, dtype=torch.long, device=base.unet.device)
     context = session.prompts.background_context()
     with _predictor(session) as predict:
-        predict(z, 1, context, regions)
-        started = time.perf_counter()
-        float(predict(z, 1, context, regions).sum())  # reading a number waits for the device
-        once = time.perf_counter() - started
-    pairs, samples = -(-_pair_count(config) // config.inversion_batch), -(-made // config.batch)
+        once = _time(lambda: predict(z, 1, context, regions))
+    encode, decode = _time(lambda: base.encode(pixels)), _time(lambda: base.decode(z))
+    inversions = samples = 0
+    for first in range(0, _pair_count(config), config.batch):  # as _chunks has them
+        some = [index for index in left if first <= index // config.variants < first + config.batch]
+        inversions += -(-len({index // config.variants for index in some}) // config.inversion_batch)
+        samples += -(-len(some) // config.batch)
+    pairs = inversions * config.inversion_batch / config.batch
     each_pair, each_sample = EVALUATIONS[config.background]
-    inversions = pairs * each_pair * config.inversion_batch / config.batch
-    calls = config.steps * (inversions + samples * (each_sample + (session.settings.guidance != 1)))
+    calls = config.steps * (pairs * each_pair + samples * (each_sample + (config.guidance_at(0) != 1)))
     calls += 2 * LEVELS * samples * (config.signal == "likelihood")
-    return Summary(config.output, config.count, made, (), tuple(unplaced), unmade, calls * once, dry_run=True)
+    return calls * once + pairs * (encode + decode) + samples * decode
+
+
+def _time(call: Callable[[], torch.Tensor]) -> float:
+    """Seconds of a call, after one to warm up."""
+    call()
+    started = time.perf_counter()
+    float(call().sum())  # reading a number waits for the device
+    return time.perf_counter() - started

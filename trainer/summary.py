@@ -32,10 +32,12 @@ class Summary:
     unmade: int
     """Samples that were not made, because no mask at all could be placed on their picture."""
     seconds: float
-    """Taken, or expected by a dry run (the U-Net alone)."""
+    """Taken, or expected by a dry run for the first attempts."""
     sheet: Path | None = None
     page: Path | None = None
     dry_run: bool = False
+    done: int = 0
+    """Of a dry run: samples that an earlier run finished; ``accepted`` are those that can still be made."""
 
 
 def summarise(

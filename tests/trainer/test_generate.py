@@ -30,7 +30,7 @@ from trainer.generate import check_signal, generate
 from trainer.generate_config import GenerateConfig
 from trainer.pairs import Pairs
 
-from .conftest import files_of
+from .conftest import Run, files_of
 
 ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0, 0)
 NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
@@ -253,6 +253,34 @@ def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_pat
 def test_dry_run_writes_nothing(config: GenerateConfig) -> None:
     summary = generate(dataclasses.replace(config, dry_run=True))
     assert summary.dry_run and summary.accepted == 5 and summary.seconds > 0 and not config.output.exists()
+
+
+def test_a_dry_run_looks_at_the_place_and_takes_off_what_is_made(config: GenerateConfig, run: Run) -> None:
+    dry = dataclasses.replace(config, dry_run=True)
+    generate(dataclasses.replace(config, count=4))
+    before = files_of(config.output)
+    summary = generate(dry)
+    assert (summary.done, summary.accepted, summary.unmade) == (4, 1, 0) and summary.seconds > 0
+    finished = generate(dataclasses.replace(dry, count=4))
+    assert (finished.done, finished.accepted, finished.seconds) == (4, 0, 0)
+    with pytest.raises(OtherRunError, match="run_seed"):
+        generate(dataclasses.replace(dry, seed=1))
+    foreign = config.output.parent / "file"
+    foreign.write_text("mine")
+    with pytest.raises(OutputError, match="is a file"):
+        generate(dataclasses.replace(dry, output=foreign))
+    assert files_of(config.output) == before
+    options = ["--weights", config.weights, "--good", config.good, "--base", config.base, "--steps", 2, "--device", "cpu", "--count", 2]
+    code, shown, _ = run("generate", *options, "--output", config.output.parent / "new", "--dry-run")
+    assert code == 0 and "2 of 2 samples can be made\n" in shown and "retries of rejected ones come on top" in shown
+
+
+def test_a_dry_run_counts_guidance_and_the_vae(config: GenerateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call takes one second: 2 steps a batch of samples, twice with guidance; coder and decoder for pairs, a decoder for samples."""
+    monkeypatch.setattr("trainer.generate._time", lambda call: 1.0)
+    dry = dataclasses.replace(config, dry_run=True, count=4, variants=1, batch=2)
+    assert generate(dataclasses.replace(dry, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
+    assert generate(dataclasses.replace(dry, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
 
 
 def test_masks_that_fit_nowhere_are_counted(config: GenerateConfig, tmp_path: Path) -> None:
