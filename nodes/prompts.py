@@ -167,7 +167,9 @@ class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                     "placeholder", tooltip="Stands for the mask while the background is inverted, such as the word mask."
                 ),
                 _words(),
-                io.Conditioning.Input("empty", optional=True, tooltip="The encoded empty text: only a defect guidance other than 1 needs it."),
+                io.Conditioning.Input(
+                    "empty", optional=True, tooltip="The encoded empty text: only a defect guidance other than 1 needs it."
+                ),
             ],
             outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
         )
