@@ -29,8 +29,8 @@ def describe(path: Path) -> str:
     """
     info = read_info(path)
     values = {"file": str(path), "size": f"{path.stat().st_size / 1e6:.1f} MB", **asdict(info)}
-    lines = [f"{name.replace('_', ' '):20} {_shown(value)}" for name, value in values.items()]
-    return "\n".join([*lines, "", licence_note(info.base_licence, info.kind)])
+    lines = [f"{name.replace('_', ' '):20} {_plain(_shown(value))}" for name, value in values.items()]
+    return "\n".join([*lines, "", licence_note(_plain(info.base_licence), info.kind)])
 
 
 def licence_note(licence: str, kind: str) -> str:
@@ -56,6 +56,11 @@ def licence_note(licence: str, kind: str) -> str:
         f"The base's licence is {licence!r}: its files name none that is known here. Find out what it allows before\n"
         f"you pass this file on{'; a full U-Net is a derivative of its base' if kind == 'full' else ''}."
     )
+
+
+def _plain(text: str) -> str:
+    """What a terminal would obey (escapes, line ends, turns of direction) spelled out: a file may come from anywhere."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _shown(value: Any) -> str:

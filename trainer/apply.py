@@ -31,6 +31,9 @@ def load_class(base: Base, weights_path: str | Path, allow_other_base: bool = Fa
     if base.applied:
         raise SettingError(f"the base already carries {base.applied}", "a fresh base", "load the base again")
     tensors, info = load_weights(weights_path)
+    if info.resolution % base.factor:
+        came = f"{weights_path} says that it was trained at {info.resolution} pixels"
+        raise WeightsError(came, f"a multiple of {base.factor}, the base's factor", "train the class again")
     check_base(info, base.fingerprint, base.architecture, base.schedule.prediction_type, allow_other_base)
     state: dict[str, Tensor] = base.unet.state_dict()
     if info.kind == "full":

@@ -113,5 +113,11 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: not a whole checkpoint ({error}); it is passed over") from error
     if text is None:
         raise WeightsError(f"{path}: a safetensors file, but not a BGDefect checkpoint; it is passed over")
-    meta: dict[str, Any] = json.loads(text)
+    try:
+        meta = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: its metadata is no JSON; it is passed over") from error
+    kinds = {"step": int, "extra": dict, "numbers": dict, "groups": list}
+    if not isinstance(meta, dict) or not all(isinstance(meta.get(name), kind) for name, kind in kinds.items()):
+        raise WeightsError(f"{path}: its metadata lacks one of {', '.join(kinds)}; it is passed over")
     return meta

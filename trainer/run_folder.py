@@ -10,8 +10,9 @@ NAME.run/samples/       sample sheets
 
 from __future__ import annotations
 
-import csv
 import json
+import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +26,11 @@ from bgdefect_core.lock import FolderLock
 from bgdefect_core.paths import check_path, system_errors
 from bgdefect_core.pictures import atomic_write
 
+log = logging.getLogger(__name__)
 Row = tuple[int, float | None, float | None]
 """Step, training loss, validation loss."""
 
+_LINE = re.compile(r"\d{1,9},[^,\ufffd]*,[^,\ufffd]*")
 FREE = frozenset({"output", "device", "sample_every", "save_every", "tensorboard", "weights_precision"})
 """Settings that may differ when a run goes on: they do not change what is learned."""
 
@@ -103,11 +106,13 @@ class RunFolder:
     def _record(self) -> dict[str, Any]:
         path = self.folder / "run.json"
         try:
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            record["started"]
-        except (OSError, ValueError, KeyError, TypeError) as reason:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            started, settings = record["started"], record.get("settings", {})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as reason:
             raise OutputError(f"{path} cannot be read ({reason!r})", "a run's record", "choose another output") from reason
-        return record
+        if not isinstance(started, str) or not isinstance(settings, dict):
+            raise OutputError(f"{path} is damaged", "when the run began, and its settings", "choose another output")
+        return dict(record)
 
 
 class RunLog:
@@ -116,11 +121,9 @@ class RunLog:
     def __init__(self, run: RunFolder, step: int, tensorboard: bool) -> None:
         """``step``: iterations done; later lines are dropped."""
         self.path = run.folder / "log.csv"
-        kept = [line for line in self._lines() if int(line["step"]) <= step] if step else []
+        kept = [line for line in self._lines() if int(line.split(",")[0]) <= step] if step else []
         with atomic_write(self.path, "w") as file:
-            writer = csv.DictWriter(file, ("step", "loss", "validation"), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept)
+            file.write("".join(f"{line}\n" for line in ("step,loss,validation", *kept)))
         self.events: Any = None
         if tensorboard:
             self.events = events_writer()(str(run.folder / "tensorboard"), purge_step=step + 1 if step else None)
@@ -145,11 +148,15 @@ class RunLog:
         if self.events is not None:
             self.events.close()
 
-    def _lines(self) -> list[dict[str, str]]:
+    def _lines(self) -> list[str]:
+        """Its whole lines, without the header; a kill may have cut the last one, damaged ones are named and dropped."""
         if not self.path.is_file():
             return []
-        with self.path.open(encoding="utf-8", newline="") as file:  # a kill may have cut the last line
-            return [line for line in csv.DictReader(file) if line["validation"] is not None and line["step"].isdigit()]
+        lines = self.path.read_bytes().decode("ascii", errors="replace").split("\n")[1:-1]
+        whole = [line for line in lines if _LINE.fullmatch(line)]
+        if len(whole) < len(lines):
+            log.warning("%s: %d damaged lines are dropped", self.path, len(lines) - len(whole))
+        return whole
 
 
 def events_writer() -> Any:

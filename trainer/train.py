@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -94,10 +94,14 @@ def resume(run: Run) -> None:
     path = latest_checkpoint(run.folder.checkpoints)
     if path is None:
         return
-    _, extra = load_checkpoint(path, run.modules(), run.optimizer.optimizer)
-    run.progress = Progress(**extra["progress"])
-    if run.accelerator.scaler is not None and extra["scaler"]:
-        run.accelerator.scaler.load_state_dict(extra["scaler"])
+    try:
+        _, extra = load_checkpoint(path, run.modules(), run.optimizer.optimizer)
+        run.progress = Progress(**extra["progress"])
+        if run.accelerator.scaler is not None and extra["scaler"]:
+            run.accelerator.scaler.load_state_dict(extra["scaler"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as reason:
+        do = "delete it: the run then goes on from the one before"
+        raise WeightsError(f"{path} does not fit the run ({reason!r})", "a checkpoint of this run", do) from reason
     log.info("going on from iteration %d", run.progress.step)
 
 
@@ -107,7 +111,7 @@ def fit(run: Run) -> None:
     record = RunLog(run.folder, progress.step, config.tensorboard) if main else None
     bar = tqdm(initial=progress.step, total=config.steps, desc="training", unit="it", disable=not main)
     pending: list[Tensor] = []
-    with unet_predictor(run.unet, run.base.schedule, cache_prompts=False) as predict:
+    with bar, closing(record) if record else nullcontext(), unet_predictor(run.unet, run.base.schedule, cache_prompts=False) as predict:
         if progress.step == 0:
             progress.first = progress.last = _validate(run, predict)
             if record and progress.first is not None:
@@ -131,9 +135,6 @@ def fit(run: Run) -> None:
                 with run.averaged():
                     path = run.folder.folder / "samples" / f"step-{progress.step:06d}.png"
                     make_sheet(run.base, run.base.unet, run.prompts, run.sheet, path, seed=config.seed)
-    bar.close()
-    if record:
-        record.close()
 
 
 def iteration(run: Run, predict: Predictor, step: int) -> Tensor:

@@ -9,16 +9,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from bgdefect_core.errors import OutputError, WeightsError
+from bgdefect_core.errors import OutputError, SettingError, WeightsError
 from trainer import checkpoint, train
 from trainer.checkpoint import generator, latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.train import TrainConfig
@@ -140,3 +141,76 @@ def test_random_streams_are_functions_of_seed_and_step() -> None:
     draws = {key: tuple(torch.randn(3, generator=generator(*key)).tolist()) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}
     assert len(set(draws.values())) == 4
     assert draws[0, 1, 0] == tuple(torch.randn(3, generator=generator(0, 1)).tolist())
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"step": "x", "extra": {}, "numbers": {}, "groups": []}', "[" * 100_000])
+def test_a_checkpoint_with_damaged_metadata_is_passed_over(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    model = nn.Linear(2, 2)
+    whole = save_checkpoint(tmp_path, 1, {"model": model}, torch.optim.AdamW(model.parameters()))
+    save_file({"x": torch.zeros(1)}, tmp_path / "step-000002.safetensors", metadata={"bgdefect_checkpoint": text})
+    assert latest_checkpoint(tmp_path) == whole
+    assert "step-000002.safetensors: its metadata" in caplog.text and "passed over" in caplog.text
+
+
+def stopped(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that was stopped before its weights; its folder."""
+
+    def stop(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "finish", stop)
+        train.train(config)
+    return config.output / "plate-spot.run"
+
+
+def test_a_run_with_a_damaged_log_goes_on(
+    plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = replace(settings(str(plates), str(tiny_base), tmp_path / "out"), steps=3, early_stop=0)
+    log = stopped(config, monkeypatch) / "log.csv"
+    whole = log.read_bytes()
+    log.write_bytes(whole.replace(b"\n2,", b"\n\xff\xfe2\x00,") + b"4")
+    train.train(config)
+    lines = whole.decode().splitlines(keepends=True)
+    assert log.read_text() == "".join(line for line in lines if not line.startswith("2,"))
+    assert "log.csv: 1 damaged lines are dropped" in caplog.text
+
+
+@pytest.mark.parametrize("text", ['{"started": "x", "settings": 3}', '{"started": 3}', "[]", "3", "{"])
+def test_a_damaged_record_of_a_run_is_named(
+    plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    config = replace(settings(str(plates), str(tiny_base), tmp_path / "out"), steps=1)
+    folder = config.output / "plate-spot.run"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(text)
+    with pytest.raises(OutputError, match="run.json (is damaged|cannot be read)"):
+        train.train(config)
+
+
+def test_a_checkpoint_of_something_else_is_named(plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(settings(str(plates), str(tiny_base), tmp_path / "out"), steps=1)
+    place = stopped(config, monkeypatch) / "checkpoints" / "step-000001.safetensors"
+    meta = {"step": 1, "extra": {}, "numbers": {}, "groups": []}
+    save_file(load_file(place), place, metadata={"bgdefect_checkpoint": json.dumps(meta)})
+    with pytest.raises(WeightsError, match="step-000001.safetensors does not fit the run .*; delete it"):
+        train.train(config)
+
+
+def test_an_error_in_training_leaves_no_open_bar(plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = []
+
+    class Noted(train.tqdm):  # type: ignore[misc]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            bars.append(self)
+
+    def broken(*arguments: Any) -> None:
+        raise SettingError("the loss is nan")
+
+    monkeypatch.setattr(train, "tqdm", Noted)
+    monkeypatch.setattr(train, "iteration", broken)
+    with pytest.raises(SettingError, match="nan"):
+        train.train(replace(settings(str(plates), str(tiny_base), tmp_path / "out"), steps=1))
+    assert len(bars) == 1 and bars[0] not in Noted._instances

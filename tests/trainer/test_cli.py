@@ -17,6 +17,7 @@ import pytest
 import torch
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging as transformers_logging
 
@@ -227,6 +228,40 @@ def test_licences() -> None:
     assert "Find out" in licence_note("unknown", "lora")
     for other in ("unknown (Not derived from Apache software.)", "unknown (house-RAIL)", "permitted"):
         assert "Find out" in licence_note(other, "full")
+
+
+def test_inspect_names_what_is_no_file(run: Run, tmp_path: Path) -> None:
+    code, _, error = run("inspect", tmp_path)
+    assert code == 2 and f"{tmp_path}: a folder; expected a class weights file" in error
+    code, _, error = run("inspect", tmp_path / "none")
+    assert code == 2 and "no such file" in error
+    if Path("/dev/null").is_char_device():
+        code, _, error = run("inspect", "/dev/null")
+        assert code == 2 and "/dev/null: no plain file" in error
+
+
+def rewritten(weights: Path, path: Path, **changes: Any) -> Path:
+    """The weights with other metadata."""
+    with safe_open(weights, "pt") as file:
+        metadata = file.metadata()
+    record = json.loads(metadata["bgdefect"]) | changes
+    save_file(load_file(weights), path, metadata=metadata | {"bgdefect": json.dumps(record)})
+    return path
+
+
+def test_inspect_spells_out_what_a_terminal_would_obey(trained: Path, tmp_path: Path, run: Run) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2Jred\rkind full\n\u202egnirts\x9b31m"
+    names = {"object": hostile, "base_name": "Schraube ä 螺丝", "base_licence": hostile, "libraries": {hostile: hostile}}
+    code, shown, _ = run("inspect", rewritten(trained, tmp_path / "x.safetensors", **names))
+    assert code == 0 and "Schraube ä 螺丝" in shown and "\\x1b]0;owned\\x07" in shown and "\\u202e" in shown
+    assert all(letter == "\n" or letter.isprintable() for letter in shown)
+    assert "\nkind full" not in shown
+
+
+def test_a_resolution_that_the_base_cannot_paint_is_refused(trained: Path, tiny_base: Path, plates: Path, tmp_path: Path, run: Run) -> None:
+    path = rewritten(trained, tmp_path / "x.safetensors", resolution=33)
+    code, _, error = run("generate", "--weights", path, "--good", plates, "--output", tmp_path / "out", "--base", tiny_base)
+    assert code == 2 and "trained at 33 pixels; expected a multiple of 2" in error and not (tmp_path / "out").exists()
 
 
 # --- bad weights -----------------------------------------------------------------------------------------------------
