@@ -85,7 +85,7 @@ def read_library(folder: Path, split: Path | None = None, pictures: Path | None 
     if not nested or any(path.suffix.lower() in PICTURE_SUFFIXES for path in shown):
         groups |= {path.name: [path] for path in _files(folder)}
     if split is not None:
-        wanted = _trained_on(split, folder.name)
+        wanted = _on_side(split, folder.name, "train")
         groups = {name: files for name, files in groups.items() if Path(name).stem.removesuffix("_mask") in wanted}
         if not groups:
             raise DataError(f"{split} trains on none of the masks in {folder}", "the split of this class", "check both paths")
@@ -126,10 +126,21 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _trained_on(split: Path, defect: str) -> set[str]:
-    """Names of the pictures of this defect on the training side."""
+@_reading
+def held_out_masks(folder: Path, names: Sequence[str], split: Path) -> list[str]:
+    """Those of a library's names whose picture the split holds out.
+
+    Raises:
+        DataError: no split file.
+    """
+    pictures = _on_side(split, folder.name, "held_out")
+    return [name for name in names if Path(name.split("#")[0]).stem.removesuffix("_mask") in pictures]
+
+
+def _on_side(split: Path, defect: str, side: str) -> set[str]:
+    """Names of the pictures of this defect on a side, "train" or "held_out"."""
     try:
-        listed = [Path(str(item)) for item in json.loads(split.read_text(encoding="utf-8"))["train"]]
+        listed = [Path(str(item)) for item in json.loads(split.read_text(encoding="utf-8"))[side]]
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise DataError(f"{split} is no split file ({reason!r})", "split.json of a training", "check the path") from reason
     return {path.stem for path in listed if path.parent.name == defect}

@@ -44,7 +44,8 @@ class GenerateConfig:
     """Folder of real masks from which new ones are made (ground_truth/DEFECT of an MVTec object). Default: that of the
     good pictures' own object, where there is one."""
     mask_split: Path | None = None
-    """split.json of the training: make new masks only from the masks of its training side."""
+    """split.json of the training (NAME.run/split.json beside its weights): make new masks only from the masks of its training
+    side. Without it masks of held-out pictures are used, too, with a warning."""
     object: str | None = None
     """Name of the object in the data set. Default: as in the weights file."""
     defect: str | None = None

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.generate import Job
-from bgdefect_core.mask_files import find_library, masks_by_name, pictures_beside, read_library
+from bgdefect_core.mask_files import find_library, held_out_masks, masks_by_name, pictures_beside, read_library
 from bgdefect_core.masks import Mask, separate_defects
 from bgdefect_core.part import PartKind, part_kind, part_mask
 from bgdefect_core.paths import system_errors
@@ -25,6 +25,7 @@ from bgdefect_core.weights_info import ClassWeightsInfo
 
 from .data import good_pictures
 from .generate_config import GenerateConfig
+from .run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class Pairs:
             self.library_folder = folder
             self._library = read_library(folder, config.mask_split, pictures_beside(folder), apart=self._zoomed)
             self.mask_names = self._library.names
+            if config.mask_split is None:
+                _warn_of_held_out(folder, self.mask_names, RunFolder(config.weights).split)
             self.known_surroundings = sum(around is not None for around in self._library.surroundings)
         self._pictures: dict[Path, Picture] = {}
         self._places: dict[Path, Mask] = {}
@@ -153,6 +156,18 @@ def _kept(store: dict[Path, Any], key: Path, make: Callable[[], Any]) -> Any:
             del store[next(iter(store))]
         store[key] = make()
     return store[key]
+
+
+def _warn_of_held_out(folder: Path, names: Sequence[str], split: Path) -> None:
+    """Say where masks of pictures that the class was not trained on would be used: they are no longer unseen then."""
+    try:
+        held_out = held_out_masks(folder, names, split) if split.is_file() else []
+    except DataError as error:
+        log.warning("%s", error)
+        return
+    if held_out:
+        text = "%d of %d masks in %s are of pictures that the training held out, and no longer unseen then; --mask-split %s leaves them out"
+        log.warning(text, len(held_out), len(names), folder, split)
 
 
 @system_errors(DataError, "a folder that can be read")

@@ -330,6 +330,31 @@ def test_ready_masks_of_several_defects_are_pointed_out(config: GenerateConfig, 
     assert "1 of 2 masks show defects far from each other" in caplog.text
 
 
+def test_masks_of_held_out_pictures_are_pointed_out(
+    config: GenerateConfig, plates: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = dataclasses.replace(config, weights=Path(shutil.copy(config.weights, tmp_path)))
+    info = read_info(own.weights)
+    Pairs(own, info)
+    assert "held out" not in caplog.text  # nothing is known of the training
+    split = tmp_path / "spot.run" / "split.json"
+    split.parent.mkdir()
+    split.write_text(
+        json.dumps({"train": ["test/spot/000.png"], "held_out": ["test/spot/001.png", "test/spot/004.png", "test/cut/002.png"]})
+    )
+    for library in (None, plates / "ground_truth/spot"):
+        caplog.clear()
+        Pairs(dataclasses.replace(own, mask_library=library), info)
+        assert f"2 of 6 masks in {plates}/ground_truth/spot are of pictures that the training held out" in caplog.text
+        assert f"--mask-split {split} leaves them out" in caplog.text
+    caplog.clear()
+    assert Pairs(dataclasses.replace(own, mask_split=split), info).mask_names == ["000_mask.png"]
+    assert "held out" not in caplog.text
+    split.write_text("{")
+    Pairs(own, info)
+    assert "split.json is no split file" in caplog.text
+
+
 def test_pairs_use_every_picture_before_any_again(config: GenerateConfig) -> None:
     pairs = Pairs(config, read_info(config.weights))
     pairs.validate(6)
