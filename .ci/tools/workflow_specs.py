@@ -220,7 +220,7 @@ ROUND = (
     ),
     Node("round", "GrowMask", {"mask": Link("on"), "expand": 10}, title="Grown round"),
 )
-"""A mask by the host's own nodes, 36 pixels wide. Not by Feather Mask: in older hosts it is one pixel off at the right and the lower edge."""
+"""A mask by the host's own nodes, 36 pixels wide. Not by Feather Mask, which is one pixel off at two edges in older hosts."""
 
 
 def _two() -> list[Group]:
