@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from bgdefect_core.generate import Job, PaintSettings, paint, prepare
+from bgdefect_core.masks import feather
+from bgdefect_core.predictor import unet_predictor
+from bgdefect_core.sampling import BackgroundMode, background_levels, sample
 from trainer.base import load_base
+from trainer.cache import to_pixels
+from trainer.pretrain.draw import draw
 from trainer.pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report, transformed
 from trainer.single_file import ASSETS
 
@@ -33,6 +40,51 @@ def test_flat_white_and_flat_colour_stay_flat() -> None:
         flat = torch.tensor(colour)[None, :, None, None].expand(1, 3, 128, 128)
         error = (base.decode(base.encode(flat)).clamp(-1, 1) - flat) / 2
         assert float(error.square().mean()) < 10**-2.4, colour  # 24 dB
+
+
+@pytest.mark.parametrize("mode", ["replay", "masked"])
+@torch.no_grad()
+def test_the_background_knows_no_defect(mode: BackgroundMode) -> None:
+    """METHOD's independence on the base that ships: outside the mask no bit hangs on the defect's noise, seed or words."""
+    base = load_base()
+    picture = draw(31_000_001, 64, 0.0).picture
+    z_0, levels = base.encode(to_pixels([picture])), base.schedule.levels(3)
+    regions = torch.zeros(1, 16, 16, dtype=torch.long)
+    regions[:, 4:10, 5:12] = 1
+    outside = (regions == 0)[:, None].expand_as(z_0)
+    passed: dict[tuple[str, int], list[torch.Tensor]] = {}
+    for words, seed in (("a scratch defect on a plate", 1), ("a scratch defect on a plate", 2), ("a hole", 1)):
+        prompts = base.prompts("a photo of a plate", [words], "mask")
+        steps = passed.setdefault((words, seed), [])
+        with unet_predictor(base.unet, base.schedule) as predict:
+            background = background_levels(mode, predict, z_0, regions, prompts, levels)
+            result = sample(
+                predict, mode, background, regions, prompts, levels, [seed], callback=lambda d, t, z, steps=steps: steps.append(z)
+            )
+        assert torch.isfinite(result).all() and len(steps) == 3
+    first, *others = passed.values()
+    for other in others:
+        for one, two in zip(first, other, strict=True):
+            assert torch.equal(one[outside].view(torch.int32), two[outside].view(torch.int32))
+        assert (first[-1][~outside] != other[-1][~outside]).any()
+
+
+@pytest.mark.parametrize("side", [64, 256])
+def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
+    """The model card's "usable from 64 to 256": finite, and the picture's own outside the seam, byte for byte."""
+    base = load_base()
+    picture = draw(31_000_002, 256, 0.0).picture
+    mask = np.zeros((256, 256), np.bool_)
+    mask[100:130, 90:140] = True
+    prompts = base.prompts("a photo of a plate", ["a hole defect on a plate"], "mask")
+    settings = PaintSettings(resolution=side, zoom="whole", steps=2)
+    with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
+        prepared = prepare(base, predict, [Job(picture, (mask,))], prompts, settings)
+        (painted,) = paint(base, predict, prepared, [0], [1], prompts, settings)
+    assert prepared.normal.shape == (1, 3, side, side) and torch.isfinite(prepared.normal).all() and np.isfinite(painted.heat).all()
+    assert all(np.isfinite(value) for value in asdict(painted.quality).values())
+    seam = feather(mask, painted.feather) > 0
+    assert (painted.picture[~seam] == picture[~seam]).all() and (painted.picture[mask] != picture[mask]).any()
 
 
 def test_drawn_pictures_of_other_seeds() -> None:
