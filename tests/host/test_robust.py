@@ -313,9 +313,11 @@ def _by_conditioning(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
         node["class_type"], texts = kinds[node["class_type"]]
         clip = node["inputs"].pop("clip")
         del node["inputs"]["attention_words"]
+        if "placeholder" in texts and rng.random() < 0.5:  # without it every guidance but 1 is refused
+            texts = (*texts, "empty")
         for name in texts:
             encoder = f"{number}{name}"
-            prompt[encoder] = {"class_type": "CLIPTextEncode", "inputs": {"clip": clip, "text": node["inputs"][name]}}
+            prompt[encoder] = {"class_type": "CLIPTextEncode", "inputs": {"clip": clip, "text": node["inputs"].get(name, "")}}
             node["inputs"][name] = [encoder, 0]
         node["inputs"]["words"] = int(rng.integers(0, 4))
 
