@@ -54,10 +54,19 @@ def load_small(folder: Path) -> HostParts:
         vae = _vae(configs["vae"], tensors["vae"])
         clip = _clip(configs["text_encoder"], tensors["text_encoder"])
         model = _model(configs["unet"], tensors["unet"], _latent_format(configs["vae"]))
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError) as reason:
-        what = f"{folder} cannot be built ({str(reason).strip()[:300]})"
-        raise WeightsError(what, "U-Net, VAE and text encoder in Stable Diffusion's form", "choose another folder") from reason
+    except DAMAGED as reason:
+        raise not_built(folder, reason) from reason
     return HostParts(model, clip, vae)
+
+
+DAMAGED = (SafetensorError, OSError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError)
+"""What the host raises where a folder's parts are damaged or of another form."""
+
+
+def not_built(folder: Path, reason: Exception) -> WeightsError:
+    """The error that names the folder."""
+    what = f"{folder} cannot be built ({str(reason).strip()[:300]})"
+    return WeightsError(what, "U-Net, VAE and text encoder in Stable Diffusion's form", "choose another folder")
 
 
 def read_config(folder: Path, part: str) -> dict[str, Any]:

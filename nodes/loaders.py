@@ -16,7 +16,7 @@ from comfy_api.latest import io
 from ..bgdefect_core.errors import BGDefectError, WeightsError
 from ..bgdefect_core.schedule import schedule_from_config
 from ..bgdefect_core.weights import ClassWeightsInfo, read_info
-from ._base import HostParts, load_small, read_config, weights_file
+from ._base import DAMAGED, HostParts, load_small, not_built, read_config, weights_file
 from ._compat import field, schema
 from ._folders import state
 from ._host import prediction_type_of
@@ -72,7 +72,10 @@ def load_base(name: str) -> HostParts:
     for part, stem in _HOST_FILES.items():
         if part != "text_encoder_2" or (folder / part).is_dir():
             weights_file(folder / part, stem)  # the host would take a pickle where there is nothing else
-    model, clip, vae = comfy.diffusers_load.load_diffusers(str(folder), embedding_directory=folder_paths.get_folder_paths("embeddings"))
+    try:
+        model, clip, vae = comfy.diffusers_load.load_diffusers(str(folder), embedding_directory=folder_paths.get_folder_paths("embeddings"))
+    except DAMAGED as reason:
+        raise not_built(folder, reason) from reason
     return HostParts(_as_scheduled(model, folder), clip, vae)
 
 
