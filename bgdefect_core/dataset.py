@@ -211,10 +211,9 @@ class DatasetWriter:
     def _claim(self) -> None:
         """Make the folder ours; rewritten for an old run too: it shows that the folder is writable, and an extended run has more inputs."""
         path = self.extras / "run.json"
-        before = json.loads(path.read_text(encoding="utf-8")).get("inputs", {}) if path.exists() else {}
-        record: dict[str, Any] = {"object": self.object, "defect": self.defect, "settings": self._settings}
-        if self._inputs:
-            record["inputs"] = {**before, **self._inputs}
+        before = json.loads(path.read_text(encoding="utf-8")).get("inputs") if path.exists() else None
+        inputs = {**(before if isinstance(before, dict) else {}), **self._inputs}
+        record = {"object": self.object, "defect": self.defect, "settings": self._settings} | ({"inputs": inputs} if inputs else {})
         with atomic_write(path, "w") as file:
             json.dump(record, file, indent=1)
 

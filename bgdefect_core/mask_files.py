@@ -141,6 +141,6 @@ def _on_side(split: Path, defect: str, side: str) -> set[str]:
     """Names of the pictures of this defect on a side, "train" or "held_out"."""
     try:
         listed = [Path(str(item)) for item in json.loads(split.read_text(encoding="utf-8"))[side]]
-    except (OSError, ValueError, TypeError, KeyError) as reason:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
         raise DataError(f"{split} is no split file ({reason!r})", "split.json of a training", "check the path") from reason
     return {path.stem for path in listed if path.parent.name == defect}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bgdefect_core.dataset import DatasetWriter, Sample, extras_folder, read_manifest
-from bgdefect_core.errors import DataError, MaskError, OutputError, PictureError, SettingError
+from bgdefect_core.dataset import DatasetWriter, Sample, attempts_there, extras_folder, read_manifest
+from bgdefect_core.errors import DataError, MaskError, OtherRunError, OutputError, PictureError, SettingError
+from bgdefect_core.inputs import read_inputs
 from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import read_mask, read_picture, write_picture
 
@@ -231,6 +233,31 @@ def test_refuses_another_run(tmp_path: Path, folder: Path) -> None:
     (root / "extras/nut/scratch/run.json").write_bytes(before["extras/nut/scratch/run.json"])
     assert contents(root) == before
     DatasetWriter(root, "nut", "scratch", dict(reversed(SETTINGS.items()))).close()  # the order of settings is none
+
+
+def test_inputs_are_known_by_content_and_grow_with_the_run(tmp_path: Path, folder: Path) -> None:
+    root, run = tmp_path / "out", extras_folder(tmp_path / "out", "nut", "scratch") / "run.json"
+    first, both = {"good 0": folder / "good0.png"}, {"good 0": folder / "good0.png", "good 1": folder / "good1.png"}
+    DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs(first)).close()
+    DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs(both)).close()
+    DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs(first)).close()
+    known = json.loads(run.read_text())["inputs"]
+    assert known == read_inputs(both)
+    assert known["good 1"]["sha256"] == hashlib.sha256((folder / "good1.png").read_bytes()).hexdigest()
+    moved = shutil.copytree(folder, tmp_path / "moved") / "good1.png"
+    DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs({"good 1": moved})).close()
+    moved.write_bytes(moved.read_bytes() + b" ")
+    before = run.read_bytes()
+    for open_run in (attempts_there, DatasetWriter):
+        with pytest.raises(OtherRunError, match=f"{moved} is not what it was when the run began"):
+            open_run(root, "nut", "scratch", SETTINGS, inputs=read_inputs({"good 1": moved}))
+    assert run.read_bytes() == before
+    for damaged in (3, {"good 1": 3}):
+        run.write_text(json.dumps(json.loads(before) | {"inputs": damaged}))
+        DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs(both)).close()
+        assert json.loads(run.read_text())["inputs"] == read_inputs(both)
+    with pytest.raises(DataError, match="none.png cannot be read"):
+        read_inputs({"good 0": folder / "none.png"})
 
 
 def test_refuses_a_folder_of_real_pictures(tmp_path: Path) -> None:
