@@ -1,4 +1,4 @@
-"""The one zoom rule of training and generation, and the way back into the picture (METHOD choice 5).
+"""The one zoom rule of training and generation, and the way back into the picture (docs/method.md, choice 5).
 
 A defect must be painted at the scale at which it was learned, so both sides cut their squares with ``crop_box`` and
 ``take``. ``stitch`` puts the painted square back: outside the feather band the picture stays byte for byte.

@@ -1,4 +1,4 @@
-"""What the VAE loses of a picture, given back where little changed: an addition of ours to METHOD choice 5.
+"""What the VAE loses of a picture, given back where little changed: an addition of ours to docs/method.md, choice 5.
 
 Inside the mask the decoder's picture shows, and with it the decoder's blur: on every pixel that no defect came to, and on faint defects
 whose ground shows through. The same decoder made the good picture's reconstruction, so that what it loses there is known exactly.

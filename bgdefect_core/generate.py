@@ -68,7 +68,7 @@ class PaintSettings:
     solver: Solver = "ddim"
     """Of the way down."""
     background: BackgroundMode = DEFAULT_BACKGROUND
-    """How the background is held (METHOD choice 1)."""
+    """How the background is held (docs/method.md, choice 1)."""
     guidance: float = 1.0
     """Defect guidance inside the mask; 1 = none (choice 7)."""
     signal: Signal = "difference"
@@ -76,7 +76,7 @@ class PaintSettings:
     threshold: float | None = None
     """Share of the signal's peak inside the mask above which a pixel is labelled; None: the signal's own (``refinement.THRESHOLDS``)."""
     peak: float = PEAK
-    """Percentile of the signal inside the mask that counts as its peak; 100: the maximum, as METHOD choice 3 has it."""
+    """Percentile of the signal inside the mask that counts as its peak; 100: the maximum (docs/method.md, choice 3)."""
     feather: float | None = None
     """Width of the blended seam in picture pixels; None: it follows from the mask (``crop.default_feather``)."""
     stitch: bool = True

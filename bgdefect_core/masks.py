@@ -1,4 +1,4 @@
-"""Masks at picture, latent and attention size (METHOD choice 2).
+"""Masks at picture, latent and attention size (docs/method.md, choice 2).
 
 Picture level: numpy ``bool [H, W]``, True = defect; an empty mask is refused.
 Tensor level: torch, any device; empty masks are fine. Nothing is ever sampled by nearest neighbour: a defect smaller
@@ -167,7 +167,7 @@ def coverage(masks: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def region_map(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Which defect each cell belongs to (METHOD choice 2).
+    """Which defect each cell belongs to (docs/method.md, choice 2).
 
     Any coverage counts. A cell that several defects cover goes to the largest coverage, the lower number winning a tie.
     A defect that is left with no cell so (in the order of their numbers) takes one: of the cells that are background or

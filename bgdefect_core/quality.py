@@ -1,7 +1,7 @@
 """How good one generated sample is: does the defect show, is its label usable, did the background stay.
 
 The defect is compared with the VAE's own reconstruction of the normal crop, never with the raw picture: what the VAE
-cannot reproduce is no defect (METHOD choices 3 and 5).
+cannot reproduce is no defect (docs/method.md, choices 3 and 5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sampling from pure noise: the form in which the paper samples its loss L' (Table 4; METHOD choice 11 (a)).
+"""Sampling from pure noise: the form in which the paper samples its loss L' (Table 4; docs/method.md, choice 11 (a)).
 
 Nothing is inverted and nothing is put back: ``z_T ~ N(0, I)`` over the whole square, and the network under ``C_1`` makes the
 background, too. ``C_1`` with the region map is the very condition of :func:`bgdefect_core.loss.naive_loss`.

@@ -1,11 +1,11 @@
 """Composited sampling (Theorem 3.2, Eq. 9): the defect is painted inside the mask while the background stays as it was.
 
-Four ways to hold the background (METHOD choice 1):
+Four ways to hold the background (docs/method.md, choice 1):
 
 ``replay``   the inversion's own trajectory outside the mask: exact in the latents, no background evaluation while sampling;
 ``noised``   the forward process with one fixed noise a sample (Eq. 6): no inversion, exact in the latents. The default: a class is trained
-             on it. The inverted trajectory holds less noise than its level says (``docs/evidence.md``), and beside it defects come out
-             smoother and fainter;
+             on it. The inverted trajectory holds less noise than its level says (``docs/evidence-choices.md``), and beside it defects
+             come out smoother and fainter;
 ``masked``   the background branch of the proof (Eq. 28), ``eps_theta((1 - m) z*_t, t, C_2)``: it depends on neither the seed nor the
              defect, so it is computed once a (picture, mask);
 ``literal``  the printed Eq. 9, ``eps_theta(z*_t, t, C_2)``: the background sees the defect and drifts. For comparison.
@@ -30,7 +30,7 @@ from .solvers import Solver, stepper
 BackgroundMode = Literal["replay", "noised", "masked", "literal"]
 BACKGROUND_MODES: tuple[str, ...] = get_args(BackgroundMode)
 DEFAULT_BACKGROUND: BackgroundMode = "noised"
-"""Chosen by measurement, as METHOD choice 1 has it (``docs/evidence.md``)."""
+"""Chosen by measurement (``docs/evidence-choices.md``)."""
 Background = Callable[[int], Tensor]
 """Level -> the background's latents ``[B, C, h, w]`` at that level."""
 

@@ -1,4 +1,4 @@
-"""Noise schedule, DDIM levels, and the deterministic DDIM step in both directions (Eq. 6, 8, 9; METHOD choices 8 and 9).
+"""Noise schedule, DDIM levels, and the deterministic DDIM step in both directions (Eq. 6, 8, 9; docs/method.md, choices 8 and 9).
 
 ``alpha_t`` is the cumulative schedule (diffusers' ``alphas_cumprod``). A *level* is a place on the way between picture and noise:
 levels ``0 .. steps`` are the timesteps ``[final, 1, 21, ..., 981]`` for 50 steps, where ``final`` has ``alpha = alphas_cumprod[0]``

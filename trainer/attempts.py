@@ -1,6 +1,6 @@
 """Which attempts are painted together: batches of one size, formed from sample numbers and verdicts alone.
 
-A resumed run therefore forms the very batches of an unbroken one, and equal batches give equal bits (METHOD choice 13).
+A resumed run therefore forms the very batches of an unbroken one, and equal batches give equal bits (docs/method.md, choice 13).
 """
 
 from __future__ import annotations

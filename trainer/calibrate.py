@@ -1,7 +1,7 @@
 """``bgdefect calibrate``: what the label's threshold, the verdict's limits and the detail given back rest on, measured on drawn defects.
 
 A drawn defect has a true mask and a good twin. Both pictures go through the base's VAE, as samples do, and the label made from their
-difference (METHOD choice 3) is held against the true mask. Strength and contrast of these defects, each of which is visible by
+difference (docs/method.md, choice 3) is held against the true mask. Strength and contrast of these defects, each of which is visible by
 construction, say what a verdict may ask for. The decoded defect, with detail of its good twin, is held against the defect as drawn.
 """
 

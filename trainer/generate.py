@@ -115,7 +115,7 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSetti
 
 
 def check_signal(signal: str, resolution: int, factor: int) -> None:
-    """Refuse a signal from attention where no attention grid is fine enough for it (METHOD choice 3).
+    """Refuse a signal from attention where no attention grid is fine enough for it (docs/method.md, choice 3).
 
     Args:
         resolution: pixels a side. factor: pixels a side of a latent cell.

@@ -230,7 +230,7 @@ def default_lr(base: Base, lora_rank: int) -> float:
 
 def default_mask_weight(base: Base) -> float:
     """1, the paper's, for bases of Stable Diffusion's size, where nothing else has been measured; 4 for small ones, where more of a
-    defect came out with it on both classes that choose defaults (docs/evidence.md)."""
+    defect came out with it on both classes that choose defaults (docs/evidence-choices.md)."""
     return 1.0 if _large(base) else 4.0
 
 

@@ -1,4 +1,4 @@
-"""``bgdefect train``: fine-tune the U-Net on one defect class (Eq. 5-7; METHOD choices 6, 10, 11).
+"""``bgdefect train``: fine-tune the U-Net on one defect class (Eq. 5-7; docs/method.md, choices 6, 10, 11).
 
 ``setup`` reads and encodes everything, ``fit`` runs the iterations, ``finish`` writes the class weights. Every random
 number is a function of (seed, step), so a run that is killed at any moment and started again ends, on a CPU, with the

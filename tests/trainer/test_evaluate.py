@@ -388,7 +388,7 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
     assert not config.output.exists() and outcome.dry_run
     assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 14
     assert outcome.estimate.counts["landscapes"] == 2 and outcome.estimate.counts["mask agreement"] == 1
-    assert "not counted: samples that are painted anew, PatchCore" in lines[-1]
+    assert any("not counted: samples that are painted anew, PatchCore" in line for line in lines)
     for wrong in ("nobody", "ours"):  # the first generator has its arms by their own names
         with pytest.raises(SettingError, match="arm_generators"):
             dataclasses.replace(config, arm_generators=(wrong,)).check()

@@ -55,7 +55,7 @@ GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
 }
 """What a generator's specification may set: those of ``_TRAINING`` belong to its training, the limits of quality stand last."""
 STARTS = ("background", "noise")
-"""Composited into a good picture, the default; or from pure noise over the whole square (METHOD choice 11 (a))."""
+"""Composited into a good picture, the default; or from pure noise over the whole square (docs/method.md, choice 11 (a))."""
 _CHOICES: dict[str, tuple[str, ...]] = {
     "loss": LOSSES,
     "train_zoom": get_args(Zoom),

@@ -1,4 +1,4 @@
-"""Samples that start from pure noise: the paper's own form of the loss L' (Table 4; METHOD choice 11 (a)).
+"""Samples that start from pure noise: the paper's own form of the loss L' (Table 4; docs/method.md, choice 11 (a)).
 
 The class is trained as ever and the masks are laid as ever, on the very pictures that the other generators paint into, with
 the same seeds. But the whole square comes from noise (:func:`bgdefect_core.random_start.sample_from_noise`): a sample is that
