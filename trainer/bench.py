@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from bgdefect_core.attention import MapRecorder
-from bgdefect_core.errors import SettingError, check_range
+from bgdefect_core.errors import check_range
 from bgdefect_core.loss import disentanglement_loss
 from bgdefect_core.predictor import unet_predictor
 from bgdefect_core.regions import RegionPrompts
@@ -201,11 +201,9 @@ def _scene(base: Base, resolution: int | None, count: int) -> tuple[torch.Tensor
     Raises:
         SettingError: a resolution out of range, or no multiple of the base's factor.
     """
-    side = base.resolution if resolution is None else resolution
-    check_range("resolution", side, 32, 4096)
-    if side % base.factor:
-        raise SettingError(f"resolution is {side}", f"a multiple of {base.factor}", "choose one")
-    cells = side // base.factor
+    from .setup_run import working_resolution
+
+    cells = working_resolution(resolution, base) // base.factor
     device = base.unet.device
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(count, int(base.unet.config["in_channels"]), cells, cells, generator=generator).to(device)

@@ -6,6 +6,9 @@ import torch
 
 from bgdefect_core.errors import SettingError
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""The arithmetic of a precision."""
+
 
 def pick_device(name: str, precision: str = "fp32") -> torch.device:
     """The device of this name; "auto": CUDA, else MPS, else the CPU.

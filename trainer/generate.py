@@ -268,9 +268,11 @@ def _seconds(session: _Session, left: Sequence[int]) -> float:
     with _predictor(session) as predict:
         once = _time(lambda: predict(z, 1, context, regions))
     encode, decode = _time(lambda: base.encode(pixels)), _time(lambda: base.decode(z))
+    chunks: dict[int, list[int]] = {}  # as _chunks has them
+    for index in left:
+        chunks.setdefault(index // config.variants // config.batch, []).append(index)
     inversions = samples = 0
-    for first in range(0, _pair_count(config), config.batch):  # as _chunks has them
-        some = [index for index in left if first <= index // config.variants < first + config.batch]
+    for some in chunks.values():
         inversions += -(-len({index // config.variants for index in some}) // config.inversion_batch)
         samples += -(-len(some) // config.batch)
     pairs = inversions * config.inversion_batch / config.batch

@@ -24,7 +24,7 @@ from bgdefect_core.sampling import DEFAULT_BACKGROUND, BackgroundMode
 from bgdefect_core.solvers import Solver
 from bgdefect_core.weights_info import ClassWeightsInfo
 
-from .devices import pick_device
+from .devices import DTYPES, pick_device
 from .versions import library_versions
 
 
@@ -137,7 +137,7 @@ class GenerateConfig:
     @property
     def dtype(self) -> torch.dtype:
         """Of the U-Net."""
-        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+        return DTYPES[self.precision]
 
     def paint_settings(self, resolution: int, zoom: str) -> PaintSettings:
         """What the core's ``prepare`` and ``paint`` read; the weights file says the resolution and the zoom.

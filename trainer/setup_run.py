@@ -140,13 +140,13 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
         raise SettingError(f"accelerate refuses this set-up ({reason})", "a device that can do it", "try fp32") from reason
 
 
-def training_resolution(config: TrainConfig, base: Base) -> int:
-    """Side of the training squares in pixels.
+def working_resolution(wanted: int | None, base: Base) -> int:
+    """Side of the squares in pixels that a base works on; None: its native one.
 
     Raises:
         SettingError: out of range, or no multiple of the base's factor.
     """
-    resolution = base.resolution if config.resolution is None else config.resolution
+    resolution = base.resolution if wanted is None else wanted
     check_range("resolution", resolution, 32, 4096)
     if resolution % base.factor:
         raise SettingError(f"resolution is {resolution}", f"a multiple of {base.factor}", "choose one")
@@ -159,7 +159,7 @@ def check_inputs(config: TrainConfig, chosen: Chosen, base: Base) -> tuple[Views
     Raises:
         SettingError, DataError, PictureError: an option that nothing can come of, or a file that cannot be used.
     """
-    resolution = training_resolution(config, base)
+    resolution = working_resolution(config.resolution, base)
     train, held_out = chosen.split.train, chosen.split.held_out
     validate([*train, *held_out])
     if not held_out:

@@ -210,16 +210,15 @@ def strip(pairs: Sequence[Pair], maps: Sequence[Any]) -> Picture:
     return np.concatenate(framed, axis=1)
 
 
-def kept_detector(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> tuple[SegmentationNet, str]:
-    """The first seed's trained detector of an arm, and its file's stem; trained again where its file is gone."""
+def kept_detector(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> SegmentationNet:
+    """The first seed's trained detector of an arm; trained again where its file is gone."""
     seed = config.seeds[0]
-    stem = _kept(config, store, cell, plan)
-    path: Path = store.root / "detectors" / f"{stem}.safetensors"
+    path: Path = store.root / "detectors" / f"{_kept(config, store, cell, plan)}.safetensors"
     if not path.is_file():
         _unit(config, store, cell, plan, seed)
     net = make_net(config.width, seed)
     net.load_state_dict(load_file(path))
-    return net.to(pick_device(config.device)).eval(), stem
+    return net.to(pick_device(config.device)).eval()
 
 
 def patchcore_rows(config: EvaluateConfig, store: Store, cell: Cell) -> list[Row]:
@@ -266,7 +265,7 @@ def landscape_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequ
         settings |= {"points": config.landscape_points, "crops": config.landscape_crops}
 
         def measured(plan: ArmPlan = plan) -> dict[str, Any]:
-            net, _ = kept_detector(config, store, cell, plan)
+            net = kept_detector(config, store, cell, plan)
             batches = _test_batches(config, cell)
             grid = landscape(net, batches, config.landscape_points, config.seed)
             return {"grid": grid.tolist(), "eigenvalue": top_eigenvalue(net, batches, config.seed)}

@@ -15,7 +15,7 @@ from bgdefect_core.likelihood import LEVELS
 from bgdefect_core.predictor import unet_predictor
 
 from ..base import load_base
-from ..devices import pick_device
+from ..devices import DTYPES, pick_device
 from ..generate import EVALUATIONS
 from ..generate_config import GenerateConfig
 from .config import EvaluateConfig
@@ -140,7 +140,7 @@ def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
         return torch.zeros(shape, device=base.unet.device), torch.zeros(count, cells, cells, dtype=torch.long, device=base.unet.device)
 
     module: torch.nn.Module = base.unet
-    kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.train_precision]
+    kind = DTYPES[config.train_precision]
     arithmetic = torch.autocast(base.unet.device.type, kind, enabled=kind != torch.float32)
     with arithmetic, unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
         z, regions = latents(config.batch)

@@ -21,7 +21,7 @@ from ..base import MINI, load_base
 from ..data import Example, load_example
 from ..generate import GenerateConfig, check_signal, generate
 from ..run_folder import RunFolder
-from ..setup_run import training_resolution
+from ..setup_run import working_resolution
 from ..splits import Split, write_split
 from ..train import TrainConfig, train
 from .config import EvaluateConfig, GeneratorSpec
@@ -108,7 +108,7 @@ def check_generators(config: EvaluateConfig) -> None:
             training, generation = _training(config, spec), _generation(config, spec)
             training.check()
             generation.check()
-            resolution = training_resolution(training, base)
+            resolution = working_resolution(training.resolution, base)
             generation.paint_settings(resolution, training.zoom)
             base.schedule.levels(generation.steps)
             check_signal(generation.signal, resolution, base.factor)
