@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.goals import DISTANCE, Goal, Measured, judge, naive_of, unweighted_of
 from trainer.evaluate.rows import Row
 from trainer.evaluate.statistics import LEAST_GAP, closed_gap, interval, minus, other_gaps, shares
-from trainer.evaluate.tables import difference_table, figure, markdown, metric_table, pivot
+from trainer.evaluate.tables import by_number, difference_table, figure, markdown, metric_table, pivot, sections
 
 GENERATORS = tuple(read_generator(text) for text in ("ours", "three:steps=3", "naive:loss=naive"))
 CALM = (-0.001, 0.0, 0.001)
@@ -185,6 +185,23 @@ def test_figures_by_hand() -> None:
     assert differences is not None and "real" not in differences.columns
     assert differences.lines[0][differences.columns.index("real+ours refined")] == "+12.0 ± 0.2"
     assert "| part / a, k = 5 | +20.0 ± 0.2 |" in markdown(differences)
+
+
+def test_the_table_along_k_holds_what_each_number_has() -> None:
+    few = detection("a", 5, {"real": 0.3, "real+ours refined": 0.4, "real+perlin": 0.1})
+    other_fold = [replace(row, fold=1, value=0.9) for row in few]
+    fewer = detection("a", 2, {"real": 0.2, "real+ours refined": 0.25})
+    lonely = detection("b", 5, {"real": 0.3})
+    along = by_number([*few, *other_fold, *fewer, *lonely])
+    assert {(row.defect, row.fold, row.subject) for row in along} == {("a", 0, "real"), ("a", 0, "real+ours refined")}
+    assert [row.k for row in along] == sorted(row.k for row in along) and by_number(few + lonely) == []
+    tables = {table.title: table for table in sections([*few, *other_fold, *fewer, *lonely])["Detection"]}
+    (values,) = (table for title, table in tables.items() if title == "pixel_ap, against the number of real defects, fold 0")
+    assert values.columns == ("class", "real", "real+ours refined")
+    assert [line[0] for line in values.lines] == ["part / a, k = 2", "part / a, k = 5"]
+    assert values.lines[0][1].startswith("22.0") and values.lines[1][1].startswith("32.0")  # not fold 1's 90
+    (gains,) = (table for title, table in tables.items() if title.startswith("pixel_ap: difference") and "number" in title)
+    assert [line[1].split()[0] for line in gains.lines] == ["+5.0", "+10.0"]
 
 
 def write_results(folder: Path, rows: Sequence[Row]) -> Path:

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .features import NAME
 from .metrics import METRICS
@@ -137,6 +137,28 @@ def difference_table(rows: Sequence[Row], metric: str) -> Table | None:
     return pivot(f"{metric}: difference against real only, paired", cells, POINTS, sign=True, note="Points.")
 
 
+def by_number(rows: Sequence[Row]) -> list[Row]:
+    """Rows of detection that can be compared along k: of classes with several numbers of real defects, in the folds, seeds and arms
+    that each number has; sorted by class and number."""
+    found: list[Row] = []
+    for name in dict.fromkeys((row.object, row.defect) for row in rows if row.part == "detection"):
+        own = [row for row in rows if (row.part, row.object, row.defect) == ("detection", *name) and row.k]
+        runs = [{(row.fold, row.seed, row.subject) for row in own if row.k == k} for k in sorted({row.k for row in own})]
+        if len(runs) > 1:
+            shared = set.intersection(*runs)
+            kept = [row for row in own if (row.fold, row.seed, row.subject) in shared]
+            found += sorted(kept, key=lambda row: row.k)
+    return found
+
+
+def _number_tables(rows: Sequence[Row], metric: str) -> list[Table | None]:
+    """One metric along k, and its paired differences."""
+    along = by_number(rows)
+    folds = ", ".join(str(fold) for fold in sorted({row.fold for row in along}))
+    tables = metric_table(along, "detection", metric, scale=POINTS, note="Points."), difference_table(along, metric)
+    return [table and replace(table, title=f"{table.title}, against the number of real defects, fold {folds}") for table in tables]
+
+
 def sections(rows: Sequence[Row]) -> dict[str, list[Table]]:
     """Heading -> tables, of all that was measured."""
     every: dict[str, list[Table | None]] = {
@@ -153,6 +175,7 @@ def sections(rows: Sequence[Row]) -> dict[str, list[Table]]:
         "Detection": [
             *(metric_table(rows, "detection", metric, scale=POINTS, note="Points.") for metric in METRICS),
             *(difference_table(rows, metric) for metric in DIFFERENCES),
+            *(table for metric in DIFFERENCES for table in _number_tables(rows, metric)),
         ],
         "Loss landscape": [metric_table(rows, "landscape", metric) for metric in ("top Hessian eigenvalue", "loss at the minimum")],
     }
