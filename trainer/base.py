@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.errors import WeightsError
+from bgdefect_core.inputs import network_input
 from bgdefect_core.paths import system_errors
 from bgdefect_core.regions import RegionPrompts, word_places
 from bgdefect_core.schedule import NoiseSchedule, schedule_from_config
@@ -66,6 +67,12 @@ class Base:
     def resolution(self) -> int:
         """Native side in pixels."""
         return int(self.unet.config["sample_size"]) * self.factor
+
+    @property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """VAE and text encoder as inputs of a run, in any precision; the U-Net is known by its fingerprint."""
+        networks: dict[str, torch.nn.Module] = {"vae": self.vae, "text encoder": self.text_encoder}
+        return {name: network_input(f"the {name} of the base {self.name}", part.state_dict()) for name, part in networks.items()}
 
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Base:
         """Move all networks; returns itself."""

@@ -111,7 +111,8 @@ def _set_up(config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSetti
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     names = (config.object or info.object, config.defect or info.defect)
     prompts = base.prompts(background, [defect], mask, config.attention_words)
-    return _Session(config, pairs, base, prompts, settings, names, record, read_inputs(pairs.files(_pair_count(config))))
+    inputs = read_inputs(pairs.files(_pair_count(config))) | base.inputs
+    return _Session(config, pairs, base, prompts, settings, names, record, inputs)
 
 
 def check_signal(signal: str, resolution: int, factor: int) -> None:

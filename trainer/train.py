@@ -62,7 +62,8 @@ def train(config: TrainConfig) -> Path:
     base = load_base(config.base)
     accelerator = make_accelerator(config)
     try:
-        settings, inputs = settings_of(config, chosen, base, accelerator.num_processes), read_inputs(_files(chosen))
+        settings = settings_of(config, chosen, base, accelerator.num_processes)
+        inputs = read_inputs(_files(chosen)) | base.inputs
         chosen.folder.check(settings, inputs)
         accelerator.wait_for_everyone()
         if chosen.folder.finished:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from bgdefect_core.dataset import DatasetWriter, Sample, attempts_there, extras_folder, read_manifest
 from bgdefect_core.errors import DataError, MaskError, OtherRunError, OutputError, PictureError, SettingError
-from bgdefect_core.inputs import read_inputs
+from bgdefect_core.inputs import changed_input, network_input, read_inputs
 from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import read_mask, read_picture, write_picture
 
@@ -258,6 +259,18 @@ def test_inputs_are_known_by_content_and_grow_with_the_run(tmp_path: Path, folde
         assert json.loads(run.read_text())["inputs"] == read_inputs(both)
     with pytest.raises(DataError, match="none.png cannot be read"):
         read_inputs({"good 0": folder / "none.png"})
+
+
+def test_a_network_is_known_by_its_weights_in_any_precision() -> None:
+    weights = {"a": torch.linspace(-1, 1, 12).view(3, 4).half().float(), "ids": torch.arange(4), "b": torch.ones(2)}
+    entry = network_input("the vae", weights)
+    assert entry["file"] == "the vae" and entry["bytes"] == 2 * 14
+    assert entry == network_input("the vae", {name: one.half() if one.is_floating_point() else one for name, one in weights.items()})
+    assert entry == network_input("the vae", {f"text_model.{name}": one for name, one in weights.items() if name != "ids"})
+    others = weights | {"b": torch.tensor([1.0, 1.01])}, weights | {"a": weights["a"].view(4, 3)}
+    for other in others:
+        assert changed_input({"vae": entry}, {"vae": network_input("the vae", other)}) == "the vae is not what it was when the run began"
+    assert changed_input({}, {"vae": entry}) == changed_input({"vae": entry}, {"vae": entry}) == ""  # older runs knew no networks
 
 
 def test_refuses_a_folder_of_real_pictures(tmp_path: Path) -> None:

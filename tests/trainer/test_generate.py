@@ -15,6 +15,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from bgdefect_core import dataset
 from bgdefect_core import manifest as lines
@@ -567,6 +568,20 @@ def test_a_run_does_not_go_on_with_a_changed_file(config: GenerateConfig, plates
         path.write_bytes(kept)
     generate(dataclasses.replace(run, count=4))
     assert len(manifest(run)) > 3
+
+
+def test_a_run_is_refused_on_a_base_whose_vae_changed(config: GenerateConfig, tmp_path: Path) -> None:
+    base = shutil.copytree(config.base or "", tmp_path / "base")
+    run = dataclasses.replace(config, base=str(base), output=tmp_path / "out", count=1)
+    generate(run)
+    before = files_of(run.output)
+    (path,) = (base / "vae").glob("*.safetensors")
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("bias"))
+    save_file(tensors | {name: tensors[name] + 0.1}, path, {"format": "pt"})
+    with pytest.raises(OtherRunError, match="the vae of the base .* is not what it was when the run began"):
+        generate(dataclasses.replace(run, count=2))
+    assert files_of(run.output) == before
 
 
 def test_a_run_without_digests_goes_on_and_gets_them(config: GenerateConfig, plates: Path, tmp_path: Path) -> None:

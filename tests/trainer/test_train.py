@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from bgdefect_core.crop import crop_box
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, OutputError, PictureError, SettingError, WeightsError
@@ -328,8 +328,33 @@ def test_a_run_does_not_go_on_with_changed_files(
         path.write_bytes(kept)
     record = config.output / "plate-spot.run/run.json"
     old = json.loads(record.read_text())
-    assert len(old.pop("inputs")) == 12
+    assert len(old.pop("inputs")) == 12 + 2  # VAE and text encoder, too
     record.write_text(json.dumps(old))  # as runs were before: they go on
+    assert train(config).is_file()
+
+
+@pytest.mark.parametrize("part", ["vae", "text_encoder"])
+def test_a_run_is_refused_on_a_base_whose_other_networks_changed(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Its U-Net, and so its fingerprint, is the same."""
+    base = shutil.copytree(config.base or "", tmp_path / "base")
+    config = changed(config, base=str(base), save_every=1)
+
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("trainer.train.finish", killed)
+        train(config)
+    (path,) = (base / part).glob("*.safetensors")
+    kept = path.read_bytes()
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("bias"))
+    save_file(tensors | {name: tensors[name] + 0.1}, path, {"format": "pt"})
+    with pytest.raises(OtherRunError, match=f"the {part.replace('_', ' ')} of the base .* is not what it was when the run began"):
+        train(config)
+    path.write_bytes(kept)
     assert train(config).is_file()
 
 
