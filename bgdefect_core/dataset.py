@@ -30,22 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .errors import MaskError, OtherRunError, OutputError, PictureError, SettingError
-from .inputs import Inputs, changed_input
+from .dataset_place import KINDS, MAX_INDEX, check_name, check_place, extras_folder, is_complete, plain_settings
+from .errors import MaskError, PictureError, SettingError
+from .inputs import Inputs
 from .lock import FolderLock
 from .manifest import Manifest, read_manifest
 from .masks import Mask
-from .paths import check_path
 from .pictures import Picture, atomic_write, read_picture, write_mask, write_picture
 
-__all__ = ["DatasetWriter", "Sample", "attempts_there", "check_name", "extras_folder", "read_manifest"]
-
-MAX_INDEX = 99_999
-"""With six digits "100000.png" and "100000_mask.png" sort differently among the others, and anomalib pairs by order."""
+__all__ = ["DatasetWriter", "Sample", "read_manifest"]
 
 _OUR_FILE = re.compile(r"\.?\d{5}(_\d+)?(_mask|_requested|_heatmap)?\.png(\.tmp)?")
-_KINDS = ("file", "label", "requested", "heatmap")
-_EXTRAS = "extras"
 
 
 @dataclass(frozen=True)
@@ -75,11 +70,6 @@ class Sample:
     accepted: bool
     guidance: float | None = None
     feather: float | None = None
-
-
-def extras_folder(root: str | Path, object: str, defect: str) -> Path:
-    """Where a run's manifest, requested masks, heat maps and rejected samples lie."""
-    return Path(root) / _EXTRAS / object / defect
 
 
 class DatasetWriter:
@@ -119,15 +109,15 @@ class DatasetWriter:
         self.extras = extras_folder(root, object, defect)
         self._test = self.root / object / "test" / defect
         self._labels = self.root / object / "ground_truth" / defect
-        self._settings: dict[str, Any] = json.loads(_as_json(settings))
+        self._settings = plain_settings(settings)
         self._inputs, self._made_with = inputs or {}, made_with
         self._sources: dict[Path, str] = {}
-        _check_place(self.root, object, defect, self._settings, self._inputs, resume)  # before the lock: it is a file of ours
+        check_place(self.root, object, defect, self._settings, self._inputs, resume)  # before the lock: it is a file of ours
         self._lock = FolderLock(self.extras)
         try:
-            _check_place(self.root, object, defect, self._settings, self._inputs, resume)
+            check_place(self.root, object, defect, self._settings, self._inputs, resume)
             self._claim()
-            self._manifest = Manifest(self.extras / "manifest.jsonl", lambda record: _is_complete(self.root, record))
+            self._manifest = Manifest(self.extras / "manifest.jsonl", lambda record: is_complete(self.root, record))
         except BaseException:
             self._lock.close()
             raise
@@ -219,7 +209,7 @@ class DatasetWriter:
 
     def _sweep(self) -> None:
         """Remove what a killed run left: files of our own naming that no line lists."""
-        listed = {record[kind] for record in self.records for kind in _KINDS if kind in record}
+        listed = {record[kind] for record in self.records for kind in KINDS if kind in record}
         ours = [self.extras / kind for kind in ("requested", "heatmap", "rejected")]
         for folder in (self._test, self._labels, *ours):
             for path in folder.glob("*.*"):
@@ -258,90 +248,6 @@ class DatasetWriter:
                     write_picture(target, read_picture(source))
             self._sources[source] = digest
         return self._sources[source]
-
-
-def attempts_there(
-    root: str | Path, object: str, defect: str, settings: Mapping[str, Any], inputs: Inputs | None = None
-) -> list[dict[str, Any]]:
-    """The records of the run that a :class:`DatasetWriter` with these arguments would go on with; nothing is written.
-
-    Raises:
-        BGDefectError: what the writer would refuse, but for a folder that is in use or that it may not write to.
-    """
-    for what, name in (("object", object), ("defect", defect)):
-        check_name(what, name)
-    root, path = Path(root), extras_folder(root, object, defect) / "manifest.jsonl"
-    _check_place(root, object, defect, json.loads(_as_json(settings)), inputs or {}, resume=True)
-    return [record for record in read_manifest(path) if _is_complete(root, record)] if path.exists() else []
-
-
-def check_name(what: str, name: str) -> None:
-    """Refuse an object's or a defect's name that cannot be a folder of the data set.
-
-    Args:
-        what: "object" or "defect".
-
-    Raises:
-        SettingError: empty, no plain folder name anywhere, or one that the layout needs.
-    """
-    bad = name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
-    if bad or name.endswith(".") or name == ("good" if what == "defect" else _EXTRAS):
-        raise SettingError(f"the {what} {name!r} cannot be a folder of the data set", "a plain folder name", "rename it")
-
-
-def _check_place(root: Path, object: str, defect: str, settings: dict[str, Any], inputs: Inputs, resume: bool) -> None:
-    """Refuse what is neither ours nor free, before anything is written."""
-    extras = extras_folder(root, object, defect)
-    check_path(extras / "rejected" / f".{MAX_INDEX}_100_requested.png.tmp")  # no path of ours is longer
-    run = extras / "run.json"
-    try:
-        if root.exists() and not root.is_dir():
-            raise OutputError(f"{root} is a file", "a folder", "choose another output folder")
-        if run.exists():
-            _compare(run, settings, inputs, resume)
-        elif _is_foreign(root, object, defect):
-            came = f"{root / object} already holds files that no run of ours made"
-            raise OutputError(came, "an empty place", "choose another output folder")
-    except OSError as reason:
-        came = f"{root} cannot be used ({reason.strerror or reason})"
-        raise OutputError(came, "a writable folder", "choose another output folder") from reason
-
-
-def _is_foreign(root: Path, object: str, defect: str) -> bool:
-    """Without a run of this defect its folders are empty; without any run of this object, so is the object's."""
-    first = not extras_folder(root, object, defect).parent.exists()
-    place = root / object
-    folders = [place] if first else [place / "test" / defect, place / "ground_truth" / defect]
-    return any(path.is_file() for folder in folders for path in folder.rglob("*"))
-
-
-def _is_complete(root: Path, record: dict[str, Any]) -> bool:
-    return all((root / record[kind]).is_file() for kind in _KINDS if kind in record)
-
-
-def _as_json(settings: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(settings, allow_nan=False)
-    except (TypeError, ValueError) as reason:
-        raise SettingError(f"the settings cannot be recorded ({reason})", "plain JSON values") from reason
-
-
-def _compare(run: Path, mine: dict[str, Any], inputs: Inputs, resume: bool) -> None:
-    """Refuse a run with other settings than ``mine``, or from files whose content was another."""
-    if not resume:
-        raise OutputError(f"{run.parent} already holds a run", "an empty place", "resume it or choose another folder")
-    try:
-        theirs = json.loads(run.read_text(encoding="utf-8"))
-        old = theirs["settings"]
-        different = sorted(key for key in {*old, *mine} if old.get(key) != mine.get(key))
-    except (ValueError, TypeError, KeyError, AttributeError) as reason:
-        raise OutputError(f"{run} is damaged", "the settings of a run", "choose another output folder") from reason
-    if different or old != mine:
-        changes = ", ".join(f"{key} {old.get(key)!r}, now {mine.get(key)!r}" for key in different[:4])
-        raise OtherRunError(f"{run.parent} already holds another run ({changes})", "", "choose another output folder")
-    changed = changed_input(theirs.get("inputs"), inputs)
-    if changed:
-        raise OtherRunError(f"{changed} ({run})", "the same file, to go on", "put it back, or choose another output folder")
 
 
 def _is_plain_png(path: Path) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..bgdefect_core.dataset import extras_folder
+from ..bgdefect_core.dataset_place import extras_folder
 from ..bgdefect_core.errors import DataError, OutputError, SettingError
 from ..bgdefect_core.pictures import PICTURE_SUFFIXES
 

@@ -17,7 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..bgdefect_core.crop import crop_box, take
-from ..bgdefect_core.dataset import DatasetWriter, Sample, extras_folder
+from ..bgdefect_core.dataset import DatasetWriter, Sample
+from ..bgdefect_core.dataset_place import extras_folder
 from ..bgdefect_core.errors import MaskError, PictureError
 from ..bgdefect_core.masks import Mask, check_mask
 from ..bgdefect_core.overlay import CYAN, GREEN, outlined, warmed

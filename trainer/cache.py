@@ -22,7 +22,7 @@ from bgdefect_core.masks import Mask, bounding_box, region_map, separate_defects
 from bgdefect_core.pictures import Picture
 
 from .base import Base
-from .data import Example, load_example
+from .examples import Example, load_example
 
 SCALE_JITTER = {"defect": math.log(1.2), "whole": math.log(1.08)}
 """Largest logarithm of a view's side over the rule's side. What is wider than the picture shows mirrored surroundings:

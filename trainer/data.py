@@ -9,46 +9,26 @@ Three layouts:
 
 In the first two a ``manifest.csv`` with the columns ``file`` (relative to OBJECT), ``group`` in OBJECT may join pictures of
 one part into a group; good pictures are ``OBJECT/train/good``. A csv may have semicolons or tabs in place of its commas.
-Finding examples reads names only; `validate` reads every file once.
+Finding examples reads names only; `examples.validate` reads every file once.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from bgdefect_core.dataset import check_name
-from bgdefect_core.errors import BGDefectError, DataError, SettingError
-from bgdefect_core.masks import Mask
+from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
-from bgdefect_core.pictures import PICTURE_SUFFIXES, Picture, read_masks, read_picture
+from bgdefect_core.pictures import PICTURE_SUFFIXES
 
-__all__ = ["Example", "find_examples", "good_examples", "good_pictures", "load_example", "validate"]
+from .csv_layout import csv_of, csv_rows, read_csv
+from .examples import GOOD, Example
 
-_GOOD = "good"
+__all__ = ["find_examples", "good_examples", "good_pictures"]
+
 _reading = system_errors(DataError, "a data set that can be read")
 _LAYOUTS = "test/DEFECT with ground_truth/DEFECT, folders that hold these, or a csv with image, mask, class, defect, group"
-
-
-@dataclass(frozen=True)
-class Example:
-    """One picture of one defect.
-
-    Attributes:
-        image: the picture's file. masks: one file or more; their union is the defect.
-        object, defect: the class, by folder names. group: pictures of one part share it; empty: a part of its own.
-        nonzero: MVTec LOCO's masks, in which every value but 0 counts.
-    """
-
-    image: Path
-    masks: tuple[Path, ...]
-    object: str
-    defect: str
-    group: str
-    nonzero: bool = False
 
 
 @_reading
@@ -63,9 +43,9 @@ def find_examples(root: str | Path, object: str | None = None, defect: str | Non
             without mask, a mask without picture; the message names the file.
     """
     root = _existing(root)
-    table = _csv_of(root)
+    table = csv_of(root)
     if table:
-        found = [example for example in _read_csv(table) if example.masks]
+        found = [example for example in read_csv(table) if example.masks]
         _choose(root, "object", object, {example.object for example in found})
         found = [example for example in found if object in (None, example.object)]
         _choose(root, "defect", defect, {example.defect for example in found})
@@ -86,10 +66,10 @@ def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
         DataError: none there, an unknown object, or several objects and none chosen.
     """
     root = _existing(root)
-    table = _csv_of(root)
+    table = csv_of(root)
     plain = _pictures(root) if root.is_dir() else []
     if table:
-        rows = _read_csv(table)
+        rows = read_csv(table)
         _choose(root, "object", object, {row.object for row in rows})
         found = [row.image for row in rows if not row.masks and object in (None, row.object)]
     elif plain:
@@ -99,7 +79,7 @@ def good_pictures(root: str | Path, object: str | None = None) -> list[Path]:
         chosen = _choose(root, "object", object, objects)
         if len(chosen) > 1:
             raise DataError(f"{root} holds {len(chosen)} objects", "one of " + ", ".join(chosen), "name the object")
-        root = objects[chosen[0]] / "train" / _GOOD
+        root = objects[chosen[0]] / "train" / GOOD
         found = _pictures(root) if root.is_dir() else []
     if not found:
         raise DataError(f"{root} holds no good pictures", "pictures in train/good", "add some")
@@ -118,46 +98,15 @@ def good_examples(root: str | Path, object: str, side: str = "train") -> list[Ex
         DataError: as `find_examples`.
     """
     root = _existing(root)
-    table = _csv_of(root)
+    table = csv_of(root)
     if table:
-        return [row for row in _read_csv(table) if not row.masks and row.object == object]
+        return [row for row in read_csv(table) if not row.masks and row.object == object]
     objects = _objects(root)
     _choose(root, "object", object, objects)
     folder = objects[object]
-    groups, place = _groups(folder), folder / side / _GOOD
+    groups, place = _groups(folder), folder / side / GOOD
     pictures = _pictures(place) if place.is_dir() else []
-    return [Example(one, (), object, _GOOD, groups.get(one.relative_to(folder).as_posix(), "")) for one in pictures]
-
-
-def load_example(example: Example) -> tuple[Picture, Mask]:
-    """The picture, ``uint8 [H, W, 3]``, and the union of its masks, ``bool [H, W]``.
-
-    Raises:
-        PictureError, MaskError: see `read_picture` and `read_mask`; the union is held to what each mask is.
-    """
-    picture = read_picture(example.image)
-    size = (picture.shape[0], picture.shape[1])
-    return picture, read_masks(example.masks, f"the union of the masks of {example.image}", size, nonzero=example.nonzero)
-
-
-def validate(examples: Sequence[Example]) -> None:
-    """Read every picture and mask once, before any time goes into training.
-
-    Raises:
-        DataError: naming up to five files that cannot be used, and why.
-    """
-    if not examples:
-        raise DataError("there are no examples", "at least one picture with its mask")
-    problems = []
-    for example in examples:
-        try:
-            load_example(example)
-        except BGDefectError as error:
-            problems.append(str(error))
-    if problems:
-        more = [f"and {len(problems) - 5} more"] if len(problems) > 5 else []
-        what = f"{len(problems)} of {len(examples)} examples cannot be used:"
-        raise DataError("\n  ".join([what, *problems[:5], *more]))
+    return [Example(one, (), object, GOOD, groups.get(one.relative_to(folder).as_posix(), "")) for one in pictures]
 
 
 def _existing(root: str | Path) -> Path:
@@ -197,7 +146,7 @@ def _objects(root: Path) -> dict[str, Path]:
     if any((root / name).is_dir() for name in names):
         return {os.path.basename(os.path.abspath(root)): root}
     if (root / "manifest.csv").is_file():  # groups of several objects in one file would be passed over
-        raise _unfit(root / "manifest.csv", _rows(root / "manifest.csv")[0])
+        raise _unfit(root / "manifest.csv", csv_rows(root / "manifest.csv")[0])
     found = {path.name: path for path in _folders(root) if any((path / name).is_dir() for name in names)}
     if not found:
         raise DataError(f"{root} has an unknown layout", _LAYOUTS, "check the path, or write a csv")
@@ -205,7 +154,7 @@ def _objects(root: Path) -> dict[str, Path]:
 
 
 def _defects(folder: Path) -> list[str]:
-    return sorted({path.name for part in ("test", "ground_truth") for path in _folders(folder / part)} - {_GOOD})
+    return sorted({path.name for part in ("test", "ground_truth") for path in _folders(folder / part)} - {GOOD})
 
 
 def _read_mvtec(object: str, folder: Path, defect: str) -> list[Example]:
@@ -241,7 +190,7 @@ def _groups(folder: Path) -> dict[str, str]:
     path = folder / "manifest.csv"
     if not path.is_file():
         return {}
-    header, rows = _rows(path)
+    header, rows = csv_rows(path)
     if not {"file", "group"} <= set(header):
         raise _unfit(path, header)
     groups = {Path(row["file"].replace("\\", "/")).as_posix(): row["group"] for row in rows}
@@ -256,66 +205,3 @@ def _unfit(path: Path, header: Sequence[str]) -> DataError:
     came = f"{path} has the columns {', '.join(repr(name) for name in header) or 'of an empty file'}"
     do = "correct its first line, or move the file away if it is none of ours"
     return DataError(came, "file and group, in the object's folder; or image, mask, class and defect in the folder that is given", do)
-
-
-def _csv_of(root: Path) -> Path | None:
-    """The csv that describes the examples, where there is one: root itself, or a fitting manifest.csv in it."""
-    path = root if root.is_file() else root / "manifest.csv"
-    if not path.is_file() or path.suffix.lower() != ".csv":
-        return None
-    return path if root.is_file() or {"image", "mask"} <= set(_rows(path)[0]) else None
-
-
-def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header, in lower case, and rows, stripped; a cell that is missing at the end of a row is empty."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            mark = next((mark for mark in ",;\t" if mark in first), ",")
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file, delimiter=mark, strict=True) if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as reason:
-        do = "save it again, and close every quote"
-        raise DataError(f"{path} cannot be read ({reason})", "a csv in UTF-8", do) from reason
-    for number, line in enumerate(lines):
-        torn = [cell for cell in line if "\n" in cell or "\r" in cell]
-        if torn:  # an open quote takes all up to the next one for its cell
-            raise DataError(f"{path}, row {number} has a cell of several lines ({torn[0][:40]!r})", "one line a row", "close its quote")
-    header = [name.lower() for name in lines[0]] if lines else []
-    return header, [dict(zip(header, [*line, *[""] * len(header)], strict=False)) for line in lines[1:]]
-
-
-def _read_csv(path: Path) -> list[Example]:
-    """Every row; those of good pictures have no masks."""
-    header, rows = _rows(path)
-    missing = [name for name in ("image", "mask", "class", "defect") if name not in header]
-    if missing:
-        raise DataError(f"{path} lacks the columns {', '.join(missing)}", "image, mask, class, defect, group", "add them")
-    if not rows:
-        raise DataError(f"{path} holds no rows", "a row a picture")
-    found, seen = [], set[tuple[Path, str]]()
-    for number, row in enumerate(rows, start=1):
-        where = f"{path}, row {number}"
-        if not row["image"] or not row["class"]:
-            raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
-        image = path.parent / row["image"]
-        good = row["defect"] in ("", _GOOD)
-        names = {"object": row["class"]} if good else {"object": row["class"], "defect": row["defect"]}
-        try:
-            for what, name in names.items():
-                check_name(what, name)  # they become folders
-        except SettingError as error:
-            raise DataError(f"{where}: {error.came}", error.expected, error.do) from error
-        if good and row["mask"]:
-            raise DataError(f"{where}: {row['image']} has a mask but no defect", "the defect's name", "fill it in")
-        if not good and not row["mask"]:
-            raise DataError(f"{where}: {row['image']} has no mask", "the mask's file", "add it or leave the row out")
-        mask = () if good else (path.parent / row["mask"],)
-        for file in (image, *mask):
-            if not file.is_file():
-                raise DataError(f"{where}: {file} does not exist", "a file relative to the csv", "correct the path")
-        if (image, row["defect"]) in seen:
-            raise DataError(f"{where}: {row['image']} stands there twice", "once a defect", "join the masks into one")
-        seen.add((image, row["defect"]))
-        found.append(Example(image, mask, row["class"], row["defect"], row.get("group", "")))
-    return found

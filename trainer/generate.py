@@ -19,7 +19,8 @@ import torch
 from tqdm import tqdm
 
 from bgdefect_core.attention import SMALLEST_GRID
-from bgdefect_core.dataset import DatasetWriter, Sample, attempts_there
+from bgdefect_core.dataset import DatasetWriter, Sample
+from bgdefect_core.dataset_place import attempts_there
 from bgdefect_core.errors import SettingError
 from bgdefect_core.generate import Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.inputs import Inputs, read_inputs

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 
-from bgdefect_core.dataset import MAX_INDEX
+from bgdefect_core.dataset_place import MAX_INDEX
 from bgdefect_core.errors import SettingError, WeightsError, check_range
 from bgdefect_core.generate import PaintSettings
 from bgdefect_core.inputs import file_digest

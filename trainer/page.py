@@ -19,7 +19,8 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageDraw
 
 from bgdefect_core.crop import crop_box, take
-from bgdefect_core.dataset import extras_folder, read_manifest
+from bgdefect_core.dataset import read_manifest
+from bgdefect_core.dataset_place import extras_folder
 from bgdefect_core.errors import DataError
 from bgdefect_core.masks import Mask
 from bgdefect_core.overlay import CYAN, GREEN, outlined, warmed

@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, get_args
 
-from bgdefect_core.dataset import extras_folder, read_manifest
+from bgdefect_core.dataset import read_manifest
+from bgdefect_core.dataset_place import extras_folder
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures import atomic_write
 from bgdefect_core.quality import QualityLimits

@@ -17,7 +17,8 @@ from bgdefect_core.regions import Context, RegionPrompts
 from .base import Base
 from .batches import Batch, Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
-from .data import Example, find_examples, validate
+from .data import find_examples
+from .examples import Example, validate
 from .run_folder import FREE, RunFolder, events_writer
 from .sheet import SheetItem, sheet_items
 from .splits import Split, read_split, split_halves, split_k_shots, write_split

@@ -19,7 +19,8 @@ from bgdefect_core.sampling import DEFAULT_BACKGROUND, background_levels, sample
 
 from .base import Base
 from .cache import Views, looked_at, to_pixels
-from .data import Example, good_pictures, load_example
+from .data import good_pictures
+from .examples import Example, load_example
 
 SheetItem = tuple[Picture, Mask]
 """A crop at the network's size, ``uint8 [R, R, 3]``, and where the defect shall come, ``bool [R, R]``."""

@@ -21,7 +21,7 @@ import numpy as np
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures import atomic_write
 
-from .data import Example
+from .examples import Example
 
 __all__ = ["Split", "group_of", "read_split", "relative_file", "split_halves", "split_k_shots", "write_split"]
 

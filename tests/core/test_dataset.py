@@ -16,7 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bgdefect_core.dataset import DatasetWriter, Sample, attempts_there, extras_folder, read_manifest
+from bgdefect_core.dataset import DatasetWriter, Sample, read_manifest
+from bgdefect_core.dataset_place import attempts_there, extras_folder
 from bgdefect_core.errors import DataError, MaskError, OtherRunError, OutputError, PictureError, SettingError
 from bgdefect_core.inputs import changed_input, network_input, read_inputs
 from bgdefect_core.lock import FolderLock

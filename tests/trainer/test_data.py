@@ -13,7 +13,8 @@ from PIL import Image
 from bgdefect_core.errors import DataError, MaskError, OutputError
 from bgdefect_core.mask_files import read_library
 from bgdefect_core.pictures import write_mask, write_picture
-from trainer.data import Example, find_examples, good_pictures, load_example, validate
+from trainer.data import find_examples, good_pictures
+from trainer.examples import Example, load_example, validate
 from trainer.splits import read_split, split_halves, split_k_shots, write_split
 
 SHARED = Path(os.environ.get("BGDEFECT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))

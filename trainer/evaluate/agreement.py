@@ -29,8 +29,8 @@ from bgdefect_core.sampling import seeded_noise
 from ..apply import load_class
 from ..base import Base, load_base
 from ..cache import to_pixels
-from ..data import Example, load_example
 from ..devices import pick_device
+from ..examples import Example, load_example
 from ..generate import check_signal
 from .samples import SampleSet, changed
 

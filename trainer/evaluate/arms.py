@@ -12,7 +12,7 @@ from PIL import Image
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture, read_picture
 
-from ..data import Example, load_example
+from ..examples import Example, load_example
 from .samples import SampleSet, by_area
 from .synthetic import Pair, augmented, cut_paste, perlin_blend, texture, visible, window
 

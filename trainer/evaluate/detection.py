@@ -262,7 +262,7 @@ def landscape_rows(config: EvaluateConfig, store: Store, cell: Cell, plans: Sequ
         if plan.name not in LANDSCAPE_ARMS:
             continue
         name, settings = _key(config, cell, plan, config.seeds[0])
-        settings |= {"points": config.landscape_points, "crops": config.landscape_crops}
+        settings |= {"points": config.landscape_points, "crops": config.landscape_crops, "eigenvalue": "lanczos"}
 
         def measured(plan: ArmPlan = plan) -> dict[str, Any]:
             net = kept_detector(config, store, cell, plan)

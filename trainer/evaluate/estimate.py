@@ -23,7 +23,7 @@ from .detection import LANDSCAPE_ARMS, LANDSCAPE_BATCH, fit_settings
 from .detector import focal_loss, make_net, probability_maps
 from .features import SIDE, pooled_features
 from .generators import GeneratorSpec
-from .landscape import ITERATIONS
+from .landscape import PRODUCTS
 from .optional import can
 from .ours import finished
 from .plan import Cell
@@ -177,7 +177,7 @@ def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
 
 
 def _landscape_seconds(config: EvaluateConfig) -> float:
-    """Seconds of one loss surface, and of its top eigenvalue at the most iterations, each about three trainings' steps."""
+    """Seconds of one loss surface, and of its top eigenvalue with the usual number of products, each about three trainings' steps."""
     net = make_net(config.width, 0).to(pick_device(config.device)).eval()
     pictures = torch.rand(LANDSCAPE_BATCH, 3, config.crop, config.crop, device=next(net.parameters()).device)
     batches = config.landscape_crops // LANDSCAPE_BATCH
@@ -187,7 +187,7 @@ def _landscape_seconds(config: EvaluateConfig) -> float:
             net(pictures)
 
     one, step = _timed(forward), _timed(lambda: focal_loss(net(pictures), pictures[:, 0]).backward())
-    return batches * (config.landscape_points**2 * one + ITERATIONS * 3 * step)
+    return batches * (config.landscape_points**2 * one + PRODUCTS * 3 * step)
 
 
 def _student_seconds(config: EvaluateConfig, cell: Cell) -> float:

@@ -18,7 +18,8 @@ import numpy as np
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures import atomic_write
 
-from ..data import Example, find_examples, good_examples
+from ..data import find_examples, good_examples
+from ..examples import Example
 from ..splits import group_of, relative_file, split_halves
 from .config import EvaluateConfig
 

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
 from .detector import SegmentationNet, focal_loss
 
 REACH = 1.0
 """The landscape spans -1..1 in both directions."""
-ITERATIONS = 20
-"""Of the power iteration, at most."""
+PRODUCTS, RESTARTS, TOLERANCE = 20, 20, 1e-3
+"""Hessian-vector products of the first Lanczos run, which is mostly enough; how often it is restarted at most; relative error."""
 
 
 def random_direction(net: SegmentationNet, seed: int) -> list[Tensor]:
@@ -58,24 +59,32 @@ def landscape(net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], po
     return values
 
 
-def top_eigenvalue(
-    net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], seed: int, iterations: int = ITERATIONS, tolerance: float = 1e-3
-) -> float:
-    """The Hessian's eigenvalue of largest magnitude, by power iteration on Hessian-vector products; batch norms are fixed."""
+def top_eigenvalue(net: SegmentationNet, batches: Sequence[tuple[Tensor, Tensor]], seed: int, tolerance: float = TOLERANCE) -> float | None:
+    """The Hessian's largest eigenvalue, by Lanczos on Hessian-vector products; batch norms are fixed.
+
+    Args:
+        seed: of the start. tolerance: relative error of the eigenvalue.
+
+    Returns:
+        None where it was not found to the tolerance within ``RESTARTS``.
+    """
     net.eval()
     parameters = [parameter.requires_grad_(True) for parameter in net.parameters()]
-    generator = torch.Generator().manual_seed(seed)
-    vector = [torch.randn(parameter.shape, generator=generator).to(parameter) for parameter in parameters]
-    value = 0.0
-    for _ in range(iterations):
-        norm = float(torch.stack([one.square().sum() for one in vector]).sum().sqrt())
-        vector = [one / max(norm, 1e-30) for one in vector]
-        product = _hessian_vector(net, batches, parameters, vector)
-        before, value = value, float(sum((h * v).sum() for h, v in zip(product, vector, strict=True)))
-        if abs(value - before) <= tolerance * abs(value):
-            break
-        vector = product
-    return value
+    size = sum(parameter.numel() for parameter in parameters)
+
+    def product(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts = torch.from_numpy(flat.ravel()).split([parameter.numel() for parameter in parameters])
+        vector = [part.view(like.shape).to(like) for part, like in zip(parts, parameters, strict=True)]
+        found = torch.cat([one.flatten() for one in _hessian_vector(net, batches, parameters, vector)])
+        return found.to("cpu", torch.float64).numpy()
+
+    hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    start = np.random.default_rng(seed).standard_normal(size)
+    try:
+        found = eigsh(hessian, k=1, which="LA", v0=start, maxiter=RESTARTS, tol=tolerance, return_eigenvectors=False)
+    except ArpackNoConvergence:
+        return None
+    return float(found[0])
 
 
 def _hessian_vector(

@@ -18,7 +18,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.pictures import atomic_write, write_mask, write_picture
 
 from ..base import MINI, load_base
-from ..data import Example, load_example
+from ..examples import Example, load_example
 from ..generate import GenerateConfig, check_signal, generate
 from ..run_folder import RunFolder
 from ..setup_run import working_resolution

@@ -17,7 +17,8 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.masks import Mask
 from bgdefect_core.pictures import Picture
 
-from ..data import Example, find_examples, load_example
+from ..data import find_examples
+from ..examples import Example, load_example
 from ..splits import relative_file
 from .arms import load_pairs
 from .config import EvaluateConfig

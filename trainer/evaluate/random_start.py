@@ -33,7 +33,7 @@ from bgdefect_core.weights import read_info
 
 from ..attempts import attempt_seed
 from ..base import Base
-from ..data import Example
+from ..examples import Example
 from ..generate import ready_base
 from ..generate_config import GenerateConfig
 from ..pairs import Pair, Pairs

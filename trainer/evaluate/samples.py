@@ -13,14 +13,16 @@ import numpy as np
 import torch
 
 from bgdefect_core.crop import crop_box, default_feather
-from bgdefect_core.dataset import extras_folder, read_manifest
+from bgdefect_core.dataset import read_manifest
+from bgdefect_core.dataset_place import extras_folder
 from bgdefect_core.errors import DataError
 from bgdefect_core.masks import Mask, coverage, feather
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.quality import background_change
 from bgdefect_core.tones import change
 
-from ..data import Example, find_examples, load_example
+from ..data import find_examples
+from ..examples import Example, load_example
 from .folds import Fold
 
 HIDDEN = ("no visible defect", "defect lost in its surroundings", "far less of it than in life")
