@@ -21,7 +21,7 @@ from tqdm import tqdm
 from bgdefect_core.attention import SMALLEST_GRID
 from bgdefect_core.dataset import DatasetWriter, Sample
 from bgdefect_core.dataset_place import attempts_there
-from bgdefect_core.errors import SettingError
+from bgdefect_core.errors import OtherRunError, SettingError
 from bgdefect_core.generate import Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.inputs import Inputs, read_inputs
 from bgdefect_core.likelihood import LEVELS
@@ -80,12 +80,21 @@ def generate(config: GenerateConfig) -> Summary:
         return _dry_run(session)
     made_with = config.made_with(pairs.library_folder)
     with DatasetWriter(config.output, *session.names, session.record, inputs=session.inputs, made_with=made_with) as writer:
+        _check_threshold(made_with["threshold"], writer.records, config.output)
         for chunk in _chunks(config, writer):
             _paint_chunk(session, writer, *chunk)
         records = list(writer.records)
     sheet, page = write_page(config.output, *session.names) if records else (None, None)
     seconds = time.monotonic() - started
     return summarise(config.output, config.count, records, session.hopeless, seconds, sheet, page)
+
+
+def _check_threshold(threshold: float, records: Sequence[dict[str, Any]], output: Path) -> None:
+    """Refuse to go on with labels that an earlier version's default cut elsewhere; the settings say only that it was the default."""
+    others = {record["made_with"]["threshold"] for record in records if "made_with" in record} - {threshold}
+    if others:
+        came = f"the labels in {output} were cut at {others.pop()} of the signal's peak, which is {threshold} by default now"
+        raise OtherRunError(came, "one threshold in a data set", "choose another output folder")
 
 
 def ready_base(config: GenerateConfig) -> Base:
@@ -244,7 +253,9 @@ def _dry_run(session: _Session) -> Summary:
     """Look at the output's place, place the masks of what is still to be made, time one call of U-Net and VAE, write nothing."""
     config = session.config
     by_index: dict[int, list[dict[str, Any]]] = {}
-    for record in attempts_there(config.output, *session.names, session.record, session.inputs):
+    there = attempts_there(config.output, *session.names, session.record, session.inputs)
+    _check_threshold(config.made_with(None)["threshold"], there, config.output)
+    for record in there:
         by_index.setdefault(record["index"], []).append(record)
     open_ones = [index for index in range(config.count) if not _is_final(by_index.get(index, []), config.retries)]
     unplaced, hopeless = list[str](), set[int]()

@@ -24,7 +24,7 @@ from bgdefect_core.errors import BGDefectError, DataError, MaskError, OtherRunEr
 from bgdefect_core.pictures import read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.refinement import Signal
+from bgdefect_core.refinement import THRESHOLDS, Signal
 from bgdefect_core.weights import read_info
 from trainer.attempts import attempt_seed, batches, needed
 from trainer.generate import check_signal, generate
@@ -582,6 +582,16 @@ def test_a_run_is_refused_on_a_base_whose_vae_changed(config: GenerateConfig, tm
     with pytest.raises(OtherRunError, match="the vae of the base .* is not what it was when the run began"):
         generate(dataclasses.replace(run, count=2))
     assert files_of(run.output) == before
+
+
+def test_a_run_is_refused_where_the_default_threshold_was_another(config: GenerateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate(config)
+    before = files_of(config.output)
+    monkeypatch.setitem(THRESHOLDS, "difference", 0.45)
+    for run in (config, dataclasses.replace(config, dry_run=True)):
+        with pytest.raises(OtherRunError, match="were cut at 0.3 of the signal's peak, which is 0.45 by default now"):
+            generate(run)
+    assert files_of(config.output) == before
 
 
 def test_a_run_without_digests_goes_on_and_gets_them(config: GenerateConfig, plates: Path, tmp_path: Path) -> None:
