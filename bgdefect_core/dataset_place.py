@@ -57,7 +57,14 @@ def check_name(what: str, name: str) -> None:
 
 
 def check_place(root: Path, object: str, defect: str, settings: dict[str, Any], inputs: Inputs, resume: bool) -> None:
-    """Refuse what is neither ours nor free, before anything is written."""
+    """Refuse what is neither ours nor free, before anything is written.
+
+    Args:
+        settings: as :func:`plain_settings` gives them. resume: whether a run of ours may be gone on with.
+
+    Raises:
+        OtherRunError: a run with other settings or inputs. OutputError: anything else that is in the way.
+    """
     extras = extras_folder(root, object, defect)
     check_path(extras / "rejected" / f".{MAX_INDEX}_100_requested.png.tmp")  # no path of ours is longer
     run = extras / "run.json"
