@@ -27,13 +27,13 @@ from .refinement import (
     ATTENTION_SIGNALS,
     PEAK,
     SIGNALS,
-    THRESHOLDS,
     Signal,
     attention_heat,
     combine,
     difference_heat,
     refine,
     stitched_heat,
+    threshold_in_use,
 )
 from .regions import RegionPrompts
 from .sampling import BACKGROUND_MODES, DEFAULT_BACKGROUND, BackgroundMode, background_levels, sample
@@ -261,7 +261,7 @@ def _finish(
     else:
         result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
     placed = stitched_heat(settings.signal, put_back(heat, crop, requested.shape), job.picture, result)
-    threshold = THRESHOLDS[settings.signal] if settings.threshold is None else settings.threshold
+    threshold = threshold_in_use(settings.signal, settings.threshold)
     parts = [refine(placed, mask, threshold, settings.peak) for mask in job.masks]
     refined = np.logical_or.reduce([part for part, _ in parts])
     quality = measure(job.picture, result, requested, refined, painted, normal, crop, width)

@@ -8,12 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from .errors import BGDefectError, DataError
 
-__all__ = ["Inputs", "changed_input", "file_digest", "network_input", "read_inputs"]
+__all__ = ["Inputs", "changed_input", "file_digest", "read_inputs"]
 
 Inputs = Mapping[str, Mapping[str, Any]]
 """What a file or a network is to the run ("good 3", "mask 0", "vae") -> file (or what it is), bytes, sha256, as plain JSON."""
@@ -29,22 +26,6 @@ def read_inputs(files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
         name: {"file": os.path.abspath(path), "bytes": _size(path), "sha256": file_digest(path, DataError, "a file of the run")}
         for name, path in files.items()
     }
-
-
-def network_input(what: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The entry of a network that no fingerprint names (VAE, text encoder): all its weights, rounded to fp16 as the fingerprint's are.
-
-    Args:
-        what: the network in words, for the message. weights: its state dict; names and integer buffers do not count, since
-            they change between releases of transformers.
-    """
-    digest, size = hashlib.sha256(), 0
-    for tensor in weights.values():
-        if tensor.is_floating_point():
-            content = tensor.detach().to("cpu", torch.float16).contiguous().numpy().astype("<f2", copy=False).tobytes()
-            digest.update(f"{tuple(tensor.shape)}\n".encode() + content)
-            size += len(content)
-    return {"file": what, "bytes": size, "sha256": digest.hexdigest()}
 
 
 def changed_input(before: Any, now: Inputs) -> str:

@@ -33,6 +33,11 @@ rest of the defect. On 200 drawn defects the label's IoU with the truth was 0.74
 and 0.45 for the requested mask (the truth grown by 3 pixels): ``bgdefect calibrate``."""
 
 
+def threshold_in_use(signal: str, given: float | None) -> float:
+    """The threshold that is given, or where None is, the signal's own."""
+    return THRESHOLDS[signal] if given is None else given
+
+
 def attention_heat(recorder: MapRecorder, size: tuple[int, int]) -> Tensor:
     """Eq. 13's map: the running means of all grids, each resized bilinearly to ``size`` and averaged: float32 ``[B, H, W]``.
 

@@ -37,6 +37,7 @@ __all__ = [
     "check_base",
     "check_keys",
     "fingerprint",
+    "network_input",
     "load_weights",
     "read_info",
     "save_weights",
@@ -71,10 +72,30 @@ def fingerprint(state_dict: Mapping[str, Tensor]) -> str:
         tensor = state_dict.get(name)
         if tensor is None or type(tensor) not in (Tensor, Parameter) or tensor.dtype not in (torch.float32, torch.float16):
             return UNKNOWN
-        rounded = tensor.detach().to("cpu", torch.float16).contiguous().numpy().astype("<f2", copy=False)
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        digest.update(rounded.tobytes())
+        digest.update(_half_bytes(tensor))
     return digest.hexdigest()
+
+
+def network_input(what: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What ``inputs`` records of a network that no fingerprint names (VAE, text encoder): all its weights, rounded to fp16, too.
+
+    Args:
+        what: the network in words, for the message. weights: its state dict; names and integer buffers do not count, since
+            they change between releases of transformers.
+    """
+    digest, size = hashlib.sha256(), 0
+    for tensor in weights.values():
+        if tensor.is_floating_point():
+            content = _half_bytes(tensor)
+            digest.update(f"{tuple(tensor.shape)}\n".encode() + content)
+            size += len(content)
+    return {"file": what, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def _half_bytes(tensor: Tensor) -> bytes:
+    """Rounded to fp16, little-endian."""
+    return tensor.detach().to("cpu", torch.float16).contiguous().numpy().astype("<f2", copy=False).tobytes()
 
 
 def check_base(

@@ -19,11 +19,10 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.errors import WeightsError
-from bgdefect_core.inputs import network_input
 from bgdefect_core.paths import system_errors
 from bgdefect_core.regions import RegionPrompts, word_places
 from bgdefect_core.schedule import NoiseSchedule, schedule_from_config
-from bgdefect_core.weights import UNKNOWN, architecture_of, fingerprint
+from bgdefect_core.weights import UNKNOWN, architecture_of, fingerprint, network_input
 
 from .licences import licence_of
 from .single_file import ASSETS, Parts, load_single_file

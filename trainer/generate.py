@@ -80,7 +80,7 @@ def generate(config: GenerateConfig) -> Summary:
         return _dry_run(session)
     made_with = config.made_with(pairs.library_folder)
     with DatasetWriter(config.output, *session.names, session.record, inputs=session.inputs, made_with=made_with) as writer:
-        _check_threshold(made_with["threshold"], writer.records, config.output)
+        _check_threshold(config, writer.records)
         for chunk in _chunks(config, writer):
             _paint_chunk(session, writer, *chunk)
         records = list(writer.records)
@@ -89,11 +89,12 @@ def generate(config: GenerateConfig) -> Summary:
     return summarise(config.output, config.count, records, session.hopeless, seconds, sheet, page)
 
 
-def _check_threshold(threshold: float, records: Sequence[dict[str, Any]], output: Path) -> None:
+def _check_threshold(config: GenerateConfig, records: Sequence[dict[str, Any]]) -> None:
     """Refuse to go on with labels that an earlier version's default cut elsewhere; the settings say only that it was the default."""
-    others = {record["made_with"]["threshold"] for record in records if "made_with" in record} - {threshold}
+    others = {record["made_with"]["threshold"] for record in records if "made_with" in record} - {config.threshold_in_use}
     if others:
-        came = f"the labels in {output} were cut at {others.pop()} of the signal's peak, which is {threshold} by default now"
+        now = config.threshold_in_use
+        came = f"the labels in {config.output} were cut at {others.pop()} of the signal's peak, which is {now} by default now"
         raise OtherRunError(came, "one threshold in a data set", "choose another output folder")
 
 
@@ -254,7 +255,7 @@ def _dry_run(session: _Session) -> Summary:
     config = session.config
     by_index: dict[int, list[dict[str, Any]]] = {}
     there = attempts_there(config.output, *session.names, session.record, session.inputs)
-    _check_threshold(config.made_with(None)["threshold"], there, config.output)
+    _check_threshold(config, there)
     for record in there:
         by_index.setdefault(record["index"], []).append(record)
     open_ones = [index for index in range(config.count) if not _is_final(by_index.get(index, []), config.retries)]

@@ -19,7 +19,7 @@ from bgdefect_core.inputs import file_digest
 from bgdefect_core.part import PartKind
 from bgdefect_core.placement import PlacementSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.refinement import ATTENTION_SIGNALS, PEAK, THRESHOLDS, Signal
+from bgdefect_core.refinement import ATTENTION_SIGNALS, PEAK, Signal, threshold_in_use
 from bgdefect_core.sampling import DEFAULT_BACKGROUND, BackgroundMode
 from bgdefect_core.solvers import Solver
 from bgdefect_core.weights_info import ClassWeightsInfo
@@ -135,6 +135,11 @@ class GenerateConfig:
         return -(-self.batch // self.variants)
 
     @property
+    def threshold_in_use(self) -> float:
+        """Of the labels: as given, or the signal's own."""
+        return threshold_in_use(self.signal, self.threshold)
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of the U-Net."""
         return DTYPES[self.precision]
@@ -220,7 +225,7 @@ class GenerateConfig:
             "mask_library": os.path.abspath(library) if library else None,
             "mask_split": os.path.abspath(self.mask_split) if self.mask_split else None,
             "allow_other_base": self.allow_other_base,
-            "threshold": THRESHOLDS[self.signal] if self.threshold is None else self.threshold,
+            "threshold": self.threshold_in_use,
             "versions": library_versions(),
         }
 

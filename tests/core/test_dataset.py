@@ -19,9 +19,10 @@ from PIL import Image
 from bgdefect_core.dataset import DatasetWriter, Sample, read_manifest
 from bgdefect_core.dataset_place import attempts_there, extras_folder
 from bgdefect_core.errors import DataError, MaskError, OtherRunError, OutputError, PictureError, SettingError
-from bgdefect_core.inputs import changed_input, network_input, read_inputs
+from bgdefect_core.inputs import changed_input, read_inputs
 from bgdefect_core.lock import FolderLock
 from bgdefect_core.pictures import read_mask, read_picture, write_picture
+from bgdefect_core.weights import network_input
 
 SETTINGS = {"steps": 50, "background": "replay", "batch": 4}
 PLAN = [(0, 0, True), (1, 0, False), (1, 1, True), (2, 0, False), (3, 0, True)]  # index, attempt, accepted

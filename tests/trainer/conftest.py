@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.pictures import write_mask, write_picture
@@ -71,6 +72,13 @@ def files_of(root: Path) -> dict[str, bytes]:
     """Relative name -> bytes of every file below ``root`` but the lock."""
     files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != ".lock")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def nudge(weights: Path) -> None:
+    """Change one tensor of a safetensors file."""
+    tensors = load_file(weights)
+    name = next(name for name in tensors if name.endswith("bias"))
+    save_file(tensors | {name: tensors[name] + 0.1}, weights, {"format": "pt"})
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from bgdefect_core.crop import crop_box
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, OutputError, PictureError, SettingError, WeightsError
@@ -28,6 +28,8 @@ from trainer.batches import Batches, validation_batches
 from trainer.cache import LatentCache, Views, view, view_crop
 from trainer.setup_run import default_mask_weight
 from trainer.train import TrainConfig, train
+
+from .conftest import nudge
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -349,9 +351,7 @@ def test_a_run_is_refused_on_a_base_whose_other_networks_changed(
         train(config)
     (path,) = (base / part).glob("*.safetensors")
     kept = path.read_bytes()
-    tensors = load_file(path)
-    name = next(name for name in tensors if name.endswith("bias"))
-    save_file(tensors | {name: tensors[name] + 0.1}, path, {"format": "pt"})
+    nudge(path)
     with pytest.raises(OtherRunError, match=f"the {part.replace('_', ' ')} of the base .* is not what it was when the run began"):
         train(config)
     path.write_bytes(kept)

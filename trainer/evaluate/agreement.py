@@ -23,7 +23,7 @@ from bgdefect_core.likelihood import likelihood_heat
 from bgdefect_core.masks import Mask, bounding_box, region_map
 from bgdefect_core.pictures import Picture, read_picture
 from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.refinement import PEAK, THRESHOLDS, attention_heat, combine, difference_heat, refine
+from bgdefect_core.refinement import PEAK, attention_heat, combine, difference_heat, refine, threshold_in_use
 from bgdefect_core.sampling import seeded_noise
 
 from ..apply import load_class
@@ -119,7 +119,7 @@ def real_agreement(
             found.setdefault("requested", []).append(overlap(item.requested, item.truth))
             for signal, heat in heats.items():
                 placed = put_back(heat[number], item.crop, item.truth.shape)
-                threshold = THRESHOLDS[signal] if settings.threshold is None else settings.threshold
+                threshold = threshold_in_use(signal, settings.threshold)
                 refined, _ = refine(placed, item.requested, threshold, refining.peak)
                 found.setdefault(signal, []).append(overlap(refined, item.truth))
     return found
