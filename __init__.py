@@ -1,6 +1,8 @@
-"""BGDefect as a ComfyUI node pack: the host imports this file from its `custom_nodes` and calls `comfy_entrypoint`.
+"""BGDefect as a ComfyUI node pack: the host imports this file from its `custom_nodes` and calls
+`comfy_entrypoint`.
 
-Nothing of the host is imported before it asks, so that the checkout can be read and tested without one.
+Nothing of the host is imported before it asks, so that the checkout can be read and tested without
+one.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ class BGDefectError(Exception):
     """
 
     def __init__(self, came: str, expected: str = "", do: str = "") -> None:
-        super().__init__(came, expected, do)  # all three in args: the error survives pickling between processes
+        super().__init__(
+            came, expected, do
+        )  # all three in args: the error survives pickling between processes
         self.came = came
         self.expected = expected
         self.do = do
@@ -61,4 +63,6 @@ class OtherRunError(OutputError):
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise SettingError unless ``low <= value <= high``; NaN is out of every range."""
     if not low <= value <= high:
-        raise SettingError(f"{name} is {value:g}", f"{low:g} to {high:g}", f"choose {name} in that range")
+        raise SettingError(
+            f"{name} is {value:g}", f"{low:g} to {high:g}", f"choose {name} in that range"
+        )

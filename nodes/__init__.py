@@ -23,7 +23,8 @@ MODULES: tuple[str, ...] = (
 
 
 def make_extension() -> Any:
-    """The host's view of this pack: `comfy_api.latest.ComfyExtension` with the nodes of all `MODULES`."""
+    """The host's view of this pack: `comfy_api.latest.ComfyExtension` with the nodes of all
+    `MODULES`."""
     from comfy_api.latest import ComfyExtension
 
     nodes = [node for name in MODULES for node in import_module(f".{name}", __name__).NODES]

@@ -1,7 +1,7 @@
 """Masked cross-attention (Eq. 10, 11) in the host's U-Net: attn2 patches on a clone of the MODEL.
 
-The mask is additive, and PyTorch's own attention is called whatever kernel the host has chosen: one of its kernels adds a boolean
-mask as 0 and 1, another passes it on unchecked.
+The mask is additive, and PyTorch's own attention is called whatever kernel the host has chosen: one
+of its kernels adds a boolean mask as 0 and 1, another passes it on unchecked.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
 
-from ..bgdefect_core.attention import MapRecorder, attend_and_read
 from ..bgdefect_core.errors import SettingError, WeightsError
-from ..bgdefect_core.masks import resize_region_map
-from ..bgdefect_core.regions import Context
+from ..bgdefect_core.method.attention import MapRecorder, attend_and_read
+from ..bgdefect_core.method.regions import Context
+from ..bgdefect_core.pictures.masks import resize_region_map
 
 Patch = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]
 
@@ -29,7 +29,8 @@ class RegionCall:
         self.clear()
 
     def clear(self) -> None:
-        """Let go of all tensors: they lie on the host's device, and the host may keep a GUIDER in its cache."""
+        """Let go of all tensors: they lie on the host's device, and the host may keep a GUIDER in
+        its cache."""
         self.recorder: MapRecorder | None = None
         self._context: Context | None = None
         self._regions: Tensor | None = None
@@ -37,7 +38,8 @@ class RegionCall:
         self._masks_of: dict[Context, Tensor] = {}
 
     def set(self, context: Context, regions: Tensor, recorder: MapRecorder | None = None) -> None:
-        """``regions`` long ``[B, h, w]`` at latent size: whose tokens of ``context`` each pixel may read."""
+        """``regions`` long ``[B, h, w]`` at latent size: whose tokens of ``context`` each pixel may
+        read."""
         if self._masks_of.get(context) is not regions:
             self._masks[context], self._masks_of[context] = {}, regions
         self._context, self._regions, self.recorder = context, regions, recorder
@@ -49,44 +51,63 @@ class RegionCall:
         return self._regions.shape[-2], self._regions.shape[-1]
 
     def mask(self, grid: tuple[int, int], query: Tensor) -> Tensor:
-        """0 where ``region(pixel) == region(token)``, else the least number there is: ``[B, 1, pixels, T]``, as ``query``."""
+        """0 where ``region(pixel) == region(token)``, else the least number there is: ``[B, 1,
+        pixels, T]``, as ``query``."""
         assert self._context is not None and self._regions is not None
         masks = self._masks[self._context]
         if grid not in masks:
             regions = resize_region_map(self._regions, grid).flatten(1)
             other = regions[:, :, None] != self._context.token_region.to(regions.device)
             mask = torch.zeros(other.shape, dtype=query.dtype, device=query.device)
-            masks[grid] = mask.masked_fill_(other.to(query.device), torch.finfo(query.dtype).min)[:, None]
+            masks[grid] = mask.masked_fill_(other.to(query.device), torch.finfo(query.dtype).min)[
+                :, None
+            ]
         return masks[grid]
 
 
 def with_region_attention(model: Any) -> tuple[Any, RegionCall]:
-    """A clone of the host's MODEL (`ModelPatcher`) whose every cross-attention layer reads by regions; the MODEL stays as it is.
+    """A clone of the host's MODEL (`ModelPatcher`) whose every cross-attention layer reads by
+    regions; the MODEL stays as it is.
 
     Raises:
-        WeightsError: the MODEL is no Stable Diffusion 1.x, 2.x or XL U-Net, or one for inpainting. SettingError: another node has
-            replaced its cross-attention already.
+        WeightsError: the MODEL is no Stable Diffusion 1.x, 2.x or XL U-Net, or one for inpainting.
+            SettingError: another node has replaced its cross-attention already.
     """
     network = model.model.diffusion_model
     if not (hasattr(network, "input_blocks") and hasattr(network, "output_blocks")):
         what = f"model is a {type(model.model).__name__}"
-        raise WeightsError(what, "a U-Net of Stable Diffusion 1.x, 2.x or XL", "connect such a checkpoint to model")
+        raise WeightsError(
+            what, "a U-Net of Stable Diffusion 1.x, 2.x or XL", "connect such a checkpoint to model"
+        )
     if network.in_channels != model.model.latent_format.latent_channels:
         what = f"model reads {network.in_channels} channels"
-        raise WeightsError(what, f"{model.model.latent_format.latent_channels}", "connect a checkpoint that is not made for inpainting")
+        raise WeightsError(
+            what,
+            f"{model.model.latent_format.latent_channels}",
+            "connect a checkpoint that is not made for inpainting",
+        )
     if model.model_options.get("transformer_options", {}).get("patches_replace", {}).get("attn2"):
         what = "the cross-attention of model is replaced by another node, such as IPAdapter"
-        raise SettingError(what, "a model whose every pixel can read by regions", "connect the model as it was before that node")
+        raise SettingError(
+            what,
+            "a model whose every pixel can read by regions",
+            "connect the model as it was before that node",
+        )
     clone, call = model.clone(), RegionCall()
     patch = _patch(call)
-    for name, blocks in (("input", len(network.input_blocks)), ("middle", 1), ("output", len(network.output_blocks))):
+    for name, blocks in (
+        ("input", len(network.input_blocks)),
+        ("middle", 1),
+        ("output", len(network.output_blocks)),
+    ):
         for number in range(blocks):
             clone.set_model_attn2_replace(patch, name, number)
     return clone, call
 
 
 def _patch(call: RegionCall) -> Patch:
-    """A plain function, not a method: the host deep-copies a MODEL's options, and a method would take ``call`` along."""
+    """A plain function, not a method: the host deep-copies a MODEL's options, and a method would
+    take ``call`` along."""
 
     def attend(query: Tensor, key: Tensor, value: Tensor, options: dict[str, Any]) -> Tensor:
         comfy.model_management.throw_exception_if_processing_interrupted()  # Cancel works within a step
@@ -95,7 +116,9 @@ def _patch(call: RegionCall) -> Patch:
         recorder = call.recorder
         if recorder is None or not recorder.wants((height, width), call.latent):
             return attention_pytorch(query, key, value, heads, mask=mask)
-        query, key, value = (part.view(*part.shape[:-1], heads, -1).transpose(1, 2) for part in (query, key, value))
+        query, key, value = (
+            part.view(*part.shape[:-1], heads, -1).transpose(1, 2) for part in (query, key, value)
+        )
         output, share = attend_and_read(query, key, value, mask, recorder.marks(value))
         recorder.add(share, (height, width))
         return output.transpose(1, 2).flatten(2)

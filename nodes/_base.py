@@ -1,6 +1,8 @@
-"""A diffusers folder of a small Stable Diffusion form, such as the embedded base, as the host's MODEL, CLIP and VAE.
+"""A diffusers folder of a small Stable Diffusion form, such as the embedded base, as the host's
+MODEL, CLIP and VAE.
 
-The host knows models by their widths, and a small one has none that it knows: its parts are built here from their configurations.
+The host knows models by their widths, and a small one has none that it knows: its parts are built
+    here from their configurations.
 """
 
 from __future__ import annotations
@@ -27,9 +29,15 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import WeightsError
 
-# Least squares from the embedded base's latents to 4 x 4 pixel means of 24 drawn pictures (R, G, B of each of the 4 channels; what
-# is left is 11 % of the spread). It depends on the encoder alone, and only previews read it: `.ci/tools/preview_colours.py`.
-_RGB_FACTORS = [[0.0272, -0.0789, 0.0635], [0.1481, -0.1156, 0.0126], [0.1969, -0.0035, -0.2332], [0.348, 0.3453, 0.3364]]
+# Least squares from the embedded base's latents to 4 x 4 pixel means of 24 drawn pictures (R, G, B
+# of each of the 4 channels; what is left is 11 % of the spread). It depends on the encoder alone,
+# and only previews read it: `.ci/tools/preview_colours.py`.
+_RGB_FACTORS = [
+    [0.0272, -0.0789, 0.0635],
+    [0.1481, -0.1156, 0.0126],
+    [0.1969, -0.0035, -0.2332],
+    [0.348, 0.3453, 0.3364],
+]
 _RGB_BIAS = [-0.0132, -0.0531, -0.1114]
 
 
@@ -59,25 +67,41 @@ def load_small(folder: Path) -> HostParts:
     return HostParts(model, clip, vae)
 
 
-DAMAGED = (SafetensorError, OSError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError)
+DAMAGED = (
+    SafetensorError,
+    OSError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+)
 """What the host raises where a folder's parts are damaged or of another form."""
 
 
 def not_built(folder: Path, reason: Exception) -> WeightsError:
     """The error that names the folder."""
     what = f"{folder} cannot be built ({str(reason).strip()[:300]})"
-    return WeightsError(what, "U-Net, VAE and text encoder in Stable Diffusion's form", "choose another folder")
+    return WeightsError(
+        what, "U-Net, VAE and text encoder in Stable Diffusion's form", "choose another folder"
+    )
 
 
 def read_config(folder: Path, part: str) -> dict[str, Any]:
-    """``config.json`` of one part of a diffusers folder (the scheduler's has its own name). Raises WeightsError."""
+    """``config.json`` of one part of a diffusers folder (the scheduler's has its own name). Raises
+    WeightsError."""
     path = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as reason:
-        raise WeightsError(f"{path} cannot be read ({reason})", "a diffusers folder", "choose another folder") from reason
+        raise WeightsError(
+            f"{path} cannot be read ({reason})", "a diffusers folder", "choose another folder"
+        ) from reason
     if not isinstance(config, dict):
-        raise WeightsError(f"{path} holds a {type(config).__name__}", "a JSON object", "copy the folder again")
+        raise WeightsError(
+            f"{path} holds a {type(config).__name__}", "a JSON object", "copy the folder again"
+        )
     return config
 
 
@@ -90,11 +114,25 @@ def weights_file(part: Path, stem: str = "*") -> Path:
     found = [*part.glob(f"{stem}.safetensors"), *part.glob(f"{stem}.fp16.safetensors")]
     files = sorted(set(found), key=lambda path: (".fp16." in path.name, path.name))
     if len(files) > 1 and "-of-" in files[0].name:
-        raise WeightsError(f"{part} is split into {len(files)} files", "one safetensors file", "save the model again in one file")
+        raise WeightsError(
+            f"{part} is split into {len(files)} files",
+            "one safetensors file",
+            "save the model again in one file",
+        )
     if not files:
-        pickles = sorted(path.name for path in part.glob("*") if path.suffix in (".bin", ".ckpt", ".pt", ".pth"))
-        what = f"{part} holds {pickles[0]}, a pickle, and no {stem}.safetensors" if pickles else f"{part} holds no {stem}.safetensors"
-        raise WeightsError(what, "a safetensors file, which cannot run code", "save the model again with safe_serialization=True")
+        pickles = sorted(
+            path.name for path in part.glob("*") if path.suffix in (".bin", ".ckpt", ".pt", ".pth")
+        )
+        what = (
+            f"{part} holds {pickles[0]}, a pickle, and no {stem}.safetensors"
+            if pickles
+            else f"{part} holds no {stem}.safetensors"
+        )
+        raise WeightsError(
+            what,
+            "a safetensors file, which cannot run code",
+            "save the model again with safe_serialization=True",
+        )
     return files[0]
 
 
@@ -104,7 +142,9 @@ def read_tensors(part: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as reason:
-        raise WeightsError(f"{path} cannot be read ({reason})", "an intact safetensors file", "copy it again") from reason
+        raise WeightsError(
+            f"{path} cannot be read ({reason})", "an intact safetensors file", "copy it again"
+        ) from reason
     return tensors
 
 
@@ -135,17 +175,24 @@ def host_unet_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _heads(config: Mapping[str, Any]) -> dict[str, int]:
-    """diffusers' ``attention_head_dim`` means the number of heads: one for all levels, or one a level for heads of one width."""
+    """diffusers' ``attention_head_dim`` means the number of heads: one for all levels, or one a
+    level for heads of one width."""
     heads, widths = config["attention_head_dim"], config["block_out_channels"]
     if isinstance(heads, int):
         return {"num_heads": heads, "num_head_channels": -1}
     sizes = {width // count for width, count in zip(widths, heads, strict=True)}
     if len(sizes) != 1:
-        raise WeightsError(f"attention_head_dim is {heads}", "heads of one width on all levels", "choose another folder")
+        raise WeightsError(
+            f"attention_head_dim is {heads}",
+            "heads of one width on all levels",
+            "choose another folder",
+        )
     return {"num_heads": -1, "num_head_channels": sizes.pop()}
 
 
-def host_unet_tensors(tensors: Mapping[str, Tensor], unet_config: Mapping[str, Any]) -> dict[str, Tensor]:
+def host_unet_tensors(
+    tensors: Mapping[str, Tensor], unet_config: Mapping[str, Any]
+) -> dict[str, Tensor]:
     """A diffusers U-Net's weights under the host's names.
 
     Raises:
@@ -154,7 +201,10 @@ def host_unet_tensors(tensors: Mapping[str, Tensor], unet_config: Mapping[str, A
     names = comfy.utils.unet_to_diffusers(unet_config)
     unknown = sorted(set(tensors) - set(names))
     if unknown:
-        raise WeightsError(f"the U-Net holds {len(unknown)} unknown tensors, first {unknown[0][:200]!r}", "Stable Diffusion's form")
+        raise WeightsError(
+            f"the U-Net holds {len(unknown)} unknown tensors, first {unknown[0][:200]!r}",
+            "Stable Diffusion's form",
+        )
     return {names[name]: tensor for name, tensor in tensors.items()}
 
 
@@ -170,19 +220,27 @@ def _model(config: Mapping[str, Any], tensors: Mapping[str, Tensor], latent_form
     types = list(model_config.supported_inference_dtypes)
     device, offload = management.get_torch_device(), management.unet_offload_device()
     count = comfy.utils.calculate_parameters(renamed)
-    dtype = management.unet_dtype(model_params=count, supported_dtypes=types, weight_dtype=comfy.utils.weight_dtype(renamed))
+    dtype = management.unet_dtype(
+        model_params=count, supported_dtypes=types, weight_dtype=comfy.utils.weight_dtype(renamed)
+    )
     model_config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, types))
     model = model_config.get_model(renamed, "")
     missing = sorted(set(model.diffusion_model.state_dict()) - set(renamed))
     if missing:
-        raise WeightsError(f"the U-Net lacks {len(missing)} tensors, first {missing[0]!r}", "whole weights", "copy the folder again")
+        raise WeightsError(
+            f"the U-Net lacks {len(missing)} tensors, first {missing[0]!r}",
+            "whole weights",
+            "copy the folder again",
+        )
     model.load_model_weights(renamed, "")
-    # Not the newer hosts' dynamic patcher: it is for models that do not fit, and wants to know how to read the file again.
+    # Not the newer hosts' dynamic patcher: it is for models that do not fit, and wants to know how
+    # to read the file again.
     return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=offload)
 
 
 def _latent_format(vae_config: Mapping[str, Any]) -> type:
-    """The host's description of the latents: their scale, their size, how a preview makes colours of them."""
+    """The host's description of the latents: their scale, their size, how a preview makes colours
+    of them."""
     contents = {
         "scale_factor": float(vae_config["scaling_factor"]),
         "latent_channels": vae_config["latent_channels"],
@@ -215,11 +273,20 @@ def _vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     renamed = {vae_name(name, len(widths)): tensor for name, tensor in tensors.items()}
     for name, tensor in renamed.items():
         if ".mid.attn_1." in name and name.endswith(".weight") and tensor.ndim == 2:
-            renamed[name] = tensor[:, :, None, None]  # the host's attention is made of 1 x 1 convolutions
-    vae = comfy.sd.VAE(sd=renamed, config={"params": {"ddconfig": ddconfig, "embed_dim": config["latent_channels"]}})
+            renamed[name] = tensor[
+                :, :, None, None
+            ]  # the host's attention is made of 1 x 1 convolutions
+    vae = comfy.sd.VAE(
+        sd=renamed,
+        config={"params": {"ddconfig": ddconfig, "embed_dim": config["latent_channels"]}},
+    )
     missing = sorted(set(vae.first_stage_model.state_dict()) - set(renamed))
     if missing:
-        raise WeightsError(f"the VAE lacks {len(missing)} tensors, first {missing[0]!r}", "whole weights", "copy the folder again")
+        raise WeightsError(
+            f"the VAE lacks {len(missing)} tensors, first {missing[0]!r}",
+            "whole weights",
+            "copy the folder again",
+        )
     vae.downscale_ratio = vae.upscale_ratio = _vae_factor(config)
     return vae
 
@@ -240,7 +307,8 @@ _VAE_WORDS = (
 
 
 def vae_name(name: str, levels: int) -> str:
-    """diffusers' name of a VAE tensor -> the host's, for any number of levels (the host's own renaming knows four)."""
+    """diffusers' name of a VAE tensor -> the host's, for any number of levels (the host's own
+    renaming knows four)."""
     parts = name.split(".")
     if parts[1] == "up_blocks":  # numbered from the deepest there, from the finest here
         parts[1:3] = ["up", str(levels - 1 - int(parts[2]))]
@@ -251,27 +319,55 @@ def vae_name(name: str, levels: int) -> str:
 
 
 def _clip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
-    """CLIP's text encoder of another width; the tokens are those of Stable Diffusion 1.x, by the host's own tokenizer."""
+    """CLIP's text encoder of another width; the tokens are those of Stable Diffusion 1.x, by the
+    host's own tokenizer."""
 
     class TextModel(comfy.sd1_clip.SDClipModel):  # type: ignore[misc, unused-ignore]
-        def __init__(self, device: Any = "cpu", dtype: Any = None, model_options: Mapping[str, Any] | None = None) -> None:
-            super().__init__(device=device, dtype=dtype, textmodel_json_config=dict(config), model_options={**(model_options or {})})
+        def __init__(
+            self,
+            device: Any = "cpu",
+            dtype: Any = None,
+            model_options: Mapping[str, Any] | None = None,
+        ) -> None:
+            super().__init__(
+                device=device,
+                dtype=dtype,
+                textmodel_json_config=dict(config),
+                model_options={**(model_options or {})},
+            )
 
     class TextModels(comfy.sd1_clip.SD1ClipModel):  # type: ignore[misc, unused-ignore]
-        def __init__(self, device: Any = "cpu", dtype: Any = None, model_options: Mapping[str, Any] | None = None) -> None:
-            super().__init__(device=device, dtype=dtype, model_options=model_options or {}, clip_model=TextModel)
+        def __init__(
+            self,
+            device: Any = "cpu",
+            dtype: Any = None,
+            model_options: Mapping[str, Any] | None = None,
+        ) -> None:
+            super().__init__(
+                device=device, dtype=dtype, model_options=model_options or {}, clip_model=TextModel
+            )
 
     class Tokenizer(comfy.sd1_clip.SD1Tokenizer):  # type: ignore[misc, unused-ignore]
-        def __init__(self, embedding_directory: Any = None, tokenizer_data: Mapping[str, Any] | None = None) -> None:
-            super().__init__(embedding_directory=embedding_directory, tokenizer_data=tokenizer_data or {})
+        def __init__(
+            self, embedding_directory: Any = None, tokenizer_data: Mapping[str, Any] | None = None
+        ) -> None:
+            super().__init__(
+                embedding_directory=embedding_directory, tokenizer_data=tokenizer_data or {}
+            )
 
     width = config["hidden_size"]
-    renamed = {name if name.startswith("text_model.") else f"text_model.{name}": tensor for name, tensor in tensors.items()}
+    renamed = {
+        name if name.startswith("text_model.") else f"text_model.{name}": tensor
+        for name, tensor in tensors.items()
+    }
     renamed.pop("text_model.embeddings.position_ids", None)
     target = comfy.supported_models_base.ClipTarget(Tokenizer, TextModels)
     clip = comfy.sd.CLIP(target, parameters=comfy.utils.calculate_parameters(renamed))
     projection = "text_projection.weight"  # Stable Diffusion 1.x and its like do without
     missing, unknown = clip.load_sd(renamed)
     if set(missing) - {projection} or unknown:
-        raise WeightsError(f"the text encoder (width {width}) does not fit: {[*missing, *unknown][:3]}", "CLIP's text encoder")
+        raise WeightsError(
+            f"the text encoder (width {width}) does not fit: {[*missing, *unknown][:3]}",
+            "CLIP's text encoder",
+        )
     return clip

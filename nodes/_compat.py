@@ -1,6 +1,8 @@
-"""One code base for ComfyUI v0.3.64 to v0.33: newer keywords are left out where the host does not know them.
+"""One code base for ComfyUI v0.3.64 to v0.33: newer keywords are left out where the host does not
+know them.
 
-An unknown keyword would make the older host drop that node and all after it. Newer ones in use: `search_aliases`,
+An unknown keyword would make the older host drop that node and all after it. Newer ones in use:
+    `search_aliases`,
 `essentials_category` (schema), `advanced` (inputs).
 """
 
@@ -19,7 +21,8 @@ def schema(**options: Any) -> Any:
 
 
 def field(kind: Any, name: str, **options: Any) -> Any:
-    """One input, ``kind.Input(name, ...)`` as in ``field(io.Int, "steps", default=50)``, less what this host does not know."""
+    """One input, ``kind.Input(name, ...)`` as in ``field(io.Int, "steps", default=50)``, less what
+    this host does not know."""
     return kind.Input(name, **_known(kind.Input, options))
 
 

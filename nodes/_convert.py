@@ -1,4 +1,5 @@
-"""Between the host's values and the core's: IMAGE, MASK and LATENT in, pictures, masks and region maps out; and back."""
+"""Between the host's values and the core's: IMAGE, MASK and LATENT in, pictures, masks and region
+maps out; and back."""
 
 from __future__ import annotations
 
@@ -9,27 +10,33 @@ import torch
 from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, PictureError
-from ..bgdefect_core.masks import Mask, region_map
-from ..bgdefect_core.pictures import Picture
+from ..bgdefect_core.pictures.files import Picture
+from ..bgdefect_core.pictures.masks import Mask, region_map
 
 MASK_THRESHOLD = 0.5
 """A MASK pixel above this is defect."""
 
 
 def pictures_of(image: Tensor, name: str = "image") -> list[Picture]:
-    """IMAGE ``[B, H, W, C]`` in 0..1 -> uint8 ``[H, W, 3]`` each; gray is repeated, an alpha channel dropped.
+    """IMAGE ``[B, H, W, C]`` in 0..1 -> uint8 ``[H, W, 3]`` each; gray is repeated, an alpha
+    channel dropped.
 
     Raises:
         PictureError: another shape.
     """
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4) or 0 in image.shape:
-        raise PictureError(f"{name} has the shape {list(image.shape)}", "an IMAGE batch [B, H, W, 3]", f"connect pictures to {name}")
+        raise PictureError(
+            f"{name} has the shape {list(image.shape)}",
+            "an IMAGE batch [B, H, W, 3]",
+            f"connect pictures to {name}",
+        )
     colours = image[..., :3] if image.shape[-1] > 1 else image.expand(*image.shape[:-1], 3)
     return list(colours.float().nan_to_num().clamp(0, 1).mul(255).round().byte().cpu().numpy())
 
 
 def image_of(pictures: Sequence[Picture]) -> Tensor:
-    """uint8 ``[H, W, 3]`` of one size -> IMAGE ``[B, H, W, 3]``. Back through :func:`pictures_of` it is the same, byte for byte."""
+    """uint8 ``[H, W, 3]`` of one size -> IMAGE ``[B, H, W, 3]``. Back through :func:`pictures_of`
+    it is the same, byte for byte."""
     return torch.from_numpy(np.stack(pictures)).float() / 255
 
 
@@ -54,13 +61,22 @@ def mask_batch(mask: Tensor, name: str = "mask") -> Tensor:
     if mask.ndim == 2:
         mask = mask[None]
     if mask.ndim != 3 or 0 in mask.shape:
-        raise MaskError(f"{name} has the shape {list(mask.shape)}", "a MASK batch [B, H, W]", f"connect a mask to {name}")
+        raise MaskError(
+            f"{name} has the shape {list(mask.shape)}",
+            "a MASK batch [B, H, W]",
+            f"connect a mask to {name}",
+        )
     return mask.float().nan_to_num() > MASK_THRESHOLD
 
 
 def cycled(batch: Tensor, count: int) -> Tensor:
-    """``[B, ...]`` -> ``[count, ...]`` with item ``i % B``: the order of the host's Repeat Image Batch and Repeat Latent Batch."""
-    return batch if len(batch) == count else batch[torch.arange(count, device=batch.device) % len(batch)]
+    """``[B, ...]`` -> ``[count, ...]`` with item ``i % B``: the order of the host's Repeat Image
+    Batch and Repeat Latent Batch."""
+    return (
+        batch
+        if len(batch) == count
+        else batch[torch.arange(count, device=batch.device) % len(batch)]
+    )
 
 
 def matched(batch: Tensor, count: int, name: str) -> Tensor:
@@ -70,14 +86,19 @@ def matched(batch: Tensor, count: int, name: str) -> Tensor:
         MaskError: another number.
     """
     if len(batch) not in (1, count):
-        raise MaskError(f"{name} has {len(batch)} masks for {count} pictures", f"1 or {count}", f"connect that many to {name}")
+        raise MaskError(
+            f"{name} has {len(batch)} masks for {count} pictures",
+            f"1 or {count}",
+            f"connect that many to {name}",
+        )
     return cycled(batch, count)
 
 
 def latent_regions(masks: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     """The region map of the defects' masks at latent size.
 
-    The host's VAE cuts a picture to a multiple of its factor, evenly on both sides, before it encodes: the masks are cut alike.
+    The host's VAE cuts a picture to a multiple of its factor, evenly on both sides, before it
+    encodes: the masks are cut alike.
 
     Args:
         masks: R of them, bool ``[B, H, W]`` each, of any sizes.
@@ -86,18 +107,25 @@ def latent_regions(masks: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     Returns:
         long ``[B, h, w]``: 0 = background, i = defect i.
     """
-    if len({tuple(mask.shape[1:]) for mask in masks}) > 1:  # area coverage at latent size makes them comparable
+    if (
+        len({tuple(mask.shape[1:]) for mask in masks}) > 1
+    ):  # area coverage at latent size makes them comparable
         at_size = [(region_map(cut(mask, size)[:, None], size) > 0) for mask in masks]
         return region_map(torch.stack(at_size, 1), size)
     return region_map(cut(torch.stack(list(masks), 1), size), size)
 
 
 def cut(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """``[..., H, W]`` less what the host's VAE cut off, where H and W fit that explanation; else as it is (it is resized)."""
+    """``[..., H, W]`` less what the host's VAE cut off, where H and W fit that explanation; else as
+    it is (it is resized)."""
     factor = masks.shape[-2] // size[0]
     if factor < 1 or masks.shape[-1] // size[1] != factor:
         return masks
-    top, left = ((whole - cells * factor) for whole, cells in zip(masks.shape[-2:], size, strict=True))
+    top, left = (
+        (whole - cells * factor) for whole, cells in zip(masks.shape[-2:], size, strict=True)
+    )
     if top >= factor or left >= factor:
         return masks
-    return masks[..., top // 2 : top // 2 + size[0] * factor, left // 2 : left // 2 + size[1] * factor]
+    return masks[
+        ..., top // 2 : top // 2 + size[0] * factor, left // 2 : left // 2 + size[1] * factor
+    ]

@@ -1,4 +1,5 @@
-"""Folders named in a workflow, kept inside the host's own: a workflow from a stranger must not read or write elsewhere."""
+"""Folders named in a workflow, kept inside the host's own: a workflow from a stranger must not read
+or write elsewhere."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..bgdefect_core.dataset_place import extras_folder
 from ..bgdefect_core.errors import DataError, OutputError, SettingError
-from ..bgdefect_core.pictures import PICTURE_SUFFIXES
+from ..bgdefect_core.pictures.files import PICTURE_SUFFIXES
+from ..bgdefect_core.records.dataset_place import extras_folder
 
 DEMO = "(shipped demo)"
 """The choice that stands for the pack's own pictures and masks."""
@@ -17,27 +18,43 @@ ASSETS = Path(__file__).resolve().parent.parent / "bgdefect_core" / "assets"
 
 
 def inside(base: str | Path, name: str, what: str) -> Path:
-    """The folder ``name`` below ``base``, which it cannot leave: not by "..", an absolute path, a drive or a link.
+    """The folder ``name`` below ``base``, which it cannot leave: not by "..", an absolute path, a
+    drive or a link.
 
     Raises:
         SettingError: it would.
     """
     parts = name.replace("\\", "/").split("/")
     target = Path(base, *parts)
-    plain = all(part == part.strip() and not re.search(r'[\x00-\x1f<>:"|?*]', part) and part not in ("", ".", "..") for part in parts)
+    plain = all(
+        part == part.strip()
+        and not re.search(r'[\x00-\x1f<>:"|?*]', part)
+        and part not in ("", ".", "..")
+        for part in parts
+    )
     if not plain or not os.path.realpath(target).startswith(os.path.realpath(base) + os.sep):
-        raise SettingError(f"{what} is {name!r}", "a folder below the host's own, such as 'screws' or 'parts/screws'", f"rename {what}")
+        raise SettingError(
+            f"{what} is {name!r}",
+            "a folder below the host's own, such as 'screws' or 'parts/screws'",
+            f"rename {what}",
+        )
     return target
 
 
 def refuse_links(root: Path, object: str, defect: str, base: str | Path) -> None:
-    """Refuse a data set with a link in the folders that would be written to: it could lead out of ``base``.
+    """Refuse a data set with a link in the folders that would be written to: it could lead out of
+    ``base``.
 
     Raises:
         OutputError: there is one.
     """
     extras = extras_folder(root, object, defect)
-    written = [root / object / "test" / defect, root / object / "ground_truth" / defect, root / object / "train" / "good", extras]
+    written = [
+        root / object / "test" / defect,
+        root / object / "ground_truth" / defect,
+        root / object / "train" / "good",
+        extras,
+    ]
     written += [extras / name for name in ("requested", "heatmap", "rejected", "prompts")]
     for folder in written:
         chain = [folder, *(parent for parent in folder.parents if parent.is_relative_to(base))]
@@ -46,11 +63,14 @@ def refuse_links(root: Path, object: str, defect: str, base: str | Path) -> None
             with os.scandir(folder) as entries:
                 links = [Path(entry.path) for entry in entries if entry.is_symlink()]
         if links:
-            raise OutputError(f"{links[0]} is a link", "plain folders and files", "choose another folder")
+            raise OutputError(
+                f"{links[0]} is a link", "plain folders and files", "choose another folder"
+            )
 
 
 def picture_files(folder: Path, base: Path) -> list[Path]:
-    """The pictures that lie in ``folder`` itself, sorted by name; links that lead out of ``base`` are passed over.
+    """The pictures that lie in ``folder`` itself, sorted by name; links that lead out of ``base``
+    are passed over.
 
     Raises:
         DataError: none.
@@ -66,7 +86,11 @@ def picture_files(folder: Path, base: Path) -> list[Path]:
         and os.path.realpath(path).startswith(root)
     ]
     if not found:
-        raise DataError(f"the folder {folder.name!r} holds no pictures", "PNG, JPEG, BMP, TIFF or WebP files", "choose another folder")
+        raise DataError(
+            f"the folder {folder.name!r} holds no pictures",
+            "PNG, JPEG, BMP, TIFF or WebP files",
+            "choose another folder",
+        )
     return found
 
 
@@ -85,5 +109,9 @@ def refuse_outside(folder: Path, base: Path, what: str) -> list[Path]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
         if not os.path.realpath(path).startswith(root):
-            raise SettingError(f"{what}: {path.name!r} is a link out of the folder", "plain files", "copy the file instead")
+            raise SettingError(
+                f"{what}: {path.name!r} is a link out of the folder",
+                "plain files",
+                "copy the file instead",
+            )
     return files

@@ -1,9 +1,11 @@
 """The host's MODEL as the core's predictor, inside the host's own sampling frame.
 
-`CFGGuider.sample` loads the model (LoRAs, low VRAM, quantised weights, hooks), moves latents, and cleans up; `FrameSampler` is a
-SAMPLER that runs a function of the core in that frame. Inside it a network evaluation is `calc_cond_batch`.
+`CFGGuider.sample` loads the model (LoRAs, low VRAM, quantised weights, hooks), moves latents, and
+cleans up; `FrameSampler` is a SAMPLER that runs a function of the core in that frame. Inside it a
+network evaluation is `calc_cond_batch`.
 
-The host works in sigma space: ``x = z / sqrt(alpha)``, ``sigma = sqrt((1 - alpha) / alpha)``, and a network gives the denoised ``x_0``.
+The host works in sigma space: ``x = z / sqrt(alpha)``, ``sigma = sqrt((1 - alpha) / alpha)``, and a
+    network gives the denoised ``x_0``.
 """
 
 from __future__ import annotations
@@ -20,30 +22,41 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from ..bgdefect_core.attention import MapRecorder
 from ..bgdefect_core.errors import SettingError, WeightsError
-from ..bgdefect_core.inversion import StepCallback
-from ..bgdefect_core.regions import Context, RegionPrompts
-from ..bgdefect_core.schedule import Levels, NoiseSchedule, PredictionType
+from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.inversion import StepCallback
+from ..bgdefect_core.method.regions import Context, RegionPrompts
+from ..bgdefect_core.method.schedule import Levels, NoiseSchedule, PredictionType
 from ._attention import with_region_attention
 
 log = logging.getLogger(__name__)
 
-_GUIDANCE = ("sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function", "sampler_calc_cond_batch_function")
-"""Under these names other nodes put their own guidance on a MODEL (PAG, SAG, RescaleCFG): it knows one prompt for all pixels."""
+_GUIDANCE = (
+    "sampler_cfg_function",
+    "sampler_pre_cfg_function",
+    "sampler_post_cfg_function",
+    "sampler_calc_cond_batch_function",
+)
+"""Under these names other nodes put their own guidance on a MODEL (PAG, SAG, RescaleCFG): it knows
+one prompt for all pixels."""
 HostCallback = Callable[[int, Tensor, Tensor, int], None]
 """The host's (step, x_0, x, steps in all): progress bar, preview, Cancel."""
 
 
 def schedule_of(model: Any) -> NoiseSchedule:
-    """The noise schedule of a MODEL, with what a ModelSampling node has changed. The predictor below always gives eps.
+    """The noise schedule of a MODEL, with what a ModelSampling node has changed. The predictor
+    below always gives eps.
 
     Raises:
         WeightsError: the MODEL's noise levels are no discrete schedule.
     """
     sampling = model.get_model_object("model_sampling")
     if not isinstance(sampling, comfy.model_sampling.ModelSamplingDiscrete):
-        raise WeightsError("model has no discrete noise schedule", "Stable Diffusion 1.x, 2.x or XL", "connect such a checkpoint to model")
+        raise WeightsError(
+            "model has no discrete noise schedule",
+            "Stable Diffusion 1.x, 2.x or XL",
+            "connect such a checkpoint to model",
+        )
     return NoiseSchedule(1 / (sampling.sigmas.cpu().double() ** 2 + 1))
 
 
@@ -59,7 +72,8 @@ def sigma_of(alpha: float) -> float:
 
 
 def sigmas_of(levels: Levels) -> Tensor:
-    """SIGMAS of a run, from noise to picture: float32 ``[steps + 1]``; the last is that of level 0, not 0."""
+    """SIGMAS of a run, from noise to picture: float32 ``[steps + 1]``; the last is that of level 0,
+    not 0."""
     return torch.tensor([sigma_of(alpha) for alpha in reversed(levels.alphas)])
 
 
@@ -70,20 +84,26 @@ class RegionGuider(comfy.samplers.CFGGuider):
         """``prompts.added`` may hold ``pooled_output`` ``[1, D]``, which SDXL wants.
 
         Raises:
-            WeightsError: not a Stable Diffusion U-Net. SettingError: prompts of another text encoder, or another node's cross-attention.
+            WeightsError: not a Stable Diffusion U-Net. SettingError: prompts of another text
+                encoder, or another node's cross-attention.
         """
         _check_prompts(model, prompts)
         patched, self._call = with_region_attention(model)
         dropped = [name for name in _GUIDANCE if patched.model_options.pop(name, None)]
         if dropped:
-            log.warning("model: the guidance of another node (%s) is not used, the method has its own", ", ".join(dropped))
+            log.warning(
+                "model: the guidance of another node (%s) is not used, the method has its own",
+                ", ".join(dropped),
+            )
         super().__init__(patched)
         self.prompts = prompts
         contexts = [prompts.defect_context(), prompts.background_context()]
         if prompts.empty is not None:
             contexts.append(prompts.unguided_context())
         self._names = {context: f"bgdefect_{number}" for number, context in enumerate(contexts)}
-        self.inner_set_conds({name: [[context.tokens, dict(context.added)]] for context, name in self._names.items()})
+        self.inner_set_conds(
+            {name: [[context.tokens, dict(context.added)]] for context, name in self._names.items()}
+        )
 
     def sample(self, *args: Any, **options: Any) -> Tensor:
         """As `CFGGuider.sample`; afterwards nothing of the run is held on the host's device."""
@@ -102,17 +122,27 @@ class RegionGuider(comfy.samplers.CFGGuider):
         options: Mapping[str, Any],
         recorder: MapRecorder | None = None,
     ) -> Tensor:
-        """The network's ``x_0`` ``[B, C, h, w]`` for ``x`` at ``sigma`` ``[B]``; only while `sample` runs."""
+        """The network's ``x_0`` ``[B, C, h, w]`` for ``x`` at ``sigma`` ``[B]``; only while
+        `sample` runs."""
         self._call.set(context, regions, recorder)
         cond = self.conds[self._names[context]]
-        result: Tensor = comfy.samplers.calc_cond_batch(self.inner_model, [cond], x, sigma, options)[0]
+        result: Tensor = comfy.samplers.calc_cond_batch(
+            self.inner_model, [cond], x, sigma, options
+        )[0]
         return result
 
-    def run(self, latent: Tensor, function: Callable[[HostPredictor, Tensor], Tensor], levels: Levels, seed: int = 0) -> Tensor:
+    def run(
+        self,
+        latent: Tensor,
+        function: Callable[[HostPredictor, Tensor], Tensor],
+        levels: Levels,
+        seed: int = 0,
+    ) -> Tensor:
         """Call ``function(predict, z_0)`` in the host's sampling frame, on its device.
 
         Args:
-            latent: LATENT samples ``[B, C, h, w]``; ``z_0`` is what the network sees of them (scaled).
+            latent: LATENT samples ``[B, C, h, w]``; ``z_0`` is what the network sees of them
+                (scaled).
             levels: of the run, for other patches on the MODEL that ask which sigmas come.
             seed: for what the host derives from it; the method has its own.
 
@@ -120,33 +150,52 @@ class RegionGuider(comfy.samplers.CFGGuider):
             What ``function`` returned, as LATENT samples on the device where the host keeps them.
         """
         sampler = _FrameSampler(function, schedule_of(self.model_patcher))
-        result: Tensor = self.sample(torch.zeros_like(latent), latent, sampler, sigmas_of(levels), seed=seed)
+        result: Tensor = self.sample(
+            torch.zeros_like(latent), latent, sampler, sigmas_of(levels), seed=seed
+        )
         return result.to(comfy.model_management.intermediate_device())
 
 
 class HostPredictor:
-    """The host's MODEL in the form that the core asks for (:class:`bgdefect_core.predictor.Predictor`)."""
+    """The host's MODEL in the form that the core asks for
+    (:class:`bgdefect_core.method.predictor.Predictor`)."""
 
-    def __init__(self, guider: RegionGuider, schedule: NoiseSchedule, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, guider: RegionGuider, schedule: NoiseSchedule, options: Mapping[str, Any]
+    ) -> None:
         self.guider, self.schedule, self.options = guider, schedule, options
         self.x_0: Tensor | None = None
         """The last evaluation's picture, for previews."""
 
     def __call__(
-        self, z_t: Tensor, timestep: int | Tensor, context: Context, regions: Tensor, recorder: MapRecorder | None = None
+        self,
+        z_t: Tensor,
+        timestep: int | Tensor,
+        context: Context,
+        regions: Tensor,
+        recorder: MapRecorder | None = None,
     ) -> Tensor:
         """The noise in ``z_t``, at one timestep for the whole batch."""
         alpha = float(self.schedule.alphas_cumprod[int(timestep)])
         sigma = sigma_of(alpha)
         x = z_t / alpha**0.5
-        self.x_0 = self.guider.denoised(x, torch.full((len(x),), sigma, device=x.device), context, regions, self.options, recorder)
+        self.x_0 = self.guider.denoised(
+            x,
+            torch.full((len(x),), sigma, device=x.device),
+            context,
+            regions,
+            self.options,
+            recorder,
+        )
         return (x - self.x_0) / sigma
 
 
 class _FrameSampler(comfy.samplers.Sampler):
     """A SAMPLER that is one function of a predictor and ``z_0``."""
 
-    def __init__(self, function: Callable[[HostPredictor, Tensor], Tensor], schedule: NoiseSchedule) -> None:
+    def __init__(
+        self, function: Callable[[HostPredictor, Tensor], Tensor], schedule: NoiseSchedule
+    ) -> None:
         self.function, self.schedule = function, schedule
 
     def sample(
@@ -161,7 +210,9 @@ class _FrameSampler(comfy.samplers.Sampler):
         disable_pbar: bool = False,
     ) -> Tensor:
         assert latent_image is not None  # RegionGuider.run gives it
-        return self.function(HostPredictor(model_wrap, self.schedule, extra_args["model_options"]), latent_image)
+        return self.function(
+            HostPredictor(model_wrap, self.schedule, extra_args["model_options"]), latent_image
+        )
 
 
 class Progress:
@@ -182,7 +233,8 @@ class Progress:
 
 
 def _check_prompts(model: Any, prompts: RegionPrompts) -> None:
-    """Refuse prompts of another text encoder: their width is not what the U-Net reads, or they lack what SDXL reads besides."""
+    """Refuse prompts of another text encoder: their width is not what the U-Net reads, or they lack
+    what SDXL reads besides."""
     width = model.model.model_config.unet_config.get("context_dim")
     for name, tokens in (
         ("background", prompts.background),
@@ -192,7 +244,14 @@ def _check_prompts(model: Any, prompts: RegionPrompts) -> None:
     ):
         if width is not None and tokens.shape[-1] != width:
             what = f"the {name} prompt has {tokens.shape[-1]} numbers a token"
-            raise SettingError(what, f"{width}, as model reads", "connect the CLIP of the same checkpoint to the prompts")
-    if isinstance(model.model, comfy.model_base.SDXL | comfy.model_base.SDXLRefiner) and "pooled_output" not in prompts.added:
+            raise SettingError(
+                what,
+                f"{width}, as model reads",
+                "connect the CLIP of the same checkpoint to the prompts",
+            )
+    if (
+        isinstance(model.model, comfy.model_base.SDXL | comfy.model_base.SDXLRefiner)
+        and "pooled_output" not in prompts.added
+    ):
         do = "encode background with the CLIP of the same checkpoint"
         raise SettingError("background holds no pooled_output", "one, as SDXL reads", do)

@@ -1,4 +1,4 @@
-"""Figures and verdicts of the samples of a workflow, as `bgdefect_core.generate` computes them."""
+"""Figures and verdicts of the samples of a workflow, as `bgdefect_core.painting` computes them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,25 @@ class Judged:
     @property
     def line(self) -> str:
         """In words, for people."""
-        figures = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in asdict(self.quality).items())
+        figures = ", ".join(
+            f"{name.replace('_', ' ')} {value:.3g}" for name, value in asdict(self.quality).items()
+        )
         return f"{'good' if self.verdict.good else self.verdict.reason}: {figures}"
 
 
-def judged(crop: CropBatch, painted: Tensor, normal: Tensor, result: Tensor, label: Tensor, limits: QualityLimits) -> list[Judged]:
+def judged(
+    crop: CropBatch,
+    painted: Tensor,
+    normal: Tensor,
+    result: Tensor,
+    label: Tensor,
+    limits: QualityLimits,
+) -> list[Judged]:
     """Figures and verdicts of S samples.
 
     Args:
-        painted: IMAGE ``[S, r, r, 3]``, decoded samples. normal: IMAGE ``[B, r, r, 3]``, the decoded encodings of the good squares.
+        painted: IMAGE ``[S, r, r, 3]``, decoded samples. normal: IMAGE ``[B, r, r, 3]``, the
+            decoded encodings of the good squares.
         result: IMAGE ``[S, H, W, 3]``, stitched. label: refined MASK ``[S, H, W]``.
 
     Raises:
@@ -44,11 +54,24 @@ def judged(crop: CropBatch, painted: Tensor, normal: Tensor, result: Tensor, lab
     labels = masks_of(label, "refined")
     for name, count in (("result", len(results)), ("refined", len(labels))):
         if count != len(squares):
-            raise PictureError(f"{name} has {count} items and painted {len(squares)}", "as many", f"connect the same run's {name}")
+            raise PictureError(
+                f"{name} has {count} items and painted {len(squares)}",
+                "as many",
+                f"connect the same run's {name}",
+            )
     found = []
     for number, square in enumerate(squares):
         owner, plain = number % len(wholes), plains[number % len(plains)]
         box, mask = crop.boxes[owner], crop.masks[owner]
-        quality = measure(wholes[owner], results[number], mask, labels[number], square, plain, box, crop.width(owner))
+        quality = measure(
+            wholes[owner],
+            results[number],
+            mask,
+            labels[number],
+            square,
+            plain,
+            box,
+            crop.width(owner),
+        )
         found.append(Judged(number, quality, judge(quality, limits)))
     return found

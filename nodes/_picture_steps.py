@@ -1,7 +1,8 @@
-"""What the picture nodes do, without the host: batches in, the core's functions called item by item, batches out.
+"""What the picture nodes do, without the host: batches in, the core's functions called item by
+item, batches out.
 
-IMAGE is float ``[B, H, W, C]`` in 0..1, MASK float ``[B, H, W]``, as everywhere in the host. Sample i of S belongs to picture
-``i % B``, the order of the host's Repeat Image Batch.
+IMAGE is float ``[B, H, W, C]`` in 0..1, MASK float ``[B, H, W]``, as everywhere in the host. Sample
+i of S belongs to picture ``i % B``, the order of the host's Repeat Image Batch.
 """
 
 from __future__ import annotations
@@ -16,16 +17,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..bgdefect_core.attention import MapRecorder
-from ..bgdefect_core.crop import Crop, Zoom, crop_box, default_feather, put_back, stitch, take
 from ..bgdefect_core.errors import MaskError, PictureError, SettingError
-from ..bgdefect_core.masks import Mask, check_mask, feather
-from ..bgdefect_core.part import PartKind, part_mask
-from ..bgdefect_core.pictures import MIN_SIDE
-from ..bgdefect_core.placement import MaskLibrary, PlacementSettings, place_mask
-from ..bgdefect_core.refinement import MapSignal, attention_heat, combine, difference_heat, refine, stitched_heat
-from ..bgdefect_core.surroundings import Likeness
-from ..bgdefect_core.tones import two_tones
+from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.refinement import (
+    MapSignal,
+    attention_heat,
+    combine,
+    difference_heat,
+    refine,
+    stitched_heat,
+)
+from ..bgdefect_core.pictures.crop import (
+    Crop,
+    Zoom,
+    crop_box,
+    default_feather,
+    put_back,
+    stitch,
+    take,
+)
+from ..bgdefect_core.pictures.files import MIN_SIDE
+from ..bgdefect_core.pictures.masks import Mask, check_mask, feather
+from ..bgdefect_core.pictures.tones import two_tones
+from ..bgdefect_core.placement.part import PartKind, part_mask
+from ..bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask
+from ..bgdefect_core.placement.surroundings import Likeness
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
 
 
@@ -45,11 +61,16 @@ class CropBatch:
 
     def width(self, number: int) -> float:
         """The feather width of picture ``number``, in its pixels."""
-        return default_feather(self.boxes[number], self.masks[number]) if self.feather is None else self.feather
+        return (
+            default_feather(self.boxes[number], self.masks[number])
+            if self.feather is None
+            else self.feather
+        )
 
 
 def colour_image(image: Tensor, name: str) -> Tensor:
-    """IMAGE ``[B, H, W, C]`` as finite ``[B, H, W, 3]``; gray is repeated, an alpha channel dropped.
+    """IMAGE ``[B, H, W, C]`` as finite ``[B, H, W, 3]``; gray is repeated, an alpha channel
+    dropped.
 
     Raises:
         PictureError: another shape, a side under 16 pixels, NaN or infinity.
@@ -57,9 +78,15 @@ def colour_image(image: Tensor, name: str) -> Tensor:
     pictures_of(image[:1], name)  # refuses what is no picture
     if min(image.shape[1:3]) < MIN_SIDE:
         came = f"{name} is {image.shape[2]} x {image.shape[1]} pixels"
-        raise PictureError(came, f"at least {MIN_SIDE} on each side", f"connect larger pictures to {name}")
+        raise PictureError(
+            came, f"at least {MIN_SIDE} on each side", f"connect larger pictures to {name}"
+        )
     if not bool(torch.isfinite(image).all()):
-        raise PictureError(f"{name} holds NaN or infinity", "finite numbers", "decode in 32-bit floats (--fp32-vae)")
+        raise PictureError(
+            f"{name} holds NaN or infinity",
+            "finite numbers",
+            "decode in 32-bit floats (--fp32-vae)",
+        )
     colours = image[..., :3] if image.shape[-1] > 1 else image.expand(*image.shape[:-1], 3)
     return colours.float().cpu()
 
@@ -76,47 +103,73 @@ def sized_masks(mask: Tensor, count: int, size: tuple[int, int], name: str) -> l
     return masks_of(matched(mask_batch(mask, name), count, name), name)
 
 
-def crop_pictures(image: Tensor, mask: Tensor, resolution: int, zoom: Zoom, feather_width: float | None) -> CropBatch:
-    """The square around each mask (:func:`bgdefect_core.crop.crop_box`).
+def crop_pictures(
+    image: Tensor, mask: Tensor, resolution: int, zoom: Zoom, feather_width: float | None
+) -> CropBatch:
+    """The square around each mask (:func:`bgdefect_core.pictures.crop.crop_box`).
 
     Args:
         image: IMAGE of B pictures. mask: MASK of 1 or B, all defects together.
     """
     colours = colour_image(image, "image")
     masks = sized_masks(mask, len(colours), _size(colours), "mask")
-    return CropBatch(colours, masks, [crop_box(one, resolution, zoom) for one in masks], resolution, feather_width)
+    return CropBatch(
+        colours,
+        masks,
+        [crop_box(one, resolution, zoom) for one in masks],
+        resolution,
+        feather_width,
+    )
 
 
 def cropped_image(crop: CropBatch) -> Tensor:
     """The squares as IMAGE ``[B, R, R, 3]``."""
-    return image_of([take(picture, box, crop.resolution) for picture, box in zip(pictures_of(crop.image), crop.boxes, strict=True)])
+    return image_of(
+        [
+            take(picture, box, crop.resolution)
+            for picture, box in zip(pictures_of(crop.image), crop.boxes, strict=True)
+        ]
+    )
 
 
 def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
-    """The squares of the requested masks, or of further masks of the same pictures: MASK ``[B, R, R]``, any coverage counts.
+    """The squares of the requested masks, or of further masks of the same pictures: MASK ``[B, R,
+    R]``, any coverage counts.
 
     Raises:
         MaskError: another number or size, or one has no pixel in its square.
     """
-    masks = crop.masks if mask is None else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
+    masks = (
+        crop.masks
+        if mask is None
+        else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
+    )
     squares = [take(one, box, crop.resolution) for one, box in zip(masks, crop.boxes, strict=True)]
     for number, square in enumerate(squares):
         if not square.any():
-            raise MaskError(f"mask {number} lies outside its square", "a mask within it", "crop to all masks together first")
+            raise MaskError(
+                f"mask {number} lies outside its square",
+                "a mask within it",
+                "crop to all masks together first",
+            )
     return mask_of(squares)
 
 
-def stitched(crop: CropBatch, painted: Tensor, blend: bool = True, normal: Tensor | None = None) -> Tensor:
-    """The painted squares put back: IMAGE ``[S, H, W, 3]``; outside the feather band every value is the input's own.
+def stitched(
+    crop: CropBatch, painted: Tensor, blend: bool = True, normal: Tensor | None = None
+) -> Tensor:
+    """The painted squares put back: IMAGE ``[S, H, W, 3]``; outside the feather band every value is
+    the input's own.
 
     Args:
         painted: IMAGE ``[S, r, r, 3]`` of any square size.
         blend: False: the whole square replaces the picture's.
-        normal: IMAGE ``[B, r, r, 3]``, the good squares' encodings, decoded: what the VAE lost comes back where little changed. None, or
-            without blending: it does not.
+        normal: IMAGE ``[B, r, r, 3]``, the good squares' encodings, decoded: what the VAE lost
+            comes back where little changed. None, or without blending: it does not.
 
     Raises:
-        PictureError: S is no multiple of B, the pictures are not square, or ``normal`` does not fit ``painted``.
+        PictureError: S is no multiple of B, the pictures are not square, or ``normal`` does not fit
+            ``painted``.
     """
     squares = squares_of(crop, painted, "painted")
     plains = None if normal is None else good_squares(crop, normal, squares[0])
@@ -131,7 +184,9 @@ def stitched(crop: CropBatch, painted: Tensor, blend: bool = True, normal: Tenso
             new = stitch(wholes[owner], square, mask, box, crop.width(owner), plain)
         else:
             band = np.zeros_like(mask)
-            band[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = True
+            band[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = (
+                True
+            )
             new = stitch(wholes[owner], square, band, box, 0)
         changed = torch.from_numpy(band)[..., None]
         results.append(torch.where(changed, torch.from_numpy(new).float() / 255, crop.image[owner]))
@@ -140,7 +195,7 @@ def stitched(crop: CropBatch, painted: Tensor, blend: bool = True, normal: Tenso
 
 @dataclass(frozen=True, eq=False)
 class RefineSettings:
-    """How masks are refined; see `bgdefect_core.refinement`."""
+    """How masks are refined; see `bgdefect_core.method.refinement`."""
 
     signal: MapSignal
     threshold: float
@@ -160,39 +215,70 @@ def refined(
         recorder: attention maps of S samples; needed for "attention" and "product".
         painted: IMAGE of the S decoded samples; needed for "difference" and "product".
         normal: IMAGE of the B decoded encodings of the good pictures; needed likewise.
-        mask: the requested MASK; with ``crop`` at the whole picture's size, and None means the crop's own.
+        mask: the requested MASK; with ``crop`` at the whole picture's size, and None means the
+            crop's own.
         crop: the samples are squares of it: the result then has the whole picture's size.
 
     Raises:
-        SettingError: the signal lacks its maps or pictures. MaskError, PictureError: what does not fit together.
+        SettingError: the signal lacks its maps or pictures. MaskError, PictureError: what does not
+            fit together.
     """
     difference = None
     if settings.signal != "attention":
         if painted is None or normal is None:
             missing = "painted" if painted is None else "normal"
-            raise SettingError(f"{missing} is not connected", f"both pictures for the signal {settings.signal!r}", f"connect {missing}")
+            raise SettingError(
+                f"{missing} is not connected",
+                f"both pictures for the signal {settings.signal!r}",
+                f"connect {missing}",
+            )
         if crop is not None:
             good_squares(crop, normal, squares_of(crop, painted, "painted")[0])
         difference = _difference(painted, normal)
     if settings.signal != "difference" and recorder is None:
-        raise SettingError("maps is not connected", f"attention maps for the signal {settings.signal!r}", "connect the sampler's maps")
+        raise SettingError(
+            "maps is not connected",
+            f"attention maps for the signal {settings.signal!r}",
+            "connect the sampler's maps",
+        )
     if crop is None and mask is None:
-        raise SettingError("neither mask nor crop is connected", "one of them", "connect the requested mask")
+        raise SettingError(
+            "neither mask nor crop is connected", "one of them", "connect the requested mask"
+        )
     size = _heat_size(difference, mask, crop)
-    attention = _attention(recorder, size, painted, crop) if recorder is not None and settings.signal != "difference" else None
+    attention = (
+        _attention(recorder, size, painted, crop)
+        if recorder is not None and settings.signal != "difference"
+        else None
+    )
     heat = combine(settings.signal, attention, difference).cpu().numpy().astype(np.float32)
     if crop is None:
         assert mask is not None
-        masks, heats = sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask"), list(heat)
+        masks, heats = (
+            sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask"),
+            list(heat),
+        )
     else:
-        masks = list(crop.masks) if mask is None else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
-        heats = [put_back(one, crop.boxes[i % len(masks)], _size(crop.image)) for i, one in enumerate(heat)]
+        masks = (
+            list(crop.masks)
+            if mask is None
+            else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
+        )
+        heats = [
+            put_back(one, crop.boxes[i % len(masks)], _size(crop.image))
+            for i, one in enumerate(heat)
+        ]
         pictures = pictures_of(crop.image)
         if painted is not None and any(two_tones(picture) is not None for picture in pictures):
             results = pictures_of(stitched(crop, painted, normal=normal))
-            heats = [stitched_heat(settings.signal, one, pictures[i % len(masks)], results[i]) for i, one in enumerate(heats)]
+            heats = [
+                stitched_heat(settings.signal, one, pictures[i % len(masks)], results[i])
+                for i, one in enumerate(heats)
+            ]
     pairs = [refine(one, masks[i % len(masks)], settings.threshold) for i, one in enumerate(heats)]
-    return mask_of([label for label, _ in pairs]), torch.from_numpy(np.stack([inside for _, inside in pairs]))
+    return mask_of([label for label, _ in pairs]), torch.from_numpy(
+        np.stack([inside for _, inside in pairs])
+    )
 
 
 def placed(
@@ -205,44 +291,65 @@ def placed(
     avoid: Tensor | None = None,
     callback: Callable[[], object] = lambda: None,
 ) -> tuple[list[int], list[Mask]]:
-    """``number`` new masks for each of B pictures, wholly on the part, where it looks like the library's real surroundings.
+    """``number`` new masks for each of B pictures, wholly on the part, where it looks like the
+    library's real surroundings.
 
-    A mask follows from the seed, the picture's content, its place in the batch and the mask's number.
+    A mask follows from the seed, the picture's content, its place in the batch and the mask's
+    number.
 
     Args:
         image: IMAGE. avoid: MASK of 1 or B where no defect may lie; None: nowhere.
         callback: called after each of the ``B * number`` masks, found or not; raise to stop.
 
     Returns:
-        For each mask the number of its picture, picture by picture, and the masks. Pictures that no mask fits are left out.
+        For each mask the number of its picture, picture by picture, and the masks. Pictures that no
+        mask fits are left out.
 
     Raises:
         MaskError: none fits anywhere.
     """
     if kind not in get_args(PartKind):  # older hosts let any value of a combo through
-        raise SettingError(f"part is {kind!r}", f"one of {', '.join(get_args(PartKind))}", "choose one of them")
+        raise SettingError(
+            f"part is {kind!r}", f"one of {', '.join(get_args(PartKind))}", "choose one of them"
+        )
     pictures = pictures_of(colour_image(image, "image"))
-    closed = None if avoid is None else masks_of(matched(mask_batch(avoid, "avoid"), len(pictures), "avoid"), "avoid")
+    closed = (
+        None
+        if avoid is None
+        else masks_of(matched(mask_batch(avoid, "avoid"), len(pictures), "avoid"), "avoid")
+    )
     owners, masks = list[int](), list[Mask]()
     for index, picture in enumerate(pictures):
         part = part_mask(picture, kind)
         if closed is not None:
             if closed[index].shape != part.shape:
                 came = f"avoid is {closed[index].shape[1]} x {closed[index].shape[0]} pixels"
-                raise MaskError(came, f"{part.shape[1]} x {part.shape[0]} like image", "connect a mask of the picture's size to avoid")
+                raise MaskError(
+                    came,
+                    f"{part.shape[1]} x {part.shape[0]} like image",
+                    "connect a mask of the picture's size to avoid",
+                )
             part = part & ~closed[index]
         content = zlib.crc32(np.ascontiguousarray(picture).tobytes())
         likeness = Likeness(picture)
         for turn in range(number):
             rng = np.random.default_rng((seed, index, turn, content))
-            mask = place_mask(part, library.patches, rng, settings, library.surroundings, likeness) if part.any() else None
+            mask = (
+                place_mask(part, library.patches, rng, settings, library.surroundings, likeness)
+                if part.any()
+                else None
+            )
             if mask is not None:
                 owners.append(index)
                 masks.append(mask)
             callback()
     if not masks:
         do = "widen the scale range, choose another part, or give smaller masks"
-        raise MaskError(f"no mask of the library fits on the part in any of {len(pictures)} pictures", "masks smaller than the part", do)
+        raise MaskError(
+            f"no mask of the library fits on the part in any of {len(pictures)} pictures",
+            "masks smaller than the part",
+            do,
+        )
     return owners, masks
 
 
@@ -256,15 +363,24 @@ def squares_of(crop: CropBatch, image: Tensor, name: str) -> list[NDArray[np.flo
     height, width = _size(colours)
     if height != width:
         do = f"connect the decoded squares of this crop to {name}"
-        raise PictureError(f"{name} is {width} x {height} pixels", f"squares, as {crop.resolution} x {crop.resolution}", do)
+        raise PictureError(
+            f"{name} is {width} x {height} pixels",
+            f"squares, as {crop.resolution} x {crop.resolution}",
+            do,
+        )
     if len(colours) % len(crop.boxes):
         came = f"{name} has {len(colours)} pictures for {len(crop.boxes)} squares"
-        raise PictureError(came, f"a multiple of {len(crop.boxes)}", f"connect the samples of this crop to {name}")
+        raise PictureError(
+            came, f"a multiple of {len(crop.boxes)}", f"connect the samples of this crop to {name}"
+        )
     return list(colours.clamp(0, 1).numpy())
 
 
-def good_squares(crop: CropBatch, normal: Tensor, painted: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """The good squares' encodings, decoded: as :func:`squares_of`, of the size of ``painted``, one of the samples.
+def good_squares(
+    crop: CropBatch, normal: Tensor, painted: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
+    """The good squares' encodings, decoded: as :func:`squares_of`, of the size of ``painted``, one
+    of the samples.
 
     Raises:
         PictureError: another size, besides what :func:`squares_of` refuses.
@@ -276,17 +392,29 @@ def good_squares(crop: CropBatch, normal: Tensor, painted: NDArray[np.float32]) 
     return plains
 
 
-def _attention(recorder: MapRecorder, size: tuple[int, int], painted: Tensor | None, crop: CropBatch | None) -> Tensor:
+def _attention(
+    recorder: MapRecorder, size: tuple[int, int], painted: Tensor | None, crop: CropBatch | None
+) -> Tensor:
     if not recorder.words:  # the sampler records none where a defect has no words
         do = "count the words of each defect's prompt in words, or choose the signal 'difference'"
-        raise SettingError("maps hold no attention: words is 0, or the defect's prompt empty", "the positions of the defect's words", do)
+        raise SettingError(
+            "maps hold no attention: words is 0, or the defect's prompt empty",
+            "the positions of the defect's words",
+            do,
+        )
     attention = attention_heat(recorder, size).cpu()
     if painted is not None and len(attention) != len(painted):
         came = f"maps are of {len(attention)} samples and painted has {len(painted)}"
         raise SettingError(came, "as many", "connect maps and decoded samples of one sampler")
-    if crop is not None and (len(attention) % len(crop.boxes) or any(height != width for height, width in recorder.means)):
+    if crop is not None and (
+        len(attention) % len(crop.boxes) or any(height != width for height, width in recorder.means)
+    ):
         came = f"maps are of {len(attention)} samples, {' and '.join(f'{width} x {height}' for height, width in recorder.means)} cells"
-        raise SettingError(came, f"squares, a multiple of {len(crop.boxes)} of them", "connect maps and crop of the same samples")
+        raise SettingError(
+            came,
+            f"squares, a multiple of {len(crop.boxes)} of them",
+            "connect maps and crop of the same samples",
+        )
     return attention
 
 
@@ -294,12 +422,18 @@ def _difference(painted: Tensor, normal: Tensor) -> Tensor:
     new, old = colour_image(painted, "painted"), colour_image(normal, "normal")
     if _size(new) != _size(old) or len(new) % len(old):
         came = f"normal is {len(old)} of {old.shape[2]} x {old.shape[1]} and painted {len(new)} of {new.shape[2]} x {new.shape[1]}"
-        raise PictureError(came, "equal sizes, and a number that divides painted's", "decode the encoded good pictures with the same VAE")
+        raise PictureError(
+            came,
+            "equal sizes, and a number that divides painted's",
+            "decode the encoded good pictures with the same VAE",
+        )
     plain = old[torch.arange(len(new)) % len(old)]
     return difference_heat(new.movedim(-1, 1) * 2 - 1, plain.movedim(-1, 1) * 2 - 1)
 
 
-def _heat_size(difference: Tensor | None, mask: Tensor | None, crop: CropBatch | None) -> tuple[int, int]:
+def _heat_size(
+    difference: Tensor | None, mask: Tensor | None, crop: CropBatch | None
+) -> tuple[int, int]:
     """At which size the signals meet: the pictures', else the square's, else the mask's."""
     if difference is not None:
         return int(difference.shape[1]), int(difference.shape[2])

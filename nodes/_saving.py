@@ -16,19 +16,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ..bgdefect_core.crop import crop_box, take
-from ..bgdefect_core.dataset import DatasetWriter, Sample
-from ..bgdefect_core.dataset_place import extras_folder
 from ..bgdefect_core.errors import MaskError, PictureError
-from ..bgdefect_core.masks import Mask, check_mask
-from ..bgdefect_core.overlay import CYAN, GREEN, outlined, warmed
-from ..bgdefect_core.pictures import Picture, atomic_write
+from ..bgdefect_core.pictures.crop import crop_box, take
+from ..bgdefect_core.pictures.files import Picture, atomic_write
+from ..bgdefect_core.pictures.masks import Mask, check_mask
+from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
+from ..bgdefect_core.records.dataset import DatasetWriter, Sample
+from ..bgdefect_core.records.dataset_place import extras_folder
 from ._convert import cycled, image_of, mask_batch, mask_of, masks_of, pictures_of
 from ._judging import Judged
 from ._picture_steps import colour_image
 
 SETTINGS = {"made_by": "the ComfyUI nodes of BGDefect"}
-"""The run's settings in the manifest. Every sample names the workflow that made it instead, so that a run may go on with another."""
+"""The run's settings in the manifest. Every sample names the workflow that made it instead, so that
+a run may go on with another."""
 UNKNOWN_SEED = -1
 ZOOMED = 384
 """Side of a zoomed preview in pixels."""
@@ -52,26 +53,38 @@ def save_samples(
 
     Args:
         root: the data set's folder. names: object and defect.
-        image: IMAGE of the good pictures. result: IMAGE ``[S, H, W, 3]``. label, requested: their MASKs; heat: IMAGE. What has fewer
-            items is repeated, in the order of the host's Repeat Image Batch.
+        image: IMAGE of the good pictures. result: IMAGE ``[S, H, W, 3]``. label, requested: their
+            MASKs; heat: IMAGE. What has fewer items is repeated, in the order of the host's Repeat
+            Image Batch.
         quality: one a sample; None: all with a label are accepted.
-        seed: of the run, for the record: sample i of it gets seed + i. prompt: the workflow, for the record.
+        seed: of the run, for the record: sample i of it gets seed + i. prompt: the workflow, for
+            the record.
 
     Returns:
         The records, as in the manifest.
 
     Raises:
-        MaskError, PictureError: numbers or sizes that do not fit together. OutputError, SettingError: see ``DatasetWriter``.
+        MaskError, PictureError: numbers or sizes that do not fit together. OutputError,
+            SettingError: see ``DatasetWriter``.
     """
     pictures = pictures_of(colour_image(result, "result"), "result")
     count = len(pictures)
     goods = pictures_of(_spread(colour_image(image, "image"), count, "image"), "image")
     labels, masks = (
-        masks_of(_spread(mask_batch(mask, name), count, name), name) for mask, name in ((label, "refined"), (requested, "mask"))
+        masks_of(_spread(mask_batch(mask, name), count, name), name)
+        for mask, name in ((label, "refined"), (requested, "mask"))
     )
-    heats = [None] * count if heat is None else list(_spread(colour_image(heat, "heat"), count, "heat")[..., 0].numpy())
+    heats = (
+        [None] * count
+        if heat is None
+        else list(_spread(colour_image(heat, "heat"), count, "heat")[..., 0].numpy())
+    )
     if quality is not None and len(quality) != count:
-        raise PictureError(f"quality has {len(quality)} verdicts for {count} pictures", "as many", "connect the quality of this run")
+        raise PictureError(
+            f"quality has {len(quality)} verdicts for {count} pictures",
+            "as many",
+            "connect the quality of this run",
+        )
     for number, picture in enumerate(pictures):
         _fitting(number, picture, goods[number], labels[number], masks[number])
     with DatasetWriter(root, *names, SETTINGS) as writer:
@@ -88,7 +101,9 @@ def save_samples(
                     heatmap=heats[number],
                     source=_good_file(root / names[0] / "train" / "good", goods[number]),
                     mask_origin=origin | {"sample": number},
-                    seed=UNKNOWN_SEED if seed is None else seed + (quality[number].number if quality else number),
+                    seed=UNKNOWN_SEED
+                    if seed is None
+                    else seed + (quality[number].number if quality else number),
                     **_verdict(quality[number] if quality else None, labels[number]),
                 )
             )
@@ -102,21 +117,31 @@ def _verdict(judged: Judged | None, label: Mask) -> dict[str, Any]:
         return {"quality": {}, "verdict": "not judged" if good else "label empty", "accepted": good}
     good = judged.verdict.good and bool(label.any())
     reason = judged.verdict.reason or "label empty"
-    return {"quality": asdict(judged.quality), "verdict": "good" if good else reason, "accepted": good}
+    return {
+        "quality": asdict(judged.quality),
+        "verdict": "good" if good else reason,
+        "accepted": good,
+    }
 
 
 def _spread(batch: Tensor, count: int, name: str) -> Tensor:
     """A batch of ``count``, or of a number that divides it, as one of ``count``."""
     if len(batch) == 0 or count % len(batch):
         raise PictureError(
-            f"{name} has {len(batch)} items for {count} pictures", f"a number that divides {count}", f"connect others to {name}"
+            f"{name} has {len(batch)} items for {count} pictures",
+            f"a number that divides {count}",
+            f"connect others to {name}",
         )
     return cycled(batch, count)
 
 
 def _fitting(number: int, picture: Picture, good: Picture, label: Mask, requested: Mask) -> None:
     """Sizes are compared before anything is written."""
-    for name, size in (("image", good.shape[:2]), ("refined", label.shape), ("mask", requested.shape)):
+    for name, size in (
+        ("image", good.shape[:2]),
+        ("refined", label.shape),
+        ("mask", requested.shape),
+    ):
         if size != picture.shape[:2]:
             came = f"sample {number}: {name} is {size[1]} x {size[0]} pixels"
             do = f"connect the {name} of the whole picture"
@@ -136,7 +161,8 @@ def _record_prompt(extras: Path, prompt: Mapping[str, Any] | None) -> dict[str, 
 
 
 def _good_file(folder: Path, picture: Picture) -> Path:
-    """The good picture in the data set, once, named by its file's content as the writer names it."""
+    """The good picture in the data set, once, named by its file's content as the writer names
+    it."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(buffer, format="PNG")
     content = buffer.getvalue()
@@ -148,7 +174,8 @@ def _good_file(folder: Path, picture: Picture) -> Path:
 
 
 def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor | None) -> Zoomed:
-    """The square around each sample's requested mask, ``ZOOMED`` pixels a side: the arguments of ``overlays``, cut alike."""
+    """The square around each sample's requested mask, ``ZOOMED`` pixels a side: the arguments of
+    ``overlays``, cut alike."""
     pictures = pictures_of(colour_image(result, "result"), "result")
     masks = masks_of(_spread(mask_batch(requested, "mask"), len(pictures), "mask"), "mask")
     for number, (picture, mask) in enumerate(zip(pictures, masks, strict=True)):
@@ -159,8 +186,16 @@ def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor
         _same_size(pictures, arrays, name)
         return [take(one, box, ZOOMED) for one, box in zip(arrays, boxes, strict=True)]
 
-    labels = None if label is None else masks_of(_spread(mask_batch(label, "refined"), len(boxes), "refined"), "refined")
-    heats = None if heat is None else pictures_of(_spread(colour_image(heat, "heat"), len(boxes), "heat"), "heat")
+    labels = (
+        None
+        if label is None
+        else masks_of(_spread(mask_batch(label, "refined"), len(boxes), "refined"), "refined")
+    )
+    heats = (
+        None
+        if heat is None
+        else pictures_of(_spread(colour_image(heat, "heat"), len(boxes), "heat"), "heat")
+    )
     return (
         image_of(squares(pictures, "result")),
         mask_of(squares(masks, "mask")),
@@ -169,14 +204,19 @@ def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor
     )
 
 
-def overlays(result: Tensor, requested: Tensor | None, label: Tensor | None, heat: Tensor | None) -> Tensor:
-    """What came where: the requested mask's outline (cyan), the refined one's (green), the heat beside it.
+def overlays(
+    result: Tensor, requested: Tensor | None, label: Tensor | None, heat: Tensor | None
+) -> Tensor:
+    """What came where: the requested mask's outline (cyan), the refined one's (green), the heat
+    beside it.
 
     Args:
-        result: IMAGE of S pictures. requested, label: MASKs, heat: IMAGE, of S or a number that divides it.
+        result: IMAGE of S pictures. requested, label: MASKs, heat: IMAGE, of S or a number that
+            divides it.
 
     Returns:
-        IMAGE ``[S, H, 2 W, 3]``: the result and its outlines side by side; ``[S, H, 3 W, 3]`` with heat.
+        IMAGE ``[S, H, 2 W, 3]``: the result and its outlines side by side; ``[S, H, 3 W, 3]`` with
+        heat.
     """
     pictures = pictures_of(colour_image(result, "result"), "result")
     drawn = list(pictures)
@@ -184,7 +224,9 @@ def overlays(result: Tensor, requested: Tensor | None, label: Tensor | None, hea
         if mask is not None:
             masks = masks_of(_spread(mask_batch(mask, name), len(drawn), name), name)
             _same_size(pictures, masks, name)
-            drawn = [outlined(picture, one, colour) for picture, one in zip(drawn, masks, strict=True)]
+            drawn = [
+                outlined(picture, one, colour) for picture, one in zip(drawn, masks, strict=True)
+            ]
     both = [image_of(pictures), image_of(drawn)]
     if heat is None:
         return torch.cat(both, dim=2)
@@ -199,4 +241,8 @@ def _same_size(pictures: Sequence[Picture], others: Sequence[NDArray[Any]], name
     for picture, one in zip(pictures, others, strict=True):
         if one.shape[:2] != picture.shape[:2]:
             came = f"{name} is {one.shape[1]} x {one.shape[0]} pixels"
-            raise PictureError(came, f"{picture.shape[1]} x {picture.shape[0]}, as result", f"connect the {name} of these samples")
+            raise PictureError(
+                came,
+                f"{picture.shape[1]} x {picture.shape[0]}, as result",
+                f"connect the {name} of these samples",
+            )

@@ -9,9 +9,9 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..bgdefect_core.attention import MapRecorder
-from ..bgdefect_core.regions import RegionPrompts
-from ..bgdefect_core.schedule import Levels
+from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.regions import RegionPrompts
+from ..bgdefect_core.method.schedule import Levels
 
 PromptsWire = io.Custom("BGDEFECT_PROMPTS")
 """Carries :class:`GraphPrompts`."""
@@ -27,7 +27,8 @@ class GraphPrompts:
 
     prompts: RegionPrompts
     masks: Sequence[Tensor | None]
-    """One a defect: MASK ``[1 or B, H, W]``, or None for the first, whose mask comes to the inversion."""
+    """One a defect: MASK ``[1 or B, H, W]``, or None for the first, whose mask comes to the
+    inversion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,8 @@ class Inversion:
     latent: Tensor
     """``[B, C, h, w]`` the good pictures' LATENT samples, as they came, on the CPU."""
     trajectory: Sequence[Tensor]
-    """``z~_t^m`` (Eq. 8) of each level, level 0 first, on the CPU; empty where it was skipped (``noised`` needs none)."""
+    """``z~_t^m`` (Eq. 8) of each level, level 0 first, on the CPU; empty where it was skipped
+    (``noised`` needs none)."""
     regions: Tensor
     """long ``[B, h, w]`` on the CPU: 0 = background, i = defect i."""
     mask: Tensor
@@ -52,10 +54,12 @@ class Inversion:
 
 @dataclass(frozen=True, eq=False)
 class AttentionMaps:
-    """What Eq. 13 needs of S samples; sample i belongs to picture ``i % B``, the order of the host's Repeat Image Batch."""
+    """What Eq. 13 needs of S samples; sample i belongs to picture ``i % B``, the order of the
+    host's Repeat Image Batch."""
 
     recorder: MapRecorder
-    """Its ``means`` hold one map ``[S, h', w']`` a grid: what `bgdefect_core.refinement.attention_heat` takes."""
+    """Its ``means`` hold one map ``[S, h', w']`` a grid: what
+    `bgdefect_core.method.refinement.attention_heat` takes."""
     mask: Tensor
     """MASK ``[S, H, W]`` of 0 and 1: all defects together, as requested."""
 

@@ -11,43 +11,67 @@ import comfy.utils
 from torch import Tensor
 
 from ..bgdefect_core.errors import WeightsError
-from ..bgdefect_core.weights import FINGERPRINT_TENSORS, ClassWeightsInfo, check_base, check_keys, fingerprint, load_weights
+from ..bgdefect_core.weights.files import (
+    FINGERPRINT_TENSORS,
+    ClassWeightsInfo,
+    check_base,
+    check_keys,
+    fingerprint,
+    load_weights,
+)
 from ._host import prediction_type_of
 
 _PREFIX = "diffusion_model."
 
 
-def apply_weights(model: Any, path: Path, strength: float, allow_other_base: bool) -> tuple[Any, ClassWeightsInfo]:
+def apply_weights(
+    model: Any, path: Path, strength: float, allow_other_base: bool
+) -> tuple[Any, ClassWeightsInfo]:
     """A clone of the MODEL that carries a class weights file.
 
     Args:
         strength: of a LoRA; a full U-Net is blended, ``(1 - strength) base + strength class``.
-        allow_other_base: as in `bgdefect_core.weights.check_base`.
+        allow_other_base: as in `bgdefect_core.weights.files.check_base`.
 
     Raises:
         WeightsError: a damaged file, or one that does not fit the MODEL.
     """
     tensors, info = load_weights(path)
     unet_config = model.model.model_config.unet_config
-    names = {theirs: _PREFIX + ours for theirs, ours in comfy.utils.unet_to_diffusers(unet_config).items()}
-    weights = {theirs: weight for theirs, ours in names.items() if (weight := _unpatched(model, ours)) is not None}
+    names = {
+        theirs: _PREFIX + ours
+        for theirs, ours in comfy.utils.unet_to_diffusers(unet_config).items()
+    }
+    weights = {
+        theirs: weight
+        for theirs, ours in names.items()
+        if (weight := _unpatched(model, ours)) is not None
+    }
     if not weights:
         what = f"model is a {type(model.model).__name__}"
-        raise WeightsError(what, "a U-Net of Stable Diffusion's form", f"load the base {info.base_name!r}")
+        raise WeightsError(
+            what, "a U-Net of Stable Diffusion's form", f"load the base {info.base_name!r}"
+        )
     base = fingerprint({name: weights[name] for name in FINGERPRINT_TENSORS if name in weights})
-    check_base(info, base, architecture_of(unet_config), prediction_type_of(model), allow_other_base)
+    check_base(
+        info, base, architecture_of(unet_config), prediction_type_of(model), allow_other_base
+    )
     patches = _full(tensors, weights, names) if info.kind == "full" else _lora(model, tensors)
     clone = model.clone()
     kept = 1 - strength if info.kind == "full" else 1.0
     taken = clone.add_patches(patches, strength, kept)
     refused = sorted(set(patches) - set(taken))
     if refused:
-        raise WeightsError(f"model lacks {len(refused)} of the file's modules, first {refused[0]!r}", "the base it was trained on")
+        raise WeightsError(
+            f"model lacks {len(refused)} of the file's modules, first {refused[0]!r}",
+            "the base it was trained on",
+        )
     return clone, info
 
 
 def architecture_of(unet_config: Mapping[str, Any]) -> dict[str, Any]:
-    """The host's U-Net configuration in diffusers' words, as far as both tell: what `check_base` compares."""
+    """The host's U-Net configuration in diffusers' words, as far as both tell: what `check_base`
+    compares."""
     widths = [unet_config["model_channels"] * factor for factor in unet_config["channel_mult"]]
     layers = unet_config["num_res_blocks"]
     depths = list(unet_config["transformer_depth"])
@@ -61,8 +85,12 @@ def architecture_of(unet_config: Mapping[str, Any]) -> dict[str, Any]:
         "block_out_channels": widths,
         "layers_per_block": layers[0] if len(set(layers)) == 1 else list(layers),
         "cross_attention_dim": unet_config["context_dim"],
-        "down_block_types": ["CrossAttnDownBlock2D" if here else "DownBlock2D" for here in attention],
-        "up_block_types": ["CrossAttnUpBlock2D" if here else "UpBlock2D" for here in reversed(attention)],
+        "down_block_types": [
+            "CrossAttnDownBlock2D" if here else "DownBlock2D" for here in attention
+        ],
+        "up_block_types": [
+            "CrossAttnUpBlock2D" if here else "UpBlock2D" for here in reversed(attention)
+        ],
         "use_linear_projection": bool(unet_config.get("use_linear_in_transformer", False)),
     }
 
@@ -80,14 +108,21 @@ def _unpatched(model: Any, name: str) -> Tensor | None:
     return weight
 
 
-def _full(tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Any]:
-    """A whole U-Net as patches: the difference to the base is not formed, the weights replace it."""
+def _full(
+    tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """A whole U-Net as patches: the difference to the base is not formed, the weights replace
+    it."""
     check_keys(tensors, weights)
     patches = {}
     for name, tensor in tensors.items():
         if weights[name].shape != tensor.shape:
             what = f"{name} has the shape {tuple(tensor.shape)}"
-            raise WeightsError(what, f"{tuple(weights[name].shape)}, as in model", "load the base that it was trained on")
+            raise WeightsError(
+                what,
+                f"{tuple(weights[name].shape)}, as in model",
+                "load the base that it was trained on",
+            )
         patches[names[name]] = ("diff", (tensor,))
     return patches
 
@@ -97,14 +132,29 @@ def _lora(model: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     places = comfy.lora.model_lora_keys_unet(model.model, {})
     unknown = sorted({name.split(".")[0] for name in tensors} - set(places))
     if unknown:
-        raise WeightsError(f"model has no module {unknown[0][:200]!r}", "the base that the LoRA was trained on", "load that base")
+        raise WeightsError(
+            f"model has no module {unknown[0][:200]!r}",
+            "the base that the LoRA was trained on",
+            "load that base",
+        )
     for module in sorted({name.split(".")[0] for name in tensors}):
         weight = comfy.utils.get_attr(model.model, places[module])
-        down, up, alpha = (tensors[f"{module}.{end}"] for end in ("lora_down.weight", "lora_up.weight", "alpha"))
-        deep = min(down.ndim, up.ndim) > 1  # the host would leave a module out that does not fit, and paint without it
-        if not deep or up.flatten(1).shape != (len(weight), len(down)) or down[0].numel() != weight[0].numel() or alpha.numel() != 1:
+        down, up, alpha = (
+            tensors[f"{module}.{end}"] for end in ("lora_down.weight", "lora_up.weight", "alpha")
+        )
+        deep = (
+            min(down.ndim, up.ndim) > 1
+        )  # the host would leave a module out that does not fit, and paint without it
+        if (
+            not deep
+            or up.flatten(1).shape != (len(weight), len(down))
+            or down[0].numel() != weight[0].numel()
+            or alpha.numel() != 1
+        ):
             what = f"{module[:200]!r} has lora_down {list(down.shape)}, lora_up {list(up.shape)} and alpha {list(alpha.shape)}"
             expected = f"one rank, for a weight of {list(weight.shape)}, and one alpha"
-            raise WeightsError(what, expected, "load the base that the LoRA was trained on, or copy the file again")
+            raise WeightsError(
+                what, expected, "load the base that the LoRA was trained on, or copy the file again"
+            )
     patches: dict[str, Any] = comfy.lora.load_lora(dict(tensors), places)
     return patches

@@ -29,7 +29,11 @@ class CropToMask(io.ComfyNode):
             search_aliases=["zoom", "inpaint crop"],
             inputs=[
                 field(io.Image, "image", tooltip="The good pictures, one or a batch."),
-                field(io.Mask, "mask", tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a picture."),
+                field(
+                    io.Mask,
+                    "mask",
+                    tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a picture.",
+                ),
                 field(
                     io.Int,
                     "resolution",
@@ -64,7 +68,9 @@ class CropToMask(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: torch.Tensor, mask: torch.Tensor, resolution: int, zoom: Any, feather: float) -> Any:
+    def execute(
+        cls, image: torch.Tensor, mask: torch.Tensor, resolution: int, zoom: Any, feather: float
+    ) -> Any:
         crop = crop_pictures(image, mask, resolution, zoom, None if feather < 0 else feather)
         return io.NodeOutput(cropped_image(crop), cropped_mask(crop), crop)
 
@@ -81,7 +87,11 @@ class CropMask(io.ComfyNode):
             description="Cuts a further mask with the squares of Crop to Mask: each of several defects in one picture has its own.",
             inputs=[
                 field(CropWire, "crop", tooltip="From Crop to Mask, which had all masks together."),
-                field(io.Mask, "mask", tooltip="The mask of one defect, at the whole picture's size: 1 mask, or one a picture."),
+                field(
+                    io.Mask,
+                    "mask",
+                    tooltip="The mask of one defect, at the whole picture's size: 1 mask, or one a picture.",
+                ),
             ],
             outputs=[io.Mask.Output(display_name="mask", tooltip="The masks in the squares.")],
         )
@@ -122,11 +132,18 @@ class Stitch(io.ComfyNode):
                     "where little changed, such as grain and sharp edges. Unplugged: all of the mask shows the decoder's softer picture.",
                 ),
             ],
-            outputs=[io.Image.Output(display_name="image", tooltip="The whole pictures with their defects, one a sample.")],
+            outputs=[
+                io.Image.Output(
+                    display_name="image",
+                    tooltip="The whole pictures with their defects, one a sample.",
+                )
+            ],
         )
 
     @classmethod
-    def execute(cls, crop: Any, painted: torch.Tensor, blend: bool, normal: torch.Tensor | None = None) -> Any:
+    def execute(
+        cls, crop: Any, painted: torch.Tensor, blend: bool, normal: torch.Tensor | None = None
+    ) -> Any:
         return io.NodeOutput(stitched(crop, painted, blend, normal))
 
 

@@ -24,7 +24,15 @@ _LIMITS = QualityLimits()
 
 
 def _limit(name: str, most: float, step: float, tooltip: str) -> Any:
-    return field(io.Float, name, default=getattr(_LIMITS, name), min=0.0, max=most, step=step, tooltip=tooltip)
+    return field(
+        io.Float,
+        name,
+        default=getattr(_LIMITS, name),
+        min=0.0,
+        max=most,
+        step=step,
+        tooltip=tooltip,
+    )
 
 
 class DefectQuality(io.ComfyNode):
@@ -44,31 +52,86 @@ class DefectQuality(io.ComfyNode):
             inputs=[
                 field(CropWire, "crop", tooltip="From Crop to Mask."),
                 field(io.Image, "painted", tooltip="The decoded samples, before stitching."),
-                field(io.Image, "normal", tooltip="The good squares encoded and decoded by the same VAE, not the raw ones."),
+                field(
+                    io.Image,
+                    "normal",
+                    tooltip="The good squares encoded and decoded by the same VAE, not the raw ones.",
+                ),
                 field(io.Image, "result", tooltip="The stitched pictures."),
-                field(io.Mask, "refined", tooltip="The refined masks at the whole picture's size (connect crop to Refine Defect Mask)."),
+                field(
+                    io.Mask,
+                    "refined",
+                    tooltip="The refined masks at the whole picture's size (connect crop to Refine Defect Mask).",
+                ),
                 field(
                     io.Boolean,
                     "only_good",
                     default=False,
                     tooltip="On: only samples with the verdict good are passed on. Off: all, with their verdicts.",
                 ),
-                _limit("min_strength", 1.0, 0.01, "Least change inside the mask, 0..1; 99 of 100 drawn defects exceed 0.08. 0: any."),
-                _limit("min_contrast", 100.0, 0.05, "Least change relative to the surroundings' own variation. 0: any."),
-                _limit("min_fill", 1.0, 0.01, "Least share of the requested mask that the refined one covers. 0: any that is not empty."),
-                _limit("min_background_psnr", 100.0, 1.0, "Least likeness of result and input outside the seam, in dB. 0: any."),
-                _limit("max_background_max", 255.0, 1.0, "Largest change of one background pixel, of 255. 255: any."),
-                _limit("min_latent_background_psnr", 100.0, 1.0, "Least likeness of the background before stitching, in dB. 0: any."),
-                field(io.Image, "heat", optional=True, tooltip="Heat maps to pass on with their samples."),
+                _limit(
+                    "min_strength",
+                    1.0,
+                    0.01,
+                    "Least change inside the mask, 0..1; 99 of 100 drawn defects exceed 0.08. 0: any.",
+                ),
+                _limit(
+                    "min_contrast",
+                    100.0,
+                    0.05,
+                    "Least change relative to the surroundings' own variation. 0: any.",
+                ),
+                _limit(
+                    "min_fill",
+                    1.0,
+                    0.01,
+                    "Least share of the requested mask that the refined one covers. 0: any that is not empty.",
+                ),
+                _limit(
+                    "min_background_psnr",
+                    100.0,
+                    1.0,
+                    "Least likeness of result and input outside the seam, in dB. 0: any.",
+                ),
+                _limit(
+                    "max_background_max",
+                    255.0,
+                    1.0,
+                    "Largest change of one background pixel, of 255. 255: any.",
+                ),
+                _limit(
+                    "min_latent_background_psnr",
+                    100.0,
+                    1.0,
+                    "Least likeness of the background before stitching, in dB. 0: any.",
+                ),
+                field(
+                    io.Image,
+                    "heat",
+                    optional=True,
+                    tooltip="Heat maps to pass on with their samples.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="result", tooltip="The samples passed on."),
                 io.Mask.Output(display_name="refined", tooltip="Their labels."),
-                io.Mask.Output(display_name="mask", tooltip="Their requested masks, at the whole picture's size."),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="Their requested masks, at the whole picture's size.",
+                ),
                 io.Image.Output(display_name="image", tooltip="Their good pictures."),
-                io.Image.Output(display_name="heat", tooltip="Their heat maps; nothing follows it unless heat is connected."),
-                QualityWire.Output(display_name="quality", tooltip="Their figures and verdicts, for Save Defect Data Set."),
-                io.String.Output(display_name="report", tooltip="Figures and verdicts of all samples in words, one line each."),
+                io.Image.Output(
+                    display_name="heat",
+                    tooltip="Their heat maps; nothing follows it unless heat is connected.",
+                ),
+                QualityWire.Output(
+                    display_name="quality",
+                    tooltip="Their figures and verdicts, for Save Defect Data Set.",
+                ),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="Figures and verdicts of all samples in words, one line each.",
+                ),
             ],
         )
 
@@ -89,9 +152,19 @@ class DefectQuality(io.ComfyNode):
         kept = [number for number, one in enumerate(verdicts) if one.verdict.good or not only_good]
         if not kept:
             return io.NodeOutput(*[ExecutionBlocker(None)] * 6, report)
-        masks, images = (cycled(batch, len(verdicts))[kept] for batch in (mask_of(crop.masks), crop.image))
+        masks, images = (
+            cycled(batch, len(verdicts))[kept] for batch in (mask_of(crop.masks), crop.image)
+        )
         heats = ExecutionBlocker(None) if heat is None else cycled(heat, len(verdicts))[kept]
-        return io.NodeOutput(result[kept], refined[kept], masks, images, heats, [verdicts[number] for number in kept], report)
+        return io.NodeOutput(
+            result[kept],
+            refined[kept],
+            masks,
+            images,
+            heats,
+            [verdicts[number] for number in kept],
+            report,
+        )
 
 
 class DefectPreview(io.ComfyNode):
@@ -116,8 +189,18 @@ class DefectPreview(io.ComfyNode):
                     default=True,
                     tooltip="On: only the surroundings of the mask, enlarged (needs mask). Off: the whole picture.",
                 ),
-                field(io.Mask, "mask", optional=True, tooltip="The requested masks: a cyan line around them."),
-                field(io.Mask, "refined", optional=True, tooltip="The refined masks: a green line around them."),
+                field(
+                    io.Mask,
+                    "mask",
+                    optional=True,
+                    tooltip="The requested masks: a cyan line around them.",
+                ),
+                field(
+                    io.Mask,
+                    "refined",
+                    optional=True,
+                    tooltip="The refined masks: a green line around them.",
+                ),
                 field(io.Image, "heat", optional=True, tooltip="Heat maps, shown at the right."),
             ],
             outputs=[io.Image.Output(display_name="overlay", tooltip="The pictures as shown.")],
@@ -132,7 +215,11 @@ class DefectPreview(io.ComfyNode):
         refined: torch.Tensor | None = None,
         heat: torch.Tensor | None = None,
     ) -> Any:
-        shown = overlays(*zoomed(result, mask, refined, heat)) if zoom and mask is not None else overlays(result, mask, refined, heat)
+        shown = (
+            overlays(*zoomed(result, mask, refined, heat))
+            if zoom and mask is not None
+            else overlays(result, mask, refined, heat)
+        )
         return io.NodeOutput(shown, ui=ui.PreviewImage(shown, cls=cls))
 
 
@@ -156,17 +243,38 @@ class SaveDataSet(io.ComfyNode):
                 field(io.Image, "result", tooltip="The samples, whole pictures."),
                 field(io.Mask, "refined", tooltip="Their labels."),
                 field(io.Mask, "mask", tooltip="Their requested masks."),
-                field(io.Image, "image", tooltip="Their good pictures; they go to train/good, each once."),
-                field(io.String, "folder", default="bgdefect", tooltip="Folder below ComfyUI's output folder: screws or parts/screws."),
-                field(io.String, "object", default="part", tooltip="Name of the part: a folder of the data set."),
-                field(io.String, "defect", default="defect", tooltip="Name of the defect class: a folder of the data set. Not good."),
+                field(
+                    io.Image,
+                    "image",
+                    tooltip="Their good pictures; they go to train/good, each once.",
+                ),
+                field(
+                    io.String,
+                    "folder",
+                    default="bgdefect",
+                    tooltip="Folder below ComfyUI's output folder: screws or parts/screws.",
+                ),
+                field(
+                    io.String,
+                    "object",
+                    default="part",
+                    tooltip="Name of the part: a folder of the data set.",
+                ),
+                field(
+                    io.String,
+                    "defect",
+                    default="defect",
+                    tooltip="Name of the defect class: a folder of the data set. Not good.",
+                ),
                 field(
                     QualityWire,
                     "quality",
                     optional=True,
                     tooltip="From Defect Quality: rejected samples are kept apart. Unplugged: all samples with a label count as good.",
                 ),
-                field(io.Image, "heat", optional=True, tooltip="Heat maps, kept beside the manifest."),
+                field(
+                    io.Image, "heat", optional=True, tooltip="Heat maps, kept beside the manifest."
+                ),
                 field(
                     io.Int,
                     "seed",
@@ -176,7 +284,9 @@ class SaveDataSet(io.ComfyNode):
                     tooltip="The sampler's seed, for the manifest: sample i gets seed + i.",
                 ),
             ],
-            outputs=[io.String.Output(display_name="report", tooltip="What was written, in words.")],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="What was written, in words.")
+            ],
         )
 
     @classmethod
@@ -195,13 +305,20 @@ class SaveDataSet(io.ComfyNode):
     ) -> Any:
         base = Path(folder_paths.get_output_directory())
         root = inside(base, folder, "folder")
-        refuse_links(root, inside(root, object, "object").name, inside(root, defect, "defect").name, base)
+        refuse_links(
+            root, inside(root, object, "object").name, inside(root, defect, "defect").name, base
+        )
         prompt = None if args.disable_metadata else cls.hidden.prompt
-        records = save_samples(root, (object, defect), image, result, refined, mask, heat, quality, seed, prompt)
+        records = save_samples(
+            root, (object, defect), image, result, refined, mask, heat, quality, seed, prompt
+        )
         good = [record for record in records if record["accepted"]]
         report = f"{len(good)} good of {len(records)} samples added to {folder}/{object}/test/{defect}, numbers from {records[0]['index']}"
         shown = [(root / record["file"]).relative_to(base) for record in good]
-        saved = [ui.SavedResult(path.name, path.parent.as_posix(), io.FolderType.output) for path in shown]
+        saved = [
+            ui.SavedResult(path.name, path.parent.as_posix(), io.FolderType.output)
+            for path in shown
+        ]
         return io.NodeOutput(report, ui=ui.SavedImages(saved))
 
 

@@ -1,8 +1,9 @@
 """Eq. 9 as a GUIDER: the host's own samplers and schedulers paint, through SamplerCustomAdvanced.
 
-In sigma space, ``x = z / sqrt(alpha)``, DDIM is Euler: with `euler`, the inversion's SIGMAS and a seed a sample this equals the sampler
-node. A stock sampler never tells the next sigma: the background is put back at the sigma of each network evaluation instead, between the
-inversion's levels by linear interpolation (along which Euler moves anyway).
+In sigma space, ``x = z / sqrt(alpha)``, DDIM is Euler: with `euler`, the inversion's SIGMAS and a
+seed a sample this equals the sampler node. A stock sampler never tells the next sigma: the
+background is put back at the sigma of each network evaluation instead, between the inversion's
+levels by linear interpolation (along which Euler moves anyway).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
-from ..bgdefect_core.regions import union
-from ..bgdefect_core.sampling import BackgroundMode, seeded_noise
+from ..bgdefect_core.method.regions import union
+from ..bgdefect_core.method.sampling import BackgroundMode, seeded_noise
 from ._compat import schema
 from ._convert import cycled
 from ._host import HostCallback, RegionGuider, sigma_of
@@ -53,33 +54,57 @@ class DefectGuider(RegionGuider):
     ) -> Tensor:
         """As `CFGGuider.sample`, with a start of our own: ``(z~_T^m + m eps) / sqrt(alpha_T)``.
 
-        The latent's values and its noise mask are not read, only its size; sample i belongs to picture ``i % B``.
+        The latent's values and its noise mask are not read, only its size; sample i belongs to
+        picture ``i % B``.
 
         Raises:
-            SettingError: another size or number, sigmas that do not go from noise to picture, or a sampler that adds noise in a mode that
-                cannot bear it.
+            SettingError: another size or number, sigmas that do not go from noise to picture, or a
+                sampler that adds noise in a mode that cannot bear it.
         """
         if sigmas.shape[-1] == 0:
             return latent_image
         self._check(latent_image, sampler, sigmas)
         count, first, last = len(latent_image), float(sigmas[0]), float(sigmas[-1])
         latent = cycled(self.inversion.latent, count)
-        process_in, process_out = self.model_patcher.model.process_latent_in, self.model_patcher.model.process_latent_out
+        process_in, process_out = (
+            self.model_patcher.model.process_latent_in,
+            self.model_patcher.model.process_latent_out,
+        )
         self._regions = cycled(self.inversion.regions, count)
         self._background = _Background(self.inversion, self.mode, process_in(latent), seed or 0)
         m = (self._regions > 0)[:, None]
-        start = torch.where(m, noise.float().cpu() * (1 + first**2) ** 0.5, self._background.at(first))
+        start = torch.where(
+            m, noise.float().cpu() * (1 + first**2) ** 0.5, self._background.at(first)
+        )
         try:
             painted = super().sample(
-                torch.zeros_like(start), process_out(start), sampler, sigmas, None, callback, disable_pbar, seed
+                torch.zeros_like(start),
+                process_out(start),
+                sampler,
+                sigmas,
+                None,
+                callback,
+                disable_pbar,
+                seed,
             )  # zero noise: the samplers then start from the latent as it is
         finally:
             self._background = None
         painted = painted / (1 + last**2) ** 0.5
-        return with_background(painted, latent, self._regions) if self.mode in ("replay", "noised") else painted
+        return (
+            with_background(painted, latent, self._regions)
+            if self.mode in ("replay", "noised")
+            else painted
+        )
 
-    def predict_noise(self, x: Tensor, timestep: Tensor, model_options: Mapping[str, Any] | None = None, seed: int | None = None) -> Tensor:
-        """The denoised picture (the host's word for it): the defect's inside the mask, the background's outside."""
+    def predict_noise(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        model_options: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """The denoised picture (the host's word for it): the defect's inside the mask, the
+        background's outside."""
         assert self._background is not None  # sample() runs
         background, options = self._background, model_options or {}
         regions = background.placed(self._regions, x)
@@ -95,14 +120,38 @@ class DefectGuider(RegionGuider):
             outside = background.z_0.to(x)
         else:
             seen = x.masked_fill(m, 0) if self.mode == "masked" else x
-            outside = self.denoised(seen, timestep, self.prompts.background_context(), background.union(regions), options)
-        return self._after(torch.where(m, guided, outside), torch.where(m, plain, outside), x, timestep, options)
+            outside = self.denoised(
+                seen,
+                timestep,
+                self.prompts.background_context(),
+                background.union(regions),
+                options,
+            )
+        return self._after(
+            torch.where(m, guided, outside), torch.where(m, plain, outside), x, timestep, options
+        )
 
-    def _after(self, guided: Tensor, plain: Tensor, x: Tensor, sigma: Tensor, options: Mapping[str, Any]) -> Tensor:
-        """The host's ``..._cfg_pp`` samplers learn the unguided prediction through a patch of their own (there is no other one left)."""
+    def _after(
+        self, guided: Tensor, plain: Tensor, x: Tensor, sigma: Tensor, options: Mapping[str, Any]
+    ) -> Tensor:
+        """The host's ``..._cfg_pp`` samplers learn the unguided prediction through a patch of their
+        own (there is no other one left)."""
         for patch in options.get("sampler_post_cfg_function", []):
-            told = {"denoised": guided, "cond_denoised": guided, "uncond_denoised": plain, "cond_scale": self.guidance}
-            guided = patch({**told, "model": self.inner_model, "sigma": sigma, "input": x, "model_options": options})
+            told = {
+                "denoised": guided,
+                "cond_denoised": guided,
+                "uncond_denoised": plain,
+                "cond_scale": self.guidance,
+            }
+            guided = patch(
+                {
+                    **told,
+                    "model": self.inner_model,
+                    "sigma": sigma,
+                    "input": x,
+                    "model_options": options,
+                }
+            )
         return guided
 
     def _check(self, latent: Tensor, sampler: Any, sigmas: Tensor) -> None:
@@ -112,20 +161,36 @@ class DefectGuider(RegionGuider):
             expected = f"{list(pictures.shape)} as the inversion's, or a multiple of its pictures"
             raise SettingError(what, expected, "connect the latent that was inverted")
         if not bool(torch.isfinite(sigmas).all()):
-            raise SettingError("sigmas hold NaN or infinity", "finite numbers", "choose another scheduler")
+            raise SettingError(
+                "sigmas hold NaN or infinity", "finite numbers", "choose another scheduler"
+            )
         bottom, *_, top = map(sigma_of, self.inversion.levels.alphas)
         first, last = float(sigmas[0]), float(sigmas[-1])
-        if first < top / 2 or last > 2 * bottom:  # a part of a run: the noise inside the mask would not fit, or stay
+        if (
+            first < top / 2 or last > 2 * bottom
+        ):  # a part of a run: the noise inside the mask would not fit, or stay
             what = f"sigmas go from {first:.3g} to {last:.3g}"
-            raise SettingError(what, f"about {top:.3g} to {bottom:.2g} or 0", "connect whole sigmas: not split, denoise 1")
+            raise SettingError(
+                what,
+                f"about {top:.3g} to {bottom:.2g} or 0",
+                "connect whole sigmas: not split, denoise 1",
+            )
         if self.mode in ("masked", "literal") and adds_noise(sampler):
             what = f"sampler adds noise and background is {self.mode!r}"
-            raise SettingError(what, "a deterministic sampler such as euler", "choose one, or the background replay or noised")
+            raise SettingError(
+                what,
+                "a deterministic sampler such as euler",
+                "choose one, or the background replay or noised",
+            )
 
 
 def adds_noise(sampler: Any) -> bool:
-    """Whether a SAMPLER of the host draws noise on its way (ancestral, SDE, LCM): then no two branches stay together."""
-    function, options = getattr(sampler, "sampler_function", None), getattr(sampler, "extra_options", {})
+    """Whether a SAMPLER of the host draws noise on its way (ancestral, SDE, LCM): then no two
+    branches stay together."""
+    function, options = (
+        getattr(sampler, "sampler_function", None),
+        getattr(sampler, "extra_options", {}),
+    )
     if function is None:
         return False
     if options.get("s_churn", 0) > 0:
@@ -152,15 +217,19 @@ class _Background:
         self._placed: tuple[Tensor, Tensor] | None = None
 
     def at(self, sigma: float) -> Tensor:
-        """``[S, C, h, w]``: ``z_0 + sigma eps``, or the trajectory between its levels, carried on in a straight line above the last."""
+        """``[S, C, h, w]``: ``z_0 + sigma eps``, or the trajectory between its levels, carried on
+        in a straight line above the last."""
         if self._eps is not None:
             return self.z_0 + sigma * self._eps
         upper = min(max(bisect_right(self._sigmas, sigma), 1), len(self._sigmas) - 1)
         below, above = self._sigmas[upper - 1], self._sigmas[upper]
-        return torch.lerp(self._levels[upper - 1], self._levels[upper], (sigma - below) / (above - below))
+        return torch.lerp(
+            self._levels[upper - 1], self._levels[upper], (sigma - below) / (above - below)
+        )
 
     def placed(self, regions: Tensor, like: Tensor) -> Tensor:
-        """The region map on ``like``'s device: one object a run, so that attention masks are made once."""
+        """The region map on ``like``'s device: one object a run, so that attention masks are made
+        once."""
         if self._placed is None:
             moved = regions.to(like.device)
             self._placed = (moved, union(moved))
@@ -173,8 +242,11 @@ class _Background:
 
 
 def _forward_noise(seed: int, z_0: Tensor) -> Tensor:
-    """The fixed noise of the ``noised`` background, as in the sampler node: one stream a sample's own seed."""
-    return seeded_noise([(seed + number) % SEEDS for number in range(len(z_0))], z_0.shape[1:], stream=1)
+    """The fixed noise of the ``noised`` background, as in the sampler node: one stream a sample's
+    own seed."""
+    return seeded_noise(
+        [(seed + number) % SEEDS for number in range(len(z_0))], z_0.shape[1:], stream=1
+    )
 
 
 class SampleNoise:
@@ -186,7 +258,9 @@ class SampleNoise:
     def generate_noise(self, latent: Mapping[str, Any]) -> Tensor:
         """For LATENT samples ``[S, C, h, w]``: float32 of the same shape."""
         samples: Tensor = latent["samples"]
-        return seeded_noise([(self.seed + number) % SEEDS for number in range(len(samples))], samples.shape[1:])
+        return seeded_noise(
+            [(self.seed + number) % SEEDS for number in range(len(samples))], samples.shape[1:]
+        )
 
 
 class NoiseNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]

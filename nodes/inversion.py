@@ -9,14 +9,16 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, SettingError
-from ..bgdefect_core.inversion import invert
+from ..bgdefect_core.method.inversion import invert
 from ._compat import field, schema
 from ._convert import cut, latent_regions, mask_batch, matched
 from ._host import HostPredictor, Progress, RegionGuider, schedule_of, sigmas_of
 from ._types import GraphPrompts, Inversion, InversionWire, PromptsWire
 
 
-def invert_latents(model: Any, prompts: GraphPrompts, latent: Tensor, mask: Tensor, steps: int, skip: bool) -> Inversion:
+def invert_latents(
+    model: Any, prompts: GraphPrompts, latent: Tensor, mask: Tensor, steps: int, skip: bool
+) -> Inversion:
     """The host's values to an :class:`Inversion`.
 
     Args:
@@ -25,13 +27,18 @@ def invert_latents(model: Any, prompts: GraphPrompts, latent: Tensor, mask: Tens
         skip: leave the trajectory empty, for the ``noised`` mode.
 
     Raises:
-        SettingError: latents of another model, too many steps. MaskError: a mask is empty, full, or of another number.
+        SettingError: latents of another model, too many steps. MaskError: a mask is empty, full, or
+            of another number.
     """
     guider = RegionGuider(model, prompts.prompts)
     channels = model.model.latent_format.latent_channels
     if latent.ndim != 4 or latent.shape[1] != channels or 0 in latent.shape:
         what = f"latent has the shape {list(latent.shape)}"
-        raise SettingError(what, f"[B, {channels}, h, w], as model reads", "encode the picture with the VAE of the same checkpoint")
+        raise SettingError(
+            what,
+            f"[B, {channels}, h, w], as model reads",
+            "encode the picture with the VAE of the same checkpoint",
+        )
     levels = schedule_of(model).levels(steps)
     masks = _masks_of(prompts, mask, len(latent))
     regions = latent_regions(masks, (latent.shape[-2], latent.shape[-1])).cpu()
@@ -41,31 +48,47 @@ def invert_latents(model: Any, prompts: GraphPrompts, latent: Tensor, mask: Tens
 
         def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
             device = regions.to(z_0.device)
-            levels_of_z = invert(predict, z_0, device, guider.prompts, levels, progress.steps(predict))
+            levels_of_z = invert(
+                predict, z_0, device, guider.prompts, levels, progress.steps(predict)
+            )
             trajectory.extend(level.cpu() for level in levels_of_z)
             return levels_of_z[-1]
 
         guider.run(latent, run, levels)
-    return Inversion(model, prompts.prompts, levels, latent.float().cpu(), trajectory, regions, _together(masks, regions))
+    return Inversion(
+        model,
+        prompts.prompts,
+        levels,
+        latent.float().cpu(),
+        trajectory,
+        regions,
+        _together(masks, regions),
+    )
 
 
 def _masks_of(prompts: GraphPrompts, mask: Tensor, count: int) -> list[Tensor]:
-    """Every defect's masks, bool ``[B, H, W]``, in the order of the prompts; none empty, none full."""
+    """Every defect's masks, bool ``[B, H, W]``, in the order of the prompts; none empty, none
+    full."""
     masks = []
     for number, own in enumerate(prompts.masks, start=1):
         name = "mask" if own is None else f"the mask of defect {number}"
         batch = matched(mask_batch(mask if own is None else own, name).cpu(), count, name)
         covered = batch.flatten(1)
         if not bool(covered.any(1).all()):
-            raise MaskError(f"{name} is empty", "at least one white pixel", "paint where the defect shall come")
+            raise MaskError(
+                f"{name} is empty", "at least one white pixel", "paint where the defect shall come"
+            )
         if bool(covered.all(1).any()):
-            raise MaskError(f"{name} is full", "some black around the defect", "paint only the defect in white")
+            raise MaskError(
+                f"{name} is full", "some black around the defect", "paint only the defect in white"
+            )
         masks.append(batch)
     return masks
 
 
 def _together(masks: list[Tensor], regions: Tensor) -> Tensor:
-    """All defects' masks as one MASK, at the first one's size, less what the host's VAE cut off: as the decoded samples will be."""
+    """All defects' masks as one MASK, at the first one's size, less what the host's VAE cut off: as
+    the decoded samples will be."""
     masks = [cut(mask, (regions.shape[-2], regions.shape[-1])) for mask in masks]
     size = masks[0].shape[-2:]
     if any(mask.shape[-2:] != size for mask in masks):
@@ -87,10 +110,15 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             " whatever the seed.",
             search_aliases=["bgdefect", "ddim inversion"],
             inputs=[
-                io.Model.Input("model", tooltip="The base with a defect class on it. It stays as it is."),
+                io.Model.Input(
+                    "model", tooltip="The base with a defect class on it. It stays as it is."
+                ),
                 PromptsWire.Input("prompts", tooltip="From Encode Region Prompts."),
                 io.Latent.Input("latent", tooltip="The good pictures, encoded by the base's VAE."),
-                io.Mask.Input("mask", tooltip="Where the first defect shall come, white: one mask, or one a picture."),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="Where the first defect shall come, white: one mask, or one a picture.",
+                ),
                 field(
                     io.Int,
                     "steps",
@@ -108,13 +136,26 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 ),
             ],
             outputs=[
-                InversionWire.Output(display_name="inversion", tooltip="For Background/Defect Sampler or Guider."),
-                io.Sigmas.Output(display_name="sigmas", tooltip="The noise levels of the steps, for SamplerCustomAdvanced."),
+                InversionWire.Output(
+                    display_name="inversion", tooltip="For Background/Defect Sampler or Guider."
+                ),
+                io.Sigmas.Output(
+                    display_name="sigmas",
+                    tooltip="The noise levels of the steps, for SamplerCustomAdvanced.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, model: Any, prompts: GraphPrompts, latent: dict[str, Tensor], mask: Tensor, steps: int, skip: bool) -> Any:
+    def execute(
+        cls,
+        model: Any,
+        prompts: GraphPrompts,
+        latent: dict[str, Tensor],
+        mask: Tensor,
+        steps: int,
+        skip: bool,
+    ) -> Any:
         inversion = invert_latents(model, prompts, latent["samples"], mask, steps, skip)
         return io.NodeOutput(inversion, sigmas_of(inversion.levels))
 

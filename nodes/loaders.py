@@ -14,8 +14,8 @@ import torch
 from comfy_api.latest import io
 
 from ..bgdefect_core.errors import BGDefectError, WeightsError
-from ..bgdefect_core.schedule import schedule_from_config
-from ..bgdefect_core.weights import ClassWeightsInfo, read_info
+from ..bgdefect_core.method.schedule import schedule_from_config
+from ..bgdefect_core.weights.files import ClassWeightsInfo, read_info
 from ._base import DAMAGED, HostParts, load_small, not_built, read_config, weights_file
 from ._compat import field, schema
 from ._folders import state
@@ -27,20 +27,24 @@ log = logging.getLogger(__name__)
 MINI = "bgdefect-mini (embedded)"
 ASSETS = Path(__file__).resolve().parents[1] / "bgdefect_core" / "assets"
 FOLDER = "bgdefect"
-"""The host's model folder for class weights: ``models/bgdefect``, what extra_model_paths.yaml adds, and the shipped demo."""
+"""The host's model folder for class weights: ``models/bgdefect``, what extra_model_paths.yaml adds,
+and the shipped demo."""
 
 
 def register_folder() -> None:
     """Tell the host where class weights lie."""
     for folder in (os.path.join(folder_paths.models_dir, FOLDER), str(ASSETS / "demo")):
         folder_paths.add_model_folder_path(FOLDER, folder)
-    folder_paths.add_model_folder_path(FOLDER, str(ASSETS / "demo"))  # the shipped class of the quick start
+    folder_paths.add_model_folder_path(
+        FOLDER, str(ASSETS / "demo")
+    )  # the shipped class of the quick start
     paths, endings = folder_paths.folder_names_and_paths[FOLDER]
     folder_paths.folder_names_and_paths[FOLDER] = (paths, {*endings, ".safetensors"})
 
 
 def diffusers_folders() -> dict[str, Path]:
-    """The host's diffusers models: name in the list -> folder. A name cannot point outside: it is looked up here."""
+    """The host's diffusers models: name in the list -> folder. A name cannot point outside: it is
+    looked up here."""
     found: dict[str, Path] = {}
     for root in folder_paths.get_folder_paths("diffusers"):
         for folder, _, files in os.walk(root, followlinks=True):
@@ -49,7 +53,12 @@ def diffusers_folders() -> dict[str, Path]:
     return found
 
 
-_HOST_FILES = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model", "text_encoder_2": "model"}
+_HOST_FILES = {
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+    "text_encoder_2": "model",
+}
 """The names under which the host itself looks for the weights of each part."""
 
 
@@ -63,7 +72,11 @@ def load_base(name: str) -> HostParts:
         return load_small(ASSETS / "bgdefect-mini")
     folder = diffusers_folders().get(name)
     if folder is None:
-        raise WeightsError(f"base is {name!r}", "a folder of models/diffusers with a model_index.json", "choose one from the list")
+        raise WeightsError(
+            f"base is {name!r}",
+            "a folder of models/diffusers with a model_index.json",
+            "choose one from the list",
+        )
     widths = read_config(folder, "unet").get("block_out_channels")
     known = ([320], [384])  # Stable Diffusion 1.x, 2.x, XL; its refiner: what the host itself knows
     if not isinstance(widths, list) or widths[:1] not in known:
@@ -71,16 +84,21 @@ def load_base(name: str) -> HostParts:
         return HostParts(_as_scheduled(small.model, folder), small.clip, small.vae)
     for part, stem in _HOST_FILES.items():
         if part != "text_encoder_2" or (folder / part).is_dir():
-            weights_file(folder / part, stem)  # the host would take a pickle where there is nothing else
+            weights_file(
+                folder / part, stem
+            )  # the host would take a pickle where there is nothing else
     try:
-        model, clip, vae = comfy.diffusers_load.load_diffusers(str(folder), embedding_directory=folder_paths.get_folder_paths("embeddings"))
+        model, clip, vae = comfy.diffusers_load.load_diffusers(
+            str(folder), embedding_directory=folder_paths.get_folder_paths("embeddings")
+        )
     except DAMAGED as reason:
         raise not_built(folder, reason) from reason
     return HostParts(_as_scheduled(model, folder), clip, vae)
 
 
 def _as_scheduled(model: Any, folder: Path) -> Any:
-    """The MODEL with the noise levels and the prediction type that its scheduler names: the host guesses both from the weights."""
+    """The MODEL with the noise levels and the prediction type that its scheduler names: the host
+    guesses both from the weights."""
     schedule = schedule_from_config(read_config(folder, "scheduler"))
     sigmas = (1 / schedule.alphas_cumprod - 1).sqrt().float()
     known = model.get_model_object("model_sampling").sigmas
@@ -88,7 +106,11 @@ def _as_scheduled(model: Any, folder: Path) -> Any:
     if same and schedule.prediction_type == prediction_type_of(model):
         return model
     kinds = {"epsilon": comfy.model_sampling.EPS, "v_prediction": comfy.model_sampling.V_PREDICTION}
-    kind = type("BGDefectSampling", (comfy.model_sampling.ModelSamplingDiscrete, kinds[schedule.prediction_type]), {})
+    kind = type(
+        "BGDefectSampling",
+        (comfy.model_sampling.ModelSamplingDiscrete, kinds[schedule.prediction_type]),
+        {},
+    )
     clone, sampling = model.clone(), kind(model.model.model_config)
     sampling.set_sigmas(sigmas)
     clone.add_object_patch("model_sampling", sampling)
@@ -101,9 +123,17 @@ def weights_path(name: str) -> Path:
     Raises:
         WeightsError: no such file, or one outside the host's model folders.
     """
-    path = folder_paths.get_full_path(FOLDER, name) if name in folder_paths.get_filename_list(FOLDER) else None
+    path = (
+        folder_paths.get_full_path(FOLDER, name)
+        if name in folder_paths.get_filename_list(FOLDER)
+        else None
+    )
     if path is None:
-        raise WeightsError(f"weights is {name!r}", "a .safetensors file in models/bgdefect", "copy it there and press R")
+        raise WeightsError(
+            f"weights is {name!r}",
+            "a .safetensors file in models/bgdefect",
+            "copy it there and press R",
+        )
     return Path(path)
 
 
@@ -166,7 +196,9 @@ class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             " out the prompts it was trained with. Put further LoRAs after this node.",
             search_aliases=["bgdefect", "defect lora", "class weights"],
             inputs=[
-                io.Model.Input("model", tooltip="The base that the class was trained on. It stays as it is."),
+                io.Model.Input(
+                    "model", tooltip="The base that the class was trained on. It stays as it is."
+                ),
                 field(
                     io.Combo,
                     "weights",
@@ -192,17 +224,29 @@ class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The base with the class on it."),
-                io.String.Output(display_name="background prompt", tooltip="What the part is, as trained: for Encode Region Prompts."),
-                io.String.Output(display_name="defect prompt", tooltip="What the defect is, as trained."),
-                io.String.Output(display_name="mask prompt", tooltip="The word that stood for the empty mask, as trained."),
-                io.Int.Output(display_name="resolution", tooltip="Side of the training pictures in pixels: for Crop to Mask."),
+                io.String.Output(
+                    display_name="background prompt",
+                    tooltip="What the part is, as trained: for Encode Region Prompts.",
+                ),
+                io.String.Output(
+                    display_name="defect prompt", tooltip="What the defect is, as trained."
+                ),
+                io.String.Output(
+                    display_name="mask prompt",
+                    tooltip="The word that stood for the empty mask, as trained.",
+                ),
+                io.Int.Output(
+                    display_name="resolution",
+                    tooltip="Side of the training pictures in pixels: for Crop to Mask.",
+                ),
                 io.String.Output(display_name="about", tooltip="What the file says about itself."),
             ],
         )
 
     @classmethod
     def fingerprint_inputs(cls, weights: str | None, **_others: Any) -> Any:
-        """A file that was trained anew under its old name is loaded anew; a linked name is not known yet: any file may be meant."""
+        """A file that was trained anew under its old name is loaded anew; a linked name is not
+        known yet: any file may be meant."""
         names = folder_paths.get_filename_list(FOLDER) if weights is None else [weights]
         paths = [folder_paths.get_full_path(FOLDER, name) for name in names]
         return state([Path(path) for path in paths if path])
@@ -223,7 +267,14 @@ class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         changed, info = apply_weights(model, weights_path(weights), strength, allow_other_base)
         about = describe(info)
         log.info("%s", about)
-        return io.NodeOutput(changed, info.background_prompt, info.defect_prompt, info.mask_prompt, info.resolution, about)
+        return io.NodeOutput(
+            changed,
+            info.background_prompt,
+            info.defect_prompt,
+            info.mask_prompt,
+            info.resolution,
+            about,
+        )
 
 
 register_folder()

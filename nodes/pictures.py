@@ -11,9 +11,9 @@ import torch
 from comfy_api.latest import io
 
 from ..bgdefect_core.errors import DataError
-from ..bgdefect_core.mask_files import pictures_beside, read_library
-from ..bgdefect_core.pictures import read_picture
-from ..bgdefect_core.placement import MaskLibrary, PlacementSettings
+from ..bgdefect_core.pictures.files import read_picture
+from ..bgdefect_core.pictures.mask_files import pictures_beside, read_library
+from ..bgdefect_core.placement.placing import MaskLibrary, PlacementSettings
 from ._compat import field, schema
 from ._convert import image_of, mask_of, masks_of
 from ._folders import ASSETS, DEMO, inside, picture_files, refuse_outside, state
@@ -39,7 +39,9 @@ def _mask_files(library: str) -> list[Path]:
     """The files of a choice of Place Defect Mask."""
     if library == DEMO:
         return picture_files(ASSETS / "demo" / "masks", ASSETS)
-    return refuse_outside(_input_folder(library, "library"), Path(folder_paths.get_input_directory()), "library")
+    return refuse_outside(
+        _input_folder(library, "library"), Path(folder_paths.get_input_directory()), "library"
+    )
 
 
 def _library(library: str, masks: torch.Tensor | None) -> MaskLibrary:
@@ -50,7 +52,11 @@ def _library(library: str, masks: torch.Tensor | None) -> MaskLibrary:
             raise DataError("neither masks is connected nor a library chosen", "one of them", do)
         return MaskLibrary(masks_of(masks, "masks"))
     if masks is not None:
-        raise DataError("masks is connected and a library chosen too", "one of them", f"set library to {NO_LIBRARY!r} or unplug masks")
+        raise DataError(
+            "masks is connected and a library chosen too",
+            "one of them",
+            f"set library to {NO_LIBRARY!r} or unplug masks",
+        )
     files = _mask_files(library)
     if library == DEMO:
         return read_library(files[0].parent)
@@ -122,7 +128,8 @@ class LoadPictures(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str | None, page: int | None, count: int | None) -> Any:
-        """What changes when a file does; an input that is a wire is not known yet and comes as None."""
+        """What changes when a file does; an input that is a wire is not known yet and comes as
+        None."""
         if folder is None:
             return float("nan")
         files = _good_files(folder)
@@ -165,7 +172,14 @@ class PlaceMask(io.ComfyNode):
                     tooltip="Folder of real masks (white on black) below ComfyUI's input folder; (masks input): the masks connected below. "
                     "Beside ground_truth/DEFECT the pictures in test/DEFECT are found: masks then go where the part looks as it did there.",
                 ),
-                field(io.Int, "number", default=1, min=1, max=64, tooltip="Masks for each picture. 1 is neutral."),
+                field(
+                    io.Int,
+                    "number",
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="Masks for each picture. 1 is neutral.",
+                ),
                 field(
                     io.Combo,
                     "part",
@@ -181,9 +195,27 @@ class PlaceMask(io.ComfyNode):
                     step=1.0,
                     tooltip="Largest turn either way, in degrees. 0: not turned.",
                 ),
-                field(io.Float, "scale_min", default=0.8, min=0.1, max=10.0, step=0.05, tooltip="Smallest factor of size. 1: not smaller."),
-                field(io.Float, "scale_max", default=1.25, min=0.1, max=10.0, step=0.05, tooltip="Largest factor of size. 1: not larger."),
-                field(io.Boolean, "flip", default=True, tooltip="Mirror half of the masks. Off: none."),
+                field(
+                    io.Float,
+                    "scale_min",
+                    default=0.8,
+                    min=0.1,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="Smallest factor of size. 1: not smaller.",
+                ),
+                field(
+                    io.Float,
+                    "scale_max",
+                    default=1.25,
+                    min=0.1,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="Largest factor of size. 1: not larger.",
+                ),
+                field(
+                    io.Boolean, "flip", default=True, tooltip="Mirror half of the masks. Off: none."
+                ),
                 field(
                     io.Float,
                     "elastic",
@@ -228,7 +260,9 @@ class PlaceMask(io.ComfyNode):
         if library == NO_LIBRARY:
             return ()
         pictures = None if library == DEMO else _defect_pictures(_input_folder(library, "library"))
-        return state([*_mask_files(library), *(picture_files(pictures, pictures) if pictures else ())])
+        return state(
+            [*_mask_files(library), *(picture_files(pictures, pictures) if pictures else ())]
+        )
 
     @classmethod
     def execute(
@@ -248,7 +282,16 @@ class PlaceMask(io.ComfyNode):
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
         bar = comfy.utils.ProgressBar(len(image) * number)  # the host checks Cancel in it
-        owners, found = placed(image, _library(library, masks), part, settings, number, seed, avoid, lambda: bar.update(1))
+        owners, found = placed(
+            image,
+            _library(library, masks),
+            part,
+            settings,
+            number,
+            seed,
+            avoid,
+            lambda: bar.update(1),
+        )
         return io.NodeOutput(colour_image(image, "image")[owners], mask_of(found))
 
 

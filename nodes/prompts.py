@@ -1,4 +1,5 @@
-"""Region prompts: what the part is, what the defect is, and a word for the empty mask (Eq. 10, 11)."""
+"""Region prompts: what the part is, what the defect is, and a word for the empty mask (Eq. 10,
+11)."""
 
 from __future__ import annotations
 
@@ -11,27 +12,34 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
-from ..bgdefect_core.regions import RegionPrompts, word_places
+from ..bgdefect_core.method.regions import RegionPrompts, word_places
 from ._compat import field, schema
 from ._types import GraphPrompts, PromptsWire
 
 log = logging.getLogger(__name__)
 
 
-def encode(clip: Any, text: str, attention_words: str = "") -> tuple[Tensor, Tensor | None, list[int]]:
+def encode(
+    clip: Any, text: str, attention_words: str = ""
+) -> tuple[Tensor, Tensor | None, list[int]]:
     """A text by the host's CLIP.
 
     Args:
         attention_words: the words of the text whose positions are asked for. Empty: all.
 
     Returns:
-        Tokens ``[1, T, D]``, the pooled vector ``[1, P]`` (or None), and the positions of the words: no start, end, padding.
+        Tokens ``[1, T, D]``, the pooled vector ``[1, P]`` (or None), and the positions of the
+        words: no start, end, padding.
 
     Raises:
         SettingError: there is no CLIP, or the words are not in the text.
     """
     if clip is None:  # what a loader gives out for a checkpoint without one
-        raise SettingError("clip is None: its checkpoint holds no text encoder", "a CLIP", "load the base's own with Load CLIP")
+        raise SettingError(
+            "clip is None: its checkpoint holds no text encoder",
+            "a CLIP",
+            "load the base's own with Load CLIP",
+        )
     ids, words = _tokenize(clip, text)
     if attention_words.strip():
         chosen, named = _tokenize(clip, attention_words)
@@ -43,9 +51,13 @@ def encode(clip: Any, text: str, attention_words: str = "") -> tuple[Tensor, Ten
 def _tokenize(clip: Any, text: str) -> tuple[list[Any], list[int]]:
     """All token ids, and the positions of the words."""
     marked = clip.tokenize(text, return_word_ids=True)
-    chunks = next(iter(marked.values()))  # SDXL's two encoders share one tokenizer: their words stand at the same places
+    chunks = next(
+        iter(marked.values())
+    )  # SDXL's two encoders share one tokenizer: their words stand at the same places
     tokens = [token for chunk in chunks for token in chunk]
-    return [token[0] for token in tokens], [place for place, token in enumerate(tokens) if token[2] != 0]
+    return [token[0] for token in tokens], [
+        place for place, token in enumerate(tokens) if token[2] != 0
+    ]
 
 
 def from_conditioning(conditioning: Sequence[Any], name: str) -> tuple[Tensor, dict[str, Tensor]]:
@@ -55,7 +67,11 @@ def from_conditioning(conditioning: Sequence[Any], name: str) -> tuple[Tensor, d
         SettingError: it holds several entries, or none, or tokens of several texts.
     """
     if len(conditioning) != 1 or conditioning[0][0].ndim != 3 or len(conditioning[0][0]) != 1:
-        raise SettingError(f"{name} has {len(conditioning)} entries", "one encoded text", f"connect a single text encoder to {name}")
+        raise SettingError(
+            f"{name} has {len(conditioning)} entries",
+            "one encoded text",
+            f"connect a single text encoder to {name}",
+        )
     tokens, options = conditioning[0]
     ignored = sorted(set(options) - {"pooled_output"})
     if ignored:
@@ -64,14 +80,21 @@ def from_conditioning(conditioning: Sequence[Any], name: str) -> tuple[Tensor, d
 
 
 def _pooled(pooled: Tensor | None) -> dict[str, Tensor]:
-    """SDXL reads one pooled vector a picture: that of the background, which must not know the defect."""
+    """SDXL reads one pooled vector a picture: that of the background, which must not know the
+    defect."""
     return {} if pooled is None else {"pooled_output": pooled}
 
 
-def with_defect(before: GraphPrompts, tokens: Tensor, words: Sequence[int], mask: Tensor) -> GraphPrompts:
+def with_defect(
+    before: GraphPrompts, tokens: Tensor, words: Sequence[int], mask: Tensor
+) -> GraphPrompts:
     """The prompts with one more defect, which brings its own mask."""
     prompts = before.prompts
-    more = replace(prompts, defects=[*prompts.defects, tokens], defect_words=[*prompts.defect_words, list(words)])
+    more = replace(
+        prompts,
+        defects=[*prompts.defects, tokens],
+        defect_words=[*prompts.defect_words, list(words)],
+    )
     return GraphPrompts(more, [*before.masks, mask])
 
 
@@ -79,13 +102,17 @@ def word_range(count: int, tokens: Tensor, name: str) -> list[int]:
     """``count`` words behind the start token. Raises SettingError where the text is shorter."""
     if count > tokens.shape[1] - 1:
         raise SettingError(
-            f"words is {count}", f"0 to {tokens.shape[1] - 1}, as {name} has tokens", "count the words of the defect's prompt"
+            f"words is {count}",
+            f"0 to {tokens.shape[1] - 1}, as {name} has tokens",
+            "count the words of the defect's prompt",
         )
     return list(range(1, count + 1))
 
 
 def _text(name: str, default: str, tooltip: str) -> Any:
-    return field(io.String, name, default=default, multiline=True, dynamic_prompts=True, tooltip=tooltip)
+    return field(
+        io.String, name, default=default, multiline=True, dynamic_prompts=True, tooltip=tooltip
+    )
 
 
 def _words() -> Any:
@@ -131,22 +158,40 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             search_aliases=["bgdefect", "regional prompt", "defect prompt"],
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of the same base as the model."),
-                _text("background", "a photo of a part", "What the good part is. As trained: connect Apply Defect Weights."),
-                _text("defect", "a defect on a part", "What shall be painted inside the mask. As trained: connect Apply Defect Weights."),
-                _text("placeholder", "mask", "Stands for the mask while the background is inverted; neutral: mask."),
+                _text(
+                    "background",
+                    "a photo of a part",
+                    "What the good part is. As trained: connect Apply Defect Weights.",
+                ),
+                _text(
+                    "defect",
+                    "a defect on a part",
+                    "What shall be painted inside the mask. As trained: connect Apply Defect Weights.",
+                ),
+                _text(
+                    "placeholder",
+                    "mask",
+                    "Stands for the mask while the background is inverted; neutral: mask.",
+                ),
                 _attention_words(),
             ],
             outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
-    def execute(cls, clip: Any, background: str, defect: str, placeholder: str, attention_words: str = "") -> Any:
+    def execute(
+        cls, clip: Any, background: str, defect: str, placeholder: str, attention_words: str = ""
+    ) -> Any:
         part, pooled, _ = encode(clip, background)
         tokens, _, words = encode(clip, defect, attention_words)
         if not words:
             log.warning("the defect's prompt is empty: the network paints what it likes")
         empty_mask, nothing = encode(clip, placeholder)[0], encode(clip, "")[0]
-        return io.NodeOutput(GraphPrompts(RegionPrompts(part, [tokens], empty_mask, [words], nothing, _pooled(pooled)), [None]))
+        return io.NodeOutput(
+            GraphPrompts(
+                RegionPrompts(part, [tokens], empty_mask, [words], nothing, _pooled(pooled)), [None]
+            )
+        )
 
 
 class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
@@ -164,23 +209,30 @@ class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 io.Conditioning.Input("background", tooltip="What the good part is."),
                 io.Conditioning.Input("defect", tooltip="What shall be painted inside the mask."),
                 io.Conditioning.Input(
-                    "placeholder", tooltip="Stands for the mask while the background is inverted, such as the word mask."
+                    "placeholder",
+                    tooltip="Stands for the mask while the background is inverted, such as the word mask.",
                 ),
                 _words(),
                 io.Conditioning.Input(
-                    "empty", optional=True, tooltip="The encoded empty text: only a defect guidance other than 1 needs it."
+                    "empty",
+                    optional=True,
+                    tooltip="The encoded empty text: only a defect guidance other than 1 needs it.",
                 ),
             ],
             outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
-    def execute(cls, background: Any, defect: Any, placeholder: Any, words: int, empty: Any = None) -> Any:
+    def execute(
+        cls, background: Any, defect: Any, placeholder: Any, words: int, empty: Any = None
+    ) -> Any:
         part, pooled = from_conditioning(background, "background")
         tokens, _ = from_conditioning(defect, "defect")
         empty_mask, _ = from_conditioning(placeholder, "placeholder")
         nothing = None if empty is None else from_conditioning(empty, "empty")[0]
-        prompts = RegionPrompts(part, [tokens], empty_mask, [word_range(words, tokens, "defect")], nothing, pooled)
+        prompts = RegionPrompts(
+            part, [tokens], empty_mask, [word_range(words, tokens, "defect")], nothing, pooled
+        )
         return io.NodeOutput(GraphPrompts(prompts, [None]))
 
 
@@ -196,7 +248,9 @@ class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             description="One more defect in the same picture, with its own words and its own mask. Can be chained.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
-                PromptsWire.Input("prompts", tooltip="The region prompts so far. They stay as they are."),
+                PromptsWire.Input(
+                    "prompts", tooltip="The region prompts so far. They stay as they are."
+                ),
                 io.Clip.Input("clip", tooltip="The text encoder of the same base as the model."),
                 io.Mask.Input("mask", tooltip=_MASK),
                 _text("defect", "a defect on a part", "What shall be painted inside this mask."),
@@ -206,7 +260,9 @@ class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         )
 
     @classmethod
-    def execute(cls, prompts: GraphPrompts, clip: Any, mask: Tensor, defect: str, attention_words: str = "") -> Any:
+    def execute(
+        cls, prompts: GraphPrompts, clip: Any, mask: Tensor, defect: str, attention_words: str = ""
+    ) -> Any:
         tokens, _, words = encode(clip, defect, attention_words)
         return io.NodeOutput(with_defect(prompts, tokens, words, mask))
 
@@ -223,7 +279,9 @@ class AddDefectConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             description="One more defect in the same picture, from a text that any encoder of the host has encoded.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
-                PromptsWire.Input("prompts", tooltip="The region prompts so far. They stay as they are."),
+                PromptsWire.Input(
+                    "prompts", tooltip="The region prompts so far. They stay as they are."
+                ),
                 io.Conditioning.Input("defect", tooltip="What shall be painted inside this mask."),
                 io.Mask.Input("mask", tooltip=_MASK),
                 _words(),
@@ -234,7 +292,9 @@ class AddDefectConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
     @classmethod
     def execute(cls, prompts: GraphPrompts, defect: Any, mask: Tensor, words: int) -> Any:
         tokens, _ = from_conditioning(defect, "defect")
-        return io.NodeOutput(with_defect(prompts, tokens, word_range(words, tokens, "defect"), mask))
+        return io.NodeOutput(
+            with_defect(prompts, tokens, word_range(words, tokens, "defect"), mask)
+        )
 
 
 NODES = [RegionPromptEncode, RegionPromptsNode, AddDefect, AddDefectConditioning]

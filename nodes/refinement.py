@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from ..bgdefect_core.refinement import MAP_SIGNALS
+from ..bgdefect_core.method.refinement import MAP_SIGNALS
 from ._compat import field, schema
 from ._picture_steps import RefineSettings, refined
 from ._types import CropWire, MapsWire
@@ -45,8 +45,18 @@ class RefineMask(io.ComfyNode):
                     tooltip="Share of the signal's peak inside the mask that counts as defect: 0.3 suits difference and product, 0.5 "
                     "attention. 0 returns the requested mask.",
                 ),
-                field(io.Image, "painted", optional=True, tooltip="The decoded samples, before stitching."),
-                field(io.Image, "normal", optional=True, tooltip="The good pictures encoded and decoded by the same VAE."),
+                field(
+                    io.Image,
+                    "painted",
+                    optional=True,
+                    tooltip="The decoded samples, before stitching.",
+                ),
+                field(
+                    io.Image,
+                    "normal",
+                    optional=True,
+                    tooltip="The good pictures encoded and decoded by the same VAE.",
+                ),
                 field(MapsWire, "maps", optional=True, tooltip="Attention maps from the sampler."),
                 field(
                     io.Mask,
@@ -63,8 +73,14 @@ class RefineMask(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Mask.Output(display_name="refined", tooltip="The refined masks, one a sample, within the requested ones."),
-                io.Image.Output(display_name="heat", tooltip="The signal from black to white, 0 outside the requested mask."),
+                io.Mask.Output(
+                    display_name="refined",
+                    tooltip="The refined masks, one a sample, within the requested ones.",
+                ),
+                io.Image.Output(
+                    display_name="heat",
+                    tooltip="The signal from black to white, 0 outside the requested mask.",
+                ),
             ],
         )
 
@@ -80,7 +96,9 @@ class RefineMask(io.ComfyNode):
         crop: Any = None,
     ) -> Any:
         recorder = None if maps is None else maps.recorder
-        label, heat = refined(RefineSettings(signal, threshold), recorder, painted, normal, mask, crop)
+        label, heat = refined(
+            RefineSettings(signal, threshold), recorder, painted, normal, mask, crop
+        )
         return io.NodeOutput(label, heat[..., None].repeat(1, 1, 1, 3))
 
 

@@ -9,9 +9,15 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..bgdefect_core.attention import MapRecorder
 from ..bgdefect_core.errors import SettingError
-from ..bgdefect_core.sampling import BACKGROUND_MODES, DEFAULT_BACKGROUND, BackgroundMode, background_branch, sample
+from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.sampling import (
+    BACKGROUND_MODES,
+    DEFAULT_BACKGROUND,
+    BackgroundMode,
+    background_branch,
+    sample,
+)
 from ._compat import field, schema
 from ._convert import cycled
 from ._host import HostPredictor, Progress, RegionGuider
@@ -22,7 +28,12 @@ SEEDS = 2**64
 
 
 def sample_latents(
-    inversion: Inversion, seed: int, mode: BackgroundMode, guidance: float, variants: int, at_once: int
+    inversion: Inversion,
+    seed: int,
+    mode: BackgroundMode,
+    guidance: float,
+    variants: int,
+    at_once: int,
 ) -> tuple[Tensor, AttentionMaps]:
     """``variants`` samples of each of the inversion's B pictures.
 
@@ -39,7 +50,9 @@ def sample_latents(
     check_mode(inversion, mode, guidance)
     guider, pictures = RegionGuider(inversion.model, inversion.prompts), len(inversion.latent)
     total = pictures * variants
-    batches = [list(range(start, min(start + at_once, total))) for start in range(0, total, at_once)]
+    batches = [
+        list(range(start, min(start + at_once, total))) for start in range(0, total, at_once)
+    ]
     branch = mode == "masked" and not inversion.descent
     progress = Progress(guider.model_patcher, inversion.levels.steps * (len(batches) + branch))
     if branch:
@@ -48,7 +61,11 @@ def sample_latents(
     for batch in batches:
         seeds = [(seed + number) % SEEDS for number in batch]
         which = [number % pictures for number in batch]
-        recorder = MapRecorder(inversion.prompts.word_positions()) if all(map(len, inversion.prompts.defect_words)) else None
+        recorder = (
+            MapRecorder(inversion.prompts.word_positions())
+            if all(map(len, inversion.prompts.defect_words))
+            else None
+        )
         latents.append(_sample(guider, inversion, mode, which, seeds, guidance, recorder, progress))
         recorders.append(recorder)
     return torch.cat(latents), AttentionMaps(_joined(recorders), cycled(inversion.mask, total))
@@ -57,22 +74,33 @@ def sample_latents(
 def check_mode(inversion: Inversion, mode: BackgroundMode, guidance: float) -> None:
     """Raise SettingError where the inversion lacks what the mode or the guidance needs."""
     if mode not in BACKGROUND_MODES:  # older hosts let any value of a combo through
-        raise SettingError(f"background is {mode!r}", f"one of {', '.join(BACKGROUND_MODES)}", "choose one of them")
+        raise SettingError(
+            f"background is {mode!r}", f"one of {', '.join(BACKGROUND_MODES)}", "choose one of them"
+        )
     if mode != "noised" and not inversion.trajectory:
-        raise SettingError(f"background is {mode!r} and the inversion was skipped", "'noised'", "turn skip off in Masked DDIM Inversion")
+        raise SettingError(
+            f"background is {mode!r} and the inversion was skipped",
+            "'noised'",
+            "turn skip off in Masked DDIM Inversion",
+        )
     if guidance != 1 and inversion.prompts.empty is None:
         raise SettingError(
-            f"guidance is {guidance:g} without an empty prompt", "1, or an empty prompt", "connect the empty text's encoding"
+            f"guidance is {guidance:g} without an empty prompt",
+            "1, or an empty prompt",
+            "connect the empty text's encoding",
         )
 
 
 def _branch(guider: RegionGuider, inversion: Inversion, progress: Progress) -> None:
-    """The background branch of ``masked`` depends on neither seed nor defect: it is kept with the inversion."""
+    """The background branch of ``masked`` depends on neither seed nor defect: it is kept with the
+    inversion."""
 
     def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
         trajectory = [level.to(z_0.device) for level in inversion.trajectory]
         regions = inversion.regions.to(z_0.device)
-        descent = background_branch(predict, trajectory, regions, guider.prompts, inversion.levels, progress.steps(predict))
+        descent = background_branch(
+            predict, trajectory, regions, guider.prompts, inversion.levels, progress.steps(predict)
+        )
         inversion.descent.extend(level.cpu() for level in descent)
         return descent[0]
 
@@ -95,12 +123,31 @@ def _sample(
     regions = inversion.regions[index]
 
     def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
-        background = [z_0] * (levels.steps + 1) if mode == "noised" else [level[index].to(z_0.device) for level in kept]
+        background = (
+            [z_0] * (levels.steps + 1)
+            if mode == "noised"
+            else [level[index].to(z_0.device) for level in kept]
+        )
         here = regions.to(z_0.device)
-        return sample(predict, mode, background, here, guider.prompts, levels, seeds, guidance, recorder, progress.steps(predict))
+        return sample(
+            predict,
+            mode,
+            background,
+            here,
+            guider.prompts,
+            levels,
+            seeds,
+            guidance,
+            recorder,
+            progress.steps(predict),
+        )
 
     painted = guider.run(inversion.latent[index], run, levels, seeds[0])
-    return with_background(painted, inversion.latent[index], regions) if mode in ("replay", "noised") else painted
+    return (
+        with_background(painted, inversion.latent[index], regions)
+        if mode in ("replay", "noised")
+        else painted
+    )
 
 
 def with_background(painted: Tensor, latent: Tensor, regions: Tensor) -> Tensor:
@@ -110,7 +157,8 @@ def with_background(painted: Tensor, latent: Tensor, regions: Tensor) -> Tensor:
 
 
 def _joined(recorders: Sequence[MapRecorder | None]) -> MapRecorder:
-    """The maps of all batches as one, on the CPU; without maps where a prompt's words are not known."""
+    """The maps of all batches as one, on the CPU; without maps where a prompt's words are not
+    known."""
     known = [recorder for recorder in recorders if recorder is not None]
     joined = MapRecorder(known[0].words if known else [])
     for grid in known[0].means if known else ():
@@ -175,7 +223,14 @@ class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 seed_input(),
                 mode_input(),
                 guidance_input(),
-                field(io.Int, "variants", default=1, min=1, max=4096, tooltip="Samples of each picture."),
+                field(
+                    io.Int,
+                    "variants",
+                    default=1,
+                    min=1,
+                    max=4096,
+                    tooltip="Samples of each picture.",
+                ),
                 field(
                     io.Int,
                     "at_once",
@@ -188,14 +243,30 @@ class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The samples, for VAE Decode."),
-                MapsWire.Output(display_name="maps", tooltip="Where the defect's words were read, for Refine Defect Mask."),
-                io.Mask.Output(display_name="mask", tooltip="The requested mask of each sample, all defects together."),
-                io.Int.Output(display_name="seed", tooltip="The seed as it was, for Save Defect Data Set."),
+                MapsWire.Output(
+                    display_name="maps",
+                    tooltip="Where the defect's words were read, for Refine Defect Mask.",
+                ),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="The requested mask of each sample, all defects together.",
+                ),
+                io.Int.Output(
+                    display_name="seed", tooltip="The seed as it was, for Save Defect Data Set."
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, inversion: Inversion, seed: int, background: BackgroundMode, guidance: float, variants: int, at_once: int) -> Any:
+    def execute(
+        cls,
+        inversion: Inversion,
+        seed: int,
+        background: BackgroundMode,
+        guidance: float,
+        variants: int,
+        at_once: int,
+    ) -> Any:
         samples, maps = sample_latents(inversion, seed, background, guidance, variants, at_once)
         return io.NodeOutput({"samples": samples}, maps, maps.mask, seed)
 

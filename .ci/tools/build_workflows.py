@@ -2,7 +2,8 @@
 
     python .ci/tools/build_workflows.py http://127.0.0.1:8188
 
-A running ComfyUI with the pack tells the order of inputs and widgets: take the oldest supported one, newer ones add outputs.
+A running ComfyUI with the pack tells the order of inputs and widgets: take the oldest supported
+    one, newer ones add outputs.
 Groups stand left to right, their nodes below one another.
 """
 
@@ -30,13 +31,19 @@ def is_widget(spec: list[Any]) -> bool:
 
 def inputs_of(info: dict[str, Any]) -> dict[str, list[Any]]:
     """Name -> specification of a node's inputs, in order."""
-    return {name: spec for kind in ("required", "optional") for name, spec in info["input"].get(kind, {}).items()}
+    return {
+        name: spec
+        for kind in ("required", "optional")
+        for name, spec in info["input"].get(kind, {}).items()
+    }
 
 
 def has_control(name: str, spec: list[Any]) -> bool:
     """Whether the editor adds "control after generate" behind this widget."""
     options = spec[1] if len(spec) > 1 else {}
-    return spec[0] == "INT" and (bool(options.get("control_after_generate")) or name in ("seed", "noise_seed"))
+    return spec[0] == "INT" and (
+        bool(options.get("control_after_generate")) or name in ("seed", "noise_seed")
+    )
 
 
 def widget_values(node: Node, info: dict[str, Any]) -> list[Any]:
@@ -47,7 +54,12 @@ def widget_values(node: Node, info: dict[str, Any]) -> list[Any]:
             continue
         options = spec[1] if len(spec) > 1 else {}
         choices = spec[0] if isinstance(spec[0], list) else options.get("options", [""])
-        default = options.get("default", (choices[0] if choices else "") if spec[0] == "COMBO" or isinstance(spec[0], list) else "")
+        default = options.get(
+            "default",
+            (choices[0] if choices else "")
+            if spec[0] == "COMBO" or isinstance(spec[0], list)
+            else "",
+        )
         given = node.inputs.get(name, default)
         values.append(default if isinstance(given, Link) else given)
         if has_control(name, spec):
@@ -59,7 +71,10 @@ def widget_values(node: Node, info: dict[str, Any]) -> list[Any]:
 
 def build(groups: list[Group], infos: dict[str, Any]) -> dict[str, Any]:
     """One workflow as the editor saves it."""
-    numbers = {node.key: number for number, node in enumerate((node for group in groups for node in group.nodes), start=1)}
+    numbers = {
+        node.key: number
+        for number, node in enumerate((node for group in groups for node in group.nodes), start=1)
+    }
     types = {node.key: node.type for group in groups for node in group.nodes}
     nodes: list[dict[str, Any]] = []
     links: list[list[Any]] = []
@@ -74,20 +89,45 @@ def build(groups: list[Group], infos: dict[str, Any]) -> dict[str, Any]:
                 link = node.inputs.get(item["name"])
                 if isinstance(link, Link):
                     kind = infos[types[link.node]]["output"][link.slot]
-                    links.append([len(links) + 1, numbers[link.node], link.slot, numbers[node.key], slot, kind])
+                    links.append(
+                        [
+                            len(links) + 1,
+                            numbers[link.node],
+                            link.slot,
+                            numbers[node.key],
+                            slot,
+                            kind,
+                        ]
+                    )
                     made["inputs"][slot]["link"] = len(links)
             down += made["size"][1] + GAP + 30
             nodes.append(made)
         wide = max(node["size"][0] for node in nodes[-len(group.nodes) :]) + GAP
-        frames.append({"id": len(frames) + 1, "title": group.title, "bounding": [left, 0, wide, down], "color": group.color, "flags": {}})
+        frames.append(
+            {
+                "id": len(frames) + 1,
+                "title": group.title,
+                "bounding": [left, 0, wide, down],
+                "color": group.color,
+                "flags": {},
+            }
+        )
         left += wide + GAP
     for number, origin, slot, *_ in links:
         nodes[origin - 1]["outputs"][slot]["links"].append(number)
-    state = {"last_node_id": len(nodes), "last_link_id": len(links), "nodes": nodes, "links": links, "groups": frames}
+    state = {
+        "last_node_id": len(nodes),
+        "last_link_id": len(links),
+        "nodes": nodes,
+        "links": links,
+        "groups": frames,
+    }
     return state | {"config": {}, "extra": {}, "version": 0.4}
 
 
-def _node(node: Node, number: int, info: dict[str, Any], place: tuple[float, float]) -> dict[str, Any]:
+def _node(
+    node: Node, number: int, info: dict[str, Any], place: tuple[float, float]
+) -> dict[str, Any]:
     specs = inputs_of(info)
     unknown = set(node.inputs) - set(specs)
     if unknown and node.type != NOTE:
@@ -98,10 +138,17 @@ def _node(node: Node, number: int, info: dict[str, Any], place: tuple[float, flo
         for name, spec in specs.items()
         if not is_widget(spec) or isinstance(node.inputs.get(name), Link)
     ]
-    outputs = [{"name": name, "type": kind, "links": []} for name, kind in zip(info["output_name"], info["output"], strict=True)]
+    outputs = [
+        {"name": name, "type": kind, "links": []}
+        for name, kind in zip(info["output_name"], info["output"], strict=True)
+    ]
     values = [node.text] if node.type == NOTE else widget_values(node, info)
     lines = sum(2 if isinstance(value, str) and "\n" in value else 1 for value in values)
-    tall = sum(90 for spec in specs.values() if is_widget(spec) and len(spec) > 1 and spec[1].get("multiline"))
+    tall = sum(
+        90
+        for spec in specs.values()
+        if is_widget(spec) and len(spec) > 1 and spec[1].get("multiline")
+    )
     height = 24 * max(len(sockets), len(outputs)) + 26 * lines + tall + node.more + 20
     return {
         "id": number,

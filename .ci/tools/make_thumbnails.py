@@ -1,4 +1,5 @@
-"""Runs the shipped workflows on a ComfyUI and writes `workflows/NAME.jpg` from what Preview Defects shows.
+"""Runs the shipped workflows on a ComfyUI and writes `workflows/NAME.jpg` from what Preview Defects
+shows.
 
 python .ci/tools/make_thumbnails.py COMFYUI_FOLDER [START_OF_NAME ...]
 """
@@ -20,8 +21,12 @@ WIDTH = 768
 
 
 def main(folder: Path, starts: list[str]) -> None:
-    """Write a thumbnail of each workflow whose name starts so; one that cannot run here stops the tool."""
-    with tempfile.TemporaryDirectory() as base, Server(folder, folder / ".venv" / "bin" / "python", Path(base)) as server:
+    """Write a thumbnail of each workflow whose name starts so; one that cannot run here stops the
+    tool."""
+    with (
+        tempfile.TemporaryDirectory() as base,
+        Server(folder, folder / ".venv" / "bin" / "python", Path(base)) as server,
+    ):
         infos = server.get("/object_info")
         for path in WORKFLOWS:
             if not path.name.startswith(tuple(starts)):
@@ -31,8 +36,12 @@ def main(folder: Path, starts: list[str]) -> None:
             if run.status != "success":
                 raise SystemExit(f"{path.name}: {run.error.get('exception_message')}")
             shown = run.outputs[ids(prompt, "BGDefectPreview")[0]]["images"]
-            picture = Image.open(server.base / shown[0]["type"] / shown[0]["subfolder"] / shown[0]["filename"]).convert("RGB")
-            picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+            picture = Image.open(
+                server.base / shown[0]["type"] / shown[0]["subfolder"] / shown[0]["filename"]
+            ).convert("RGB")
+            picture = picture.resize(
+                (WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS
+            )
             picture.save(path.with_suffix(".jpg"), quality=88)
 
 

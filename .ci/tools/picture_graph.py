@@ -1,9 +1,10 @@
-"""Writes `workflows/NAME.jpg` as a picture of the graph in ComfyUI's editor: for a workflow that cannot run without its user's files.
+"""Writes `workflows/NAME.jpg` as a picture of the graph in ComfyUI's editor: for a workflow that
+cannot run without its user's files.
 
     python .ci/tools/picture_graph.py COMFYUI_FOLDER START_OF_NAME
 
-Empty files stand in for the checkpoint and the class, a shipped picture for the user's: the editor only looks for their names.
-Needs Chromium with its driver, and selenium.
+Empty files stand in for the checkpoint and the class, a shipped picture for the user's: the editor
+only looks for their names. Needs Chromium with its driver, and selenium.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from tests.host.graph import load, named  # noqa: E402  (found through the path 
 from tests.host.server import PACK, Server  # noqa: E402
 
 WINDOW, LEFT, TOP, WIDTH = (2600, 1600), 120, 120, 768
-STAND_INS = ("models/checkpoints/v1-5-pruned-emaonly.safetensors", "models/bgdefect/my-class.safetensors")
+STAND_INS = (
+    "models/checkpoints/v1-5-pruned-emaonly.safetensors",
+    "models/bgdefect/my-class.safetensors",
+)
 READY = "return !!(window.app && app.graph && app.extensionManager)"
 SHOW = """
 await app.loadGraphData(JSON.parse(arguments[0]));
@@ -41,12 +45,20 @@ SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}
 
 def screenshot(address: str, workflow: dict[str, Any]) -> Image.Image:
     """The whole graph, cut out of the editor."""
-    edges = [(left + width, top + height) for left, top, width, height in (group["bounding"] for group in workflow["groups"])]
+    edges = [
+        (left + width, top + height)
+        for left, top, width, height in (group["bounding"] for group in workflow["groups"])
+    ]
     right, bottom = (max(side) for side in zip(*edges, strict=True))
     scale = (WINDOW[0] - 2 * LEFT) / right
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium") or shutil.which("google-chrome"))
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={WINDOW[0]},{WINDOW[1]}"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        f"--window-size={WINDOW[0]},{WINDOW[1]}",
+    ):
         options.add_argument(argument)
     browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     try:
@@ -57,7 +69,14 @@ def screenshot(address: str, workflow: dict[str, Any]) -> Image.Image:
         browser.execute_script(SHOW, json.dumps(workflow), scale, LEFT, TOP)
         time.sleep(5)
         shown = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
-        return shown.crop((LEFT - 20, TOP - 20, LEFT + 20 + round(right * scale), TOP + 20 + round(bottom * scale)))
+        return shown.crop(
+            (
+                LEFT - 20,
+                TOP - 20,
+                LEFT + 20 + round(right * scale),
+                TOP + 20 + round(bottom * scale),
+            )
+        )
     finally:
         browser.quit()
 
@@ -71,13 +90,18 @@ def main(folder: Path, start: str) -> None:
             (Path(base) / name).touch()
         for name in ("input", "user/default"):
             (Path(base) / name).mkdir(parents=True)
-        (Path(base) / "user/default/comfy.settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
-        shutil.copy(PACK / "bgdefect_core/assets/demo/good/brushed_metal_0.png", Path(base) / "input/my_good_part.png")
+        (Path(base) / "user/default/comfy.settings.json").write_text(
+            json.dumps(SETTINGS), encoding="utf-8"
+        )
+        shutil.copy(
+            PACK / "bgdefect_core/assets/demo/good/brushed_metal_0.png",
+            Path(base) / "input/my_good_part.png",
+        )
         with Server(folder, folder / ".venv" / "bin" / "python", Path(base)) as server:
             picture = screenshot(f"http://127.0.0.1:{server.port}/", load(path))
-    picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS).save(
-        path.with_suffix(".jpg"), quality=88
-    )
+    picture.resize(
+        (WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS
+    ).save(path.with_suffix(".jpg"), quality=88)
 
 
 if __name__ == "__main__":

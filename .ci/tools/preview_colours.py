@@ -1,4 +1,5 @@
-"""Print how the host's previews turn the embedded base's latents to colours: the constants of ``nodes/_base.py``.
+"""Print how the host's previews turn the embedded base's latents to colours: the constants of
+``nodes/_base.py``.
 
     python .ci/tools/preview_colours.py
 
@@ -10,9 +11,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from bgdefect_trainer.base import load_base
-from bgdefect_trainer.cache import to_pixels
-from bgdefect_trainer.pretrain.draw import draw
+from bgdefect_trainer.bases.load import load_base
+from bgdefect_trainer.drawing.draw import draw
+from bgdefect_trainer.training.cache import to_pixels
 
 FIRST_SEED = 50_000_000
 

@@ -8,10 +8,17 @@ from typing import Any
 DEMO = "(shipped demo)"
 WEIGHTS = "brushed_metal-scratch.safetensors"
 MINI_GUIDANCE = 3.0
-"""The embedded base paints more faintly without, and a graph has no retries that raise it, as the command line has."""
+"""The embedded base paints more faintly without, and a graph has no retries that raise it, as the
+command line has."""
 LIVE = 220
 """Height for the live preview, which else covers the node below."""
-BASE_COLOR, PICTURE_COLOR, METHOD_COLOR, RESULT_COLOR, NOTE_COLOR = "#3f789e", "#b58b2a", "#8a4b9c", "#4b8a4b", "#555555"
+BASE_COLOR, PICTURE_COLOR, METHOD_COLOR, RESULT_COLOR, NOTE_COLOR = (
+    "#3f789e",
+    "#b58b2a",
+    "#8a4b9c",
+    "#4b8a4b",
+    "#555555",
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,12 @@ class Link:
     slot: int = 0
 
 
-_PICTURES, _SQUARE_MASK, _REFINED, _HEAT = Link("pictures"), Link("crop", 1), Link("refine"), Link("refine", 1)
+_PICTURES, _SQUARE_MASK, _REFINED, _HEAT = (
+    Link("pictures"),
+    Link("crop", 1),
+    Link("refine"),
+    Link("refine", 1),
+)
 CLIP_VAE = (Link("base", 1), Link("base", 2))
 
 
@@ -54,24 +66,43 @@ class Group:
 
 def note(text: str, height: int = 420) -> Group:
     """The column that says what to change."""
-    return Group("Read me", [Node("note", "MarkdownNote", text=text, title="What to change", width=380, more=height)], NOTE_COLOR)
+    return Group(
+        "Read me",
+        [Node("note", "MarkdownNote", text=text, title="What to change", width=380, more=height)],
+        NOTE_COLOR,
+    )
 
 
 def base(strength: float = 1.0) -> Group:
     """The embedded base with a class on it."""
-    apply = Node("class", "BGDefectApplyWeights", {"model": Link("base"), "weights": WEIGHTS, "strength": strength})
+    apply = Node(
+        "class",
+        "BGDefectApplyWeights",
+        {"model": Link("base"), "weights": WEIGHTS, "strength": strength},
+    )
     return Group("1  Base and defect class", [Node("base", "BGDefectLoadBase"), apply], BASE_COLOR)
 
 
 def crop(image: Link, mask: Link) -> Node:
     """The square around the mask, as large as in training."""
-    return Node("crop", "BGDefectCropToMask", {"image": image, "mask": mask, "resolution": Link("class", 4)})
+    return Node(
+        "crop", "BGDefectCropToMask", {"image": image, "mask": mask, "resolution": Link("class", 4)}
+    )
 
 
-def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20, between: tuple[Node, ...] = ()) -> Group:
+def invert(
+    mask: Link = _SQUARE_MASK,
+    prompts: str = "prompts",
+    steps: int = 20,
+    between: tuple[Node, ...] = (),
+) -> Group:
     """Prompts, encoding, and where the sampler starts."""
     clip, vae = CLIP_VAE
-    texts = {"background": Link("class", 1), "defect": Link("class", 2), "placeholder": Link("class", 3)}
+    texts = {
+        "background": Link("class", 1),
+        "defect": Link("class", 2),
+        "placeholder": Link("class", 3),
+    }
     nodes = [
         Node("prompts", "BGDefectRegionPromptEncode", {"clip": clip, **texts}),
         *between,
@@ -79,50 +110,111 @@ def invert(mask: Link = _SQUARE_MASK, prompts: str = "prompts", steps: int = 20,
         Node(
             "inversion",
             "BGDefectInversion",
-            {"model": Link("class"), "prompts": Link(prompts), "latent": Link("encode"), "mask": mask, "steps": steps},
+            {
+                "model": Link("class"),
+                "prompts": Link(prompts),
+                "latent": Link("encode"),
+                "mask": mask,
+                "steps": steps,
+            },
         ),
     ]
     return Group("3  Prepare once", nodes, METHOD_COLOR)
 
 
-def paint(variants: int, after: str = "fixed", guidance: float = MINI_GUIDANCE, seed: int = 0) -> Group:
+def paint(
+    variants: int, after: str = "fixed", guidance: float = MINI_GUIDANCE, seed: int = 0
+) -> Group:
     """Sampling and decoding."""
-    sampler = {"inversion": Link("inversion"), "variants": variants, "guidance": guidance, "seed": seed}
+    sampler = {
+        "inversion": Link("inversion"),
+        "variants": variants,
+        "guidance": guidance,
+        "seed": seed,
+    }
     return Group(
-        "4  Paint", [Node("sampler", "BGDefectSampler", sampler, after={"seed": after}, more=LIVE), *decode(Link("sampler"))], METHOD_COLOR
+        "4  Paint",
+        [
+            Node("sampler", "BGDefectSampler", sampler, after={"seed": after}, more=LIVE),
+            *decode(Link("sampler")),
+        ],
+        METHOD_COLOR,
     )
 
 
 def decode(latent: Link) -> list[Node]:
     """The samples, and the good squares by the same VAE to compare them with."""
     return [
-        Node("painted", "VAEDecode", {"samples": latent, "vae": CLIP_VAE[1]}, title="Decode the samples"),
-        Node("normal", "VAEDecode", {"samples": Link("encode"), "vae": CLIP_VAE[1]}, title="Decode the good squares"),
+        Node(
+            "painted",
+            "VAEDecode",
+            {"samples": latent, "vae": CLIP_VAE[1]},
+            title="Decode the samples",
+        ),
+        Node(
+            "normal",
+            "VAEDecode",
+            {"samples": Link("encode"), "vae": CLIP_VAE[1]},
+            title="Decode the good squares",
+        ),
     ]
 
 
-REFINE = Node("refine", "BGDefectRefineMask", {"painted": Link("painted"), "normal": Link("normal"), "crop": Link("crop", 2)})
-STITCH = Node("stitch", "BGDefectStitch", {"crop": Link("crop", 2), "painted": Link("painted"), "normal": Link("normal")})
+REFINE = Node(
+    "refine",
+    "BGDefectRefineMask",
+    {"painted": Link("painted"), "normal": Link("normal"), "crop": Link("crop", 2)},
+)
+STITCH = Node(
+    "stitch",
+    "BGDefectStitch",
+    {"crop": Link("crop", 2), "painted": Link("painted"), "normal": Link("normal")},
+)
 
 
 def judge(refined: Link = _REFINED, heat: Link | None = _HEAT) -> Node:
     """The quality gate."""
-    inputs = {"crop": Link("crop", 2), "painted": Link("painted"), "normal": Link("normal"), "result": Link("stitch"), "refined": refined}
+    inputs = {
+        "crop": Link("crop", 2),
+        "painted": Link("painted"),
+        "normal": Link("normal"),
+        "result": Link("stitch"),
+        "refined": refined,
+    }
     return Node("quality", "BGDefectQuality", inputs | ({"heat": heat} if heat else {}))
 
 
 def show(heat: bool = True) -> Node:
     """The overlay."""
     inputs = {"result": Link("quality"), "mask": Link("quality", 2), "refined": Link("quality", 1)}
-    return Node("preview", "BGDefectPreview", inputs | ({"heat": Link("quality", 4)} if heat else {}), more=260, width=420)
+    return Node(
+        "preview",
+        "BGDefectPreview",
+        inputs | ({"heat": Link("quality", 4)} if heat else {}),
+        more=260,
+        width=420,
+    )
 
 
 def keep(prefix: str) -> Node:
     """The host's own saver."""
-    return Node("save", "SaveImage", {"images": Link("quality"), "filename_prefix": prefix}, more=260, width=420)
+    return Node(
+        "save",
+        "SaveImage",
+        {"images": Link("quality"), "filename_prefix": prefix},
+        more=260,
+        width=420,
+    )
 
 
-REPORT = Node("report", "PreviewAny", {"source": Link("quality", 6)}, title="Figures and verdicts", more=120, width=420)
+REPORT = Node(
+    "report",
+    "PreviewAny",
+    {"source": Link("quality", 6)},
+    title="Figures and verdicts",
+    more=120,
+    width=420,
+)
 
 
 def demo_pictures(**changes: Any) -> Node:
@@ -132,7 +224,11 @@ def demo_pictures(**changes: Any) -> Node:
 
 def place(image: Link = _PICTURES, key: str = "place", **changes: Any) -> Node:
     """A mask of the shipped library on it."""
-    return Node(key, "BGDefectPlaceMask", {"image": image, "library": DEMO, "part": "texture", "seed": 3} | changes)
+    return Node(
+        key,
+        "BGDefectPlaceMask",
+        {"image": image, "library": DEMO, "part": "texture", "seed": 3} | changes,
+    )
 
 
 QUICK = """# Quick start
@@ -215,34 +311,85 @@ ROUND = (
     Node(
         "on",
         "MaskComposite",
-        {"destination": Link("ground"), "source": Link("square"), "x": 24, "y": 24, "operation": "add"},
+        {
+            "destination": Link("ground"),
+            "source": Link("square"),
+            "x": 24,
+            "y": 24,
+            "operation": "add",
+        },
         title="On it",
     ),
     Node("round", "GrowMask", {"mask": Link("on"), "expand": 10}, title="Grown round"),
 )
-"""A mask by the host's own nodes, 36 pixels wide. Not by Feather Mask, which is one pixel off at two edges in older hosts."""
+"""A mask by the host's own nodes, 36 pixels wide. Not by Feather Mask, which is one pixel off at
+two edges in older hosts."""
 
 
 def _two() -> list[Group]:
-    both = {"destination": Link("place", 1), "source": Link("second", 1), "x": 0, "y": 0, "operation": "add"}
+    both = {
+        "destination": Link("place", 1),
+        "source": Link("second", 1),
+        "x": 0,
+        "y": 0,
+        "operation": "add",
+    }
     pictures = [
         demo_pictures(page=2),
         place(seed=0),
         *ROUND,
-        place(Link("place"), "second", library="(masks input)", masks=Link("round"), avoid=Link("place", 1), seed=10, elastic=0.06),
+        place(
+            Link("place"),
+            "second",
+            library="(masks input)",
+            masks=Link("round"),
+            avoid=Link("place", 1),
+            seed=10,
+            elastic=0.06,
+        ),
         Node("union", "MaskComposite", both, title="Both masks"),
         crop(Link("second"), Link("union")),
-        Node("mask1", "BGDefectCropMask", {"crop": Link("crop", 2), "mask": Link("place", 1)}, title="First mask in the square"),
-        Node("mask2", "BGDefectCropMask", {"crop": Link("crop", 2), "mask": Link("second", 1)}, title="Second mask in the square"),
+        Node(
+            "mask1",
+            "BGDefectCropMask",
+            {"crop": Link("crop", 2), "mask": Link("place", 1)},
+            title="First mask in the square",
+        ),
+        Node(
+            "mask2",
+            "BGDefectCropMask",
+            {"crop": Link("crop", 2), "mask": Link("second", 1)},
+            title="Second mask in the square",
+        ),
     ]
-    words = {"prompts": Link("prompts"), "clip": CLIP_VAE[0], "mask": Link("mask2"), "defect": "a dark hole defect on a brushed metal"}
+    words = {
+        "prompts": Link("prompts"),
+        "clip": CLIP_VAE[0],
+        "mask": Link("mask2"),
+        "defect": "a dark hole defect on a brushed metal",
+    }
     more = Node("more", "BGDefectAddDefect", words)
     pair = {"painted": Link("painted"), "normal": Link("normal"), "crop": Link("crop", 2)}
     result = [
         STITCH,
-        Node("refine", "BGDefectRefineMask", pair | {"mask": Link("place", 1)}, title="Refine the first mask"),
-        Node("refine2", "BGDefectRefineMask", pair | {"mask": Link("second", 1)}, title="Refine the second mask"),
-        Node("labels", "MaskComposite", both | {"destination": Link("refine"), "source": Link("refine2")}, title="Both labels"),
+        Node(
+            "refine",
+            "BGDefectRefineMask",
+            pair | {"mask": Link("place", 1)},
+            title="Refine the first mask",
+        ),
+        Node(
+            "refine2",
+            "BGDefectRefineMask",
+            pair | {"mask": Link("second", 1)},
+            title="Refine the second mask",
+        ),
+        Node(
+            "labels",
+            "MaskComposite",
+            both | {"destination": Link("refine"), "source": Link("refine2")},
+            title="Both labels",
+        ),
         judge(Link("labels"), None),
         REPORT,
     ]
@@ -261,7 +408,12 @@ def _night() -> list[Group]:
     pictures = [demo_pictures(count=2), place(), crop(Link("place"), Link("place", 1))]
     pictures[0].after["page"] = "increment"
     pictures[1].after["seed"] = "randomize"
-    data = {"result": Link("quality"), "refined": Link("quality", 1), "mask": Link("quality", 2), "image": Link("quality", 3)}
+    data = {
+        "result": Link("quality"),
+        "refined": Link("quality", 1),
+        "mask": Link("quality", 2),
+        "image": Link("quality", 3),
+    }
     data |= {"heat": Link("quality", 4), "quality": Link("quality", 5), "seed": Link("sampler", 3)}
     names = {"folder": "bgdefect", "object": "brushed_metal", "defect": "scratch"}
     return [
@@ -271,7 +423,11 @@ def _night() -> list[Group]:
         invert(),
         paint(4, after="randomize"),
         RESULT,
-        Group("6  Data set", [Node("save", "BGDefectSaveDataSet", data | names, more=260, width=420), show()], RESULT_COLOR),
+        Group(
+            "6  Data set",
+            [Node("save", "BGDefectSaveDataSet", data | names, more=260, width=420), show()],
+            RESULT_COLOR,
+        ),
     ]
 
 
@@ -280,7 +436,9 @@ def _custom() -> list[Group]:
     inputs |= {"sigmas": Link("inversion", 1), "latent_image": Link("encode")}
     method = [
         Node("noise", "BGDefectNoise"),
-        Node("guider", "BGDefectGuider", {"inversion": Link("inversion"), "guidance": MINI_GUIDANCE}),
+        Node(
+            "guider", "BGDefectGuider", {"inversion": Link("inversion"), "guidance": MINI_GUIDANCE}
+        ),
         Node("which", "KSamplerSelect", {"sampler_name": "euler"}),
         Node("advanced", "SamplerCustomAdvanced", inputs, more=LIVE),
         *decode(Link("advanced")),
@@ -288,7 +446,11 @@ def _custom() -> list[Group]:
     return [
         note(CUSTOM),
         base(),
-        Group("2  Good picture and mask", [demo_pictures(), place(), crop(Link("place"), Link("place", 1))], PICTURE_COLOR),
+        Group(
+            "2  Good picture and mask",
+            [demo_pictures(), place(), crop(Link("place"), Link("place", 1))],
+            PICTURE_COLOR,
+        ),
         invert(),
         Group("4  Paint", method, METHOD_COLOR),
         RESULT,
@@ -299,12 +461,24 @@ def _custom() -> list[Group]:
 def _checkpoint() -> list[Group]:
     """The same graph on a checkpoint: it takes the place of the embedded base by having its key."""
     load = Node("base", "CheckpointLoaderSimple", {"ckpt_name": "v1-5-pruned-emaonly.safetensors"})
-    apply = Node("class", "BGDefectApplyWeights", {"model": Link("base"), "weights": "my-class.safetensors"})
-    picture = Node("pictures", "LoadImage", {"image": "my_good_part.png"}, title="Good picture, with a drawn mask", more=260)
+    apply = Node(
+        "class", "BGDefectApplyWeights", {"model": Link("base"), "weights": "my-class.safetensors"}
+    )
+    picture = Node(
+        "pictures",
+        "LoadImage",
+        {"image": "my_good_part.png"},
+        title="Good picture, with a drawn mask",
+        more=260,
+    )
     return [
         note(SD15),
         Group("1  Base and defect class", [load, apply], BASE_COLOR),
-        Group("2  Good picture and mask", [picture, crop(Link("pictures"), Link("pictures", 1))], PICTURE_COLOR),
+        Group(
+            "2  Good picture and mask",
+            [picture, crop(Link("pictures"), Link("pictures", 1))],
+            PICTURE_COLOR,
+        ),
         invert(steps=50),
         paint(4, guidance=1.0),
         RESULT,
@@ -317,7 +491,11 @@ def _one_picture(text: str, pictures: list[Node], prefix: str) -> list[Group]:
     return [
         note(text),
         base(),
-        Group("2  Good picture and mask", [*pictures, crop(Link("place"), Link("place", 1))], PICTURE_COLOR),
+        Group(
+            "2  Good picture and mask",
+            [*pictures, crop(Link("place"), Link("place", 1))],
+            PICTURE_COLOR,
+        ),
         invert(),
         paint(2),
         RESULT,
@@ -325,7 +503,13 @@ def _one_picture(text: str, pictures: list[Node], prefix: str) -> list[Group]:
     ]
 
 
-_ENLARGE = {"image": Link("pictures"), "upscale_method": "lanczos", "width": 2048, "height": 1536, "crop": "center"}
+_ENLARGE = {
+    "image": Link("pictures"),
+    "upscale_method": "lanczos",
+    "width": 2048,
+    "height": 1536,
+    "crop": "center",
+}
 
 WORKFLOWS: dict[str, list[Group]] = {
     "1_quick_start": _one_picture(QUICK, [demo_pictures(), place()], "bgdefect/quick_start"),
@@ -333,7 +517,9 @@ WORKFLOWS: dict[str, list[Group]] = {
     "3_data_set_over_night": _night(),
     "4_two_defects": _two(),
     "5_large_picture": _one_picture(
-        LARGE, [demo_pictures(), Node("large", "ImageScale", _ENLARGE), place(Link("large"))], "bgdefect/large_picture"
+        LARGE,
+        [demo_pictures(), Node("large", "ImageScale", _ENLARGE), place(Link("large"))],
+        "bgdefect/large_picture",
     ),
     "6_custom_sampler": _custom(),
 }

@@ -9,11 +9,16 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from bgdefect_core.attention import MapRecorder
-from bgdefect_core.regions import Context, RegionPrompts
-from bgdefect_core.schedule import NoiseSchedule, PredictionType, schedule_from_config
+from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.regions import Context, RegionPrompts
+from bgdefect_core.method.schedule import NoiseSchedule, PredictionType, schedule_from_config
 
-SD_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 1000}
+SD_SCHEDULE = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "num_train_timesteps": 1000,
+}
 WIDTH = 32
 """Width of a text embedding."""
 
@@ -24,7 +29,8 @@ def sd_schedule(prediction_type: PredictionType = "epsilon") -> NoiseSchedule:
 
 
 def tiny_unet(seed: int = 0, levels: int = 2) -> UNet2DConditionModel:
-    """SD's block types at widths 32/64(/64): cross-attention at the latent size and one halving below; 2 heads."""
+    """SD's block types at widths 32/64(/64): cross-attention at the latent size and one halving
+    below; 2 heads."""
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(
         sample_size=16,
@@ -38,11 +44,15 @@ def tiny_unet(seed: int = 0, levels: int = 2) -> UNet2DConditionModel:
     return unet.eval().requires_grad_(False)
 
 
-def tiny_sdxl_unet(seed: int = 0, width: int = WIDTH, size_width: int = 8, pooled: int = 32) -> UNet2DConditionModel:
-    """SDXL's form: text_time conditions, linear projections, several transformer layers a block, more heads below.
+def tiny_sdxl_unet(
+    seed: int = 0, width: int = WIDTH, size_width: int = 8, pooled: int = 32
+) -> UNet2DConditionModel:
+    """SDXL's form: text_time conditions, linear projections, several transformer layers a block,
+    more heads below.
 
     Args:
-        width: of a text embedding. size_width: of the embedding of each of the six picture sizes. pooled: of the pooled text.
+        width: of a text embedding. size_width: of the embedding of each of the six picture sizes.
+            pooled: of the pooled text.
     """
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(
@@ -67,7 +77,9 @@ def random_tensor(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def make_prompts(defects: int = 1, length: int = 6, seed: int = 100, xl: bool = False) -> RegionPrompts:
+def make_prompts(
+    defects: int = 1, length: int = 6, seed: int = 100, xl: bool = False
+) -> RegionPrompts:
     """Random prompts of ``length`` tokens, the words of each defect at positions 1 and 2."""
     sizes = torch.tensor([[64.0, 64, 0, 0, 64, 64]])
     added = {"text_embeds": random_tensor(1, 32, seed=7), "time_ids": sizes} if xl else {}
@@ -82,7 +94,8 @@ def make_prompts(defects: int = 1, length: int = 6, seed: int = 100, xl: bool = 
 
 
 def boxes(batch: int, height: int, width: int, *spots: tuple[int, int, int, int]) -> Tensor:
-    """Region map ``[batch, height, width]``: defect i in the i-th box (top, bottom, left, right)."""
+    """Region map ``[batch, height, width]``: defect i in the i-th box (top, bottom, left,
+    right)."""
     regions = torch.zeros(batch, height, width, dtype=torch.long)
     for number, (top, bottom, left, right) in enumerate(spots, start=1):
         regions[:, top:bottom, left:right] = number
@@ -90,9 +103,14 @@ def boxes(batch: int, height: int, width: int, *spots: tuple[int, int, int, int]
 
 
 class StandIn:
-    """A predictor worked out by a plain function of (z_t, t, context, regions); counts the samples it evaluates."""
+    """A predictor worked out by a plain function of (z_t, t, context, regions); counts the samples
+    it evaluates."""
 
-    def __init__(self, function: Callable[[Tensor, int, Context, Tensor], Tensor], schedule: NoiseSchedule | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[[Tensor, int, Context, Tensor], Tensor],
+        schedule: NoiseSchedule | None = None,
+    ) -> None:
         self.function, self.schedule = function, schedule or sd_schedule()
         self.evaluated = 0
         self.timesteps: list[int] = []
@@ -109,7 +127,9 @@ class StandIn:
         self.evaluated += len(z_t)
         if isinstance(timestep, int):
             self.timesteps.append(timestep)
-        return self.function(z_t, int(timestep) if isinstance(timestep, int) else -1, context, regions)
+        return self.function(
+            z_t, int(timestep) if isinstance(timestep, int) else -1, context, regions
+        )
 
 
 def as_bits(latents: Sequence[Tensor]) -> list[bytes]:

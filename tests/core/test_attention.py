@@ -11,25 +11,48 @@ from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from torch import Tensor
 
-from bgdefect_core.attention import MapRecorder, RegionProcessor, attention_grid, region_attention
 from bgdefect_core.errors import SettingError, WeightsError
-from bgdefect_core.masks import resize_region_map
-from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.regions import Context, RegionPrompts, word_places
+from bgdefect_core.method.attention import (
+    MapRecorder,
+    RegionProcessor,
+    attention_grid,
+    region_attention,
+)
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.regions import Context, RegionPrompts, word_places
+from bgdefect_core.pictures.masks import resize_region_map
 
-from .conftest import WIDTH, boxes, make_prompts, random_tensor, sd_schedule, tiny_sdxl_unet, tiny_unet
+from .conftest import (
+    WIDTH,
+    boxes,
+    make_prompts,
+    random_tensor,
+    sd_schedule,
+    tiny_sdxl_unet,
+    tiny_unet,
+)
 
 LAYER = "down_blocks.0.attentions.0.transformer_blocks.0.attn2"
 
 
 class TwoSoftmaxes:
-    """Eq. 10 as it is printed: one softmax a region, put together with ``m'``. Slow, and keeps every attention map."""
+    """Eq. 10 as it is printed: one softmax a region, put together with ``m'``. Slow, and keeps
+    every attention map."""
 
-    def __init__(self, context: Context, regions: Tensor, words: list[Tensor] | None = None) -> None:
+    def __init__(
+        self, context: Context, regions: Tensor, words: list[Tensor] | None = None
+    ) -> None:
         self.context, self.regions, self.words = context, regions, words or []
         self.maps: dict[tuple[int, ...], list[Tensor]] = {}
 
-    def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, mask: None = None, **kwargs: Any) -> Tensor:
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        mask: None = None,
+        **kwargs: Any,
+    ) -> Tensor:
         assert attn.to_q.in_features == hidden_states.shape[-1]
         batch, pixels, _ = hidden_states.shape
         height, width = self.regions.shape[1:]
@@ -53,18 +76,27 @@ class TwoSoftmaxes:
                 if region and self.words:
                     full = torch.zeros(batch, pixels, len(own))
                     full[..., own] = weights
-                    shares += m_region[..., 0] * full[..., self.words[region - 1]].sum(-1) / attn.heads
+                    shares += (
+                        m_region[..., 0] * full[..., self.words[region - 1]].sum(-1) / attn.heads
+                    )
         self.maps.setdefault((height, width), []).append(shares.view(batch, height, width))
         output: Tensor = attn.to_out[0](result)
         return output
 
 
 def written_out(
-    unet: UNet2DConditionModel, z: Tensor, t: int, context: Context, regions: Tensor, slow: TwoSoftmaxes | None = None
+    unet: UNet2DConditionModel,
+    z: Tensor,
+    t: int,
+    context: Context,
+    regions: Tensor,
+    slow: TwoSoftmaxes | None = None,
 ) -> Tensor:
     before = unet.attn_processors
     slow = slow or TwoSoftmaxes(context, regions)
-    unet.set_attn_processor({name: slow if ".attn2." in name else old for name, old in before.items()})
+    unet.set_attn_processor(
+        {name: slow if ".attn2." in name else old for name, old in before.items()}
+    )
     added = {name: value.expand(len(z), -1) for name, value in context.added.items()}
     output: Tensor = unet(z, t, context.tokens, added_cond_kwargs=added or None).sample
     unet.set_attn_processor(before)
@@ -81,14 +113,18 @@ REGIONS = {
 
 
 @pytest.mark.parametrize("regions", REGIONS.values(), ids=REGIONS)
-def test_boolean_mask_is_equation_10_with_its_softmaxes_written_out(unet: UNet2DConditionModel, regions: Tensor) -> None:
+def test_boolean_mask_is_equation_10_with_its_softmaxes_written_out(
+    unet: UNet2DConditionModel, regions: Tensor
+) -> None:
     regions = torch.stack([regions[0], regions[1].flip(1)])  # another map in each sample
     context = make_prompts(defects=max(int(regions.max()), 1)).defect_context()
     z = random_tensor(2, 4, 16, 16)
     with torch.no_grad():
         expected = written_out(unet, z, 500, context, regions)
         with unet_predictor(unet, sd_schedule()) as predict:
-            torch.testing.assert_close(predict(z, 500, context, regions), expected, rtol=0, atol=1e-5)
+            torch.testing.assert_close(
+                predict(z, 500, context, regions), expected, rtol=0, atol=1e-5
+            )
         plain = unet(z, 500, context.tokens.expand(2, -1, -1)).sample
     assert (plain - expected).abs().max() > 1e-3  # the mask matters
 
@@ -102,7 +138,10 @@ def test_one_layer_by_hand(unet: UNet2DConditionModel) -> None:
         state.set(context, torch.tensor([[[0, 1], [1, 0]]]))
         output = RegionProcessor("x", state)(layer, random_tensor(1, 4, 32), context.tokens)
         values = layer.to_v(context.tokens)[0]
-        defect, background = layer.to_out[0](values[:3].mean(0)), layer.to_out[0](values[3:].mean(0))
+        defect, background = (
+            layer.to_out[0](values[:3].mean(0)),
+            layer.to_out[0](values[3:].mean(0)),
+        )
     torch.testing.assert_close(output[0], torch.stack([background, defect, defect, background]))
 
 
@@ -115,9 +154,13 @@ def test_other_regions_tokens_do_not_reach_a_pixel(unet: UNet2DConditionModel) -
     outputs = []
     with region_attention(unet) as state, torch.no_grad():
         for defect in (prompts.defects[0], other.defects[0]):
-            context = RegionPrompts(prompts.background, [defect], prompts.placeholder, [[1]]).defect_context()
+            context = RegionPrompts(
+                prompts.background, [defect], prompts.placeholder, [[1]]
+            ).defect_context()
             state.set(context, regions)
-            outputs.append(RegionProcessor("x", state)(layer, hidden, context.tokens)[0].view(8, 8, -1))
+            outputs.append(
+                RegionProcessor("x", state)(layer, hidden, context.tokens)[0].view(8, 8, -1)
+            )
     changed = (outputs[0] != outputs[1]).any(-1)
     assert torch.equal(changed, regions[0] > 0)
 
@@ -126,7 +169,9 @@ def test_self_attention_is_untouched_and_processors_come_back(unet: UNet2DCondit
     before = dict(unet.attn_processors)
     with region_attention(unet):
         during = unet.attn_processors
-        assert {name for name in before if during[name] is not before[name]} == {n for n in before if ".attn2." in n}
+        assert {name for name in before if during[name] is not before[name]} == {
+            n for n in before if ".attn2." in n
+        }
         with region_attention(unet):
             pass
         assert unet.attn_processors == during
@@ -147,16 +192,24 @@ def test_unet_is_as_it_was_afterwards(unet: UNet2DConditionModel, prompts: Regio
 
 def test_lora_layers_keep_working(prompts: RegionPrompts) -> None:
     unet = tiny_unet()
-    unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k", "to_v", "to_out.0"], init_lora_weights=False))
+    unet.add_adapter(
+        LoraConfig(
+            r=2, target_modules=["to_q", "to_k", "to_v", "to_out.0"], init_lora_weights=False
+        )
+    )
     z, context, regions = random_tensor(2, 4, 16, 16), prompts.defect_context(), REGIONS["box"]
     with unet_predictor(unet, sd_schedule(), cache_prompts=False) as predict:
         output = predict(z, 500, context, regions)
         torch.autograd.backward(output.square().mean())
         with torch.no_grad():
-            torch.testing.assert_close(output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5)
+            torch.testing.assert_close(
+                output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5
+            )
             unet.disable_adapters()
             assert (predict(z, 500, context, regions) - output).abs().max() > 1e-3
-    lora = {name: p.grad for name, p in unet.named_parameters() if "lora_" in name and ".attn2." in name}
+    lora = {
+        name: p.grad for name, p in unet.named_parameters() if "lora_" in name and ".attn2." in name
+    }
     assert len(lora) >= 8
     assert all(grad is not None and grad.abs().max() > 0 for grad in lora.values())
 
@@ -166,8 +219,14 @@ def test_sdxl_form_with_its_added_conditions() -> None:
     z, context, regions = random_tensor(2, 4, 16, 16), prompts.defect_context(), REGIONS["box"]
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
         output = predict(z, 500, context, regions)
-        torch.testing.assert_close(output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5)
-        other = Context(context.tokens, context.token_region, {**context.added, "text_embeds": torch.zeros(1, 32)})
+        torch.testing.assert_close(
+            output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5
+        )
+        other = Context(
+            context.tokens,
+            context.token_region,
+            {**context.added, "text_embeds": torch.zeros(1, 32)},
+        )
         assert (predict(z, 500, other, regions) - output).abs().max() > 1e-4
 
 
@@ -179,7 +238,9 @@ def test_odd_latent_sizes(size: tuple[int, int], prompts: RegionPrompts) -> None
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
         recorder = MapRecorder(prompts.word_positions())
         output = predict(z, 500, context, regions, recorder)
-        torch.testing.assert_close(output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5
+        )
     halved = (-(-size[0] // 2), -(-size[1] // 2))
     assert set(recorder.means) == ({halved} if min(halved) >= 8 else set())
 
@@ -210,7 +271,12 @@ def test_half_precision_network_on_fp32_latents(dtype: torch.dtype, prompts: Reg
 @pytest.mark.parametrize("defects", [1, 3])
 def test_running_means_are_the_means_of_all_maps(defects: int) -> None:
     unet, prompts = tiny_unet(levels=3), make_prompts(defects)
-    regions = torch.cat([boxes(1, 32, 32, *[(4 + 9 * i, 9 + 9 * i, 3, 20) for i in range(defects)]), boxes(1, 32, 32)])
+    regions = torch.cat(
+        [
+            boxes(1, 32, 32, *[(4 + 9 * i, 9 + 9 * i, 3, 20) for i in range(defects)]),
+            boxes(1, 32, 32),
+        ]
+    )
     recorder, context = MapRecorder(prompts.word_positions()), prompts.defect_context()
     slow = TwoSoftmaxes(context, regions, prompts.word_positions())
     steps = ((random_tensor(2, 4, 32, 32, seed=seed), t) for seed, t in enumerate((981, 501, 1)))
@@ -241,7 +307,9 @@ def test_running_means_are_the_means_of_all_maps(defects: int) -> None:
         ((13, 13), (25, 25), True),
     ],
 )
-def test_which_grids_are_recorded(grid: tuple[int, int], latent: tuple[int, int], wanted: bool) -> None:
+def test_which_grids_are_recorded(
+    grid: tuple[int, int], latent: tuple[int, int], wanted: bool
+) -> None:
     assert MapRecorder([torch.tensor([1])]).wants(grid, latent) is wanted
 
 
@@ -271,13 +339,20 @@ def test_prompt_cache_changes_nothing(prompts: RegionPrompts) -> None:
 
 
 def test_cached_keys_do_not_survive_the_block(prompts: RegionPrompts) -> None:
-    unet, z, context, regions = tiny_unet(), random_tensor(2, 4, 16, 16), prompts.defect_context(), REGIONS["box"]
+    unet, z, context, regions = (
+        tiny_unet(),
+        random_tensor(2, 4, 16, 16),
+        prompts.defect_context(),
+        REGIONS["box"],
+    )
     with torch.no_grad():
         for scale in (1, 3):
             unet.get_submodule(LAYER).to_v.weight.mul_(scale)
             with unet_predictor(unet, sd_schedule()) as predict:
                 output = predict(z, 500, context, regions)
-            torch.testing.assert_close(output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5)
+            torch.testing.assert_close(
+                output, written_out(unet, z, 500, context, regions), rtol=0, atol=1e-5
+            )
 
 
 def test_caches_die_with_their_context(unet: UNet2DConditionModel) -> None:
@@ -287,23 +362,37 @@ def test_caches_die_with_their_context(unet: UNet2DConditionModel) -> None:
         keys = []
         for seed in range(4):
             predict(z, 500, make_prompts(seed=seed).defect_context(), regions)
-            keys.append(weakref.ref(next(iter(predict.attention._keys_values.values()))[f"{LAYER}.processor"][0]))
+            keys.append(
+                weakref.ref(
+                    next(iter(predict.attention._keys_values.values()))[f"{LAYER}.processor"][0]
+                )
+            )
         gc.collect()
         assert sum(key() is not None for key in keys) == 1  # the context of the last call
 
 
-def test_new_regions_and_contexts_are_noticed(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
+def test_new_regions_and_contexts_are_noticed(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
     z = random_tensor(2, 4, 16, 16)
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
         shorter = make_prompts(length=4).defect_context()
         for context in (prompts.defect_context(), prompts.background_context(), shorter):
             for regions in (REGIONS["box"], REGIONS["one pixel"]):
                 expected = written_out(unet, z, 500, context, regions)
-                torch.testing.assert_close(predict(z, 500, context, regions), expected, rtol=0, atol=1e-5)
+                torch.testing.assert_close(
+                    predict(z, 500, context, regions), expected, rtol=0, atol=1e-5
+                )
 
 
-def test_batch_of_one_timestep_each_and_of_two_contexts(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
-    z, t, regions = random_tensor(4, 4, 16, 16), torch.tensor([3, 900, 500, 77]), REGIONS["box"].repeat(2, 1, 1)
+def test_batch_of_one_timestep_each_and_of_two_contexts(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
+    z, t, regions = (
+        random_tensor(4, 4, 16, 16),
+        torch.tensor([3, 900, 500, 77]),
+        REGIONS["box"].repeat(2, 1, 1),
+    )
     contexts = [prompts.defect_context(), prompts.background_context()]
     with torch.no_grad(), unet_predictor(unet, sd_schedule("v_prediction")) as predict:
         both = predict(z, t, prompts.training_context(), regions)

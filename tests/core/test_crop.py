@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bgdefect_core.crop import Crop, crop_box, default_feather, put_back, stitch, take
 from bgdefect_core.errors import MaskError, PictureError, SettingError
-from bgdefect_core.masks import bounding_box, feather
+from bgdefect_core.pictures.crop import Crop, crop_box, default_feather, put_back, stitch, take
+from bgdefect_core.pictures.masks import bounding_box, feather
 
 SIZES = [(1216, 1616), (3000, 4096), (300, 130), (130, 300), (64, 64)]
 
@@ -28,7 +28,9 @@ def test_defect_by_hand() -> None:
     # A small one: not below half the resolution. At the corner: slid inside.
     assert crop_box(box((400, 500), 398, 0, 2, 2), 128, "defect") == Crop(336, 0, 64)
     # A large one: not above the longer side of the picture; then it is the whole square.
-    assert crop_box(box((100, 160), 5, 5, 80, 80), 64, "defect") == crop_box(box((100, 160), 5, 5, 80, 80), 64, "whole")
+    assert crop_box(box((100, 160), 5, 5, 80, 80), 64, "defect") == crop_box(
+        box((100, 160), 5, 5, 80, 80), 64, "whole"
+    )
     # Longer than the picture is high: the picture stands in the middle.
     assert crop_box(box((100, 300), 10, 250, 60, 20), 64, "defect") == Crop(-25, 150, 150)
     # A resolution far above the picture.
@@ -52,7 +54,10 @@ def test_the_crop_holds_the_mask_wherever_it_lies(shape: tuple[int, int]) -> Non
     rng = np.random.default_rng(0)
     for _ in range(10):
         height, width = int(rng.integers(1, shape[0])), int(rng.integers(1, shape[1]))
-        top, left = int(rng.integers(0, shape[0] - height + 1)), int(rng.integers(0, shape[1] - width + 1))
+        top, left = (
+            int(rng.integers(0, shape[0] - height + 1)),
+            int(rng.integers(0, shape[1] - width + 1)),
+        )
         crop = crop_box(box(shape, top, left, height, width), 128, "defect")
         assert crop.top <= top and top + height <= crop.top + crop.side
         assert crop.left <= left and left + width <= crop.left + crop.side
@@ -83,21 +88,33 @@ def test_take_resizes_with_the_stated_filters() -> None:
     assert (take(picture, Crop(0, 0, 64), 100) == np.asarray(large)).all()
 
 
-@pytest.mark.parametrize(("side", "resolution"), [(4096, 128), (300, 128), (129, 128), (100, 128), (7, 3)])
+@pytest.mark.parametrize(
+    ("side", "resolution"), [(4096, 128), (300, 128), (129, 128), (100, 128), (7, 3)]
+)
 def test_no_mask_pixel_is_lost(side: int, resolution: int) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         row, column = (int(value) for value in rng.integers(0, side, 2))
         taken = take(box((side, side), row, column, 1, 1), Crop(0, 0, side), resolution)
-        rows = [i for i in range(resolution) if i * side < (row + 1) * resolution and (i + 1) * side > row * resolution]
+        rows = [
+            i
+            for i in range(resolution)
+            if i * side < (row + 1) * resolution and (i + 1) * side > row * resolution
+        ]
         assert np.flatnonzero(taken.any(axis=1)).tolist() == rows
-        columns = [i for i in range(resolution) if i * side < (column + 1) * resolution and (i + 1) * side > column * resolution]
+        columns = [
+            i
+            for i in range(resolution)
+            if i * side < (column + 1) * resolution and (i + 1) * side > column * resolution
+        ]
         assert np.flatnonzero(taken.any(axis=0)).tolist() == columns
 
 
 @pytest.mark.parametrize("zoom", ["whole", "defect"])
 @pytest.mark.parametrize("shape", SIZES)
-def test_outside_the_band_nothing_changes_and_inside_only_the_painting_shows(shape: tuple[int, int], zoom: str) -> None:
+def test_outside_the_band_nothing_changes_and_inside_only_the_painting_shows(
+    shape: tuple[int, int], zoom: str
+) -> None:
     picture = np.random.default_rng(0).integers(0, 200, (*shape, 3), np.uint8)
     before = picture.copy()
     mask = box(shape, shape[0] - 9, shape[1] // 2, 6, 11)
@@ -114,9 +131,15 @@ def test_outside_the_band_nothing_changes_and_inside_only_the_painting_shows(sha
 
 def test_the_seam_is_thin_around_thin_masks() -> None:
     size = (600, 800)
-    for mask, width in ((box(size, 100, 100, 1, 200), 2), (box(size, 100, 100, 200, 3), 2), (box(size, 100, 100, 40, 200), 8)):
+    for mask, width in (
+        (box(size, 100, 100, 1, 200), 2),
+        (box(size, 100, 100, 200, 3), 2),
+        (box(size, 100, 100, 40, 200), 8),
+    ):
         assert default_feather(Crop(0, 0, 400), mask) == width
-    assert default_feather(Crop(0, 0, 400), box(size, 100, 100, 200, 300)) == 12  # a 32nd of the square
+    assert (
+        default_feather(Crop(0, 0, 400), box(size, 100, 100, 200, 300)) == 12
+    )  # a 32nd of the square
     assert default_feather(Crop(0, 0, 64), box(size, 10, 10, 20, 20)) == 2
 
 
@@ -135,7 +158,10 @@ def test_only_a_window_is_resized_with_the_values_of_the_whole(resolution: int) 
     picture[..., 0] = 1  # not gray: a gray one would stay gray
     mask = box((60, 60), 21, 13, 9, 20)
     method = Image.Resampling.LANCZOS if resolution > 60 else Image.Resampling.BICUBIC
-    whole = np.stack([np.asarray(Image.fromarray(painted[..., c]).resize((60, 60), method)) for c in range(3)], axis=2)
+    whole = np.stack(
+        [np.asarray(Image.fromarray(painted[..., c]).resize((60, 60), method)) for c in range(3)],
+        axis=2,
+    )
     expected = np.rint(np.clip(whole, 0, 1) * 255)[mask]
     result = stitch(picture, painted, mask, Crop(0, 0, 60), 0)
     assert np.abs(result[mask] - expected).max() <= 1
@@ -149,7 +175,9 @@ def test_a_gray_picture_stays_gray(coloured: bool) -> None:
     mask = box((40, 40), 10, 10, 12, 12)
     painted = np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (16, 16, 3)).copy()
     result = stitch(picture, painted, mask, Crop(4, 4, 24), 0)
-    assert result[15, 15].tolist() == ([51, 153, 26] if coloured else [76, 76, 76])  # 0.3 * 255 = 76.5
+    assert result[15, 15].tolist() == (
+        [51, 153, 26] if coloured else [76, 76, 76]
+    )  # 0.3 * 255 = 76.5
 
 
 def test_stitch_refuses() -> None:

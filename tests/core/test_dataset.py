@@ -1,4 +1,5 @@
-"""The generated data set: anomalib's layout, the record of every attempt, kills at every moment, refused places."""
+"""The generated data set: anomalib's layout, the record of every attempt, kills at every moment,
+refused places."""
 
 from __future__ import annotations
 
@@ -16,16 +17,29 @@ import pytest
 import torch
 from PIL import Image
 
-from bgdefect_core.dataset import DatasetWriter, Sample, read_manifest
-from bgdefect_core.dataset_place import attempts_there, extras_folder
-from bgdefect_core.errors import DataError, MaskError, OtherRunError, OutputError, PictureError, SettingError
-from bgdefect_core.inputs import changed_input, read_inputs
-from bgdefect_core.lock import FolderLock
-from bgdefect_core.pictures import read_mask, read_picture, write_picture
-from bgdefect_core.weights import network_input
+from bgdefect_core.errors import (
+    DataError,
+    MaskError,
+    OtherRunError,
+    OutputError,
+    PictureError,
+    SettingError,
+)
+from bgdefect_core.pictures.files import read_mask, read_picture, write_picture
+from bgdefect_core.records.dataset import DatasetWriter, Sample, read_manifest
+from bgdefect_core.records.dataset_place import attempts_there, extras_folder
+from bgdefect_core.records.inputs import changed_input, read_inputs
+from bgdefect_core.records.lock import FolderLock
+from bgdefect_core.weights.files import network_input
 
 SETTINGS = {"steps": 50, "background": "replay", "batch": 4}
-PLAN = [(0, 0, True), (1, 0, False), (1, 1, True), (2, 0, False), (3, 0, True)]  # index, attempt, accepted
+PLAN = [
+    (0, 0, True),
+    (1, 0, False),
+    (1, 1, True),
+    (2, 0, False),
+    (3, 0, True),
+]  # index, attempt, accepted
 
 
 def make_sample(folder: Path, index: int, attempt: int, accepted: bool) -> Sample:
@@ -39,7 +53,20 @@ def make_sample(folder: Path, index: int, attempt: int, accepted: bool) -> Sampl
     verdict = "shows" if accepted else "too weak"
     heatmap = np.where(mask, 0.5, 0.0)
     origin = {"kind": "file", "file": "000_mask.png"}
-    return Sample(index, attempt, picture, mask, mask, heatmap, source, origin, 9 + attempt, {"psnr": 41.5}, verdict, accepted)
+    return Sample(
+        index,
+        attempt,
+        picture,
+        mask,
+        mask,
+        heatmap,
+        source,
+        origin,
+        9 + attempt,
+        {"psnr": 41.5},
+        verdict,
+        accepted,
+    )
 
 
 def write_plan(root: Path, folder: Path) -> None:
@@ -51,7 +78,11 @@ def write_plan(root: Path, folder: Path) -> None:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -65,13 +96,20 @@ def folder(tmp_path: Path) -> Path:
 def test_layout(tmp_path: Path, folder: Path) -> None:
     root = tmp_path / "out"
     write_plan(root, folder)
-    goods = [f"nut/train/good/{hashlib.sha256((folder / f'good{i}.png').read_bytes()).hexdigest()[:16]}.png" for i in (0, 1)]
+    goods = [
+        f"nut/train/good/{hashlib.sha256((folder / f'good{i}.png').read_bytes()).hexdigest()[:16]}.png"
+        for i in (0, 1)
+    ]
     extras = "extras/nut/scratch"
     assert sorted(contents(root)) == sorted(
         [f"nut/test/scratch/0000{i}.png" for i in (0, 1, 3)]
         + [f"nut/ground_truth/scratch/0000{i}_mask.png" for i in (0, 1, 3)]
         + [f"{extras}/{kind}/0000{i}.png" for kind in ("requested", "heatmap") for i in (0, 1, 3)]
-        + [f"{extras}/rejected/0000{i}_0{end}.png" for i in (1, 2) for end in ("", "_mask", "_requested", "_heatmap")]
+        + [
+            f"{extras}/rejected/0000{i}_0{end}.png"
+            for i in (1, 2)
+            for end in ("", "_mask", "_requested", "_heatmap")
+        ]
         + [f"{extras}/{name}" for name in ("run.json", "manifest.jsonl", ".lock")]
         + goods
     )
@@ -83,18 +121,25 @@ def test_layout(tmp_path: Path, folder: Path) -> None:
 
 
 def test_anomalib_can_pair_it(tmp_path: Path, folder: Path) -> None:
-    """anomalib's rule: every PNG below the object, by its last three parts; sorted pictures meet sorted masks."""
+    """anomalib's rule: every PNG below the object, by its last three parts; sorted pictures meet
+    sorted masks."""
     root = tmp_path / "out"
     write_plan(root, folder)
     with DatasetWriter(root, "nut", "cut", SETTINGS) as writer:
         writer.add(make_sample(folder, 0, 0, True))
-    found = [path.parts[-3:] for path in (root / "nut").glob("**/*") if path.suffix in (".png", ".PNG")]
-    pictures = sorted("/".join(parts) for parts in found if parts[0] != "ground_truth" and parts[1] != "good")
+    found = [
+        path.parts[-3:] for path in (root / "nut").glob("**/*") if path.suffix in (".png", ".PNG")
+    ]
+    pictures = sorted(
+        "/".join(parts) for parts in found if parts[0] != "ground_truth" and parts[1] != "good"
+    )
     masks = sorted("/".join(parts) for parts in found if parts[0] == "ground_truth")
     assert len(pictures) == len(masks) == 4
     for picture, mask in zip(pictures, masks, strict=True):
         assert picture.startswith("test/")
-        assert Path(picture).stem in Path(mask).stem and Path(picture).parts[1] == Path(mask).parts[1]
+        assert (
+            Path(picture).stem in Path(mask).stem and Path(picture).parts[1] == Path(mask).parts[1]
+        )
 
 
 def test_manifest_lists_every_attempt(tmp_path: Path, folder: Path) -> None:
@@ -121,7 +166,8 @@ def test_manifest_lists_every_attempt(tmp_path: Path, folder: Path) -> None:
 
 
 def test_sources_become_what_our_reader_sees(tmp_path: Path, folder: Path) -> None:
-    """A JPEG, a 16-bit and a turned picture are converted: anomalib reads only .png, and reads it with plain Pillow."""
+    """A JPEG, a 16-bit and a turned picture are converted: anomalib reads only .png, and reads it
+    with plain Pillow."""
     Image.new("RGB", (24, 20), (200, 10, 10)).save(folder / "a.jpg")
     Image.fromarray(np.full((20, 24), 30_000, np.uint16)).save(folder / "b.png")
     exif = Image.Exif()
@@ -183,18 +229,29 @@ for stop in range(1, 200):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 def test_kill_9_at_every_moment(tmp_path: Path, folder: Path) -> None:
-    """Killed before and after every rename and fsync, lines torn; then resumed: the bytes of one long run."""
+    """Killed before and after every rename and fsync, lines torn; then resumed: the bytes of one
+    long run."""
     write_plan(tmp_path / "whole", folder)
     expected = contents(tmp_path / "whole")
     here = Path(__file__).resolve()
     script = KILLER.format(path=[str(here.parent), str(here.parents[2])])
-    subprocess.run([sys.executable, "-c", script, str(folder), str(tmp_path / "killed")], check=True, timeout=3600)
+    subprocess.run(
+        [sys.executable, "-c", script, str(folder), str(tmp_path / "killed")],
+        check=True,
+        timeout=3600,
+    )
     stops = sorted((tmp_path / "killed").iterdir(), key=lambda path: int(path.name))
-    assert len(stops) > 60  # 5 attempts of 4 files, 2 sources, run.json: 3 moments each, and one for each line
+    assert (
+        len(stops) > 60
+    )  # 5 attempts of 4 files, 2 sources, run.json: 3 moments each, and one for each line
     torn = 0
     for root in stops:
         before = extras_folder(root, "nut", "scratch") / "manifest.jsonl"
-        torn += before.exists() and not before.read_bytes().endswith(b"\n") and before.stat().st_size > 0
+        torn += (
+            before.exists()
+            and not before.read_bytes().endswith(b"\n")
+            and before.stat().st_size > 0
+        )
         kept = read_manifest(before) if before.exists() else []
         write_plan(root, folder)
         assert contents(root) == expected, f"killed at moment {root.name}"
@@ -212,7 +269,12 @@ def test_resume_drops_what_is_incomplete(tmp_path: Path, folder: Path) -> None:
     (root / "nut/test/scratch/.00008.png.tmp").write_bytes(b"half")
     (root / "nut/test/scratch/notes.txt").write_text("not ours")
     with DatasetWriter(root, "nut", "scratch", SETTINGS) as writer:
-        assert [(r["index"], r["attempt"]) for r in writer.records] == [(0, 0), (1, 0), (2, 0), (3, 0)]
+        assert [(r["index"], r["attempt"]) for r in writer.records] == [
+            (0, 0),
+            (1, 0),
+            (2, 0),
+            (3, 0),
+        ]
         assert [r["attempt"] for r in writer.attempts(1)] == [0] and writer.attempts(5) == []
         assert not stray.exists()
         writer.add(make_sample(folder, 1, 1, True))
@@ -235,18 +297,25 @@ def test_refuses_another_run(tmp_path: Path, folder: Path) -> None:
         DatasetWriter(root, "nut", "scratch", SETTINGS)
     (root / "extras/nut/scratch/run.json").write_bytes(before["extras/nut/scratch/run.json"])
     assert contents(root) == before
-    DatasetWriter(root, "nut", "scratch", dict(reversed(SETTINGS.items()))).close()  # the order of settings is none
+    DatasetWriter(
+        root, "nut", "scratch", dict(reversed(SETTINGS.items()))
+    ).close()  # the order of settings is none
 
 
 def test_inputs_are_known_by_content_and_grow_with_the_run(tmp_path: Path, folder: Path) -> None:
     root, run = tmp_path / "out", extras_folder(tmp_path / "out", "nut", "scratch") / "run.json"
-    first, both = {"good 0": folder / "good0.png"}, {"good 0": folder / "good0.png", "good 1": folder / "good1.png"}
+    first, both = (
+        {"good 0": folder / "good0.png"},
+        {"good 0": folder / "good0.png", "good 1": folder / "good1.png"},
+    )
     DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs(first)).close()
     DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs(both)).close()
     DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs(first)).close()
     known = json.loads(run.read_text())["inputs"]
     assert known == read_inputs(both)
-    assert known["good 1"]["sha256"] == hashlib.sha256((folder / "good1.png").read_bytes()).hexdigest()
+    assert (
+        known["good 1"]["sha256"] == hashlib.sha256((folder / "good1.png").read_bytes()).hexdigest()
+    )
     moved = shutil.copytree(folder, tmp_path / "moved") / "good1.png"
     DatasetWriter(root, "nut", "scratch", SETTINGS, inputs=read_inputs({"good 1": moved})).close()
     moved.write_bytes(moved.read_bytes() + b" ")
@@ -264,15 +333,29 @@ def test_inputs_are_known_by_content_and_grow_with_the_run(tmp_path: Path, folde
 
 
 def test_a_network_is_known_by_its_weights_in_any_precision() -> None:
-    weights = {"a": torch.linspace(-1, 1, 12).view(3, 4).half().float(), "ids": torch.arange(4), "b": torch.ones(2)}
+    weights = {
+        "a": torch.linspace(-1, 1, 12).view(3, 4).half().float(),
+        "ids": torch.arange(4),
+        "b": torch.ones(2),
+    }
     entry = network_input("the vae", weights)
     assert entry["file"] == "the vae" and entry["bytes"] == 2 * 14
-    assert entry == network_input("the vae", {name: one.half() if one.is_floating_point() else one for name, one in weights.items()})
-    assert entry == network_input("the vae", {f"text_model.{name}": one for name, one in weights.items() if name != "ids"})
+    assert entry == network_input(
+        "the vae",
+        {name: one.half() if one.is_floating_point() else one for name, one in weights.items()},
+    )
+    assert entry == network_input(
+        "the vae", {f"text_model.{name}": one for name, one in weights.items() if name != "ids"}
+    )
     others = weights | {"b": torch.tensor([1.0, 1.01])}, weights | {"a": weights["a"].view(4, 3)}
     for other in others:
-        assert changed_input({"vae": entry}, {"vae": network_input("the vae", other)}) == "the vae is not what it was when the run began"
-    assert changed_input({}, {"vae": entry}) == changed_input({"vae": entry}, {"vae": entry}) == ""  # older runs knew no networks
+        assert (
+            changed_input({"vae": entry}, {"vae": network_input("the vae", other)})
+            == "the vae is not what it was when the run began"
+        )
+    assert (
+        changed_input({}, {"vae": entry}) == changed_input({"vae": entry}, {"vae": entry}) == ""
+    )  # older runs knew no networks
 
 
 def test_refuses_a_folder_of_real_pictures(tmp_path: Path) -> None:
@@ -307,7 +390,10 @@ def test_refuses_a_second_writer(tmp_path: Path, folder: Path) -> None:
 def test_the_lock_comes_before_the_first_file(tmp_path: Path, folder: Path) -> None:
     """Two that start at once: the second writes nothing, whichever settings it has."""
     root = tmp_path / "out"
-    with FolderLock(extras_folder(root, "nut", "scratch")), pytest.raises(OutputError, match="in use by another process"):
+    with (
+        FolderLock(extras_folder(root, "nut", "scratch")),
+        pytest.raises(OutputError, match="in use by another process"),
+    ):
         DatasetWriter(root, "nut", "scratch", SETTINGS)
     assert list(contents(root)) == ["extras/nut/scratch/.lock"]
     write_plan(root, folder)  # what was refused holds nothing back
@@ -350,21 +436,25 @@ def test_refuses_samples(tmp_path: Path, folder: Path) -> None:
         DatasetWriter(tmp_path / "other", "nut", "scratch", {"bad": object()})
 
 
-def test_full_disk_lists_nothing(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_lists_nothing(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     with DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS) as writer:
         writer.add(make_sample(folder, 0, 0, True))
         with monkeypatch.context() as patch:
-            patch.setattr("bgdefect_core.manifest.os.fsync", full)
+            patch.setattr("bgdefect_core.records.manifest.os.fsync", full)
             with pytest.raises(OutputError, match="No space left"):
                 writer.add(make_sample(folder, 1, 0, True))
         with monkeypatch.context() as patch:
             patch.setattr(writer, "_add_source", lambda source: "0" * 64)
-            patch.setattr("bgdefect_core.dataset.write_picture", lambda *args: None)
-            patch.setattr("bgdefect_core.dataset.write_mask", lambda *args: None)
-            patch.setattr("bgdefect_core.manifest.os.fsync", full)  # only the line itself is left to fail
+            patch.setattr("bgdefect_core.records.dataset.write_picture", lambda *args: None)
+            patch.setattr("bgdefect_core.records.dataset.write_mask", lambda *args: None)
+            patch.setattr(
+                "bgdefect_core.records.manifest.os.fsync", full
+            )  # only the line itself is left to fail
             with pytest.raises(OutputError, match="manifest.jsonl cannot be written"):
                 writer.add(make_sample(folder, 2, 0, True))
         writer.add(make_sample(folder, 3, 0, True))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgdefect_core.crop import Crop, crop_box, stitch, take
-from bgdefect_core.detail import DETAIL_GONE, with_detail
+from bgdefect_core.pictures.crop import Crop, crop_box, stitch, take
+from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
 
 
 def flat(*values: float, size: int = 9) -> np.ndarray:
     return np.broadcast_to(np.float32(values), (size, size, 3)).copy()
 
 
-@pytest.mark.parametrize(("change", "kept"), [(0.0, 1.0), (0.125, 0.75), (0.25, 0.5), (0.5, 0.0), (0.6, 0.0)])
+@pytest.mark.parametrize(
+    ("change", "kept"), [(0.0, 1.0), (0.125, 0.75), (0.25, 0.5), (0.5, 0.0), (0.6, 0.0)]
+)
 def test_by_hand(change: float, kept: float) -> None:
     normal, picture = flat(0.3, 0.3, 0.3), flat(0.4, 0.3, 0.25)
     painted = normal + np.float32([0, change, -change / 2])  # the second channel changed most
@@ -28,7 +30,9 @@ def test_one_changed_pixel_counts_for_a_ninth_on_its_neighbours() -> None:
     painted[4, 4] = 0.9
     result = with_detail(painted, normal, picture)
     assert result[4, 4, 0] == pytest.approx(0.9 + 0.1 * (1 - 0.1 / 0.5))
-    assert result[3, 5, 0] == pytest.approx(0.1 * (1 - 0.1 / 0.5)) and result[2, 5, 0] == pytest.approx(0.1)
+    assert result[3, 5, 0] == pytest.approx(0.1 * (1 - 0.1 / 0.5)) and result[
+        2, 5, 0
+    ] == pytest.approx(0.1)
     assert np.allclose(with_detail(painted, normal, picture, np.inf), painted + picture)
 
 
@@ -48,11 +52,18 @@ def test_a_defect_shows_in_full_and_grain_around_it_comes_back() -> None:
     picture = np.repeat(rng.integers(90, 130, (64, 64, 1), np.uint8), 3, axis=2)
     mask = np.zeros((64, 64), np.bool_)
     mask[20:40, 20:40] = True
-    normal, painted = np.full((64, 64, 3), 110 / 255, np.float32), np.full((64, 64, 3), 110 / 255, np.float32)
+    normal, painted = (
+        np.full((64, 64, 3), 110 / 255, np.float32),
+        np.full((64, 64, 3), 110 / 255, np.float32),
+    )
     painted[26:34, 26:34] = 1.0
     result = stitch(picture, painted, mask, Crop(0, 0, 64), 0, normal)
-    assert (result[27:33, 27:33] == 255).all()  # changed by more than half of the range: the decoder's alone
+    assert (
+        result[27:33, 27:33] == 255
+    ).all()  # changed by more than half of the range: the decoder's alone
     untouched = mask.copy()
     untouched[25:35, 25:35] = False
-    assert np.array_equal(result[untouched], picture[untouched]) and np.array_equal(result[~mask], picture[~mask])
+    assert np.array_equal(result[untouched], picture[untouched]) and np.array_equal(
+        result[~mask], picture[~mask]
+    )
     assert (result == result[..., :1]).all()

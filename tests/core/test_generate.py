@@ -10,15 +10,15 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
-from bgdefect_core.crop import default_feather
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.generate import Job, Painted, PaintSettings, Prepared, join, paint, prepare
-from bgdefect_core.masks import Mask, feather
-from bgdefect_core.pictures import Picture
-from bgdefect_core.predictor import UNetPredictor, unet_predictor
+from bgdefect_core.method.predictor import UNetPredictor, unet_predictor
+from bgdefect_core.method.refinement import SIGNALS
+from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.painting import Job, Painted, PaintSettings, Prepared, join, paint, prepare
+from bgdefect_core.pictures.crop import default_feather
+from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.masks import Mask, feather
 from bgdefect_core.quality import IDENTICAL_DB
-from bgdefect_core.refinement import SIGNALS
-from bgdefect_core.regions import RegionPrompts
 
 from .conftest import make_prompts, sd_schedule
 
@@ -98,7 +98,11 @@ def check_sample(job: Job, sample: Painted, width: float) -> None:
     assert (sample.picture[job.requested] != job.picture[job.requested]).mean() > 0.5
     assert sample.mask.any() and not (sample.mask & ~job.requested).any()
     assert np.array_equal(sample.requested, job.requested)
-    assert sample.heat.shape == job.requested.shape and sample.heat.max() == 1 and sample.heat.min() == 0
+    assert (
+        sample.heat.shape == job.requested.shape
+        and sample.heat.max() == 1
+        and sample.heat.min() == 0
+    )
     assert (sample.heat[~job.requested] == 0).all()
     assert sample.quality.background_psnr == IDENTICAL_DB and sample.quality.background_max == 0
     assert sample.quality.fill == pytest.approx(sample.mask.sum() / job.requested.sum())
@@ -107,7 +111,11 @@ def check_sample(job: Job, sample: Painted, width: float) -> None:
 @pytest.mark.parametrize("zoom", ["defect", "whole"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_outside_the_feather_band_the_output_is_the_input(
-    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, size: tuple[int, int], zoom: Any
+    codec: TinyCodec,
+    predict: UNetPredictor,
+    prompts: RegionPrompts,
+    size: tuple[int, int],
+    zoom: Any,
 ) -> None:
     job = Job(picture_of(*size), (box(size, 0.5, 0.1, 0.1, 0.2),))
     before = job.picture.copy()
@@ -117,7 +125,9 @@ def test_outside_the_feather_band_the_output_is_the_input(
     assert prepared.regions.any() and not prepared.regions.all()
 
 
-def test_one_pixel_in_a_corner_is_painted(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+def test_one_pixel_in_a_corner_is_painted(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
     mask = np.zeros((300, 130), np.bool_)
     mask[-1, -1] = True
     job = Job(picture_of(300, 130), (mask,))
@@ -126,7 +136,9 @@ def test_one_pixel_in_a_corner_is_painted(codec: TinyCodec, predict: UNetPredict
     assert sample.mask.sum() == 1 and sample.mask[-1, -1]
 
 
-def test_own_feather_width(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+def test_own_feather_width(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
     job = Job(picture_of(256, 256), (box((256, 256), 0.4, 0.4, 0.2, 0.1),))
     _, (hard,) = run(codec, predict, [job], prompts, replace(SETTINGS, feather=0))
     check_sample(job, hard, 0)
@@ -135,7 +147,9 @@ def test_own_feather_width(codec: TinyCodec, predict: UNetPredictor, prompts: Re
     assert (hard.picture != soft.picture)[feather(job.requested, 20) > 0.1].mean() > 0.3
 
 
-def test_without_stitching_the_decoded_square_is_the_result(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+def test_without_stitching_the_decoded_square_is_the_result(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
     size = (256, 300)
     job = Job(picture_of(*size), (box(size, 0.4, 0.4, 0.1, 0.1),))
     settings = replace(SETTINGS, stitch=False)
@@ -150,23 +164,39 @@ def test_without_stitching_the_decoded_square_is_the_result(codec: TinyCodec, pr
     assert sample.mask.any() and not (sample.mask & ~job.requested).any()
 
 
-def test_joined_batches_are_painted_as_each_alone(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
-    jobs = [Job(picture_of(256, 256, seed=i), (box((256, 256), 0.3, 0.2 + i / 10, 0.1, 0.2),)) for i in range(2)]
+def test_joined_batches_are_painted_as_each_alone(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
+    jobs = [
+        Job(picture_of(256, 256, seed=i), (box((256, 256), 0.3, 0.2 + i / 10, 0.1, 0.2),))
+        for i in range(2)
+    ]
     alone = [run(codec, predict, [job], prompts) for job in jobs]
     with torch.no_grad():
-        both = paint(codec, predict, join([prepared for prepared, _ in alone]), [1], [1], prompts, SETTINGS)
+        both = paint(
+            codec, predict, join([prepared for prepared, _ in alone]), [1], [1], prompts, SETTINGS
+        )
     (second,) = alone[1][1]
-    assert np.array_equal(both[0].picture, second.picture) and not np.array_equal(both[0].picture, alone[0][1][0].picture)
+    assert np.array_equal(both[0].picture, second.picture) and not np.array_equal(
+        both[0].picture, alone[0][1][0].picture
+    )
 
 
-def test_many_jobs_and_seeds_in_one_batch(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+def test_many_jobs_and_seeds_in_one_batch(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
     sizes = [(300, 130), (256, 256)]
-    jobs = [Job(picture_of(*size, seed=i), (box(size, 0.3, 0.3, 0.1, 0.3),)) for i, size in enumerate(sizes)]
+    jobs = [
+        Job(picture_of(*size, seed=i), (box(size, 0.3, 0.3, 0.1, 0.3),))
+        for i, size in enumerate(sizes)
+    ]
     for background in ("replay", "masked", "noised"):
         settings = replace(SETTINGS, background=background)
         prepared, samples = run(codec, predict, jobs, prompts, settings, [5, 6, 5, 6], [0, 0, 1, 1])
         for which, sample in zip((0, 0, 1, 1), samples, strict=True):
-            check_sample(jobs[which], sample, default_feather(prepared.crops[which], jobs[which].requested))
+            check_sample(
+                jobs[which], sample, default_feather(prepared.crops[which], jobs[which].requested)
+            )
         assert not np.array_equal(samples[0].picture, samples[1].picture)
         with torch.no_grad():  # the same seeds at other places of an equal batch
             again = paint(codec, predict, prepared, [1, 0, 0, 1], [6, 6, 5, 5], prompts, settings)
@@ -187,7 +217,9 @@ def test_several_defects_in_one_picture(codec: TinyCodec, predict: UNetPredictor
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-def test_signals_and_thresholds(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, signal: Any) -> None:
+def test_signals_and_thresholds(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, signal: Any
+) -> None:
     size = (256, 256)
     job = Job(picture_of(*size), (box(size, 0.3, 0.2, 0.2, 0.3),))
     fills = []
@@ -199,25 +231,41 @@ def test_signals_and_thresholds(codec: TinyCodec, predict: UNetPredictor, prompt
     assert fills[0] == 1 and fills[0] >= fills[1] > fills[2] > 0
 
 
-def test_the_likelihood_label_follows_from_the_samples_own_seed(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+def test_the_likelihood_label_follows_from_the_samples_own_seed(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
     size = (96, 80)
     job = Job(picture_of(*size), (box(size, 0.3, 0.3, 0.3, 0.3),))
     settings = replace(SETTINGS, signal="likelihood")
     _, first = run(codec, predict, [job], prompts, settings, (4, 5), (0, 0))
     _, again = run(codec, predict, [job], prompts, settings, (4, 5), (0, 0))
-    _, other = run(codec, predict, [job], prompts, replace(settings, signal="difference"), (4, 5), (0, 0))
+    _, other = run(
+        codec, predict, [job], prompts, replace(settings, signal="difference"), (4, 5), (0, 0)
+    )
     for one, two, changed in zip(first, again, other, strict=True):
         assert one.heat.tobytes() == two.heat.tobytes() and np.array_equal(one.mask, two.mask)
-        assert np.array_equal(one.picture, changed.picture) and not np.array_equal(one.heat, changed.heat)
-        assert np.array_equal(one.mask, job.requested & (one.heat >= np.float32(0.1)))  # its own threshold
+        assert np.array_equal(one.picture, changed.picture) and not np.array_equal(
+            one.heat, changed.heat
+        )
+        assert np.array_equal(
+            one.mask, job.requested & (one.heat >= np.float32(0.1))
+        )  # its own threshold
     assert not np.array_equal(first[0].heat, first[1].heat)
 
 
-def test_codec_is_fed_pictures_from_minus_one_to_one(predict: UNetPredictor, prompts: RegionPrompts) -> None:
+def test_codec_is_fed_pictures_from_minus_one_to_one(
+    predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
     codec = TinyCodec()
     picture = np.zeros((64, 64, 3), np.uint8)
     picture[32:] = (255, 127, 0)
-    run(codec, predict, [Job(picture, (box((64, 64), 0.4, 0.4, 0.1, 0.1),))], prompts, replace(SETTINGS, zoom="whole"))
+    run(
+        codec,
+        predict,
+        [Job(picture, (box((64, 64), 0.4, 0.4, 0.1, 0.1),))],
+        prompts,
+        replace(SETTINGS, zoom="whole"),
+    )
     (pixels,) = codec.encoded
     assert pixels.shape == (1, 3, 64, 64) and pixels.dtype == torch.float32
     assert pixels[0, :, 0, 0].tolist() == [-1, -1, -1]
@@ -257,10 +305,16 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("which", "seeds", "match"), [((0,), (1, 2), "2 seeds for 1"), ((0, 0), (1,), "1 seeds for 2"), ((1,), (1,), "0 to 0")]
+    ("which", "seeds", "match"),
+    [((0,), (1, 2), "2 seeds for 1"), ((0, 0), (1,), "1 seeds for 2"), ((1,), (1,), "0 to 0")],
 )
 def test_samples_need_a_seed_and_a_job_each(
-    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, which: tuple[int, ...], seeds: tuple[int, ...], match: str
+    codec: TinyCodec,
+    predict: UNetPredictor,
+    prompts: RegionPrompts,
+    which: tuple[int, ...],
+    seeds: tuple[int, ...],
+    match: str,
 ) -> None:
     job = Job(picture_of(64, 64), (box((64, 64), 0.4, 0.4, 0.2, 0.2),))
     with pytest.raises(SettingError, match=match):
@@ -268,17 +322,29 @@ def test_samples_need_a_seed_and_a_job_each(
 
 
 @pytest.mark.parametrize(
-    "values", [{"feather": -1.0}, {"feather": float("nan")}, {"feather": 5000.0}, {"guidance": 31.0}, {"threshold": 1.1}]
+    "values",
+    [
+        {"feather": -1.0},
+        {"feather": float("nan")},
+        {"feather": 5000.0},
+        {"guidance": 31.0},
+        {"threshold": 1.1},
+    ],
 )
 def test_settings_out_of_range_are_refused_before_any_work(values: dict[str, float]) -> None:
     with pytest.raises(SettingError, match=next(iter(values))):
         replace(SETTINGS, **values)  # type: ignore[arg-type]
 
 
-def test_the_peak_of_the_signal_is_a_setting(codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts) -> None:
+def test_the_peak_of_the_signal_is_a_setting(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
     """A smaller percentile as the peak: more pixels reach their share of it."""
     job = Job(picture_of(256, 256), (box((256, 256), 0.4, 0.4, 0.2, 0.1),))
-    found = [run(codec, predict, [job], prompts, replace(SETTINGS, threshold=0.9, peak=peak))[1][0].mask for peak in (100, 95, 50)]
+    found = [
+        run(codec, predict, [job], prompts, replace(SETTINGS, threshold=0.9, peak=peak))[1][0].mask
+        for peak in (100, 95, 50)
+    ]
     assert 0 < found[0].sum() < found[1].sum() < found[2].sum()
     with pytest.raises(SettingError, match="peak"):
         replace(SETTINGS, peak=101)

@@ -1,4 +1,5 @@
-"""The core stands alone: ComfyUI ships neither diffusers nor peft nor accelerate. Nothing in it runs foreign code."""
+"""The core stands alone: ComfyUI ships neither diffusers nor peft nor accelerate. Nothing in it
+runs foreign code."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ print(json.dumps(guilty))
 
 
 def test_importing_the_core_loads_no_host_and_no_training_library() -> None:
-    unwanted = json.dumps(sorted(FORBIDDEN - {"pickle", "marshal", "shelve"}))  # torch itself loads these
+    unwanted = json.dumps(
+        sorted(FORBIDDEN - {"pickle", "marshal", "shelve"})
+    )  # torch itself loads these
     stems = [source.stem for source in SOURCES if source.stem != "__init__"]
     assert len(stems) > 15
     command = [sys.executable, "-c", LOADER, str(CORE.parent), unwanted, *stems]
@@ -54,13 +57,20 @@ def imported(tree: ast.AST) -> set[str]:
 
 
 def loaded(body: list[ast.stmt]) -> set[str]:
-    """What a module imports when it is imported itself: also below if, try, with and class, but in no function."""
+    """What a module imports when it is imported itself: also below if, try, with and class, but in
+    no function."""
     names: set[str] = set()
     for node in body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names |= imported(node)
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            names |= loaded([child for child in ast.iter_child_nodes(node) if isinstance(child, (ast.stmt, ast.ExceptHandler))])
+            names |= loaded(
+                [
+                    child
+                    for child in ast.iter_child_nodes(node)
+                    if isinstance(child, (ast.stmt, ast.ExceptHandler))
+                ]
+            )
     return names
 
 
@@ -70,7 +80,14 @@ def forbidden_calls(tree: ast.AST) -> list[str]:
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
-        if name in ("eval", "exec", "compile", "__import__", "torch.load", "print") or name.endswith(".cuda"):
+        if name in (
+            "eval",
+            "exec",
+            "compile",
+            "__import__",
+            "torch.load",
+            "print",
+        ) or name.endswith(".cuda"):
             found.append(f"line {node.lineno}: {name}(")
     return found
 
@@ -84,7 +101,11 @@ def test_sources_import_and_call_nothing_forbidden(source: Path) -> None:
     assert not parents  # nothing above the core
 
 
-@pytest.mark.parametrize("source", [*SOURCES, *sorted((CORE.parent / "nodes").glob("*.py"))], ids=lambda path: "/".join(path.parts[-2:]))
+@pytest.mark.parametrize(
+    "source",
+    [*SOURCES, *sorted((CORE.parent / "nodes").glob("*.py"))],
+    ids=lambda path: "/".join(path.parts[-2:]),
+)
 def test_no_training_library_is_imported_with_a_node(source: Path) -> None:
     assert loaded(ast.parse(source.read_text(encoding="utf-8")).body) & TRAINING == set()
 
@@ -97,6 +118,8 @@ def test_what_a_module_loads() -> None:
 
 
 def test_the_rules_see_what_they_forbid() -> None:
-    tree = ast.parse("import diffusers.models\nfrom comfy import x\nz.cuda()\neval('1')\ntorch.load(f)\nmodel.eval()")
+    tree = ast.parse(
+        "import diffusers.models\nfrom comfy import x\nz.cuda()\neval('1')\ntorch.load(f)\nmodel.eval()"
+    )
     assert imported(tree) & FORBIDDEN == {"diffusers", "comfy"}
     assert forbidden_calls(tree) == ["line 3: z.cuda(", "line 4: eval(", "line 5: torch.load("]

@@ -6,10 +6,10 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.likelihood import LEVELS, likelihood_heat
-from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.regions import Context, RegionPrompts
-from bgdefect_core.sampling import seeded_noise
+from bgdefect_core.method.likelihood import LEVELS, likelihood_heat
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.regions import Context, RegionPrompts
+from bgdefect_core.method.sampling import seeded_noise
 
 from .conftest import StandIn, boxes, make_prompts, random_tensor, sd_schedule
 
@@ -24,8 +24,9 @@ def noise_in(z_t: Tensor, z_0: Tensor, timestep: int) -> Tensor:
 
 
 def test_the_gain_by_hand() -> None:
-    """The defect's prediction is off by 1 where there is a region, the background's by 3, in one of four channels by 5: a gain of
-    (3 * 9 + 25) / 4 - 1 = 12 in the region. Outside the defect's is off by 2, the background's not at all: -4, shown as 0."""
+    """The defect's prediction is off by 1 where there is a region, the background's by 3, in one of
+    four channels by 5: a gain of (3 * 9 + 25) / 4 - 1 = 12 in the region. Outside the defect's is
+    off by 2, the background's not at all: -4, shown as 0."""
     prompts, z_0 = make_prompts(), random_tensor(1, 4, *CELLS, seed=3)
     c_2 = prompts.background_context()
     seen = []
@@ -45,21 +46,38 @@ def test_the_gain_by_hand() -> None:
     torch.testing.assert_close(heat, 12.0 * (REGIONS > 0), rtol=1e-4, atol=1e-4)
     assert heat.dtype == torch.float32
     assert set(seen) == {(True, False), (False, True)}  # C_2 sees no region, C_1 sees them
-    assert network.evaluated == 2 * LEVELS and sorted(set(network.timesteps)) == [1 + 100 * level for level in range(LEVELS)]
+    assert network.evaluated == 2 * LEVELS and sorted(set(network.timesteps)) == [
+        1 + 100 * level for level in range(LEVELS)
+    ]
 
-    # to twice as many pixels, a row through the region: -4, 0, 8, 12, 12, 8, 0, -4; what is below 0 goes after resizing, not before
+    # to twice as many pixels, a row through the region: -4, 0, 8, 12, 12, 8, 0, -4; what is below 0
+    # goes after resizing, not before
     row = likelihood_heat(network, z_0, REGIONS, prompts, [5], (8, 8))[0, 3]
-    torch.testing.assert_close(row, torch.tensor([0.0, 0, 8, 12, 12, 8, 0, 0]), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        row, torch.tensor([0.0, 0, 8, 12, 12, 8, 0, 0]), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_a_network_that_ignores_the_prompt_has_no_signal() -> None:
     network = StandIn(lambda z_t, timestep, context, regions: 0.3 * z_t.roll(1, -1))
-    heat = likelihood_heat(network, random_tensor(2, 4, *CELLS), REGIONS.expand(2, -1, -1), make_prompts(), [1, 2], (9, 7))
+    heat = likelihood_heat(
+        network,
+        random_tensor(2, 4, *CELLS),
+        REGIONS.expand(2, -1, -1),
+        make_prompts(),
+        [1, 2],
+        (9, 7),
+    )
     assert heat.shape == (2, 9, 7) and not heat.any()
 
 
-def test_a_samples_map_follows_from_its_own_seed(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
-    z_0, regions = random_tensor(1, 4, 16, 16, seed=1).expand(2, -1, -1, -1), boxes(2, 16, 16, (4, 12, 4, 12))
+def test_a_samples_map_follows_from_its_own_seed(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
+    z_0, regions = (
+        random_tensor(1, 4, 16, 16, seed=1).expand(2, -1, -1, -1),
+        boxes(2, 16, 16, (4, 12, 4, 12)),
+    )
     with unet_predictor(unet, sd_schedule()) as predict:
         first = likelihood_heat(predict, z_0, regions, prompts, [7, 8], (32, 32))
         again = likelihood_heat(predict, z_0, regions, prompts, [7, 8], (32, 32))
@@ -82,10 +100,16 @@ def test_the_noise_is_not_the_one_that_the_sample_was_painted_from() -> None:
     assert all(torch.equal(one, other) for one, other in zip(levels, drawn[1::2], strict=True))
     used = [seeded_noise([7], z_0.shape[1:], stream) for stream in (0, 1)]
     everything = levels + used
-    assert not any(torch.allclose(one, other, atol=0.1) for i, one in enumerate(everything) for other in everything[:i])
+    assert not any(
+        torch.allclose(one, other, atol=0.1)
+        for i, one in enumerate(everything)
+        for other in everything[:i]
+    )
 
 
 def test_refusals() -> None:
     network = StandIn(lambda z_t, timestep, context, regions: z_t)
-    with pytest.raises(SettingError, match="1 seeds for 2 latents and 1 region maps; expected as many of each"):
+    with pytest.raises(
+        SettingError, match="1 seeds for 2 latents and 1 region maps; expected as many of each"
+    ):
         likelihood_heat(network, torch.zeros(2, 4, *CELLS), REGIONS, make_prompts(), [1], CELLS)

@@ -6,17 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from bgdefect_core.loss import disentanglement_loss, naive_loss
-from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.regions import RegionPrompts
-from bgdefect_core.schedule import NoiseSchedule
+from bgdefect_core.method.loss import disentanglement_loss, naive_loss
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.schedule import NoiseSchedule
 
 from .conftest import StandIn, boxes, make_prompts, random_tensor, sd_schedule, tiny_unet
 
 REGIONS = torch.cat([boxes(1, 16, 16, (3, 9, 2, 12)), boxes(1, 16, 16, (15, 16, 0, 1))])
 
 
-def halves_written_out(predict: object, z_0: Tensor, t: Tensor, eps: Tensor, prompts: RegionPrompts, mask_weight: float) -> Tensor:
+def halves_written_out(
+    predict: object, z_0: Tensor, t: Tensor, eps: Tensor, prompts: RegionPrompts, mask_weight: float
+) -> Tensor:
     """Eq. 5-7 with products by m, one forward for each half."""
     m = REGIONS[:, None].float()
     alpha_t = predict.schedule.alphas_cumprod.float()[t].view(-1, 1, 1, 1)  # type: ignore[attr-defined]
@@ -24,47 +26,66 @@ def halves_written_out(predict: object, z_0: Tensor, t: Tensor, eps: Tensor, pro
     z_t_m = alpha_t.sqrt() * (1 - m) * z_0 + (1 - alpha_t).sqrt() * (1 - m) * eps
     matching = m * eps - m * predict(z_t, t, prompts.defect_context(), REGIONS)  # type: ignore[operator]
     regularizer = (1 - m) * eps - (1 - m) * predict(z_t_m, t, prompts.background_context(), REGIONS)  # type: ignore[operator]
-    total: Tensor = (mask_weight * matching.square().sum() + regularizer.square().sum()) / z_0.numel()
+    total: Tensor = (
+        mask_weight * matching.square().sum() + regularizer.square().sum()
+    ) / z_0.numel()
     return total
 
 
-@pytest.mark.parametrize(("prediction_type", "mask_weight"), [("epsilon", 1.0), ("epsilon", 7.0), ("v_prediction", 1.0)])
+@pytest.mark.parametrize(
+    ("prediction_type", "mask_weight"), [("epsilon", 1.0), ("epsilon", 7.0), ("v_prediction", 1.0)]
+)
 def test_value_and_gradient_are_those_of_the_two_halves(
     prediction_type: Literal["epsilon", "v_prediction"], mask_weight: float, prompts: RegionPrompts
 ) -> None:
     unet = tiny_unet().requires_grad_(True)
-    z_0, eps, t = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2), torch.tensor([40, 800])
+    z_0, eps, t = (
+        random_tensor(2, 4, 16, 16, seed=1),
+        random_tensor(2, 4, 16, 16, seed=2),
+        torch.tensor([40, 800]),
+    )
     results = []
     with unet_predictor(unet, sd_schedule(prediction_type), cache_prompts=False) as predict:
         for batched in (True, False):
             unet.zero_grad()
             if batched:
-                loss = disentanglement_loss(predict, z_0, REGIONS, t, eps, prompts.training_context(), mask_weight)
+                loss = disentanglement_loss(
+                    predict, z_0, REGIONS, t, eps, prompts.training_context(), mask_weight
+                )
             else:
                 loss = halves_written_out(predict, z_0, t, eps, prompts, mask_weight)
             torch.autograd.backward(loss)
-            results.append((loss.detach(), {name: p.grad.clone() for name, p in unet.named_parameters()}))
+            results.append(
+                (loss.detach(), {name: p.grad.clone() for name, p in unet.named_parameters()})
+            )
     (ours, our_gradients), (expected, gradients) = results
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
     assert len(gradients) == len(list(unet.parameters()))
     for name, gradient in gradients.items():
         scale = float(gradient.abs().max())
         assert (our_gradients[name] - gradient).abs().max() <= 1e-4 * scale + 1e-7, name
-    assert sum(float(gradient.abs().max()) > 1e-4 for gradient in gradients.values()) > 0.8 * len(gradients)
+    assert sum(float(gradient.abs().max()) > 1e-4 for gradient in gradients.values()) > 0.8 * len(
+        gradients
+    )
 
 
 def test_numbers_by_hand(prompts: RegionPrompts) -> None:
-    """alpha = 0.64, two cells, the left one is the defect; the stand-in returns half of what it is fed."""
+    """alpha = 0.64, two cells, the left one is the defect; the stand-in returns half of what it is
+    fed."""
     predict = StandIn(lambda z, t, context, regions: 0.5 * z, NoiseSchedule(torch.tensor([0.64])))
     z_0 = torch.tensor([[[[1.0, 2.0]]]])
     eps = torch.tensor([[[[0.5, -1.0]]]])
     regions = torch.tensor([[[1, 0]]])
     t, context = torch.tensor([0]), prompts.training_context()
     # z_t = .8 z_0 + .6 eps = [1.1, 1.0]; left: .5 - .55 = -.05, right: -1 - .5 = -1.5
-    assert disentanglement_loss(predict, z_0, regions, t, eps, context).item() == pytest.approx((0.0025 + 2.25) / 2)
+    assert disentanglement_loss(predict, z_0, regions, t, eps, context).item() == pytest.approx(
+        (0.0025 + 2.25) / 2
+    )
     weighted = disentanglement_loss(predict, z_0, regions, t, eps, context, mask_weight=100)
     assert weighted.item() == pytest.approx((0.25 + 2.25) / 2)
-    assert naive_loss(predict, z_0, regions, t, eps, prompts).item() == pytest.approx((0.0025 + 2.25) / 2)
+    assert naive_loss(predict, z_0, regions, t, eps, prompts).item() == pytest.approx(
+        (0.0025 + 2.25) / 2
+    )
     # v: eps = .8 v + .6 z_t with v = z_t / 2, so 1.0 z_t: left .5 - 1.1, right -1 - 1
     predict.schedule = NoiseSchedule(torch.tensor([0.64]), "v_prediction")
     with_v = StandIn(lambda z, t, c, r: predict.schedule.to_eps(0.5 * z, z, 0.64), predict.schedule)
@@ -72,7 +93,9 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     assert loss.item() == pytest.approx((0.36 + 4.0) / 2)
 
 
-def test_one_forward_of_twice_the_batch_with_the_defect_taken_out_of_the_second_half(prompts: RegionPrompts) -> None:
+def test_one_forward_of_twice_the_batch_with_the_defect_taken_out_of_the_second_half(
+    prompts: RegionPrompts,
+) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
     def remember(z: Tensor, t: int, context: object, regions: Tensor) -> Tensor:
@@ -80,7 +103,9 @@ def test_one_forward_of_twice_the_batch_with_the_defect_taken_out_of_the_second_
         return z * 0
 
     z_0, eps = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2)
-    disentanglement_loss(StandIn(remember), z_0, REGIONS, torch.tensor([1, 2]), eps, prompts.training_context())
+    disentanglement_loss(
+        StandIn(remember), z_0, REGIONS, torch.tensor([1, 2]), eps, prompts.training_context()
+    )
     (z, regions), m = seen[0], REGIONS[:, None].expand(-1, 4, -1, -1) > 0
     assert len(seen) == 1 and z.shape[0] == 4
     assert torch.equal(regions, torch.cat([REGIONS, REGIONS]))
@@ -91,17 +116,30 @@ def test_one_forward_of_twice_the_batch_with_the_defect_taken_out_of_the_second_
 def test_background_term_never_sees_the_defect() -> None:
     """What lies in the defect must not move the regularizer; with the naive loss it does."""
     unet, prompts = tiny_unet(), make_prompts()
-    z_0, eps, t = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2), torch.tensor([40, 800])
+    z_0, eps, t = (
+        random_tensor(2, 4, 16, 16, seed=1),
+        random_tensor(2, 4, 16, 16, seed=2),
+        torch.tensor([40, 800]),
+    )
     other = torch.where(REGIONS[:, None] > 0, z_0 + 3, z_0)
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
-        regularizer = [disentanglement_loss(predict, z, REGIONS, t, eps, prompts.training_context(), mask_weight=0) for z in (z_0, other)]
+        regularizer = [
+            disentanglement_loss(
+                predict, z, REGIONS, t, eps, prompts.training_context(), mask_weight=0
+            )
+            for z in (z_0, other)
+        ]
         naive = [naive_loss(predict, z, REGIONS, t, eps, prompts) for z in (z_0, other)]
     assert torch.equal(*regularizer)
     assert (naive[0] - naive[1]).abs() > 1e-3
 
 
 def test_naive_loss_is_plain_noise_matching_under_c_1(prompts: RegionPrompts) -> None:
-    z_0, eps, t = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2), torch.tensor([40, 800])
+    z_0, eps, t = (
+        random_tensor(2, 4, 16, 16, seed=1),
+        random_tensor(2, 4, 16, 16, seed=2),
+        torch.tensor([40, 800]),
+    )
     with torch.no_grad(), unet_predictor(tiny_unet(), sd_schedule()) as predict:
         alpha_t = predict.schedule.alphas_cumprod.float()[t].view(-1, 1, 1, 1)
         z_t = alpha_t.sqrt() * z_0 + (1 - alpha_t).sqrt() * eps

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.mask_files import read_library
-from bgdefect_core.masks import (
+from bgdefect_core.pictures.files import write_mask
+from bgdefect_core.pictures.mask_files import read_library
+from bgdefect_core.pictures.masks import (
     bounding_box,
     check_mask,
     coverage,
@@ -19,7 +20,6 @@ from bgdefect_core.masks import (
     resize_region_map,
     separate_defects,
 )
-from bgdefect_core.pictures import write_mask
 
 
 def test_bounding_box_by_hand() -> None:
@@ -30,12 +30,17 @@ def test_bounding_box_by_hand() -> None:
         bounding_box(np.zeros((4, 4), np.bool_))
 
 
-@pytest.mark.parametrize(("rows", "columns", "width"), [(1, 30, 2.0), (3, 30, 180 / 62), (10, 10, 200 / 36), (40, 200, 16000 / 476)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "width"),
+    [(1, 30, 2.0), (3, 30, 180 / 62), (10, 10, 200 / 36), (40, 200, 16000 / 476)],
+)
 def test_mean_width_by_hand(rows: int, columns: int, width: float) -> None:
     mask = np.zeros((60, 220), np.bool_)
     mask[5 : 5 + rows, 7 : 7 + columns] = True
     assert mean_width(mask) == pytest.approx(width)
-    assert mean_width(mask[5 : 5 + rows, 7 : 7 + columns]) == pytest.approx(width)  # at the picture's border
+    assert mean_width(mask[5 : 5 + rows, 7 : 7 + columns]) == pytest.approx(
+        width
+    )  # at the picture's border
 
 
 def test_check_mask_refuses() -> None:
@@ -79,12 +84,16 @@ def test_feather_is_zero_exactly_from_the_width_on() -> None:
 
 def test_coverage_is_area_pooling() -> None:
     masks = torch.rand(2, 3, 12, 8, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(coverage(masks, (4, 2)), torch.nn.functional.avg_pool2d(masks, (3, 4)), atol=1e-6)
+    assert torch.allclose(
+        coverage(masks, (4, 2)), torch.nn.functional.avg_pool2d(masks, (3, 4)), atol=1e-6
+    )
     # 3 pixels on 2 cells of 1.5 pixels: the middle pixel is half in each.
     line = torch.tensor([[[[0.0, 1.0, 0.0]]]])
     assert torch.allclose(coverage(line, (1, 2)), torch.full((1, 1, 1, 2), 1 / 3))
     # 2 pixels on 3 cells: the middle cell is half covered.
-    assert torch.allclose(coverage(torch.tensor([[[[1.0, 0.0]]]]), (1, 3)), torch.tensor([[[[1.0, 0.5, 0.0]]]]))
+    assert torch.allclose(
+        coverage(torch.tensor([[[[1.0, 0.0]]]]), (1, 3)), torch.tensor([[[[1.0, 0.5, 0.0]]]])
+    )
 
 
 @pytest.mark.parametrize("size", [(7, 5), (8, 8), (64, 64), (100, 130), (1, 1)])
@@ -139,7 +148,9 @@ def test_two_defects_in_one_cell_the_second_takes_the_nearest_free_one() -> None
     masks = torch.zeros(1, 3, 8, 8, dtype=torch.bool)
     masks[0, 0, 4, 4] = masks[0, 1, 4, 5] = masks[0, 2, 5, 5] = True  # all in cell (2, 2) of 4 x 4
     regions = region_map(masks, (4, 4))[0]
-    assert regions[2, 2] == 1 and regions[1, 2] == 2 and regions[2, 1] == 3  # nearest, then in reading order
+    assert (
+        regions[2, 2] == 1 and regions[1, 2] == 2 and regions[2, 1] == 3
+    )  # nearest, then in reading order
     assert (regions > 0).sum() == 3
 
 
@@ -157,7 +168,10 @@ def test_every_defect_keeps_a_cell_at_random() -> None:
 
 def test_empty_masks_are_background() -> None:
     for count in (1, 2):
-        assert region_map(torch.zeros(2, count, 9, 9), (4, 4)).tolist() == torch.zeros(2, 4, 4, dtype=torch.long).tolist()
+        assert (
+            region_map(torch.zeros(2, count, 9, 9), (4, 4)).tolist()
+            == torch.zeros(2, 4, 4, dtype=torch.long).tolist()
+        )
     assert resize_region_map(torch.zeros(1, 8, 8, dtype=torch.long), (2, 2)).sum() == 0
 
 
@@ -169,7 +183,12 @@ def test_attention_grid_follows_the_latent_map() -> None:
     assert small.dtype == torch.long and small.tolist() == [[[1, 0], [0, 2]]]
     assert resize_region_map(regions, (8, 8)) is regions
     assert set(resize_region_map(regions, (1, 2)).flatten().tolist()) == {1, 2}
-    assert resize_region_map(small, (4, 4)).tolist()[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 2, 2], [0, 0, 2, 2]]
+    assert resize_region_map(small, (4, 4)).tolist()[0] == [
+        [1, 1, 0, 0],
+        [1, 1, 0, 0],
+        [0, 0, 2, 2],
+        [0, 0, 2, 2],
+    ]
 
 
 # --- several defects in a mask
@@ -190,7 +209,10 @@ def boxes_of(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (160, 16
         ([(10, 10, 4, 5), (100, 100, 6, 6)], [[1], [0]]),  # the largest first
         ([(10, 10, 4, 5), (10, 25, 4, 5)], [[0, 1]]),  # a gap of 10, a sixteenth of the picture
         ([(10, 10, 4, 5), (10, 26, 4, 5)], [[0], [1]]),  # one pixel more
-        ([(10, 10, 2, 40), (10, 90, 2, 5)], [[0, 1]]),  # no farther than it is long: a broken scratch
+        (
+            [(10, 10, 2, 40), (10, 90, 2, 5)],
+            [[0, 1]],
+        ),  # no farther than it is long: a broken scratch
         ([(10, 10, 2, 40), (10, 91, 2, 5)], [[0], [1]]),
         ([(10, 10, 4, 5), (10, 25, 4, 5), (10, 40, 4, 5)], [[0, 1, 2]]),  # a row
         ([(10, 10, 10, 10), (100, 100, 3, 3)], [[0]]),  # a speck

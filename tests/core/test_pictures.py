@@ -7,8 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bgdefect_core.errors import BGDefectError, MaskError, OutputError, PictureError, SettingError, check_range
-from bgdefect_core.pictures import atomic_write, read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.errors import (
+    BGDefectError,
+    MaskError,
+    OutputError,
+    PictureError,
+    SettingError,
+    check_range,
+)
+from bgdefect_core.pictures.files import (
+    atomic_write,
+    read_mask,
+    read_picture,
+    write_mask,
+    write_picture,
+)
 
 
 def save(path: Path, array: np.ndarray, **options: object) -> Path:
@@ -49,25 +62,36 @@ def test_sixteen_bits_keep_the_high_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 12])
-def test_fewer_bits_in_a_file_of_sixteen(tmp_path: Path, bits: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_fewer_bits_in_a_file_of_sixteen(
+    tmp_path: Path, bits: int, caplog: pytest.LogCaptureFixture
+) -> None:
     shades = np.arange(256, dtype=np.uint16).reshape(16, 16)
     with caplog.at_level(logging.WARNING):
         picture = read_picture(save(tmp_path / "a.png", shades << (bits - 8)))
     assert (picture == shades[..., None]).all()
-    assert f"a.png holds 16-bit numbers up to {255 << (bits - 8)}: taken for {bits} bits" in caplog.text
+    assert (
+        f"a.png holds 16-bit numbers up to {255 << (bits - 8)}: taken for {bits} bits"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("white", [255, 4095, 65535])
 def test_masks_of_sixteen_bits(tmp_path: Path, white: int) -> None:
-    assert (read_mask(save(tmp_path / "m.png", spot(1).astype(np.uint16) * white)) == (spot() > 0)).all()
-    with pytest.raises(MaskError, match=rf"highest is {white // 12} of {white}\); expected {white}"):
+    assert (
+        read_mask(save(tmp_path / "m.png", spot(1).astype(np.uint16) * white)) == (spot() > 0)
+    ).all()
+    with pytest.raises(
+        MaskError, match=rf"highest is {white // 12} of {white}\); expected {white}"
+    ):
         read_mask(save(tmp_path / "dark.png", spot(1).astype(np.uint16) * (white // 12)))
 
 
 def test_the_size_limit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "a.png", spot())
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(PictureError, match=r"a\.png is above the size limit .*400 pixels.*; cut it into parts"):
+    with pytest.raises(
+        PictureError, match=r"a\.png is above the size limit .*400 pixels.*; cut it into parts"
+    ):
         read_picture(path)
 
 
@@ -109,7 +133,9 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     middle = len(whole) // 2
     broken = {
         "cut": whole[:middle],
-        "flipped": whole[:middle] + bytes(byte ^ 255 for byte in whole[middle : middle + 40]) + whole[middle + 40 :],
+        "flipped": whole[:middle]
+        + bytes(byte ^ 255 for byte in whole[middle : middle + 40])
+        + whole[middle + 40 :],
         "text": b"hello",
         "empty": b"",
     }
@@ -173,7 +199,9 @@ def test_loco_masks_count_every_value_but_zero(tmp_path: Path) -> None:
 def test_coloured_and_transparent_masks(tmp_path: Path) -> None:
     red = np.zeros((20, 20, 3), np.uint8)
     red[..., 0] = spot()
-    assert read_mask(save(tmp_path / "red.png", red)).sum() == 30  # by its luma, 76, it would be grayish
+    assert (
+        read_mask(save(tmp_path / "red.png", red)).sum() == 30
+    )  # by its luma, 76, it would be grayish
     sheet = np.full((20, 20, 4), 255, np.uint8)
     sheet[..., 3] = spot()
     assert read_mask(save(tmp_path / "sheet.png", sheet)).sum() == 30

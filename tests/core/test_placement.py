@@ -5,14 +5,16 @@ import pytest
 from scipy import ndimage
 
 from bgdefect_core.errors import DataError, MaskError, SettingError
-from bgdefect_core.part import part_kind, part_mask
-from bgdefect_core.placement import MaskLibrary, PlacementSettings, place_mask, vary_mask
+from bgdefect_core.placement.part import part_kind, part_mask
+from bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask, vary_mask
 
 STILL = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 ELL = np.array([[1, 0], [1, 0], [1, 1]], np.bool_)
 
 
-def disc(tray: int, part: int, ring: bool = False, size: tuple[int, int] = (120, 160)) -> tuple[np.ndarray, np.ndarray]:
+def disc(
+    tray: int, part: int, ring: bool = False, size: tuple[int, int] = (120, 160)
+) -> tuple[np.ndarray, np.ndarray]:
     row, column = np.mgrid[: size[0], : size[1]]
     radius = np.hypot(row - size[0] / 2, column - size[1] / 2)
     truth = (radius < 0.35 * size[0]) & ((radius > 0.15 * size[0]) | (not ring))
@@ -55,11 +57,15 @@ def test_specks_are_no_part() -> None:
 
 def test_texture_is_everywhere() -> None:
     noise = np.random.default_rng(0).integers(60, 200, (100, 130, 3)).astype(np.uint8)
-    smooth = np.repeat(ndimage.gaussian_filter(noise[..., 0].astype(float), 6)[..., None], 3, axis=2)
+    smooth = np.repeat(
+        ndimage.gaussian_filter(noise[..., 0].astype(float), 6)[..., None], 3, axis=2
+    )
     smooth = ((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8)
     lines = np.zeros((100, 130, 3), np.uint8)
     lines[:, ::10] = lines[:, 1::10] = lines[:, 2::10] = 255
-    slope = np.broadcast_to(np.linspace(0, 255, 130).astype(np.uint8)[None, :, None], (100, 130, 3)).copy()
+    slope = np.broadcast_to(
+        np.linspace(0, 255, 130).astype(np.uint8)[None, :, None], (100, 130, 3)
+    ).copy()
     for picture in (noise, smooth, lines, slope, np.full((100, 130, 3), 90, np.uint8)):
         assert part_mask(picture, "auto").all()
         assert part_mask(picture, "texture").all()
@@ -76,7 +82,11 @@ def test_library() -> None:
     first, second = np.zeros((9, 9), np.bool_), np.zeros((5, 5), np.bool_)
     first[2:5, 3:5], second[1, 1] = ELL, True
     library = MaskLibrary([first, second], ["a.png", "b.png"])
-    assert len(library.patches) == 2 and (library.patches[0] == ELL).all() and library.patches[1].shape == (1, 1)
+    assert (
+        len(library.patches) == 2
+        and (library.patches[0] == ELL).all()
+        and library.patches[1].shape == (1, 1)
+    )
     assert library.names == ["a.png", "b.png"] and MaskLibrary([first]).names == ["0"]
     for masks, names, error in [
         ([], None, DataError),
@@ -87,7 +97,16 @@ def test_library() -> None:
             MaskLibrary(masks, names)
 
 
-@pytest.mark.parametrize("values", [{"rotate": 181}, {"scale": (0.0, 1.0)}, {"scale": (1.2, 1.0)}, {"elastic": float("nan")}, {"tries": 0}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rotate": 181},
+        {"scale": (0.0, 1.0)},
+        {"scale": (1.2, 1.0)},
+        {"elastic": float("nan")},
+        {"tries": 0},
+    ],
+)
 def test_settings_out_of_range(values: dict[str, object]) -> None:
     with pytest.raises(SettingError):
         PlacementSettings(**values)  # type: ignore[arg-type]
@@ -110,7 +129,9 @@ def test_flip_alone_gives_only_the_two_mirror_images() -> None:
 def test_scale_sets_area_and_size(scale: float) -> None:
     mask = np.zeros((50, 50), np.bool_)
     mask[5:25, 10:40] = True
-    varied = vary_mask(mask, np.random.default_rng(0), PlacementSettings(0, (scale, scale), False, 0))
+    varied = vary_mask(
+        mask, np.random.default_rng(0), PlacementSettings(0, (scale, scale), False, 0)
+    )
     assert abs(varied.sum() / (600 * scale**2) - 1) < 0.15
     assert abs(varied.shape[0] - 20 * scale) <= 2 and abs(varied.shape[1] - 30 * scale) <= 2
 
@@ -123,7 +144,9 @@ def test_a_thin_scratch_survives_turning_and_bending() -> None:
         shapes.add(varied.tobytes())
         assert 60 * 0.4 <= varied.sum() <= 60 * 2.2
         assert 60 * 0.6 <= np.hypot(*varied.shape) <= 60 * 1.4
-        assert varied.any(axis=0)[[0, -1]].all() and varied.any(axis=1)[[0, -1]].all()  # cut to its box
+        assert (
+            varied.any(axis=0)[[0, -1]].all() and varied.any(axis=1)[[0, -1]].all()
+        )  # cut to its box
     assert len(shapes) == 60
     assert vary_mask(np.ones((1, 1), np.bool_), rng, PlacementSettings(scale=(0.1, 0.1))).any()
 
@@ -137,7 +160,9 @@ def test_exactly_the_valid_offsets_are_drawn_and_evenly() -> None:
         placed = place_mask(part, [ELL], rng, STILL)
         assert placed is not None and placed.shape == part.shape and placed.sum() == 4
         rows, columns = np.nonzero(placed)
-        counts[int(rows.min()), int(columns.min())] += 1  # a KeyError is an offset that is not valid
+        counts[int(rows.min()), int(columns.min())] += (
+            1  # a KeyError is an offset that is not valid
+        )
     assert min(counts.values()) > 50 and max(counts.values()) < 160
 
 
@@ -150,7 +175,9 @@ def test_the_only_place_is_found_and_none_is_none() -> None:
     assert place_mask(part, [ELL], np.random.default_rng(0), STILL) is None
     assert place_mask(np.ones((2, 9), np.bool_), [ELL], np.random.default_rng(0), STILL) is None
     full = np.ones((3, 3), np.bool_)
-    assert place_mask(full, [full], np.random.default_rng(0), STILL) is None  # a full mask is of no use
+    assert (
+        place_mask(full, [full], np.random.default_rng(0), STILL) is None
+    )  # a full mask is of no use
     assert place_mask(full & False, [ELL], np.random.default_rng(0), STILL) is None
 
 

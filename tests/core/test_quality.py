@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from bgdefect_core.crop import Crop
 from bgdefect_core.errors import MaskError, PictureError, SettingError
+from bgdefect_core.pictures.crop import Crop
 from bgdefect_core.quality import (
     IDENTICAL_DB,
     Quality,
@@ -57,12 +57,16 @@ def test_strength_is_the_95th_percentile_of_the_strongest_channel() -> None:
 
 def test_contrast_is_over_the_rings_deviation() -> None:
     _, normal, mask = scene()
-    assert math.isclose(defect_contrast(0.2, normal, mask), 0.2 * 255, rel_tol=1e-5)  # even ground: the floor of 1/255
+    assert math.isclose(
+        defect_contrast(0.2, normal, mask), 0.2 * 255, rel_tol=1e-5
+    )  # even ground: the floor of 1/255
     normal[::2, :, 1] = 0.7  # stripes of +-0.1 in one channel: deviation 0.1
     assert math.isclose(defect_contrast(0.2, normal, mask, ring_width=1), 2.0, rel_tol=0.02)
     far = normal.copy()
     far[:2] = 0.0
-    assert defect_contrast(0.2, far, mask, 4) == defect_contrast(0.2, normal, mask, 4)  # beyond the ring
+    assert defect_contrast(0.2, far, mask, 4) == defect_contrast(
+        0.2, normal, mask, 4
+    )  # beyond the ring
     inside = normal.copy()
     inside[mask] = 0.0
     assert defect_contrast(0.2, inside, mask, 4) == defect_contrast(0.2, normal, mask, 4)
@@ -108,7 +112,8 @@ def test_latent_background_by_hand() -> None:
 
 
 def test_all_figures_of_one_sample_by_hand() -> None:
-    """A square of 20 pixels at (30, 20), looked at with 40: every pixel of the picture is 2 x 2 in the square."""
+    """A square of 20 pixels at (30, 20), looked at with 40: every pixel of the picture is 2 x 2 in
+    the square."""
     picture = np.full((60, 50, 3), 128, np.uint8)
     requested, refined = np.zeros((60, 50), np.bool_), np.zeros((60, 50), np.bool_)
     requested[38:42, 26:34] = True
@@ -126,12 +131,24 @@ def test_all_figures_of_one_sample_by_hand() -> None:
     assert found.strength == pytest.approx(0.4, abs=1e-6)
     assert found.contrast == pytest.approx(0.4 / 0.01, rel=1e-4)
     assert found.fill == 0.75
-    outside = 60 * 50 - 8 * 12  # nearer than 3: the box grown by 2, its corners too (their distance is 2.83)
-    assert found.background_max == 3 and found.background_psnr == pytest.approx(-10 * math.log10((3 / 255) ** 2 / outside))
-    outside = 40 * 40 - (18 * 26 - 4 * 3)  # nearer than 6: the box grown by 5, without (4, 5), (5, 4), (5, 5) at each corner
-    assert found.latent_background_psnr == pytest.approx(-10 * math.log10(0.05**2 * 40 / outside), abs=1e-4)
+    outside = (
+        60 * 50 - 8 * 12
+    )  # nearer than 3: the box grown by 2, its corners too (their distance is 2.83)
+    assert found.background_max == 3 and found.background_psnr == pytest.approx(
+        -10 * math.log10((3 / 255) ** 2 / outside)
+    )
+    outside = 40 * 40 - (
+        18 * 26 - 4 * 3
+    )  # nearer than 6: the box grown by 5, without (4, 5), (5, 4), (5, 5) at each corner
+    assert found.latent_background_psnr == pytest.approx(
+        -10 * math.log10(0.05**2 * 40 / outside), abs=1e-4
+    )
     hard = measure(picture, result, requested, refined, painted, normal, Crop(30, 20, 20), 0.0)
-    assert hard.background_max == 72 and hard.latent_background_psnr < found.latent_background_psnr and hard.strength == found.strength
+    assert (
+        hard.background_max == 72
+        and hard.latent_background_psnr < found.latent_background_psnr
+        and hard.strength == found.strength
+    )
 
 
 def test_a_good_sample_passes() -> None:
@@ -159,7 +176,10 @@ def test_what_the_vae_loses_of_an_unstitched_square_is_no_moved_background() -> 
     unstitched = replace(GOOD, background_psnr=27.0, background_max=90.0)
     assert judge(unstitched).good
     assert judge(unstitched, QualityLimits(min_background_psnr=40)).reason == "background moved"
-    assert judge(unstitched, QualityLimits(max_background_max=32)).reason == "background moved in places"
+    assert (
+        judge(unstitched, QualityLimits(max_background_max=32)).reason
+        == "background moved in places"
+    )
 
 
 def test_limits_move_the_verdict() -> None:

@@ -1,4 +1,5 @@
-"""Sampling from pure noise (the paper's own L' arm): Eq. 9 without a background, under the naive loss's own condition."""
+"""Sampling from pure noise (the paper's own L' arm): Eq. 9 without a background, under the naive
+loss's own condition."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.loss import naive_loss
-from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.random_start import sample_from_noise
-from bgdefect_core.regions import Context, RegionPrompts
-from bgdefect_core.sampling import sample, seeded_noise
-from bgdefect_core.schedule import NoiseSchedule
+from bgdefect_core.method.loss import naive_loss
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.random_start import sample_from_noise
+from bgdefect_core.method.regions import Context, RegionPrompts
+from bgdefect_core.method.sampling import sample, seeded_noise
+from bgdefect_core.method.schedule import NoiseSchedule
 
 from .conftest import StandIn, as_bits, boxes, make_prompts, random_tensor, sd_schedule
 
@@ -24,7 +25,8 @@ M = (BOX > 0)[:, None].expand(-1, 4, -1, -1)
 
 
 def test_numbers_by_hand(prompts: RegionPrompts) -> None:
-    """One step with eps = z / 2 under C_1, and eps = z / 4 where guidance starts: 3 makes it z inside the mask only."""
+    """One step with eps = z / 2 under C_1, and eps = z / 4 where guidance starts: 3 makes it z
+    inside the mask only."""
     schedule = NoiseSchedule(torch.tensor([0.64, 0.36]))
     c_1 = prompts.defect_context()
     predict = StandIn(lambda z, t, context, regions: z / 2 if context is c_1 else z / 4, schedule)
@@ -36,11 +38,16 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
 
     plain = [stepped(z, z / 2) for z in noise]
     assert sample_from_noise(*arguments).flatten().tolist() == pytest.approx(plain)
-    assert sample_from_noise(*arguments, guidance=3).flatten().tolist() == pytest.approx([stepped(noise[0], noise[0]), plain[1]])
+    assert sample_from_noise(*arguments, guidance=3).flatten().tolist() == pytest.approx(
+        [stepped(noise[0], noise[0]), plain[1]]
+    )
 
 
-def test_reads_what_the_naive_loss_trained(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
-    """The same context object and the same region map reach the network; C_2 and the mask's placeholder never do."""
+def test_reads_what_the_naive_loss_trained(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
+    """The same context object and the same region map reach the network; C_2 and the mask's
+    placeholder never do."""
     seen: list[tuple[Context, bytes]] = []
 
     def network(z: torch.Tensor, t: int, context: Context, regions: torch.Tensor) -> torch.Tensor:
@@ -54,7 +61,13 @@ def test_reads_what_the_naive_loss_trained(unet: UNet2DConditionModel, prompts: 
     assert len(seen) == 5 and len({(id(context), regions) for context, regions in seen}) == 1
     with unet_predictor(unet, sd_schedule()) as predicts:
         one = sample_from_noise(predicts, BOX, prompts, LEVELS, [1, 2])
-        two = sample_from_noise(predicts, BOX, replace(prompts, placeholder=random_tensor(1, 6, 32, seed=9)), LEVELS, [1, 2])
+        two = sample_from_noise(
+            predicts,
+            BOX,
+            replace(prompts, placeholder=random_tensor(1, 6, 32, seed=9)),
+            LEVELS,
+            [1, 2],
+        )
         moved = sample_from_noise(predicts, BOX.roll(5, 2), prompts, LEVELS, [1, 2])
     assert torch.equal(one, two) and not torch.equal(one, moved)
 
@@ -66,22 +79,41 @@ def test_the_background_is_made_too(unet: UNet2DConditionModel, prompts: RegionP
         first = sample_from_noise(predict, BOX, prompts, LEVELS, [1, 2])
         again = sample_from_noise(predict, BOX, prompts, LEVELS, [2, 1])
         prompted = sample_from_noise(predict, BOX, other, LEVELS, [1, 2])
-        noised = sample(predict, "noised", [torch.zeros(2, 4, 16, 16)] * 5, BOX, prompts, LEVELS, [1, 2])
+        noised = sample(
+            predict, "noised", [torch.zeros(2, 4, 16, 16)] * 5, BOX, prompts, LEVELS, [1, 2]
+        )
     assert torch.equal(first[0], again[1]) and torch.equal(first[1], again[0])
     outside = ~M[0]
-    assert (first[0][outside] != first[1][outside]).all() and (first[0][outside] != prompted[0][outside]).any()
+    assert (first[0][outside] != first[1][outside]).all() and (
+        first[0][outside] != prompted[0][outside]
+    ).any()
     assert (noised[~M] == 0).all() and (first[~M] != 0).all()
 
 
 def test_starts_at_the_seeds_own_noise_and_counts_its_steps(prompts: RegionPrompts) -> None:
-    predict, seen = StandIn(lambda z, t, context, regions: torch.zeros_like(z)), list[tuple[int, int]]()
-    result = sample_from_noise(predict, BOX, prompts, LEVELS, [5, 6], callback=lambda done, total, z: seen.append((done, total)))
+    predict, seen = (
+        StandIn(lambda z, t, context, regions: torch.zeros_like(z)),
+        list[tuple[int, int]](),
+    )
+    result = sample_from_noise(
+        predict,
+        BOX,
+        prompts,
+        LEVELS,
+        [5, 6],
+        callback=lambda done, total, z: seen.append((done, total)),
+    )
     scale = (LEVELS.alphas[0] / LEVELS.alphas[-1]) ** 0.5
-    torch.testing.assert_close(result, scale * seeded_noise([5, 6], (4, 16, 16)), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        result, scale * seeded_noise([5, 6], (4, 16, 16)), rtol=1e-5, atol=1e-5
+    )
     assert seen == [(done, 4) for done in range(1, 5)]
     assert predict.evaluated == 8 and predict.timesteps == list(LEVELS.timesteps[:0:-1])
     second = StandIn(lambda z, t, context, regions: torch.tanh(z))
-    ddim, faster = (sample_from_noise(second, BOX, prompts, LEVELS, [5, 6], solver=solver) for solver in ("ddim", "dpmpp_2m"))  # type: ignore[arg-type]
+    ddim, faster = (
+        sample_from_noise(second, BOX, prompts, LEVELS, [5, 6], solver=solver)
+        for solver in ("ddim", "dpmpp_2m")
+    )  # type: ignore[arg-type]
     assert not torch.equal(ddim, faster)
 
 

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from bgdefect_core.attention import MapRecorder
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.refinement import MAP_SIGNALS, SIGNALS, THRESHOLDS, attention_heat, combine, difference_heat, refine
+from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.refinement import (
+    MAP_SIGNALS,
+    SIGNALS,
+    THRESHOLDS,
+    attention_heat,
+    combine,
+    difference_heat,
+    refine,
+)
 
 HEAT = np.array([[9, 9, 9, 9], [9, 4, 2, 9], [9, 1.9, 0, 9]], np.float32)
 REQUESTED = np.zeros((3, 4), np.bool_)
@@ -14,7 +22,8 @@ REQUESTED[1:, 1:3] = True
 
 
 def test_refine_by_hand() -> None:
-    """The largest value inside the mask is 4 (what lies outside does not count): 4 and 2 reach half of it."""
+    """The largest value inside the mask is 4 (what lies outside does not count): 4 and 2 reach half
+    of it."""
     refined, heat = refine(HEAT, REQUESTED, 0.5, peak=100)
     assert refined.tolist() == [[False] * 4, [False, True, True, False], [False] * 4]
     assert heat.tolist() == [[0] * 4, [0, 1, 0.5, 0], [0, np.float32(1.9) / np.float32(4), 0, 0]]
@@ -22,14 +31,17 @@ def test_refine_by_hand() -> None:
     assert HEAT.max() == 9  # the caller's map is left alone
 
 
-@pytest.mark.parametrize(("threshold", "pixels"), [(0, 4), (0.01, 3), (0.45, 3), (0.5, 2), (0.51, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("threshold", "pixels"), [(0, 4), (0.01, 3), (0.45, 3), (0.5, 2), (0.51, 1), (1, 1)]
+)
 def test_threshold_is_a_share_of_the_largest_value(threshold: float, pixels: int) -> None:
     refined, _ = refine(HEAT, REQUESTED, threshold, peak=100)
     assert refined.sum() == pixels and not (refined & ~REQUESTED).any()
 
 
 def test_one_bright_spot_does_not_hide_the_rest() -> None:
-    """A crack of 20 pixels at 1, a spot of one pixel at 10: the 95th percentile of the 21 values is 1."""
+    """A crack of 20 pixels at 1, a spot of one pixel at 10: the 95th percentile of the 21 values is
+    1."""
     requested = np.zeros((3, 30), np.bool_)
     requested[1, 4:25] = True
     heat = requested.astype(np.float32)
@@ -51,7 +63,9 @@ def test_refined_mask_lies_within_the_requested_one_whatever_the_map() -> None:
     random = np.random.default_rng(0)
     for threshold in np.linspace(0, 1, 11):
         requested = random.random((20, 30)) < 0.3
-        refined, heat = refine(random.random((20, 30)).astype(np.float32), requested, float(threshold))
+        refined, heat = refine(
+            random.random((20, 30)).astype(np.float32), requested, float(threshold)
+        )
         assert refined.any() and not (refined & ~requested).any()
         assert heat.max() == 1 and heat.min() == 0 and (heat[~requested] == 0).all()
 
@@ -98,9 +112,13 @@ def test_difference_heat_by_hand() -> None:
     expected = torch.zeros(1, 5, 5)
     expected[0, 1:4, 1:4] = 0.9 / 2 / 9  # the largest channel, from -1..1 to 0..1, mean of 3 x 3
     torch.testing.assert_close(difference_heat(painted, normal), expected)
-    torch.testing.assert_close(difference_heat(normal - 1, normal + 1), torch.ones(1, 5, 5))  # the edges too
+    torch.testing.assert_close(
+        difference_heat(normal - 1, normal + 1), torch.ones(1, 5, 5)
+    )  # the edges too
     assert difference_heat(normal.half() - 3, normal.half() + 3).max() == 1
-    assert difference_heat(normal + 1, normal + 1.5).max() == 0  # white either way: overshoot is no change that a picture shows
+    assert (
+        difference_heat(normal + 1, normal + 1.5).max() == 0
+    )  # white either way: overshoot is no change that a picture shows
 
 
 def test_signals() -> None:
@@ -109,10 +127,15 @@ def test_signals() -> None:
     assert SIGNALS == (*MAP_SIGNALS, "likelihood") and set(THRESHOLDS) == set(SIGNALS)
     assert combine("attention", attention, None) is attention
     assert combine("difference", None, difference) is difference
-    torch.testing.assert_close(combine("product", attention, difference), torch.tensor([[[0.2, 0.2]]]))
+    torch.testing.assert_close(
+        combine("product", attention, difference), torch.tensor([[[0.2, 0.2]]])
+    )
     with pytest.raises(SettingError, match="'product'.*with its maps"):
         combine("product", attention, None)
-    with pytest.raises(SettingError, match="'likelihood'; expected one of attention, difference, product, with its maps"):
+    with pytest.raises(
+        SettingError,
+        match="'likelihood'; expected one of attention, difference, product, with its maps",
+    ):
         combine("likelihood", attention, difference)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="'sum'"):
         combine("sum", attention, difference)  # type: ignore[arg-type]

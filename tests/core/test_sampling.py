@@ -9,13 +9,19 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from bgdefect_core.attention import MapRecorder
 from bgdefect_core.errors import SettingError
-from bgdefect_core.inversion import invert
-from bgdefect_core.predictor import Predictor, unet_predictor
-from bgdefect_core.regions import RegionPrompts, union
-from bgdefect_core.sampling import BACKGROUND_MODES, BackgroundMode, background_levels, sample, seeded_noise
-from bgdefect_core.schedule import NoiseSchedule
+from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.inversion import invert
+from bgdefect_core.method.predictor import Predictor, unet_predictor
+from bgdefect_core.method.regions import RegionPrompts, union
+from bgdefect_core.method.sampling import (
+    BACKGROUND_MODES,
+    BackgroundMode,
+    background_levels,
+    sample,
+    seeded_noise,
+)
+from bgdefect_core.method.schedule import NoiseSchedule
 
 from .conftest import StandIn, as_bits, boxes, make_prompts, random_tensor, sd_schedule
 
@@ -61,8 +67,11 @@ def outside(levels: Sequence[Tensor]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_background_knows_neither_the_seed_nor_the_defect(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
-    """Lemma 3.1 and Prop. 3.3 with a real network, bit for bit, at every step; the printed Eq. 9 breaks them."""
+def test_background_knows_neither_the_seed_nor_the_defect(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
+    """Lemma 3.1 and Prop. 3.3 with a real network, bit for bit, at every step; the printed Eq. 9
+    breaks them."""
     with unet_predictor(unet, sd_schedule()) as predict:
         runs = [paint(predict, mode, prompts, [1]), paint(predict, mode, OTHER_DEFECT, [1])]
         reseeded = paint(predict, mode, prompts, [2])
@@ -74,19 +83,27 @@ def test_background_knows_neither_the_seed_nor_the_defect(unet: UNet2DConditionM
         assert not same_prompts and not same_seeds
         return
     assert same_prompts
-    assert same_seeds or mode == "noised"  # there the background's own noise comes from the seed ...
-    assert as_bits(outside(runs[0][-1:])) == as_bits(outside(reseeded[-1:]))  # ... and is gone at the end
+    assert (
+        same_seeds or mode == "noised"
+    )  # there the background's own noise comes from the seed ...
+    assert as_bits(outside(runs[0][-1:])) == as_bits(
+        outside(reseeded[-1:])
+    )  # ... and is gone at the end
 
 
 @pytest.mark.parametrize("mode", ["replay", "noised"])
-def test_latents_outside_the_mask_come_back_exactly(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
+def test_latents_outside_the_mask_come_back_exactly(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         result = paint(predict, mode, prompts)[-1]
     assert torch.equal(outside([result])[0], outside([Z_0])[0])
     assert (result[M.expand_as(result)] != Z_0[M.expand_as(Z_0)]).all()
 
 
-def test_background_at_every_step_is_the_one_that_the_mode_promises(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
+def test_background_at_every_step_is_the_one_that_the_mode_promises(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         trajectory = invert(predict, Z_0, BOX, prompts, LEVELS)
         replayed, noised = (paint(predict, mode, prompts, [8]) for mode in MODES[:2])
@@ -101,10 +118,16 @@ def test_background_at_every_step_is_the_one_that_the_mode_promises(unet: UNet2D
 
 @pytest.mark.parametrize("mode", ["masked", "literal"])
 @pytest.mark.parametrize("defects", [1, 2])
-def test_is_equation_9_written_out(unet: UNet2DConditionModel, mode: BackgroundMode, defects: int) -> None:
+def test_is_equation_9_written_out(
+    unet: UNet2DConditionModel, mode: BackgroundMode, defects: int
+) -> None:
     prompts = make_prompts(defects)
     regions = boxes(1, 16, 16, (3, 9, 2, 8), (10, 13, 9, 15)) if defects == 2 else BOX
-    m, c_1, c_2 = (regions > 0)[:, None].float(), prompts.defect_context(), prompts.background_context()
+    m, c_1, c_2 = (
+        (regions > 0)[:, None].float(),
+        prompts.defect_context(),
+        prompts.background_context(),
+    )
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
         passed = paint(predict, mode, prompts, [3], regions)
         z = invert(predict, Z_0, regions, prompts, LEVELS)[-1] + m * seeded_noise([3], (4, 16, 16))
@@ -117,7 +140,8 @@ def test_is_equation_9_written_out(unet: UNet2DConditionModel, mode: BackgroundM
 
 
 def test_numbers_by_hand(prompts: RegionPrompts) -> None:
-    """One step with eps = z / 2 under C_1 and guidance 3 over eps = z / 4: eps = z / 4 + 3 (z / 2 - z / 4) = z."""
+    """One step with eps = z / 2 under C_1 and guidance 3 over eps = z / 4: eps = z / 4 + 3 (z / 2 -
+    z / 4) = z."""
     schedule = NoiseSchedule(torch.tensor([0.64, 0.36]))
     c_1 = prompts.defect_context()
     predict = StandIn(lambda z, t, context, regions: z / 2 if context is c_1 else z / 4, schedule)
@@ -128,17 +152,23 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     expected = 0.8 * (noise - 0.8 * noise / 2) / 0.6 + 0.6 * noise / 2
     assert sample(predict, "replay", *arguments).flatten().tolist() == pytest.approx([expected, 5])
     expected = 0.8 * (noise - 0.8 * noise) / 0.6 + 0.6 * noise
-    assert sample(predict, "replay", *arguments, guidance=3).flatten().tolist() == pytest.approx([expected, 5])
+    assert sample(predict, "replay", *arguments, guidance=3).flatten().tolist() == pytest.approx(
+        [expected, 5]
+    )
 
 
 def test_each_sample_has_its_own_guidance(prompts: RegionPrompts) -> None:
     c_1 = prompts.defect_context()
     predict = StandIn(lambda z, t, context, regions: z / 2 if context is c_1 else z / 4)
-    background = [level.expand(3, -1, -1, -1) for level in invert(predict, Z_0, BOX, prompts, LEVELS)]
+    background = [
+        level.expand(3, -1, -1, -1) for level in invert(predict, Z_0, BOX, prompts, LEVELS)
+    ]
     arguments = (background, BOX.expand(3, -1, -1), prompts, LEVELS, [7, 7, 7])
     mixed = sample(predict, "replay", *arguments, guidance=[1, 2.5, 3])
     for number, weight in enumerate((1, 2.5, 3)):
-        torch.testing.assert_close(mixed[number], sample(predict, "replay", *arguments, guidance=weight)[number])
+        torch.testing.assert_close(
+            mixed[number], sample(predict, "replay", *arguments, guidance=weight)[number]
+        )
     assert not torch.equal(mixed[0], mixed[1]) and not torch.equal(mixed[1], mixed[2])
     with pytest.raises(SettingError, match="2 values of guidance for 3 samples"):
         sample(predict, "replay", *arguments, guidance=[1, 2])
@@ -155,7 +185,9 @@ def test_each_sample_has_its_own_guidance(prompts: RegionPrompts) -> None:
         ("literal", 2.0, 50, 150),
     ],
 )
-def test_cost_in_network_samples(mode: BackgroundMode, guidance: float, once: int, each: int, prompts: RegionPrompts) -> None:
+def test_cost_in_network_samples(
+    mode: BackgroundMode, guidance: float, once: int, each: int, prompts: RegionPrompts
+) -> None:
     predict = StandIn(lambda z, t, context, regions: 0.1 * z)
     levels, seeds = sd_schedule().levels(50), [1, 2, 3]
     background = background_levels(mode, predict, Z_0, BOX, prompts, levels)
@@ -164,10 +196,14 @@ def test_cost_in_network_samples(mode: BackgroundMode, guidance: float, once: in
     expanded = [level.expand(3, -1, -1, -1) for level in background]
     sample(predict, mode, expanded, BOX.expand(3, -1, -1), prompts, levels, seeds, guidance)
     assert predict.evaluated == once + each * len(seeds)
-    assert list(dict.fromkeys(predict.timesteps)) == list(range(981, 0, -20))  # final is never asked
+    assert list(dict.fromkeys(predict.timesteps)) == list(
+        range(981, 0, -20)
+    )  # final is never asked
 
 
-def test_guidance_stays_inside_the_mask_and_records_once(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
+def test_guidance_stays_inside_the_mask_and_records_once(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
     recorders = [MapRecorder(prompts.word_positions()) for _ in range(2)]
     with unet_predictor(unet, sd_schedule()) as predict:
         for mode in MODES[:3]:
@@ -176,7 +212,9 @@ def test_guidance_stays_inside_the_mask_and_records_once(unet: UNet2DConditionMo
             assert (plain[M.expand_as(plain)] != guided[M.expand_as(plain)]).all()
         for recorder, mode in zip(recorders, (MODES[0], MODES[3]), strict=True):
             paint(predict, mode, prompts, guidance=2, recorder=recorder)
-    assert all(recorder._counts == {(8, 8): STEPS} for recorder in recorders)  # the middle layer, C_1's pass alone
+    assert all(
+        recorder._counts == {(8, 8): STEPS} for recorder in recorders
+    )  # the middle layer, C_1's pass alone
     with pytest.raises(SettingError, match="guidance without an empty prompt"):
         paint(StandIn(lambda z, t, c, r: z), "noised", replace(prompts, empty=None), guidance=2)
 
@@ -184,16 +222,24 @@ def test_guidance_stays_inside_the_mask_and_records_once(unet: UNet2DConditionMo
 def test_recording_changes_nothing(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         plain = paint(predict, "noised", prompts)[-1]
-        recorded = paint(predict, "noised", prompts, recorder=MapRecorder(prompts.word_positions()))[-1]
+        recorded = paint(
+            predict, "noised", prompts, recorder=MapRecorder(prompts.word_positions())
+        )[-1]
     torch.testing.assert_close(plain, recorded, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["replay", "noised"])
-def test_same_seed_same_sample(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
-    """Choice 13: equal batch shapes give equal bits wherever a sample stands, other batch sizes agree to 1e-4."""
+def test_same_seed_same_sample(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
+    """Choice 13: equal batch shapes give equal bits wherever a sample stands, other batch sizes
+    agree to 1e-4."""
     with unet_predictor(unet, sd_schedule()) as predict:
         background = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
-        batches = [paint(predict, mode, prompts, seeds, background=background)[-1] for seeds in ([1, 2, 3], [3, 1, 9], [1, 1, 1], [1])]
+        batches = [
+            paint(predict, mode, prompts, seeds, background=background)[-1]
+            for seeds in ([1, 2, 3], [3, 1, 9], [1, 1, 1], [1])
+        ]
     first = batches[0][0]
     assert torch.equal(first, batches[1][1])
     assert torch.equal(batches[0][2], batches[1][0])
@@ -215,7 +261,9 @@ def test_noise_depends_on_the_samples_own_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_reused_background_is_as_good_as_a_fresh_one(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
+def test_reused_background_is_as_good_as_a_fresh_one(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         kept = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
         bits = as_bits(kept)
@@ -226,7 +274,9 @@ def test_reused_background_is_as_good_as_a_fresh_one(unet: UNet2DConditionModel,
     assert as_bits(reused) == as_bits(fresh)
 
 
-def test_callback_is_called_each_step_and_may_stop_the_run(unet: UNet2DConditionModel, prompts: RegionPrompts) -> None:
+def test_callback_is_called_each_step_and_may_stop_the_run(
+    unet: UNet2DConditionModel, prompts: RegionPrompts
+) -> None:
     before = dict(unet.attn_processors)
     steps: list[tuple[int, int]] = []
 
@@ -239,37 +289,66 @@ def test_callback_is_called_each_step_and_may_stop_the_run(unet: UNet2DCondition
         steps.clear()
         with pytest.raises(InterruptedError), unet_predictor(unet, sd_schedule()) as predict:
             if run is sample:
-                sample(predict, "noised", [Z_0] * (STEPS + 1), BOX, prompts, LEVELS, [1], callback=stop)
+                sample(
+                    predict, "noised", [Z_0] * (STEPS + 1), BOX, prompts, LEVELS, [1], callback=stop
+                )
             else:
                 background_levels("replay", predict, Z_0, BOX, prompts, LEVELS, stop)
         assert steps == [(1, STEPS), (2, STEPS)]
         assert unet.attn_processors == before
 
 
-@pytest.mark.parametrize(("mode", "total"), [("replay", STEPS), ("literal", STEPS), ("masked", 2 * STEPS), ("noised", 0)])
-def test_callback_counts_through_to_one_total(mode: BackgroundMode, total: int, prompts: RegionPrompts) -> None:
+@pytest.mark.parametrize(
+    ("mode", "total"), [("replay", STEPS), ("literal", STEPS), ("masked", 2 * STEPS), ("noised", 0)]
+)
+def test_callback_counts_through_to_one_total(
+    mode: BackgroundMode, total: int, prompts: RegionPrompts
+) -> None:
     predict, seen = StandIn(lambda z, t, context, regions: 0.1 * z), list[tuple[int, int]]()
-    background = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS, lambda done, of, z: seen.append((done, of)))
+    background = background_levels(
+        mode, predict, Z_0, BOX, prompts, LEVELS, lambda done, of, z: seen.append((done, of))
+    )
     assert seen == [(done, total) for done in range(1, total + 1)]
     seen.clear()
-    sample(predict, mode, background, BOX, prompts, LEVELS, [1], callback=lambda done, of, z: seen.append((done, of)))
+    sample(
+        predict,
+        mode,
+        background,
+        BOX,
+        prompts,
+        LEVELS,
+        [1],
+        callback=lambda done, of, z: seen.append((done, of)),
+    )
     assert seen == [(done, STEPS) for done in range(1, STEPS + 1)]
 
 
-@pytest.mark.parametrize(("backgrounds", "maps", "seeds"), [(1, 1, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (1, 1, 0)])
-def test_seeds_must_be_as_many_as_the_samples(backgrounds: int, maps: int, seeds: int, prompts: RegionPrompts) -> None:
+@pytest.mark.parametrize(
+    ("backgrounds", "maps", "seeds"), [(1, 1, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (1, 1, 0)]
+)
+def test_seeds_must_be_as_many_as_the_samples(
+    backgrounds: int, maps: int, seeds: int, prompts: RegionPrompts
+) -> None:
     predict = StandIn(lambda z, t, context, regions: 0.1 * z)
     background = [Z_0.expand(backgrounds, -1, -1, -1)] * (STEPS + 1)
-    with pytest.raises(SettingError, match=f"{seeds} seeds for {backgrounds} backgrounds and {maps} region maps"):
-        sample(predict, "noised", background, BOX.expand(maps, -1, -1), prompts, LEVELS, range(seeds))
+    with pytest.raises(
+        SettingError, match=f"{seeds} seeds for {backgrounds} backgrounds and {maps} region maps"
+    ):
+        sample(
+            predict, "noised", background, BOX.expand(maps, -1, -1), prompts, LEVELS, range(seeds)
+        )
     assert predict.evaluated == 0
 
 
 def test_two_differently_prompted_defects_in_one_picture(unet: UNet2DConditionModel) -> None:
-    """Either prompt changes its own defect most; the background stays; swapping prompts and numbers changes nothing."""
+    """Either prompt changes its own defect most; the background stays; swapping prompts and numbers
+    changes nothing."""
     prompts, regions = make_prompts(2), boxes(1, 16, 16, (1, 6, 1, 6), (10, 15, 10, 15))
     first, second = prompts.defects
-    swapped, turned = replace(prompts, defects=[second, first]), torch.where(regions > 0, 3 - regions, 0)
+    swapped, turned = (
+        replace(prompts, defects=[second, first]),
+        torch.where(regions > 0, 3 - regions, 0),
+    )
     with unet_predictor(unet, sd_schedule()) as predict:
         background = background_levels("replay", predict, Z_0, regions, prompts, LEVELS)
         one = paint(predict, "replay", prompts, [1], regions, background)[-1]
@@ -300,5 +379,7 @@ def test_v_prediction_runs_the_same_way(unet: UNet2DConditionModel, prompts: Reg
 
 def test_unknown_mode_is_refused(prompts: RegionPrompts) -> None:
     assert BACKGROUND_MODES == MODES
-    with pytest.raises(SettingError, match="background is 'exact'; expected one of replay, noised, masked, literal"):
+    with pytest.raises(
+        SettingError, match="background is 'exact'; expected one of replay, noised, masked, literal"
+    ):
         background_levels("exact", StandIn(lambda z, t, c, r: z), Z_0, BOX, prompts, LEVELS)  # type: ignore[arg-type]

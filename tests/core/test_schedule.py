@@ -8,20 +8,37 @@ import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler
 
 from bgdefect_core.errors import SettingError, WeightsError
-from bgdefect_core.schedule import TERMINAL_ALPHA, NoiseSchedule, ddim_step, schedule_from_config
+from bgdefect_core.method.schedule import (
+    TERMINAL_ALPHA,
+    NoiseSchedule,
+    ddim_step,
+    schedule_from_config,
+)
 
 from .conftest import SD_SCHEDULE, random_tensor, sd_schedule
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "sd": SD_SCHEDULE,
-    "linear": {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000},
+    "linear": {
+        "beta_schedule": "linear",
+        "beta_start": 0.0001,
+        "beta_end": 0.02,
+        "num_train_timesteps": 1000,
+    },
     "zero terminal": {**SD_SCHEDULE, "rescale_betas_zero_snr": True},
     "short": {**SD_SCHEDULE, "num_train_timesteps": 100},
 }
 
 
 def ddim(config: dict[str, Any], **options: Any) -> DDIMScheduler:
-    return DDIMScheduler(**config, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading", **options)
+    return DDIMScheduler(
+        **config,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="leading",
+        **options,
+    )
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -33,16 +50,26 @@ def test_alphas_agree_with_diffusers(config: dict[str, Any]) -> None:
 
 
 def test_defaults_are_those_of_diffusers() -> None:
-    torch.testing.assert_close(schedule_from_config({}).alphas_cumprod.float(), DDIMScheduler().alphas_cumprod)
+    torch.testing.assert_close(
+        schedule_from_config({}).alphas_cumprod.float(), DDIMScheduler().alphas_cumprod
+    )
 
 
 def test_alphas_by_hand() -> None:
     three = {"num_train_timesteps": 3}
-    schedule = schedule_from_config({"beta_schedule": "linear", "beta_start": 0.1, "beta_end": 0.3, **three})
+    schedule = schedule_from_config(
+        {"beta_schedule": "linear", "beta_start": 0.1, "beta_end": 0.3, **three}
+    )
     assert schedule.alphas_cumprod.tolist() == pytest.approx([0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.7])
-    schedule = schedule_from_config({"beta_schedule": "scaled_linear", "beta_start": 0.01, "beta_end": 0.09, **three})
+    schedule = schedule_from_config(
+        {"beta_schedule": "scaled_linear", "beta_start": 0.01, "beta_end": 0.09, **three}
+    )
     betas = (0.1**2, 0.2**2, 0.3**2)
-    expected = [1 - betas[0], (1 - betas[0]) * (1 - betas[1]), (1 - betas[0]) * (1 - betas[1]) * (1 - betas[2])]
+    expected = [
+        1 - betas[0],
+        (1 - betas[0]) * (1 - betas[1]),
+        (1 - betas[0]) * (1 - betas[1]) * (1 - betas[2]),
+    ]
     assert schedule.alphas_cumprod.tolist() == pytest.approx(expected)
 
 
@@ -65,7 +92,9 @@ def test_levels_agree_with_diffusers(steps: int) -> None:
 
 @pytest.mark.parametrize("steps", [0, -1, 1000, 5000])
 def test_steps_out_of_range_are_refused(steps: int) -> None:
-    with pytest.raises(SettingError, match=f"steps is {steps}; expected a whole number from 1 to 999"):
+    with pytest.raises(
+        SettingError, match=f"steps is {steps}; expected a whole number from 1 to 999"
+    ):
         sd_schedule().levels(steps)
 
 
@@ -88,7 +117,13 @@ def test_step_down_is_diffusers_step(config: dict[str, Any], prediction_type: st
 
 
 def test_step_up_is_diffusers_inverse_step() -> None:
-    scheduler = DDIMInverseScheduler(**SD_SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading")
+    scheduler = DDIMInverseScheduler(
+        **SD_SCHEDULE,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="leading",
+    )
     scheduler.set_timesteps(50)
     levels = sd_schedule().levels(50)
     z = random_tensor(1, 4, 8, 8, seed=1)
@@ -101,12 +136,17 @@ def test_step_up_is_diffusers_inverse_step() -> None:
 
 def test_up_and_down_with_constant_eps_comes_back() -> None:
     levels = sd_schedule().levels(20)
-    z_0, eps = random_tensor(1, 4, 8, 8, seed=1).double(), random_tensor(1, 4, 8, 8, seed=2).double()
+    z_0, eps = (
+        random_tensor(1, 4, 8, 8, seed=1).double(),
+        random_tensor(1, 4, 8, 8, seed=2).double(),
+    )
     z = z_0
     for level in range(20):
         z = ddim_step(z, eps, levels.alphas[level], levels.alphas[level + 1])
     start = (z_0 - (1 - levels.alphas[0]) ** 0.5 * eps) / levels.alphas[0] ** 0.5
-    torch.testing.assert_close(z, sd_schedule().noised(start, eps, levels.alphas[20]))  # one straight line in eps
+    torch.testing.assert_close(
+        z, sd_schedule().noised(start, eps, levels.alphas[20])
+    )  # one straight line in eps
     for level in range(20, 0, -1):
         z = ddim_step(z, eps, levels.alphas[level], levels.alphas[level - 1])
     torch.testing.assert_close(z, z_0)
@@ -117,7 +157,9 @@ def test_numbers_by_hand() -> None:
     z_0, eps = torch.tensor([[[[2.0]]]]), torch.tensor([[[[-1.0]]]])
     assert schedule.noised(z_0, eps, 0.64).item() == pytest.approx(0.8 * 2 - 0.6)
     # x_0 = (1 - 0.6 * 0.5) / 0.8 = 0.875; 0.6 * 0.875 + 0.8 * 0.5
-    assert ddim_step(torch.tensor(1.0), torch.tensor(0.5), 0.64, 0.36).item() == pytest.approx(0.925)
+    assert ddim_step(torch.tensor(1.0), torch.tensor(0.5), 0.64, 0.36).item() == pytest.approx(
+        0.925
+    )
     v_schedule = NoiseSchedule(torch.tensor([0.64, 0.36]), "v_prediction")
     v = 0.8 * eps - 0.6 * z_0  # Salimans and Ho: v = sqrt(alpha) eps - sqrt(1 - alpha) x_0
     assert v_schedule.to_eps(v, schedule.noised(z_0, eps, 0.64), 0.64).item() == pytest.approx(-1.0)
@@ -131,8 +173,12 @@ def test_one_alpha_a_sample() -> None:
     assert alphas.dtype == torch.float32
     for row, t in enumerate((10, 900)):
         alpha = float(schedule.alphas_cumprod[t])
-        torch.testing.assert_close(schedule.noised(z_0, eps, alphas)[row], schedule.noised(z_0[row], eps[row], alpha))
-        torch.testing.assert_close(schedule.to_eps(eps, z_0, alphas)[row], schedule.to_eps(eps[row], z_0[row], alpha))
+        torch.testing.assert_close(
+            schedule.noised(z_0, eps, alphas)[row], schedule.noised(z_0[row], eps[row], alpha)
+        )
+        torch.testing.assert_close(
+            schedule.to_eps(eps, z_0, alphas)[row], schedule.to_eps(eps[row], z_0[row], alpha)
+        )
     assert schedule.noised(z_0.half(), eps.half(), alphas).dtype == torch.float16
 
 
@@ -146,7 +192,9 @@ def test_zero_terminal_snr_never_divides_by_zero() -> None:
     up = ddim_step(z, eps, levels.alphas[-2], levels.alphas[-1])
     assert up.isfinite().all()
     torch.testing.assert_close(up, eps, atol=2e-3, rtol=0)  # nothing of the picture is left
-    down = ddim_step(up, schedule.to_eps(-z_0, up, levels.alphas[-1]), levels.alphas[-1], levels.alphas[-2])
+    down = ddim_step(
+        up, schedule.to_eps(-z_0, up, levels.alphas[-1]), levels.alphas[-1], levels.alphas[-2]
+    )
     torch.testing.assert_close(down, z, atol=2e-3, rtol=0)  # v = -x_0 at the very end
 
 
@@ -166,7 +214,13 @@ def test_unknown_schedules_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [{"num_train_timesteps": "a"}, {"num_train_timesteps": 0}, {"num_train_timesteps": 10**12}, {"beta_end": None}, {"beta_start": 2.0}],
+    [
+        {"num_train_timesteps": "a"},
+        {"num_train_timesteps": 0},
+        {"num_train_timesteps": 10**12},
+        {"beta_end": None},
+        {"beta_start": 2.0},
+    ],
 )
 def test_numbers_of_a_damaged_schedule_are_refused(damage: dict[str, object]) -> None:
     with pytest.raises(WeightsError, match=f"{next(iter(damage))} {next(iter(damage.values()))!r}"):

@@ -1,4 +1,5 @@
-"""DPM-Solver++ (2M) on our own levels: hand-worked numbers, diffusers' scheduler, order of convergence, backgrounds untouched."""
+"""DPM-Solver++ (2M) on our own levels: hand-worked numbers, diffusers' scheduler, order of
+convergence, backgrounds untouched."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.inversion import invert
-from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.regions import RegionPrompts
-from bgdefect_core.sampling import BackgroundMode, background_levels, sample, seeded_noise
-from bgdefect_core.schedule import Levels, ddim_step, schedule_from_config
-from bgdefect_core.solvers import SOLVERS, Solver, dpmpp_2m_step, predicted_x_0, stepper
+from bgdefect_core.method.inversion import invert
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sampling import BackgroundMode, background_levels, sample, seeded_noise
+from bgdefect_core.method.schedule import Levels, ddim_step, schedule_from_config
+from bgdefect_core.method.solvers import SOLVERS, Solver, dpmpp_2m_step, predicted_x_0, stepper
 
 from .conftest import SD_SCHEDULE, StandIn, as_bits, boxes, random_tensor, sd_schedule
 
@@ -27,7 +28,9 @@ MEAN = 0.7
 """Of the analytic data: one Gaussian."""
 
 
-def run(solver: Solver, levels: Levels, z: Tensor, network: Callable[[Tensor, int], Tensor]) -> Tensor:
+def run(
+    solver: Solver, levels: Levels, z: Tensor, network: Callable[[Tensor, int], Tensor]
+) -> Tensor:
     """All the way down; ``network`` predicts eps from (z, level)."""
     step = stepper(solver, levels)
     for level in range(levels.steps, 0, -1):
@@ -36,9 +39,11 @@ def run(solver: Solver, levels: Levels, z: Tensor, network: Callable[[Tensor, in
 
 
 def gaussian_error(solver: Solver, levels: Levels, spread: float = 0.3) -> float:
-    """Largest distance to the exact solution where the data are ``N(MEAN, spread^2)``: eps and the flow are known there.
+    """Largest distance to the exact solution where the data are ``N(MEAN, spread^2)``: eps and the
+    flow are known there.
 
-    ``z_t ~ N(sqrt(alpha) MEAN, v_t)``, ``v_t = alpha spread^2 + 1 - alpha``; the flow keeps ``(z_t - sqrt(alpha) MEAN) / sqrt(v_t)``.
+    ``z_t ~ N(sqrt(alpha) MEAN, v_t)``, ``v_t = alpha spread^2 + 1 - alpha``; the flow keeps ``(z_t
+    - sqrt(alpha) MEAN) / sqrt(v_t)``.
     """
     variance = [alpha * spread**2 + 1 - alpha for alpha in levels.alphas]
     place = torch.linspace(-2, 2, 9, dtype=torch.float64)
@@ -60,26 +65,38 @@ def even_levels(steps: int) -> Levels:
 
 
 def test_one_step_by_hand() -> None:
-    """alpha = 0.2, 0.5, 0.8 are lambda = -log 2, 0, log 2: r = 1; from 1/17 it is -2 log 2: r = 2."""
+    """alpha = 0.2, 0.5, 0.8 are lambda = -log 2, 0, log 2: r = 1; from 1/17 it is -2 log 2: r =
+    2."""
     z, x_0, x_before = (torch.tensor(value, dtype=torch.float64) for value in (1.0, 0.6, 0.2))
     scale = math.sqrt(0.2 / 0.5)
     d = 1.5 * 0.6 - 0.5 * 0.2
-    assert dpmpp_2m_step(z, x_0, x_before, (0.2, 0.5, 0.8)).item() == pytest.approx(scale + math.sqrt(0.8) * 0.5 * d)
+    assert dpmpp_2m_step(z, x_0, x_before, (0.2, 0.5, 0.8)).item() == pytest.approx(
+        scale + math.sqrt(0.8) * 0.5 * d
+    )
     d = 1.25 * 0.6 - 0.25 * 0.2
-    assert dpmpp_2m_step(z, x_0, x_before, (1 / 17, 0.5, 0.8)).item() == pytest.approx(scale + math.sqrt(0.8) * 0.5 * d)
-    assert predicted_x_0(torch.tensor(1.1), torch.tensor(0.5), 0.64).item() == pytest.approx((1.1 - 0.6 * 0.5) / 0.8)
+    assert dpmpp_2m_step(z, x_0, x_before, (1 / 17, 0.5, 0.8)).item() == pytest.approx(
+        scale + math.sqrt(0.8) * 0.5 * d
+    )
+    assert predicted_x_0(torch.tensor(1.1), torch.tensor(0.5), 0.64).item() == pytest.approx(
+        (1.1 - 0.6 * 0.5) / 0.8
+    )
 
 
 def test_without_a_change_of_prediction_it_is_ddim() -> None:
     z, eps = random_tensor(1, 4, 8, 8, seed=1).double(), random_tensor(1, 4, 8, 8, seed=2).double()
     x_0 = predicted_x_0(z, eps, 0.5)
-    torch.testing.assert_close(dpmpp_2m_step(z, x_0, x_0, (0.2, 0.5, 0.8)), ddim_step(z, eps, 0.5, 0.8))
+    torch.testing.assert_close(
+        dpmpp_2m_step(z, x_0, x_0, (0.2, 0.5, 0.8)), ddim_step(z, eps, 0.5, 0.8)
+    )
 
 
 def test_first_and_last_step_are_first_order() -> None:
     levels = sd_schedule().levels(3)
     z, passed = random_tensor(1, 4, 8, 8, seed=1), []
-    step, eps = stepper("dpmpp_2m", levels), {level: random_tensor(1, 4, 8, 8, seed=level) for level in (3, 2, 1)}
+    step, eps = (
+        stepper("dpmpp_2m", levels),
+        {level: random_tensor(1, 4, 8, 8, seed=level) for level in (3, 2, 1)},
+    )
     for level in (3, 2, 1):
         expected = ddim_step(z, eps[level], levels.alphas[level], levels.alphas[level - 1])
         z = step(z, eps[level], level)
@@ -87,7 +104,9 @@ def test_first_and_last_step_are_first_order() -> None:
     assert passed == [True, False, True]
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers, of its own tensors
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # diffusers, of its own tensors
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 20, 50])
 def test_is_diffusers_scheduler_on_our_levels(steps: int) -> None:
     levels = sd_schedule().levels(steps)
@@ -132,21 +151,28 @@ def test_order_of_convergence() -> None:
 
 
 @pytest.mark.parametrize("mode", ["replay", "noised", "masked", "literal"])
-def test_every_mode_puts_its_own_background_back(unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode) -> None:
-    """The levels outside the mask are DDIM's bit for bit at every step; inside the two solvers differ. Literal holds nothing."""
+def test_every_mode_puts_its_own_background_back(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+) -> None:
+    """The levels outside the mask are DDIM's bit for bit at every step; inside the two solvers
+    differ. Literal holds nothing."""
     levels = sd_schedule().levels(5)
     passed: dict[Solver, list[Tensor]] = {"ddim": [], "dpmpp_2m": []}
     with unet_predictor(unet, sd_schedule()) as predict:
         background = background_levels(mode, predict, Z_0, BOX, prompts, levels)
         for solver, kept in passed.items():
             arguments = (predict, mode, background, BOX, prompts, levels, [3])
-            sample(*arguments, solver=solver, callback=lambda done, total, z, kept=kept: kept.append(z))
+            sample(
+                *arguments, solver=solver, callback=lambda done, total, z, kept=kept: kept.append(z)
+            )
         trajectory = invert(predict, Z_0, BOX, prompts, levels)
     where = ~M.expand_as(Z_0)
     outside = {solver: as_bits([z[where] for z in kept]) for solver, kept in passed.items()}
     assert (outside["ddim"] == outside["dpmpp_2m"]) == (mode != "literal")
     if mode == "replay":
-        assert outside["dpmpp_2m"] == as_bits([trajectory[level][where] for level in range(4, -1, -1)])
+        assert outside["dpmpp_2m"] == as_bits(
+            [trajectory[level][where] for level in range(4, -1, -1)]
+        )
         assert torch.equal(passed["dpmpp_2m"][-1][where], Z_0[where])
     first, second = (passed[solver][1][~where] for solver in ("ddim", "dpmpp_2m"))
     assert (first != second).all()
@@ -170,7 +196,12 @@ def test_sampling_is_ddim_unless_asked(prompts: RegionPrompts) -> None:
 
 def test_zero_terminal_snr_stays_finite() -> None:
     levels = schedule_from_config({**SD_SCHEDULE, "rescale_betas_zero_snr": True}).levels(999)
-    z = run("dpmpp_2m", levels, random_tensor(1, 4, 4, 4, seed=1), lambda z, level: (1 - levels.alphas[level]) ** 0.5 * z)
+    z = run(
+        "dpmpp_2m",
+        levels,
+        random_tensor(1, 4, 4, 4, seed=1),
+        lambda z, level: (1 - levels.alphas[level]) ** 0.5 * z,
+    )
     assert z.isfinite().all()
 
 
@@ -178,5 +209,7 @@ def test_unknown_solver_is_refused(prompts: RegionPrompts) -> None:
     assert SOLVERS == ("ddim", "dpmpp_2m")
     predict = StandIn(lambda z, t, context, regions: z)
     with pytest.raises(SettingError, match="solver is 'heun'; expected one of ddim, dpmpp_2m"):
-        sample(predict, "noised", [Z_0] * 3, BOX, prompts, sd_schedule().levels(2), [1], solver="heun")  # type: ignore[arg-type]
+        sample(
+            predict, "noised", [Z_0] * 3, BOX, prompts, sd_schedule().levels(2), [1], solver="heun"
+        )  # type: ignore[arg-type]
     assert predict.evaluated == 0

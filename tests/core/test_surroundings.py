@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgdefect_core.mask_files import pictures_beside, read_library
-from bgdefect_core.pictures import write_mask, write_picture
-from bgdefect_core.placement import PlacementSettings, place_mask
-from bgdefect_core.surroundings import Likeness, surroundings_of, template
+from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.pictures.mask_files import pictures_beside, read_library
+from bgdefect_core.placement.placing import PlacementSettings, place_mask
+from bgdefect_core.placement.surroundings import Likeness, surroundings_of, template
 
 EXACT = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 
@@ -21,14 +21,17 @@ def board(top: int, height: int = 12) -> np.ndarray:
     return picture
 
 
-def box(top: int, left: int, height: int, width: int, shape: tuple[int, int] = (120, 160)) -> np.ndarray:
+def box(
+    top: int, left: int, height: int, width: int, shape: tuple[int, int] = (120, 160)
+) -> np.ndarray:
     mask = np.zeros(shape, np.bool_)
     mask[top : top + height, left : left + width] = True
     return mask
 
 
 def test_difference_by_hand() -> None:
-    """The ring around one pixel: 4 at a distance of 1, beyond one of which the real picture had ended; under it 0.4 was seen."""
+    """The ring around one pixel: 4 at a distance of 1, beyond one of which the real picture had
+    ended; under it 0.4 was seen."""
     mask = box(1, 1, 1, 1, (3, 3))
     gray = np.array([[9, 0.5, 9], [np.nan, 0.4, 0.5], [9, 0.5, 9]], np.float32)
     wanted = template(mask, gray[..., None], 1, 0.1)
@@ -38,24 +41,43 @@ def test_difference_by_hand() -> None:
     picture = np.zeros((4, 5, 3), np.uint8)
     picture[1, 2], picture[2, 2] = 255, 102
     found = Likeness(picture).difference(wanted, np.array([[2, 2], [2, 0], [3, 4], [1, 2]]))
-    # around (2, 2): white above, black below and at the right, under it the defect's own gray; around (2, 0): the picture ends where it
-    # had; around (3, 4): it ends where it had not, at the right and below, and does not where it had
-    by_hand = [3 * 0.25 + contrast + 4 * contrast, 3 * 0.25, 0.25 + 3 * contrast, 0.5**2 + 0.1**2 + 0.25 + contrast]
+    # around (2, 2): white above, black below and at the right, under it the defect's own gray;
+    # around (2, 0): the picture ends where it had; around (3, 4): it ends where it had not, at the
+    # right and below, and does not where it had
+    by_hand = [
+        3 * 0.25 + contrast + 4 * contrast,
+        3 * 0.25,
+        0.25 + 3 * contrast,
+        0.5**2 + 0.1**2 + 0.25 + contrast,
+    ]
     np.testing.assert_allclose(found, np.array(by_hand) / 4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "length", "step"), [((90, 70), 24, 1), ((300, 400), 64, 2)])
-def test_the_place_of_the_template_itself_differs_least(size: tuple[int, int], length: int, step: int) -> None:
+def test_the_place_of_the_template_itself_differs_least(
+    size: tuple[int, int], length: int, step: int
+) -> None:
     """On a large mask too, whose surroundings are shrunk."""
     rng = np.random.default_rng(0)
-    picture = np.kron(rng.integers(0, 256, (size[0] // 10, size[1] // 10)), np.ones((10, 10)))[..., None].repeat(3, 2).astype(np.uint8)
+    picture = (
+        np.kron(rng.integers(0, 256, (size[0] // 10, size[1] // 10)), np.ones((10, 10)))[..., None]
+        .repeat(3, 2)
+        .astype(np.uint8)
+    )
     top, left = 30, 24
     mask = box(top, left, length, length, size)
     around = surroundings_of(picture, mask)
     side = slice(around.margin - around.reach, around.reach - around.margin)
-    wanted = template(np.pad(np.ones((length, length), np.bool_), around.reach), around.colours[side, side], around.reach, around.contrast)
+    wanted = template(
+        np.pad(np.ones((length, length), np.bool_), around.reach),
+        around.colours[side, side],
+        around.reach,
+        around.contrast,
+    )
     ring = replace(wanted, contrast=0.0)
-    corners = np.stack(np.mgrid[: size[0] - length : step, : size[1] - length : step], axis=-1).reshape(-1, 2)
+    corners = np.stack(
+        np.mgrid[: size[0] - length : step, : size[1] - length : step], axis=-1
+    ).reshape(-1, 2)
     found = Likeness(picture).difference(ring, corners)
     assert tuple(corners[np.argmin(found)]) == (top, left) and found.min() < 1e-3
     gray = np.pad(picture[..., 0] / 255.0, around.reach, constant_values=np.nan)
@@ -65,17 +87,33 @@ def test_the_place_of_the_template_itself_differs_least(size: tuple[int, int], l
         window = gray[row : row + wanted.ring.shape[0], column : column + wanted.ring.shape[1]]
         if np.isfinite(window).all():
             compared += 1
-            assert found[number] == pytest.approx((ring.ring * (window - ring.colours[..., 0]) ** 2).sum(), abs=1e-4 if step == 1 else 0.05)
+            assert found[number] == pytest.approx(
+                (ring.ring * (window - ring.colours[..., 0]) ** 2).sum(),
+                abs=1e-4 if step == 1 else 0.05,
+            )
     assert compared >= 10
 
 
-def placed_share(good: np.ndarray, damaged: np.ndarray, defect: np.ndarray, settings: PlacementSettings, known: bool) -> float:
+def placed_share(
+    good: np.ndarray,
+    damaged: np.ndarray,
+    defect: np.ndarray,
+    settings: PlacementSettings,
+    known: bool,
+) -> float:
     """Share of white under twelve placed masks."""
     patch = defect[np.ix_(defect.any(axis=1), defect.any(axis=0))]
     around, likeness = (surroundings_of(damaged, defect), Likeness(good)) if known else (None, None)
     shares = []
     for seed in range(12):
-        placed = place_mask(np.ones(good.shape[:2], np.bool_), [patch], np.random.default_rng(seed), settings, [around], likeness)
+        placed = place_mask(
+            np.ones(good.shape[:2], np.bool_),
+            [patch],
+            np.random.default_rng(seed),
+            settings,
+            [around],
+            likeness,
+        )
         assert placed is not None and placed.any()
         shares.append(good[placed][:, 0].mean() / 255)
     return float(np.mean(shares))
@@ -91,45 +129,74 @@ def test_a_gap_is_placed_in_a_trace() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_gap_turns_with_its_trace_and_cuts_it(seed: int) -> None:
-    """By defaults: turns by quarters at the real size are among what is compared, and fit better than a skew one."""
+    """By defaults: turns by quarters at the real size are among what is compared, and fit better
+    than a skew one."""
     gap, good = box(30, 70, 12, 8), np.rot90(board(80)).copy()
     damaged = board(30)
     damaged[gap] = 0
     everywhere, around = np.ones(good.shape[:2], np.bool_), surroundings_of(damaged, gap)
-    placed = place_mask(everywhere, [gap[30:42, 70:78]], np.random.default_rng(seed), None, [around], Likeness(good))
+    placed = place_mask(
+        everywhere, [gap[30:42, 70:78]], np.random.default_rng(seed), None, [around], Likeness(good)
+    )
     assert placed is not None
     trace = good[..., 0] > 0
     assert placed[trace].sum() > 0.95 * placed.sum()
     assert (placed & trace).any(axis=0).sum() == 12
-    fixed = place_mask(everywhere, [gap[30:42, 70:78]], np.random.default_rng(seed), EXACT, [around], Likeness(good))
-    assert fixed is not None and np.array_equal(fixed[fixed.any(axis=1)][:, fixed.any(axis=0)], gap[30:42, 70:78])  # may not be turned
+    fixed = place_mask(
+        everywhere,
+        [gap[30:42, 70:78]],
+        np.random.default_rng(seed),
+        EXACT,
+        [around],
+        Likeness(good),
+    )
+    assert fixed is not None and np.array_equal(
+        fixed[fixed.any(axis=1)][:, fixed.any(axis=0)], gap[30:42, 70:78]
+    )  # may not be turned
 
 
 def test_a_bridge_is_not_placed_on_a_trace() -> None:
-    """The ring around a bridge between two traces is the ring around a piece of one trace that is as wide."""
+    """The ring around a bridge between two traces is the ring around a piece of one trace that is
+    as wide."""
     good = np.maximum(board(30, 30), board(72, 30))
     good[30:102, :40] = 0
     good[:, 100:112] = 255
     bridge, damaged = box(60, 60, 12, 12), np.maximum(board(30, 30), board(72, 30))
     damaged[bridge] = 255
-    assert placed_share(good, damaged, bridge, PlacementSettings(scale=(1, 1), elastic=0), known=True) < 0.2
+    assert (
+        placed_share(good, damaged, bridge, PlacementSettings(scale=(1, 1), elastic=0), known=True)
+        < 0.2
+    )
 
 
 def placed_tops(top: int) -> np.ndarray:
-    """First rows of the masks made of a dark pit whose box begins at row ``top``, on ground metal as even as it comes."""
+    """First rows of the masks made of a dark pit whose box begins at row ``top``, on ground metal
+    as even as it comes."""
     noise = np.random.default_rng(0)
-    damaged, good = (noise.normal(120, 6, (96, 96, 1)).clip(0, 255).astype(np.uint8).repeat(3, 2) for _ in range(2))
+    damaged, good = (
+        noise.normal(120, 6, (96, 96, 1)).clip(0, 255).astype(np.uint8).repeat(3, 2)
+        for _ in range(2)
+    )
     pit = box(top, 40, 8, 8, (96, 96))
     damaged[pit] = 40
-    patch, around, everywhere = [np.ones((8, 8), np.bool_)], [surroundings_of(damaged, pit)], np.ones((96, 96), np.bool_)
+    patch, around, everywhere = (
+        [np.ones((8, 8), np.bool_)],
+        [surroundings_of(damaged, pit)],
+        np.ones((96, 96), np.bool_),
+    )
     likeness = Likeness(good)
-    placed = [place_mask(everywhere, patch, np.random.default_rng(seed), EXACT, around, likeness) for seed in range(80)]
+    placed = [
+        place_mask(everywhere, patch, np.random.default_rng(seed), EXACT, around, likeness)
+        for seed in range(80)
+    ]
     return np.array([np.flatnonzero(mask.any(axis=1))[0] for mask in placed if mask is not None])
 
 
 def test_on_even_ground_every_place_inside_is_as_likely() -> None:
     tops = placed_tops(40)
-    assert len(tops) == 80 and tops.min() >= 3 and tops.max() <= 96 - 8 - 3  # the ring stays in the picture
+    assert (
+        len(tops) == 80 and tops.min() >= 3 and tops.max() <= 96 - 8 - 3
+    )  # the ring stays in the picture
     shares = np.histogram(tops, bins=4, range=(4, 84))[0] / 80
     assert (shares > 0.1).all() and (shares < 0.4).all()
 
@@ -143,8 +210,12 @@ def test_contrast_by_hand() -> None:
     defect = box(8, 8, 4, 4, (20, 20))
     damaged[defect] = 102
     around = surroundings_of(damaged, defect)
-    assert around.contrast == pytest.approx(0.4, abs=1e-6) and around.light == pytest.approx(0.8, abs=1e-6)
-    assert around.colour.tolist() == pytest.approx([0.4], abs=1e-6) and around.made == pytest.approx(1, abs=1e-6)
+    assert around.contrast == pytest.approx(0.4, abs=1e-6) and around.light == pytest.approx(
+        0.8, abs=1e-6
+    )
+    assert around.colour.tolist() == pytest.approx(
+        [0.4], abs=1e-6
+    ) and around.made == pytest.approx(1, abs=1e-6)
 
 
 def painted(good: np.ndarray, mask: np.ndarray, value: int) -> np.ndarray:
@@ -158,9 +229,15 @@ def test_the_share_that_was_made_by_hand() -> None:
     around = surroundings_of(painted(good, defect, 102), defect)
     assert around.share_made(good, painted(good, defect, 102), defect) == pytest.approx(1, abs=1e-6)
     assert around.share_made(good, good, defect) == 0
-    assert around.share_made(good, painted(good, defect, 153), defect) == pytest.approx(0.5, abs=1e-6)  # half as dark
-    assert around.share_made(good, painted(good, defect, 0), defect) == pytest.approx(1, abs=1e-6)  # darker than in life
-    assert around.share_made(good, painted(good, box(8, 8, 4, 1, (20, 20)), 102), defect) == pytest.approx(0.25, abs=1e-6)  # a quarter
+    assert around.share_made(good, painted(good, defect, 153), defect) == pytest.approx(
+        0.5, abs=1e-6
+    )  # half as dark
+    assert around.share_made(good, painted(good, defect, 0), defect) == pytest.approx(
+        1, abs=1e-6
+    )  # darker than in life
+    assert around.share_made(
+        good, painted(good, box(8, 8, 4, 1, (20, 20)), 102), defect
+    ) == pytest.approx(0.25, abs=1e-6)  # a quarter
     dark = np.full_like(good, 51)  # a quarter as light: the defect too
     assert around.share_made(dark, painted(dark, defect, 26), defect) == pytest.approx(1, abs=0.02)
 
@@ -170,7 +247,9 @@ def test_a_faint_defect_beside_the_tray_is_held_against_the_part() -> None:
     good[:, 12:] = 0
     around = surroundings_of(painted(good, scratch, 190), scratch)
     assert around.contrast > 0.7 and around.made > 0
-    assert around.share_made(good, painted(good, scratch, 190), scratch) == pytest.approx(1 / around.made)
+    assert around.share_made(good, painted(good, scratch, 190), scratch) == pytest.approx(
+        1 / around.made
+    )
     assert around.share_made(good, painted(good, scratch, 202), scratch) < 0.2 / around.made
 
 
@@ -191,7 +270,9 @@ def test_a_loose_mask_asks_for_as_little_as_the_real_defect_fills() -> None:
     around = surroundings_of(painted(good, crack, 0), loose)
     assert around.made == pytest.approx(0.2, abs=1e-6)
     assert around.share_made(good, painted(good, crack, 0), loose) == pytest.approx(1, abs=1e-6)
-    assert around.share_made(good, painted(good, box(10, 18, 10, 4, (40, 40)), 0), loose) == pytest.approx(0.5, abs=1e-6)
+    assert around.share_made(
+        good, painted(good, box(10, 18, 10, 4, (40, 40)), 0), loose
+    ) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_thin_crack_is_held_against_its_dark_core() -> None:
@@ -200,7 +281,9 @@ def test_a_thin_crack_is_held_against_its_dark_core() -> None:
     crack = box(10, 18, 20, 4, (40, 40))
     around = surroundings_of(painted(good, crack, 0), loose)
     assert around.core.tolist() == pytest.approx([0], abs=1e-6)
-    assert around.share_made(good, painted(good, loose, 160), loose) == pytest.approx(0.2, abs=1e-6)  # 40 of the core's 200
+    assert around.share_made(good, painted(good, loose, 160), loose) == pytest.approx(
+        0.2, abs=1e-6
+    )  # 40 of the core's 200
     assert around.share_made(good, painted(good, crack, 100), loose) == pytest.approx(0.5, abs=1e-6)
     dim = np.full_like(good, 100)  # half the light
     assert around.share_made(dim, painted(dim, crack, 50), loose) == pytest.approx(0.5, abs=0.01)
@@ -221,7 +304,14 @@ def test_places_are_moved_to_where_the_surroundings_fit() -> None:
     tops = []
     for seed in range(12):
         settings = replace(EXACT, places=40, variations=1)
-        placed = place_mask(np.ones((120, 160), np.bool_), [patch], np.random.default_rng(seed), settings, [around], Likeness(good))
+        placed = place_mask(
+            np.ones((120, 160), np.bool_),
+            [patch],
+            np.random.default_rng(seed),
+            settings,
+            [around],
+            Likeness(good),
+        )
         assert placed is not None and placed.sum() == 80
         tops.append(int(np.flatnonzero(placed.any(axis=1))[0]))
     assert sum(top == 33 - 8 for top in tops) >= 10
@@ -235,12 +325,19 @@ def test_colours_that_are_equally_light_differ() -> None:
     stain = box(38, 70, 8, 8)
     damaged[stain] = red
     around = surroundings_of(damaged, stain)
-    assert around.colour.tolist() == pytest.approx([180 / 255, 0, 0], abs=1e-6) and around.made == pytest.approx(1, abs=1e-6)
+    assert around.colour.tolist() == pytest.approx(
+        [180 / 255, 0, 0], abs=1e-6
+    ) and around.made == pytest.approx(1, abs=1e-6)
     likeness = Likeness(good)
     for seed in range(12):
         settings = replace(EXACT, places=100)
         placed = place_mask(
-            np.ones((120, 160), np.bool_), [np.ones((8, 8), np.bool_)], np.random.default_rng(seed), settings, [around], likeness
+            np.ones((120, 160), np.bool_),
+            [np.ones((8, 8), np.bool_)],
+            np.random.default_rng(seed),
+            settings,
+            [around],
+            likeness,
         )
         assert placed is not None and (good[placed] == green).all()
 
@@ -254,7 +351,11 @@ def test_a_gray_picture_is_compared_in_one_channel_with_a_coloured_one() -> None
     wanted = template(np.pad(np.ones((12, 8), np.bool_), around.margin), around.colours, 3, 0.1)
     assert wanted.known.all()
     corners = np.array([[40, 40], [76, 20], [90, 100]])
-    np.testing.assert_allclose(Likeness(tinted).difference(wanted, corners), Likeness(gray).difference(wanted, corners), atol=1e-6)
+    np.testing.assert_allclose(
+        Likeness(tinted).difference(wanted, corners),
+        Likeness(gray).difference(wanted, corners),
+        atol=1e-6,
+    )
 
 
 def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
@@ -263,7 +364,10 @@ def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
         write_mask(tmp_path / "ground_truth" / "open" / f"{name}_mask.png", mask)
     write_picture(tmp_path / "test" / "open" / "000.png", board(30))
     masks = tmp_path / "ground_truth" / "open"
-    assert pictures_beside(masks) == tmp_path / "test" / "open" and pictures_beside(masks.parent / "short") is None
+    assert (
+        pictures_beside(masks) == tmp_path / "test" / "open"
+        and pictures_beside(masks.parent / "short") is None
+    )
     assert pictures_beside(tmp_path / "test" / "open") is None
     first, second = read_library(masks, pictures=pictures_beside(masks)).surroundings
     assert second is None and first is not None

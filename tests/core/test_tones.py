@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgdefect_core.crop import Crop, stitch
-from bgdefect_core.masks import Mask
-from bgdefect_core.pictures import Picture
-from bgdefect_core.refinement import SIGNALS, refine, stitched_heat
-from bgdefect_core.tones import change, nearest_tone, two_tones
+from bgdefect_core.method.refinement import SIGNALS, refine, stitched_heat
+from bgdefect_core.pictures.crop import Crop, stitch
+from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.tones import change, nearest_tone, two_tones
 
 COPPER, BOARD = (20, 60, 10), (230, 220, 210)
 
@@ -51,7 +51,8 @@ def test_nearest_tone_by_hand() -> None:
 
 @pytest.mark.parametrize("with_normal", [False, True])
 def test_a_blurred_gap_comes_out_as_a_sharp_one(with_normal: bool) -> None:
-    """A decoded gap that fades at its sides, in a trace: no third tone, no change outside the mask, and the label is the change."""
+    """A decoded gap that fades at its sides, in a trace: no third tone, no change outside the mask,
+    and the label is the change."""
     picture, mask = board(), box(8, 20, 24, 16)
     normal = picture.astype(np.float32) / 255
     shown = np.interp(np.arange(60), [22, 26, 30, 34], [0, 1, 1, 0])[None, :, None]
@@ -75,4 +76,8 @@ def test_other_pictures_keep_their_signal() -> None:
     heat = np.random.default_rng(1).random((20, 30), dtype=np.float32)
     assert stitched_heat("difference", heat, picture, result) is heat
     found = change(picture, result)
-    assert found[3, 4] == np.float32(np.abs(picture[3, 4].astype(int) - result[3, 4]).max()) / np.float32(255) and (found > 0).sum() == 1
+    assert (
+        found[3, 4]
+        == np.float32(np.abs(picture[3, 4].astype(int) - result[3, 4]).max()) / np.float32(255)
+        and (found > 0).sum() == 1
+    )

@@ -15,8 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from bgdefect_core.errors import OutputError, WeightsError
-from bgdefect_core.lora_names import from_host_names, to_host_names
-from bgdefect_core.weights import (
+from bgdefect_core.weights.files import (
     FINGERPRINT_TENSORS,
     ClassWeightsInfo,
     architecture_of,
@@ -27,6 +26,7 @@ from bgdefect_core.weights import (
     read_info,
     save_weights,
 )
+from bgdefect_core.weights.lora_names import from_host_names, to_host_names
 
 MODULE = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0"
 
@@ -58,11 +58,17 @@ def make_info(**changes: object) -> ClassWeightsInfo:
 
 def unet_tensors() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return {name: torch.randn(3, 2, generator=generator) for name in (*FINGERPRINT_TENSORS, "conv_in.bias")}
+    return {
+        name: torch.randn(3, 2, generator=generator)
+        for name in (*FINGERPRINT_TENSORS, "conv_in.bias")
+    }
 
 
 def lora_tensors() -> dict[str, torch.Tensor]:
-    peft = {f"{MODULE}.lora_A.weight": torch.ones(2, 5), f"{MODULE}.lora_B.weight": torch.full((3, 2), 0.5)}
+    peft = {
+        f"{MODULE}.lora_A.weight": torch.ones(2, 5),
+        f"{MODULE}.lora_B.weight": torch.full((3, 2), 0.5),
+    }
     return to_host_names(peft, alpha=4.0)
 
 
@@ -79,7 +85,9 @@ def write_raw(path: Path, header: bytes, body: bytes = b"") -> Path:
 
 
 def write_record(path: Path, record: str, tensors: str = "5") -> Path:
-    save_file(unet_tensors(), path, metadata={"format": "pt", "bgdefect": record, "tensors": tensors})
+    save_file(
+        unet_tensors(), path, metadata={"format": "pt", "bgdefect": record, "tensors": tensors}
+    )
     return path
 
 
@@ -117,7 +125,11 @@ def test_fp16_halves_the_tensors(file: Path, tmp_path: Path) -> None:
 def test_lora_names_are_the_hosts(tmp_path: Path) -> None:
     host = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_out_0"
     tensors = lora_tensors()
-    assert sorted(tensors) == [f"{host}.alpha", f"{host}.lora_down.weight", f"{host}.lora_up.weight"]
+    assert sorted(tensors) == [
+        f"{host}.alpha",
+        f"{host}.lora_down.weight",
+        f"{host}.lora_up.weight",
+    ]
     assert tensors[f"{host}.lora_down.weight"].shape == (2, 5)
     assert tensors[f"{host}.alpha"].item() == 4.0
     path = tmp_path / "lora.safetensors"
@@ -127,7 +139,9 @@ def test_lora_names_are_the_hosts(tmp_path: Path) -> None:
     back = from_host_names(loaded, {f"{MODULE}.weight": torch.zeros(3, 5)})
     assert back.keys() == {f"{MODULE}.lora_A.weight", f"{MODULE}.lora_B.weight"}
     assert torch.equal(back[f"{MODULE}.lora_B.weight"], torch.full((3, 2), 0.5))
-    prefixed = to_host_names({f"base_model.model.{MODULE}.lora_A.default.weight": torch.ones(2, 5)}, 4.0)
+    prefixed = to_host_names(
+        {f"base_model.model.{MODULE}.lora_A.default.weight": torch.ones(2, 5)}, 4.0
+    )
     assert f"{host}.lora_down.weight" in prefixed
 
 
@@ -146,17 +160,26 @@ class Packed(torch.Tensor):
 
 def test_fingerprint_knows_no_other_kinds_of_tensor() -> None:
     tensors = unet_tensors()
-    assert fingerprint({name: torch.nn.Parameter(tensor) for name, tensor in tensors.items()}) == fingerprint(tensors)
-    assert fingerprint({name: tensor.half().as_subclass(Packed) for name, tensor in tensors.items()}) == "unknown"
+    assert fingerprint(
+        {name: torch.nn.Parameter(tensor) for name, tensor in tensors.items()}
+    ) == fingerprint(tensors)
+    assert (
+        fingerprint({name: tensor.half().as_subclass(Packed) for name, tensor in tensors.items()})
+        == "unknown"
+    )
 
 
 def test_fingerprint_by_hand() -> None:
     tensors = {name: torch.tensor([[1.0, -2.0]]) for name in FINGERPRINT_TENSORS}
     digest = hashlib.sha256()
     for name in FINGERPRINT_TENSORS:
-        digest.update(f"{name} (1, 2)\n".encode() + bytes([0x00, 0x3C, 0x00, 0xC0]))  # 1 and -2 in fp16, little endian
+        digest.update(
+            f"{name} (1, 2)\n".encode() + bytes([0x00, 0x3C, 0x00, 0xC0])
+        )  # 1 and -2 in fp16, little endian
     assert fingerprint(tensors) == digest.hexdigest()
-    assert fingerprint({name: tensor.half() for name, tensor in tensors.items()}) == digest.hexdigest()
+    assert (
+        fingerprint({name: tensor.half() for name, tensor in tensors.items()}) == digest.hexdigest()
+    )
     nudged = {**tensors, "conv_out.weight": torch.tensor([[1.0, -2.01]])}
     assert fingerprint(nudged) != digest.hexdigest()
     invisible = {**tensors, "conv_out.weight": torch.tensor([[1.0, -2.00001]])}  # below fp16's step
@@ -166,19 +189,29 @@ def test_fingerprint_by_hand() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.int8, torch.float64])
 def test_fingerprint_unknown(dtype: torch.dtype) -> None:
     tensors = unet_tensors()
-    assert fingerprint({**tensors, "conv_out.weight": tensors["conv_out.weight"].to(dtype)}) == "unknown"
+    assert (
+        fingerprint({**tensors, "conv_out.weight": tensors["conv_out.weight"].to(dtype)})
+        == "unknown"
+    )
     del tensors["mid_block.resnets.0.conv1.weight"]
     assert fingerprint(tensors) == "unknown"
 
 
 def test_check_base(caplog: pytest.LogCaptureFixture) -> None:
-    config = {"in_channels": 4, "block_out_channels": (64, 128), "cross_attention_dim": 96, "sample_size": 32}
+    config = {
+        "in_channels": 4,
+        "block_out_channels": (64, 128),
+        "cross_attention_dim": 96,
+        "sample_size": 32,
+    }
     same = architecture_of(config)
     assert same == {"in_channels": 4, "block_out_channels": [64, 128], "cross_attention_dim": 96}
     full, lora = make_info(), make_info(kind="lora", lora_rank=4)
     with caplog.at_level(logging.WARNING):
         check_base(full, "a" * 64, same, "epsilon")
-        check_base(full, "a" * 64, {"block_out_channels": (64, 128)}, "epsilon")  # a host may know less
+        check_base(
+            full, "a" * 64, {"block_out_channels": (64, 128)}, "epsilon"
+        )  # a host may know less
         assert not caplog.records
         check_base(lora, "b" * 64, same, "epsilon")
         check_base(full, "b" * 64, same, "epsilon", allow_other_base=True)
@@ -190,14 +223,22 @@ def test_check_base(caplog: pytest.LogCaptureFixture) -> None:
         check_base(full, "b" * 64, same, "epsilon")
     for info in (full, lora):
         with pytest.raises(WeightsError, match="cross_attention_dim 768; expected 96"):
-            check_base(info, "a" * 64, {**same, "cross_attention_dim": 768}, "epsilon", allow_other_base=True)
+            check_base(
+                info,
+                "a" * 64,
+                {**same, "cross_attention_dim": 768},
+                "epsilon",
+                allow_other_base=True,
+            )
         with pytest.raises(WeightsError, match="'v_prediction'; expected 'epsilon'"):
             check_base(info, "a" * 64, same, "v_prediction", allow_other_base=True)
 
 
 def test_check_keys() -> None:
     check_keys(["a", "b"], ["b", "a"])
-    with pytest.raises(WeightsError, match="1 tensors are missing, first 'b'; 1 tensors are not part.*first 'c'"):
+    with pytest.raises(
+        WeightsError, match="1 tensors are missing, first 'b'; 1 tensors are not part.*first 'c'"
+    ):
         check_keys(["a", "c"], ["a", "b"])
 
 
@@ -214,7 +255,12 @@ def test_refuses_what_is_no_weights_file(file: Path, tmp_path: Path) -> None:
         other.write_bytes(content)
         with pytest.raises(WeightsError, match="is not a safetensors file"):
             read_info(other)
-    for header in (b"{not json", b'{"a":' + b"[" * 100_000, b'{"a":1}', b'{"a":{"data_offsets":[0,1e999]}}'):
+    for header in (
+        b"{not json",
+        b'{"a":' + b"[" * 100_000,
+        b'{"a":1}',
+        b'{"a":{"data_offsets":[0,1e999]}}',
+    ):
         with pytest.raises(WeightsError, match="header cannot be parsed"):
             read_info(write_raw(tmp_path / "raw.safetensors", header))
     with pytest.raises(WeightsError, match="no BGDefect metadata"):
@@ -260,7 +306,12 @@ def test_refuses_hostile_metadata(tmp_path: Path, change: dict[str, object], mes
 
 def test_metadata_that_is_no_record(tmp_path: Path) -> None:
     path = tmp_path / "hostile.safetensors"
-    for text, message in (("{", "JSON"), ("[" * 60_000, "JSON"), ("[]", "JSON object"), ("{}", "lacks 'kind'")):
+    for text, message in (
+        ("{", "JSON"),
+        ("[" * 60_000, "JSON"),
+        ("[]", "JSON object"),
+        ("{}", "lacks 'kind'"),
+    ):
         with pytest.raises(WeightsError, match=message):
             read_info(write_record(path, text))
     record = json.dumps({**dataclasses.asdict(make_info()), "of_the_future": 1})

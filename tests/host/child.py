@@ -1,4 +1,5 @@
-"""Inside ComfyUI's own Python: the host on the CPU without its server, and the pack as a package. Import this first.
+"""Inside ComfyUI's own Python: the host on the CPU without its server, and the pack as a package.
+Import this first.
 
 The command line is: SCRIPT HOST BASE_DIRECTORY PACK ...; what follows is left in ``ARGUMENTS``.
 """
@@ -19,7 +20,9 @@ comfy.options.enable_args_parsing()
 
 import nodes as stock  # noqa: E402, F401  (the host's own; it sets up the rest)
 
-spec = importlib.util.spec_from_file_location("pack", PACK / "__init__.py", submodule_search_locations=[str(PACK)])
+spec = importlib.util.spec_from_file_location(
+    "pack", PACK / "__init__.py", submodule_search_locations=[str(PACK)]
+)
 pack = importlib.util.module_from_spec(spec)
 sys.modules["pack"] = pack
 spec.loader.exec_module(pack)

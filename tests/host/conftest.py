@@ -1,4 +1,5 @@
-"""Real ComfyUI servers for the host tests: one a version, started once a session, killed at its end."""
+"""Real ComfyUI servers for the host tests: one a version, started once a session, killed at its
+end."""
 
 from __future__ import annotations
 
@@ -23,8 +24,14 @@ def hosts() -> list[tuple[Path, Path]]:
     Raises:
         pytest.UsageError: as many Pythons as folders, or one, were expected.
     """
-    folders = [Path(name).expanduser() for name in os.environ.get("COMFYUI_DIRS", DEFAULT).split(":") if name]
-    named = [Path(name).expanduser() for name in os.environ.get("COMFYUI_PYTHONS", "").split(":") if name]
+    folders = [
+        Path(name).expanduser()
+        for name in os.environ.get("COMFYUI_DIRS", DEFAULT).split(":")
+        if name
+    ]
+    named = [
+        Path(name).expanduser() for name in os.environ.get("COMFYUI_PYTHONS", "").split(":") if name
+    ]
     pythons = named or [folder / ".venv" / "bin" / "python" for folder in folders]
     if len(pythons) == 1:
         pythons *= len(folders)
@@ -35,7 +42,11 @@ def hosts() -> list[tuple[Path, Path]]:
 
 
 NAMED = hosts()
-HOSTS = [(folder, python) for folder, python in NAMED if (folder / "main.py").is_file() and python.is_file()]
+HOSTS = [
+    (folder, python)
+    for folder, python in NAMED
+    if (folder / "main.py").is_file() and python.is_file()
+]
 MISSING = [folder for folder, python in NAMED if (folder, python) not in HOSTS]
 Figure = Callable[[str, Any], None]
 """Notes a figure of a test for the end of the report, from where it goes to docs/host.md."""
@@ -44,7 +55,13 @@ _FIGURES: list[str] = []
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        metafunc.parametrize("server", HOSTS, ids=[folder.name for folder, _ in HOSTS], indirect=True, scope="session")
+        metafunc.parametrize(
+            "server",
+            HOSTS,
+            ids=[folder.name for folder, _ in HOSTS],
+            indirect=True,
+            scope="session",
+        )
 
 
 @pytest.hookimpl(tryfirst=True)  # before the options -m and -k choose
@@ -54,17 +71,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in ours:
         item.add_marker("host")
     if not HOSTS:
-        items[:] = [item for item in items if item not in ours or item.path.name == "test_present.py"]
+        items[:] = [
+            item for item in items if item not in ours or item.path.name == "test_present.py"
+        ]
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A running ComfyUI with the pack."""
     folder, python = request.param
     base = tmp_path_factory.mktemp(folder.name)
     with Server(folder, python, base) as running:
         yield running
-    errors = [line for line in running.text().splitlines() if "bgdefect" in line.lower() and "IMPORT FAILED" in line]
+    errors = [
+        line
+        for line in running.text().splitlines()
+        if "bgdefect" in line.lower() and "IMPORT FAILED" in line
+    ]
     assert not errors
 
 

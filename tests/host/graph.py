@@ -1,4 +1,5 @@
-"""A shipped workflow (the editor's format) as the editor sends it: checked against the host, then in API format."""
+"""A shipped workflow (the editor's format) as the editor sends it: checked against the host, then
+in API format."""
 
 from __future__ import annotations
 
@@ -30,7 +31,11 @@ def named(start: str) -> Path:
 
 
 def _specs(info: dict[str, Any]) -> dict[str, list[Any]]:
-    return {name: spec for kind in ("required", "optional") for name, spec in info["input"].get(kind, {}).items()}
+    return {
+        name: spec
+        for kind in ("required", "optional")
+        for name, spec in info["input"].get(kind, {}).items()
+    }
 
 
 def _options(spec: list[Any]) -> dict[str, Any]:
@@ -39,7 +44,9 @@ def _options(spec: list[Any]) -> dict[str, Any]:
 
 
 def _is_widget(spec: list[Any]) -> bool:
-    return (isinstance(spec[0], list) or spec[0] in WIDGETS) and not _options(spec).get("forceInput")
+    return (isinstance(spec[0], list) or spec[0] in WIDGETS) and not _options(spec).get(
+        "forceInput"
+    )
 
 
 def widgets(info: dict[str, Any]) -> list[str]:
@@ -48,7 +55,9 @@ def widgets(info: dict[str, Any]) -> list[str]:
     for name, spec in _specs(info).items():
         if _is_widget(spec):
             names.append(name)
-            if spec[0] == "INT" and (_options(spec).get("control_after_generate") or name in ("seed", "noise_seed")):
+            if spec[0] == "INT" and (
+                _options(spec).get("control_after_generate") or name in ("seed", "noise_seed")
+            ):
                 names.append(f"+control of {name}")
             if _options(spec).get("image_upload"):
                 names.append("+upload")
@@ -59,15 +68,23 @@ def _is_possible(value: Any, spec: list[Any]) -> bool:
     """Whether a stored value lies in the choices or the range of its widget."""
     kind, options = spec[0], _options(spec)
     if isinstance(kind, list) or kind == "COMBO":
-        return value in (kind if isinstance(kind, list) else options["options"]) or value in OF_THE_USER
+        return (
+            value in (kind if isinstance(kind, list) else options["options"])
+            or value in OF_THE_USER
+        )
     if kind in ("INT", "FLOAT"):
         whole = kind == "FLOAT" or isinstance(value, int)
-        return whole and not isinstance(value, bool) and options.get("min", value) <= value <= options.get("max", value)
+        return (
+            whole
+            and not isinstance(value, bool)
+            and options.get("min", value) <= value <= options.get("max", value)
+        )
     return isinstance(value, bool if kind == "BOOLEAN" else str)
 
 
 def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]:
-    """What the editor would complain about: unknown nodes, other counts of widgets, values out of range, links between other types."""
+    """What the editor would complain about: unknown nodes, other counts of widgets, values out of
+    range, links between other types."""
     found = []
     nodes = {node["id"]: node for node in workflow["nodes"]}
     for node in nodes.values():
@@ -78,10 +95,16 @@ def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]
             found.append(f"no node {node['type']}")
             continue
         if len(node.get("widgets_values", [])) != len(widgets(info)):
-            found.append(f"{node['type']} has {len(node['widgets_values'])} widget values, the host {widgets(info)}")
+            found.append(
+                f"{node['type']} has {len(node['widgets_values'])} widget values, the host {widgets(info)}"
+            )
         specs = _specs(info)
         for name, value in zip(widgets(info), node.get("widgets_values", []), strict=False):
-            if not (value in CONTROLS if name.startswith("+control") else name == "+upload" or _is_possible(value, specs[name])):
+            if not (
+                value in CONTROLS
+                if name.startswith("+control")
+                else name == "+upload" or _is_possible(value, specs[name])
+            ):
                 found.append(f"{node['type']}.{name} is {value!r}")
         for slot in node["inputs"]:
             spec = specs.get(slot["name"])
@@ -95,14 +118,21 @@ def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]
             for name, spec in info["input"].get("required", {}).items()
             if not _is_widget(spec) and name not in linked
         ]
-        outputs = list(zip(info["output_name"], info["output"], strict=True))  # a newer host may have more
-        if [(slot["name"], slot["type"]) for slot in node["outputs"]] != outputs[: len(node["outputs"])]:
+        outputs = list(
+            zip(info["output_name"], info["output"], strict=True)
+        )  # a newer host may have more
+        if [(slot["name"], slot["type"]) for slot in node["outputs"]] != outputs[
+            : len(node["outputs"])
+        ]:
             found.append(f"{node['type']} has other outputs: {info['output_name']}")
     for number, origin, out_slot, target, in_slot, kind in workflow["links"]:
         start, end = nodes[origin]["outputs"][out_slot], nodes[target]["inputs"][in_slot]
         if end["link"] != number or number not in start["links"] or start["type"] != kind:
             found.append(f"link {number} is torn")
-        if "*" not in (start["type"], end["type"]) and end["type"] not in ("COMBO", *start["type"].split(",")):
+        if "*" not in (start["type"], end["type"]) and end["type"] not in (
+            "COMBO",
+            *start["type"].split(","),
+        ):
             found.append(f"link {number}: {start['type']} to {end['type']}")
     return found
 
@@ -124,8 +154,11 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, A
     return prompt
 
 
-def after_run(workflow: dict[str, Any], object_info: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    """The workflow with its numbers as the editor sets them after a run: by the control behind each."""
+def after_run(
+    workflow: dict[str, Any], object_info: dict[str, Any], rng: np.random.Generator
+) -> dict[str, Any]:
+    """The workflow with its numbers as the editor sets them after a run: by the control behind
+    each."""
     changed: dict[str, Any] = json.loads(json.dumps(workflow))
     for node in changed["nodes"]:
         names = [] if node["type"] in NOTES else widgets(object_info[node["type"]])

@@ -20,7 +20,22 @@ def run_in_host(script: str, host: Path, python: Path, base: Path, *arguments: s
         What it printed to stdout.
     """
     base.mkdir(parents=True, exist_ok=True)
-    command = [str(python), str(Path(__file__).parent / script), str(host), str(base), str(PACK), *arguments]
-    done = subprocess.run(command, cwd=base, capture_output=True, text=True, timeout=1800, check=False, env=dict(os.environ))
+    command = [
+        str(python),
+        str(Path(__file__).parent / script),
+        str(host),
+        str(base),
+        str(PACK),
+        *arguments,
+    ]
+    done = subprocess.run(
+        command,
+        cwd=base,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+        env=dict(os.environ),
+    )
     assert done.returncode == 0, f"{host.name}\n{done.stderr[-6000:]}"
     return done.stdout

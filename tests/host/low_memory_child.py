@@ -1,4 +1,5 @@
-"""Runs inside ComfyUI's own Python: the host's path for little memory (``--lowvram``), which it refuses beside ``--cpu``.
+"""Runs inside ComfyUI's own Python: the host's path for little memory (``--lowvram``), which it
+refuses beside ``--cpu``.
 
 `low_memory_child.py HOST BASE_DIRECTORY PACK`
 """
@@ -16,16 +17,25 @@ import torch
 from small_case import small_case
 
 loaders, base_of, weights_of = ours("nodes.loaders"), ours("nodes._base"), ours("nodes._weights")
-inversion_of, sampling, guider_of = ours("nodes.inversion"), ours("nodes.sampling"), ours("nodes.guider")
-host, core_sampling, core_weights = ours("nodes._host"), ours("bgdefect_core.sampling"), ours("bgdefect_core.weights")
+inversion_of, sampling, guider_of = (
+    ours("nodes.inversion"),
+    ours("nodes.sampling"),
+    ours("nodes.guider"),
+)
+host, core_sampling, core_weights = (
+    ours("nodes._host"),
+    ours("bgdefect_core.method.sampling"),
+    ours("bgdefect_core.weights.files"),
+)
 
 
 @contextmanager
 def at_most(total):
     """``total`` bytes of each model are loaded, the rest is cast and patched at use.
 
-    The host asks with what may be loaded besides. A total that grows would load a module whose patches it keeps at use as well, and so
-    patch it twice: a fault of its own, not what is looked at here.
+    The host asks with what may be loaded besides. A total that grows would load a module whose
+    patches it keeps at use as well, and so patch it twice: a fault of its own, not what is looked
+    at here.
     """
     load = management.LoadedModel.model_load
 
@@ -48,7 +58,12 @@ def painted(model, case):
     guider = guider_of.DefectGuider(inversion, "replay", 1.5)
     noise = core_sampling.seeded_noise([7, 8], case.latent.shape[1:])
     euler, sigmas = comfy.samplers.sampler_object("euler"), host.sigmas_of(inversion.levels)
-    return [*inversion.trajectory, *maps.recorder.means.values(), guider.sample(noise, case.latent, euler, sigmas, seed=7), latents]
+    return [
+        *inversion.trajectory,
+        *maps.recorder.means.values(),
+        guider.sample(noise, case.latent, euler, sigmas, seed=7),
+        latents,
+    ]
 
 
 def of_modules(model, name):
@@ -61,7 +76,10 @@ def saved_classes():
     lora = loaders.weights_path("brushed_metal-scratch.safetensors")
     tensors = base_of.read_tensors(loaders.ASSETS / "bgdefect-mini" / "unet")
     generator = torch.Generator().manual_seed(2)
-    changed = {name: weight * (1 + 0.05 * torch.randn(weight.shape, generator=generator)) for name, weight in tensors.items()}
+    changed = {
+        name: weight * (1 + 0.05 * torch.randn(weight.shape, generator=generator))
+        for name, weight in tensors.items()
+    }
     info = replace(core_weights.read_info(lora), kind="full", lora_rank=0, lora_alpha=0.0)
     core_weights.save_weights(BASE / "full.safetensors", changed, info)
     return {"lora": lora, "full": BASE / "full.safetensors"}
@@ -76,17 +94,31 @@ def main():
         whole = painted(model, case)
         assert not model.model.model_lowvram and of_modules(model, "weight_function") == 0
         assert not torch.allclose(whole[-1], plain[-1], atol=1e-2), kind  # the class does something
-        weights_of.apply_weights(model, files["full"], 1.0, False)  # its base is known although its weights are patched just now
+        weights_of.apply_weights(
+            model, files["full"], 1.0, False
+        )  # its base is known although its weights are patched just now
         for share in (0.0, 0.88):
             with at_most(share * model.model_size()):
                 part = painted(model, case)
-                assert model.model.model_lowvram and of_modules(model, "weight_function"), (kind, share)
-                assert bool(of_modules(model, "comfy_patched_weights")) == (share > 0), (kind, share)
-                weights_of.apply_weights(model, files["full"], 1.0, False)  # its base is known although its weights are patched just now
-            worst = max(float((one - other).abs().max()) for one, other in zip(whole, part, strict=True))
+                assert model.model.model_lowvram and of_modules(model, "weight_function"), (
+                    kind,
+                    share,
+                )
+                assert bool(of_modules(model, "comfy_patched_weights")) == (share > 0), (
+                    kind,
+                    share,
+                )
+                weights_of.apply_weights(
+                    model, files["full"], 1.0, False
+                )  # its base is known although its weights are patched just now
+            worst = max(
+                float((one - other).abs().max()) for one, other in zip(whole, part, strict=True)
+            )
             sys.stdout.write(f"{kind}, {share} of it loaded: largest difference {worst:.1e}\n")
             assert worst < 1e-4, (kind, share, worst)
-    assert all(torch.equal(before[name], weight) for name, weight in case.model.model.state_dict().items())
+    assert all(
+        torch.equal(before[name], weight) for name, weight in case.model.model.state_dict().items()
+    )
 
 
 with torch.inference_mode():

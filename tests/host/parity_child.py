@@ -1,6 +1,8 @@
-"""Runs inside ComfyUI's own Python: the same case through the host. `parity_child.py HOST BASE_DIRECTORY PACK CASE...`
+"""Runs inside ComfyUI's own Python: the same case through the host. `parity_child.py HOST
+BASE_DIRECTORY PACK CASE...`
 
-Writes into each CASE folder <host's folder name>.json: name of a comparison -> largest absolute difference.
+Writes into each CASE folder <host's folder name>.json: name of a comparison -> largest absolute
+difference.
 """
 
 import json
@@ -16,9 +18,16 @@ import torch
 from safetensors.torch import load_file
 
 base_of, host, loaders = ours("nodes._base"), ours("nodes._host"), ours("nodes.loaders")
-prompts_of, weights_of, inversion_of = ours("nodes.prompts"), ours("nodes._weights"), ours("nodes.inversion")
+prompts_of, weights_of, inversion_of = (
+    ours("nodes.prompts"),
+    ours("nodes._weights"),
+    ours("nodes.inversion"),
+)
 sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
-core_regions, core_sampling = ours("bgdefect_core.regions"), ours("bgdefect_core.sampling")
+core_regions, core_sampling = (
+    ours("bgdefect_core.method.regions"),
+    ours("bgdefect_core.method.sampling"),
+)
 prepare_callback = latent_preview.prepare_callback
 
 
@@ -29,9 +38,13 @@ def load(source):
         parts = loaders.load_base(loaders.MINI if source["name"] == "mini" else source["name"])
         model = parts.model
         if source.get("by") == "class weights":
-            model, _ = weights_of.apply_weights(model, loaders.weights_path(source["weights"]), 1.0, False)
+            model, _ = weights_of.apply_weights(
+                model, loaders.weights_path(source["weights"]), 1.0, False
+            )
         if source.get("by") == "the host's LoraLoader":
-            (model,) = stock.LoraLoaderModelOnly().load_lora_model_only(model, source["weights"], 1.0)
+            (model,) = stock.LoraLoaderModelOnly().load_lora_model_only(
+                model, source["weights"], 1.0
+            )
         return model, parts.clip, parts.vae
     if kind == "file":
         return comfy.sd.load_diffusion_model(source["path"]), None, None
@@ -43,8 +56,17 @@ def tiny_sdxl(source):
     import comfy.model_patcher
     import comfy.supported_models
 
-    config = {**base_of.host_unet_config(source["unet"]), "transformer_depth": [0, 2], "transformer_depth_output": [0, 0, 2, 2]}
-    config |= {"transformer_depth_middle": 2, "num_classes": "sequential", "adm_in_channels": source["adm"], "dtype": torch.float32}
+    config = {
+        **base_of.host_unet_config(source["unet"]),
+        "transformer_depth": [0, 2],
+        "transformer_depth_output": [0, 0, 2, 2],
+    }
+    config |= {
+        "transformer_depth_middle": 2,
+        "num_classes": "sequential",
+        "adm_in_channels": source["adm"],
+        "dtype": torch.float32,
+    }
     kind = type("TinyXL", (comfy.supported_models.SDXL,), {"unet_extra_config": {}})
     model_config = kind(config)
     renamed = base_of.host_unet_tensors(load_file(source["path"]), config)
@@ -67,7 +89,10 @@ def texts_and_pictures(case, wanted, clip, vae, scale, result):
         apart(prompts.prompts.background, wanted["background"]),
         apart(prompts.prompts.placeholder, wanted["placeholder"]),
         apart(prompts.prompts.empty, wanted["empty"]),
-        *(apart(tokens, wanted[f"defect.{number}"]) for number, tokens in enumerate(prompts.prompts.defects)),
+        *(
+            apart(tokens, wanted[f"defect.{number}"])
+            for number, tokens in enumerate(prompts.prompts.defects)
+        ),
     )
     assert [list(words) for words in prompts.prompts.defect_words] == case["words"]
     result["encode"] = apart(vae.encode(wanted["pictures"]) * scale, wanted["z_0"])
@@ -76,7 +101,11 @@ def texts_and_pictures(case, wanted, clip, vae, scale, result):
 
 
 def run(folder):
-    case, wanted, result = json.loads((folder / "case.json").read_text()), load_file(folder / "case.safetensors"), {}
+    case, wanted, result = (
+        json.loads((folder / "case.json").read_text()),
+        load_file(folder / "case.safetensors"),
+        {},
+    )
     model, clip, vae = load(case["source"])
     before = (len(model.patches), repr(model.model_options), model.model_dtype())
     z_0, scale = wanted["z_0"], model.model.latent_format.scale_factor
@@ -84,10 +113,19 @@ def run(folder):
         texts_and_pictures(case, wanted, clip, vae, scale, result)
     pooled = {"pooled_output": wanted["pooled"]} if "pooled" in wanted else {}
     defects = [wanted[f"defect.{number}"] for number in range(len(case["words"]))]
-    prompts = core_regions.RegionPrompts(wanted["background"], defects, wanted["placeholder"], case["words"], wanted.get("empty"), pooled)
+    prompts = core_regions.RegionPrompts(
+        wanted["background"],
+        defects,
+        wanted["placeholder"],
+        case["words"],
+        wanted.get("empty"),
+        pooled,
+    )
     masks = wanted["masks"]
     graph = types.GraphPrompts(prompts, [None, *masks[1:]])
-    inversion = inversion_of.invert_latents(model, graph, z_0 / scale, masks[0], case["steps"], False)
+    inversion = inversion_of.invert_latents(
+        model, graph, z_0 / scale, masks[0], case["steps"], False
+    )
     result["inversion"] = apart(torch.stack(inversion.trajectory), wanted["levels.replay"])
     sigmas = host.sigmas_of(inversion.levels)
     for name in sorted(wanted):
@@ -97,7 +135,9 @@ def run(folder):
         mode, guidance = rest.split(".", 1)[0], float(rest.split(".", 1)[1])
         seed = case["seeds"][0]
         passed = []
-        latent_preview.prepare_callback = lambda model, steps, into=passed: lambda step, x_0, z, total: into.append(z)
+        latent_preview.prepare_callback = lambda model, steps, into=passed: (
+            lambda step, x_0, z, total: into.append(z)
+        )
         node, maps = sampling.sample_latents(inversion, seed, mode, guidance, 1, len(z_0))
         latent_preview.prepare_callback = prepare_callback
         result[f"steps {rest}"] = apart(torch.stack(passed[-case["steps"] :]), wanted[name])
@@ -107,7 +147,10 @@ def run(folder):
         assert len(maps.recorder.means) == sum(other.startswith(f"map.{rest}.") for other in wanted)
         guider = guider_of.DefectGuider(inversion, mode, guidance)
         noise = core_sampling.seeded_noise(case["seeds"], z_0.shape[1:])
-        result[f"euler {rest}"] = apart(guider.sample(noise, z_0, comfy.samplers.sampler_object("euler"), sigmas, seed=seed), node)
+        result[f"euler {rest}"] = apart(
+            guider.sample(noise, z_0, comfy.samplers.sampler_object("euler"), sigmas, seed=seed),
+            node,
+        )
         if mode == "masked":
             result["descent"] = apart(torch.stack(inversion.descent), wanted["levels.masked"])
         if mode in ("replay", "noised"):

@@ -12,26 +12,37 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bgdefect_core.attention import MapRecorder
-from bgdefect_core.masks import region_map
-from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.regions import RegionPrompts
-from bgdefect_core.sampling import BACKGROUND_MODES, background_levels, sample
-from bgdefect_core.schedule import NoiseSchedule
-from trainer.base import Base
+from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sampling import BACKGROUND_MODES, background_levels, sample
+from bgdefect_core.method.schedule import NoiseSchedule
+from bgdefect_core.pictures.masks import region_map
+from trainer.bases.load import Base
 
 TEXTS = ("a photo of a metal part", "a deep scratch on a metal part", "mask", "a dark stain")
 """Background, defect, placeholder, a second defect."""
 
 
 def pictures(count: int, height: int, width: int) -> Tensor:
-    """Drawn parts, IMAGE ``[count, H, W, 3]`` in 0..1: a disc on a shaded ground, another colour each."""
+    """Drawn parts, IMAGE ``[count, H, W, 3]`` in 0..1: a disc on a shaded ground, another colour
+    each."""
     rows, columns = np.mgrid[:height, :width]
     drawn = []
     for index in range(count):
         ground = 0.35 + 0.3 * columns / width + 0.05 * np.sin(rows / (3 + index))
-        disc = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (0.35 * min(height, width)) ** 2
-        drawn.append(np.stack([np.where(disc, 0.2 + 0.25 * channel + 0.1 * index, ground) for channel in range(3)], -1))
+        disc = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (
+            0.35 * min(height, width)
+        ) ** 2
+        drawn.append(
+            np.stack(
+                [
+                    np.where(disc, 0.2 + 0.25 * channel + 0.1 * index, ground)
+                    for channel in range(3)
+                ],
+                -1,
+            )
+        )
     return torch.from_numpy(np.stack(drawn)).float().clamp(0, 1)
 
 
@@ -53,7 +64,14 @@ def random_prompts(width: int, defects: int, pooled: int = 0, length: int = 77) 
         return torch.randn(1, length, width, generator=generator)
 
     added = {"text_embeds": torch.randn(1, pooled, generator=generator)} if pooled else {}
-    return RegionPrompts(tokens(), [tokens() for _ in range(defects)], tokens(), [[1, 2, 3, 4]] * defects, tokens(), added)
+    return RegionPrompts(
+        tokens(),
+        [tokens() for _ in range(defects)],
+        tokens(),
+        [[1, 2, 3, 4]] * defects,
+        tokens(),
+        added,
+    )
 
 
 def write_case(
@@ -74,9 +92,18 @@ def write_case(
         masks: ``[R, B, H, W]``. source: how the host shall load the same U-Net.
         base: whose pictures and texts are stored too.
     """
-    count, levels, regions = len(z_0), schedule.levels(steps), region_map(masks.transpose(0, 1), (z_0.shape[-2], z_0.shape[-1]))
+    count, levels, regions = (
+        len(z_0),
+        schedule.levels(steps),
+        region_map(masks.transpose(0, 1), (z_0.shape[-2], z_0.shape[-1])),
+    )
     seeds = [100 + number for number in range(count)]
-    stored = {"z_0": z_0, "masks": masks, "background": prompts.background, "placeholder": prompts.placeholder}
+    stored = {
+        "z_0": z_0,
+        "masks": masks,
+        "background": prompts.background,
+        "placeholder": prompts.placeholder,
+    }
     stored |= {f"defect.{number}": tokens for number, tokens in enumerate(prompts.defects)}
     if prompts.empty is not None:
         stored["empty"] = prompts.empty
@@ -94,16 +121,39 @@ def write_case(
                 def keep(done: int, total: int, z: Tensor, into: list[Tensor] = passed) -> None:
                     into.append(z)
 
-                sample(predict, mode, background, regions, prompts, levels, seeds, guidance, recorder, keep)  # type: ignore[arg-type]
+                sample(
+                    predict,
+                    mode,
+                    background,
+                    regions,
+                    prompts,
+                    levels,
+                    seeds,
+                    guidance,
+                    recorder,
+                    keep,
+                )  # type: ignore[arg-type]
                 stored[f"sampled.{mode}.{guidance}"] = torch.stack(passed)
-                stored |= {f"map.{mode}.{guidance}.{h}x{w}": mean for (h, w), mean in recorder.means.items()}
+                stored |= {
+                    f"map.{mode}.{guidance}.{h}x{w}": mean
+                    for (h, w), mean in recorder.means.items()
+                }
     if base is not None:
         stored["pictures"] = pictures(count, masks.shape[-2], masks.shape[-1])
         stored["decoded"] = base.decode(stored[f"sampled.{modes[0]}.1.0"][-1])
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.detach().float().contiguous() for name, tensor in stored.items()}, folder / "case.safetensors")
+    save_file(
+        {name: tensor.detach().float().contiguous() for name, tensor in stored.items()},
+        folder / "case.safetensors",
+    )
     words = [list(words) for words in prompts.defect_words]
-    case = {"source": dict(source), "steps": steps, "seeds": seeds, "words": words, "texts": TEXTS if base else None}
+    case = {
+        "source": dict(source),
+        "steps": steps,
+        "seeds": seeds,
+        "words": words,
+        "texts": TEXTS if base else None,
+    }
     (folder / "case.json").write_text(json.dumps(case), "utf-8")
     return folder
 
@@ -121,4 +171,15 @@ def case_of_base(
     prompts = base.prompts(TEXTS[0], [TEXTS[1], TEXTS[3]][:defects], TEXTS[2])
     images = pictures(2, *size)
     z_0 = base.encode(images.permute(0, 3, 1, 2) * 2 - 1)
-    return write_case(folder, base.unet, base.schedule, prompts, z_0, boxes(2, *size, defects), source, steps, modes, base)
+    return write_case(
+        folder,
+        base.unet,
+        base.schedule,
+        prompts,
+        z_0,
+        boxes(2, *size, defects),
+        source,
+        steps,
+        modes,
+        base,
+    )

@@ -1,7 +1,10 @@
-"""Runs inside ComfyUI's own Python: a U-Net whose Linear weights are stored as scaled fp8, against the same numbers stored plainly.
+"""Runs inside ComfyUI's own Python: a U-Net whose Linear weights are stored as scaled fp8, against
+the same numbers stored plainly.
 
-`quantised_child.py HOST BASE_DIRECTORY PACK UNET LORA`: a whole U-Net under diffusers' names, and a LoRA of ours for it. Prints JSON:
-"none" and "LoRA", the largest difference of latents and of maps; "effect", what the LoRA itself changes in the latents.
+`quantised_child.py HOST BASE_DIRECTORY PACK UNET LORA`: a whole U-Net under diffusers' names, and a
+    LoRA of ours for it. Prints JSON:
+"none" and "LoRA", the largest difference of latents and of maps; "effect", what the LoRA itself
+changes in the latents.
 """
 
 import gc
@@ -19,8 +22,16 @@ import comfy.utils
 import torch
 from safetensors.torch import load_file, save_file
 
-inversion_of, sampling, types = ours("nodes.inversion"), ours("nodes.sampling"), ours("nodes._types")
-weights_of, core_weights, core_regions = ours("nodes._weights"), ours("bgdefect_core.weights"), ours("bgdefect_core.regions")
+inversion_of, sampling, types = (
+    ours("nodes.inversion"),
+    ours("nodes.sampling"),
+    ours("nodes._types"),
+)
+weights_of, core_weights, core_regions = (
+    ours("nodes._weights"),
+    ours("bgdefect_core.weights.files"),
+    ours("bgdefect_core.method.regions"),
+)
 FP8, LARGEST = torch.float8_e4m3fn, 448.0
 
 
@@ -28,13 +39,22 @@ def stored_both_ways(unet):
     """The host's names -> tensors: as scaled fp8, and the numbers that these stand for."""
     config = comfy.model_detection.model_config_from_diffusers_unet(unet).unet_config
     names = comfy.utils.unet_to_diffusers(config)
-    quantised, plain = {"scaled_fp8": torch.zeros(2, dtype=FP8)}, {}  # two numbers: no products of fp8 matrices
-    linear = {name.removesuffix(".weight") for name, tensor in unet.items() if name.endswith(".weight") and tensor.ndim == 2}
+    quantised, plain = (
+        {"scaled_fp8": torch.zeros(2, dtype=FP8)},
+        {},
+    )  # two numbers: no products of fp8 matrices
+    linear = {
+        name.removesuffix(".weight")
+        for name, tensor in unet.items()
+        if name.endswith(".weight") and tensor.ndim == 2
+    }
     for theirs, tensor in unet.items():
         ours_name, tensor = names[theirs], tensor.float()
         module, _, end = theirs.rpartition(".")
         if module in linear and end == "weight":
-            scale = 4 * tensor.abs().max() / LARGEST  # room for what a LoRA adds, as the outliers of trained weights leave it
+            scale = (
+                4 * tensor.abs().max() / LARGEST
+            )  # room for what a LoRA adds, as the outliers of trained weights leave it
             quantised[ours_name] = (tensor / scale).to(FP8)
             quantised[ours_name.removesuffix("weight") + "scale_weight"] = scale
             tensor = quantised[ours_name].float() * scale
@@ -50,8 +70,12 @@ def stored_both_ways(unet):
 
 def prompts():
     generator = torch.Generator().manual_seed(9)
-    background, defect, placeholder = (torch.randn(1, 77, 768, generator=generator) for _ in range(3))
-    return types.GraphPrompts(core_regions.RegionPrompts(background, [defect], placeholder, [[1, 2]]), [None])
+    background, defect, placeholder = (
+        torch.randn(1, 77, 768, generator=generator) for _ in range(3)
+    )
+    return types.GraphPrompts(
+        core_regions.RegionPrompts(background, [defect], placeholder, [[1, 2]]), [None]
+    )
 
 
 def painted(model):
@@ -71,7 +95,9 @@ def base_of(model):
     """As Apply Defect Weights names it."""
     names = comfy.utils.unet_to_diffusers(model.model.model_config.unet_config)
     chosen = core_weights.FINGERPRINT_TENSORS
-    return core_weights.fingerprint({name: weights_of._unpatched(model, f"diffusion_model.{names[name]}") for name in chosen})
+    return core_weights.fingerprint(
+        {name: weights_of._unpatched(model, f"diffusion_model.{names[name]}") for name in chosen}
+    )
 
 
 def results(model, lora):
@@ -87,7 +113,13 @@ def main():
     quantised, plain = stored_both_ways(unet)
     del unet
     file = BASE / "quantised.safetensors"
-    save_file({f"model.diffusion_model.{name}": tensor.contiguous() for name, tensor in quantised.items()}, file)
+    save_file(
+        {
+            f"model.diffusion_model.{name}": tensor.contiguous()
+            for name, tensor in quantised.items()
+        },
+        file,
+    )
     del quantised
     model = comfy.sd.load_diffusion_model(str(file))
     weights = [parameter.data for parameter in model.model.diffusion_model.parameters()]
@@ -99,7 +131,10 @@ def main():
     whole, of_plain = results(comfy.sd.load_diffusion_model_state_dict(plain), lora)
     assert of_quantised == core_weights.UNKNOWN != of_plain
     effect = apart(whole["LoRA"][0], whole["none"][0])
-    figures = {kind: [apart(one, other) for one, other in zip(whole[kind], small[kind], strict=True)] for kind in whole}
+    figures = {
+        kind: [apart(one, other) for one, other in zip(whole[kind], small[kind], strict=True)]
+        for kind in whole
+    }
     sys.stdout.write(json.dumps({"effect": effect, **figures}) + "\n")
 
 

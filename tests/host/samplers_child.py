@@ -1,4 +1,5 @@
-"""Runs inside ComfyUI's own Python: every sampler and scheduler of the host through the guider, on the embedded base.
+"""Runs inside ComfyUI's own Python: every sampler and scheduler of the host through the guider, on
+the embedded base.
 
 `samplers_child.py HOST BASE_DIRECTORY PACK`
 """
@@ -12,7 +13,11 @@ import comfy.samplers
 import torch
 from small_case import small_case
 
-inversion_of, guider_of, core_sampling = ours("nodes.inversion"), ours("nodes.guider"), ours("bgdefect_core.sampling")
+inversion_of, guider_of, core_sampling = (
+    ours("nodes.inversion"),
+    ours("nodes.guider"),
+    ours("bgdefect_core.method.sampling"),
+)
 HELD, FREE = ("replay", "noised"), ("masked", "literal")
 
 
@@ -20,7 +25,9 @@ def paint(inversion, sampler, mode, sigmas, noise):
     """Painted inside the mask, finite, and in the held modes the background bit for bit."""
     guidance = 1.5 if "cfg_pp" in sampler else 1.0  # these samplers read what guidance added
     guider, latent = guider_of.DefectGuider(inversion, mode, guidance), inversion.latent
-    painted = guider.sample(noise, latent, comfy.samplers.sampler_object(sampler), sigmas, seed=1, disable_pbar=True)
+    painted = guider.sample(
+        noise, latent, comfy.samplers.sampler_object(sampler), sigmas, seed=1, disable_pbar=True
+    )
     m = (inversion.regions > 0)[:, None].expand_as(latent)
     case = (sampler, mode, sigmas.tolist())
     assert torch.isfinite(painted).all(), case
@@ -30,13 +37,21 @@ def paint(inversion, sampler, mode, sigmas, noise):
 
 def main():
     case, runs = small_case(), 0
-    inversion = inversion_of.invert_latents(case.model, case.graph, case.latent[:1], case.mask, 3, False)
+    inversion = inversion_of.invert_latents(
+        case.model, case.graph, case.latent[:1], case.mask, 3, False
+    )
     noise = core_sampling.seeded_noise([1], case.latent.shape[1:])
     levels = case.model.get_model_object("model_sampling")
     for sampler in comfy.samplers.SAMPLER_NAMES:
         noisy = guider_of.adds_noise(comfy.samplers.sampler_object(sampler))
         for mode in HELD if noisy else (*HELD, *FREE):
-            paint(inversion, sampler, mode, comfy.samplers.calculate_sigmas(levels, "normal", 3), noise)
+            paint(
+                inversion,
+                sampler,
+                mode,
+                comfy.samplers.calculate_sigmas(levels, "normal", 3),
+                noise,
+            )
             runs += 1
     for scheduler in comfy.samplers.SCHEDULER_NAMES:
         for steps in (3, 8):
@@ -44,7 +59,9 @@ def main():
             for mode in (*HELD, *FREE):
                 paint(inversion, "euler", mode, sigmas, noise)
                 runs += 1
-    sys.stdout.write(f"{len(comfy.samplers.SAMPLER_NAMES)} samplers, {len(comfy.samplers.SCHEDULER_NAMES)} schedulers, {runs} runs\n")
+    sys.stdout.write(
+        f"{len(comfy.samplers.SAMPLER_NAMES)} samplers, {len(comfy.samplers.SCHEDULER_NAMES)} schedulers, {runs} runs\n"
+    )
 
 
 with torch.inference_mode():

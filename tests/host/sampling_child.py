@@ -1,4 +1,5 @@
-"""Runs inside ComfyUI's own Python: what the model side of the nodes promises. `sampling_child.py HOST BASE_DIRECTORY PACK`"""
+"""Runs inside ComfyUI's own Python: what the model side of the nodes promises. `sampling_child.py
+HOST BASE_DIRECTORY PACK`"""
 
 import json
 import logging
@@ -19,16 +20,26 @@ import torch
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from small_case import refused, small_case
 
-loaders, prompts_of, inversion_of = ours("nodes.loaders"), ours("nodes.prompts"), ours("nodes.inversion")
+loaders, prompts_of, inversion_of = (
+    ours("nodes.loaders"),
+    ours("nodes.prompts"),
+    ours("nodes.inversion"),
+)
 sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
-core_sampling = ours("bgdefect_core.sampling")
-host, weights_of, core_weights = ours("nodes._host"), ours("nodes._weights"), ours("bgdefect_core.weights")
+core_sampling = ours("bgdefect_core.method.sampling")
+host, weights_of, core_weights = (
+    ours("nodes._host"),
+    ours("nodes._weights"),
+    ours("bgdefect_core.weights.files"),
+)
 
 
 def plain_run(model, clip, latent):
     """What a stock workflow makes of the MODEL."""
     text = stock.CLIPTextEncode().encode(clip, "a photo of a metal part")[0]
-    return stock.KSampler().sample(model, 3, 2, 1.0, "euler", "normal", text, text, {"samples": latent}, denoise=1.0)[0]["samples"]
+    return stock.KSampler().sample(
+        model, 3, 2, 1.0, "euler", "normal", text, text, {"samples": latent}, denoise=1.0
+    )[0]["samples"]
 
 
 def a_stock_workflow_stays_as_it_was(model, clip, latent, before):
@@ -37,10 +48,17 @@ def a_stock_workflow_stays_as_it_was(model, clip, latent, before):
 
 def samples_depend_on_their_seed_alone(inversion):
     four, maps = sampling.sample_latents(inversion, 7, "replay", 1.0, 2, 8)
-    assert four.shape[0] == 4 and len(maps.mask) == 4 and all(len(mean) == 4 for mean in maps.recorder.means.values())
+    assert (
+        four.shape[0] == 4
+        and len(maps.mask) == 4
+        and all(len(mean) == 4 for mean in maps.recorder.means.values())
+    )
     apart, split = sampling.sample_latents(inversion, 7, "replay", 1.0, 2, 3)
     assert torch.allclose(four, apart, atol=1e-4)
-    assert all(torch.allclose(mean, split.recorder.means[grid], atol=1e-4) for grid, mean in maps.recorder.means.items())
+    assert all(
+        torch.allclose(mean, split.recorder.means[grid], atol=1e-4)
+        for grid, mean in maps.recorder.means.items()
+    )
     later, _ = sampling.sample_latents(inversion, 9, "replay", 1.0, 1, 2)
     assert torch.allclose(four[2:], later, atol=1e-4)  # samples 2 and 3 show pictures 0 and 1 again
     assert not torch.allclose(four[:2], four[2:], atol=1e-2)
@@ -49,15 +67,30 @@ def samples_depend_on_their_seed_alone(inversion):
 def stock_samplers_keep_the_background(inversion, sigmas, latent):
     noise = core_sampling.seeded_noise([1, 2], latent.shape[1:])
     outside = (inversion.regions == 0)[:, None].expand_as(latent)
-    karras = comfy.samplers.calculate_sigmas(inversion.model.get_model_object("model_sampling"), "karras", 3)
-    for name, steps in (("dpmpp_2m", karras), ("euler_ancestral", sigmas), ("euler_cfg_pp", sigmas), ("uni_pc", karras), ("lcm", sigmas)):
+    karras = comfy.samplers.calculate_sigmas(
+        inversion.model.get_model_object("model_sampling"), "karras", 3
+    )
+    for name, steps in (
+        ("dpmpp_2m", karras),
+        ("euler_ancestral", sigmas),
+        ("euler_cfg_pp", sigmas),
+        ("uni_pc", karras),
+        ("lcm", sigmas),
+    ):
         for mode in ("replay", "noised"):
             guider = guider_of.DefectGuider(inversion, mode, 1.0)
-            painted = guider.sample(noise, latent, comfy.samplers.sampler_object(name), steps, seed=1)
+            painted = guider.sample(
+                noise, latent, comfy.samplers.sampler_object(name), steps, seed=1
+            )
             assert torch.equal(painted[outside], latent[outside]), (name, mode)
-            assert torch.isfinite(painted).all() and (painted - latent).abs().max() > 0.01, (name, mode)
+            assert torch.isfinite(painted).all() and (painted - latent).abs().max() > 0.01, (
+                name,
+                mode,
+            )
     pp, euler = (
-        guider_of.DefectGuider(inversion, "replay", 1.0).sample(noise, latent, comfy.samplers.sampler_object(name), sigmas, seed=1)
+        guider_of.DefectGuider(inversion, "replay", 1.0).sample(
+            noise, latent, comfy.samplers.sampler_object(name), sigmas, seed=1
+        )
         for name in ("euler_cfg_pp", "euler")
     )
     assert torch.allclose(pp, euler, atol=1e-4)  # without guidance the two are one
@@ -68,18 +101,27 @@ def a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent):
     noise = guider_of.SampleNoise(7).generate_noise({"samples": repeated})
     for mode in ("replay", "noised"):
         guider = guider_of.DefectGuider(inversion, mode, 1.0)
-        painted = guider.sample(noise, repeated, comfy.samplers.sampler_object("euler"), sigmas, seed=7)
-        assert torch.allclose(painted, sampling.sample_latents(inversion, 7, mode, 1.0, 2, 4)[0], atol=1e-4), mode
-        assert guider._call._regions is None and not guider._call._masks  # nothing is held on the host's device
+        painted = guider.sample(
+            noise, repeated, comfy.samplers.sampler_object("euler"), sigmas, seed=7
+        )
+        assert torch.allclose(
+            painted, sampling.sample_latents(inversion, 7, mode, 1.0, 2, 4)[0], atol=1e-4
+        ), mode
+        assert (
+            guider._call._regions is None and not guider._call._masks
+        )  # nothing is held on the host's device
 
 
 def the_hosts_noise_is_ours_in_a_first_sample():
-    """As the page of Defect Noise says: alone always, before others where width and height are even."""
+    """As the page of Defect Noise says: alone always, before others where width and height are
+    even."""
     for count, size, same in ((1, (9, 7), True), (3, (10, 6), True), (3, (9, 7), False)):
         theirs = comfy.sample.prepare_noise(torch.zeros(count, 4, *size), 5, None)
         ours_noise = core_sampling.seeded_noise([5, 6, 7][:count], (4, *size))
         assert torch.equal(theirs[0], ours_noise[0]) == same, (count, size)
-        assert not any(torch.equal(one, other) for one, other in zip(theirs[1:], ours_noise[1:], strict=True))
+        assert not any(
+            torch.equal(one, other) for one, other in zip(theirs[1:], ours_noise[1:], strict=True)
+        )
 
 
 def parts_of_a_run_are_refused(inversion, latent):
@@ -90,11 +132,14 @@ def parts_of_a_run_are_refused(inversion, latent):
             guider.sample(torch.zeros_like(latent), latent, euler, torch.tensor(part), seed=1)
     for broken in (float("nan"), float("inf")):
         with refused("sigmas hold NaN or infinity"):
-            guider.sample(torch.zeros_like(latent), latent, euler, torch.tensor([top, broken, 0.0]), seed=1)
+            guider.sample(
+                torch.zeros_like(latent), latent, euler, torch.tensor([top, broken, 0.0]), seed=1
+            )
 
 
 def guidance_of_other_nodes_is_left_out(model, graph, latent, mask):
-    """PAG on the MODEL: the same samples as without, by sampler and guider, and one line of the log."""
+    """PAG on the MODEL: the same samples as without, by sampler and guider, and one line of the
+    log."""
     guided = PerturbedAttentionGuidance.execute(model, 3.0).args[0]
     messages = []
     handler = logging.Handler()
@@ -107,11 +152,20 @@ def guidance_of_other_nodes_is_left_out(model, graph, latent, mask):
         guider = guider_of.DefectGuider(inversion, "replay", 1.0)
         noise = core_sampling.seeded_noise([7, 8], latent.shape[1:])
         sigmas = host.sigmas_of(inversion.levels)
-        runs.append((sampled, guider.sample(noise, latent, comfy.samplers.sampler_object("euler_cfg_pp"), sigmas, seed=7)))
+        runs.append(
+            (
+                sampled,
+                guider.sample(
+                    noise, latent, comfy.samplers.sampler_object("euler_cfg_pp"), sigmas, seed=7
+                ),
+            )
+        )
         assert bool(messages) == (one is guided)
     logging.getLogger("pack").removeHandler(handler)
     assert all(torch.equal(plain, other) for plain, other in zip(*runs, strict=True))
-    assert len(messages) == 3 and "sampler_post_cfg_function" in messages[0]  # inversion, sampler, guider
+    assert (
+        len(messages) == 3 and "sampler_post_cfg_function" in messages[0]
+    )  # inversion, sampler, guider
     assert guided.model_options["sampler_post_cfg_function"]  # the user's MODEL keeps it
 
 
@@ -142,14 +196,21 @@ def what_a_checkpoint_lacks_is_named(graph):
 
 
 def class_weights_that_do_not_fit_are_refused(model):
-    path, changed = loaders.weights_path("brushed_metal-scratch.safetensors"), BASE / "changed.safetensors"
+    path, changed = (
+        loaders.weights_path("brushed_metal-scratch.safetensors"),
+        BASE / "changed.safetensors",
+    )
     tensors, info = core_weights.load_weights(path)
     four = {name: torch.zeros(2) for name in core_weights.FINGERPRINT_TENSORS}
     wide = {**info.architecture, "cross_attention_dim": 1024}
     full = replace(info, kind="full", lora_rank=0, lora_alpha=0.0, base_fingerprint="0" * 64)
     for content, changes, words in (
         (tensors, replace(info, architecture=wide), ("cross_attention_dim", "1024")),
-        (tensors, replace(info, prediction_type="v_prediction"), ("predicts 'epsilon'", "v_prediction")),
+        (
+            tensors,
+            replace(info, prediction_type="v_prediction"),
+            ("predicts 'epsilon'", "v_prediction"),
+        ),
         (four, full, ("another base", "000000000000")),
     ):
         core_weights.save_weights(changed, content, changes)
@@ -162,23 +223,34 @@ def class_weights_that_do_not_fit_are_refused(model):
     alpha = down.replace("lora_down.weight", "alpha")
     for name, broken in (
         (down, torch.ones(rank)),
-        (down, torch.ones(rank + 3, width)),  # not lora_up's rank: the host would paint without this module
+        (
+            down,
+            torch.ones(rank + 3, width),
+        ),  # not lora_up's rank: the host would paint without this module
         (down, torch.ones(rank, width + 1)),
         (alpha, torch.ones(3)),
     ):
         core_weights.save_weights(changed, {**tensors, name: broken}, info)
         with refused(down.split(".")[0], str(list(broken.shape)), "one rank"):
             weights_of.apply_weights(model, changed, 1.0, False)
-    assert loaders.ApplyWeights.fingerprint_inputs(None) == loaders.ApplyWeights.fingerprint_inputs(None) != ()
+    assert (
+        loaders.ApplyWeights.fingerprint_inputs(None)
+        == loaders.ApplyWeights.fingerprint_inputs(None)
+        != ()
+    )
 
 
 def a_pickle_beside_other_weights_is_not_opened():
-    """A folder of Stable Diffusion's width: the host itself looks for fixed names, and then for pickles."""
+    """A folder of Stable Diffusion's width: the host itself looks for fixed names, and then for
+    pickles."""
 
     def opened(*arguments, **options):
         raise AssertionError("the host was asked to open it")
 
-    folder, names = BASE / "models" / "diffusers" / "odd", {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+    folder, names = (
+        BASE / "models" / "diffusers" / "odd",
+        {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"},
+    )
     for part, name in {**names, "text_encoder": "pytorch_model"}.items():
         (folder / part).mkdir(parents=True)
         (folder / part / f"{name}.bin").write_bytes(b"\x80\x02.")
@@ -207,16 +279,32 @@ def damaged_folders_are_refused():
         ("vae", "scaling_factor", "x"),
         ("text_encoder", "hidden_size", "x"),
     ):
-        with replaced(folder / part / "config.json", name, value), refused("damaged cannot be built", "Stable Diffusion's form"):
+        with (
+            replaced(folder / part / "config.json", name, value),
+            refused("damaged cannot be built", "Stable Diffusion's form"),
+        ):
             loaders.load_base("damaged")
-    for name, value in (("num_train_timesteps", "a"), ("beta_schedule", "odd"), ("prediction_type", "sample")):
-        with replaced(folder / "scheduler" / "scheduler_config.json", name, value), refused(repr(value)):
+    for name, value in (
+        ("num_train_timesteps", "a"),
+        ("beta_schedule", "odd"),
+        ("prediction_type", "sample"),
+    ):
+        with (
+            replaced(folder / "scheduler" / "scheduler_config.json", name, value),
+            refused(repr(value)),
+        ):
             loaders.load_base("damaged")
     loaders.load_base("damaged")
-    for part, name in loaders._HOST_FILES.items():  # of Stable Diffusion's width: the host reads it itself
+    for (
+        part,
+        name,
+    ) in loaders._HOST_FILES.items():  # of Stable Diffusion's width: the host reads it itself
         if part != "text_encoder_2":
             (folder / part / f"{name}.safetensors").write_bytes(b"")
-    with replaced(folder / "unet" / "config.json", "block_out_channels", [320, 640]), refused("damaged cannot be built", "header"):
+    with (
+        replaced(folder / "unet" / "config.json", "block_out_channels", [320, 640]),
+        refused("damaged cannot be built", "header"),
+    ):
         loaders.load_base("damaged")
 
 
@@ -231,10 +319,18 @@ def replaced(file, name, value):
 def samplers_that_add_noise_are_known(inversion, sigmas, latent):
     guider = guider_of.DefectGuider(inversion, "masked", 1.0)
     for name in comfy.samplers.SAMPLER_NAMES:
-        noisy = any(word in name for word in ("ancestral", "sde", "ddpm", "lcm", "seeds", "sa_solver"))
+        noisy = any(
+            word in name for word in ("ancestral", "sde", "ddpm", "lcm", "seeds", "sa_solver")
+        )
         assert guider_of.adds_noise(comfy.samplers.sampler_object(name)) == noisy, name
     with refused("sampler adds noise", "replay"):
-        guider.sample(torch.zeros_like(latent), latent, comfy.samplers.sampler_object("euler_ancestral"), sigmas, seed=1)
+        guider.sample(
+            torch.zeros_like(latent),
+            latent,
+            comfy.samplers.sampler_object("euler_ancestral"),
+            sigmas,
+            seed=1,
+        )
 
 
 def wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion):
@@ -261,7 +357,10 @@ def wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion)
         sampling.sample_latents(skipped, 1, "replay", 1.0, 1, 2)
     with refused("latent_image has the shape"):
         guider_of.DefectGuider(inversion, "replay", 1.0).sample(
-            latent[:1], latent[:1, :, :8], comfy.samplers.sampler_object("euler"), torch.tensor([1.0, 0.5])
+            latent[:1],
+            latent[:1, :, :8],
+            comfy.samplers.sampler_object("euler"),
+            torch.tensor([1.0, 0.5]),
         )
     with refused("background has 2 entries"):
         text = stock.CLIPTextEncode().encode(clip, "two")[0]
@@ -269,7 +368,9 @@ def wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion)
     with refused("words is 100", "76"):
         prompts_of.RegionPromptsNode.execute(text, text, text, 100)
     with refused("attention words 'hole'"):
-        prompts_of.RegionPromptEncode.execute(clip, "a metal part", "a deep scratch", "mask", "hole")
+        prompts_of.RegionPromptEncode.execute(
+            clip, "a metal part", "a deep scratch", "mask", "hole"
+        )
 
 
 def cancel_stops_within_a_step(model, graph, latent, mask):
@@ -286,13 +387,20 @@ def conditioning_gives_the_same_prompts(clip, graph):
     def text(words):
         return stock.CLIPTextEncode().encode(clip, words)[0]
 
-    other = prompts_of.RegionPromptsNode.execute(text("a metal part"), text("a deep scratch"), text("mask"), 3, text("")).args[0]
-    for one, same in ((graph.prompts.background, other.prompts.background), (graph.prompts.defects[0], other.prompts.defects[0])):
+    other = prompts_of.RegionPromptsNode.execute(
+        text("a metal part"), text("a deep scratch"), text("mask"), 3, text("")
+    ).args[0]
+    for one, same in (
+        (graph.prompts.background, other.prompts.background),
+        (graph.prompts.defects[0], other.prompts.defects[0]),
+    ):
         assert torch.equal(one, same)
     assert [list(words) for words in other.prompts.defect_words] == [[1, 2, 3]]
     assert [list(words) for words in graph.prompts.defect_words] == [[1, 2, 3]]
     for words, places in (("scratch", [3]), (" deep scratch", [2, 3]), (" ", [1, 2, 3])):
-        chosen = prompts_of.RegionPromptEncode.execute(clip, "a metal part", "a deep scratch", "mask", words).args[0]
+        chosen = prompts_of.RegionPromptEncode.execute(
+            clip, "a metal part", "a deep scratch", "mask", words
+        ).args[0]
         assert [list(one) for one in chosen.prompts.defect_words] == [places]
         assert torch.equal(chosen.prompts.defects[0], graph.prompts.defects[0])
 
@@ -302,7 +410,9 @@ def main():
     model, clip, latent, mask, graph = case.model, case.clip, case.latent, case.mask, case.graph
     before = plain_run(model, clip, latent)
     conditioning_gives_the_same_prompts(clip, graph)
-    inversion, sigmas = inversion_of.MaskedInversion.execute(model, graph, {"samples": latent}, mask, 2, False).args
+    inversion, sigmas = inversion_of.MaskedInversion.execute(
+        model, graph, {"samples": latent}, mask, 2, False
+    ).args
     samples_depend_on_their_seed_alone(inversion)
     stock_samplers_keep_the_background(inversion, sigmas, latent)
     samplers_that_add_noise_are_known(inversion, sigmas, latent)

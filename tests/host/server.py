@@ -1,4 +1,5 @@
-"""A real ComfyUI server (on the CPU, unless COMFYUI_ARGUMENTS says otherwise), and a client of its API."""
+"""A real ComfyUI server (on the CPU, unless COMFYUI_ARGUMENTS says otherwise), and a client of its
+API."""
 
 from __future__ import annotations
 
@@ -54,12 +55,15 @@ class Run:
 
 
 class Server:
-    """ComfyUI of one folder, with the pack linked into a base directory of its own; a context manager.
+    """ComfyUI of one folder, with the pack linked into a base directory of its own; a context
+    manager.
 
     Its output is kept in ``base/server.log``.
     """
 
-    def __init__(self, folder: Path, python: Path, base: Path, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, python: Path, base: Path, arguments: tuple[str, ...] = ()
+    ) -> None:
         self.folder, self.python, self.base = folder, python, base
         self.arguments = arguments
         self.log = base / "server.log"
@@ -74,21 +78,48 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
-        command = [str(self.python), "main.py", *DEVICE, "--base-directory", str(self.base), "--port", str(self.port)]
-        command += ["--database-url", "sqlite:///:memory:", "--preview-method", "latent2rgb", "--disable-auto-launch", *self.arguments]
+        command = [
+            str(self.python),
+            "main.py",
+            *DEVICE,
+            "--base-directory",
+            str(self.base),
+            "--port",
+            str(self.port),
+        ]
+        command += [
+            "--database-url",
+            "sqlite:///:memory:",
+            "--preview-method",
+            "latent2rgb",
+            "--disable-auto-launch",
+            *self.arguments,
+        ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=dict(os.environ)
+                command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=dict(os.environ),
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.alive():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__(None, None, None)
-                raise RuntimeError(f"ComfyUI of {self.folder} did not start:\n{self.text()[-4000:]}")
+                raise RuntimeError(
+                    f"ComfyUI of {self.folder} did not start:\n{self.text()[-4000:]}"
+                )
             time.sleep(0.3)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         assert self._process is not None
         self._process.terminate()
         try:
@@ -119,7 +150,9 @@ class Server:
 
     def post(self, path: str, body: Any) -> Any:
         address = f"http://127.0.0.1:{self.port}{path}"
-        request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            address, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             content = answer.read()
         return json.loads(content) if content else None
@@ -127,7 +160,9 @@ class Server:
     def interrupt(self) -> None:
         self.post("/interrupt", {})
 
-    def run(self, prompt: dict[str, Any], seconds: float = 300, cancel_at: tuple[str, int] | None = None) -> Run:
+    def run(
+        self, prompt: dict[str, Any], seconds: float = 300, cancel_at: tuple[str, int] | None = None
+    ) -> Run:
         """Queue a prompt in API format and wait for its end.
 
         Args:
@@ -137,7 +172,9 @@ class Server:
             Refused: the server found it invalid. TimeoutError: no end in time.
         """
         client = uuid.uuid4().hex
-        wire = websocket.create_connection(f"ws://127.0.0.1:{self.port}/ws?clientId={client}", timeout=seconds)
+        wire = websocket.create_connection(
+            f"ws://127.0.0.1:{self.port}/ws?clientId={client}", timeout=seconds
+        )
         try:
             try:
                 queued = self.post("/prompt", {"prompt": prompt, "client_id": client})
@@ -147,7 +184,9 @@ class Server:
         finally:
             wire.close()
 
-    def _watch(self, wire: websocket.WebSocket, run: Run, seconds: float, cancel_at: tuple[str, int] | None) -> Run:
+    def _watch(
+        self, wire: websocket.WebSocket, run: Run, seconds: float, cancel_at: tuple[str, int] | None
+    ) -> Run:
         started = time.monotonic()
         while not run.status:
             left = seconds - (time.monotonic() - started)
@@ -163,7 +202,12 @@ class Server:
                 continue
             event = json.loads(message)
             _note(run, event["type"], event.get("data") or {})
-            if cancel_at and run.progress and run.progress[-1][0] == cancel_at[0] and run.progress[-1][1] >= cancel_at[1]:
+            if (
+                cancel_at
+                and run.progress
+                and run.progress[-1][0] == cancel_at[0]
+                and run.progress[-1][1] >= cancel_at[1]
+            ):
                 self.interrupt()
                 cancel_at = None
         run.seconds = time.monotonic() - started
@@ -194,4 +238,7 @@ def pixels(path: Path) -> np.ndarray:
 
 def shown(server: Server, output: dict[str, Any]) -> list[Path]:
     """The files that a node shows."""
-    return [server.base / item["type"] / item["subfolder"] / item["filename"] for item in output["images"]]
+    return [
+        server.base / item["type"] / item["subfolder"] / item["filename"]
+        for item in output["images"]
+    ]

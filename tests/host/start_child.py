@@ -1,6 +1,8 @@
-"""What the pack costs at the host's start: run by the host's Python with the host's folder and the pack's as arguments.
+"""What the pack costs at the host's start: run by the host's Python with the host's folder and the
+pack's as arguments.
 
-Prints as JSON the processor seconds of importing the pack and naming its nodes, and the packages that this has brought in.
+Prints as JSON the processor seconds of importing the pack and naming its nodes, and the packages
+that this has brought in.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ import nodes as host_nodes  # noqa: E402
 asyncio.run(host_nodes.init_builtin_extra_nodes())  # as the host: its own nodes first
 before = set(sys.modules)
 started = time.process_time()
-spec = importlib.util.spec_from_file_location("bgdefect_pack", f"{pack}/__init__.py", submodule_search_locations=[pack])
+spec = importlib.util.spec_from_file_location(
+    "bgdefect_pack", f"{pack}/__init__.py", submodule_search_locations=[pack]
+)
 assert spec is not None and spec.loader is not None
 module: Any = importlib.util.module_from_spec(spec)
 sys.modules["bgdefect_pack"] = module
@@ -46,4 +50,6 @@ async def names() -> int:
 count = asyncio.run(names())
 seconds = time.process_time() - started
 imported = sorted({name.split(".")[0] for name in set(sys.modules) - before})
-sys.stdout.write(json.dumps({"seconds": round(seconds, 3), "nodes": count, "imported": imported}) + "\n")
+sys.stdout.write(
+    json.dumps({"seconds": round(seconds, 3), "nodes": count, "imported": imported}) + "\n"
+)

@@ -1,4 +1,5 @@
-"""A real browser: the host's page, workflow 1 from the template list, Run, and what a user then sees."""
+"""A real browser: the host's page, workflow 1 from the template list, Run, and what a user then
+sees."""
 
 from __future__ import annotations
 
@@ -27,12 +28,20 @@ SECONDS = 600
 @pytest.fixture
 def browser() -> Iterator[Any]:
     """Headless Chromium, wide enough for the whole graph with its texts."""
-    chromium, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    chromium, driver = (
+        shutil.which("chromium") or shutil.which("google-chrome"),
+        shutil.which("chromedriver"),
+    )
     if not chromium or not driver:
         pytest.skip("no Chromium with its driver on this machine")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=3000,1500"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--window-size=3000,1500",
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     opened = webdriver.Chrome(options=options, service=Service(driver))
@@ -56,7 +65,9 @@ def wait(question: Callable[[], Any], what: str, seconds: float = 120) -> Any:
 
 def with_text(browser: Any, text: str) -> list[Any]:
     """The elements with just this text."""
-    found: list[Any] = browser.find_elements(By.XPATH, f"//*[normalize-space(.)='{text}' and not(*)]")
+    found: list[Any] = browser.find_elements(
+        By.XPATH, f"//*[normalize-space(.)='{text}' and not(*)]"
+    )
     return found
 
 
@@ -67,7 +78,8 @@ def click(browser: Any, text: str) -> None:
 
 
 def open_templates(browser: Any) -> bool:
-    """Whether the list of templates shows; while the editor is still starting the command does nothing."""
+    """Whether the list of templates shows; while the editor is still starting the command does
+    nothing."""
     time.sleep(8)
     browser.execute_script("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     time.sleep(8)
@@ -75,14 +87,23 @@ def open_templates(browser: Any) -> bool:
 
 
 @pytest.mark.slow
-def test_quick_start_from_the_template_list(server: Server, browser: Any, figure: Figure, tmp_path: Path) -> None:
+def test_quick_start_from_the_template_list(
+    server: Server, browser: Any, figure: Figure, tmp_path: Path
+) -> None:
     browser.get(f"http://127.0.0.1:{server.port}/")
-    wait(lambda: browser.execute_script("return !!(window.app && app.graph && app.extensionManager)"), "the editor")
+    wait(
+        lambda: browser.execute_script(
+            "return !!(window.app && app.graph && app.extensionManager)"
+        ),
+        "the editor",
+    )
     wait(lambda: open_templates(browser), "the list of templates")
     click(browser, "bgdefect")
     click(browser, NAME)
     types = wait(
-        lambda: browser.execute_script("const t = app.graph._nodes.map(n => n.type); return t.includes('BGDefectSampler') ? t : null"),
+        lambda: browser.execute_script(
+            "const t = app.graph._nodes.map(n => n.type); return t.includes('BGDefectSampler') ? t : null"
+        ),
         "the workflow in the editor",
     )
     known = server.get("/object_info")

@@ -1,4 +1,5 @@
-"""The host's MODEL and diffusers give the same latents: inversion and sampling step by step, every mode, texts, VAE, attention maps."""
+"""The host's MODEL and diffusers give the same latents: inversion and sampling step by step, every
+mode, texts, VAE, attention maps."""
 
 from __future__ import annotations
 
@@ -14,12 +15,12 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
-from bgdefect_core.lora_names import to_host_names
-from bgdefect_core.schedule import schedule_from_config
-from bgdefect_core.weights import ClassWeightsInfo, save_weights
-from trainer.apply import load_class
-from trainer.base import Base, load_base
-from trainer.single_file import ASSETS
+from bgdefect_core.method.schedule import schedule_from_config
+from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
+from bgdefect_core.weights.lora_names import to_host_names
+from trainer.bases.apply import load_class
+from trainer.bases.load import Base, load_base
+from trainer.bases.single_file import ASSETS
 
 from ..core.conftest import tiny_sdxl_unet
 from ..trainer.conftest import save_tiny_base
@@ -39,11 +40,14 @@ def mini(base_directory: Path, folder: Path) -> Path:
 
 
 def two_defects(base_directory: Path, folder: Path) -> Path:
-    return case_of_base(folder, load_base(), {"kind": "base", "name": "mini"}, defects=2, modes=("replay",))
+    return case_of_base(
+        folder, load_base(), {"kind": "base", "name": "mini"}, defects=2, modes=("replay",)
+    )
 
 
 def v_prediction(base_directory: Path, folder: Path) -> Path:
-    """SD 2's form, small: v-prediction, zero terminal SNR, linear projections, heads of one width."""
+    """SD 2's form, small: v-prediction, zero terminal SNR, linear projections, heads of one
+    width."""
     model = save_tiny_base(base_directory / "models" / "diffusers" / "tiny", seed=3)
     torch.manual_seed(4)
     unet = UNet2DConditionModel(
@@ -57,11 +61,17 @@ def v_prediction(base_directory: Path, folder: Path) -> Path:
         use_linear_projection=True,
     )
     unet.save_pretrained(model / "unet")
-    text = model / "text_encoder" / "model.safetensors"  # the host keeps text encoders in fp16, as they are published
-    save_file({name: tensor.half() for name, tensor in load_file(text).items()}, text, {"format": "pt"})
+    text = (
+        model / "text_encoder" / "model.safetensors"
+    )  # the host keeps text encoders in fp16, as they are published
+    save_file(
+        {name: tensor.half() for name, tensor in load_file(text).items()}, text, {"format": "pt"}
+    )
     scheduler = model / "scheduler" / "scheduler_config.json"
     config = json.loads(scheduler.read_text())
-    scheduler.write_text(json.dumps({**config, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True}))
+    scheduler.write_text(
+        json.dumps({**config, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True})
+    )
     (model / "model_index.json").write_text("{}")
     return case_of_base(folder, load_base(model), {"kind": "base", "name": "tiny"}, (32, 32))
 
@@ -72,12 +82,19 @@ def sdxl(base_directory: Path, folder: Path) -> Path:
     unet = tiny_sdxl_unet(5, width, size_width, pooled)
     folder.mkdir(parents=True)
     save_file(unet.state_dict(), folder / "unet.safetensors")
-    source = {"kind": "sdxl", "path": str(folder / "unet.safetensors"), "unet": dict(unet.config), "adm": 6 * size_width + pooled}
+    source = {
+        "kind": "sdxl",
+        "path": str(folder / "unet.safetensors"),
+        "unet": dict(unet.config),
+        "adm": 6 * size_width + pooled,
+    }
     prompts = random_prompts(width, 1, pooled)
     sizes = torch.tensor([[128.0, 128, 0, 0, 128, 128]])
     prompts = replace(prompts, added={**prompts.added, "time_ids": sizes})
     z_0 = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(6))
-    return write_case(folder, unet, schedule_from_config(_SD), prompts, z_0, boxes(2, 128, 128, 1), source)
+    return write_case(
+        folder, unet, schedule_from_config(_SD), prompts, z_0, boxes(2, 128, 128, 1), source
+    )
 
 
 _SD = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -113,9 +130,17 @@ def _with_lora(folder: Path, by: str, place: Path) -> Path:
     for name, weight in base.unet.state_dict().items():
         if name.endswith((".to_q.weight", ".to_k.weight", ".to_v.weight", ".to_out.0.weight")):
             module = name.removesuffix(".weight")
-            matrices[f"{module}.lora_A.weight"] = torch.randn(4, weight.shape[1], generator=generator) * 0.1
-            matrices[f"{module}.lora_B.weight"] = torch.randn(weight.shape[0], 4, generator=generator) * 0.1
-    save_weights(place / "lora.safetensors", to_host_names(matrices, 8), _info(base, "lora", lora_rank=4, lora_alpha=8.0))
+            matrices[f"{module}.lora_A.weight"] = (
+                torch.randn(4, weight.shape[1], generator=generator) * 0.1
+            )
+            matrices[f"{module}.lora_B.weight"] = (
+                torch.randn(weight.shape[0], 4, generator=generator) * 0.1
+            )
+    save_weights(
+        place / "lora.safetensors",
+        to_host_names(matrices, 8),
+        _info(base, "lora", lora_rank=4, lora_alpha=8.0),
+    )
     load_class(base, place / "lora.safetensors")
     source = {"kind": "base", "name": "mini", "weights": "lora.safetensors", "by": by}
     return case_of_base(folder, base, source, modes=("replay",))
@@ -133,7 +158,8 @@ def full_unet(base_directory: Path, folder: Path) -> Path:
     base = load_base()
     generator = torch.Generator().manual_seed(9)
     changed = {
-        name: weight * (1 + 0.05 * torch.randn(weight.shape, generator=generator)) for name, weight in base.unet.state_dict().items()
+        name: weight * (1 + 0.05 * torch.randn(weight.shape, generator=generator))
+        for name, weight in base.unet.state_dict().items()
     }
     path = base_directory / "models" / "bgdefect" / "full.safetensors"
     save_weights(path, changed, _info(base, "full"))
@@ -148,17 +174,31 @@ def _full_size(form: str, folder: Path) -> Path:
     config = json.loads((ASSETS / "configs" / form / "unet" / "config.json").read_text())
     unet = UNet2DConditionModel.from_config(config).eval().requires_grad_(False)
     if form == "sd2":  # by this bias the host tells an SD 2 that predicts v
-        torch.nn.init.normal_(unet.up_blocks[3].attentions[2].transformer_blocks[0].norm1.bias, std=0.2)
+        torch.nn.init.normal_(
+            unet.up_blocks[3].attentions[2].transformer_blocks[0].norm1.bias, std=0.2
+        )
     halved = {name: weight.half() for name, weight in unet.state_dict().items()}
     unet.load_state_dict(halved)
     folder.mkdir(parents=True)
     save_file(halved, folder / "unet.safetensors")
     del halved
-    schedule = schedule_from_config({**_SD, "prediction_type": "v_prediction" if form == "sd2" else "epsilon"})
+    schedule = schedule_from_config(
+        {**_SD, "prediction_type": "v_prediction" if form == "sd2" else "epsilon"}
+    )
     prompts = random_prompts(config["cross_attention_dim"], 1)
     z_0 = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(11))
     source = {"kind": "file", "path": str(folder / "unet.safetensors")}
-    return write_case(folder, unet, schedule, prompts, z_0, boxes(1, 128, 128, 1), source, steps=3, modes=("replay",))
+    return write_case(
+        folder,
+        unet,
+        schedule,
+        prompts,
+        z_0,
+        boxes(1, 128, 128, 1),
+        source,
+        steps=3,
+        modes=("replay",),
+    )
 
 
 def sd1_5(base_directory: Path, folder: Path) -> Path:
@@ -174,12 +214,16 @@ Found = Mapping[tuple[str, str], Mapping[str, float]]
 
 
 def _run(cases: Sequence[Case], root: Path) -> Found:
-    """Every case on every host: (host, case) -> name of a comparison -> largest difference. One process a host: it starts slowly."""
+    """Every case on every host: (host, case) -> name of a comparison -> largest difference. One
+    process a host: it starts slowly."""
     folders = {case.__name__: case(root / "base", root / case.__name__) for case in cases}
     found = {}
     for host, python in HOSTS:
         run_in_host("parity_child.py", host, python, root / "base", *map(str, folders.values()))
-        found |= {(host.name, name): json.loads((folder / f"{host.name}.json").read_text()) for name, folder in folders.items()}
+        found |= {
+            (host.name, name): json.loads((folder / f"{host.name}.json").read_text())
+            for name, folder in folders.items()
+        }
     return found
 
 
@@ -197,7 +241,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 @pytest.mark.parametrize("host", [host.name for host, _ in HOSTS])
 @pytest.mark.parametrize("case", [case.__name__ for case in CASES])
-def test_the_host_gives_what_diffusers_gives(found: Found, host: str, case: str, figure: Figure) -> None:
+def test_the_host_gives_what_diffusers_gives(
+    found: Found, host: str, case: str, figure: Figure
+) -> None:
     _check(found[host, case], host, figure)
 
 

@@ -22,7 +22,9 @@ FORMATS = {
 def painted(folder: Path, python: Path, base: Path, arguments: tuple[str, ...]) -> np.ndarray:
     """What the quick start paints at 10 steps: its first result, int16 [H, W, 3]."""
     with Server(folder, python, base, arguments) as server:
-        prompt = change(to_api(load(named("1_")), server.get("/object_info")), "BGDefectInversion", steps=10)
+        prompt = change(
+            to_api(load(named("1_")), server.get("/object_info")), "BGDefectInversion", steps=10
+        )
         run = server.run(prompt)
         assert run.status == "success", run.error
         [report] = run.outputs[ids(prompt, "PreviewAny")[0]]["text"]
@@ -32,7 +34,9 @@ def painted(folder: Path, python: Path, base: Path, arguments: tuple[str, ...]) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("folder", "python"), HOSTS, ids=[folder.name for folder, _ in HOSTS])
-def test_other_formats_paint_the_same_defect(folder: Path, python: Path, tmp_path: Path, figure: Figure) -> None:
+def test_other_formats_paint_the_same_defect(
+    folder: Path, python: Path, tmp_path: Path, figure: Figure
+) -> None:
     full = painted(folder, python, tmp_path / "fp32", ())
     good = pixels(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[0]).astype(np.int16)
     mask = (full != good).any(axis=2)
@@ -40,6 +44,7 @@ def test_other_formats_paint_the_same_defect(folder: Path, python: Path, tmp_pat
     for name, (arguments, share) in FORMATS.items():
         difference = np.abs(painted(folder, python, tmp_path / name, arguments) - full)[mask].mean()
         figure(
-            f"{name}: mean difference from fp32 where it painted, levels of 255 (the defect itself: {strength:.1f})", f"{difference:.2f}"
+            f"{name}: mean difference from fp32 where it painted, levels of 255 (the defect itself: {strength:.1f})",
+            f"{difference:.2f}",
         )
         assert difference < share * strength

@@ -53,7 +53,11 @@ def test_every_node_and_widget_and_output_is_explained(object_info: dict[str, An
         assert len(node["description"]) > 40, name
         for group in node["input"].values():
             for widget, spec in group.items():
-                if isinstance(group, dict) and widget not in ("prompt", "unique_id", "extra_pnginfo"):
+                if isinstance(group, dict) and widget not in (
+                    "prompt",
+                    "unique_id",
+                    "extra_pnginfo",
+                ):
                     assert len(spec[1].get("tooltip", "")) > 10, (name, widget)
         assert len(node["output_tooltips"]) == len(node["output"])
         assert all(node["output_tooltips"]), name
@@ -63,7 +67,9 @@ def test_help_pages_and_english_texts_are_those_of_the_nodes(object_info: dict[s
     """Names, defaults, ranges, tooltips: what `build_pages.py` would write today."""
     pages = import_module("build_pages")
     for name, node in ours(object_info).items():
-        assert (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8") == pages.page(name, node), name
+        assert (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8") == pages.page(
+            name, node
+        ), name
     english = json.loads((PACK / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
     assert english == {name: pages.texts(node) for name, node in ours(object_info).items()}
 
@@ -78,8 +84,14 @@ def test_the_host_serves_help_pages_and_translations(server: Server) -> None:
 
 
 def test_the_start_costs_little(server: Server, figure: Figure) -> None:
-    """Processor time, not the seconds on the wall that the host prints: those are the machine's other work as well."""
-    command = [str(server.python), str(Path(__file__).with_name("start_child.py")), str(server.folder), str(PACK)]
+    """Processor time, not the seconds on the wall that the host prints: those are the machine's
+    other work as well."""
+    command = [
+        str(server.python),
+        str(Path(__file__).with_name("start_child.py")),
+        str(server.folder),
+        str(PACK),
+    ]
     done = subprocess.run(command, cwd=server.folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     start = json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,5 @@
-"""Bad input, hostile workflows, hundreds of runs: the server stays up and says which input was wrong."""
+"""Bad input, hostile workflows, hundreds of runs: the server stays up and says which input was
+wrong."""
 
 from __future__ import annotations
 
@@ -65,7 +66,12 @@ def empty_mask(kind: str, name: str, size: int = 64, level: float = 0.0) -> Chan
     """Connect a solid mask."""
 
     def changed(prompt: dict[str, Any]) -> dict[str, Any]:
-        extra = {"900": {"class_type": "SolidMask", "inputs": {"value": level, "width": size, "height": size}}}
+        extra = {
+            "900": {
+                "class_type": "SolidMask",
+                "inputs": {"value": level, "width": size, "height": size},
+            }
+        }
         return change(prompt | extra, kind, **{name: ["900", 0]})
 
     return changed
@@ -74,9 +80,16 @@ def empty_mask(kind: str, name: str, size: int = 64, level: float = 0.0) -> Chan
 def product_with_a_sample_left_out(prompt: dict[str, Any]) -> dict[str, Any]:
     """The signal product with the maps of two samples and the picture of one."""
     decoded = prompt[ids(prompt, "BGDefectRefineMask")[0]]["inputs"]["painted"]
-    extra = {"900": {"class_type": "ImageFromBatch", "inputs": {"image": decoded, "batch_index": 0, "length": 1}}}
+    extra = {
+        "900": {
+            "class_type": "ImageFromBatch",
+            "inputs": {"image": decoded, "batch_index": 0, "length": 1},
+        }
+    }
     maps = [ids(prompt, "BGDefectSampler")[0], 1]
-    return change(prompt | extra, "BGDefectRefineMask", signal="product", painted=["900", 0], maps=maps)
+    return change(
+        prompt | extra, "BGDefectRefineMask", signal="product", painted=["900", 0], maps=maps
+    )
 
 
 BAD: list[tuple[str, Change, str]] = [
@@ -96,14 +109,22 @@ BAD: list[tuple[str, Change, str]] = [
     ("steps", value("BGDefectInversion", "steps", 0), "steps"),
     ("steps as text", value("BGDefectInversion", "steps", "many"), "steps"),
     ("mask for a picture", rewire("BGDefectStitch", "painted", "BGDefectCropToMask", 1), "painted"),
-    ("whole picture as square", rewire("BGDefectStitch", "painted", "BGDefectLoadPictures"), "painted"),
+    (
+        "whole picture as square",
+        rewire("BGDefectStitch", "painted", "BGDefectLoadPictures"),
+        "painted",
+    ),
     ("background", value("BGDefectSampler", "background", "none"), "background"),
     ("guidance", value("BGDefectSampler", "guidance", -1.0), "guidance"),
     ("maps of other samples", product_with_a_sample_left_out, "painted"),
     ("signal without maps", value("BGDefectRefineMask", "signal", "attention"), "maps"),
     ("threshold", value("BGDefectRefineMask", "threshold", 2.0), "threshold"),
     ("threshold not a number", value("BGDefectRefineMask", "threshold", "half"), "threshold"),
-    ("label of the square", rewire("BGDefectQuality", "refined", "BGDefectCropToMask", 1), "refined"),
+    (
+        "label of the square",
+        rewire("BGDefectQuality", "refined", "BGDefectCropToMask", 1),
+        "refined",
+    ),
     ("other pictures", rewire("BGDefectQuality", "normal", "BGDefectLoadPictures"), "normal"),
     ("weights", value("BGDefectApplyWeights", "weights", "../../secret.safetensors"), "weights"),
     ("base", value("BGDefectLoadBase", "base", "../x"), "base"),
@@ -113,14 +134,21 @@ BAD: list[tuple[str, Change, str]] = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("change_it", "named_input"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
-def test_bad_input_is_named(server: Server, quick: dict[str, Any], change_it: Change, named_input: str) -> None:
+@pytest.mark.parametrize(
+    ("change_it", "named_input"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
+)
+def test_bad_input_is_named(
+    server: Server, quick: dict[str, Any], change_it: Change, named_input: str
+) -> None:
     assert named_input in refusal(server, change_it(quick))
     assert server.alive()
 
 
 SAVE: dict[str, Any] = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 1, "color": 255}},
+    "1": {
+        "class_type": "EmptyImage",
+        "inputs": {"width": 64, "height": 48, "batch_size": 1, "color": 255},
+    },
     "2": {"class_type": "SolidMask", "inputs": {"value": 1.0, "width": 64, "height": 48}},
     "3": {"class_type": "SolidMask", "inputs": {"value": 0.0, "width": 64, "height": 48}},
     "4": {
@@ -134,11 +162,25 @@ SAVE: dict[str, Any] = {
         | {"folder": "safe", "object": "part", "defect": "spot"},
     },
 }
-ESCAPES = ["../escaped", "a/../../escaped", "/tmp/escaped-by-bgdefect", "linked/x", "C:\\escaped", "..\\escaped", "", "."]
+ESCAPES = [
+    "../escaped",
+    "a/../../escaped",
+    "/tmp/escaped-by-bgdefect",
+    "linked/x",
+    "C:\\escaped",
+    "..\\escaped",
+    "",
+    ".",
+]
 
 
 def everything(folder: Path) -> set[str]:
-    return {os.path.join(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names if name != "server.log"}
+    return {
+        os.path.join(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name != "server.log"
+    }
 
 
 def test_a_data_set_cannot_leave_the_output_folder(server: Server, tmp_path: Path) -> None:
@@ -149,11 +191,15 @@ def test_a_data_set_cannot_leave_the_output_folder(server: Server, tmp_path: Pat
     assert plain.status == "success", plain.error
     before = everything(server.base) | everything(tmp_path)
     for folder in ESCAPES:
-        assert "folder" in refusal(server, change(SAVE, "BGDefectSaveDataSet", folder=folder)), folder
+        assert "folder" in refusal(server, change(SAVE, "BGDefectSaveDataSet", folder=folder)), (
+            folder
+        )
     for name in ("../up", "/abs", "a/b", "..", "good"):
         assert "defect" in refusal(server, change(SAVE, "BGDefectSaveDataSet", defect=name)), name
         if name != "good":
-            assert "object" in refusal(server, change(SAVE, "BGDefectSaveDataSet", object=name)), name
+            assert "object" in refusal(server, change(SAVE, "BGDefectSaveDataSet", object=name)), (
+                name
+            )
     trap = output / "trap" / "part" / "test"
     trap.mkdir(parents=True, exist_ok=True)
     if not (trap / "spot").exists():
@@ -165,7 +211,9 @@ def test_a_data_set_cannot_leave_the_output_folder(server: Server, tmp_path: Pat
     (trap / "spot").unlink()
 
 
-def test_pictures_outside_cannot_be_read(server: Server, quick: dict[str, Any], tmp_path: Path) -> None:
+def test_pictures_outside_cannot_be_read(
+    server: Server, quick: dict[str, Any], tmp_path: Path
+) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(secret / "a.png")
@@ -197,16 +245,40 @@ def test_pickles_are_not_opened(server: Server, quick: dict[str, Any], tmp_path:
     left = tmp_path / "left"
     for name in ("evil.pt", "evil.safetensors"):
         (folder / name).write_bytes(pickle.dumps(Evil(left)))
-        assert "weights" in refusal(server, change(quick, "BGDefectApplyWeights", weights=name)), name
+        assert "weights" in refusal(server, change(quick, "BGDefectApplyWeights", weights=name)), (
+            name
+        )
         (folder / name).unlink()
     assert not left.exists()
 
 
 HOSTILE: list[tuple[dict[str, Any] | str, bool]] = [
-    # what is put in place of the record's fields (or of the whole record), and whether the file may still paint
-    ({"object": "../../escaped", "defect": "/tmp/escaped-by-bgdefect", "base_name": "../../../../etc/passwd"}, True),
-    ({"object": "{0.__class__}", "defect": "$(touch /tmp/escaped-by-bgdefect)", "date": "<script>alert(1)</script>"}, True),
-    ({"background_prompt": "((((" * 500, "defect_prompt": "embedding:../../escaped", "mask_prompt": "\x00\\(:1e999)"}, True),
+    # what is put in place of the record's fields (or of the whole record), and whether the file may
+    # still paint
+    (
+        {
+            "object": "../../escaped",
+            "defect": "/tmp/escaped-by-bgdefect",
+            "base_name": "../../../../etc/passwd",
+        },
+        True,
+    ),
+    (
+        {
+            "object": "{0.__class__}",
+            "defect": "$(touch /tmp/escaped-by-bgdefect)",
+            "date": "<script>alert(1)</script>",
+        },
+        True,
+    ),
+    (
+        {
+            "background_prompt": "((((" * 500,
+            "defect_prompt": "embedding:../../escaped",
+            "mask_prompt": "\x00\\(:1e999)",
+        },
+        True,
+    ),
     ({"resolution": 10**12}, False),
     ({"lora_rank": -1}, False),
     ({"steps": "many"}, False),
@@ -218,7 +290,8 @@ HOSTILE: list[tuple[dict[str, Any] | str, bool]] = [
 
 
 def test_hostile_metadata_does_nothing(server: Server, quick: dict[str, Any]) -> None:
-    """The demo's own tensors under metadata that an attacker wrote: painted or refused, nothing read or written elsewhere."""
+    """The demo's own tensors under metadata that an attacker wrote: painted or refused, nothing
+    read or written elsewhere."""
     raw = (PACK / "bgdefect_core/assets/demo/brushed_metal-scratch.safetensors").read_bytes()
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + length])
@@ -227,14 +300,19 @@ def test_hostile_metadata_does_nothing(server: Server, quick: dict[str, Any]) ->
     folder.mkdir(parents=True, exist_ok=True)
     before = everything(server.base / "models") | everything(server.base / "input")
     for number, (change_it, may_paint) in enumerate(HOSTILE):
-        header["__metadata__"]["bgdefect"] = change_it if isinstance(change_it, str) else json.dumps(record | change_it)
+        header["__metadata__"]["bgdefect"] = (
+            change_it if isinstance(change_it, str) else json.dumps(record | change_it)
+        )
         text = json.dumps(header).encode()
         file = folder / f"hostile{number}.safetensors"
         file.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
         prompt = change(quick, "BGDefectApplyWeights", weights=file.name)
         if may_paint:
             run = server.run(prompt, 120)
-            assert run.status == "success" or ".errors." in run.error["exception_type"], (change_it, run.error)
+            assert run.status == "success" or ".errors." in run.error["exception_type"], (
+                change_it,
+                run.error,
+            )
         else:
             assert "weights" in refusal(server, prompt), change_it
         file.unlink()
@@ -244,8 +322,11 @@ def test_hostile_metadata_does_nothing(server: Server, quick: dict[str, Any]) ->
 
 
 @pytest.mark.slow
-def test_two_hundred_random_prompts(server: Server, object_info: dict[str, Any], figure: Figure) -> None:
-    """Random values, sizes, masks and wires of our nodes: a result or a named error, never a dead server."""
+def test_two_hundred_random_prompts(
+    server: Server, object_info: dict[str, Any], figure: Figure
+) -> None:
+    """Random values, sizes, masks and wires of our nodes: a result or a named error, never a dead
+    server."""
     rng = np.random.default_rng(20261123)
     ends = {"success": 0, "error": 0, "refused": 0}
     for number in range(200):
@@ -259,7 +340,13 @@ def test_two_hundred_random_prompts(server: Server, object_info: dict[str, Any],
             assert run.status in ("success", "error"), (number, run)
             if run.status == "error" and run.error["node_type"].startswith("BGDefect"):
                 kind = run.error["exception_type"]
-                assert ".errors." in kind, (number, prompt, run.error["node_type"], kind, run.error["exception_message"])
+                assert ".errors." in kind, (
+                    number,
+                    prompt,
+                    run.error["node_type"],
+                    kind,
+                    run.error["exception_message"],
+                )
             ends[run.status] += 1
         assert server.alive(), number
     figure("ends", ends)
@@ -267,9 +354,12 @@ def test_two_hundred_random_prompts(server: Server, object_info: dict[str, Any],
 
 
 def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dict[str, Any]:
-    """A workflow on a picture and a mask of random sizes, some values drawn anew, sometimes one wire moved."""
+    """A workflow on a picture and a mask of random sizes, some values drawn anew, sometimes one
+    wire moved."""
     start = str(rng.choice(["1_", "3_", "4_", "6_"]))
-    prompt = change(to_api(load(named(start)), object_info), "BGDefectInversion", steps=int(rng.integers(1, 4)))
+    prompt = change(
+        to_api(load(named(start)), object_info), "BGDefectInversion", steps=int(rng.integers(1, 4))
+    )
     prompt = change(prompt, "BGDefectInversion", skip=bool(rng.random() < 0.5))
     if rng.random() < 0.3:
         _by_conditioning(rng, prompt)
@@ -278,20 +368,42 @@ def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dic
     fits = rng.random() < 0.8
     prompt["900"] = {
         "class_type": "EmptyImage",
-        "inputs": {"width": width, "height": height, "batch_size": int(rng.integers(1, 3)), "color": 99},
+        "inputs": {
+            "width": width,
+            "height": height,
+            "batch_size": int(rng.integers(1, 3)),
+            "color": 99,
+        },
     }
     size = {"width": width, "height": height} if fits else {"width": wide + 8, "height": far + 8}
     prompt["901"] = {"class_type": "SolidMask", "inputs": {"value": 0.0, **size}}
-    prompt["902"] = {"class_type": "SolidMask", "inputs": {"value": float(rng.random() > 0.1), "width": wide, "height": far}}
-    place = {"x": int(rng.integers(0, size["width"])), "y": int(rng.integers(0, size["height"])), "operation": "add"}
-    prompt["903"] = {"class_type": "MaskComposite", "inputs": {"destination": ["901", 0], "source": ["902", 0], **place}}
+    prompt["902"] = {
+        "class_type": "SolidMask",
+        "inputs": {"value": float(rng.random() > 0.1), "width": wide, "height": far},
+    }
+    place = {
+        "x": int(rng.integers(0, size["width"])),
+        "y": int(rng.integers(0, size["height"])),
+        "operation": "add",
+    }
+    prompt["903"] = {
+        "class_type": "MaskComposite",
+        "inputs": {"destination": ["901", 0], "source": ["902", 0], **place},
+    }
     if start != "4_" and rng.random() < 0.6:
         prompt = change(prompt, "BGDefectCropToMask", image=["900", 0], mask=["903", 0])
     else:
         prompt = change(
-            prompt, "BGDefectPlaceMask", image=["900", 0], library="(masks input)", masks=["903", 0], number=int(rng.integers(1, 3))
+            prompt,
+            "BGDefectPlaceMask",
+            image=["900", 0],
+            library="(masks input)",
+            masks=["903", 0],
+            number=int(rng.integers(1, 3)),
         )
-    prompt = change(prompt, "BGDefectCropToMask", resolution=int(rng.choice([32, 64, 96, 100, 128])))
+    prompt = change(
+        prompt, "BGDefectCropToMask", resolution=int(rng.choice([32, 64, 96, 100, 128]))
+    )
     if ids(prompt, "BGDefectSampler"):
         prompt = change(prompt, "BGDefectSampler", variants=int(rng.integers(1, 3)))
     for _ in range(int(rng.integers(0, 5))):
@@ -302,9 +414,13 @@ def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dic
 
 
 def _by_conditioning(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
-    """Texts by the host's encoder: the nodes that take CONDITIONING in place of those that take a CLIP."""
+    """Texts by the host's encoder: the nodes that take CONDITIONING in place of those that take a
+    CLIP."""
     kinds = {
-        "BGDefectRegionPromptEncode": ("BGDefectRegionPrompts", ("background", "defect", "placeholder")),
+        "BGDefectRegionPromptEncode": (
+            "BGDefectRegionPrompts",
+            ("background", "defect", "placeholder"),
+        ),
         "BGDefectAddDefect": ("BGDefectAddDefectConditioning", ("defect",)),
     }
     for number, node in list(prompt.items()):
@@ -313,32 +429,47 @@ def _by_conditioning(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
         node["class_type"], texts = kinds[node["class_type"]]
         clip = node["inputs"].pop("clip")
         del node["inputs"]["attention_words"]
-        if "placeholder" in texts and rng.random() < 0.5:  # without it every guidance but 1 is refused
+        if (
+            "placeholder" in texts and rng.random() < 0.5
+        ):  # without it every guidance but 1 is refused
             texts = (*texts, "empty")
         for name in texts:
             encoder = f"{number}{name}"
-            prompt[encoder] = {"class_type": "CLIPTextEncode", "inputs": {"clip": clip, "text": node["inputs"].get(name, "")}}
+            prompt[encoder] = {
+                "class_type": "CLIPTextEncode",
+                "inputs": {"clip": clip, "text": node["inputs"].get(name, "")},
+            }
             node["inputs"][name] = [encoder, 0]
         node["inputs"]["words"] = int(rng.integers(0, 4))
 
 
-def _random_value(rng: np.random.Generator, prompt: dict[str, Any], object_info: dict[str, Any]) -> None:
+def _random_value(
+    rng: np.random.Generator, prompt: dict[str, Any], object_info: dict[str, Any]
+) -> None:
     ours = [number for number, node in prompt.items() if node["class_type"].startswith("BGDefect")]
     node = prompt[str(rng.choice(ours))]
     inputs = object_info[node["class_type"]]["input"]
     specs = inputs.get("required", {}) | inputs.get("optional", {})
     for name in rng.permutation(list(specs)):
         kind, options = specs[name][0], (specs[name] + [{}])[1]
-        if name in ("steps", "variants", "number", "count", "resolution") or isinstance(node["inputs"].get(name), list):
+        if name in ("steps", "variants", "number", "count", "resolution") or isinstance(
+            node["inputs"].get(name), list
+        ):
             continue
         if kind == "FLOAT":
-            node["inputs"][name] = float(rng.uniform(options["min"] - 0.1, min(options["max"], 20.0)))
+            node["inputs"][name] = float(
+                rng.uniform(options["min"] - 0.1, min(options["max"], 20.0))
+            )
         elif kind == "INT":
-            node["inputs"][name] = int(rng.integers(options.get("min", 0) - 1, min(options.get("max", 9), 2**40)))
+            node["inputs"][name] = int(
+                rng.integers(options.get("min", 0) - 1, min(options.get("max", 9), 2**40))
+            )
         elif kind == "BOOLEAN":
             node["inputs"][name] = bool(rng.random() < 0.5)
         elif kind == "STRING":
-            node["inputs"][name] = "".join(rng.choice(list("a ä\n\\{}()|:0\U0001f600"), int(rng.integers(0, 30))))
+            node["inputs"][name] = "".join(
+                rng.choice(list("a ä\n\\{}()|:0\U0001f600"), int(rng.integers(0, 30)))
+            )
         elif kind == "COMBO":
             node["inputs"][name] = str(rng.choice([*options["options"], "nothing"]))
         else:
@@ -350,7 +481,10 @@ def _random_wire(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
     node = prompt[str(rng.choice(list(prompt)))]
     wires = [name for name, link in node["inputs"].items() if isinstance(link, list)]
     if wires:
-        node["inputs"][str(rng.choice(wires))] = [str(rng.choice(list(prompt))), int(rng.integers(0, 3))]
+        node["inputs"][str(rng.choice(wires))] = [
+            str(rng.choice(list(prompt))),
+            int(rng.integers(0, 3)),
+        ]
 
 
 @pytest.mark.slow
@@ -358,7 +492,9 @@ def test_memory_does_not_grow(server: Server, quick: dict[str, Any], figure: Fig
     """A hundred runs with a seed each: after the first twenty the server needs no more memory."""
     sizes = []
     for seed in range(100):
-        run = server.run(change(change(quick, "BGDefectSampler", seed=seed), "BGDefectPlaceMask", seed=seed), 120)
+        run = server.run(
+            change(change(quick, "BGDefectSampler", seed=seed), "BGDefectPlaceMask", seed=seed), 120
+        )
         assert run.status == "success", run.error
         sizes.append(server.memory())
     figure("megabytes", [round(size / 2**20) for size in sizes[::10]])

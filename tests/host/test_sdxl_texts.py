@@ -1,4 +1,5 @@
-"""Region prompts by SDXL's two text encoders are what the host's own encoder node gives, the pooled text with them."""
+"""Region prompts by SDXL's two text encoders are what the host's own encoder node gives, the pooled
+text with them."""
 
 from __future__ import annotations
 

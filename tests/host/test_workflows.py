@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bgdefect_core.crop import crop_box, default_feather
-from bgdefect_core.dataset import read_manifest
-from bgdefect_core.masks import feather
-from bgdefect_core.pictures import write_mask, write_picture
+from bgdefect_core.pictures.crop import crop_box, default_feather
+from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.pictures.masks import feather
+from bgdefect_core.records.dataset import read_manifest
 
 from .conftest import Figure
 from .graph import WORKFLOWS, after_run, change, ids, load, named, problems, to_api
@@ -28,7 +28,9 @@ def prompt_of(start: str, object_info: dict[str, Any], steps: int | None = None)
 
 def inverted(prompt: dict[str, Any]) -> dict[str, Any]:
     """With the inversion that the shipped workflows skip."""
-    return change(change(prompt, "BGDefectInversion", skip=False), "BGDefectSampler", background="replay")
+    return change(
+        change(prompt, "BGDefectInversion", skip=False), "BGDefectSampler", background="replay"
+    )
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
@@ -41,7 +43,9 @@ def test_it_fits_the_host(path: Path, object_info: dict[str, Any]) -> None:
 
 
 def test_the_host_offers_all_as_templates(server: Server) -> None:
-    offered = [names for pack, names in server.get("/workflow_templates").items() if pack == "bgdefect"]
+    offered = [
+        names for pack, names in server.get("/workflow_templates").items() if pack == "bgdefect"
+    ]
     assert [sorted(names) for names in offered] == [[path.stem for path in WORKFLOWS]]
 
 
@@ -77,7 +81,9 @@ def steps_of(run: Run, node: str) -> int:
     return len(values)
 
 
-def test_the_quick_start_refines_by_every_signal(server: Server, object_info: dict[str, Any]) -> None:
+def test_the_quick_start_refines_by_every_signal(
+    server: Server, object_info: dict[str, Any]
+) -> None:
     prompt = prompt_of("1_", object_info, STEPS)
     prompt = change(prompt, "BGDefectRefineMask", maps=[ids(prompt, "BGDefectSampler")[0], 1])
     reports = set()
@@ -89,15 +95,27 @@ def test_the_quick_start_refines_by_every_signal(server: Server, object_info: di
 
 
 def test_a_library_with_its_pictures_places_masks_where_it_looks_alike(server: Server) -> None:
-    """Dents that were seen on white only: of a picture that is half white, that half gets all masks."""
-    real, dent, good = np.full((40, 40, 3), 255, np.uint8), np.zeros((40, 40), np.bool_), np.zeros((64, 96, 3), np.uint8)
+    """Dents that were seen on white only: of a picture that is half white, that half gets all
+    masks."""
+    real, dent, good = (
+        np.full((40, 40, 3), 255, np.uint8),
+        np.zeros((40, 40), np.bool_),
+        np.zeros((64, 96, 3), np.uint8),
+    )
     dent[16:24, 16:24], good[:, 48:] = True, 255
     real[dent] = 128
     folder = server.base / "input" / "parts"
     write_picture(folder / "test/dent/000.png", real)
     write_mask(folder / "ground_truth/dent/000_mask.png", dent)
     write_picture(server.base / "input/half.png", good)
-    placing = {"image": ["1", 0], "library": "parts/ground_truth/dent", "number": 8, "part": "texture", "rotate": 180.0, "seed": 3}
+    placing = {
+        "image": ["1", 0],
+        "library": "parts/ground_truth/dent",
+        "number": 8,
+        "part": "texture",
+        "rotate": 180.0,
+        "seed": 3,
+    }
     placing |= {"scale_min": 0.8, "scale_max": 1.25, "flip": True, "elastic": 0.04}
     prompt = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "half.png"}},
@@ -124,7 +142,11 @@ def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str,
         assert not run.error
     place = ids(prompt, "BGDefectPlaceMask")[0]
     run = server.run(change(prompt, "BGDefectPlaceMask", number=64), cancel_at=(place, 1))
-    assert run.status == "interrupted" and run.progress[-1][0] == place and run.progress[-1][1] < run.progress[-1][2] == 64
+    assert (
+        run.status == "interrupted"
+        and run.progress[-1][0] == place
+        and run.progress[-1][1] < run.progress[-1][2] == 64
+    )
     short = change(prompt, "BGDefectInversion", steps=STEPS)
     after = server.run(short)
     assert after.status == "success", after.error
@@ -135,7 +157,9 @@ def test_cancel_leaves_the_server_healthy(server: Server, object_info: dict[str,
     assert all(np.array_equal(first, second) for first, second in zip(one, two, strict=True))
 
 
-def test_the_hosts_own_sampler_shows_previews_and_can_be_cancelled(server: Server, object_info: dict[str, Any]) -> None:
+def test_the_hosts_own_sampler_shows_previews_and_can_be_cancelled(
+    server: Server, object_info: dict[str, Any]
+) -> None:
     prompt = change(prompt_of("6_", object_info, 12), "BGDefectPlaceMask", seed=12)
     sampler = ids(prompt, "SamplerCustomAdvanced")[0]
     cut = server.run(prompt, cancel_at=(sampler, 2))
@@ -155,7 +179,9 @@ def watched(prompt: dict[str, Any], wires: dict[str, list[Any]], kind: str) -> d
     """The prompt with a preview of each of these outputs, of MASK or IMAGE, by name."""
     for name, wire in wires.items():
         if kind == "MASK":
-            prompt = prompt | {f"{name} as image": {"class_type": "MaskToImage", "inputs": {"mask": wire}}}
+            prompt = prompt | {
+                f"{name} as image": {"class_type": "MaskToImage", "inputs": {"mask": wire}}
+            }
             wire = [f"{name} as image", 0]
         prompt = prompt | {name: {"class_type": "PreviewImage", "inputs": {"images": wire}}}
     return prompt
@@ -163,14 +189,20 @@ def watched(prompt: dict[str, Any], wires: dict[str, list[Any]], kind: str) -> d
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["1_", "4_", "5_", "6_"])
-def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: str, figure: Figure) -> None:
-    """What comes out is looked at in the files: the background, the labels, and in each requested mask a change."""
+def test_it_runs_to_the_end(
+    server: Server, object_info: dict[str, Any], start: str, figure: Figure
+) -> None:
+    """What comes out is looked at in the files: the background, the labels, and in each requested
+    mask a change."""
     prompt = prompt_of(start, object_info)
     quality = ids(prompt, "BGDefectQuality")[0]
     masks, labels = {"mask": [quality, 2]}, {"label": [quality, 1]}
     for number in ids(prompt, "BGDefectRefineMask"):
         if "mask" in prompt[number]["inputs"]:  # of one defect
-            masks[f"mask {number}"], labels[f"label {number}"] = prompt[number]["inputs"]["mask"], [number, 0]
+            masks[f"mask {number}"], labels[f"label {number}"] = (
+                prompt[number]["inputs"]["mask"],
+                [number, 0],
+            )
     assert len(masks) == (3 if start == "4_" else 1)
     crop = prompt[ids(prompt, "BGDefectCropToMask")[0]]["inputs"]
     seen = watched(watched(prompt, masks | labels, "MASK"), {"good": crop["image"]}, "IMAGE")
@@ -182,7 +214,9 @@ def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: 
     [good] = [pixels(path) for path in shown(server, run.outputs["good"])]
     if start != "5_":
         page = prompt[ids(prompt, "BGDefectLoadPictures")[0]]["inputs"]["page"]
-        assert np.array_equal(good, pixels(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[page]))
+        assert np.array_equal(
+            good, pixels(sorted((PACK / "bgdefect_core/assets/demo/good").iterdir())[page])
+        )
     assert results and good.shape == ((1536, 2048, 3) if start == "5_" else (256, 384, 3))
     for number, result in enumerate(results):
         for asked, found in zip(masks, labels, strict=True):
@@ -194,7 +228,9 @@ def test_it_runs_to_the_end(server: Server, object_info: dict[str, Any], start: 
         band = feather(mask, default_feather(crop_box(mask, 128, "defect"), mask)) > 0
         assert np.array_equal(result[~band], good[~band]), number
     overlays = shown(server, run.outputs[ids(prompt, "BGDefectPreview")[0]])
-    assert len(overlays) == len(results) and all(len(np.unique(pixels(path))) > 16 for path in overlays)
+    assert len(overlays) == len(results) and all(
+        len(np.unique(pixels(path))) > 16 for path in overlays
+    )
 
 
 def _of_sample(server: Server, run: Run, name: str, number: int) -> np.ndarray:
@@ -204,18 +240,27 @@ def _of_sample(server: Server, run: Run, name: str, number: int) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_the_guider_with_euler_equals_the_sampler(server: Server, object_info: dict[str, Any]) -> None:
+def test_the_guider_with_euler_equals_the_sampler(
+    server: Server, object_info: dict[str, Any]
+) -> None:
     one = prompt_of("1_", object_info, 10)
     other = prompt_of("6_", object_info, 10)
     latent = other[ids(other, "SamplerCustomAdvanced")[0]]["inputs"]["latent_image"]
     other["900"] = {"class_type": "RepeatLatentBatch", "inputs": {"samples": latent, "amount": 3}}
-    other = change(change(other, "SamplerCustomAdvanced", latent_image=["900", 0]), "BGDefectNoise", seed=5)
+    other = change(
+        change(other, "SamplerCustomAdvanced", latent_image=["900", 0]), "BGDefectNoise", seed=5
+    )
     one = change(one, "BGDefectSampler", variants=3, seed=5)
     results = []
     for prompt in (one, other):
         run = server.run(prompt, 600)
         assert run.status == "success", run.error
-        results.append([pixels(path).astype(int) for path in shown(server, run.outputs[ids(prompt, "SaveImage")[0]])])
+        results.append(
+            [
+                pixels(path).astype(int)
+                for path in shown(server, run.outputs[ids(prompt, "SaveImage")[0]])
+            ]
+        )
     assert len(results[0]) == len(results[1]) == 3
     for sample, same in zip(*results, strict=True):
         assert np.abs(sample - same).max() <= 1  # of 255: the latents agree to 1e-4
@@ -235,7 +280,9 @@ def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, An
         made += 8
         records = read_manifest(root / "extras/brushed_metal/scratch/manifest.jsonl")
         assert [record["index"] for record in records] == list(range(made))
-    assert len({record["seed"] for record in records}) == made  # no sample starts from another's noise
+    assert (
+        len({record["seed"] for record in records}) == made
+    )  # no sample starts from another's noise
     sources = {record["source_sha256"] for record in records}
     assert len(sources) == 4 and len(list((root / "brushed_metal/train/good").iterdir())) == 4
     accepted = [record for record in records if record["accepted"]]
@@ -248,7 +295,9 @@ def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, An
         assert not (label[~requested] > 0).any()
         far = ~_grown(requested, 24)
         assert np.array_equal(picture[far], good[far])
-        assert json.loads((root / "extras/brushed_metal/scratch" / record["mask_origin"]["prompt"]).read_text())
+        assert json.loads(
+            (root / "extras/brushed_metal/scratch" / record["mask_origin"]["prompt"]).read_text()
+        )
     tests = sorted((root / "brushed_metal/test/scratch").iterdir())
     labels = sorted((root / "brushed_metal/ground_truth/scratch").iterdir())
     assert [path.stem for path in tests] == [path.stem.removesuffix("_mask") for path in labels]

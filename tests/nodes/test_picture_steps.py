@@ -7,16 +7,16 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from bgdefect_pack.bgdefect_core.attention import MapRecorder
+from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
-from bgdefect_pack.bgdefect_core.placement import MaskLibrary, PlacementSettings
+from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary, PlacementSettings
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
-from bgdefect_pack.bgdefect_core.surroundings import surroundings_of
+from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_pack.nodes import _judging
 from bgdefect_pack.nodes import _picture_steps as steps
 
-from bgdefect_core.generate import Job, PaintSettings, paint, prepare
-from bgdefect_core.predictor import unet_predictor
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.painting import Job, PaintSettings, paint, prepare
 
 from ..core.conftest import make_prompts, sd_schedule, tiny_unet
 from ..core.test_generate import TinyCodec
@@ -25,7 +25,9 @@ DIFFERENCE = steps.RefineSettings("difference", 0.5)
 
 
 def pictures(count: int, height: int, width: int, channels: int = 3, seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).random((count, height, width, channels), np.float32))
+    return torch.from_numpy(
+        np.random.default_rng(seed).random((count, height, width, channels), np.float32)
+    )
 
 
 def box_mask(count: int, height: int, width: int, top: int, left: int, side: int) -> torch.Tensor:
@@ -36,7 +38,9 @@ def box_mask(count: int, height: int, width: int, top: int, left: int, side: int
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (33, 70), (201, 97), (768, 1024)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_stitching_leaves_every_value_outside_the_seam_as_it_was(height: int, width: int, channels: int) -> None:
+def test_stitching_leaves_every_value_outside_the_seam_as_it_was(
+    height: int, width: int, channels: int
+) -> None:
     image, mask = pictures(2, height, width, channels), box_mask(1, height, width, 3, 5, 6)
     crop = steps.crop_pictures(image, mask, 64, "defect", 3.0)
     assert steps.cropped_image(crop).shape == (2, 64, 64, 3)
@@ -47,7 +51,9 @@ def test_stitching_leaves_every_value_outside_the_seam_as_it_was(height: int, wi
     far[0:12, 2:14] = False  # the mask's box and three pixels around it
     colours = image[..., :3] if channels > 1 else image.expand(-1, -1, -1, 3)
     for sample in range(4):
-        assert torch.equal(result[sample][far], colours[sample % 2][far])  # floats that no byte can hold, too
+        assert torch.equal(
+            result[sample][far], colours[sample % 2][far]
+        )  # floats that no byte can hold, too
         assert bool((result[sample][3:9, 5:11] == 0).all())
 
 
@@ -58,7 +64,9 @@ def test_without_blending_the_square_alone_is_replaced() -> None:
     box = crop.boxes[0]
     changed = (result != image).any(-1)[0]
     assert int(changed.sum()) == box.side**2
-    assert bool((result[0, box.top : box.top + box.side, box.left : box.left + box.side] == 1).all())
+    assert bool(
+        (result[0, box.top : box.top + box.side, box.left : box.left + box.side] == 1).all()
+    )
 
 
 def test_with_the_good_squares_what_did_not_change_is_the_picture_itself() -> None:
@@ -66,7 +74,9 @@ def test_with_the_good_squares_what_did_not_change_is_the_picture_itself() -> No
     crop = steps.crop_pictures(image, mask, 64, "defect", None)
     normal = torch.full((2, 64, 64, 3), 0.5)
     result = steps.stitched(crop, normal.repeat(2, 1, 1, 1), normal=normal)
-    assert result.shape == (4, 90, 90, 3) and torch.allclose(result, image.repeat(2, 1, 1, 1), atol=1e-6)
+    assert result.shape == (4, 90, 90, 3) and torch.allclose(
+        result, image.repeat(2, 1, 1, 1), atol=1e-6
+    )
     with pytest.raises(PictureError, match="normal is 32 pixels wide and painted 64"):
         steps.stitched(crop, normal, normal=normal[:, :32, :32])
     with pytest.raises(PictureError, match="normal has 1 pictures for 2 squares"):
@@ -75,18 +85,24 @@ def test_with_the_good_squares_what_did_not_change_is_the_picture_itself() -> No
 
 def test_a_further_mask_is_cut_with_the_same_square() -> None:
     first, second = box_mask(1, 80, 80, 10, 10, 4), box_mask(1, 80, 80, 30, 40, 4)
-    crop = steps.crop_pictures(pictures(1, 80, 80), torch.maximum(first, second), 64, "defect", None)
+    crop = steps.crop_pictures(
+        pictures(1, 80, 80), torch.maximum(first, second), 64, "defect", None
+    )
     parts = [steps.cropped_mask(crop, mask) for mask in (first, second)]
     assert torch.equal(torch.maximum(*parts), steps.cropped_mask(crop))
     assert not bool((parts[0] * parts[1]).any())
     large, far = pictures(1, 400, 400), box_mask(1, 400, 400, 390, 390, 4)
     with pytest.raises(MaskError, match="outside its square"):
-        steps.cropped_mask(steps.crop_pictures(large, box_mask(1, 400, 400, 0, 0, 4), 64, "defect", None), far)
+        steps.cropped_mask(
+            steps.crop_pictures(large, box_mask(1, 400, 400, 0, 0, 4), 64, "defect", None), far
+        )
 
 
 def test_the_difference_refines_the_mask_in_the_square_and_in_the_picture() -> None:
     image, mask = pictures(1, 200, 120), box_mask(1, 200, 120, 100, 40, 32)
-    crop = steps.crop_pictures(image, mask, 80, "defect", None)  # the square has 80 pixels: no resizing
+    crop = steps.crop_pictures(
+        image, mask, 80, "defect", None
+    )  # the square has 80 pixels: no resizing
     normal = torch.full((1, 80, 80, 3), 0.5)
     painted = normal.repeat(2, 1, 1, 1)
     top, left = 100 - crop.boxes[0].top, 40 - crop.boxes[0].left
@@ -96,7 +112,9 @@ def test_the_difference_refines_the_mask_in_the_square_and_in_the_picture() -> N
     assert not bool(label[0].any()) and not bool(heat[0].any())  # nothing was painted there
     expected = torch.zeros(200, 120)
     expected[100:110, 40:72] = 1
-    expected[[100, 100, 109, 109], [40, 71, 40, 71]] = 0  # smoothed over 3 x 3 pixels a corner keeps 4/9
+    expected[[100, 100, 109, 109], [40, 71, 40, 71]] = (
+        0  # smoothed over 3 x 3 pixels a corner keeps 4/9
+    )
     assert torch.equal(label[1], expected)
     square, _ = steps.refined(DIFFERENCE, None, painted, normal, steps.cropped_mask(crop), None)
     assert torch.equal(square[1, top : top + 32, left : left + 32], expected[100:132, 40:72])
@@ -108,7 +126,9 @@ def test_in_a_picture_of_two_tones_the_label_is_what_changed() -> None:
     mask = box_mask(1, 64, 64, 18, 20, 24)
     crop = steps.crop_pictures(image, mask, 64, "whole", None)
     painted = image.clone()
-    painted[:, 20:40, 24:40] = torch.linspace(0, 1, 16)[None, None, :, None]  # a gap that fades: its lighter half is there
+    painted[:, 20:40, 24:40] = torch.linspace(0, 1, 16)[
+        None, None, :, None
+    ]  # a gap that fades: its lighter half is there
     result = steps.stitched(crop, painted, normal=image)
     label, _ = steps.refined(DIFFERENCE, None, painted, image, None, crop)
     changed = (result != image).any(-1)
@@ -122,7 +142,16 @@ def test_in_a_picture_of_two_tones_the_label_is_what_changed() -> None:
         ((None, None, torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 32), None), "painted"),
         ((None, torch.zeros(1, 32, 32, 3), None, torch.zeros(1, 32, 32), None), "normal"),
         ((None, torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 32, 3), None, None), "mask"),
-        ((None, torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 40, 3), torch.ones(1, 32, 32), None), "normal"),
+        (
+            (
+                None,
+                torch.zeros(1, 32, 32, 3),
+                torch.zeros(1, 32, 40, 3),
+                torch.ones(1, 32, 32),
+                None,
+            ),
+            "normal",
+        ),
     ],
 )
 def test_refining_names_what_is_missing(arguments: tuple[object, ...], named: str) -> None:
@@ -132,12 +161,22 @@ def test_refining_names_what_is_missing(arguments: tuple[object, ...], named: st
 
 def test_attention_without_maps_is_refused() -> None:
     with pytest.raises(SettingError, match="maps"):
-        steps.refined(steps.RefineSettings("attention", 0.5), None, None, None, box_mask(1, 32, 32, 4, 4, 4), None)
+        steps.refined(
+            steps.RefineSettings("attention", 0.5),
+            None,
+            None,
+            None,
+            box_mask(1, 32, 32, 4, 4, 4),
+            None,
+        )
 
 
 @pytest.mark.parametrize("signal", ["attention", "product"])
 def test_maps_that_cannot_serve_are_refused_by_name(signal: str) -> None:
-    settings, pair = steps.RefineSettings(signal, 0.5), (torch.zeros(3, 32, 32, 3), torch.zeros(1, 32, 32, 3))
+    settings, pair = (
+        steps.RefineSettings(signal, 0.5),
+        (torch.zeros(3, 32, 32, 3), torch.zeros(1, 32, 32, 3)),
+    )
     with pytest.raises(SettingError, match="words is 0"):
         steps.refined(settings, MapRecorder([]), *pair, box_mask(1, 32, 32, 4, 4, 4), None)
     maps = MapRecorder([torch.tensor([1])])
@@ -158,7 +197,10 @@ def test_with_a_crop_what_is_refined_must_be_its_squares() -> None:
         with pytest.raises(PictureError, match=words):
             steps.refined(DIFFERENCE, None, painted, normal, None, crop)
     attention = steps.RefineSettings("attention", 0.5)
-    for maps_of, words in ((torch.ones(2, 8, 8), "maps are of 2 samples, 8 x 8 cells"), (torch.ones(3, 6, 8), "3 samples, 8 x 6 cells")):
+    for maps_of, words in (
+        (torch.ones(2, 8, 8), "maps are of 2 samples, 8 x 8 cells"),
+        (torch.ones(3, 6, 8), "3 samples, 8 x 6 cells"),
+    ):
         maps = MapRecorder([torch.tensor([1])])
         maps.means[maps_of.shape[1], maps_of.shape[2]] = maps_of
         with pytest.raises(SettingError, match=words):
@@ -182,7 +224,9 @@ def test_with_a_crop_what_is_refined_must_be_its_squares() -> None:
         (torch.zeros(1, 40, 40, 2), box_mask(1, 40, 40, 1, 1, 2), "image has the shape"),
     ],
 )
-def test_what_cannot_be_cropped_is_named(image: torch.Tensor, mask: torch.Tensor, named: str) -> None:
+def test_what_cannot_be_cropped_is_named(
+    image: torch.Tensor, mask: torch.Tensor, named: str
+) -> None:
     with pytest.raises((MaskError, PictureError), match=named):
         steps.crop_pictures(image, mask, 64, "defect", None)
 
@@ -191,13 +235,19 @@ def test_placed_masks_lie_on_the_part_and_avoid_what_is_closed() -> None:
     library = MaskLibrary([np.ones((6, 3), np.bool_)])
     avoid = torch.zeros(1, 50, 60)
     avoid[:, :, :30] = 1
-    owners, masks = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid)
+    owners, masks = steps.placed(
+        pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid
+    )
     assert owners == [0] * 4 + [1] * 4 + [2] * 4
     assert all(mask.any() and not mask[:, :30].any() for mask in masks)
-    again = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid)[1]
+    again = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid)[
+        1
+    ]
     assert all(np.array_equal(one, two) for one, two in zip(masks, again, strict=True))
     assert len({mask.tobytes() for mask in masks}) > 8
-    other = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 8, avoid)[1]
+    other = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 8, avoid)[
+        1
+    ]
     assert any(not np.array_equal(one, two) for one, two in zip(masks, other, strict=True))
 
 
@@ -210,12 +260,15 @@ def test_placing_tells_of_each_mask_and_can_be_stopped() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, None, stop_at_five)
+        steps.placed(
+            pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, None, stop_at_five
+        )
     assert len(told) == 5
 
 
 def test_masks_with_known_surroundings_go_where_it_looks_alike() -> None:
-    """A defect that was seen on white goes to the white half of the picture, and without its picture anywhere."""
+    """A defect that was seen on white goes to the white half of the picture, and without its
+    picture anywhere."""
     image = torch.zeros(1, 50, 60, 3)
     image[:, :, 30:] = 1
     patch = np.ones((4, 4), np.bool_)
@@ -232,7 +285,15 @@ def test_a_mask_that_fits_nowhere_is_said_so() -> None:
     with pytest.raises(MaskError, match="no mask of the library fits"):
         steps.placed(pictures(1, 50, 60), library, "texture", PlacementSettings(tries=2), 1, 0)
     with pytest.raises(MaskError, match="avoid is 60 x 40"):
-        steps.placed(pictures(1, 50, 60), library, "texture", PlacementSettings(tries=2), 1, 0, torch.zeros(1, 40, 60))
+        steps.placed(
+            pictures(1, 50, 60),
+            library,
+            "texture",
+            PlacementSettings(tries=2),
+            1,
+            0,
+            torch.zeros(1, 40, 60),
+        )
 
 
 def test_verdicts_follow_the_figures() -> None:
@@ -259,7 +320,8 @@ def test_verdicts_follow_the_figures() -> None:
 
 @pytest.mark.parametrize("feather", [None, 5.0])
 def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None:
-    """`generate` from start to end against Crop, Refine, Stitch and Quality, fed the very same decoded squares."""
+    """`generate` from start to end against Crop, Refine, Stitch and Quality, fed the very same
+    decoded squares."""
     settings = PaintSettings(resolution=64, steps=2, background="noised", feather=feather)
     size, prompts, codec = (140, 190), make_prompts(), TinyCodec()
     mask = box_mask(1, *size, 60, 90, 25)
@@ -273,17 +335,27 @@ def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None
             return decoded[-1]
 
         codec.decode = kept  # type: ignore[method-assign]
-        prepared = prepare(codec, predict, [Job(picture, (mask[0].numpy() > 0,))], prompts, settings)
+        prepared = prepare(
+            codec, predict, [Job(picture, (mask[0].numpy() > 0,))], prompts, settings
+        )
         samples = paint(codec, predict, prepared, [0, 0], [3, 4], prompts, settings)
     normal, painted = ((pair / 2 + 0.5).movedim(1, -1) for pair in decoded)
-    crop = steps.crop_pictures(torch.from_numpy(picture)[None].float() / 255, mask, 64, "defect", feather)
-    label, _ = steps.refined(steps.RefineSettings("difference", 0.3), None, painted, normal, None, crop)
+    crop = steps.crop_pictures(
+        torch.from_numpy(picture)[None].float() / 255, mask, 64, "defect", feather
+    )
+    label, _ = steps.refined(
+        steps.RefineSettings("difference", 0.3), None, painted, normal, None, crop
+    )
     for sample, one in zip(samples, label, strict=True):
         assert np.array_equal(sample.mask, one.numpy() > 0.5)
     results = steps.stitched(crop, painted, normal=normal)
     for sample, result in zip(samples, results, strict=True):
-        assert np.abs(sample.picture.astype(int) - (result * 255).round().numpy()).max() <= 1  # codecs and hosts round at other places
-    assert bool((results != steps.stitched(crop, painted)).any())  # without the good squares no detail comes back
+        assert (
+            np.abs(sample.picture.astype(int) - (result * 255).round().numpy()).max() <= 1
+        )  # codecs and hosts round at other places
+    assert bool(
+        (results != steps.stitched(crop, painted)).any()
+    )  # without the good squares no detail comes back
     verdicts = _judging.judged(crop, painted, normal, results, label, QualityLimits())
     for sample, verdict in zip(samples, verdicts, strict=True):
         assert asdict(verdict.quality) == pytest.approx(asdict(sample.quality), rel=1e-5)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bgdefect_pack.bgdefect_core.dataset import read_manifest
+from bgdefect_pack.bgdefect_core.records.dataset import read_manifest
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, OutputError, SettingError
-from bgdefect_pack.bgdefect_core.pictures import read_mask, read_picture
+from bgdefect_pack.bgdefect_core.pictures.files import read_mask, read_picture
 from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
 from bgdefect_pack.nodes import _convert, _folders, _saving
 from bgdefect_pack.nodes._judging import Judged
@@ -21,14 +21,24 @@ BAD = Judged(3, Quality(0.01, 0.1, 0.3, 100.0, 0.0, 40.0), Verdict(False, "no vi
 
 
 def batch(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, 24, 32, 3))).float() / 255
+    return (
+        torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, 24, 32, 3))).float()
+        / 255
+    )
 
 
-def save(root: Path, result: torch.Tensor, quality: list[Judged] | None = None, prompt: dict[str, object] | None = None) -> list[dict]:
+def save(
+    root: Path,
+    result: torch.Tensor,
+    quality: list[Judged] | None = None,
+    prompt: dict[str, object] | None = None,
+) -> list[dict]:
     mask = torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
     heat = mask[..., None].repeat(1, 1, 1, 3) * 0.5
-    return _saving.save_samples(root, NAMES, batch(2, 9), result, mask, mask, heat, quality, 5, prompt)
+    return _saving.save_samples(
+        root, NAMES, batch(2, 9), result, mask, mask, heat, quality, 5, prompt
+    )
 
 
 def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Path) -> None:
@@ -40,7 +50,12 @@ def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Pa
     for record, picture in zip(first, _convert.pictures_of(result), strict=True):
         assert np.array_equal(read_picture(tmp_path / record["file"]), picture)
         assert read_mask(tmp_path / record["label"]).sum() == 30
-    assert [record["seed"] for record in first] == [5, 8, 5, 5]  # the run's seed and the number of the sample in it
+    assert [record["seed"] for record in first] == [
+        5,
+        8,
+        5,
+        5,
+    ]  # the run's seed and the number of the sample in it
     assert [record["seed"] for record in second] == [5, 6, 7, 8]
     assert first[1]["file"].startswith("extras/") and first[1]["verdict"] == "no visible defect"
     assert second[0]["verdict"] == "not judged" and second[0]["quality"] == {}
@@ -57,8 +72,14 @@ def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Pa
 def test_a_sample_without_label_is_rejected(tmp_path: Path) -> None:
     empty, mask = torch.zeros(1, 24, 32), torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
-    records = _saving.save_samples(tmp_path, NAMES, batch(1), batch(1), empty, mask, None, [GOOD], None, None)
-    assert records[0]["verdict"] == "label empty" and not records[0]["accepted"] and records[0]["seed"] == -1
+    records = _saving.save_samples(
+        tmp_path, NAMES, batch(1), batch(1), empty, mask, None, [GOOD], None, None
+    )
+    assert (
+        records[0]["verdict"] == "label empty"
+        and not records[0]["accepted"]
+        and records[0]["seed"] == -1
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +93,9 @@ def test_a_sample_without_label_is_rejected(tmp_path: Path) -> None:
         ({"result": torch.zeros(2, 3, 4, 3)}, "result is 4 x 3"),
     ],
 )
-def test_what_does_not_fit_is_named_and_nothing_is_written(tmp_path: Path, change: dict[str, object], named: str) -> None:
+def test_what_does_not_fit_is_named_and_nothing_is_written(
+    tmp_path: Path, change: dict[str, object], named: str
+) -> None:
     mask = torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
     right = {
@@ -91,7 +114,22 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(tmp_path: Path, chang
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "a/../../x", "/etc", "a//b", "C:/x", "a\\..\\..\\b", "a\0b", " a", "a/ /b", "~root\n"]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/../../x",
+        "/etc",
+        "a//b",
+        "C:/x",
+        "a\\..\\..\\b",
+        "a\0b",
+        " a",
+        "a/ /b",
+        "~root\n",
+    ],
 )
 def test_a_folder_name_cannot_leave_its_base(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingError, match="folder is"):
@@ -141,7 +179,11 @@ def test_the_overlay_draws_around_the_masks_only() -> None:
     with pytest.raises(BGDefectError, match="mask is 30 x 24"):
         _saving.zoomed(result, torch.zeros(1, 24, 30), None, None)
     for show in (_saving.overlays, _saving.zoomed):
-        with pytest.raises(BGDefectError, match="refined is 31 x 24 pixels; expected 32 x 24, as result"):
+        with pytest.raises(
+            BGDefectError, match="refined is 31 x 24 pixels; expected 32 x 24, as result"
+        ):
             show(result, mask, torch.zeros(1, 24, 31), None)
-        with pytest.raises(BGDefectError, match="heat is 20 x 20 pixels; expected 32 x 24, as result"):
+        with pytest.raises(
+            BGDefectError, match="heat is 20 x 20 pixels; expected 32 x 24, as result"
+        ):
             show(result, mask, None, torch.zeros(1, 20, 20, 3))

@@ -14,7 +14,9 @@ LANGUAGES = ("en", "zh", "ko")
 
 
 def texts(language: str) -> dict[str, Any]:
-    entries: dict[str, Any] = json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
+    entries: dict[str, Any] = json.loads(
+        (ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8")
+    )
     return entries
 
 
@@ -23,27 +25,49 @@ def lines(entries: dict[str, Any]) -> dict[str, str]:
     found = {}
     for node, entry in entries.items():
         found |= {f"{node}.{key}": text for key, text in entry.items() if isinstance(text, str)}
-        slots = [(kind, slot, item) for kind in ("inputs", "outputs") for slot, item in entry.get(kind, {}).items()]
-        found |= {f"{node}.{kind}.{slot}.{key}": text for kind, slot, item in slots for key, text in item.items()}
+        slots = [
+            (kind, slot, item)
+            for kind in ("inputs", "outputs")
+            for slot, item in entry.get(kind, {}).items()
+        ]
+        found |= {
+            f"{node}.{kind}.{slot}.{key}": text
+            for kind, slot, item in slots
+            for key, text in item.items()
+        }
     return found
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_is_there_in_every_language(language: str) -> None:
     english, other = lines(texts("en")), lines(texts(language))
-    assert list(other) == list(english)  # no node, input, output or tooltip is missing, none is left over
-    wanted = {"BGDefectSampler.description", "BGDefectSampler.inputs.seed.tooltip", "BGDefectSampler.outputs.1.tooltip"}
+    assert list(other) == list(
+        english
+    )  # no node, input, output or tooltip is missing, none is left over
+    wanted = {
+        "BGDefectSampler.description",
+        "BGDefectSampler.inputs.seed.tooltip",
+        "BGDefectSampler.outputs.1.tooltip",
+    }
     assert wanted < set(other) and all(text.strip() for text in other.values())
-    assert not [place for place, text in other.items() if set(text) & set("{}|@")]  # the host's page would read these as commands
+    assert not [
+        place for place, text in other.items() if set(text) & set("{}|@")
+    ]  # the host's page would read these as commands
 
 
-@pytest.mark.parametrize(("language", "script"), [("zh", "[\u4e00-\u9fff]"), ("ko", "[\uac00-\ud7a3]")])
+@pytest.mark.parametrize(
+    ("language", "script"), [("zh", "[\u4e00-\u9fff]"), ("ko", "[\uac00-\ud7a3]")]
+)
 def test_every_text_is_translated(language: str, script: str) -> None:
     english, other = lines(texts("en")), lines(texts(language))
     names = {"CLIP", "VAE", "Latent", "Sigmas"}  # what ComfyUI itself leaves as it is
-    assert not [place for place, text in other.items() if not re.search(script, text) and text not in names]
+    assert not [
+        place for place, text in other.items() if not re.search(script, text) and text not in names
+    ]
     for place, text in english.items():  # a number that changes in the nodes changes here too
-        assert all(number in other[place] for number in re.findall(r"\d+\.\d+|\d{2,}|\de-\d", text)), place
+        assert all(
+            number in other[place] for number in re.findall(r"\d+\.\d+|\d{2,}|\de-\d", text)
+        ), place
 
 
 def test_every_node_has_a_page() -> None:
@@ -52,7 +76,11 @@ def test_every_node_has_a_page() -> None:
 
 
 def test_the_archive_of_the_registry_keeps_what_the_readme_shows() -> None:
-    left_out = [line for line in (ROOT / ".comfyignore").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    left_out = [
+        line
+        for line in (ROOT / ".comfyignore").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
     shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert shown and not [name for name in shown for line in left_out if name.startswith(line)]
     assert all((ROOT / name).is_file() for name in shown)

@@ -15,11 +15,11 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from bgdefect_core.pictures import write_mask, write_picture
-from bgdefect_core.weights import ClassWeightsInfo, save_weights
-from trainer import cli
-from trainer.base import load_base
-from trainer.single_file import ASSETS
+from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
+from trainer.bases.load import load_base
+from trainer.bases.single_file import ASSETS
+from trainer.cli import app as cli
 
 TOKENIZER = ASSETS / "bgdefect-mini" / "tokenizer"
 RESOLUTION = 32
@@ -63,7 +63,11 @@ def save_tiny_base(folder: Path, seed: int = 0) -> Path:
         part.save_pretrained(folder / name, safe_serialization=True)
     tokenizer.save_pretrained(folder / "tokenizer")
     DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", set_alpha_to_one=False, steps_offset=1
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        set_alpha_to_one=False,
+        steps_offset=1,
     ).save_pretrained(folder / "scheduler")
     return folder
 
@@ -89,7 +93,8 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An object ``plate`` in MVTec AD layout: 6 pictures of ``spot``, 2 of ``cut``, 3 good ones, 40 x 48 pixels."""
+    """An object ``plate`` in MVTec AD layout: 6 pictures of ``spot``, 2 of ``cut``, 3 good ones, 40
+    x 48 pixels."""
     root = tmp_path_factory.mktemp("data") / "plate"
     rng = np.random.default_rng(7)
 

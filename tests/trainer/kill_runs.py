@@ -1,4 +1,5 @@
-"""Runs trainings, kills them (kill -9) at chosen moments and lets each go on; a script of test_checkpoint.py.
+"""Runs trainings, kills them (kill -9) at chosen moments and lets each go on; a script of
+test_checkpoint.py.
 
 One fresh process, one thread; every run is a fork of it, so the imports are paid once.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-from trainer import train
+from trainer.training import train
 
 MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
     "in the first validation": (train, "loss_of", 3, False),
@@ -30,7 +31,8 @@ MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
 
 
 def settings(data: str, base: str, output: Path) -> train.TrainConfig:
-    """A run of 7 iterations with everything that has state: average, early stop, validation, two kept checkpoints."""
+    """A run of 7 iterations with everything that has state: average, early stop, validation, two
+    kept checkpoints."""
     return train.TrainConfig(
         data=Path(data),
         output=output,
@@ -76,14 +78,18 @@ def forked(action: Callable[[], object]) -> int:
 
 
 def main() -> None:
-    """Arguments: data, base, folder. Writes ``folder/codes.json``: for each moment the two exit codes."""
+    """Arguments: data, base, folder. Writes ``folder/codes.json``: for each moment the two exit
+    codes."""
     torch.set_num_threads(1)
     data, base, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     codes = {"never": [forked(lambda: train.train(settings(data, base, folder / "never")))]}
     for moment, (module, name, count, after) in MOMENTS.items():
         config = settings(data, base, folder / moment)
 
-        def killed(config: train.TrainConfig = config, where: tuple[Any, str, int, bool] = (module, name, count, after)) -> None:
+        def killed(
+            config: train.TrainConfig = config,
+            where: tuple[Any, str, int, bool] = (module, name, count, after),
+        ) -> None:
             setattr(where[0], where[1], deadly(getattr(where[0], where[1]), where[2], where[3]))
             train.train(dataclasses.replace(config))
 

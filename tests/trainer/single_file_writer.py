@@ -40,11 +40,17 @@ def unet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
     for level in range(4):
         blocks[f"down_blocks.{level}.downsamplers.0.conv."] = f"input_blocks.{3 * level + 3}.0.op."
-        blocks[f"up_blocks.{level}.upsamplers.0."] = f"output_blocks.{3 * level + 2}.{2 if level else 1}."
+        blocks[f"up_blocks.{level}.upsamplers.0."] = (
+            f"output_blocks.{3 * level + 2}.{2 if level else 1}."
+        )
         for layer in range(3):
             for kind, number in (("resnets", 0), ("attentions", 1)):
-                blocks[f"down_blocks.{level}.{kind}.{layer}."] = f"input_blocks.{3 * level + layer + 1}.{number}."
-                blocks[f"up_blocks.{level}.{kind}.{layer}."] = f"output_blocks.{3 * level + layer}.{number}."
+                blocks[f"down_blocks.{level}.{kind}.{layer}."] = (
+                    f"input_blocks.{3 * level + layer + 1}.{number}."
+                )
+                blocks[f"up_blocks.{level}.{kind}.{layer}."] = (
+                    f"output_blocks.{3 * level + layer}.{number}."
+                )
     named = {}
     for name, tensor in state.items():
         before = next(start for start in blocks if name.startswith(start))
@@ -58,8 +64,18 @@ def unet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def vae_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``first_stage_model. ...``"""
-    attention = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
-    plain = {"conv_shortcut": "nin_shortcut", "conv_norm_out": "norm_out", "mid_block.attentions.0": "mid.attn_1"}
+    attention = {
+        "group_norm": "norm",
+        "to_q": "q",
+        "to_k": "k",
+        "to_v": "v",
+        "to_out.0": "proj_out",
+    }
+    plain = {
+        "conv_shortcut": "nin_shortcut",
+        "conv_norm_out": "norm_out",
+        "mid_block.attentions.0": "mid.attn_1",
+    }
     plain |= {"mid_block.resnets.0": "mid.block_1", "mid_block.resnets.1": "mid.block_2"}
     for level in range(4):
         plain[f"down_blocks.{level}.downsamplers.0"] = f"down.{level}.downsample"
@@ -73,13 +89,18 @@ def vae_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for ours, theirs in (plain | attention if inside else plain).items():
             name = name.replace(ours, theirs)
         matrix = inside and tensor.ndim == 2  # theirs are 1 x 1 convolutions
-        named[f"first_stage_model.{name}"] = tensor[:, :, None, None].contiguous() if matrix else tensor
+        named[f"first_stage_model.{name}"] = (
+            tensor[:, :, None, None].contiguous() if matrix else tensor
+        )
     return named
 
 
 def clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """SD 1.x: ``cond_stage_model.transformer.text_model. ...``"""
-    return {f"cond_stage_model.transformer.text_model.{name}": tensor for name, tensor in _flat(state).items()}
+    return {
+        f"cond_stage_model.transformer.text_model.{name}": tensor
+        for name, tensor in _flat(state).items()
+    }
 
 
 def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -98,7 +119,9 @@ def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         where = f"transformer.resblocks.{number}."
         if rest.startswith("self_attn.q_proj."):
             end = rest.rpartition(".")[2]
-            three = [state[name.replace("q_proj", which)] for which in ("q_proj", "k_proj", "v_proj")]
+            three = [
+                state[name.replace("q_proj", which)] for which in ("q_proj", "k_proj", "v_proj")
+            ]
             named[f"{where}attn.in_proj_{end}"] = torch.cat(three)
         for ours, theirs in _OPEN_CLIP.items():
             if rest.startswith(ours):
@@ -114,4 +137,8 @@ def write_single_file(path: Path, *parts: Mapping[str, Tensor]) -> Path:
 
 def _flat(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Older transformers wrap the text model once more."""
-    return {name.removeprefix("text_model."): tensor for name, tensor in state.items() if "position_ids" not in name}
+    return {
+        name.removeprefix("text_model."): tensor
+        for name, tensor in state.items()
+        if "position_ids" not in name
+    }

@@ -7,32 +7,60 @@ import math
 import numpy as np
 import pytest
 
-from bgdefect_core.detail import DETAIL_GONE
 from bgdefect_core.errors import SettingError
+from bgdefect_core.method.refinement import PEAK, THRESHOLDS
+from bgdefect_core.pictures.detail import DETAIL_GONE
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.refinement import PEAK, THRESHOLDS
-from trainer.calibrate import DETAILS, RULES, CalibrateConfig, calibrate, drawn_defects, grown, report
+from trainer.lab.calibrate import (
+    DETAILS,
+    RULES,
+    CalibrateConfig,
+    calibrate,
+    drawn_defects,
+    grown,
+    report,
+)
 
 IN_USE = (PEAK, THRESHOLDS["difference"])
 
 
 def test_labels_of_a_few_drawn_defects() -> None:
     found = calibrate(CalibrateConfig(pictures=6, decoded=5))
-    assert found.drawn.shape == (6, 2) and found.decoded.shape == (5, 2) and tuple(found.labels) == RULES
+    assert (
+        found.drawn.shape == (6, 2)
+        and found.decoded.shape == (5, 2)
+        and tuple(found.labels) == RULES
+    )
     drawn = [one for one, _ in zip(drawn_defects(0, 128), range(6), strict=False)]
     shares = [one.mask.sum() / grown(one.mask).sum() for one in drawn[:5]]
-    assert found.requested[0] == pytest.approx(np.mean(shares))  # the truth lies within: its share is the IoU
-    assert min(found.labels[IN_USE]) > max(found.requested) + 0.1  # labels are worth having, and the rule in use is a good one
+    assert found.requested[0] == pytest.approx(
+        np.mean(shares)
+    )  # the truth lies within: its share is the IoU
+    assert (
+        min(found.labels[IN_USE]) > max(found.requested) + 0.1
+    )  # labels are worth having, and the rule in use is a good one
     assert min(found.labels[IN_USE]) > max(found.labels[100.0, 0.5])
     first = np.abs(drawn[0].picture.astype(float) - drawn[0].good)[drawn[0].mask].max(axis=1) / 255
     assert found.drawn[0, 0] == pytest.approx(np.percentile(first, 95), abs=1e-6)
-    assert 0.3 < np.median(found.decoded[:, 0] / found.drawn[:5, 0]) < 1.1  # the VAE softens a defect, and keeps most of it
-    again, other = calibrate(CalibrateConfig(pictures=2, decoded=1)), calibrate(CalibrateConfig(pictures=2, decoded=1, seed=1))
-    assert np.array_equal(again.drawn, found.drawn[:2]) and np.array_equal(again.decoded, found.decoded[:1])
+    assert (
+        0.3 < np.median(found.decoded[:, 0] / found.drawn[:5, 0]) < 1.1
+    )  # the VAE softens a defect, and keeps most of it
+    again, other = (
+        calibrate(CalibrateConfig(pictures=2, decoded=1)),
+        calibrate(CalibrateConfig(pictures=2, decoded=1, seed=1)),
+    )
+    assert np.array_equal(again.drawn, found.drawn[:2]) and np.array_equal(
+        again.decoded, found.decoded[:1]
+    )
     assert not np.array_equal(again.drawn, other.drawn)
     lines = report(found).splitlines()
-    shown = [strength >= QualityLimits().min_strength and contrast >= QualityLimits().min_contrast for strength, contrast in found.drawn]
-    assert lines[-2].startswith("| as drawn | 6 |") and lines[-2].endswith(f"| {np.mean(shown):.1%} |")
+    shown = [
+        strength >= QualityLimits().min_strength and contrast >= QualityLimits().min_contrast
+        for strength, contrast in found.drawn
+    ]
+    assert lines[-2].startswith("| as drawn | 6 |") and lines[-2].endswith(
+        f"| {np.mean(shown):.1%} |"
+    )
     assert len(lines) == 3 + len(RULES) + 3 + len(DETAILS) + 1 + 4
     assert [line for line in lines if "(in use)" in line] == [
         f"| 0.3 of the change's 95th percentile (in use) | {found.labels[IN_USE][0]:.3f} | {found.labels[IN_USE][1]:.3f} |",

@@ -1,4 +1,5 @@
-"""A run that is killed goes on and ends with the same bits; a full disk or Ctrl-C leaves the last good checkpoint."""
+"""A run that is killed goes on and ends with the same bits; a full disk or Ctrl-C leaves the last
+good checkpoint."""
 
 from __future__ import annotations
 
@@ -20,9 +21,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bgdefect_core.errors import OutputError, SettingError, WeightsError
-from trainer import checkpoint, train
-from trainer.checkpoint import generator, latest_checkpoint, load_checkpoint, save_checkpoint
-from trainer.train import TrainConfig
+from trainer.training import checkpoint, train
+from trainer.training.checkpoint import (
+    generator,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from trainer.training.train import TrainConfig
 
 from .kill_runs import MOMENTS, settings
 
@@ -64,7 +70,14 @@ def test_killed_and_resumed_ends_with_the_same_bits(runs: Path, moment: str) -> 
     assert len(list((runs / moment / "plate-spot.run" / "checkpoints").glob("step-*"))) == 2
 
 
-def interrupted(config: TrainConfig, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, count: int, error: BaseException) -> None:
+def interrupted(
+    config: TrainConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    name: str,
+    count: int,
+    error: BaseException,
+) -> None:
     original, calls = getattr(module, name), 0
 
     def failing(*args: Any, **kwargs: Any) -> Any:
@@ -89,13 +102,19 @@ def test_full_disk_and_ctrl_c_leave_the_last_good_checkpoint(
     folder = tmp_path / "plate-spot.run" / "checkpoints"
     assert [path.name for path in folder.iterdir()] == ["step-000002.safetensors"]
     with pytest.raises(KeyboardInterrupt):
-        interrupted(mine, monkeypatch, train, "iteration", 4, KeyboardInterrupt())  # iterations 3, 4, 5, then the key
-    assert sorted(path.name for path in folder.iterdir()) == ["step-000002.safetensors", "step-000004.safetensors"]
+        interrupted(
+            mine, monkeypatch, train, "iteration", 4, KeyboardInterrupt()
+        )  # iterations 3, 4, 5, then the key
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "step-000002.safetensors",
+        "step-000004.safetensors",
+    ]
     one, two = load_file(runs / "never" / WEIGHTS), load_file(train.train(mine))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-# --- the file itself --------------------------------------------------------------------------------------------------
+# --- the file itself
+# --------------------------------------------------------------------------------------------------
 
 
 def trained(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -110,11 +129,16 @@ def trained(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
     return module, optimizer
 
 
-def test_round_trip_keeps_two_and_skips_the_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_round_trip_keeps_two_and_skips_the_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for steps in (1, 2, 3):
         module, optimizer = trained(steps)
         save_checkpoint(tmp_path, steps, {"net": module}, optimizer, {"note": [1, None]})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000002.safetensors", "step-000003.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-000002.safetensors",
+        "step-000003.safetensors",
+    ]
     newest = latest_checkpoint(tmp_path)
     assert newest is not None and newest.name == "step-000003.safetensors"
     fresh, empty = trained(0)
@@ -132,22 +156,36 @@ def test_round_trip_keeps_two_and_skips_the_damaged(tmp_path: Path, caplog: pyte
 
 def test_frozen_parameters_are_not_kept(tmp_path: Path) -> None:
     module, optimizer = trained(1)
-    with safe_open(save_checkpoint(tmp_path, 1, {"net": module}, optimizer), framework="pt") as file:
+    with safe_open(
+        save_checkpoint(tmp_path, 1, {"net": module}, optimizer), framework="pt"
+    ) as file:
         names = set(file.keys())
     assert "net/weight" in names and "net/bias" not in names
 
 
 def test_random_streams_are_functions_of_seed_and_step() -> None:
-    draws = {key: tuple(torch.randn(3, generator=generator(*key)).tolist()) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]}
+    draws = {
+        key: tuple(torch.randn(3, generator=generator(*key)).tolist())
+        for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
+    }
     assert len(set(draws.values())) == 4
     assert draws[0, 1, 0] == tuple(torch.randn(3, generator=generator(0, 1)).tolist())
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"step": "x", "extra": {}, "numbers": {}, "groups": []}', "[" * 100_000])
-def test_a_checkpoint_with_damaged_metadata_is_passed_over(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["{", "{}", "[]", '{"step": "x", "extra": {}, "numbers": {}, "groups": []}', "[" * 100_000],
+)
+def test_a_checkpoint_with_damaged_metadata_is_passed_over(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     model = nn.Linear(2, 2)
     whole = save_checkpoint(tmp_path, 1, {"model": model}, torch.optim.AdamW(model.parameters()))
-    save_file({"x": torch.zeros(1)}, tmp_path / "step-000002.safetensors", metadata={"bgdefect_checkpoint": text})
+    save_file(
+        {"x": torch.zeros(1)},
+        tmp_path / "step-000002.safetensors",
+        metadata={"bgdefect_checkpoint": text},
+    )
     assert latest_checkpoint(tmp_path) == whole
     assert "step-000002.safetensors: its metadata" in caplog.text and "passed over" in caplog.text
 
@@ -165,7 +203,11 @@ def stopped(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_with_a_damaged_log_goes_on(
-    plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    plates: Path,
+    tiny_base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     config = replace(settings(str(plates), str(tiny_base), tmp_path / "out"), steps=3, early_stop=0)
     log = stopped(config, monkeypatch) / "log.csv"
@@ -177,7 +219,9 @@ def test_a_run_with_a_damaged_log_goes_on(
     assert "log.csv: 1 damaged lines are dropped" in caplog.text
 
 
-@pytest.mark.parametrize("text", ['{"started": "x", "settings": 3}', '{"started": 3}', "[]", "3", "{"])
+@pytest.mark.parametrize(
+    "text", ['{"started": "x", "settings": 3}', '{"started": 3}', "[]", "3", "{"]
+)
 def test_a_damaged_record_of_a_run_is_named(
     plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
@@ -189,16 +233,22 @@ def test_a_damaged_record_of_a_run_is_named(
         train.train(config)
 
 
-def test_a_checkpoint_of_something_else_is_named(plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_something_else_is_named(
+    plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = replace(settings(str(plates), str(tiny_base), tmp_path / "out"), steps=1)
     place = stopped(config, monkeypatch) / "checkpoints" / "step-000001.safetensors"
     meta = {"step": 1, "extra": {}, "numbers": {}, "groups": []}
     save_file(load_file(place), place, metadata={"bgdefect_checkpoint": json.dumps(meta)})
-    with pytest.raises(WeightsError, match="step-000001.safetensors does not fit the run .*; delete it"):
+    with pytest.raises(
+        WeightsError, match="step-000001.safetensors does not fit the run .*; delete it"
+    ):
         train.train(config)
 
 
-def test_an_error_in_training_leaves_no_open_bar(plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_training_leaves_no_open_bar(
+    plates: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bars = []
 
     class Noted(train.tqdm):  # type: ignore[misc]

@@ -1,4 +1,5 @@
-"""The same work on a CUDA device as on the CPU: latents, pictures, training, number formats. Skipped where there is none."""
+"""The same work on a CUDA device as on the CPU: latents, pictures, training, number formats.
+Skipped where there is none."""
 
 from __future__ import annotations
 
@@ -11,16 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bgdefect_core.dataset import read_manifest
-from bgdefect_core.pictures import read_mask, read_picture
-from bgdefect_core.predictor import unet_predictor
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.sampling import BackgroundMode, background_levels, sample
+from bgdefect_core.pictures.files import read_mask, read_picture
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.sampling import BackgroundMode, background_levels, sample
-from trainer.base import load_base
-from trainer.generate import generate
-from trainer.generate_config import GenerateConfig
-from trainer.train import train
-from trainer.train_config import TrainConfig
+from bgdefect_core.records.dataset import read_manifest
+from trainer.bases.load import load_base
+from trainer.generation.config import GenerateConfig
+from trainer.generation.generate import generate
+from trainer.training.config import TrainConfig
+from trainer.training.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -43,24 +44,39 @@ def variants(device: str, mode: BackgroundMode) -> torch.Tensor:
     z_0 = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0)).to(device)
     regions = torch.zeros(1, 32, 32, dtype=torch.long, device=device)
     regions[:, 10:20, 8:22] = 1
-    prompts = base.prompts("a photo of a metal plate", ["a scratch defect on a metal plate"], "mask")
+    prompts = base.prompts(
+        "a photo of a metal plate", ["a scratch defect on a metal plate"], "mask"
+    )
     levels = base.schedule.levels(10)
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
         background = background_levels(mode, predict, z_0, regions, prompts, levels)
         shared = [level.expand(3, -1, -1, -1) for level in background]
-        return sample(predict, mode, shared, regions.expand(3, -1, -1), prompts, levels, range(3)).cpu()
+        return sample(
+            predict, mode, shared, regions.expand(3, -1, -1), prompts, levels, range(3)
+        ).cpu()
 
 
 @pytest.mark.parametrize("mode", ["replay", "noised", "masked", "literal"])
 def test_latents_are_the_cpus(mode: BackgroundMode, full_fp32: None) -> None:
     on_cpu, on_cuda = variants("cpu", mode), variants("cuda", mode)
     torch.testing.assert_close(on_cuda, on_cpu, atol=2e-3, rtol=1e-3)
-    assert (on_cpu[0] - on_cpu[1]).abs().max() > 0.1, "the seeds must differ for the comparison to say anything"
+    assert (on_cpu[0] - on_cpu[1]).abs().max() > 0.1, (
+        "the seeds must differ for the comparison to say anything"
+    )
 
 
 def config(weights: Path, base: Path, plates: Path, output: Path) -> GenerateConfig:
     return GenerateConfig(
-        weights=weights, good=plates, output=output, base=str(base), count=4, variants=2, batch=2, steps=5, limits=ANYTHING, device="cuda"
+        weights=weights,
+        good=plates,
+        output=output,
+        base=str(base),
+        count=4,
+        variants=2,
+        batch=2,
+        steps=5,
+        limits=ANYTHING,
+        device="cuda",
     )
 
 
@@ -72,15 +88,28 @@ def made(settings: GenerateConfig) -> list[tuple[np.ndarray, np.ndarray, np.ndar
     pictures = []
     for row in rows:
         result = read_picture(settings.output / row["file"])
-        pictures.append((result, read_mask(settings.output / row["requested"]), read_picture(Path(row["source"]))))
+        pictures.append(
+            (
+                result,
+                read_mask(settings.output / row["requested"]),
+                read_picture(Path(row["source"])),
+            )
+        )
     return pictures
 
 
 @pytest.mark.parametrize(("precision", "worst"), [("fp32", 3), ("fp16", 6), ("bf16", 24)])
 def test_pictures_are_the_cpus(
-    weights: Path, tiny_base: Path, plates: Path, tmp_path: Path, precision: str, worst: int, full_fp32: None
+    weights: Path,
+    tiny_base: Path,
+    plates: Path,
+    tmp_path: Path,
+    precision: str,
+    worst: int,
+    full_fp32: None,
 ) -> None:
-    """The largest difference in a pixel, of 255; the same masks at the same places; the background to the byte."""
+    """The largest difference in a pixel, of 255; the same masks at the same places; the background
+    to the byte."""
     settings = config(weights, tiny_base, plates, tmp_path / "cuda")
     on_cuda = made(dataclasses.replace(settings, precision=precision))
     on_cpu = made(dataclasses.replace(settings, output=tmp_path / "cpu", device="cpu"))
@@ -90,7 +119,9 @@ def test_pictures_are_the_cpus(
         assert np.abs(result.astype(int) - good)[mask].max() > 0, "nothing was painted"
 
 
-def test_the_same_run_twice_gives_the_same_bytes(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> None:
+def test_the_same_run_twice_gives_the_same_bytes(
+    weights: Path, tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
     settings = config(weights, tiny_base, plates, tmp_path / "one")
     first, second = made(settings), made(dataclasses.replace(settings, output=tmp_path / "two"))
     for (result, _, _), (other, _, _) in zip(first, second, strict=True):
@@ -118,11 +149,19 @@ def test_training_learns_what_the_cpu_learns(
         device="cpu",
     )
     train(settings)
-    train(dataclasses.replace(settings, output=tmp_path / "cuda.safetensors", device="cuda", precision=precision))
-    on_cpu, on_cuda = load_file(tmp_path / "cpu.safetensors"), load_file(tmp_path / "cuda.safetensors")
+    train(
+        dataclasses.replace(
+            settings, output=tmp_path / "cuda.safetensors", device="cuda", precision=precision
+        )
+    )
+    on_cpu, on_cuda = (
+        load_file(tmp_path / "cpu.safetensors"),
+        load_file(tmp_path / "cuda.safetensors"),
+    )
     assert on_cpu.keys() == on_cuda.keys()
     apart = torch.cat([(on_cuda[name] - on_cpu[name]).flatten().abs() for name in on_cpu])
     assert torch.isfinite(apart).all()
-    # AdamW's steps are about lr whatever the gradient: where a gradient is nearly zero, its sign is a matter of rounding.
+    # AdamW's steps are about lr whatever the gradient: where a gradient is nearly zero, its sign is
+    # a matter of rounding.
     assert apart.median() < (2e-4 if precision == "fp32" else 2e-3)
     assert apart.max() <= 6 * 2 * 1e-3 * 1.1

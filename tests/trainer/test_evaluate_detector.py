@@ -1,4 +1,5 @@
-"""The detector's parts: loss, crops, masks by area, synthetic defects, PatchCore, loss landscape; planted generators."""
+"""The detector's parts: loss, crops, masks by area, synthetic defects, PatchCore, loss landscape;
+planted generators."""
 
 from __future__ import annotations
 
@@ -8,12 +9,27 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.evaluate.arms import ArmData, cut_paste_maker, perlin_maker, squared
-from trainer.evaluate.detector import SegmentationNet, focal_loss, make_net, probability_maps
-from trainer.evaluate.fit import FitSettings, fit, score_detector
-from trainer.evaluate.landscape import landscape, random_direction, top_eigenvalue
-from trainer.evaluate.realism import noise_samples
-from trainer.evaluate.synthetic import Pair, augmented, cut_paste, jittered, perlin, perlin_blend, texture, visible, window
+from trainer.evaluate.detectors.arms import ArmData, cut_paste_maker, perlin_maker, squared
+from trainer.evaluate.detectors.fit import FitSettings, fit, score_detector
+from trainer.evaluate.detectors.landscape import landscape, random_direction, top_eigenvalue
+from trainer.evaluate.detectors.network import (
+    SegmentationNet,
+    focal_loss,
+    make_net,
+    probability_maps,
+)
+from trainer.evaluate.measures.realism import noise_samples
+from trainer.evaluate.samples.synthetic import (
+    Pair,
+    augmented,
+    cut_paste,
+    jittered,
+    perlin,
+    perlin_blend,
+    texture,
+    visible,
+    window,
+)
 
 CPU = torch.device("cpu")
 SETTINGS = FitSettings(crop=32, width=4, epochs=4, draws=96, batch=8, lr=3e-3, synthetic_share=0.5)
@@ -60,26 +76,41 @@ def test_masks_are_resized_by_area_and_small_defects_do_not_vanish() -> None:
     assert sorted(map(tuple, np.argwhere(found).tolist())) == [(0, 0), (5, 5)]
     alone = np.zeros((64, 64), bool)
     alone[20, 20] = True
-    assert np.argwhere(squared(np.zeros((64, 64, 3), np.uint8), alone, 32)[1]).tolist() == [[10, 10]]
+    assert np.argwhere(squared(np.zeros((64, 64, 3), np.uint8), alone, 32)[1]).tolist() == [
+        [10, 10]
+    ]
     wide, narrow = np.zeros((40, 64, 3), np.uint8), np.zeros((40, 64), bool)
     wide[:, :32], narrow[10:20, 48:] = 200, True
     small, label = squared(wide, narrow, 32)
-    assert small[:, :12].min() > 190 and small[:, 20:].max() < 10 and label.sum() == 8 * 8 and label[8:16, 24:].all()  # nothing twice
+    assert (
+        small[:, :12].min() > 190
+        and small[:, 20:].max() < 10
+        and label.sum() == 8 * 8
+        and label[8:16, 24:].all()
+    )  # nothing twice
     assert not squared(wide, None, 32)[1].any()
 
 
 def test_synthetic_defects_change_only_their_mask_and_follow_from_their_generator() -> None:
     good, other = ground(np.random.default_rng(1)), ground(np.random.default_rng(2))
-    for make in (lambda rng: cut_paste(good, other, rng), lambda rng: perlin_blend(good, other, rng)):
+    for make in (
+        lambda rng: cut_paste(good, other, rng),
+        lambda rng: perlin_blend(good, other, rng),
+    ):
         shares = []
         for seed in range(12):
-            (picture, mask), (again, _) = make(np.random.default_rng(seed)), make(np.random.default_rng(seed))
+            (picture, mask), (again, _) = (
+                make(np.random.default_rng(seed)),
+                make(np.random.default_rng(seed)),
+            )
             assert np.array_equal(picture, again) and np.array_equal(picture[~mask], good[~mask])
             assert (picture[mask] != good[mask]).any()
             shares.append(mask.mean())
         assert 0 < min(shares) and max(shares) < 0.9
     noise = perlin(64, 64, (4, 4), np.random.default_rng(0))
-    assert np.abs(noise[::16, ::16]).max() < 1e-12 and 0.2 < np.abs(noise).max() <= 1.1  # 0 at the lattice's own points
+    assert (
+        np.abs(noise[::16, ::16]).max() < 1e-12 and 0.2 < np.abs(noise).max() <= 1.1
+    )  # 0 at the lattice's own points
 
 
 def test_augmentation_moves_the_mask_with_the_picture() -> None:
@@ -104,7 +135,9 @@ def test_arms_draw_what_they_are_made_of() -> None:
 
     both = ArmData([gray], [(black, mask)], [(white, mask)])
     assert set(values(both, 0.5)) == {0, 128, 255}
-    assert set(values(both, 0.0)) == {0, 128} and set(values(ArmData([gray], [], [(white, mask)]), 0.0)) == {128, 255}
+    assert set(values(both, 0.0)) == {0, 128} and set(
+        values(ArmData([gray], [], [(white, mask)]), 0.0)
+    ) == {128, 255}
     assert 60 < values(both, 0.5)[128] < 140
 
 
@@ -120,18 +153,29 @@ def test_arms_share_every_draw_that_they_have_in_common() -> None:
     rng = np.random.default_rng(6)
     good, spots = [ground(rng) for _ in range(5)], [dark_spot(rng) for _ in range(4)]
     makers = ArmData(good, spots, maker=cut_paste_maker), ArmData(good, spots, maker=perlin_maker)
-    real, samples, *_ = arms = (ArmData(good, spots), ArmData(good, spots, [dark_spot(rng) for _ in range(3)]), *makers)
+    real, samples, *_ = arms = (
+        ArmData(good, spots),
+        ArmData(good, spots, [dark_spot(rng) for _ in range(3)]),
+        *makers,
+    )
     draws = [[arm.draw(32, 0.5, (1, step)) for step in range(80)] for arm in arms]
     for step in range(80):
         plain = draws[0][step]
-        same = [np.array_equal(plain[0], some[step][0]) and np.array_equal(plain[1], some[step][1]) for some in draws]
-        assert all(same) or (plain[1].any() and same == [True, False, False, False])  # a good or a real one in all, else each its own
+        same = [
+            np.array_equal(plain[0], some[step][0]) and np.array_equal(plain[1], some[step][1])
+            for some in draws
+        ]
+        assert all(same) or (
+            plain[1].any() and same == [True, False, False, False]
+        )  # a good or a real one in all, else each its own
     again = real.draw(32, 0.5, (1, 3)), samples.draw(32, 0.0, (1, 3))
     assert np.array_equal(again[0][0], again[1][0])
 
 
 def test_cut_paste_takes_its_patch_from_another_picture_and_moves_its_colours() -> None:
-    red, blue = (np.full((32, 32, 3), colour, np.uint8) for colour in ((200, 40, 40), (40, 40, 200)))
+    red, blue = (
+        np.full((32, 32, 3), colour, np.uint8) for colour in ((200, 40, 40), (40, 40, 200))
+    )
     arm = ArmData([red, blue], [], maker=cut_paste_maker)
     for number in range(40):
         picture, mask = arm.draw(32, 0.5, (number,))
@@ -139,10 +183,17 @@ def test_cut_paste_takes_its_patch_from_another_picture_and_moves_its_colours() 
             ground_is_red = picture[~mask][0, 0] == 200
             pasted = picture[mask].mean(axis=0)
             assert (pasted[2] > pasted[0]) == ground_is_red
-    colours = [jittered(red[:4, :4], np.random.default_rng(seed))[0, 0].astype(int) for seed in range(20)]
-    assert max(green - blue for _, green, blue in colours) > 40 and min(green - blue for _, green, blue in colours) < -40  # hue
+    colours = [
+        jittered(red[:4, :4], np.random.default_rng(seed))[0, 0].astype(int) for seed in range(20)
+    ]
+    assert (
+        max(green - blue for _, green, blue in colours) > 40
+        and min(green - blue for _, green, blue in colours) < -40
+    )  # hue
     gray = np.full((4, 4, 3), 100, np.uint8)
-    assert all(np.ptp(jittered(gray, np.random.default_rng(seed))[0, 0]) == 0 for seed in range(5))  # gray has no hue
+    assert all(
+        np.ptp(jittered(gray, np.random.default_rng(seed))[0, 0]) == 0 for seed in range(5)
+    )  # gray has no hue
 
 
 def test_perlin_blends_take_textures_that_no_good_picture_shows() -> None:
@@ -150,7 +201,9 @@ def test_perlin_blends_take_textures_that_no_good_picture_shows() -> None:
     arm = ArmData(black, [], maker=perlin_maker)
     made = [pair for number in range(60) if (pair := arm.draw(64, 0.5, (number,)))[1].any()]
     large = [len(np.unique(picture[mask], axis=0)) for picture, mask in made if mask.sum() > 99]
-    assert len(large) > 10 and np.mean([colours > 1 for colours in large]) > 0.9  # few drawn grounds are flat
+    assert (
+        len(large) > 10 and np.mean([colours > 1 for colours in large]) > 0.9
+    )  # few drawn grounds are flat
     assert all(picture[mask].max() >= 10 and not picture[~mask].any() for picture, mask in made)
     crops = [texture(32, np.random.default_rng(seed)) for seed in range(8)]
     assert crops[0].shape == (32, 32, 3) and len({crop.tobytes() for crop in crops}) == 8
@@ -169,9 +222,14 @@ def test_a_synthetic_defect_that_cannot_be_seen_is_drawn_again_or_not_labelled()
 
     def third(good: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> Pair:
         calls.append(1)
-        return np.where(mask[..., None], good + 50 * (len(calls) % 3 == 0), good).astype(np.uint8), mask
+        return np.where(mask[..., None], good + 50 * (len(calls) % 3 == 0), good).astype(
+            np.uint8
+        ), mask
 
-    assert all(not found.any() or picture[found].min() == 150 for picture, found in _draws(ArmData([good], [], maker=third)))
+    assert all(
+        not found.any() or picture[found].min() == 150
+        for picture, found in _draws(ArmData([good], [], maker=third))
+    )
     unseen = _draws(ArmData([good], [], maker=lambda good, other, rng: (good, mask)))
     assert not any(found.any() for _, found in unseen)
 
@@ -181,10 +239,13 @@ def _draws(arm: ArmData) -> list[Pair]:
 
 
 def test_a_perfect_generator_and_a_useless_one_come_out_at_the_two_ends() -> None:
-    """Trained on real defects alone a detector finds others; trained on noise in real masks it does not."""
+    """Trained on real defects alone a detector finds others; trained on noise in real masks it does
+    not."""
     rng = np.random.default_rng(7)
     good = [ground(rng) for _ in range(12)]
-    test = [dark_spot(rng) for _ in range(8)] + [(ground(rng), np.zeros((64, 64), bool)) for _ in range(8)]
+    test = [dark_spot(rng) for _ in range(8)] + [
+        (ground(rng), np.zeros((64, 64), bool)) for _ in range(8)
+    ]
     validation = [dark_spot(rng) for _ in range(4)]
     perfect = [dark_spot(rng) for _ in range(8)]
     noise = noise_samples(good, [mask for _, mask in perfect], 8, 0)
@@ -193,20 +254,33 @@ def test_a_perfect_generator_and_a_useless_one_come_out_at_the_two_ends() -> Non
     for name, samples in (("perfect", perfect), ("useless", useless)):
         fitted = fit(ArmData(good, [], samples), validation, SETTINGS, 0, CPU)
         found[name], _ = score_detector(fitted.net, test)
-    assert found["perfect"]["pixel_ap"] > 0.9 and found["perfect"]["aupro"] > 0.9 and found["perfect"]["image_auroc"] > 0.95
-    assert found["useless"]["pixel_ap"] < 0.8 * found["perfect"]["pixel_ap"]  # noise is a poor likeness of a dark spot, not none
+    assert (
+        found["perfect"]["pixel_ap"] > 0.9
+        and found["perfect"]["aupro"] > 0.9
+        and found["perfect"]["image_auroc"] > 0.95
+    )
+    assert (
+        found["useless"]["pixel_ap"] < 0.8 * found["perfect"]["pixel_ap"]
+    )  # noise is a poor likeness of a dark spot, not none
     for metric, value in found["perfect"].items():
         assert value >= found["useless"][metric], metric
 
 
 def test_the_same_seed_gives_the_same_detector_and_the_best_epoch_is_kept() -> None:
     rng = np.random.default_rng(9)
-    arm, validation = ArmData([ground(rng)], [dark_spot(rng) for _ in range(3)]), [dark_spot(rng) for _ in range(2)]
-    settings = FitSettings(crop=32, width=2, epochs=3, draws=16, batch=4, lr=3e-3, synthetic_share=0.5)
+    arm, validation = (
+        ArmData([ground(rng)], [dark_spot(rng) for _ in range(3)]),
+        [dark_spot(rng) for _ in range(2)],
+    )
+    settings = FitSettings(
+        crop=32, width=2, epochs=3, draws=16, batch=4, lr=3e-3, synthetic_share=0.5
+    )
     first, second, other = (fit(arm, validation, settings, seed, CPU) for seed in (1, 1, 2))
     assert first.validation == second.validation != other.validation
     assert first.validation[first.epoch - 1] == max(first.validation)
-    for one, two in zip(first.net.state_dict().values(), second.net.state_dict().values(), strict=True):
+    for one, two in zip(
+        first.net.state_dict().values(), second.net.state_dict().values(), strict=True
+    ):
         assert torch.equal(one, two)
     maps = probability_maps(first.net, [pair[0] for pair in validation])
     assert maps[0].shape == (64, 64) and 0 <= maps[0].min() and maps[0].max() <= 1
@@ -215,15 +289,26 @@ def test_the_same_seed_gives_the_same_detector_and_the_best_epoch_is_kept() -> N
 def test_the_landscapes_middle_is_the_net_itself_and_the_net_stays() -> None:
     net = make_net(2, 0).eval()
     before = [one.clone() for one in net.state_dict().values()]
-    batches = [(torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)), torch.zeros(2, 32, 32))]
+    batches = [
+        (
+            torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)),
+            torch.zeros(2, 32, 32),
+        )
+    ]
     grid = landscape(net, batches, 3, seed=4)
-    assert grid[1, 1] == pytest.approx(focal_loss(net(batches[0][0]), batches[0][1]).item(), rel=1e-6)
-    assert all(torch.equal(one, two) for one, two in zip(before, net.state_dict().values(), strict=True))
+    assert grid[1, 1] == pytest.approx(
+        focal_loss(net(batches[0][0]), batches[0][1]).item(), rel=1e-6
+    )
+    assert all(
+        torch.equal(one, two) for one, two in zip(before, net.state_dict().values(), strict=True)
+    )
     moved = make_net(2, 0).eval()
     with torch.no_grad():
         for parameter, direction in zip(moved.parameters(), random_direction(net, 4), strict=True):
             parameter.add_(direction)
-    assert grid[2, 1] == pytest.approx(focal_loss(moved(batches[0][0]), batches[0][1]).item(), rel=1e-5)
+    assert grid[2, 1] == pytest.approx(
+        focal_loss(moved(batches[0][0]), batches[0][1]).item(), rel=1e-5
+    )
 
 
 def test_the_top_eigenvalue_is_that_of_the_whole_hessian() -> None:
@@ -252,17 +337,21 @@ def test_the_top_eigenvalue_is_that_of_the_whole_hessian() -> None:
     flat = torch.cat([net.layer.weight.detach().flatten(), net.layer.bias.detach()])  # type: ignore[union-attr]
     values = torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, flat))
     for seed in (0, 1):
-        assert top_eigenvalue(net, [(pictures, truth)], seed) == pytest.approx(float(values.max()), rel=1e-3)
+        assert top_eigenvalue(net, [(pictures, truth)], seed) == pytest.approx(
+            float(values.max()), rel=1e-3
+        )
 
 
 def test_an_eigenvalue_that_is_not_found_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """A spectrum without a gap at its top, which one Lanczos run cannot resolve."""
 
-    def dense(net: object, batches: object, parameters: list[torch.Tensor], vector: list[torch.Tensor]) -> list[torch.Tensor]:
+    def dense(
+        net: object, batches: object, parameters: list[torch.Tensor], vector: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
         return [one * torch.linspace(0, 1, one.numel()).view(one.shape) for one in vector]
 
-    monkeypatch.setattr("trainer.evaluate.landscape._hessian_vector", dense)
+    monkeypatch.setattr("trainer.evaluate.detectors.landscape._hessian_vector", dense)
     net = make_net(2, 0)
     assert top_eigenvalue(net, [], 0, tolerance=1e-2) == pytest.approx(1, abs=0.02)
-    monkeypatch.setattr("trainer.evaluate.landscape.RESTARTS", 1)
+    monkeypatch.setattr("trainer.evaluate.detectors.landscape.RESTARTS", 1)
     assert top_eigenvalue(net, [], 0, tolerance=1e-12) is None

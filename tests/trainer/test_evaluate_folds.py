@@ -11,19 +11,27 @@ import numpy as np
 import pytest
 
 from bgdefect_core.errors import DataError, SettingError
-from bgdefect_core.pictures import write_mask, write_picture
+from bgdefect_core.pictures.files import write_mask, write_picture
+from trainer.data.splits import group_of
 from trainer.evaluate.command import take_file
-from trainer.evaluate.config import NO_DATA, RECIPES, EvaluateConfig, read_config, read_generator, recipe_path
-from trainer.evaluate.folds import Fold, make_fold, read_fold, write_fold
-from trainer.evaluate.goals import naive_of
-from trainer.evaluate.plan import make_cells, make_tests
+from trainer.evaluate.config import (
+    NO_DATA,
+    RECIPES,
+    EvaluateConfig,
+    read_config,
+    read_generator,
+    recipe_path,
+)
+from trainer.evaluate.plan.folds import Fold, make_fold, read_fold, write_fold
+from trainer.evaluate.plan.plan import make_cells, make_tests
+from trainer.evaluate.report.goals import naive_of
 from trainer.evaluate.run import _check_candidates
-from trainer.splits import group_of
 
 
 @pytest.fixture(scope="module")
 def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An object of 8 parts with 3 pictures each of ``dent``; 4 of the parts, and 6 others, have good pictures."""
+    """An object of 8 parts with 3 pictures each of ``dent``; 4 of the parts, and 6 others, have
+    good pictures."""
     root = tmp_path_factory.mktemp("grouped") / "lid"
     picture, mask = np.full((32, 32, 3), 120, np.uint8), np.zeros((32, 32), bool)
     mask[10:14, 10:14] = True
@@ -35,32 +43,48 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for side, count in (("train", 14), ("test", 6)):
         for index in range(count):
             write_picture(root / f"{side}/good/{index:03d}.png", picture)
-            lines.append(f"{side}/good/{index:03d}.png,part{2 * (index % 10) + (side == 'test') * 20}")
+            lines.append(
+                f"{side}/good/{index:03d}.png,part{2 * (index % 10) + (side == 'test') * 20}"
+            )
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")
     return root
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_no_part_stands_on_two_sides(grouped: Path, number: int) -> None:
-    fold = make_fold(EvaluateConfig(grouped, validation=3, validation_good=2), "lid", "dent", number)
-    sides = [(fold.pool, fold.good_train), (fold.validation, fold.good_validation), (fold.test, fold.good_test)]
+    fold = make_fold(
+        EvaluateConfig(grouped, validation=3, validation_good=2), "lid", "dent", number
+    )
+    sides = [
+        (fold.pool, fold.good_train),
+        (fold.validation, fold.good_validation),
+        (fold.test, fold.good_test),
+    ]
     groups = [{group_of(one) for some in side for one in some} for side in sides]
     assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
     assert all(some for side in sides for some in side)
     assert len(fold.test) == 12
 
 
-def test_classes_whose_parts_fall_into_different_halves_share_no_detector(grouped: Path, tmp_path: Path) -> None:
+def test_classes_whose_parts_fall_into_different_halves_share_no_detector(
+    grouped: Path, tmp_path: Path
+) -> None:
     root = shutil.copytree(grouped, tmp_path / "lid")
     for side in ("test", "ground_truth"):
         (root / side / "cut").mkdir()
     for index in range(8):  # the parts of the last dents come first among the cuts
         shutil.copy(root / "test/dent/000.png", root / f"test/cut/{index:03d}.png")
-        shutil.copy(root / "ground_truth/dent/000_mask.png", root / f"ground_truth/cut/{index:03d}_mask.png")
+        shutil.copy(
+            root / "ground_truth/dent/000_mask.png", root / f"ground_truth/cut/{index:03d}_mask.png"
+        )
     lines = [f"test/cut/{index:03d}.png,part{7 - index}\n" for index in range(8)]
     (root / "manifest.csv").write_text((root / "manifest.csv").read_text() + "".join(lines))
-    config = EvaluateConfig(root, folds=(0,), shots=(2,), validation=2, validation_good=2, detectors_by="object")
-    with pytest.raises(DataError, match="lid, fold 0, all classes together leaks: .* show one part"):
+    config = EvaluateConfig(
+        root, folds=(0,), shots=(2,), validation=2, validation_good=2, detectors_by="object"
+    )
+    with pytest.raises(
+        DataError, match="lid, fold 0, all classes together leaks: .* show one part"
+    ):
         make_tests(config, make_cells(config, write=False), write=False)
     one = replace(config, classes=("lid/dent",))
     (alone,) = make_tests(one, make_cells(one, write=False), write=False)
@@ -73,18 +97,32 @@ def two_classes(tmp_path: Path) -> Path:
     root, rng = tmp_path / "cup", np.random.default_rng(0)
     mask = np.zeros((32, 32), bool)
     mask[5:9, 5:9] = True
-    for folder, count in (("train/good", 60), ("test/good", 10), ("test/cut", 12), ("test/dent", 20)):
+    for folder, count in (
+        ("train/good", 60),
+        ("test/good", 10),
+        ("test/cut", 12),
+        ("test/dent", 20),
+    ):
         for index in range(count):
-            write_picture(root / f"{folder}/{index:03d}.png", rng.integers(0, 255, (32, 32, 3), dtype=np.uint8))
+            write_picture(
+                root / f"{folder}/{index:03d}.png",
+                rng.integers(0, 255, (32, 32, 3), dtype=np.uint8),
+            )
             if folder in ("test/cut", "test/dent"):
                 write_mask(root / f"ground_truth/{folder[5:]}/{index:03d}_mask.png", mask)
     return root
 
 
-@pytest.mark.parametrize("parts", [False, True], ids=["single pictures", "parts with good pictures"])
-def test_classes_that_share_a_detector_share_their_good_pictures(two_classes: Path, parts: bool) -> None:
+@pytest.mark.parametrize(
+    "parts", [False, True], ids=["single pictures", "parts with good pictures"]
+)
+def test_classes_that_share_a_detector_share_their_good_pictures(
+    two_classes: Path, parts: bool
+) -> None:
     if parts:  # of twelve parts there are a cut and a good picture
-        lines = [f"test/cut/{i:03d}.png,part{i}\ntrain/good/{i:03d}.png,part{i}\n" for i in range(12)]
+        lines = [
+            f"test/cut/{i:03d}.png,part{i}\ntrain/good/{i:03d}.png,part{i}\n" for i in range(12)
+        ]
         (two_classes / "manifest.csv").write_text("file,group\n" + "".join(lines))
     config = EvaluateConfig(two_classes, folds=(0, 1), shots=(0,), detectors_by="object")
     cells = make_cells(config, write=False)
@@ -102,23 +140,43 @@ def test_classes_that_share_a_detector_share_their_good_pictures(two_classes: Pa
     ]
 
 
-def test_split_files_whose_classes_disagree_about_good_pictures_are_refused(two_classes: Path, tmp_path: Path) -> None:
-    config = EvaluateConfig(two_classes, folds=(0,), shots=(0,), detectors_by="object", splits=tmp_path / "splits")
+def test_split_files_whose_classes_disagree_about_good_pictures_are_refused(
+    two_classes: Path, tmp_path: Path
+) -> None:
+    config = EvaluateConfig(
+        two_classes, folds=(0,), shots=(0,), detectors_by="object", splits=tmp_path / "splits"
+    )
     for defect in ("cut", "dent"):
-        write_fold(tmp_path / "splits" / f"cup-{defect}-fold0.json", make_fold(config, "cup", defect, 0), two_classes)
+        write_fold(
+            tmp_path / "splits" / f"cup-{defect}-fold0.json",
+            make_fold(config, "cup", defect, 0),
+            two_classes,
+        )
     with pytest.raises(DataError, match="all classes together leaks"):
         make_tests(config, make_cells(config, write=False), write=False)
 
 
-def test_a_candidate_may_hold_nothing_that_its_object_tests(two_classes: Path, tmp_path: Path) -> None:
-    """With one detector an object, a cut among the test pictures is held out for the dents' candidate, too."""
-    config = EvaluateConfig(two_classes, output=tmp_path / "out", folds=(0,), shots=(0,), detectors_by="object", dry_run=True)
+def test_a_candidate_may_hold_nothing_that_its_object_tests(
+    two_classes: Path, tmp_path: Path
+) -> None:
+    """With one detector an object, a cut among the test pictures is held out for the dents'
+    candidate, too."""
+    config = EvaluateConfig(
+        two_classes,
+        output=tmp_path / "out",
+        folds=(0,),
+        shots=(0,),
+        detectors_by="object",
+        dry_run=True,
+    )
     (tested,) = make_tests(config, make_cells(config, write=False), write=False)
     root = tmp_path / "other" / "cup"
     for defect in ("cut", "dent"):
         shutil.copytree(two_classes / "ground_truth" / defect, root / "ground_truth" / defect)
         for path in sorted((two_classes / "ground_truth" / defect).iterdir()):
-            write_picture(root / "test" / defect / f"{path.stem[:3]}.png", np.zeros((32, 32, 3), np.uint8))
+            write_picture(
+                root / "test" / defect / f"{path.stem[:3]}.png", np.zeros((32, 32, 3), np.uint8)
+            )
     config = replace(config, candidate=(f"other={tmp_path / 'other'}",))
     _check_candidates(config, [tested])
     cut = next(one for one in tested.whole.data.fold.test if one.defect == "cut")
@@ -159,7 +217,9 @@ def leak_good(lists: dict[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("leak", [leak_picture, leak_part, leak_into_validation, leak_good])
-def test_a_leak_planted_in_a_split_file_is_refused(grouped: Path, tmp_path: Path, leak: object) -> None:
+def test_a_leak_planted_in_a_split_file_is_refused(
+    grouped: Path, tmp_path: Path, leak: object
+) -> None:
     config = EvaluateConfig(grouped, splits=tmp_path, folds=(0,), shots=(2,))
     fold = make_fold(config, "lid", "dent", 0)
     path = tmp_path / "lid-dent-fold0.json"
@@ -179,11 +239,16 @@ def test_damaged_splits_and_unknown_classes_say_what_to_do(grouped: Path, tmp_pa
     write_fold(tmp_path / "lid-dent-fold0.json", Fold((), (), (), (), (), ()), grouped)
     with pytest.raises(DataError, match="no pictures are left for pool"):
         make_cells(config, write=False)
-    for wrong in (EvaluateConfig(grouped, classes=("lid/rust",)), EvaluateConfig(grouped, objects=("lid", "cup"))):
+    for wrong in (
+        EvaluateConfig(grouped, classes=("lid/rust",)),
+        EvaluateConfig(grouped, objects=("lid", "cup")),
+    ):
         with pytest.raises(DataError, match="rust|cup"):
             make_cells(wrong, write=False)
     with pytest.raises(DataError):
-        make_cells(EvaluateConfig(grouped, candidate=(f"other={tmp_path / 'nothing'}",)), write=False)
+        make_cells(
+            EvaluateConfig(grouped, candidate=(f"other={tmp_path / 'nothing'}",)), write=False
+        )
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.json")), ids=lambda path: path.stem)
@@ -196,7 +261,10 @@ def test_every_recipe_is_a_config_that_only_lacks_its_data(path: Path, tmp_path:
     (tmp_path / "config.json").write_text(json.dumps(settings))
     config = read_config(tmp_path / "config.json")
     if path.stem.startswith("mvtec"):  # about another base than the embedded one
-        with pytest.raises(SettingError, match="no base is given; expected --base with a Stable Diffusion 1.5 checkpoint"):
+        with pytest.raises(
+            SettingError,
+            match="no base is given; expected --base with a Stable Diffusion 1.5 checkpoint",
+        ):
             config.check()
         config = replace(config, base="sd15.safetensors")
     config.check()
@@ -206,8 +274,19 @@ def test_every_recipe_is_a_config_that_only_lacks_its_data(path: Path, tmp_path:
 def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
     config = read_config(recipe_path(name))
     ours, naive, from_noise, _ = config.generator_specs
-    assert config.folds == (0, 1) and config.shots == (0,) and config.train_steps == 500 and config.epochs == 200 and config.samples == 500
-    assert ours.train_settings == {"zoom": "whole", "resolution": 256, "flips": False, "quarter_turns": False}
+    assert (
+        config.folds == (0, 1)
+        and config.shots == (0,)
+        and config.train_steps == 500
+        and config.epochs == 200
+        and config.samples == 500
+    )
+    assert ours.train_settings == {
+        "zoom": "whole",
+        "resolution": 256,
+        "flips": False,
+        "quarter_turns": False,
+    }
     painted = {
         "background": "masked",
         "stitch": False,
@@ -220,13 +299,29 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
     assert painted.items() <= ours.generate_settings.items()
     limits = asdict(ours.generate_settings["limits"])
     assert limits.pop("max_background_max") == 255 and not any(limits.values())
-    assert naive.train_settings == from_noise.train_settings == ours.train_settings | {"loss": "naive"}
-    assert naive.generate == ours.generate and from_noise.from_noise and naive_of(config.generator_specs) == naive
-    assert (config.detectors_by == "object") == (name == "mvtec_ad") and len(config.objects) == {"mvtec_ad": 15, "mvtec_loco": 5}[name]
+    assert (
+        naive.train_settings == from_noise.train_settings == ours.train_settings | {"loss": "naive"}
+    )
+    assert (
+        naive.generate == ours.generate
+        and from_noise.from_noise
+        and naive_of(config.generator_specs) == naive
+    )
+    assert (config.detectors_by == "object") == (name == "mvtec_ad") and len(config.objects) == {
+        "mvtec_ad": 15,
+        "mvtec_loco": 5,
+    }[name]
 
 
 def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
-    config = EvaluateConfig(tmp_path, parts=("realism",), shots=(2, 5), seeds=(4,), candidate=("other=x",), detector_lr=0.01)
+    config = EvaluateConfig(
+        tmp_path,
+        parts=("realism",),
+        shots=(2, 5),
+        seeds=(4,),
+        candidate=("other=x",),
+        detector_lr=0.01,
+    )
     (tmp_path / "config.json").write_text(json.dumps(config.record()))
     assert read_config(tmp_path / "config.json") == config
 
@@ -262,9 +357,15 @@ def test_wrong_settings_are_named(tmp_path: Path, settings: dict[str, object], m
 
 def test_generators_part_training_from_generation() -> None:
     spec = read_generator("naive:loss=naive,steps=20,train_zoom=whole")
-    assert (spec.name, dict(spec.train), dict(spec.generate)) == ("naive", {"loss": "naive", "train_zoom": "whole"}, {"steps": 20})
+    assert (spec.name, dict(spec.train), dict(spec.generate)) == (
+        "naive",
+        {"loss": "naive", "train_zoom": "whole"},
+        {"steps": 20},
+    )
     assert dict(read_generator("plain:detail=false").generate) == {"detail": False}
-    with pytest.raises(SettingError, match="detail is 'no' in the generator 'plain'; expected true or false"):
+    with pytest.raises(
+        SettingError, match="detail is 'no' in the generator 'plain'; expected true or false"
+    ):
         read_generator("plain:detail=no")
     assert recipe_path("deeppcb").is_file()
     with pytest.raises(SettingError, match="deeppcb"):

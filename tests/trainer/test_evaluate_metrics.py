@@ -1,4 +1,5 @@
-"""Metrics against scikit-learn, against anomalib where it is installed, against rules written out by hand; intervals."""
+"""Metrics against scikit-learn, against anomalib where it is installed, against rules written out
+by hand; intervals."""
 
 from __future__ import annotations
 
@@ -10,17 +11,33 @@ import torch
 from scipy import ndimage
 
 from bgdefect_core.errors import DataError
-from trainer.evaluate.distances import cluster_diversity, frechet_distance, kernel_distance, mean_distance, pairwise
-from trainer.evaluate.metrics import METRICS, aupro, curve_metrics, detection_metrics, highest, image_score
-from trainer.evaluate.optional import ic_lpips
-from trainer.evaluate.rows import Row, summarise
-from trainer.evaluate.statistics import interval, paired
+from trainer.evaluate.detectors.metrics import (
+    METRICS,
+    aupro,
+    curve_metrics,
+    detection_metrics,
+    highest,
+    image_score,
+)
+from trainer.evaluate.measures.distances import (
+    cluster_diversity,
+    frechet_distance,
+    kernel_distance,
+    mean_distance,
+    pairwise,
+)
+from trainer.evaluate.measures.optional import ic_lpips
+from trainer.evaluate.report.rows import Row, summarise
+from trainer.evaluate.report.statistics import interval, paired
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 
-def random_maps(seed: int, count: int = 6, side: int = 40, levels: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Truths with a few regions (one picture good) and maps that know a little of them; ``levels``: so many values, with ties."""
+def random_maps(
+    seed: int, count: int = 6, side: int = 40, levels: int = 0
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Truths with a few regions (one picture good) and maps that know a little of them; ``levels``:
+    so many values, with ties."""
     rng = np.random.default_rng(seed)
     truths, maps = [], []
     for number in range(count):
@@ -41,7 +58,11 @@ def aupro_by_hand(truths: list[np.ndarray], maps: list[np.ndarray], limit: float
     rates, overlaps = [0.0], [0.0]
     for threshold in np.unique(np.concatenate([one.ravel() for one in maps]))[::-1]:
         rates.append(float((good >= threshold).mean()))
-        overlaps.append(float(np.mean([(maps[number][region] >= threshold).mean() for number, region in regions])))
+        overlaps.append(
+            float(
+                np.mean([(maps[number][region] >= threshold).mean() for number, region in regions])
+            )
+        )
     area = 0.0
     for x0, x1, y0, y1 in zip(rates, rates[1:], overlaps, overlaps[1:], strict=False):
         if x0 >= limit:
@@ -57,15 +78,26 @@ def test_pixel_and_image_metrics_are_scikit_learns_to_a_millionth(levels: int) -
     truths, maps = random_maps(1, levels=levels)
     figures = detection_metrics(truths, maps)
     truth, score = (np.concatenate([one.ravel() for one in some]) for some in (truths, maps))
-    assert figures["pixel_auroc"] == pytest.approx(sklearn_metrics.roc_auc_score(truth, score), abs=1e-6)
-    assert figures["pixel_ap"] == pytest.approx(sklearn_metrics.average_precision_score(truth, score), abs=1e-6)
-    best = max(sklearn_metrics.f1_score(truth, score >= threshold) for threshold in np.unique(score)[:: 1 if levels else 97])
+    assert figures["pixel_auroc"] == pytest.approx(
+        sklearn_metrics.roc_auc_score(truth, score), abs=1e-6
+    )
+    assert figures["pixel_ap"] == pytest.approx(
+        sklearn_metrics.average_precision_score(truth, score), abs=1e-6
+    )
+    best = max(
+        sklearn_metrics.f1_score(truth, score >= threshold)
+        for threshold in np.unique(score)[:: 1 if levels else 97]
+    )
     assert figures["pixel_f1max"] >= best - 1e-6
     if levels:
         assert figures["pixel_f1max"] == pytest.approx(best, abs=1e-6)
     defective, scores = [one.any() for one in truths], [image_score(one) for one in maps]
-    assert figures["image_auroc"] == pytest.approx(sklearn_metrics.roc_auc_score(defective, scores), abs=1e-6)
-    assert figures["image_ap"] == pytest.approx(sklearn_metrics.average_precision_score(defective, scores), abs=1e-6)
+    assert figures["image_auroc"] == pytest.approx(
+        sklearn_metrics.roc_auc_score(defective, scores), abs=1e-6
+    )
+    assert figures["image_ap"] == pytest.approx(
+        sklearn_metrics.average_precision_score(defective, scores), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("levels", [9, 25])
@@ -82,7 +114,9 @@ def test_aupro_is_the_curve_written_out_threshold_by_threshold(levels: int) -> N
         (6, 12, 0.6578174233436584, 0.6350364685058594),
     ],
 )
-def test_aupro_and_f1_are_what_anomalib_2_7_gave(seed: int, levels: int, regions: float, f1: float) -> None:
+def test_aupro_and_f1_are_what_anomalib_2_7_gave(
+    seed: int, levels: int, regions: float, f1: float
+) -> None:
     truths, maps = random_maps(seed, levels=levels)
     assert aupro(truths, maps) == pytest.approx(regions, abs=1e-6)
     assert detection_metrics(truths, maps)["pixel_f1max"] == pytest.approx(f1, abs=1e-6)
@@ -129,7 +163,11 @@ def test_the_interval_is_students_and_the_pairs_cancel_what_folds_differ_in() ->
     real = {(0, 0): 0.2, (0, 1): 0.8, (1, 0): 0.5}
     better = {run: value + 0.1 for run, value in real.items()} | {(1, 7): 0.0}
     difference = paired(better, real)
-    assert difference.n == 3 and difference.low == pytest.approx(0.1) and difference.high == pytest.approx(0.1)
+    assert (
+        difference.n == 3
+        and difference.low == pytest.approx(0.1)
+        and difference.high == pytest.approx(0.1)
+    )
 
 
 def test_the_summary_compares_with_real_only_and_with_the_ceiling() -> None:
@@ -141,14 +179,19 @@ def test_the_summary_compares_with_real_only_and_with_the_ceiling() -> None:
     ]
     found = {row.subject: row for row in summarise(rows)}
     assert found["real"].difference is None and found["real"].closed is None
-    assert found["ours only"].difference == pytest.approx(0.2) and found["ours only"].closed == pytest.approx(0.5)
+    assert found["ours only"].difference == pytest.approx(0.2) and found[
+        "ours only"
+    ].closed == pytest.approx(0.5)
     assert found["ceiling"].closed is None and found["ceiling"].runs == 2
 
 
 def test_the_frechet_distance_is_torchmetrics_and_zero_for_equal_sets() -> None:
     fid = pytest.importorskip("torchmetrics.image.fid")
     rng = np.random.default_rng(0)
-    real, fake = rng.normal(size=(200, 8)).astype(np.float32), (rng.normal(size=(150, 8)) * 1.5 + 0.3).astype(np.float32)
+    real, fake = (
+        rng.normal(size=(200, 8)).astype(np.float32),
+        (rng.normal(size=(150, 8)) * 1.5 + 0.3).astype(np.float32),
+    )
     given = torch.nn.Identity()
     given.num_features = 8  # type: ignore[assignment]
     metric = fid.FrechetInceptionDistance(feature=given)
@@ -175,7 +218,10 @@ def test_the_kernel_distance_follows_from_its_seed_and_is_small_for_equal_distri
 def test_the_kernel_distance_is_the_unbiased_one_written_out() -> None:
     pytest.importorskip("torchmetrics")
     rng = np.random.default_rng(5)
-    real, fake = rng.normal(0, 1, (12, 6)), rng.normal(0.3, 1, (12, 6))  # each subset holds them all
+    real, fake = (
+        rng.normal(0, 1, (12, 6)),
+        rng.normal(0.3, 1, (12, 6)),
+    )  # each subset holds them all
 
     def kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         return np.asarray((one @ other.T / 6 + 1) ** 3)
@@ -193,11 +239,18 @@ def test_diversity_by_hand_and_copies_have_none() -> None:
     assert mean_distance(distances) == pytest.approx((1 + 2 + 1) / 3)
     fakes = np.array([[1.0, 0.1], [1.0, -0.1], [0.1, 1.0]])
     found = cluster_diversity(pairwise(fakes, rows[:2]), pairwise(fakes, fakes))
-    assert found == pytest.approx(1 - 0.99 / 1.01)  # the first two share a cluster, the third is alone
+    assert found == pytest.approx(
+        1 - 0.99 / 1.01
+    )  # the first two share a cluster, the third is alone
     corners = np.eye(4)
-    assert mean_distance(pairwise(corners, corners)) == 1 and cluster_diversity(pairwise(corners, np.ones((1, 4))), 1 - corners) == 1
+    assert (
+        mean_distance(pairwise(corners, corners)) == 1
+        and cluster_diversity(pairwise(corners, np.ones((1, 4))), 1 - corners) == 1
+    )
     copies = np.repeat(rows, 4, axis=0)
-    assert cluster_diversity(pairwise(copies, rows), pairwise(copies, copies)) == pytest.approx(0, abs=1e-12)
+    assert cluster_diversity(pairwise(copies, rows), pairwise(copies, copies)) == pytest.approx(
+        0, abs=1e-12
+    )
 
 
 def test_ic_lpips_compares_within_clusters_alone_and_in_batches() -> None:
@@ -209,8 +262,15 @@ def test_ic_lpips_compares_within_clusters_alone_and_in_batches() -> None:
 
     generator = torch.Generator().manual_seed(0)
     fakes, reals = (torch.rand(n, 3, 4, 4, generator=generator) for n in (20, 4))
-    every, to_real = ((fakes[:, None] - others[None]).abs().mean(dim=(2, 3, 4)).numpy() for others in (fakes, reals))
-    assert ic_lpips(network, fakes, reals) == pytest.approx(cluster_diversity(to_real, every), rel=1e-5)
+    every, to_real = (
+        (fakes[:, None] - others[None]).abs().mean(dim=(2, 3, 4)).numpy()
+        for others in (fakes, reals)
+    )
+    assert ic_lpips(network, fakes, reals) == pytest.approx(
+        cluster_diversity(to_real, every), rel=1e-5
+    )
     nearest = to_real.argmin(1)
-    within = sum(int((nearest == real).sum()) * (int((nearest == real).sum()) - 1) // 2 for real in range(4))
+    within = sum(
+        int((nearest == real).sum()) * (int((nearest == real).sum()) - 1) // 2 for real in range(4)
+    )
     assert sum(calls) == 20 * 4 + within and len(calls) == -(-80 // 32) + -(-within // 32)

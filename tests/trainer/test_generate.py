@@ -1,4 +1,5 @@
-"""Generation of a data set: resume after kill -9, same line same picture, retries, dry runs, masks, bad input."""
+"""Generation of a data set: resume after kill -9, same line same picture, retries, dry runs, masks,
+bad input."""
 
 from __future__ import annotations
 
@@ -16,19 +17,26 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
-from bgdefect_core import dataset
-from bgdefect_core import manifest as lines
-from bgdefect_core.dataset import read_manifest
-from bgdefect_core.errors import BGDefectError, DataError, MaskError, OtherRunError, OutputError, SettingError
-from bgdefect_core.pictures import read_mask, read_picture, write_mask, write_picture
-from bgdefect_core.placement import PlacementSettings
+from bgdefect_core.errors import (
+    BGDefectError,
+    DataError,
+    MaskError,
+    OtherRunError,
+    OutputError,
+    SettingError,
+)
+from bgdefect_core.method.refinement import THRESHOLDS, Signal
+from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.placement.placing import PlacementSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.refinement import THRESHOLDS, Signal
-from bgdefect_core.weights import read_info
-from trainer.attempts import attempt_seed, batches, needed
-from trainer.generate import check_signal, generate
-from trainer.generate_config import GenerateConfig
-from trainer.pairs import Pairs
+from bgdefect_core.records import dataset
+from bgdefect_core.records import manifest as lines
+from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.weights.files import read_info
+from trainer.generation.attempts import attempt_seed, batches, needed
+from trainer.generation.config import GenerateConfig
+from trainer.generation.generate import check_signal, generate
+from trainer.generation.pairs import Pairs
 
 from .conftest import Run, files_of, nudge
 
@@ -57,10 +65,13 @@ def manifest(config: GenerateConfig) -> list[dict]:
     return read_manifest(config.output / "extras" / "plate" / "spot" / "manifest.jsonl")
 
 
-# --- batches ---------------------------------------------------------------------------------------------------------
+# --- batches
+# ---------------------------------------------------------------------------------------------------------
 
 
-def run_batches(good: set[tuple[int, int]], samples: list[int], size: int, retries: int) -> tuple[list, dict]:
+def run_batches(
+    good: set[tuple[int, int]], samples: list[int], size: int, retries: int
+) -> tuple[list, dict]:
     made: dict[tuple[int, int], bool] = {}
     shown = []
 
@@ -98,17 +109,21 @@ def test_seeds_differ_and_repeat() -> None:
     assert attempt_seed(0, 1, 2) == attempt_seed(0, 1, 2)
 
 
-# --- runs ------------------------------------------------------------------------------------------------------------
+# --- runs
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path: Path) -> None:
-    """SIGKILL before and after manifest lines and between the files of a sample; nothing is lost or doubled."""
+    """SIGKILL before and after manifest lines and between the files of a sample; nothing is lost or
+    doubled."""
     free = dataclasses.replace(config, output=tmp_path / "free")
     generate(free)
     shown = [record["quality"]["strength"] for record in manifest(free)]
-    config = dataclasses.replace(config, limits=dataclasses.replace(ANYTHING, min_strength=float(np.median(shown))))  # some pass
+    config = dataclasses.replace(
+        config, limits=dataclasses.replace(ANYTHING, min_strength=float(np.median(shown)))
+    )  # some pass
     whole = dataclasses.replace(config, output=tmp_path / "whole")
     summary = generate(whole)
     records = manifest(whole)
@@ -129,7 +144,8 @@ def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path:
 
 
 def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -> None:
-    """Run in a child that kills itself with SIGKILL at the call number ``after`` of ``owner.name``."""
+    """Run in a child that kills itself with SIGKILL at the call number ``after`` of
+    ``owner.name``."""
     child = os.fork()
     if child == 0:
         original, calls = getattr(owner, name), [0]
@@ -149,7 +165,9 @@ def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def test_the_solver_is_recorded_where_it_is_not_ddim(config: GenerateConfig, tmp_path: Path) -> None:
+def test_the_solver_is_recorded_where_it_is_not_ddim(
+    config: GenerateConfig, tmp_path: Path
+) -> None:
     """Another solver is another run."""
     short = dataclasses.replace(config, limits=ANYTHING, count=2, steps=3)
     generate(short)
@@ -164,13 +182,17 @@ def test_the_solver_is_recorded_where_it_is_not_ddim(config: GenerateConfig, tmp
     assert {record["settings"]["solver"] for record in manifest(other)} == {"dpmpp_2m"}
     for one, two in zip(records, manifest(other), strict=True):
         assert one["seed"] == two["seed"]
-        assert (read_picture(short.output / one["file"]) != read_picture(other.output / two["file"])).any()
+        assert (
+            read_picture(short.output / one["file"]) != read_picture(other.output / two["file"])
+        ).any()
     with pytest.raises(SettingError, match="solver is 'heun'"):
         generate(dataclasses.replace(short, solver="heun", output=tmp_path / "never"))  # type: ignore[arg-type]
     assert not (tmp_path / "never").exists()
 
 
-def test_detail_is_recorded_and_changes_the_picture_alone(config: GenerateConfig, tmp_path: Path) -> None:
+def test_detail_is_recorded_and_changes_the_picture_alone(
+    config: GenerateConfig, tmp_path: Path
+) -> None:
     plain = dataclasses.replace(config, count=2, detail=False)
     generate(plain)
     records = manifest(plain)
@@ -181,10 +203,17 @@ def test_detail_is_recorded_and_changes_the_picture_alone(config: GenerateConfig
     generate(other)
     for one, two in zip(records, manifest(other), strict=True):
         assert (one["settings"]["detail"], two["settings"]["detail"]) == (False, True)
-        assert one["seed"] == two["seed"] and one["quality"]["strength"] == two["quality"]["strength"]
-        without, given = read_picture(plain.output / one["file"]), read_picture(other.output / two["file"])
+        assert (
+            one["seed"] == two["seed"] and one["quality"]["strength"] == two["quality"]["strength"]
+        )
+        without, given = (
+            read_picture(plain.output / one["file"]),
+            read_picture(other.output / two["file"]),
+        )
         assert (without != given).any()
-        assert (read_picture(plain.output / one["label"]) == read_picture(other.output / two["label"])).all()
+        assert (
+            read_picture(plain.output / one["label"]) == read_picture(other.output / two["label"])
+        ).all()
 
 
 def test_lines_layout_and_retries(config: GenerateConfig) -> None:
@@ -194,7 +223,9 @@ def test_lines_layout_and_retries(config: GenerateConfig) -> None:
     assert summary.accepted == 0 and [item.index for item in summary.rejected] == [0, 1]
     assert sorted((r["index"], r["attempt"]) for r in records) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert all(r["seed"] == attempt_seed(0, r["index"], r["attempt"]) for r in records)
-    assert len({r["seed"] for r in records}) == 4 and {r["settings"]["batch"] for r in records} == {2}
+    assert len({r["seed"] for r in records}) == 4 and {r["settings"]["batch"] for r in records} == {
+        2
+    }
     assert not list((never.output / "plate").rglob("test/**/*.png"))
     page = (never.output / "extras" / "plate" / "spot" / "index.html").read_text()
     assert "Rejected" in page and "00001_1" in page
@@ -203,23 +234,33 @@ def test_lines_layout_and_retries(config: GenerateConfig) -> None:
 def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -> None:
     generate(dataclasses.replace(config, limits=ANYTHING, count=3, variants=3, feather=0))
     root = config.output / "plate"
-    pictures, labels = (sorted((root / part / "spot").iterdir()) for part in ("test", "ground_truth"))
+    pictures, labels = (
+        sorted((root / part / "spot").iterdir()) for part in ("test", "ground_truth")
+    )
     assert [path.name for path in pictures] == ["00000.png", "00001.png", "00002.png"]
     assert [path.name for path in labels] == ["00000_mask.png", "00001_mask.png", "00002_mask.png"]
     records = manifest(config)
-    assert len({r["source"] for r in records}) == 1 and len({json.dumps(r["mask_origin"]) for r in records}) == 1
+    assert (
+        len({r["source"] for r in records}) == 1
+        and len({json.dumps(r["mask_origin"]) for r in records}) == 1
+    )
     for record in records:
         normal = read_picture(root / "train" / "good" / f"{record['source_sha256'][:16]}.png")
         result = read_picture(config.output / record["file"])
         requested = read_mask(config.output / record["requested"])
         label = read_mask(config.output / record["label"])
-        assert (result[~requested] == normal[~requested]).all() and (result[requested] != normal[requested]).any()
+        assert (result[~requested] == normal[~requested]).all() and (
+            result[requested] != normal[requested]
+        ).any()
         assert not (label & ~requested).any()
 
 
 @pytest.mark.parametrize("signal", ["difference", "likelihood"])
-def test_the_same_line_gives_the_same_sample_in_a_longer_run(config: GenerateConfig, tmp_path: Path, signal: Signal) -> None:
-    """Extending a run keeps what is there; a sample does not depend on how many others were asked for."""
+def test_the_same_line_gives_the_same_sample_in_a_longer_run(
+    config: GenerateConfig, tmp_path: Path, signal: Signal
+) -> None:
+    """Extending a run keeps what is there; a sample does not depend on how many others were asked
+    for."""
     small = dataclasses.replace(config, limits=ANYTHING, count=2, variants=1, signal=signal)
     generate(small)
     first = files_of(config.output / "plate")
@@ -230,8 +271,13 @@ def test_the_same_line_gives_the_same_sample_in_a_longer_run(config: GenerateCon
     generate(other)
     assert files_of(other.output / "plate") == again
     for line in manifest(config):
-        label, requested = read_mask(config.output / line["label"]), read_mask(config.output / line["requested"])
-        assert line["settings"]["signal"] == signal and label.any() and not (label & ~requested).any()
+        label, requested = (
+            read_mask(config.output / line["label"]),
+            read_mask(config.output / line["requested"]),
+        )
+        assert (
+            line["settings"]["signal"] == signal and label.any() and not (label & ~requested).any()
+        )
 
 
 def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_path: Path) -> None:
@@ -244,7 +290,10 @@ def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_pat
         assert line["settings"].get("attention_words") == words
         heats[words] = files_of(one.output)[line["heatmap"]]
     assert len(set(heats.values())) == 3
-    for wrong in (dataclasses.replace(attention, attention_words="hole"), dataclasses.replace(config, attention_words="spot")):
+    for wrong in (
+        dataclasses.replace(attention, attention_words="hole"),
+        dataclasses.replace(config, attention_words="spot"),
+    ):
         with pytest.raises(SettingError, match="attention words"):
             generate(wrong)
         assert not config.output.exists()
@@ -252,10 +301,17 @@ def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_pat
 
 def test_dry_run_writes_nothing(config: GenerateConfig) -> None:
     summary = generate(dataclasses.replace(config, dry_run=True))
-    assert summary.dry_run and summary.accepted == 5 and summary.seconds > 0 and not config.output.exists()
+    assert (
+        summary.dry_run
+        and summary.accepted == 5
+        and summary.seconds > 0
+        and not config.output.exists()
+    )
 
 
-def test_a_dry_run_looks_at_the_place_and_takes_off_what_is_made(config: GenerateConfig, run: Run) -> None:
+def test_a_dry_run_looks_at_the_place_and_takes_off_what_is_made(
+    config: GenerateConfig, run: Run
+) -> None:
     dry = dataclasses.replace(config, dry_run=True)
     generate(dataclasses.replace(config, count=4))
     before = files_of(config.output)
@@ -270,14 +326,36 @@ def test_a_dry_run_looks_at_the_place_and_takes_off_what_is_made(config: Generat
     with pytest.raises(OutputError, match="is a file"):
         generate(dataclasses.replace(dry, output=foreign))
     assert files_of(config.output) == before
-    options = ["--weights", config.weights, "--good", config.good, "--base", config.base, "--steps", 2, "--device", "cpu", "--count", 2]
-    code, shown, _ = run("generate", *options, "--output", config.output.parent / "new", "--dry-run")
-    assert code == 0 and "2 of 2 samples can be made\n" in shown and "retries of rejected ones come on top" in shown
+    options = [
+        "--weights",
+        config.weights,
+        "--good",
+        config.good,
+        "--base",
+        config.base,
+        "--steps",
+        2,
+        "--device",
+        "cpu",
+        "--count",
+        2,
+    ]
+    code, shown, _ = run(
+        "generate", *options, "--output", config.output.parent / "new", "--dry-run"
+    )
+    assert (
+        code == 0
+        and "2 of 2 samples can be made\n" in shown
+        and "retries of rejected ones come on top" in shown
+    )
 
 
-def test_a_dry_run_counts_guidance_and_the_vae(config: GenerateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call takes one second: 2 steps a batch of samples, twice with guidance; coder and decoder for pairs, a decoder for samples."""
-    monkeypatch.setattr("trainer.generate._time", lambda call: 1.0)
+def test_a_dry_run_counts_guidance_and_the_vae(
+    config: GenerateConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call takes one second: 2 steps a batch of samples, twice with guidance; coder and
+    decoder for pairs, a decoder for samples."""
+    monkeypatch.setattr("trainer.generation.generate._time", lambda call: 1.0)
     dry = dataclasses.replace(config, dry_run=True, count=4, variants=1, batch=2)
     assert generate(dataclasses.replace(dry, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
     assert generate(dataclasses.replace(dry, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
@@ -288,7 +366,9 @@ def test_masks_that_fit_nowhere_are_counted(config: GenerateConfig, tmp_path: Pa
     huge[10:290, 10:290] = True
     write_mask(tmp_path / "masks" / "huge.png", huge)
     fixed = PlacementSettings(scale=(1.0, 1.0), tries=1)
-    config = dataclasses.replace(config, mask_library=tmp_path / "masks", placement=fixed, dry_run=True)
+    config = dataclasses.replace(
+        config, mask_library=tmp_path / "masks", placement=fixed, dry_run=True
+    )
     summary = generate(config)
     assert summary.unmade == 5 and summary.accepted == 0 and "huge.png" in summary.unplaced[0]
 
@@ -305,17 +385,24 @@ def test_ready_masks_and_odd_pictures(config: GenerateConfig, tmp_path: Path) ->
     mask[10:18, 12:24] = True
     for name in ("deep_mask", "gray", "clear"):
         write_mask(masks / f"{name}.png", mask)
-    run = dataclasses.replace(config, good=good, masks=masks, limits=ANYTHING, count=3, variants=1, batch=3)
+    run = dataclasses.replace(
+        config, good=good, masks=masks, limits=ANYTHING, count=3, variants=1, batch=3
+    )
     generate(run)
     records = manifest(run)
     assert {Path(r["source"]).name for r in records} == {"deep.png", "gray.png", "clear.png"}
     for record in records:
         assert (read_mask(run.output / record["requested"]) == mask).all()
-        normal, result = read_picture(Path(record["source"])), read_picture(run.output / record["file"])
+        normal, result = (
+            read_picture(Path(record["source"])),
+            read_picture(run.output / record["file"]),
+        )
         assert (normal[30:] == result[30:]).all()
 
 
-def test_ready_masks_of_several_defects_are_pointed_out(config: GenerateConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_ready_masks_of_several_defects_are_pointed_out(
+    config: GenerateConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for name, far in (("one", False), ("two", True)):
         write_picture(tmp_path / "good" / f"{name}.png", np.full((100, 120, 3), 90, np.uint8))
         mask = np.zeros((100, 120), bool)
@@ -340,12 +427,20 @@ def test_masks_of_held_out_pictures_are_pointed_out(
     split = tmp_path / "spot.run" / "split.json"
     split.parent.mkdir()
     split.write_text(
-        json.dumps({"train": ["test/spot/000.png"], "held_out": ["test/spot/001.png", "test/spot/004.png", "test/cut/002.png"]})
+        json.dumps(
+            {
+                "train": ["test/spot/000.png"],
+                "held_out": ["test/spot/001.png", "test/spot/004.png", "test/cut/002.png"],
+            }
+        )
     )
     for library in (None, plates / "ground_truth/spot"):
         caplog.clear()
         Pairs(dataclasses.replace(own, mask_library=library), info)
-        assert f"2 of 6 masks in {plates}/ground_truth/spot are of pictures that the training held out" in caplog.text
+        assert (
+            f"2 of 6 masks in {plates}/ground_truth/spot are of pictures that the training held out"
+            in caplog.text
+        )
         assert f"--mask-split {split} leaves them out" in caplog.text
     caplog.clear()
     assert Pairs(dataclasses.replace(own, mask_split=split), info).mask_names == ["000_mask.png"]
@@ -362,7 +457,11 @@ def test_pairs_use_every_picture_before_any_again(config: GenerateConfig) -> Non
     drawn = [pairs[index] for index in range(6)]
     assert len({pair.source for pair in drawn[:3]}) == len({pair.source for pair in drawn[3:]}) == 3
     again = pairs[1].job
-    assert again is not None and drawn[1].job is not None and (again.masks[0] == drawn[1].job.masks[0]).all()
+    assert (
+        again is not None
+        and drawn[1].job is not None
+        and (again.masks[0] == drawn[1].job.masks[0]).all()
+    )
 
 
 def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateConfig) -> None:
@@ -374,17 +473,25 @@ def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateCo
     judged = dataclasses.replace(config, limits=strict, count=2, variants=1, retries=0)
     generate(judged)
     for record in manifest(judged):
-        normal, result = read_picture(Path(record["source"])), read_picture(judged.output / record["file"])
-        share = pair.job.real.share_made(normal, result, read_mask(judged.output / record["requested"]))
+        normal, result = (
+            read_picture(Path(record["source"])),
+            read_picture(judged.output / record["file"]),
+        )
+        share = pair.job.real.share_made(
+            normal, result, read_mask(judged.output / record["requested"])
+        )
         if record["mask_origin"]["made_from"] == pair.origin["made_from"]:
             assert record["quality"]["real_share"] == pytest.approx(share)
     assert {record["verdict"] for record in manifest(judged)} == {"far less of it than in life"}
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input
+# -------------------------------------------------------------------------------------------------------
 
 
-def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConfig, type[BGDefectError], str]:
+def bad(
+    config: GenerateConfig, tmp_path: Path, case: str
+) -> tuple[GenerateConfig, type[BGDefectError], str]:
     good, masks = tmp_path / "good", tmp_path / "masks"
     plain, mask = np.full((40, 48, 3), 90, np.uint8), np.zeros((40, 48), bool)
     mask[5:9, 5:9] = True
@@ -407,7 +514,9 @@ def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConf
         write_mask(masks / "a.png", np.ones((40, 48), bool))
         return own, DataError, "a.png is full"
     if case == "no mask at all":
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 48), np.uint8)).save(masks / "a.png")
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 48), np.uint8)).save(
+            masks / "a.png"
+        )
         return own, DataError, "a.png is no mask"
     if case == "one pixel":
         write_picture(good / "a.png", plain[:1, :1])
@@ -427,7 +536,11 @@ def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConf
         return config, OutputError, "is a file"
     if case == "output inside a file":
         (tmp_path / "file").write_text("mine")
-        return dataclasses.replace(config, output=tmp_path / "file" / "out"), OutputError, "cannot be"
+        return (
+            dataclasses.replace(config, output=tmp_path / "file" / "out"),
+            OutputError,
+            "cannot be",
+        )
     if case == "output holds pictures":
         write_picture(config.output / "plate" / "test" / "spot" / "0.png", plain)
         return config, OutputError, "already holds"
@@ -452,7 +565,9 @@ def bad(config: GenerateConfig, tmp_path: Path, case: str) -> tuple[GenerateConf
         "output holds pictures",
     ],
 )
-def test_bad_input_is_named_and_nothing_written(config: GenerateConfig, tmp_path: Path, case: str) -> None:
+def test_bad_input_is_named_and_nothing_written(
+    config: GenerateConfig, tmp_path: Path, case: str
+) -> None:
     broken, error, message = bad(config, tmp_path, case)
     before = files_of(tmp_path)
     with pytest.raises(error, match=message):
@@ -485,23 +600,29 @@ def test_settings_out_of_range(config: GenerateConfig, changes: dict) -> None:
 
 
 def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path) -> None:
-    """Attempts 0, 1 and 2 at a sample take 1, 4 and 4; each is the picture that a run with that guidance alone makes."""
+    """Attempts 0, 1 and 2 at a sample take 1, 4 and 4; each is the picture that a run with that
+    guidance alone makes."""
     rising = dataclasses.replace(config, guidance=(1.0, 4.0), retries=2, limits=NEVER, count=2)
     generate(rising)
     lines = {(line["index"], line["attempt"]): line for line in manifest(rising)}
-    assert {slot: line["guidance"] for slot, line in lines.items()} == {(i, a): 4.0 if a else 1.0 for i in range(2) for a in range(3)}
+    assert {slot: line["guidance"] for slot, line in lines.items()} == {
+        (i, a): 4.0 if a else 1.0 for i in range(2) for a in range(3)
+    }
     assert lines[0, 0]["settings"]["guidance"] == [1.0, 4.0]
     for value in (1.0, 4.0):
         fixed = dataclasses.replace(rising, guidance=(value,), output=tmp_path / f"{value}")
         generate(fixed)
         for line in manifest(fixed):
             other = lines[line["index"], line["attempt"]]
-            same = (fixed.output / line["file"]).read_bytes() == (rising.output / other["file"]).read_bytes()
+            same = (fixed.output / line["file"]).read_bytes() == (
+                rising.output / other["file"]
+            ).read_bytes()
             assert same == (other["guidance"] == value), (line["index"], line["attempt"])
 
 
 def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None:
-    """2 steps up for the pair, 2 down for each of 4 variants; with one variant a pair, 2 + 2 steps a sample. By default none up."""
+    """2 steps up for the pair, 2 down for each of 4 variants; with one variant a pair, 2 + 2 steps
+    a sample. By default none up."""
     rows = []
 
     def count(module: torch.nn.Module, args: tuple) -> None:
@@ -511,7 +632,14 @@ def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None
     replay = dataclasses.replace(config, background="replay")
     for variants, expected in ((4, 2 + 2 * 4), (1, (2 + 2) * 4), (2, 2 * 4)):
         settings = config if variants == 2 else replay
-        run = dataclasses.replace(settings, count=4, variants=variants, batch=4, steps=2, output=config.output / str(variants))
+        run = dataclasses.replace(
+            settings,
+            count=4,
+            variants=variants,
+            batch=4,
+            steps=2,
+            output=config.output / str(variants),
+        )
         rows.clear()
         with torch.nn.modules.module.register_module_forward_pre_hook(count):
             generate(run)
@@ -527,7 +655,9 @@ def test_another_run_is_refused(config: GenerateConfig) -> None:
     assert files_of(config.output) == before
 
 
-def test_a_path_is_the_same_run_however_it_is_typed(config: GenerateConfig, plates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_is_the_same_run_however_it_is_typed(
+    config: GenerateConfig, plates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = dataclasses.replace(config, limits=ANYTHING, count=1, variants=1, batch=1)
     generate(small)
     before = files_of(config.output / "plate")
@@ -540,7 +670,9 @@ def test_a_path_is_the_same_run_however_it_is_typed(config: GenerateConfig, plat
 
 def own_plates(config: GenerateConfig, plates: Path, folder: Path) -> GenerateConfig:
     """The run on a copy of the plates that a test may change."""
-    return dataclasses.replace(config, good=shutil.copytree(plates, folder / "plate"), count=3, variants=1)
+    return dataclasses.replace(
+        config, good=shutil.copytree(plates, folder / "plate"), count=3, variants=1
+    )
 
 
 def repainted(path: Path) -> None:
@@ -549,8 +681,11 @@ def repainted(path: Path) -> None:
     write_picture(path, picture)
 
 
-def test_a_run_does_not_go_on_with_a_changed_file(config: GenerateConfig, plates: Path, tmp_path: Path) -> None:
-    """Names alone say nothing: a good picture, a mask and the picture of a mask are known by their content."""
+def test_a_run_does_not_go_on_with_a_changed_file(
+    config: GenerateConfig, plates: Path, tmp_path: Path
+) -> None:
+    """Names alone say nothing: a good picture, a mask and the picture of a mask are known by their
+    content."""
     run = own_plates(config, plates, tmp_path)
     generate(run)
     before = files_of(run.output)
@@ -569,29 +704,40 @@ def test_a_run_does_not_go_on_with_a_changed_file(config: GenerateConfig, plates
     assert len(manifest(run)) > 3
 
 
-def test_a_run_is_refused_on_a_base_whose_vae_changed(config: GenerateConfig, tmp_path: Path) -> None:
+def test_a_run_is_refused_on_a_base_whose_vae_changed(
+    config: GenerateConfig, tmp_path: Path
+) -> None:
     base = shutil.copytree(config.base or "", tmp_path / "base")
     run = dataclasses.replace(config, base=str(base), output=tmp_path / "out", count=1)
     generate(run)
     before = files_of(run.output)
     (path,) = (base / "vae").glob("*.safetensors")
     nudge(path)
-    with pytest.raises(OtherRunError, match="the vae of the base .* is not what it was when the run began"):
+    with pytest.raises(
+        OtherRunError, match="the vae of the base .* is not what it was when the run began"
+    ):
         generate(dataclasses.replace(run, count=2))
     assert files_of(run.output) == before
 
 
-def test_a_run_is_refused_where_the_default_threshold_was_another(config: GenerateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_refused_where_the_default_threshold_was_another(
+    config: GenerateConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generate(config)
     before = files_of(config.output)
     monkeypatch.setitem(THRESHOLDS, "difference", 0.45)
     for run in (config, dataclasses.replace(config, dry_run=True)):
-        with pytest.raises(OtherRunError, match="were cut at 0.3 of the signal's peak, which is 0.45 by default now"):
+        with pytest.raises(
+            OtherRunError,
+            match="were cut at 0.3 of the signal's peak, which is 0.45 by default now",
+        ):
             generate(run)
     assert files_of(config.output) == before
 
 
-def test_a_run_without_digests_goes_on_and_gets_them(config: GenerateConfig, plates: Path, tmp_path: Path) -> None:
+def test_a_run_without_digests_goes_on_and_gets_them(
+    config: GenerateConfig, plates: Path, tmp_path: Path
+) -> None:
     run = own_plates(config, plates, tmp_path)
     generate(dataclasses.replace(run, count=1))
     path = run.output / "extras/plate/spot/run.json"
@@ -601,14 +747,22 @@ def test_a_run_without_digests_goes_on_and_gets_them(config: GenerateConfig, pla
     generate(run)
     known = json.loads(path.read_text())["inputs"]
     assert {name: known[name] for name in record["inputs"]} == record["inputs"]
-    assert sorted(name for name in known if name.startswith("good")) == ["good 0", "good 1", "good 2"]
+    assert sorted(name for name in known if name.startswith("good")) == [
+        "good 0",
+        "good 1",
+        "good 2",
+    ]
 
 
 def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
     """The settings of a run, from one line of its manifest and its run.json alone."""
     settings, made_with = line["settings"], line["made_with"]
     own = {field.name for field in dataclasses.fields(GenerateConfig)}
-    plain = {name: value for name, value in settings.items() if name in own - {"base", "guidance", "masks"}}
+    plain = {
+        name: value
+        for name, value in settings.items()
+        if name in own - {"base", "guidance", "masks"}
+    }
     guidance = settings["guidance"]
     return GenerateConfig(
         **plain
@@ -624,7 +778,12 @@ def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
             "count": line["index"] + 1,
             "seed": settings["run_seed"],
             "guidance": tuple(guidance) if isinstance(guidance, list) else (guidance,),
-            "placement": PlacementSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings["placement"].items()}),
+            "placement": PlacementSettings(
+                **{
+                    k: tuple(v) if isinstance(v, list) else v
+                    for k, v in settings["placement"].items()
+                }
+            ),
             "limits": QualityLimits(**settings["limits"]),
             "base": made_with["base"],
             "allow_other_base": made_with["allow_other_base"],
@@ -636,21 +795,40 @@ def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
 def test_a_sample_is_made_again_from_its_line_and_the_runs_record(
     config: GenerateConfig, plates: Path, tmp_path: Path, ready: bool
 ) -> None:
-    run = own_plates(dataclasses.replace(config, placement=PlacementSettings(elastic=0.1), peak=90.0, limits=NEVER), plates, tmp_path)
+    run = own_plates(
+        dataclasses.replace(
+            config, placement=PlacementSettings(elastic=0.1), peak=90.0, limits=NEVER
+        ),
+        plates,
+        tmp_path,
+    )
     run = dataclasses.replace(run, background_prompt="a plate", object="disc", count=2)
     if ready:
         for number in range(3):
-            write_mask(tmp_path / f"masks/00{number}.png", read_mask(run.good / f"ground_truth/spot/00{number}_mask.png"))
+            write_mask(
+                tmp_path / f"masks/00{number}.png",
+                read_mask(run.good / f"ground_truth/spot/00{number}_mask.png"),
+            )
         run = dataclasses.replace(run, masks=tmp_path / "masks")
     else:
         split = tmp_path / "split.json"
-        split.write_text(json.dumps({"train": [f"test/spot/00{number}.png" for number in range(4)], "held_out": []}))
-        run = dataclasses.replace(run, mask_split=split, mask_library=run.good / "ground_truth/spot")
+        split.write_text(
+            json.dumps(
+                {"train": [f"test/spot/00{number}.png" for number in range(4)], "held_out": []}
+            )
+        )
+        run = dataclasses.replace(
+            run, mask_split=split, mask_library=run.good / "ground_truth/spot"
+        )
     generate(run)
     place = run.output / "extras/disc/spot"
     line = read_manifest(place / "manifest.jsonl")[-1]
     assert line["attempt"] == 1 and line["made_with"]["threshold"] == 0.3 and line["feather"] >= 2
-    assert line["made_with"]["versions"]["torch"] and Path(line["mask_origin"]["file"]).is_file() and Path(line["source"]).is_absolute()
+    assert (
+        line["made_with"]["versions"]["torch"]
+        and Path(line["mask_origin"]["file"]).is_file()
+        and Path(line["source"]).is_absolute()
+    )
     again = from_manifest(line, json.loads((place / "run.json").read_text()), tmp_path / "again")
     generate(again)
     twin = next(

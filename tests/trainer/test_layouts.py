@@ -1,4 +1,5 @@
-"""Train and generate, end to end through the command, on the other layouts and bases; what generation refuses."""
+"""Train and generate, end to end through the command, on the other layouts and bases; what
+generation refuses."""
 
 from __future__ import annotations
 
@@ -9,12 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from bgdefect_core.dataset import read_manifest
-from bgdefect_core.pictures import read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.records.dataset import read_manifest
 
 from .conftest import Run, save_tiny_base
 
-EASY = ["--min-strength", 0, "--min-contrast", 0, "--min-real-share", 0, "--min-fill", 0, "--min-latent-background-psnr", 0]
+EASY = [
+    "--min-strength",
+    0,
+    "--min-contrast",
+    0,
+    "--min-real-share",
+    0,
+    "--min-fill",
+    0,
+    "--min-latent-background-psnr",
+    0,
+]
 SHORT = ["--steps", 1, "--views", 1, "--batch", 1, "--device", "cpu"]
 FEW = ["--count", 1, "--batch", 1, "--retries", 0, "--steps", 2, "--device", "cpu"]
 
@@ -25,17 +37,24 @@ def one_thread() -> None:
 
 
 def loco(plates: Path, root: Path) -> Path:
-    """The spots in MVTec LOCO's layout: a folder of masks a picture, in which every value but 0 counts."""
+    """The spots in MVTec LOCO's layout: a folder of masks a picture, in which every value but 0
+    counts."""
     for good in sorted((plates / "train/good").iterdir()):
         write_picture(root / "train/good" / good.name, read_picture(good))
     for number in range(3):
-        write_picture(root / f"test/logical/00{number}.png", read_picture(plates / f"test/spot/00{number}.png"))
+        write_picture(
+            root / f"test/logical/00{number}.png",
+            read_picture(plates / f"test/spot/00{number}.png"),
+        )
         mask = read_mask(plates / f"ground_truth/spot/00{number}_mask.png")
         parts = mask.copy(), mask.copy()
         middle = int(np.flatnonzero(mask.any(axis=0)).mean())
         parts[0][:, middle:], parts[1][:, :middle] = False, False
         for part, value in enumerate((150, 3)):
-            write_picture(root / f"ground_truth/logical/00{number}/00{part}.png", np.where(parts[part], value, 0).astype(np.uint8))
+            write_picture(
+                root / f"ground_truth/logical/00{number}/00{part}.png",
+                np.where(parts[part], value, 0).astype(np.uint8),
+            )
     return root
 
 
@@ -49,7 +68,9 @@ def table(plates: Path, root: Path) -> Path:
             writer.writerow((plates / f"train/good/00{number}.png", "", "disc", "good", ""))
         for number in range(4):
             mask = plates / f"ground_truth/spot/00{number}_mask.png"
-            writer.writerow((plates / f"test/spot/00{number}.png", mask, "disc", "dot", f"part {number // 2}"))
+            writer.writerow(
+                (plates / f"test/spot/00{number}.png", mask, "disc", "dot", f"part {number // 2}")
+            )
     return root
 
 
@@ -63,14 +84,33 @@ def made(run: Run, out: Path, object: str, defect: str, *options: object) -> dic
     return record
 
 
-def test_the_whole_way_on_locos_layout(plates: Path, tiny_base: Path, tmp_path: Path, run: Run) -> None:
+def test_the_whole_way_on_locos_layout(
+    plates: Path, tiny_base: Path, tmp_path: Path, run: Run
+) -> None:
     root, weights = loco(plates, tmp_path / "box"), tmp_path / "w.safetensors"
-    code, _, error = run("train", "--data", root, "--output", weights, "--base", tiny_base, "--shots", 2, *SHORT)
+    code, _, error = run(
+        "train", "--data", root, "--output", weights, "--base", tiny_base, "--shots", 2, *SHORT
+    )
     assert code == 0, error
     split = weights.with_suffix(".run") / "split.json"
-    record = made(run, tmp_path / "out", "box", "logical", "--weights", weights, "--good", root, "--base", tiny_base, "--mask-split", split)
+    record = made(
+        run,
+        tmp_path / "out",
+        "box",
+        "logical",
+        "--weights",
+        weights,
+        "--good",
+        root,
+        "--base",
+        tiny_base,
+        "--mask-split",
+        split,
+    )
     assert record["mask_origin"]["made_from"] in ("000", "001")
-    assert record["mask_origin"]["file"] == str(root / "ground_truth/logical" / record["mask_origin"]["made_from"])
+    assert record["mask_origin"]["file"] == str(
+        root / "ground_truth/logical" / record["mask_origin"]["made_from"]
+    )
 
 
 def test_the_whole_way_on_a_csv(plates: Path, tiny_base: Path, tmp_path: Path, run: Run) -> None:
@@ -78,20 +118,46 @@ def test_the_whole_way_on_a_csv(plates: Path, tiny_base: Path, tmp_path: Path, r
     code, _, error = run("train", "--data", root, "--output", weights, "--base", tiny_base, *SHORT)
     assert code == 0, error
     split = (weights.with_suffix(".run") / "split.json").read_text()
-    assert [part in split for part in ("spot/000", "spot/001", "spot/002", "spot/003")] == [True] * 4
+    assert [part in split for part in ("spot/000", "spot/001", "spot/002", "spot/003")] == [
+        True
+    ] * 4
     library = plates / "ground_truth/spot"
     options = ["--weights", weights, "--good", root, "--base", tiny_base, "--mask-library", library]
     record = made(run, tmp_path / "out", "disc", "dot", *options)
     assert record["source"].startswith(str(plates / "train/good"))
 
 
-def test_a_lora_on_another_base_warns(plates: Path, tiny_base: Path, tmp_path: Path, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lora_on_another_base_warns(
+    plates: Path, tiny_base: Path, tmp_path: Path, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     weights = tmp_path / "lora.safetensors"
-    options = ["--data", plates, "--defect", "spot", "--output", weights, "--base", tiny_base, "--lora-rank", 2]
+    options = [
+        "--data",
+        plates,
+        "--defect",
+        "spot",
+        "--output",
+        weights,
+        "--base",
+        tiny_base,
+        "--lora-rank",
+        2,
+    ]
     code, _, error = run("train", *options, *SHORT)
     assert code == 0, error
     other = save_tiny_base(tmp_path / "other", seed=1)
-    made(run, tmp_path / "out", "plate", "spot", "--weights", weights, "--good", plates, "--base", other)
+    made(
+        run,
+        tmp_path / "out",
+        "plate",
+        "spot",
+        "--weights",
+        weights,
+        "--good",
+        plates,
+        "--base",
+        other,
+    )
     assert f"was trained on another base, '{tiny_base.name}': expect weaker defects" in caplog.text
 
 
@@ -103,7 +169,9 @@ def test_a_lora_on_another_base_warns(plates: Path, tiny_base: Path, tmp_path: P
         ("no picture", "good has an unknown layout"),
     ],
 )
-def test_generate_refuses(case: str, said: str, weights: Path, tiny_base: Path, tmp_path: Path, run: Run) -> None:
+def test_generate_refuses(
+    case: str, said: str, weights: Path, tiny_base: Path, tmp_path: Path, run: Run
+) -> None:
     good, masks = tmp_path / "good", tmp_path / "masks"
     good.mkdir()
     if case == "no picture":
@@ -113,4 +181,6 @@ def test_generate_refuses(case: str, said: str, weights: Path, tiny_base: Path, 
     write_mask(masks / "0.png", np.zeros((40, 48), bool))
     options = ["--weights", weights, "--good", good, "--masks", masks, "--base", tiny_base]
     code, _, error = run("generate", *options, "--output", tmp_path / "out")
-    assert code == 2 and said in error and "Traceback" not in error and not (tmp_path / "out").exists()
+    assert (
+        code == 2 and said in error and "Traceback" not in error and not (tmp_path / "out").exists()
+    )

@@ -1,4 +1,5 @@
-"""The embedded base: it opens, is small, and knows drawn and real pictures that it has never seen."""
+"""The embedded base: it opens, is small, and knows drawn and real pictures that it has never
+seen."""
 
 from __future__ import annotations
 
@@ -10,18 +11,20 @@ import numpy as np
 import pytest
 import torch
 
-from bgdefect_core.generate import Job, PaintSettings, paint, prepare
-from bgdefect_core.masks import feather
-from bgdefect_core.predictor import unet_predictor
-from bgdefect_core.sampling import BackgroundMode, background_levels, sample
-from trainer.base import load_base
-from trainer.cache import to_pixels
-from trainer.pretrain.draw import draw
-from trainer.pretrain.evaluate import EvaluateBaseConfig, evaluate_base, report, transformed
-from trainer.single_file import ASSETS
+from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.sampling import BackgroundMode, background_levels, sample
+from bgdefect_core.painting import Job, PaintSettings, paint, prepare
+from bgdefect_core.pictures.masks import feather
+from trainer.bases.load import load_base
+from trainer.bases.single_file import ASSETS
+from trainer.drawing.draw import draw
+from trainer.pretrain.evaluate_base import EvaluateBaseConfig, evaluate_base, report, transformed
+from trainer.training.cache import to_pixels
 
 MINI = ASSETS / "bgdefect-mini"
-REAL = Path(os.environ.get("BGDEFECT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+REAL = Path(
+    os.environ.get("BGDEFECT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
+)
 
 
 def test_it_is_whole_and_small() -> None:
@@ -31,7 +34,12 @@ def test_it_is_whole_and_small() -> None:
 
 
 def test_it_holds_no_pickle() -> None:
-    assert {path.suffix for path in MINI.rglob("*") if path.is_file()} <= {".json", ".txt", ".safetensors", ""}
+    assert {path.suffix for path in MINI.rglob("*") if path.is_file()} <= {
+        ".json",
+        ".txt",
+        ".safetensors",
+        "",
+    }
 
 
 def test_flat_white_and_flat_colour_stay_flat() -> None:
@@ -45,7 +53,8 @@ def test_flat_white_and_flat_colour_stay_flat() -> None:
 @pytest.mark.parametrize("mode", ["replay", "masked"])
 @torch.no_grad()
 def test_the_background_knows_no_defect(mode: BackgroundMode) -> None:
-    """METHOD's independence on the base that ships: outside the mask no bit hangs on the defect's noise, seed or words."""
+    """METHOD's independence on the base that ships: outside the mask no bit hangs on the defect's
+    noise, seed or words."""
     base = load_base()
     picture = draw(31_000_001, 64, 0.0).picture
     z_0, levels = base.encode(to_pixels([picture])), base.schedule.levels(3)
@@ -53,13 +62,24 @@ def test_the_background_knows_no_defect(mode: BackgroundMode) -> None:
     regions[:, 4:10, 5:12] = 1
     outside = (regions == 0)[:, None].expand_as(z_0)
     passed: dict[tuple[str, int], list[torch.Tensor]] = {}
-    for words, seed in (("a scratch defect on a plate", 1), ("a scratch defect on a plate", 2), ("a hole", 1)):
+    for words, seed in (
+        ("a scratch defect on a plate", 1),
+        ("a scratch defect on a plate", 2),
+        ("a hole", 1),
+    ):
         prompts = base.prompts("a photo of a plate", [words], "mask")
         steps = passed.setdefault((words, seed), [])
         with unet_predictor(base.unet, base.schedule) as predict:
             background = background_levels(mode, predict, z_0, regions, prompts, levels)
             result = sample(
-                predict, mode, background, regions, prompts, levels, [seed], callback=lambda d, t, z, steps=steps: steps.append(z)
+                predict,
+                mode,
+                background,
+                regions,
+                prompts,
+                levels,
+                [seed],
+                callback=lambda d, t, z, steps=steps: steps.append(z),
             )
         assert torch.isfinite(result).all() and len(steps) == 3
     first, *others = passed.values()
@@ -71,7 +91,8 @@ def test_the_background_knows_no_defect(mode: BackgroundMode) -> None:
 
 @pytest.mark.parametrize("side", [64, 256])
 def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
-    """The model card's "usable from 64 to 256": finite, and the picture's own outside the seam, byte for byte."""
+    """The model card's "usable from 64 to 256": finite, and the picture's own outside the seam,
+    byte for byte."""
     base = load_base()
     picture = draw(31_000_002, 256, 0.0).picture
     mask = np.zeros((256, 256), np.bool_)
@@ -81,10 +102,16 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
         prepared = prepare(base, predict, [Job(picture, (mask,))], prompts, settings)
         (painted,) = paint(base, predict, prepared, [0], [1], prompts, settings)
-    assert prepared.normal.shape == (1, 3, side, side) and torch.isfinite(prepared.normal).all() and np.isfinite(painted.heat).all()
+    assert (
+        prepared.normal.shape == (1, 3, side, side)
+        and torch.isfinite(prepared.normal).all()
+        and np.isfinite(painted.heat).all()
+    )
     assert all(np.isfinite(value) for value in asdict(painted.quality).values())
     seam = feather(mask, painted.feather) > 0
-    assert (painted.picture[~seam] == picture[~seam]).all() and (painted.picture[mask] != picture[mask]).any()
+    assert (painted.picture[~seam] == picture[~seam]).all() and (
+        painted.picture[mask] != picture[mask]
+    ).any()
 
 
 def test_drawn_pictures_of_other_seeds() -> None:
@@ -96,7 +123,9 @@ def test_drawn_pictures_of_other_seeds() -> None:
 def test_the_cosine_transform_keeps_what_it_says() -> None:
     rows = np.arange(32)[:, None, None]
     flat = np.broadcast_to([0.9, 0.2, 0.4], (1, 32, 32, 3))
-    wave = np.cos(np.pi * (rows % 16 + 0.5) * 3 / 16) * np.ones((1, 32, 3))  # the third wave of brightness in a block of 16
+    wave = np.cos(np.pi * (rows % 16 + 0.5) * 3 / 16) * np.ones(
+        (1, 32, 3)
+    )  # the third wave of brightness in a block of 16
     fine = np.cos(np.pi * (rows % 16 + 0.5) * 12 / 16) * np.ones((1, 32, 3))
     assert np.allclose(transformed(flat), flat) and np.allclose(transformed(wave[None]), wave[None])
     assert np.allclose(transformed(fine[None]), 0, atol=1e-9)
@@ -105,7 +134,9 @@ def test_the_cosine_transform_keeps_what_it_says() -> None:
 
 
 # The loss of drawn pictures needs many: over 24 of them it is 0.061, over 48 0.071, over 240 0.073.
-@pytest.mark.parametrize(("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 26.0)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 26.0)]
+)
 def test_real_pictures(name: str, least: float) -> None:
     if not (REAL / name).is_dir():
         pytest.skip(f"the real pictures of {name} are not here: set BGDEFECT_DATA to their folder")

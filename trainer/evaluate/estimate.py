@@ -11,30 +11,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bgdefect_core.likelihood import LEVELS
-from bgdefect_core.predictor import unet_predictor
+from bgdefect_core.method.likelihood import LEVELS
+from bgdefect_core.method.predictor import unet_predictor
 
-from ..base import load_base
-from ..devices import DTYPES, pick_device
-from ..generate import EVALUATIONS
-from ..generate_config import GenerateConfig
+from ..bases.devices import DTYPES, pick_device
+from ..bases.load import load_base
+from ..generation.config import GenerateConfig
+from ..generation.generate import EVALUATIONS
 from .config import EvaluateConfig
-from .detection import LANDSCAPE_ARMS, LANDSCAPE_BATCH, fit_settings
-from .detector import focal_loss, make_net, probability_maps
-from .features import SIDE, pooled_features
-from .generators import GeneratorSpec
-from .landscape import PRODUCTS
-from .optional import can
-from .ours import finished
-from .plan import Cell
-from .reverse_distillation import BATCH, fit_student, make_student
+from .detectors.detection import LANDSCAPE_ARMS, LANDSCAPE_BATCH, fit_settings
+from .detectors.landscape import PRODUCTS
+from .detectors.network import focal_loss, make_net, probability_maps
+from .detectors.reverse_distillation import BATCH, fit_student, make_student
+from .measures.features import SIDE, pooled_features
+from .measures.optional import can
+from .plan.generators import GeneratorSpec
+from .plan.plan import Cell
+from .samples.ours import finished
 
 NOT_COUNTED = "samples that are painted anew, PatchCore, FID and LPIPS, reading and writing pictures; a generator's own train_resolution"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of each kind of work; finished measurements other than trainings are not taken off. ``NOT_COUNTED``: what is left out."""
+    """Seconds of each kind of work; finished measurements other than trainings are not taken off.
+    ``NOT_COUNTED``: what is left out."""
 
     seconds: dict[str, float]
     counts: dict[str, int]
@@ -47,7 +48,10 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """For the terminal."""
-        found = [f"{name:22} {self.counts[name]:6} x {self.units[name]:9.1f} s = {_clock(self.seconds[name])}" for name in self.seconds]
+        found = [
+            f"{name:22} {self.counts[name]:6} x {self.units[name]:9.1f} s = {_clock(self.seconds[name])}"
+            for name in self.seconds
+        ]
         return [*found, f"{'about':22} {_clock(self.total):>22}", f"not counted: {NOT_COUNTED}"]
 
 
@@ -61,11 +65,23 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
     units: dict[str, float] = {}
     if needs_ours(config):
         specs = config.generator_specs
-        trainings = {(cell.name, tuple(sorted(spec.train.items()))) for cell in cells for spec in specs}
-        done = {(cell.name, tuple(sorted(s.train.items()))) for cell in cells for s in specs if finished(place_of(config, cell), s)}
+        trainings = {
+            (cell.name, tuple(sorted(spec.train.items()))) for cell in cells for spec in specs
+        }
+        done = {
+            (cell.name, tuple(sorted(s.train.items())))
+            for cell in cells
+            for s in specs
+            if finished(place_of(config, cell), s)
+        }
         iteration, evaluation = _network_seconds(config)
-        lacking = [int(dict(train).get("train_steps", config.train_steps)) for _, train in trainings - done]
-        counts["trainings"], units["trainings"] = len(lacking), iteration * float(np.mean(lacking)) if lacking else 0.0
+        lacking = [
+            int(dict(train).get("train_steps", config.train_steps)) for _, train in trainings - done
+        ]
+        counts["trainings"], units["trainings"] = (
+            len(lacking),
+            iteration * float(np.mean(lacking)) if lacking else 0.0,
+        )
         evaluations = [_evaluations(spec) for spec in specs]
         counts["sample sets"] = len(cells) * len(specs)
         units["sample sets"] = float(np.mean(evaluations)) * evaluation * config.samples
@@ -78,8 +94,13 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
     if "detection" in config.parts:
         arms = [arm for arm in config.arms if arm != "ceiling"]
         own = len(tested) * (len(arms) + len(config.arm_generators) + 2 * len(config.candidate))
-        own += ("ceiling" in config.arms and 0 not in config.shots) * len(folds)  # where all are known it is the arm "real"
-        counts["detectors"], units["detectors"] = own * len(config.seeds), _detector_seconds(config, tested[0])
+        own += ("ceiling" in config.arms and 0 not in config.shots) * len(
+            folds
+        )  # where all are known it is the arm "real"
+        counts["detectors"], units["detectors"] = (
+            own * len(config.seeds),
+            _detector_seconds(config, tested[0]),
+        )
     if "landscape" in config.parts:
         counts["landscapes"] = len(tested) * len(LANDSCAPE_ARMS & set(config.arms))
         units["landscapes"] = _landscape_seconds(config)
@@ -88,13 +109,20 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
         counts["realism"] = len(cells) * subjects
         units["realism"] = 2 * config.samples * _feature_seconds()
     if "reverse_distillation" in config.parts and can("reverse distillation"):
-        counts["reverse distillation"], units["reverse distillation"] = len(folds), _student_seconds(config, tested[0])
+        counts["reverse distillation"], units["reverse distillation"] = (
+            len(folds),
+            _student_seconds(config, tested[0]),
+        )
     return Estimate({name: counts[name] * units[name] for name in counts}, counts, units)
 
 
 def _evaluations(spec: GeneratorSpec) -> int:
     """U-Net samples of one sample that is accepted at once."""
-    bare = 1 if spec.from_noise else sum(EVALUATIONS[str(spec.generate.get("background", GenerateConfig.background))])
+    bare = (
+        1
+        if spec.from_noise
+        else sum(EVALUATIONS[str(spec.generate.get("background", GenerateConfig.background))])
+    )
     first = spec.generate.get("guidance", GenerateConfig.guidance)[0]
     signal = 2 * LEVELS * (spec.generate.get("signal") == "likelihood")
     return int(spec.generate.get("steps", 50)) * (bare + (first != 1)) + signal
@@ -113,7 +141,8 @@ def place_of(config: EvaluateConfig, cell: Cell) -> Path:
 
 
 def _timed(step: Callable[[], object], times: int = 2) -> float:
-    """Least seconds of one call after a first that warms up; a GPU's calls return before they are done and are waited for."""
+    """Least seconds of one call after a first that warms up; a GPU's calls return before they are
+    done and are waited for."""
 
     def done() -> None:
         step()
@@ -130,14 +159,17 @@ def _timed(step: Callable[[], object], times: int = 2) -> float:
 
 
 def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
-    """Seconds of a training iteration (batch 4, both halves of Eq. 5) and of one U-Net sample in generation."""
+    """Seconds of a training iteration (batch 4, both halves of Eq. 5) and of one U-Net sample in
+    generation."""
     base = load_base(config.base).to(pick_device(config.device))
     cells = base.resolution // base.factor
     prompts = base.prompts("a photo of a part", ["a defect on a part"], "mask")
 
     def latents(count: int) -> tuple[torch.Tensor, torch.Tensor]:
         shape = (count, int(base.unet.config["in_channels"]), cells, cells)
-        return torch.zeros(shape, device=base.unet.device), torch.zeros(count, cells, cells, dtype=torch.long, device=base.unet.device)
+        return torch.zeros(shape, device=base.unet.device), torch.zeros(
+            count, cells, cells, dtype=torch.long, device=base.unet.device
+        )
 
     module: torch.nn.Module = base.unet
     kind = DTYPES[config.train_precision]
@@ -145,7 +177,10 @@ def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
     with arithmetic, unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
         z, regions = latents(config.batch)
         with torch.no_grad():
-            evaluation = _timed(lambda: float(predict(z, 1, prompts.background_context(), regions).sum())) / config.batch
+            evaluation = (
+                _timed(lambda: float(predict(z, 1, prompts.background_context(), regions).sum()))
+                / config.batch
+            )
         module.requires_grad_(True)
         z, regions = latents(8)
 
@@ -173,20 +208,28 @@ def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
     fold = cell.data.fold
     validations = settings.epochs * (len(fold.validation) + len(fold.good_validation))
     tests = len(fold.test) + len(fold.good_test)
-    return one * settings.epochs * max(1, settings.draws // settings.batch) + picture * (validations + tests)
+    return one * settings.epochs * max(1, settings.draws // settings.batch) + picture * (
+        validations + tests
+    )
 
 
 def _landscape_seconds(config: EvaluateConfig) -> float:
-    """Seconds of one loss surface, and of its top eigenvalue with the usual number of products, each about three trainings' steps."""
+    """Seconds of one loss surface, and of its top eigenvalue with the usual number of products,
+    each about three trainings' steps."""
     net = make_net(config.width, 0).to(pick_device(config.device)).eval()
-    pictures = torch.rand(LANDSCAPE_BATCH, 3, config.crop, config.crop, device=next(net.parameters()).device)
+    pictures = torch.rand(
+        LANDSCAPE_BATCH, 3, config.crop, config.crop, device=next(net.parameters()).device
+    )
     batches = config.landscape_crops // LANDSCAPE_BATCH
 
     def forward() -> None:
         with torch.no_grad():
             net(pictures)
 
-    one, step = _timed(forward), _timed(lambda: focal_loss(net(pictures), pictures[:, 0]).backward())
+    one, step = (
+        _timed(forward),
+        _timed(lambda: focal_loss(net(pictures), pictures[:, 0]).backward()),
+    )
     return batches * (config.landscape_points**2 * one + PRODUCTS * 3 * step)
 
 

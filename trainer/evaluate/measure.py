@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from bgdefect_core.masks import Mask
-from bgdefect_core.pictures import Picture, read_picture
-from bgdefect_core.refinement import THRESHOLDS
+from bgdefect_core.method.refinement import THRESHOLDS
+from bgdefect_core.pictures.files import Picture, read_picture
+from bgdefect_core.pictures.masks import Mask
 
-from ..devices import pick_device
-from .agreement import AgreementSettings, Refining, generated_agreement, real_agreement
+from ..bases.devices import pick_device
 from .config import EvaluateConfig
-from .features import views
-from .optional import can, inception_distances, lpips_metrics, off_mask_lpips
-from .ours import Made
-from .plan import Cell
-from .random_start import comparable_views
-from .realism import ANCHORS, VIEWS, noise_samples, realism, see
-from .rows import Row
-from .samples import SampleSet, fidelity, seam_of
+from .measures.agreement import AgreementSettings, Refining, generated_agreement, real_agreement
+from .measures.features import views
+from .measures.optional import can, inception_distances, lpips_metrics, off_mask_lpips
+from .measures.realism import ANCHORS, VIEWS, noise_samples, realism, see
+from .plan.plan import Cell
+from .report.rows import Row
+from .samples.ours import Made
+from .samples.random_start import comparable_views
+from .samples.sample_set import SampleSet, fidelity, seam_of
 from .store import Store
 
 
@@ -34,19 +34,53 @@ def split_file(cell: Cell) -> str:
     return f"splits/{cell.data.object}-{cell.data.defect}-fold{cell.data.number}.json"
 
 
-def row(part: str, cell: Cell, subject: str, metric: str, value: Any, n: int, reference: str, seed: int | None = None) -> Row:
+def row(
+    part: str,
+    cell: Cell,
+    subject: str,
+    metric: str,
+    value: Any,
+    n: int,
+    reference: str,
+    seed: int | None = None,
+) -> Row:
     """A row of this cell; what is not finite counts as not defined."""
     number = None if value is None or not isfinite(value) else float(value)
     data = cell.data
-    return Row(part, data.object, data.defect, data.number, cell.k, seed, subject, metric, number, n, reference, split_file(cell))
+    return Row(
+        part,
+        data.object,
+        data.defect,
+        data.number,
+        cell.k,
+        seed,
+        subject,
+        metric,
+        number,
+        n,
+        reference,
+        split_file(cell),
+    )
 
 
-def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[Made], others: Sequence[SampleSet]) -> list[Row]:
-    """Feature distances and diversity of every generator and of the two anchors, against the held-out real defects."""
+def realism_rows(
+    config: EvaluateConfig,
+    store: Store,
+    cell: Cell,
+    made: Sequence[Made],
+    others: Sequence[SampleSet],
+) -> list[Row]:
+    """Feature distances and diversity of every generator and of the two anchors, against the
+    held-out real defects."""
     shots = see(*cell.data.at_full_size(cell.shots))
     fold, name = cell.data.fold, cell.name
     reference = f"{len(fold.test)} held-out real defects"
-    known: dict[str, Any] = {"split": cell.data.digest, "k": cell.k, "seed": config.seed, "features": config.features}
+    known: dict[str, Any] = {
+        "split": cell.data.digest,
+        "k": cell.k,
+        "seed": config.seed,
+        "features": config.features,
+    }
     networks = [name for name in ("FID", "IC-LPIPS") if can(name)]
     if networks:  # their weights may arrive between two runs
         known["networks"] = networks
@@ -55,19 +89,32 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
     def add(subject: str, settings: dict[str, Any], make: Any) -> None:
         value = store.get("realism", f"{name}-{subject}", known | settings, make)
         n = int(value.pop("n"))
-        rows.extend(row("realism", cell, subject, metric, figure, n, reference, config.seed) for metric, figure in value.items())
+        rows.extend(
+            row("realism", cell, subject, metric, figure, n, reference, config.seed)
+            for metric, figure in value.items()
+        )
 
     def figures(samples: SampleSet, compared: Sequence[str] = VIEWS) -> dict[str, float | None]:
         if len(samples.samples) < 2:  # what was rejected is a result, too
             return {**_shares(samples), "n": len(samples.samples)}
         seen = see(samples.pictures, samples.labels)
         found = realism(seen, cell.data.reference, shots, config.seed, compared)
-        own = _with_own_networks(config, cell, samples.pictures, samples.labels) if "whole" in compared else {}  # of whole pictures
+        own = (
+            _with_own_networks(config, cell, samples.pictures, samples.labels)
+            if "whole" in compared
+            else {}
+        )  # of whole pictures
         return {**found, **_shares(samples), **own, "n": len(samples.samples)}
 
     for one in made:
         compared = comparable_views(one)
-        make = partial(lambda one, compared: figures(one.samples, compared) | fidelity_figures(config, store, cell, one), one, compared)
+        make = partial(
+            lambda one, compared: (
+                figures(one.samples, compared) | fidelity_figures(config, store, cell, one)
+            ),
+            one,
+            compared,
+        )
         add(one.samples.name, {"generator": one.key}, make)
     for other in others:
         add(other.name, {"candidate": other.digest}, lambda other=other: figures(other))
@@ -91,7 +138,9 @@ def realism_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequenc
 
 
 def _shares(samples: SampleSet) -> dict[str, float]:
-    if not samples.settings or not samples.firsts:  # a candidate's; from noise, where nothing is judged
+    if (
+        not samples.settings or not samples.firsts
+    ):  # a candidate's; from noise, where nothing is judged
         return {}
     return {
         "share of first attempts that show the defect": samples.shown / max(samples.firsts, 1),
@@ -99,37 +148,63 @@ def _shares(samples: SampleSet) -> dict[str, float]:
     }
 
 
-def _with_own_networks(config: EvaluateConfig, cell: Cell, pictures: Sequence[Picture], masks: Sequence[Mask]) -> dict[str, float]:
+def _with_own_networks(
+    config: EvaluateConfig, cell: Cell, pictures: Sequence[Picture], masks: Sequence[Mask]
+) -> dict[str, float]:
     """FID, KID and IC-LPIPS where their weights are here."""
     found: dict[str, float] = {}
     device = pick_device(config.device)
     if can("FID"):
         real, truths = cell.data.at_full_size(cell.data.fold.test)
-        found |= inception_distances(views(real, truths, "whole"), views(pictures, masks, "whole"), config.seed, device)
+        found |= inception_distances(
+            views(real, truths, "whole"), views(pictures, masks, "whole"), config.seed, device
+        )
     if can("IC-LPIPS"):
         found |= lpips_metrics(pictures, masks, *cell.data.at_full_size(cell.shots), device)
     return found
 
 
 def lpips_outside(config: EvaluateConfig, store: Store, cell: Cell, made: Made) -> list[float]:
-    """Off-mask LPIPS of every sample, in their order; empty where its weights are not here, or nothing good was painted into."""
+    """Off-mask LPIPS of every sample, in their order; empty where its weights are not here, or
+    nothing good was painted into."""
     if made.from_noise or not made.samples.samples or not can("IC-LPIPS"):
         return []
-    pairs = [(one.source, one.picture, one.requested) for one in made.samples.samples if one.source is not None]
+    pairs = [
+        (one.source, one.picture, one.requested)
+        for one in made.samples.samples
+        if one.source is not None
+    ]
     measure = partial(off_mask_lpips, pairs, pick_device(config.device))
     settings = {"split": cell.data.digest, "k": cell.k, "generator": made.key}
-    found = store.get("off-mask-lpips", f"{cell.name}-{made.samples.name}", settings, lambda: {"values": measure()})
+    found = store.get(
+        "off-mask-lpips",
+        f"{cell.name}-{made.samples.name}",
+        settings,
+        lambda: {"values": measure()},
+    )
     return list(found["values"])
 
 
-def fidelity_figures(config: EvaluateConfig, store: Store, cell: Cell, made: Made) -> dict[str, float]:
+def fidelity_figures(
+    config: EvaluateConfig, store: Store, cell: Cell, made: Made
+) -> dict[str, float]:
     """Off-mask fidelity over all samples, recomputed from the files."""
     width = made.settings.get("feather")
-    per_sample = [one for one in (fidelity(sample, made.resolution, made.zoom, width) for sample in made.samples.samples) if one]
+    per_sample = [
+        one
+        for one in (
+            fidelity(sample, made.resolution, made.zoom, width) for sample in made.samples.samples
+        )
+        if one
+    ]
     if not per_sample:
         return {}
     psnr, largest = (np.array(values) for values in zip(*per_sample, strict=True))
-    kept = [one.record["quality"]["latent_background_psnr"] for one in made.samples.samples if one.record]
+    kept = [
+        one.record["quality"]["latent_background_psnr"]
+        for one in made.samples.samples
+        if one.record
+    ]
     perceived = lpips_outside(config, store, cell, made)
     return ({"off-mask LPIPS (alex), mean": float(np.mean(perceived))} if perceived else {}) | {
         "off-mask PSNR, mean (dB)": float(psnr.mean()),
@@ -139,7 +214,9 @@ def fidelity_figures(config: EvaluateConfig, store: Store, cell: Cell, made: Mad
     }
 
 
-def sample_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Made) -> list[dict[str, Any]]:
+def sample_rows(
+    config: EvaluateConfig, store: Store, cell: Cell, made: Made
+) -> list[dict[str, Any]]:
     """One line a sample, for ``samples.csv``."""
     lines = []
     perceived = lpips_outside(config, store, cell, made) if "realism" in config.parts else []
@@ -147,7 +224,11 @@ def sample_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Made) ->
         record = sample.record or {}
         width = made.settings.get("feather")
         figures = fidelity(sample, made.resolution, made.zoom, width)
-        seam = seam_of(sample, made.resolution, made.zoom, width) if sample.source is not None else None
+        seam = (
+            seam_of(sample, made.resolution, made.zoom, width)
+            if sample.source is not None
+            else None
+        )
         lines.append(
             {
                 "object": cell.data.object,
@@ -168,7 +249,8 @@ def sample_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Made) ->
 
 
 def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[Made]) -> list[Row]:
-    """Agreement with the human mask on held-out real defects, for each trained generator; and with the change on samples."""
+    """Agreement with the human mask on held-out real defects, for each trained generator; and with
+    the change on samples."""
     rows: list[Row] = []
     test = cell.data.fold.test
     signals = {"signals": THRESHOLDS}  # a new signal or threshold is measured anew
@@ -181,24 +263,77 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
         if one.weights not in seen:
             seen.add(one.weights)
             refining = Refining(one.settings["peak"], one.settings.get("attention_words"))
-            measure = partial(real_agreement, one.weights, config.base, test, settings, config.device, refining)
-            real = store.get("masks", f"{cell.name}-{one.samples.name}", known | signals | {"agreement": asdict(settings)}, measure)
-            rows += _agreement_rows("masks on real defects", cell, one, real, "the human masks of held-out real defects", config.seed)
+            measure = partial(
+                real_agreement, one.weights, config.base, test, settings, config.device, refining
+            )
+            real = store.get(
+                "masks",
+                f"{cell.name}-{one.samples.name}",
+                known | signals | {"agreement": asdict(settings)},
+                measure,
+            )
+            rows += _agreement_rows(
+                "masks on real defects",
+                cell,
+                one,
+                real,
+                "the human masks of held-out real defects",
+                config.seed,
+            )
         if not one.samples.samples:
             continue
-        made_masks = store.get("masks-made", f"{cell.name}-{one.samples.name}", known, partial(generated_agreement, one.samples))
-        rows += _agreement_rows("masks on generated samples", cell, one, made_masks, "pixels changed by over 16 of 255", None)
+        made_masks = store.get(
+            "masks-made",
+            f"{cell.name}-{one.samples.name}",
+            known,
+            partial(generated_agreement, one.samples),
+        )
+        rows += _agreement_rows(
+            "masks on generated samples",
+            cell,
+            one,
+            made_masks,
+            "pixels changed by over 16 of 255",
+            None,
+        )
     return rows
 
 
-def _agreement_rows(part: str, cell: Cell, made: Made, found: dict[str, Any], reference: str, seed: int | None) -> list[Row]:
+def _agreement_rows(
+    part: str, cell: Cell, made: Made, found: dict[str, Any], reference: str, seed: int | None
+) -> list[Row]:
     rows = []
     for signal, pictures in found.items():
         for metric in ("iou", "precision", "recall"):
             mean = float(np.mean([one[metric] for one in pictures]))
-            rows.append(row(part, cell, f"{made.samples.name}: {signal}", metric, mean, len(pictures), reference, seed))
+            rows.append(
+                row(
+                    part,
+                    cell,
+                    f"{made.samples.name}: {signal}",
+                    metric,
+                    mean,
+                    len(pictures),
+                    reference,
+                    seed,
+                )
+            )
         if signal != "requested":
-            differences = [one["iou"] - asked["iou"] for one, asked in zip(pictures, found["requested"], strict=True)]
+            differences = [
+                one["iou"] - asked["iou"]
+                for one, asked in zip(pictures, found["requested"], strict=True)
+            ]
             gain = float(np.mean(differences))
-            rows.append(row(part, cell, f"{made.samples.name}: {signal}", "iou minus requested", gain, len(differences), reference, seed))
+            rows.append(
+                row(
+                    part,
+                    cell,
+                    f"{made.samples.name}: {signal}",
+                    "iou minus requested",
+                    gain,
+                    len(differences),
+                    reference,
+                    seed,
+                )
+            )
     return rows

@@ -1,4 +1,5 @@
-"""``bgdefect evaluate``: plan, estimate, measure, report. The same command goes on where it was stopped."""
+"""``bgdefect evaluate``: plan, estimate, measure, report. The same command goes on where it was
+stopped."""
 
 from __future__ import annotations
 
@@ -14,25 +15,34 @@ from typing import Any
 from tqdm import tqdm
 
 from bgdefect_core.errors import OutputError
-from bgdefect_core.pictures import atomic_write
+from bgdefect_core.pictures.files import atomic_write
 
-from .by_object import write_object_tables
 from .config import EvaluateConfig
-from .detection import ArmPlan, arm_plans, detector_rows, join_plans, landscape_rows, map_strips, patchcore_rows, reverse_distillation_rows
+from .detectors.detection import (
+    ArmPlan,
+    arm_plans,
+    detector_rows,
+    join_plans,
+    landscape_rows,
+    map_strips,
+    patchcore_rows,
+    reverse_distillation_rows,
+)
+from .detectors.metrics import sklearn_metrics
 from .estimate import Estimate, estimate, needs_ours, place_of
-from .features import network
-from .goals import Goals, Measured, judge
 from .measure import mask_rows, realism_rows, sample_rows
-from .metrics import sklearn_metrics
-from .optional import Skip, skips
-from .ours import Made, base_name, check_generators, make_ours
-from .plan import Cell, Tested, make_cells, make_tests
-from .random_start import make_from_noise
-from .report import sample_strips, write_report
-from .rows import Row, SummaryRow, summarise
-from .samples import NoSamples, SampleSet, candidate_folder, check_unseen, read_candidate
+from .measures.features import network
+from .measures.optional import Skip, skips
+from .plan.plan import Cell, Tested, make_cells, make_tests
+from .report.by_object import write_object_tables
+from .report.goals import Goals, Measured, judge
+from .report.page import sample_strips, write_report
+from .report.rows import Row, SummaryRow, summarise
+from .report.tables import Table
+from .samples.ours import Made, base_name, check_generators, make_ours
+from .samples.random_start import make_from_noise
+from .samples.sample_set import NoSamples, SampleSet, candidate_folder, check_unseen, read_candidate
 from .store import Store, plain_json
-from .tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +71,8 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         config: what to measure. say: takes the estimate's lines before the work begins.
 
     Raises:
-        BGDefectError: whatever the user can mend; wrong paths, splits and packages before any work is done.
+        BGDefectError: whatever the user can mend; wrong paths, splits and packages before any work
+            is done.
     """
     config.check()
     if needs_ours(config):
@@ -94,7 +105,11 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         for cell in tested.cells:
             made, others, unmade = _generators(config, cell)
             skipped += unmade
-            strips |= {name: strip for name, strip in sample_strips(cell, made) if cell.data.number == config.folds[0]}
+            strips |= {
+                name: strip
+                for name, strip in sample_strips(cell, made)
+                if cell.data.number == config.folds[0]
+            }
             lines += [line for one in made for line in sample_rows(config, store, cell, one)]
             if "realism" in config.parts:
                 rows += realism_rows(config, store, cell, made, others)
@@ -138,11 +153,20 @@ def _check_candidates(config: EvaluateConfig, tests: Sequence[Tested]) -> None:
     for tested in tests:
         for data in {cell.data.name: cell.data for cell in tested.cells}.values():
             for name, folder in config.candidate_folders.items():
-                check_unseen(name, candidate_folder(folder, data.number), data.object, data.defect, tested.whole.data.fold)
+                check_unseen(
+                    name,
+                    candidate_folder(folder, data.number),
+                    data.object,
+                    data.defect,
+                    tested.whole.data.fold,
+                )
 
 
-def _generators(config: EvaluateConfig, cell: Cell) -> tuple[list[Made], list[SampleSet], list[Skip]]:
-    """Our samples by every generator that made any, the candidates', and which generator made none."""
+def _generators(
+    config: EvaluateConfig, cell: Cell
+) -> tuple[list[Made], list[SampleSet], list[Skip]]:
+    """Our samples by every generator that made any, the candidates', and which generator made
+    none."""
     made: list[Made] = []
     unmade: list[Skip] = []
     if needs_ours(config):
@@ -152,17 +176,32 @@ def _generators(config: EvaluateConfig, cell: Cell) -> tuple[list[Made], list[Sa
             try:
                 made.append(make(config, place, cell.data.fold, cell.shots, spec))
                 if not made[-1].samples.samples:
-                    raise NoSamples(f"none of {made[-1].samples.attempts} attempts was accepted", "", "see the page beside its samples")
+                    raise NoSamples(
+                        f"none of {made[-1].samples.attempts} attempts was accepted",
+                        "",
+                        "see the page beside its samples",
+                    )
             except NoSamples as reason:
                 unmade.append(Skip(f"{cell.name}, generator {spec.name}", str(reason)))
                 log.warning("%s, generator %s is left out: %s", cell.name, spec.name, reason)
     object, defect = cell.data.object, cell.data.defect
-    folders = {name: candidate_folder(folder, cell.data.number) for name, folder in config.candidate_folders.items()}
-    return made, [read_candidate(name, folder, object, defect) for name, folder in folders.items()], unmade
+    folders = {
+        name: candidate_folder(folder, cell.data.number)
+        for name, folder in config.candidate_folders.items()
+    }
+    return (
+        made,
+        [read_candidate(name, folder, object, defect) for name, folder in folders.items()],
+        unmade,
+    )
 
 
 def _write(
-    config: EvaluateConfig, rows: Sequence[Row], grids: dict[str, Any], lines: Sequence[dict[str, Any]], skipped: Sequence[Skip]
+    config: EvaluateConfig,
+    rows: Sequence[Row],
+    grids: dict[str, Any],
+    lines: Sequence[dict[str, Any]],
+    skipped: Sequence[Skip],
 ) -> None:
     """The results so far: ``results.json``, ``results.csv``, ``summary.csv``, ``samples.csv``.
 
@@ -180,10 +219,22 @@ def _write(
     with atomic_write(config.output / "results.json", "w") as file:
         json.dump(plain_json(document), file, indent=1, allow_nan=False)
         file.write("\n")
-    _write_csv(config.output / "results.csv", [field.name for field in fields(Row)], [asdict(row) for row in rows])
-    _write_csv(config.output / "summary.csv", [field.name for field in fields(SummaryRow)], [asdict(row) for row in summary])
+    _write_csv(
+        config.output / "results.csv",
+        [field.name for field in fields(Row)],
+        [asdict(row) for row in rows],
+    )
+    _write_csv(
+        config.output / "summary.csv",
+        [field.name for field in fields(SummaryRow)],
+        [asdict(row) for row in summary],
+    )
     if lines:
-        _write_csv(config.output / "samples.csv", list(dict.fromkeys(key for line in lines for key in line)), lines)
+        _write_csv(
+            config.output / "samples.csv",
+            list(dict.fromkeys(key for line in lines for key in line)),
+            lines,
+        )
 
 
 def _write_csv(path: Path, header: Sequence[str], lines: Sequence[dict[str, Any]]) -> None:

@@ -1,7 +1,7 @@
 """Finished measurements on the disk: a killed evaluation goes on where it was.
 
-OUTPUT/units/NAME-DIGEST.json holds one measurement with the settings that decided it. Other settings have another digest:
-changed ones are measured anew, unchanged ones are read.
+OUTPUT/units/NAME-DIGEST.json holds one measurement with the settings that decided it. Other
+settings have another digest: changed ones are measured anew, unchanged ones are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bgdefect_core.pictures import atomic_write
+from bgdefect_core.pictures.files import atomic_write
 
 PROTOCOL = 3
 """Part of every digest; raised where equal settings come to mean another measurement."""
@@ -30,11 +30,21 @@ class Store:
 
     def path(self, kind: str, name: str, settings: Mapping[str, Any]) -> Path:
         """The measurement's file; ``settings`` is all that decides it, as JSON."""
-        text = json.dumps({"protocol": PROTOCOL, "settings": settings}, sort_keys=True, allow_nan=False)
+        text = json.dumps(
+            {"protocol": PROTOCOL, "settings": settings}, sort_keys=True, allow_nan=False
+        )
         plain = re.sub(r"[^A-Za-z0-9_+.-]+", "_", f"{kind}-{name}")
-        return self.root / "units" / f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+        return (
+            self.root / "units" / f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+        )
 
-    def get(self, kind: str, name: str, settings: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    def get(
+        self,
+        kind: str,
+        name: str,
+        settings: Mapping[str, Any],
+        make: Callable[[], Mapping[str, Any]],
+    ) -> dict[str, Any]:
         """The measurement: read where it is finished, else made and written."""
         path = self.path(kind, name, settings)
         found = self.peek(path)
@@ -43,7 +53,13 @@ class Store:
         started = time.monotonic()
         value = plain_json(make())
         seconds = round(time.monotonic() - started, 1)
-        document = {"kind": kind, "name": name, "settings": settings, "seconds": seconds, "value": value}
+        document = {
+            "kind": kind,
+            "name": name,
+            "settings": settings,
+            "seconds": seconds,
+            "value": value,
+        }
         with atomic_write(path, "w") as file:
             json.dump(document, file, indent=1, allow_nan=False)
         return dict(value)

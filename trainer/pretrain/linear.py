@@ -1,12 +1,17 @@
-"""Pretraining the embedded base, part 1: the best linear coder of factor 4 with four numbers a cell, written into the VAE.
+"""Pretraining the embedded base, part 1: the best linear coder of factor 4 with four numbers a
+cell, written into the VAE.
 
-Fine texture is little more than coloured noise, and for noise nothing beats a linear transform. A VAE that starts at random spends most
-of its training to come near one; this one starts as it. The coder has the VAE's own convolutions, each over 32 channels and with nothing
-between them, so that it trains in minutes. In the VAE each of its channels ``h`` becomes a group of three, ``(h, -h, 10)``:
+Fine texture is little more than coloured noise, and for noise nothing beats a linear transform. A
+VAE that starts at random spends most of its training to come near one; this one starts as it. The
+coder has the VAE's own convolutions, each over 32 channels and with nothing between them, so that
+it trains in minutes. In the VAE each of its channels ``h`` becomes a group of three, ``(h, -h,
+10)``:
 
-- a group norm over such a group is nearly linear, because the constant outweighs the picture in its variance;
+- a group norm over such a group is nearly linear, because the constant outweighs the picture in its
+variance;
 - ``silu(h) - silu(-h) = h``, so that the activation before each last convolution is exactly linear;
-- all residual branches and the attention start at zero, so that nothing is added until training has something to add.
+- all residual branches and the attention start at zero, so that nothing is added until training has
+something to add.
 """
 
 from __future__ import annotations
@@ -50,7 +55,8 @@ class LinearConfig:
 
 
 class LinearCoder(nn.Module):
-    """The VAE's convolutions without anything between them: ``[B, 3, H, W]`` -> ``[B, 4, H/4, W/4]`` -> ``[B, 3, H, W]``."""
+    """The VAE's convolutions without anything between them: ``[B, 3, H, W]`` -> ``[B, 4, H/4,
+    W/4]`` -> ``[B, 3, H, W]``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +72,10 @@ class LinearCoder(nn.Module):
             nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
             nn.Conv2d(CHANNELS, 3, 3, padding=1),
         ]
-        self.encoder, self.decoder = nn.ModuleList(self.encoder_convs), nn.ModuleList(self.decoder_convs)
+        self.encoder, self.decoder = (
+            nn.ModuleList(self.encoder_convs),
+            nn.ModuleList(self.decoder_convs),
+        )
 
     def encoded(self, pixels: Tensor) -> list[Tensor]:
         """What each of the encoder's convolutions gives; the latent is the last."""
@@ -89,14 +98,23 @@ class LinearCoder(nn.Module):
 
 
 def train_linear(folder: Path, config: LinearConfig, seed: int) -> LinearCoder:
-    """Train the coder for squared error, or go on from ``folder``'s last checkpoint; its channels come out balanced."""
+    """Train the coder for squared error, or go on from ``folder``'s last checkpoint; its channels
+    come out balanced."""
     torch.manual_seed(seed)
     coder = LinearCoder()
     optimizer = torch.optim.Adam(coder.parameters(), lr=config.lr)
     first = seed + 25_000_000
 
     def pictures(start: int) -> PictureWindow[np.ndarray]:
-        return PictureWindow(first, config.drawn_size, config.window, config.fresh, start, picture_of, defect_share=0.4)
+        return PictureWindow(
+            first,
+            config.drawn_size,
+            config.window,
+            config.fresh,
+            start,
+            picture_of,
+            defect_share=0.4,
+        )
 
     def step_loss(step: int, held: deque[np.ndarray]) -> tuple[Tensor, float]:
         pixels = crops(held, config.batch, config.crop, first, step)
@@ -122,16 +140,19 @@ def train_linear(folder: Path, config: LinearConfig, seed: int) -> LinearCoder:
 
 @torch.no_grad()
 def balance(coder: LinearCoder, pixels: Tensor) -> None:
-    """Scale the coder's channels to an rms of 1 and turn its latent to uncorrelated channels; what it does to a picture stays.
+    """Scale the coder's channels to an rms of 1 and turn its latent to uncorrelated channels; what
+    it does to a picture stays.
 
-    A latent channel's standard deviation becomes the square root of what it is in an orthogonal transform: whitened in half. Noise in the
-    latent then is neither all in the fine detail, nor does it leave the fine detail to the very last steps of a sampling.
+    A latent channel's standard deviation becomes the square root of what it is in an orthogonal
+    transform: whitened in half. Noise in the latent then is neither all in the fine detail, nor
+    does it leave the fine detail to the very last steps of a sampling.
     """
     for index in range(3):
         _scaled(coder.encoder_convs, index, coder.encoded(pixels)[index])
     for index in range(3):
         _scaled(coder.decoder_convs, index, coder.decoded(coder.encoded(pixels)[-1])[index])
-    # What a unit of each latent channel adds to a picture gives the matrix after which distances in the latent are those in the picture.
+    # What a unit of each latent channel adds to a picture gives the matrix after which distances in
+    # the latent are those in the picture.
     units = pixels.new_zeros(4, 4, 16, 16)
     nothing = coder.decoded(units[:1])[-1]
     units[torch.arange(4), torch.arange(4), 8, 8] = 1
@@ -185,7 +206,9 @@ def _write(into: Sequence[nn.Conv2d], convs: Sequence[nn.Conv2d]) -> None:
         weight, bias = source.weight, _bias(source)
         if index:  # (h, -h, constant) come in: w h = (w h - w (-h)) / 2, but silu(h) - silu(-h) = h
             share = 1.0 if index == 3 else 0.5
-            weight = torch.stack([share * weight, -share * weight, torch.zeros_like(weight)], 2).flatten(1, 2)
+            weight = torch.stack(
+                [share * weight, -share * weight, torch.zeros_like(weight)], 2
+            ).flatten(1, 2)
         if index < 3:  # (h, -h, constant) go out
             weight = torch.stack([weight, -weight, torch.zeros_like(weight)], 1).flatten(0, 1)
             bias = torch.stack([bias, -bias, torch.full_like(bias, CONSTANT)], 1).flatten()

@@ -1,4 +1,5 @@
-"""``bgdefect pretrain``: draw, train and assemble the embedded base ``bgdefect-mini``, from a seed alone."""
+"""``bgdefect pretrain``: draw, train and assemble the embedded base ``bgdefect-mini``, from a seed
+alone."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from bgdefect_core.errors import OtherRunError, OutputError, WeightsError, check_range
-from bgdefect_core.inputs import file_digest
-from bgdefect_core.lock import FolderLock
-from bgdefect_core.pictures import atomic_write
+from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.records.inputs import file_digest
+from bgdefect_core.records.lock import FolderLock
 
-from ..base import PARTS, load_tokenizer
-from ..cache import to_pixels
-from .draw import draw
+from ..bases.load import PARTS, load_tokenizer
+from ..drawing.draw import draw
+from ..training.cache import to_pixels
 from .linear import LinearConfig, train_linear
 from .regions import RegionsConfig, train_regions
 from .unet import UNetConfig, scheduler, train_unet
@@ -34,10 +35,12 @@ RECORD = "pretrain.json"
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Draw pictures, train the VAE, the text encoder and the U-Net, and write a diffusers folder."""
+    """Draw pictures, train the VAE, the text encoder and the U-Net, and write a diffusers
+    folder."""
 
     output: Path
-    """Folder for the finished model (``unet``, ``vae``, ``text_encoder``, ``tokenizer``, ``scheduler``) and ``checkpoints/``."""
+    """Folder for the finished model (``unet``, ``vae``, ``text_encoder``, ``tokenizer``,
+    ``scheduler``) and ``checkpoints/``."""
     tokenizer: Path
     """Folder of the CLIP tokenizer."""
     seed: int = 0
@@ -50,7 +53,12 @@ class PretrainConfig:
     def check(self) -> None:
         """Raise SettingError where a number is out of its range."""
         check_range("seed", self.seed, 0, 2**31)
-        for name, part in (("linear", self.linear), ("vae", self.vae), ("unet", self.unet), ("regions", self.regions)):
+        for name, part in (
+            ("linear", self.linear),
+            ("vae", self.vae),
+            ("unet", self.unet),
+            ("regions", self.regions),
+        ):
             check_range(f"{name}.steps", part.steps, 1, 10_000_000)
             check_range(f"{name}.save_every", part.save_every, 1, 10_000_000)
             check_range(f"{name}.lr", part.lr, 1e-10, 1)
@@ -68,27 +76,37 @@ def _settings(config: PretrainConfig) -> dict[str, Any]:
 
 
 def _check_place(output: Path, settings: dict[str, Any]) -> None:
-    """Refuse another run, and what is no run at all. Checkpoints without a record are from before there was one."""
+    """Refuse another run, and what is no run at all. Checkpoints without a record are from before
+    there was one."""
     record = output / RECORD
     if record.exists():
         try:
             before = dict(json.loads(record.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as reason:
-            raise OutputError(f"{record} cannot be read ({reason})", "a run's settings", "choose another output") from reason
-        differing = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
+            raise OutputError(
+                f"{record} cannot be read ({reason})", "a run's settings", "choose another output"
+            ) from reason
+        differing = sorted(
+            key for key in {*before, *settings} if before.get(key) != settings.get(key)
+        )
         if differing:
             was, now = (str(some.get(differing[0]))[:200] for some in (before, settings))
             came = f"{output} holds another run: {differing[0]} was {was}, now {now}"
             raise OtherRunError(came, "the same settings, to go on", "choose another output")
     elif (output / "checkpoints").is_dir():
-        log.warning("%s has checkpoints and no record of their settings: taken for this run's", output)
+        log.warning(
+            "%s has checkpoints and no record of their settings: taken for this run's", output
+        )
     elif any((output / part).exists() for part in PARTS):
-        raise OutputError(f"{output} already holds a model", "a free place", "choose another output")
+        raise OutputError(
+            f"{output} already holds a model", "a free place", "choose another output"
+        )
 
 
 @torch.no_grad()
 def latent_scale(vae: AutoencoderKL, seed: int, count: int = 64) -> float:
-    """1 / standard deviation of the latents of ``count`` drawn pictures (Stable Diffusion's ``scaling_factor``)."""
+    """1 / standard deviation of the latents of ``count`` drawn pictures (Stable Diffusion's
+    ``scaling_factor``)."""
     latents = []
     for index in range(count):
         pixels = to_pixels([draw(seed + 20_000_000 + index, 128, 0.5).picture])
@@ -100,7 +118,8 @@ def pretrain(config: PretrainConfig) -> None:
     """Run all parts, each resuming from its last checkpoint; at the end write the model in fp16.
 
     Raises:
-        SettingError: a number out of its range. WeightsError: no tokenizer. OutputError: the folder is in use, or holds something else.
+        SettingError: a number out of its range. WeightsError: no tokenizer. OutputError: the folder
+            is in use, or holds something else.
         OtherRunError: it holds a run with another seed, other settings or another tokenizer.
     """
     config.check()
@@ -122,7 +141,9 @@ def _train_all(config: PretrainConfig, tokenizer: CLIPTokenizer) -> None:
     vae.register_to_config(scaling_factor=latent_scale(vae, config.seed))
     log.info("scaling factor %s", vae.config.scaling_factor)
     unet, text_encoder = train_unet(checkpoints / "unet", vae, tokenizer, config.unet, config.seed)
-    unet, text_encoder = train_regions(checkpoints / "regions", unet, text_encoder, vae, tokenizer, config.regions, config.seed)
+    unet, text_encoder = train_regions(
+        checkpoints / "regions", unet, text_encoder, vae, tokenizer, config.regions, config.seed
+    )
     for name, part in (("vae", vae), ("unet", unet), ("text_encoder", text_encoder)):
         part.half().save_pretrained(config.output / name, safe_serialization=True)
     scheduler().save_pretrained(config.output / "scheduler")

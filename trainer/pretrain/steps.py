@@ -1,6 +1,8 @@
-"""The loop that every stage of the pretraining runs: one-cycle learning rate, clipping, checkpoints, resume after a kill.
+"""The loop that every stage of the pretraining runs: one-cycle learning rate, clipping,
+checkpoints, resume after a kill.
 
-What a step sees and draws depends on ``(seed, step)`` alone, so that a step count is all the state that a resumed run needs.
+What a step sees and draws depends on ``(seed, step)`` alone, so that a step count is all the state
+that a resumed run needs.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from ..training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .stream import PictureWindow
 
 Item = TypeVar("Item")
@@ -34,7 +36,8 @@ class Stage:
     """In all."""
     save_every: int
     lr: float
-    """Peak of the one-cycle learning rate; a parameter group with a ``share`` gets that share of it."""
+    """Peak of the one-cycle learning rate; a parameter group with a ``share`` gets that share of
+    it."""
     modules: Mapping[str, nn.Module]
     """All that a checkpoint keeps."""
     optimizer: torch.optim.Optimizer
@@ -49,7 +52,8 @@ class Stage:
 
 
 def one_cycle(step: int, steps: int, peak: float) -> float:
-    """Learning rate: linear warm-up over 8 % of the steps, then half a cosine down to 1 % of the peak."""
+    """Learning rate: linear warm-up over 8 % of the steps, then half a cosine down to 1 % of the
+    peak."""
     warm = max(1, steps // 12)
     if step < warm:
         return peak * (step + 1) / warm
@@ -68,7 +72,8 @@ def run_steps(
 
     Args:
         pictures: step to begin at -> the window of drawn pictures.
-        step_loss: step and pictures -> the loss to go down on, and what the running mean takes in (None: nothing at this step).
+        step_loss: step and pictures -> the loss to go down on, and what the running mean takes in
+            (None: nothing at this step).
         after_step: called with the step after the optimizer's.
         mean: where the running mean begins; None: at its first value.
     """
@@ -79,7 +84,9 @@ def run_steps(
         mean = extra[stage.figure]
     if start >= stage.steps:
         return
-    bar = tqdm(range(start, stage.steps), initial=start, total=stage.steps, desc=stage.title, mininterval=5)
+    bar = tqdm(
+        range(start, stage.steps), initial=start, total=stage.steps, desc=stage.title, mininterval=5
+    )
     for step, held in zip(bar, pictures(start), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = group.get("share", 1.0) * one_cycle(step, stage.steps, stage.lr)

@@ -1,7 +1,8 @@
 """Fresh drawn pictures for pretraining: a sliding window over an endless, seeded sequence.
 
-At step ``k`` the window holds the pictures ``k * fresh ... k * fresh + window - 1`` of the sequence; each is drawn once, in worker
-processes, and used for about ``window / fresh`` steps. What a step sees depends on ``(seed, k)`` alone.
+At step ``k`` the window holds the pictures ``k * fresh ... k * fresh + window - 1`` of the
+sequence; each is drawn once, in worker processes, and used for about ``window / fresh`` steps. What
+a step sees depends on ``(seed, k)`` alone.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from torch import Tensor
 
-from ..cache import to_pixels
-from .draw import Drawn, draw
+from ..drawing.draw import Drawn, draw
+from ..training.cache import to_pixels
 
 Item = TypeVar("Item")
 
@@ -54,7 +55,9 @@ class PictureWindow(Generic[Item]):
     def __iter__(self) -> Iterator[deque[Item]]:
         with get_context("spawn").Pool(self.workers) as pool:
             # Bounded look-ahead: imap alone would draw without end and fill the memory.
-            ahead = deque(pool.apply_async(self.task, (self.first + i,)) for i in range(self.window + 64))
+            ahead = deque(
+                pool.apply_async(self.task, (self.first + i,)) for i in range(self.window + 64)
+            )
             upcoming = self.first + len(ahead)
             held: deque[Item] = deque(maxlen=self.window)
             missing = self.window
@@ -73,7 +76,8 @@ def picture_of(drawn: Drawn) -> np.ndarray:
 
 
 def crops(pictures: deque[np.ndarray], count: int, size: int, seed: int, step: int) -> Tensor:
-    """Random square crops of random pictures with random flips and quarter turns: ``[count, 3, size, size]`` in -1..1."""
+    """Random square crops of random pictures with random flips and quarter turns: ``[count, 3,
+    size, size]`` in -1..1."""
     rng = np.random.default_rng((seed, step))
     batch = []
     for index in rng.choice(len(pictures), count, replace=False):

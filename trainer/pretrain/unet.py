@@ -1,6 +1,8 @@
-"""Pretraining the embedded base, part 3: text encoder and U-Net on the latents of drawn pictures, noise matching (eps).
+"""Pretraining the embedded base, part 3: text encoder and U-Net on the latents of drawn pictures,
+noise matching (eps).
 
-Small latent crops first (many pictures a second), the native size at the end. An exponential mean of the weights is what ships.
+Small latent crops first (many pictures a second), the native size at the end. An exponential mean
+of the weights is what ships.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..cache import to_pixels
-from ..checkpoint import generator
-from .draw import Drawn
+from ..drawing.draw import Drawn
+from ..training.cache import to_pixels
+from ..training.checkpoint import generator
 from .steps import Stage, run_steps
 from .stream import PictureWindow
 
@@ -66,7 +68,8 @@ class PairSettings(Protocol):
 
 
 class LatentPicture(NamedTuple):
-    """A drawn picture as the U-Net sees it: latent ``[4, h, w]``, where its defect lies ``bool [h, w]``, both captions' tokens."""
+    """A drawn picture as the U-Net sees it: latent ``[4, h, w]``, where its defect lies ``bool [h,
+    w]``, both captions' tokens."""
 
     latent: Tensor
     defect_cells: Tensor
@@ -75,7 +78,8 @@ class LatentPicture(NamedTuple):
 
 
 def build_unet() -> UNet2DConditionModel:
-    """The U-Net of ``bgdefect-mini``: widths 64/128/192, attention on the two lower levels, 8 heads."""
+    """The U-Net of ``bgdefect-mini``: widths 64/128/192, attention on the two lower levels, 8
+    heads."""
     return UNet2DConditionModel(
         sample_size=32,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -119,7 +123,9 @@ def scheduler() -> DDIMScheduler:
 
 def tokenize(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
     """Token numbers ``[len(captions), 77]``."""
-    ids: Tensor = tokenizer(list(captions), padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+    ids: Tensor = tokenizer(
+        list(captions), padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+    ).input_ids
     return ids
 
 
@@ -133,14 +139,25 @@ class LatentMaker:
     def __call__(self, drawn: Drawn) -> LatentPicture:
         pixels = to_pixels([drawn.picture])
         with torch.autocast("cpu", torch.bfloat16):
-            latent = self.vae.encode(pixels).latent_dist.mean.float() * self.vae.config.scaling_factor
-        cells = F.adaptive_max_pool2d(torch.from_numpy(drawn.mask)[None].float(), latent.shape[-2:])[0] > 0
+            latent = (
+                self.vae.encode(pixels).latent_dist.mean.float() * self.vae.config.scaling_factor
+            )
+        cells = (
+            F.adaptive_max_pool2d(torch.from_numpy(drawn.mask)[None].float(), latent.shape[-2:])[0]
+            > 0
+        )
         ids = tokenize(self.tokenizer, [drawn.caption, f"a photo of a {drawn.object}"])
         return LatentPicture(latent[0], cells, ids[0], ids[1])
 
 
 def latent_crops(
-    pictures: deque[LatentPicture], count: int, size: int, empty: Tensor, empty_share: float, seed: int, step: int
+    pictures: deque[LatentPicture],
+    count: int,
+    size: int,
+    empty: Tensor,
+    empty_share: float,
+    seed: int,
+    step: int,
 ) -> tuple[Tensor, Tensor]:
     """Random latent crops ``[count, 4, size, size]`` and their captions' tokens ``[count, 77]``.
 
@@ -158,8 +175,16 @@ def latent_crops(
     return torch.stack(latents), torch.stack(tokens)
 
 
-def noise_loss(unet: nn.Module, text_encoder: nn.Module, alphas: Tensor, latents: Tensor, tokens: Tensor, rng: torch.Generator) -> Tensor:
-    """Mean squared error of the predicted noise, one random timestep a sample (Eq. 2 of the paper)."""
+def noise_loss(
+    unet: nn.Module,
+    text_encoder: nn.Module,
+    alphas: Tensor,
+    latents: Tensor,
+    tokens: Tensor,
+    rng: torch.Generator,
+) -> Tensor:
+    """Mean squared error of the predicted noise, one random timestep a sample (Eq. 2 of the
+    paper)."""
     t = torch.randint(0, len(alphas), (len(latents),), generator=rng)
     eps = torch.randn(latents.shape, generator=rng)
     alpha_t = alphas[t][:, None, None, None]
@@ -185,7 +210,8 @@ def train_pair(
     step_loss: Callable[[int, deque[LatentPicture]], tuple[Tensor, float | None]],
     mean: float | None = None,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """Train U-Net and text encoder together (:func:`run_steps`); returns their exponential means."""
+    """Train U-Net and text encoder together (:func:`run_steps`); returns their exponential
+    means."""
     mean_unet, mean_text = copy.deepcopy(unet), copy.deepcopy(text_encoder)
     parameters = [*unet.parameters(), *text_encoder.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=1e-3)
@@ -196,7 +222,9 @@ def train_pair(
         average(mean_unet, unet, decay)
         average(mean_text, text_encoder, decay)
 
-    stage = Stage(folder, title, config.steps, config.save_every, config.lr, modules, optimizer, parameters)
+    stage = Stage(
+        folder, title, config.steps, config.save_every, config.lr, modules, optimizer, parameters
+    )
     run_steps(stage, pictures, step_loss, take_in, mean)
     return mean_unet, mean_text
 
@@ -204,18 +232,25 @@ def train_pair(
 def train_unet(
     folder: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, config: UNetConfig, seed: int
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """Train text encoder and U-Net, or go on from ``folder``'s last checkpoint. Returns their exponential means."""
+    """Train text encoder and U-Net, or go on from ``folder``'s last checkpoint. Returns their
+    exponential means."""
     torch.manual_seed(seed + 1)
     unet, text_encoder = build_unet(), build_text_encoder(tokenizer)
     alphas, empty = scheduler().alphas_cumprod, tokenize(tokenizer, [""])[0]
     maker, first = LatentMaker(vae, tokenizer), seed + 10_000_000
 
     def pictures(start: int) -> PictureWindow[LatentPicture]:
-        return PictureWindow(first, config.drawn_size, config.window, config.fresh, start, maker, defect_share=0.6)
+        return PictureWindow(
+            first, config.drawn_size, config.window, config.fresh, start, maker, defect_share=0.6
+        )
 
     def step_loss(step: int, held: deque[LatentPicture]) -> tuple[Tensor, float]:
         large = step >= config.large_from * config.steps
-        count, size = (config.large_batch, config.large_crop) if large else (config.small_batch, config.small_crop)
+        count, size = (
+            (config.large_batch, config.large_crop)
+            if large
+            else (config.small_batch, config.small_crop)
+        )
         latents, tokens = latent_crops(held, count, size, empty, config.empty_prompts, seed, step)
         with torch.autocast("cpu", torch.bfloat16):
             loss = noise_loss(unet, text_encoder, alphas, latents, tokens, generator(seed, step, 1))

@@ -1,6 +1,8 @@
-"""Pretraining the embedded base, part 2: the VAE (diffusers ``AutoencoderKL``, factor 4, 4 latent channels).
+"""Pretraining the embedded base, part 2: the VAE (diffusers ``AutoencoderKL``, factor 4, 4 latent
+channels).
 
-It starts as the linear coder of part 1 and learns what a linear transform cannot do. Loss: squared error, since PSNR is what the
+It starts as the linear coder of part 1 and learns what a linear transform cannot do. Loss: squared
+    error, since PSNR is what the
 figures ask for, with a little L1 and a very small KL term; larger crops at the end.
 """
 
@@ -16,7 +18,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from ..checkpoint import generator
+from ..training.checkpoint import generator
 from .linear import LinearCoder, start_from
 from .steps import Stage, run_steps
 from .stream import PictureWindow, crops, picture_of
@@ -29,7 +31,8 @@ class VAEConfig:
     steps: int = 4000
     """Optimizer steps in all."""
     large_from: float = 0.75
-    """Share of the steps after which all crops (before: every fifth batch) are ``large_crop`` wide."""
+    """Share of the steps after which all crops (before: every fifth batch) are ``large_crop``
+    wide."""
     small_crop: int = 64
     large_crop: int = 128
     small_batch: int = 8
@@ -49,8 +52,9 @@ class VAEConfig:
 def build_vae() -> AutoencoderKL:
     """The VAE of ``bgdefect-mini``: three levels of width 96.
 
-    The host's group norms have 32 groups, so that widths are multiples of 32, and a group needs three channels or more: with one or two,
-    normalising a group takes the mean colour and brightness of the picture away, and nothing after it can know them.
+    The host's group norms have 32 groups, so that widths are multiples of 32, and a group needs
+    three channels or more: with one or two, normalising a group takes the mean colour and
+    brightness of the picture away, and nothing after it can know them.
     """
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,
@@ -72,17 +76,22 @@ def autoencode(vae: AutoencoderKL, pixels: Tensor, eps: Tensor) -> tuple[Tensor,
     return mean, std, vae.decode(mean + std * eps).sample.float()
 
 
-def vae_loss(pixels: Tensor, mean: Tensor, std: Tensor, output: Tensor, kl: float) -> tuple[Tensor, float]:
+def vae_loss(
+    pixels: Tensor, mean: Tensor, std: Tensor, output: Tensor, kl: float
+) -> tuple[Tensor, float]:
     """Loss and PSNR in dB (pixels in -1..1, ``[B, 3, H, W]``)."""
     error = output - pixels
     loss = error.square().mean() + 0.05 * error.abs().mean()
-    loss = loss + kl * 0.5 * (mean.square() + std.square() - 2 * std.clamp_min(1e-8).log() - 1).mean()
+    loss = (
+        loss + kl * 0.5 * (mean.square() + std.square() - 2 * std.clamp_min(1e-8).log() - 1).mean()
+    )
     mse = (error.detach().clamp(-2, 2) / 2).square().mean(dim=(1, 2, 3))
     return loss, float((-10 * mse.clamp_min(1e-8).log10()).mean())
 
 
 def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) -> AutoencoderKL:
-    """Train the VAE, or go on from ``folder``'s last checkpoint. Returns it with its scaling factor not yet set."""
+    """Train the VAE, or go on from ``folder``'s last checkpoint. Returns it with its scaling factor
+    not yet set."""
     torch.manual_seed(seed)
     vae = build_vae().train()
     start_from(vae, coder)
@@ -90,15 +99,30 @@ def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) ->
     linear: list[nn.Parameter] = []
     for name, weight in vae.named_parameters():
         (added if "resnets" in name or "attentions" in name else linear).append(weight)
-    groups: list[dict[str, Any]] = [{"params": added}, {"params": linear, "share": config.linear_lr}]
+    groups: list[dict[str, Any]] = [
+        {"params": added},
+        {"params": linear, "share": config.linear_lr},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
 
     def pictures(start: int) -> PictureWindow[np.ndarray]:
-        return PictureWindow(seed, config.drawn_size, config.window, config.fresh, start, picture_of, defect_share=0.4)
+        return PictureWindow(
+            seed,
+            config.drawn_size,
+            config.window,
+            config.fresh,
+            start,
+            picture_of,
+            defect_share=0.4,
+        )
 
     def step_loss(step: int, held: deque[np.ndarray]) -> tuple[Tensor, float]:
         large = step >= config.large_from * config.steps or step % 5 == 0
-        count, size = (config.large_batch, config.large_crop) if large else (config.small_batch, config.small_crop)
+        count, size = (
+            (config.large_batch, config.large_crop)
+            if large
+            else (config.small_batch, config.small_crop)
+        )
         pixels = crops(held, count, size, seed, step)
         eps = torch.randn((count, 4, size // 4, size // 4), generator=generator(seed, step))
         with torch.autocast("cpu", torch.bfloat16):

@@ -12,15 +12,15 @@ import numpy as np
 from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, check_range
-from bgdefect_core.masks import Mask
-from bgdefect_core.pictures import Picture, write_mask, write_picture
+from bgdefect_core.pictures.files import Picture, write_mask, write_picture
+from bgdefect_core.pictures.masks import Mask
 
-from ..base import load_base
-from ..data import find_examples, good_pictures
-from ..generate import GenerateConfig, Summary, generate
-from ..pretrain.defects import SURFACE_DEFECTS
-from ..run_folder import RunFolder
-from ..train import TrainConfig, train
+from ..bases.load import load_base
+from ..data.layouts import find_examples, good_pictures
+from ..drawing.defects import SURFACE_DEFECTS
+from ..generation.generate import GenerateConfig, Summary, generate
+from ..training.run_folder import RunFolder
+from ..training.train import TrainConfig, train
 from .demo_config import DemoConfig
 
 __all__ = ["DemoConfig", "demo", "write_textures"]
@@ -37,22 +37,35 @@ def demo(config: DemoConfig) -> Summary:
     """Train, then generate; each goes on where an earlier run was stopped.
 
     Raises:
-        SettingError: see :func:`check`. DataError: no class with enough pictures, or a csv. And whatever ``train`` and ``generate`` raise.
+        SettingError: see :func:`check`. DataError: no class with enough pictures, or a csv. And
+            whatever ``train`` and ``generate`` raise.
     """
     check(config)
-    data = config.data or (Path(os.environ["BGDEFECT_DATA"]) if os.environ.get("BGDEFECT_DATA") else None)
+    data = config.data or (
+        Path(os.environ["BGDEFECT_DATA"]) if os.environ.get("BGDEFECT_DATA") else None
+    )
     if data is None:
         data = config.output / "data"
         write_textures(data, config.seed)
     object, defect = choose_class(data, config)
     masks = _masks(data, object, defect)
     if not masks.is_dir():
-        raise DataError(f"{data} has no folder {masks}", "MVTec layout", "use bgdefect train and bgdefect generate for other layouts")
+        raise DataError(
+            f"{data} has no folder {masks}",
+            "MVTec layout",
+            "use bgdefect train and bgdefect generate for other layouts",
+        )
     place = config.output / f"{object}-{defect}"
     if config.fresh and place.is_dir():
         shutil.rmtree(place)
     log.info("%s / %s from %s: learning from %d pictures", object, defect, data, config.shots)
-    training = replace(_training(config), data=data, output=place / f"{object}-{defect}.safetensors", object=object, defect=defect)
+    training = replace(
+        _training(config),
+        data=data,
+        output=place / f"{object}-{defect}.safetensors",
+        object=object,
+        defect=defect,
+    )
     try:
         weights = train(training)
         log.info("painting it into good pictures that it has never seen")
@@ -68,11 +81,14 @@ def demo(config: DemoConfig) -> Summary:
             )
         )
     except OtherRunError as error:
-        raise OtherRunError(error.came, error.expected, "start anew with --fresh (make demo ARGS=--fresh)") from error
+        raise OtherRunError(
+            error.came, error.expected, "start anew with --fresh (make demo ARGS=--fresh)"
+        ) from error
 
 
 def check(config: DemoConfig) -> None:
-    """Refuse, before anything is written, what training or painting would refuse when its turn comes.
+    """Refuse, before anything is written, what training or painting would refuse when its turn
+    comes.
 
     Raises:
         SettingError: a value out of its range. WeightsError: the base cannot be loaded.
@@ -85,16 +101,32 @@ def check(config: DemoConfig) -> None:
 
 def _training(config: DemoConfig) -> TrainConfig:
     """What the settings decide of the training, whatever the class."""
-    return TrainConfig(Path(), Path(), base=config.base, shots=config.shots, steps=config.train_steps, seed=config.seed)
+    return TrainConfig(
+        Path(),
+        Path(),
+        base=config.base,
+        shots=config.shots,
+        steps=config.train_steps,
+        seed=config.seed,
+    )
 
 
 def _generation(config: DemoConfig) -> GenerateConfig:
     """What the settings decide of the painting, whatever the class."""
-    return GenerateConfig(Path(), Path(), Path(), count=config.count, steps=config.steps, seed=config.seed, base=config.base)
+    return GenerateConfig(
+        Path(),
+        Path(),
+        Path(),
+        count=config.count,
+        steps=config.steps,
+        seed=config.seed,
+        base=config.base,
+    )
 
 
 def choose_class(data: Path, config: DemoConfig) -> tuple[str, str]:
-    """The class asked for, by option or variable; else the first that has ``shots`` pictures and good ones.
+    """The class asked for, by option or variable; else the first that has ``shots`` pictures and
+    good ones.
 
     Raises:
         DataError: there is none.
@@ -109,7 +141,9 @@ def choose_class(data: Path, config: DemoConfig) -> tuple[str, str]:
             return name, kind
     most = max(counts.values())
     expected = f"{config.shots} pictures of one defect, and good ones of the object"
-    raise DataError(f"{data}: the largest defect class has {most} pictures", expected, "give fewer shots")
+    raise DataError(
+        f"{data}: the largest defect class has {most} pictures", expected, "give fewer shots"
+    )
 
 
 def _has_good(data: Path, object: str) -> bool:
@@ -125,9 +159,11 @@ def _masks(data: Path, object: str, defect: str) -> Path:
 
 
 def write_textures(root: Path, seed: int) -> None:
-    """Three objects in MVTec layout from scikit-image's textures: good crops, and crops with drawn cracks.
+    """Three objects in MVTec layout from scikit-image's textures: good crops, and crops with drawn
+    cracks.
 
-    Crops with defects come from the upper half of a texture, good ones from the lower half: they share no pixel.
+    Crops with defects come from the upper half of a texture, good ones from the lower half: they
+        share no pixel.
 
     Raises:
         DataError: scikit-image is not installed.
@@ -148,7 +184,9 @@ def write_textures(root: Path, seed: int) -> None:
             write_picture(root / name / "train" / "good" / f"{index:03d}.png", _crop(rng, lower))
         for index in range(_DEFECTIVE):
             picture, mask = _damaged(rng, upper)
-            write_mask(root / name / "ground_truth" / TEXTURE_DEFECT / f"{index:03d}_mask.png", mask)
+            write_mask(
+                root / name / "ground_truth" / TEXTURE_DEFECT / f"{index:03d}_mask.png", mask
+            )
             write_picture(root / name / "test" / TEXTURE_DEFECT / f"{index:03d}.png", picture)
 
 

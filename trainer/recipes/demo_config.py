@@ -8,14 +8,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Learn one defect class on the embedded base and paint it into unseen good pictures, in minutes on two cores.
+    """Learn one defect class on the embedded base and paint it into unseen good pictures, in
+    minutes on two cores.
 
     Run again, it goes on where it was stopped, or shows what is there.
     """
 
     data: Path | None = None
-    """Data set in MVTec layout (of several objects, or one). Default: the variable BGDEFECT_DATA; else scikit-image's
-    textures with drawn defects."""
+    """Data set in MVTec layout (of several objects, or one). Default: the variable BGDEFECT_DATA;
+    else scikit-image's textures with drawn defects."""
     object: str | None = None
     """Object. Default: the variable BGDEFECT_OBJECT; else the first with enough pictures."""
     defect: str | None = None

@@ -1,8 +1,9 @@
 """The pictures behind the nodes' quick start: brushed metal with and without drawn scratches.
 
-``write_training_set`` draws what the shipped weights are trained on, ``write_shipped`` what lies in ``assets/demo``: good pictures and
-masks that the training has not seen. The weights come from ``bgdefect train`` on the former, with ``--shots 20 --lora-rank 8 --lr 1e-3
---mask-weight 4 --steps 400 --precision bf16``.
+``write_training_set`` draws what the shipped weights are trained on, ``write_shipped`` what lies in
+``assets/demo``: good pictures and masks that the training has not seen. The weights come from
+``bgdefect train`` on the former, with ``--shots 20 --lora-rank 8 --lr 1e-3 --mask-weight 4 --steps
+400 --precision bf16``.
 """
 
 from __future__ import annotations
@@ -12,24 +13,26 @@ from pathlib import Path
 import numpy as np
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.masks import Mask, bounding_box
-from bgdefect_core.pictures import Picture, write_mask, write_picture
+from bgdefect_core.pictures.files import Picture, write_mask, write_picture
+from bgdefect_core.pictures.masks import Mask, bounding_box
 
-from ..pretrain.defects import SURFACE_DEFECTS
-from ..pretrain.grounds import GROUNDS
+from ..drawing.defects import SURFACE_DEFECTS
+from ..drawing.grounds import GROUNDS
 
 OBJECT, DEFECT = "brushed_metal", "scratch"
 _SIDE = 256
 _WIDTH, _HEIGHT = 384, 256
 _LEAST, _MOST = 24, 110
-"""Longest side of a mask's box in pixels: a scratch, neither a speck nor a line across the picture."""
+"""Longest side of a mask's box in pixels: a scratch, neither a speck nor a line across the
+picture."""
 
 
 def write_training_set(root: Path, seed: int = 0, defective: int = 24, good: int = 12) -> None:
     """Draw a data set in MVTec AD's layout, 256 pixels a side: everything follows from the seed."""
     for index in range(good):
         write_picture(
-            root / OBJECT / "train" / "good" / f"{index:03d}.png", _bytes(_ground(np.random.default_rng((seed, 0, index)), _SIDE))
+            root / OBJECT / "train" / "good" / f"{index:03d}.png",
+            _bytes(_ground(np.random.default_rng((seed, 0, index)), _SIDE)),
         )
     for index in range(defective):
         picture, mask = _scratched(seed, 1, index)
@@ -41,13 +44,16 @@ def write_shipped(root: Path, seed: int = 0, good: int = 4, masks: int = 6) -> N
     """Draw ``good/*.png`` (384 x 256 pixels) and ``masks/*.png`` (256 x 256)."""
     for index in range(good):
         rng = np.random.default_rng((seed, 2, index))
-        write_picture(root / "good" / f"brushed_metal_{index}.png", _bytes(_ground(rng, _WIDTH)[:_HEIGHT]))
+        write_picture(
+            root / "good" / f"brushed_metal_{index}.png", _bytes(_ground(rng, _WIDTH)[:_HEIGHT])
+        )
     for index in range(masks):
         write_mask(root / "masks" / f"scratch_{index}.png", _scratched(seed, 3, index)[1])
 
 
 def _ground(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Gray brushed metal of medium brightness, float32 ``[side, side, 3]`` in 0..1: one product, not all metals."""
+    """Gray brushed metal of medium brightness, float32 ``[side, side, 3]`` in 0..1: one product,
+    not all metals."""
     while True:
         ground = GROUNDS["brushed metal"](rng, side)
         colour = ground.mean(axis=(0, 1))
@@ -70,9 +76,15 @@ def _scratched(seed: int, kind: int, index: int) -> tuple[Picture, Mask]:
             continue
         picture, mask = _bytes(painted[0]), painted[1].astype(np.bool_)
         longest = max(bounding_box(mask)[2:])
-        if _LEAST <= longest <= _MOST and mask.sum() < 8 * longest and (picture.astype(np.int16) - good)[mask].mean() >= 30:
+        if (
+            _LEAST <= longest <= _MOST
+            and mask.sum() < 8 * longest
+            and (picture.astype(np.int16) - good)[mask].mean() >= 30
+        ):
             return picture, mask
-    raise DataError(f"picture {index} took no scratch in a hundred tries", "", "draw with another seed")
+    raise DataError(
+        f"picture {index} took no scratch in a hundred tries", "", "draw with another seed"
+    )
 
 
 def _bytes(picture: np.ndarray) -> Picture:

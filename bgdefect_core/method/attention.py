@@ -1,0 +1,271 @@
+"""Masked cross-attention (Eq. 10, 11) on a diffusers U-Net, and the running mean of the defect
+words' attention (Eq. 13).
+
+With a binary ``m'`` the two softmaxes of Eq. 10 are exactly one attention over the concatenated
+context with the boolean mask ``region(pixel) == region(token)``. Self-attention is untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import WeightsError
+from ..pictures.masks import resize_region_map
+from .regions import Context
+
+SMALLEST_GRID = 8
+"""Attention grids under this many cells a side are too coarse to tell where a defect is (choice
+3)."""
+MARK_COLUMNS = 8
+"""Columns that carry the recorded attention; the fast GPU kernels want head widths that are
+multiples of 8."""
+
+
+class AttentionHost(Protocol):
+    """The part of diffusers' U-Net that is used: any ``UNet2DConditionModel``."""
+
+    @property
+    def attn_processors(self) -> dict[str, Any]:
+        """Name -> processor of every attention layer."""
+
+    def set_attn_processor(self, processor: Any) -> None:
+        """Set processors by name."""
+
+
+class MapRecorder:
+    """Running means of the attention that inside-mask pixels pay to the defect words, averaged over
+    heads, layers and steps (Eq. 13).
+
+    Only layers whose grid is at most half the latent size (rounded up) and at least 8 cells a side
+    take part (choice 3). One mean a grid size is kept, never the maps themselves.
+    """
+
+    def __init__(self, words: Sequence[Tensor]) -> None:
+        """``words``: for each defect its word tokens' positions in the context, long ``[n]``."""
+        self.words = words
+        self.means: dict[tuple[int, int], Tensor] = {}
+        """Grid ``(h, w)`` -> float32 ``[B, h, w]``: at a pixel of defect i the attention to the
+        words of i; 0 in the background."""
+        self._counts: dict[tuple[int, int], int] = {}
+        self._marks: Tensor | None = None
+
+    def wants(self, grid: tuple[int, int], latent: tuple[int, int]) -> bool:
+        """Whether a layer with this grid takes part."""
+        return (
+            SMALLEST_GRID <= min(grid)
+            and 2 * grid[0] <= latent[0] + 1
+            and 2 * grid[1] <= latent[1] + 1
+        )
+
+    def marks(self, value: Tensor) -> Tensor:
+        """1 at all defects' word tokens, 0 elsewhere: ``[T, 1]`` for values ``[..., T, d]``, in
+        their type.
+
+        The words of one defect never reach the pixels of another, nor of the background: the
+            boolean mask sees to it.
+        """
+        if self._marks is None:
+            marks = torch.zeros(value.shape[-2], 1)
+            marks[torch.cat(list(self.words))] = 1
+            self._marks = marks.to(value.device, value.dtype)
+        return self._marks
+
+    def add(self, share: Tensor, grid: tuple[int, int]) -> None:
+        """Take in one layer's attention to the words: ``[B, h*w]`` on this grid."""
+        attention = share.float().view(len(share), *grid)
+        count = self._counts.get(grid, 0) + 1
+        self._counts[grid] = count
+        mean = self.means.get(grid)
+        self.means[grid] = attention if mean is None else mean.lerp_(attention, 1 / count)
+
+
+class RegionAttention:
+    """The state that all patched layers of one U-Net share: whose tokens a pixel may read in the
+    call at hand."""
+
+    def __init__(self, cache_prompts: bool = False) -> None:
+        self.cache_prompts = cache_prompts
+        self.context: Context | None = None
+        self.regions: Tensor | None = None
+        self.recorder: MapRecorder | None = None
+        self._masks: dict[int, Tensor] = {}
+        self._grids: dict[int, Tensor] = {}
+        self._keys_values: WeakKeyDictionary[Context, dict[str, tuple[Tensor, Tensor]]] = (
+            WeakKeyDictionary()
+        )
+
+    def set(self, context: Context, regions: Tensor, recorder: MapRecorder | None = None) -> None:
+        """What the next call reads: ``regions`` long ``[B, h, w]`` at latent size."""
+        if regions is not self.regions:
+            self._grids = {}
+        if regions is not self.regions or context is not self.context:
+            self._masks = {}
+        self.context, self.regions, self.recorder = context, regions, recorder
+
+    @property
+    def latent(self) -> tuple[int, int]:
+        """Height and width of the latents in the call at hand."""
+        assert self.regions is not None  # set() runs before every call
+        return self.regions.shape[-2], self.regions.shape[-1]
+
+    def grid(self, pixels: int) -> tuple[int, int]:
+        """Height and width ``h', w'`` of an attention layer with ``pixels = h' w'`` queries."""
+        return attention_grid(self.latent, pixels)
+
+    def grid_regions(self, pixels: int) -> Tensor:
+        """The region map ``[B, h', w']`` of an attention layer."""
+        assert self.regions is not None
+        if pixels not in self._grids:
+            self._grids[pixels] = resize_region_map(self.regions, self.grid(pixels))
+        return self._grids[pixels]
+
+    def mask(self, pixels: int) -> Tensor:
+        """``region(pixel) == region(token)``: bool ``[B, 1, pixels, T]``."""
+        assert self.context is not None
+        if pixels not in self._masks:
+            regions = self.grid_regions(pixels).flatten(1)
+            self._masks[pixels] = (regions[:, :, None] == self.context.token_region)[:, None]
+        return self._masks[pixels]
+
+    def keys_values(self, name: str, layer: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Projected keys and values ``[G, heads, T, d]`` of a layer; where prompts are cached once
+        for as long as the context lives."""
+        if not self.cache_prompts:
+            return _project(layer, tokens)
+        assert self.context is not None
+        cache = self._keys_values.setdefault(self.context, {})
+        if name not in cache:
+            cache[name] = _project(layer, tokens)
+        return cache[name]
+
+
+def attention_grid(latent: Sequence[int], pixels: int) -> tuple[int, int]:
+    """Height and width of an attention layer with this many queries: the latent size halved
+    (rounding up) as often as needed."""
+    height, width = int(latent[0]), int(latent[1])
+    while height * width > pixels:
+        height, width = (height + 1) // 2, (width + 1) // 2
+    return height, width
+
+
+class RegionProcessor:
+    """A diffusers attention processor for one cross-attention layer: Eq. 10 as one attention with a
+    boolean mask."""
+
+    def __init__(self, name: str, state: RegionAttention) -> None:
+        self.name, self.state = name, state
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
+        """``hidden_states`` ``[B, pixels, C]`` -> the same shape; ``encoder_hidden_states`` ``[G,
+        T, D]``."""
+        tokens = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        batch, pixels, _ = hidden_states.shape
+        residual = hidden_states
+        query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+        key, value = self.state.keys_values(self.name, attn, tokens)
+        mask, recorder = self.state.mask(pixels), self.state.recorder
+        grid = self.state.grid(pixels)
+        if recorder is not None and recorder.wants(grid, self.state.latent):
+            output, share = attend_and_read(query, key, value, mask, recorder.marks(value))
+            recorder.add(share, grid)
+        else:
+            output = F.scaled_dot_product_attention(
+                query, _spread(key, batch), _spread(value, batch), attn_mask=mask
+            )
+        output = output.transpose(1, 2).flatten(2).to(query.dtype)
+        output = attn.to_out[1](attn.to_out[0](output))
+        if attn.residual_connection:
+            output = output + residual
+        result: Tensor = output / attn.rescale_output_factor
+        return result
+
+
+@contextmanager
+def region_attention(unet: AttentionHost, cache_prompts: bool = False) -> Iterator[RegionAttention]:
+    """Put the masked cross-attention on every cross-attention layer of a diffusers U-Net, and take
+    it off again.
+
+    Layers are known by diffusers' names: ``attn2`` is cross-attention. LoRA layers inside ``to_q``,
+    ``to_k``, ``to_v``, ``to_out`` keep working. Whatever happens inside, the U-Net's own processors
+    are back afterwards.
+
+    Args:
+        unet: the network; its cross-attention layers must have names with ``.attn2.``, as those of
+            every ``UNet2DConditionModel`` have.
+        cache_prompts: project each context's keys and values once, for sampling with fixed weights:
+            50 steps save 49 projections.
+
+    Raises:
+        WeightsError: no cross-attention layer: the prompts would reach every pixel, or none.
+    """
+    state = RegionAttention(cache_prompts)
+    before = dict(unet.attn_processors)
+    patched = {
+        name: RegionProcessor(name, state) if ".attn2." in name else processor
+        for name, processor in before.items()
+    }
+    if not any(".attn2." in name for name in before):
+        came = f"the U-Net has {len(before)} attention layers, none of them cross-attention"
+        raise WeightsError(
+            came, "layers named attn2, as in Stable Diffusion", "choose a text-to-image base"
+        )
+    try:
+        unet.set_attn_processor(dict(patched))
+        yield state
+    finally:
+        unet.set_attn_processor(before)
+
+
+def _project(layer: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    heads: Any = layer.heads
+    key: Tensor = layer.to_k(tokens)  # type: ignore[operator]
+    value: Tensor = layer.to_v(tokens)  # type: ignore[operator]
+    return (
+        key.view(*key.shape[:-1], heads, -1).transpose(1, 2),
+        value.view(*value.shape[:-1], heads, -1).transpose(1, 2),
+    )
+
+
+def attend_and_read(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, marks: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Attention, and what share of it each query pays to the marked tokens (mean of the heads,
+    ``[B, pixels]``).
+
+    The marks ride along as further columns of the values: their attention-weighted sum is the
+        share, and the map is never formed.
+    """
+    batch, width = len(query), query.shape[-1]
+    value = torch.cat([value, marks.expand(*value.shape[:-1], MARK_COLUMNS)], dim=-1)
+    query, key = (
+        F.pad(query, (0, MARK_COLUMNS)),
+        F.pad(key, (0, MARK_COLUMNS)),
+    )  # zeros: the scores stay the same
+    output = F.scaled_dot_product_attention(
+        query, _spread(key, batch), _spread(value, batch), attn_mask=mask, scale=width**-0.5
+    )
+    return output[..., :width], output[..., width].float().mean(1)
+
+
+def _spread(tensor: Tensor, batch: int) -> Tensor:
+    """``[G, ...]`` -> ``[B, ...]``: each context serves an equal run of the batch."""
+    groups = tensor.shape[0]
+    if groups == 1:
+        return tensor.expand(batch, *tensor.shape[1:])
+    return tensor.repeat_interleave(batch // groups, dim=0)

@@ -1,0 +1,100 @@
+"""The one thing that the method asks of a network: ``eps(z_t, t, context, regions)``; and a
+diffusers U-Net in that form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from .attention import MapRecorder, RegionAttention, region_attention
+from .regions import Context
+from .schedule import NoiseSchedule
+
+
+class Predictor(Protocol):
+    """Predicts noise under region prompts. ComfyUI's MODEL and diffusers' U-Net both come in this
+    form."""
+
+    schedule: NoiseSchedule
+
+    def __call__(
+        self,
+        z_t: Tensor,
+        timestep: int | Tensor,
+        context: Context,
+        regions: Tensor,
+        recorder: MapRecorder | None = None,
+    ) -> Tensor:
+        """The noise in ``z_t``.
+
+        Args:
+            z_t: ``[B, C, h, w]`` noisy latents.
+            timestep: 0 .. T - 1, one number or ``[B]``.
+            context: the prompts (Eq. 10: ``C_1``, Eq. 11: ``C_2``).
+            regions: long ``[B, h, w]``, 0 = background, i = defect i.
+            recorder: takes in the defect words' attention (Eq. 13).
+
+        Returns:
+            ``eps`` ``[B, C, h, w]`` in ``z_t``'s type.
+        """
+
+
+class UNetPredictor:
+    """A diffusers ``UNet2DConditionModel`` with region attention in place, as a
+    :class:`Predictor`."""
+
+    def __init__(self, unet: Any, schedule: NoiseSchedule, attention: RegionAttention) -> None:
+        self.unet, self.schedule, self.attention = unet, schedule, attention
+        self._contexts: WeakKeyDictionary[Context, Context] = WeakKeyDictionary()
+
+    def __call__(
+        self,
+        z_t: Tensor,
+        timestep: int | Tensor,
+        context: Context,
+        regions: Tensor,
+        recorder: MapRecorder | None = None,
+    ) -> Tensor:
+        """See :class:`Predictor`."""
+        dtype = next(self.unet.parameters()).dtype
+        context = self._placed(context, z_t.to(dtype))
+        self.attention.set(context, regions, recorder)
+        t = torch.as_tensor(timestep, device=z_t.device).expand(len(z_t))
+        added = {
+            name: value.expand(len(z_t), *value.shape[1:]) for name, value in context.added.items()
+        }
+        output: Tensor = self.unet(
+            z_t.to(dtype), t, context.tokens, added_cond_kwargs=added or None, return_dict=False
+        )[0]
+        output = output.to(z_t.dtype)
+        if self.schedule.prediction_type == "epsilon":
+            return output
+        return self.schedule.to_eps(output, z_t, self.schedule.alphas_of(t))
+
+    def _placed(self, context: Context, like: Tensor) -> Context:
+        """``context`` on the network's device and in its type; one object per context, so that the
+        prompt cache knows it."""
+        if context not in self._contexts:
+            self._contexts[context] = context.to(like)
+        return self._contexts[context]
+
+
+@contextmanager
+def unet_predictor(
+    unet: Any, schedule: NoiseSchedule, cache_prompts: bool = True
+) -> Iterator[UNetPredictor]:
+    """A diffusers U-Net as a predictor while the block lasts; afterwards the U-Net is as it was.
+
+    Args:
+        unet: any ``UNet2DConditionModel`` (SD 1.x, 2.x, SDXL, small ones), wrapped by accelerate or
+            not.
+        schedule: of the model.
+        cache_prompts: see :func:`region_attention`; off while the weights are being trained.
+    """
+    with region_attention(getattr(unet, "module", unet), cache_prompts) as attention:
+        yield UNetPredictor(unet, schedule, attention)

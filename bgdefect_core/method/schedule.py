@@ -1,0 +1,159 @@
+"""Noise schedule, DDIM levels, and the deterministic DDIM step in both directions (Eq. 6, 8, 9;
+docs/method.md, choices 8 and 9).
+
+``alpha_t`` is the cumulative schedule (diffusers' ``alphas_cumprod``). A *level* is a place on the
+way between picture and noise: levels ``0 .. steps`` are the timesteps ``[final, 1, 21, ..., 981]``
+for 50 steps, where ``final`` has ``alpha = alphas_cumprod[0]`` and the U-Net timestep 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..errors import SettingError, WeightsError
+
+PredictionType = Literal["epsilon", "v_prediction"]
+TERMINAL_ALPHA = 4.8973e-8
+"""Least alpha: zero terminal SNR schedules end in 0, and nothing is ever divided by 0 (ComfyUI
+clamps to the same value)."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels of one run, from picture (index 0) to noise (index ``steps``)."""
+
+    timesteps: tuple[int, ...]
+    """U-Net timestep of each level, ``steps + 1`` of them: 0, 1, 21, ..."""
+    alphas: tuple[float, ...]
+    """``alpha_t`` of each level, falling."""
+
+    @property
+    def steps(self) -> int:
+        """Number of DDIM steps between the first level and the last."""
+        return len(self.timesteps) - 1
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """A discrete noise schedule and what the network predicts on it."""
+
+    alphas_cumprod: Tensor
+    """float64 ``[T]`` on the CPU, falling, in (0, 1]."""
+    prediction_type: PredictionType = "epsilon"
+
+    def __post_init__(self) -> None:
+        if self.prediction_type not in ("epsilon", "v_prediction"):
+            raise WeightsError(
+                f"prediction type {self.prediction_type!r}",
+                "'epsilon' or 'v_prediction'",
+                "choose a Stable Diffusion base",
+            )
+        clamped = self.alphas_cumprod.detach().cpu().double().clamp_min(TERMINAL_ALPHA)
+        object.__setattr__(self, "alphas_cumprod", clamped)
+
+    def levels(self, steps: int) -> Levels:
+        """The levels of a run of ``steps`` DDIM steps: leading spacing, offset 1, as SD's DDIM
+        (choice 9).
+
+        Raises:
+            SettingError: steps outside 1 .. T - 1.
+        """
+        total = len(self.alphas_cumprod)
+        if not 1 <= steps < total:
+            raise SettingError(
+                f"steps is {steps}",
+                f"a whole number from 1 to {total - 1}",
+                "50 is the paper's choice",
+            )
+        timesteps = (0, *(1 + i * (total // steps) for i in range(steps)))
+        alphas = self.alphas_cumprod[[0, *timesteps[1:]]]
+        return Levels(timesteps, tuple(alphas.tolist()))
+
+    def noised(self, z_0: Tensor, eps: Tensor, alpha_t: Tensor | float) -> Tensor:
+        """Forward process (Eq. 6): ``sqrt(alpha_t) z_0 + sqrt(1 - alpha_t) eps``; ``alpha_t`` a
+        number or ``[B]``."""
+        root, rest = _roots(alpha_t, z_0)
+        return root * z_0 + rest * eps
+
+    def to_eps(self, output: Tensor, z_t: Tensor, alpha_t: Tensor | float) -> Tensor:
+        """The network's output as a noise prediction, whatever it predicts (choice 8); ``alpha_t``
+        a number or ``[B]``."""
+        if self.prediction_type == "epsilon":
+            return output
+        root, rest = _roots(alpha_t, z_t)
+        return root * output + rest * z_t
+
+    def alphas_of(self, timesteps: Tensor) -> Tensor:
+        """``alpha_t`` ``[B]`` (float32) of whole timesteps ``[B]``, on their device."""
+        alphas = self.alphas_cumprod.float().to(
+            timesteps.device
+        )  # float32 first: MPS knows no float64
+        alpha_t: Tensor = alphas[timesteps]
+        return alpha_t
+
+
+def ddim_step(z: Tensor, eps: Tensor, alpha_from: float, alpha_to: float) -> Tensor:
+    """One deterministic DDIM step between two levels, either way (Eq. 8 upwards, Eq. 9 downwards).
+
+    ``sqrt(alpha_to) [ z / sqrt(alpha_from) + ( sqrt(1/alpha_to - 1) - sqrt(1/alpha_from - 1) ) eps
+    ]``
+    """
+    scale: float = (alpha_to / alpha_from) ** 0.5
+    shift: float = (alpha_to**0.5) * ((1 / alpha_to - 1) ** 0.5 - (1 / alpha_from - 1) ** 0.5)
+    return scale * z + shift * eps
+
+
+def schedule_from_config(config: Mapping[str, Any]) -> NoiseSchedule:
+    """The schedule of a diffusers ``scheduler_config.json``: linear or scaled-linear betas,
+    optional zero terminal SNR.
+
+    Raises:
+        WeightsError: another beta schedule or prediction type, or what are no numbers.
+    """
+    kind = config.get("beta_schedule", "linear")
+    start, end, total = (config.get(key, default) for key, default in _BETAS.items())
+    betas_fit = all(isinstance(beta, float) and 0 < beta < 1 for beta in (start, end))
+    if not betas_fit or not isinstance(total, int) or not 0 < total <= _MOST_TIMESTEPS:
+        what = f"beta_start {start!r}, beta_end {end!r}, num_train_timesteps {total!r}"
+        raise WeightsError(
+            what,
+            f"two numbers between 0 and 1, and 1 to {_MOST_TIMESTEPS} timesteps",
+            "copy the scheduler's file again",
+        )
+    if kind == "scaled_linear":
+        betas = torch.linspace(start**0.5, end**0.5, total, dtype=torch.float32) ** 2
+    elif kind == "linear":
+        betas = torch.linspace(start, end, total, dtype=torch.float32)
+    else:
+        raise WeightsError(
+            f"beta schedule {kind!r}",
+            "'linear' or 'scaled_linear'",
+            "choose a Stable Diffusion base",
+        )
+    alphas = torch.cumprod(1 - betas, 0)
+    if config.get("rescale_betas_zero_snr", False):
+        alphas = _zero_terminal_snr(alphas)
+    return NoiseSchedule(alphas, config.get("prediction_type", "epsilon"))
+
+
+_BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
+_MOST_TIMESTEPS = 100_000
+
+
+def _zero_terminal_snr(alphas: Tensor) -> Tensor:
+    """Lin et al. 2023, Algorithm 1: shift and scale sqrt(alpha) so that the last is 0 and the first
+    stays."""
+    root = alphas.sqrt()
+    return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+
+
+def _roots(alpha_t: Tensor | float, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
+    if not isinstance(alpha_t, Tensor):
+        return float(alpha_t) ** 0.5, (1 - float(alpha_t)) ** 0.5
+    alpha = alpha_t.to(like.device, torch.float32).reshape(-1, *[1] * (like.ndim - 1))
+    return alpha.sqrt().to(like.dtype), (1 - alpha).sqrt().to(like.dtype)

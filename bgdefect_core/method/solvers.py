@@ -1,0 +1,88 @@
+"""The steps down from noise to picture: DDIM, or DPM-Solver++ (2M) on the same levels.
+
+DPM-Solver++ (2M): Lu et al. 2022, "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion
+Probabilistic Models", Algorithm 2 (multistep, second order, data prediction). Here ``alpha_t`` is
+the cumulative schedule, as everywhere in this package, and ``lambda_t = log( sqrt(alpha_t) / sqrt(1
+- alpha_t) )``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from ..errors import SettingError
+from .schedule import Levels, ddim_step
+
+Solver = Literal["ddim", "dpmpp_2m"]
+SOLVERS: tuple[str, ...] = get_args(Solver)
+Step = Callable[[Tensor, Tensor, int], Tensor]
+"""``(z, eps, level)`` -> ``z`` at ``level - 1``; called once a level, from ``steps`` down to 1."""
+
+
+def stepper(solver: Solver, levels: Levels) -> Step:
+    """The steps of one run, with the memory that a multistep solver needs: one call a run, never
+    shared.
+
+    Args:
+        solver: ``ddim`` (Eq. 9) or ``dpmpp_2m`` (:func:`dpmpp_2m_step`, first order in the first
+            step and in the last).
+        levels: of the run.
+
+    Raises:
+        SettingError: unknown solver.
+    """
+    if solver not in SOLVERS:
+        raise SettingError(
+            f"solver is {solver!r}", f"one of {', '.join(SOLVERS)}", "'ddim' is the default"
+        )
+    alphas, before = levels.alphas, list[Tensor]()
+
+    def ddim(z: Tensor, eps: Tensor, level: int) -> Tensor:
+        return ddim_step(z, eps, alphas[level], alphas[level - 1])
+
+    def dpmpp_2m(z: Tensor, eps: Tensor, level: int) -> Tensor:
+        x_0 = predicted_x_0(z, eps, alphas[level])
+        if before and level > 1:
+            z = dpmpp_2m_step(
+                z, x_0, before.pop(), (alphas[level + 1], alphas[level], alphas[level - 1])
+            )
+        else:
+            z = ddim(z, eps, level)
+        before[:] = [x_0]
+        return z
+
+    return ddim if solver == "ddim" else dpmpp_2m
+
+
+def dpmpp_2m_step(
+    z: Tensor, x_0: Tensor, x_0_before: Tensor, alphas: tuple[float, float, float]
+) -> Tensor:
+    """One step of DPM-Solver++ (2M), lines 6 and 7 of the paper's Algorithm 2.
+
+    ``D = (1 + 1/(2r)) x_0 - 1/(2r) x_0_before``, ``r = (lambda_1 - lambda_0) / (lambda_2 -
+    lambda_1)`` ``z_2 = sqrt((1 - alpha_2) / (1 - alpha_1)) z - sqrt(alpha_2) (exp(lambda_1 -
+    lambda_2) - 1) D``
+
+    Args:
+        z: ``[B, C, h, w]`` at ``alpha_1``.
+        x_0: the picture predicted from ``z``; ``x_0_before`` the one predicted a step earlier, at
+            ``alpha_0``.
+        alphas: ``alpha_0 < alpha_1 < alpha_2``: the level before, this one, the next.
+    """
+    lambdas = [0.5 * (math.log(alpha) - math.log1p(-alpha)) for alpha in alphas]
+    half_share = 0.5 * (lambdas[2] - lambdas[1]) / (lambdas[1] - lambdas[0])
+    d = (1 + half_share) * x_0 - half_share * x_0_before
+    scale: float = ((1 - alphas[2]) / (1 - alphas[1])) ** 0.5
+    shift: float = -(alphas[2] ** 0.5) * math.expm1(lambdas[1] - lambdas[2])
+    return scale * z + shift * d
+
+
+def predicted_x_0(z: Tensor, eps: Tensor, alpha_t: float) -> Tensor:
+    """The picture that a noise prediction stands for: ``( z_t - sqrt(1 - alpha_t) eps ) /
+    sqrt(alpha_t)``."""
+    x_0: Tensor = (z - (1 - alpha_t) ** 0.5 * eps) / alpha_t**0.5
+    return x_0

@@ -1,0 +1,273 @@
+"""Where a defect belongs: where a good picture looks like the surroundings of the real ones.
+
+Not from the paper: it paints at masks that are given. A gap is a defect in a trace and nothing on
+    bare board, and a bite goes into a trace
+from its edge. A new mask is therefore turned, scaled and bent together with the real picture around
+and under it, and laid where the ring around it differs least from the good picture, and where that
+does not look like the defect already (the ring around a bridge between two traces is also that of a
+piece of one trace): template matching by mean squared differences of colours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..pictures.files import Picture
+from ..pictures.masks import Mask, bounding_box
+
+_LEAST, _MOST = 3, 16
+"""Width of the ring in pixels: half the side of a square of the mask's area, within these."""
+_CONTRAST, _TYPICAL, _LIGHT = 90, 75, 95
+_VISIBLE, _AWAY = 0.02, 2
+_ALIKE, _NEARLY = 0.01, 1.25
+_WORK_SIDE = 64
+"""Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its
+least width."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """The picture around a real defect."""
+
+    colours: NDArray[np.float32]
+    """``[h + 2 margin, w + 2 margin, C]`` in 0..1 around the mask's box of ``[h, w]``; NaN beyond
+    the picture. C: 3, or 1 of a gray one."""
+    margin: int
+    reach: int
+    """Width of the ring that is compared."""
+    contrast: float
+    """How far the defect stands out: its mean colour against what in the ring is least like it (the
+    90th percentile), 0..1. A distance between colours is the root of their mean squared
+    difference."""
+    colour: NDArray[np.float32]
+    """Mean colour of the defect, ``[C]`` in 0..1."""
+    light: float
+    """How light the whole picture is: the 95th percentile of its values, 0..1."""
+    made: float
+    """How much the real defect makes of the change that its mean colour would make: 1 for an even
+    one in a tight mask, less in a loose one; 0: it would change nearly nothing."""
+    core: NDArray[np.float32]
+    """Mean colour of the tenth of its pixels that differ most from what lies beside them, ``[C]``
+    in 0..1."""
+
+    def share_made(self, picture: Picture, result: Picture, mask: Mask) -> float:
+        """How much of what such a defect would change at ``mask`` of a good ``picture`` is in
+        ``result``: 0 and up, 1 as in life.
+
+        The lesser of two shares, both in the light of the picture, and 1 where the defect would
+        change nearly nothing. Of the whole change that its mean colour would make, over what the
+        real one makes of it itself: a bridge that does not reach its traces and a crack in pieces
+        fall short. And of the change that its core would make, in the strongest tenth of the
+        pixels: the mean colour of a thin crack in its mask is faint, its core is not.
+        """
+        top, left, height, width = bounding_box(mask)
+        window = np.s_[top : top + height, left : left + width]
+        good, new = (
+            np.divide(one[window][mask[window]], 255, dtype=np.float32) for one in (picture, result)
+        )
+        light = _light(picture) / max(self.light, 1 / 255)
+        change = _distance(new, good)
+        share = _share(change, _distance(np.minimum(self.colour * light, 1), good))
+        whole = share / self.made if share is not None and self.made else 1.0
+        core = float(np.percentile(_distance(np.minimum(self.core * light, 1), good), _TYPICAL))
+        return (
+            min(whole, float(change[_strongest(change)].mean()) / core)
+            if core >= _VISIBLE
+            else whole
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """What should lie around a new mask of ``[h, w]``, and what should not lie under it."""
+
+    colours: NDArray[np.float32]
+    """``[h + 2 reach, w + 2 reach, C]`` in 0..1; 0 where the real picture had ended."""
+    known: NDArray[np.float32]
+    """1 where it had not, else 0."""
+    ring: NDArray[np.float32]
+    """Weight of each pixel around the mask, 1 in all."""
+    under: NDArray[np.float32]
+    """Weight of each pixel of the mask, 1 in all."""
+    contrast: float
+    """Of the real defect."""
+    reach: int
+
+    def alike(self, least: float) -> float:
+        """Up to what difference a place is as good as the one with the ``least``: a quarter more,
+        and 0.01 of the squared contrast."""
+        return _NEARLY * least + _ALIKE * self.contrast**2
+
+
+def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
+    """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
+    top, left, height, width = bounding_box(mask)
+    reach = int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
+    margin = (
+        2 * reach + 2
+    )  # a turned and shrunk ring reaches further into the picture than the ring itself
+    bottom, right = top + height + margin, left + width + margin
+    inside = picture[max(top - margin, 0) : bottom, max(left - margin, 0) : right]
+    before, after = (
+        (max(margin - top, 0), max(margin - left, 0)),
+        (max(bottom - len(mask), 0), max(right - mask.shape[1], 0)),
+    )
+    colours = np.pad(
+        _colours(inside), (*zip(before, after, strict=True), (0, 0)), constant_values=np.nan
+    )
+    patch = np.pad(mask[top : top + height, left : left + width], margin)
+    distance = ndimage.distance_transform_edt(~patch)
+    ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
+    colour = colours[patch].mean(axis=0)
+    contrast = float(np.percentile(_distance(ring, colour), _CONTRAST)) if ring.size else 0.0
+    beside = _beside(colours, patch)
+    made, core = 0.0, colour
+    if beside is not None:
+        change = _distance(colours[patch], beside)
+        made, core = (
+            _share(change, _distance(colour, beside)) or 0.0,
+            colours[patch][_strongest(change)].mean(axis=0),
+        )
+    return Surroundings(colours, margin, reach, contrast, colour, _light(picture), made, core)
+
+
+def _beside(colours: NDArray[np.float32], patch: Mask) -> NDArray[np.float32] | None:
+    """What the picture may have shown under the defect: for each of its pixels ``[N, C]`` the
+    nearest colour that is more than ``_AWAY`` pixels from it; None: the picture shows nothing
+    else."""
+    covered = ndimage.binary_dilation(patch, iterations=_AWAY) | ~np.isfinite(colours[..., 0])
+    if covered.all():
+        return None
+    rows, columns = ndimage.distance_transform_edt(
+        covered, return_distances=False, return_indices=True
+    )
+    found: NDArray[np.float32] = colours[rows[patch], columns[patch]]
+    return found
+
+
+def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Between colours ``[N, C]``: the root of their mean squared difference, ``[N]``."""
+    found: NDArray[np.float32] = np.square(one - other).mean(axis=-1) ** 0.5
+    return found
+
+
+def _strongest(change: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Where the strongest tenth of ``[N]`` changes stand, at least one."""
+    count = max(len(change) // 10, 1)
+    return np.argpartition(change, -count)[-count:]
+
+
+def _share(change: NDArray[np.float32], wanted: NDArray[np.float32]) -> float | None:
+    """How much of ``wanted`` ``[N]`` was made, 0..1, over the pixels that should change at least
+    half as much as a quarter of them; None: a quarter of them should not change by ``_VISIBLE``."""
+    typical = float(np.percentile(wanted, _TYPICAL))
+    if typical < _VISIBLE:
+        return None
+    counted = wanted >= typical / 2
+    return float(np.minimum(change, wanted)[counted].sum() / wanted[counted].sum())
+
+
+def template(mask: Mask, colours: NDArray[np.float32], reach: int, contrast: float) -> Template:
+    """A new mask and the ring around it.
+
+    Args:
+        mask: bool ``[R, S]``, not empty. colours: float ``[R, S, C]``, the real defect and what lay
+            around it; NaN: not known.
+        reach: width of the ring in pixels, 1 or more. contrast: of the real defect.
+    """
+    mask, colours = (
+        np.pad(mask, reach),
+        np.pad(colours, ((reach, reach), (reach, reach), (0, 0)), constant_values=np.nan),
+    )
+    top, left, height, width = bounding_box(mask)
+    window = np.s_[top - reach : top + height + reach, left - reach : left + width + reach]
+    distance = ndimage.distance_transform_edt(~mask[window])
+    known = np.isfinite(colours[window][..., 0])
+    ring, under = (distance > 0) & (distance <= reach), distance == 0
+    values = np.where(known[..., None], colours[window], 0).astype(np.float32)
+    weights = [(one / max(one.sum(), 1)).astype(np.float32) for one in (ring, under & known)]
+    return Template(values, known.astype(np.float32), weights[0], weights[1], contrast, reach)
+
+
+class Likeness:
+    """How much the places of one good picture look like a real defect's surroundings.
+
+    Args:
+        picture: uint8 ``[H, W, 3]``.
+    """
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._pictures: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much the places differ from what is wanted, 0 and up, at each of ``corners`` ``[N,
+        2]`` (top, left of the mask's box).
+
+        The mean squared difference over the ring; and twice what the one under the mask falls short
+        of half the squared contrast of the defect, so that no place is taken that looks like the
+        defect already, and none is better for being far from it. Where one of the two pictures has
+        ended and the other has not, it counts as the squared contrast: a defect at the border
+        belongs there, and no other does.
+        """
+        step = max(1, min(math.ceil(max(wanted.ring.shape) / _WORK_SIDE), wanted.reach // _LEAST))
+        picture, inside = self._shrunk(step, wanted.reach)
+        ring, under = _blocks(wanted.ring, step), _blocks(wanted.under, step)
+        counted = ((wanted.ring + wanted.under) > 0).astype(np.float32)
+        seen = _blocks(wanted.known * counted, step)
+        colours = (
+            _blocks(wanted.colours * (wanted.known * counted)[..., None], step)
+            / np.maximum(seen, 1)[..., None]
+        )
+        known = seen / np.maximum(_blocks(counted, step), 1)
+        contrast = wanted.contrast**2
+        found = np.empty(len(corners), np.float32)
+        for number, (row, column) in enumerate((corners // step).tolist()):
+            window = np.s_[row : row + seen.shape[0], column : column + seen.shape[1]]
+            squares = np.square(picture[window] - colours).mean(axis=2)
+            both = squares * inside[window] * known + contrast * (inside[window] - known) ** 2
+            found[number] = (ring * both).sum() + 2 * max(
+                contrast / 2 - float((under * squares).sum()), 0
+            )
+        return found
+
+    def _shrunk(self, step: int, reach: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share
+        of each pixel that is picture."""
+        if (step, reach) not in self._pictures:
+            inside = _blocks(np.pad(np.ones(self._picture.shape[:2], np.float32), reach), step)
+            colours = _blocks(
+                np.pad(_colours(self._picture), ((reach, reach), (reach, reach), (0, 0))), step
+            )
+            colours = np.divide(colours, np.maximum(inside, 1)[..., None], dtype=np.float32)
+            self._pictures[step, reach] = colours, np.divide(inside, step**2, dtype=np.float32)
+        return self._pictures[step, reach]
+
+
+def _light(picture: Picture) -> float:
+    step = max(
+        1, min(picture.shape[:2]) // 256
+    )  # a sample is enough, and quick for pictures of any size
+    return float(np.percentile(picture[::step, ::step], _LIGHT)) / 255
+
+
+def _colours(picture: Picture) -> NDArray[np.float32]:
+    """``[H, W, C]`` in 0..1; one channel where all three are equal: a third of the work."""
+    gray = bool((picture == picture[..., :1]).all())
+    return np.divide(picture[..., :1] if gray else picture, 255, dtype=np.float32)
+
+
+def _blocks(array: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Sums of blocks of ``step`` x ``step`` of ``[H, W]`` or ``[H, W, C]``; the last ones are
+    filled up with 0."""
+    rows, columns, *channels = array.shape
+    rows, columns = -(-rows // step), -(-columns // step)
+    full = np.zeros((rows * step, columns * step, *channels), np.float32)
+    full[: array.shape[0], : array.shape[1]] = array
+    sums: NDArray[np.float32] = full.reshape(rows, step, columns, step, *channels).sum(axis=(1, 3))
+    return sums

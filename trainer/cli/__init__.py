@@ -1,0 +1,5 @@
+"""The command ``bgdefect``."""
+
+from .app import main
+
+__all__ = ["main"]

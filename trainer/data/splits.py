@@ -1,0 +1,192 @@
+"""Which examples train and which are held out.
+
+One rule stands above all: pictures of one group never fall on both sides. The sides are filled
+    class by class (object
+and defect), in the order of the examples: a group goes, as a whole, where its first picture falls,
+    and a picture falls
+into training as long as training has fewer pictures of its class than asked for. Without groups
+this is a plain cut. (Cutting the list first and moving groups afterwards would leave nothing to
+hold out where every group shows up early, as in DeepPCB.) A picture without a group is a group of
+its own; the same picture under two defects is one group.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.files import atomic_write
+
+from .examples import Example
+
+__all__ = [
+    "Split",
+    "group_of",
+    "read_split",
+    "relative_file",
+    "split_halves",
+    "split_k_shots",
+    "write_split",
+]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Two sides that share no group. ``held_out`` may be empty."""
+
+    train: tuple[Example, ...]
+    held_out: tuple[Example, ...]
+
+
+def split_halves(examples: Sequence[Example], fold: int = 0) -> Split:
+    """Halves, as in the paper: fold 0 trains on the first half, fold 1 on the second.
+
+    Raises:
+        DataError: a fold other than 0 and 1, or no two groups to part.
+    """
+    if fold not in (0, 1):
+        raise DataError(f"the fold is {fold}", "0 or 1")
+    first = _fill(examples, lambda count: (count + 1) // 2)
+    one = tuple(example for example in examples if group_of(example) in first)
+    other = tuple(example for example in examples if group_of(example) not in first)
+    if not one or not other:
+        what = f"{len(examples)} pictures in one group cannot be halved"
+        raise DataError(
+            what, "pictures of at least two groups", "add pictures, or give a split file"
+        )
+    return Split(other, one) if fold else Split(one, other)
+
+
+def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) -> Split:
+    """Exactly k pictures a class to train on; held out is what shares no group with them, the rest
+    is left out.
+
+    Args:
+        k: 1 to the number of pictures of the smallest class (all of them: nothing is held out).
+        seed: shuffles the pictures first; None takes the first k.
+
+    Raises:
+        DataError: zero shots, more shots than pictures, or classes that share so many groups that
+            one gets too few.
+    """
+    if k < 1:
+        raise DataError(f"{k} shots", "at least 1")
+    for (name, defect), members in _classes(examples).items():
+        if k > len(members):
+            raise DataError(
+                f"{k} shots of {name} / {defect}",
+                f"at most {len(members)}: so many pictures there are",
+            )
+    if seed is not None:
+        examples = [
+            examples[index] for index in np.random.default_rng(seed).permutation(len(examples))
+        ]
+    chosen = _fill(examples, lambda count: k)
+    train = [
+        shot
+        for members in _classes(e for e in examples if group_of(e) in chosen).values()
+        for shot in members[:k]
+    ]
+    if len(train) < k * len(_classes(examples)):
+        raise DataError(
+            f"{k} shots of every class part a group",
+            "classes that share fewer groups",
+            "split them apart",
+        )
+    held_out = [example for example in examples if group_of(example) not in chosen]
+    return Split(tuple(train), tuple(held_out))
+
+
+def write_split(path: str | Path, split: Split, root: str | Path) -> None:
+    """Write the split used: JSON with the lists ``train`` and ``held_out`` of picture files
+    relative to root.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    sides = {"train": split.train, "held_out": split.held_out}
+    with atomic_write(path, "w") as file:
+        json.dump(
+            {side: sorted({relative_file(e, root) for e in some}) for side, some in sides.items()},
+            file,
+            indent=1,
+        )
+        file.write("\n")
+
+
+def read_split(path: str | Path, examples: Sequence[Example], root: str | Path) -> Split:
+    """Read a split file; examples that it does not list are left out.
+
+    Raises:
+        DataError: no such file, no split file, a picture that is not among the examples, a picture
+            or a group on both sides, nothing to train on.
+    """
+    path = Path(path)
+    try:
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+        train, held_out = ({str(item) for item in record[side]} for side in ("train", "held_out"))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
+        raise DataError(
+            f"{path} is no split file ({reason!r})", 'JSON: {"train": [...], "held_out": [...]}'
+        ) from reason
+    known = {relative_file(example, root) for example in examples}
+    unknown = sorted((train | held_out) - known)
+    if unknown:
+        raise DataError(f"{path} lists {unknown[0]}", f"pictures of {root}", "correct the file")
+    split = Split(
+        *(
+            tuple(e for e in examples if relative_file(e, root) in side)
+            for side in (train, held_out)
+        )
+    )
+    if not split.train:
+        raise DataError(f"{path} lists nothing to train on", "pictures under train")
+    trained = {group_of(example): example for example in split.train}
+    for example in split.held_out:
+        if group_of(example) in trained:
+            both = f"{relative_file(trained[group_of(example)], root)} (train) and {relative_file(example, root)} (held out)"
+            raise DataError(
+                f"{path} parts one group: {both}", "a group on one side", "move one of them"
+            )
+    return split
+
+
+def group_of(example: Example) -> tuple[str, str]:
+    """What may not be parted; a picture is known by its file, under whatever object it stands."""
+    return (example.object, example.group) if example.group else ("", str(example.image))
+
+
+def _classes(examples: Iterable[Example]) -> dict[tuple[str, str], list[Example]]:
+    found: dict[tuple[str, str], list[Example]] = {}
+    for example in examples:
+        found.setdefault((example.object, example.defect), []).append(example)
+    return found
+
+
+def _fill(examples: Sequence[Example], wanted: Callable[[int], int]) -> set[tuple[str, str]]:
+    """The groups that train: taken in order until each class has ``wanted(its number of
+    pictures)``."""
+    chosen, seen = set[tuple[str, str]](), set[tuple[str, str]]()
+    for members in _classes(examples).values():
+        for example in members:
+            group = group_of(example)
+            if group not in seen:
+                seen.add(group)
+                if sum(group_of(member) in chosen for member in members) < wanted(len(members)):
+                    chosen.add(group)
+    return chosen
+
+
+def relative_file(example: Example, root: str | Path) -> str:
+    """The picture's file as a split file lists it: relative to the data set; links keep their own
+    names."""
+    folder = Path(os.path.abspath(root if Path(root).is_dir() else Path(root).parent))
+    image = Path(os.path.abspath(example.image))
+    return (image.relative_to(folder) if image.is_relative_to(folder) else image).as_posix()

@@ -1,0 +1,139 @@
+"""Detection metrics: image and pixel AUROC, AP, F1-max (scikit-learn) and AUPRO.
+
+AUPRO (Bergmann et al. 2020): the mean overlap of the prediction with each connected region of the
+    truth, over the false
+positive rate from 0 to 0.3, as a share of the largest possible area. anomalib's is the same curve;
+it cannot be a plain dependency, since it needs a torchvision that fits the installed torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import integrate, ndimage
+
+from bgdefect_core.errors import SettingError
+from bgdefect_core.pictures.masks import Mask
+
+Map = NDArray[np.float32]
+IMAGE_WINDOW = 21
+"""Side of the average pool whose maximum is a picture's score (DRAEM)."""
+METRICS = (
+    "image_auroc",
+    "image_ap",
+    "image_f1max",
+    "pixel_auroc",
+    "pixel_ap",
+    "pixel_f1max",
+    "aupro",
+)
+
+
+def sklearn_metrics() -> Any:
+    """scikit-learn's metrics, imported when they are needed.
+
+    Raises:
+        SettingError: it is not installed.
+    """
+    try:
+        from sklearn import metrics
+    except ImportError as reason:
+        raise SettingError(
+            "scikit-learn is not installed", "it", "pip install 'bgdefect[evaluate]'"
+        ) from reason
+    return metrics
+
+
+def image_score(probability: Map) -> float:
+    """The maximum of a 21 x 21 average pool of P(defect), float ``[H, W]`` in 0..1; edges count as
+    0 beyond the picture."""
+    pooled = F.avg_pool2d(
+        torch.from_numpy(probability)[None, None].float(), IMAGE_WINDOW, 1, IMAGE_WINDOW // 2
+    )
+    return float(pooled.max())
+
+
+def highest(anomaly: Map) -> float:
+    """The maximum of an anomaly map, float ``[H, W]``: the score of PatchCore and of reverse
+    distillation."""
+    return float(anomaly.max())
+
+
+def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, float, float]:
+    """AUROC, AP and F1-max over thresholds.
+
+    Args:
+        truth: bool ``[n]``. score: float ``[n]``.
+
+    Returns:
+        Three numbers in 0..1; all NaN where only one kind occurs.
+    """
+    metrics = sklearn_metrics()
+    if truth.all() or not truth.any():
+        return math.nan, math.nan, math.nan
+    precision, recall, _ = metrics.precision_recall_curve(truth, score, drop_intermediate=True)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return (
+        float(metrics.roc_auc_score(truth, score)),
+        float(metrics.average_precision_score(truth, score)),
+        float(f1.max()),
+    )
+
+
+def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> float:
+    """Area under the per-region overlap curve up to a false positive rate of ``limit``, over
+    ``limit``: 0..1.
+
+    Every pixel of a region weighs 1 / (its region's size x number of regions), so that the weighted
+    recall is the mean overlap; regions are 8-connected. NaN where there is no region or no good
+    pixel.
+
+    Args:
+        truths: bool ``[H, W]`` each. maps: float ``[H, W]`` each. limit: 0..1, above 0.
+    """
+    weights, total = [], 0
+    for truth in truths:
+        labels, count = ndimage.label(truth, np.ones((3, 3)))
+        sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(np.float64)
+        sizes[0] = np.inf
+        weights.append((1 / sizes)[labels].ravel())
+        total += count
+    weight = np.concatenate(weights)
+    good = weight == 0
+    if total == 0 or not good.any():
+        return math.nan
+    score = np.concatenate([one.ravel() for one in maps])
+    order = np.argsort(-score, kind="stable")
+    last = np.append(
+        np.flatnonzero(np.diff(score[order])), score.size - 1
+    )  # ties are one step of the curve
+    rate = np.concatenate([[0], np.cumsum(good[order], dtype=np.float64)[last] / good.sum()])
+    overlap = np.concatenate([[0], np.cumsum(weight[order])[last] / total])
+    inside = rate <= limit
+    end = float(np.interp(limit, rate, overlap))
+    return float(
+        integrate.trapezoid(np.append(overlap[inside], end), np.append(rate[inside], limit)) / limit
+    )
+
+
+def detection_metrics(
+    truths: Sequence[Mask], maps: Sequence[Map], score: Callable[[Map], float] = image_score
+) -> dict[str, float]:
+    """All seven (``METRICS``) of one detector on its test pictures.
+
+    Args:
+        truths: bool ``[H, W]`` each; without a defect pixel: a good picture.
+        maps: P(defect), or what the method gives in its place, float32 ``[H, W]`` each.
+        score: a picture's score by its map, the method's own rule.
+    """
+    defective = np.array([truth.any() for truth in truths])
+    image = curve_metrics(defective, np.array([score(one) for one in maps]))
+    flat = np.concatenate([truth.ravel() for truth in truths])
+    pixel = curve_metrics(flat, np.concatenate([one.ravel() for one in maps]))
+    return dict(zip(METRICS, (*image, *pixel, aupro(truths, maps)), strict=True))

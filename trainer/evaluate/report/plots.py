@@ -1,0 +1,78 @@
+"""The plots of the report, as PNG bytes (matplotlib, without a window)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from bgdefect_core.errors import SettingError
+
+from .rows import REAL, SummaryRow
+from .tables import POINTS
+
+_DOTS = 110
+
+
+def _figure(width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as reason:
+        raise SettingError(
+            "matplotlib is not installed", "it", "pip install 'bgdefect[evaluate]'"
+        ) from reason
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Any) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=_DOTS, metadata={"Software": None})
+    return file.getvalue()
+
+
+def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) -> bytes:
+    """Mean and 95 % interval of one metric, in points, for each arm; a dotted line at real only.
+
+    Args:
+        reach: 0..1, the axis' end: one for all plots of a page, that they can be compared.
+    """
+    figure = _figure(7, 0.35 * len(rows) + 1.2)
+    axes = figure.add_subplot()
+    for place, row in enumerate(rows):
+        if row.mean is None:
+            continue
+        if row.low is not None and row.high is not None:
+            axes.plot(
+                [POINTS * row.low, POINTS * row.high], [place, place], color="#4477aa", linewidth=2
+            )
+        axes.plot([POINTS * row.mean], [place], "o", color="#4477aa")
+    real = next((row.mean for row in rows if row.subject == REAL), None)
+    if real is not None:
+        axes.axvline(POINTS * real, color="#888888", linestyle=":", linewidth=1)
+    axes.set_yticks(range(len(rows)), [f"{row.subject} (n = {row.runs})" for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(0, POINTS * reach)
+    axes.set_xlabel(f"{metric}, points: mean and 95 % interval")
+    axes.set_title(title)
+    axes.grid(axis="x", alpha=0.3)
+    return _png(figure)
+
+
+def landscape_plot(surfaces: dict[str, Sequence[Sequence[float]]]) -> bytes:
+    """Contours of loss surfaces side by side, on one scale of colours."""
+    figure = _figure(4.2 * len(surfaces), 3.8)
+    grids = {name: np.array(grid, np.float64) for name, grid in surfaces.items()}
+    low = min(float(grid.min()) for grid in grids.values())
+    high = max(float(np.quantile(grid, 0.9)) for grid in grids.values())
+    levels = np.linspace(low, max(high, low + 1e-6), 15)
+    for number, (name, grid) in enumerate(grids.items()):
+        axes = figure.add_subplot(1, len(grids), number + 1)
+        places = np.linspace(-1, 1, len(grid))
+        drawn = axes.contourf(places, places, grid, levels=levels, extend="both", cmap="viridis")
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel("b")
+        axes.set_ylabel("a")
+        figure.colorbar(drawn, ax=axes, label="focal loss")
+    return _png(figure)

@@ -1,0 +1,224 @@
+"""The finished data set to look at: a contact sheet (PNG) and a page (HTML), beside its manifest.
+
+ROOT/extras/OBJECT/DEFECT/sheet.png      zoomed crops of the first samples, with outlines
+ROOT/extras/OBJECT/DEFECT/index.html     every sample, rejected ones in their own section
+ROOT/extras/OBJECT/DEFECT/zoom/*.png     the zoomed crops of one sample side by side
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from PIL import Image, ImageDraw
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.crop import crop_box, take
+from bgdefect_core.pictures.files import Picture, atomic_write, read_picture, write_picture
+from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
+from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.dataset_place import extras_folder
+
+SHOWN = 200
+"""Samples of either section that are shown with pictures; the others are listed."""
+_SHEET = {"accepted": 48, "rejected": 12}
+_SIDE, _GAP, _TEXT = 144, 4, 30
+TITLES = ("normal", "requested mask", "result", "refined mask", "heat map")
+_LABELS = {
+    "strength": "strength",
+    "contrast": "contrast",
+    "fill": "fill",
+    "real_share": "share of the real",
+    "background_psnr": "background dB",
+    "background_max": "largest change",
+    "latent_background_psnr": "before stitching dB",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One attempt on the page; paths relative to the page."""
+
+    name: str
+    verdict: str
+    seed: int
+    source: str
+    figures: dict[str, str]
+    images: list[tuple[str, str]]
+    """Title and file of each picture."""
+    zoom: str
+
+
+def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
+    """Write the contact sheet and the page of a run; returns both paths. The same data set gives
+    the same bytes.
+
+    Raises:
+        DataError: no such run, or one without samples. OutputError: the folder cannot be written
+            to.
+    """
+    root = Path(root)
+    folder = extras_folder(root, object, defect)
+    records = sorted(
+        read_manifest(folder / "manifest.jsonl"),
+        key=lambda record: (record["index"], record["attempt"]),
+    )
+    if not records:
+        raise DataError(
+            f"{folder} holds no samples",
+            "a run with samples",
+            "see which masks could not be placed",
+        )
+    sections: dict[str, list[Row]] = {"accepted": [], "rejected": []}
+    tiles: dict[str, list[Picture]] = {"accepted": [], "rejected": []}
+    for record in records:
+        kind = "accepted" if record["accepted"] else "rejected"
+        shown = len(sections[kind]) < SHOWN
+        name = Path(record["file"]).stem
+        zoom = folder / "zoom" / f"{name}.png"
+        if shown:
+            strip = zoom_strip(root, record)
+            write_picture(zoom, strip)
+            if len(tiles[kind]) < _SHEET[kind]:
+                tiles[kind].append(_captioned(strip, _caption(record, name)))
+        sections[kind].append(_row(root, folder, record, name, zoom if shown else None))
+    sheet, page = folder / "sheet.png", folder / "index.html"
+    write_picture(sheet, _sheet(f"{object} / {defect}", tiles))
+    settings = {key: value for key, value in records[0]["settings"].items() if value is not None}
+    template = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    ).from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
+    values = {
+        "object": object,
+        "defect": defect,
+        "sections": sections,
+        "settings": settings,
+        "reasons": _reasons(records),
+    }
+    with atomic_write(page, "w") as file:
+        file.write(template.render(values))
+    return sheet, page
+
+
+def zoom_strip(root: Path, record: dict[str, Any]) -> Picture:
+    """The surroundings of the mask, five times: normal, requested outline, result, refined outline,
+    heat map."""
+    result = read_picture(root / record["file"])
+    normal = read_picture(root / _normal(root, record))
+    requested, refined = (_plain_mask(root / record[kind]) for kind in ("requested", "label"))
+    heat = (
+        _gray(root / record["heatmap"])
+        if "heatmap" in record
+        else np.zeros(requested.shape, np.uint8)
+    )
+    crop = crop_box(requested, 96, "defect")
+    small, new, asked, label = (
+        take(array, crop, _SIDE) for array in (normal, result, requested, refined)
+    )
+    warm = take(np.repeat(heat[..., None], 3, axis=2), crop, _SIDE)[..., 0]
+    squares = [
+        small,
+        outlined(small, asked, CYAN),
+        new,
+        outlined(new, label, GREEN),
+        warmed(new, warm),
+    ]
+    framed = [
+        np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for square in squares
+    ]
+    return np.concatenate(framed, axis=1)[:, :-_GAP]
+
+
+def _normal(root: Path, record: dict[str, Any]) -> Path:
+    place: Path = Path(record["file"])
+    object = place.parts[1] if place.parts[0] == "extras" else place.parts[0]
+    return Path(object) / "train" / "good" / f"{record['source_sha256'][:16]}.png"
+
+
+def _gray(path: Path) -> Picture:
+    return read_picture(path)[..., 0].copy()
+
+
+def _plain_mask(path: Path) -> Mask:
+    """A mask of our own writing; a rejected sample's label may be empty."""
+    return _gray(path) > 127
+
+
+def _row(root: Path, folder: Path, record: dict[str, Any], name: str, zoom: Path | None) -> Row:
+    files = [
+        _normal(root, record),
+        *(record.get(kind) for kind in ("requested", "file", "label", "heatmap")),
+    ]
+    images = [
+        (title, _link(root / file, folder))
+        for title, file in zip(TITLES, files, strict=True)
+        if file and zoom
+    ]
+    return Row(
+        name=name,
+        verdict=record["verdict"],
+        seed=record["seed"],
+        source=Path(record["source"]).name,
+        figures={
+            label: f"{record['quality'][key]:.3g}"
+            for key, label in _LABELS.items()
+            if key in record["quality"]
+        },
+        images=images,
+        zoom=_link(zoom, folder) if zoom else "",
+    )
+
+
+def _link(path: Path, folder: Path) -> str:
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
+
+
+def _reasons(records: Sequence[dict[str, Any]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record["verdict"]] = counts.get(record["verdict"], 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _caption(record: dict[str, Any], name: str) -> str:
+    quality = record["quality"]
+    return f"{name}: {record['verdict']}\nstrength {quality['strength']:.2f}  fill {quality['fill']:.2f}"
+
+
+def _captioned(strip: Picture, text: str) -> Picture:
+    image = Image.new("RGB", (strip.shape[1], strip.shape[0] + _TEXT), "white")
+    image.paste(Image.fromarray(strip), (0, _TEXT))
+    ImageDraw.Draw(image).text((2, 1), text, fill="black")
+    return np.asarray(image).copy()
+
+
+def _sheet(title: str, tiles: dict[str, list[Picture]]) -> Picture:
+    """All strips, two side by side, the rejected ones below under their own heading."""
+    width = 2 * (5 * (_SIDE + _GAP) - _GAP) + 8 * _GAP
+    bands = [_heading(f"{title}: {', '.join(TITLES)} (zoomed to the mask)", width)]
+    for kind, strips in tiles.items():
+        if strips:
+            bands.append(_heading(kind, width))
+        for first in range(0, len(strips), 2):
+            margin = ((0, 2 * _GAP), (0, 8 * _GAP), (0, 0))
+            pair = [
+                np.pad(strip, margin, constant_values=255) for strip in strips[first : first + 2]
+            ]
+            band = np.concatenate(pair, axis=1)[:, :width]
+            bands.append(
+                np.pad(band, ((0, 0), (0, width - band.shape[1]), (0, 0)), constant_values=255)
+            )
+    return np.concatenate(bands)
+
+
+def _heading(text: str, width: int) -> Picture:
+    image = Image.new("RGB", (width, 24), "white")
+    ImageDraw.Draw(image).text((2, 6), text, fill="black")
+    return np.asarray(image).copy()

@@ -1,0 +1,198 @@
+"""``bgdefect evaluate-base``: what the embedded base makes of pictures that it has never seen,
+beside drawn ones.
+
+Printed for every data set: the VAE's reconstruction PSNR on native crops in full colour, and the
+    U-Net's validation loss on good
+pictures, each also on freshly drawn pictures of another seed range than training's. Beside the PSNR
+stands what a plain cosine transform keeps with as many numbers: a VAE below it has more to learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import fft
+from torch import Tensor
+
+from bgdefect_core.errors import PictureError, SettingError, check_range
+from bgdefect_core.pictures.files import Picture, read_picture
+from bgdefect_core.quality import psnr
+
+from ..bases.load import Base, load_base
+from ..data.layouts import good_pictures
+from ..drawing.draw import draw
+from ..training.cache import to_pixels
+from ..training.checkpoint import generator
+
+_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+"""ITU-R BT.601, as JPEG's."""
+_LEAST_CROP = 32
+FIRST_SEED = 30_000_000
+"""Drawn pictures from here on are never trained on."""
+
+
+@dataclass(frozen=True)
+class EvaluateBaseConfig:
+    """Measure the base on real good pictures (folders in MVTec AD layout) and on drawn ones."""
+
+    data: tuple[Path, ...]
+    """Object folders, each with ``train/good``."""
+    base: str | None = None
+    """The base; nothing = the embedded one."""
+    pictures: int = 48
+    """Pictures a set, the first of each."""
+    crop: int = 128
+    """Side of a crop in pixels, cut at native size."""
+
+
+@dataclass(frozen=True)
+class BaseFigures:
+    """One row of the report."""
+
+    name: str
+    psnr: float
+    """Mean over crops, dB, all three channels."""
+    worst_psnr: float
+    transform_psnr: float
+    """The same of a cosine transform with as many numbers (:func:`transformed`)."""
+    loss: float
+    """Mean squared error of the predicted noise over fixed timesteps and noise."""
+
+
+def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
+    """One row for drawn pictures, then one a data set.
+
+    Raises:
+        SettingError: a number out of its range. DataError, PictureError: a set without good
+            pictures, a bad file or one below the crop.
+    """
+    check_range("pictures", config.pictures, 1, 100_000)
+    check_range("crop", config.crop, _LEAST_CROP, 4096)
+    base = load_base(config.base)
+    if config.crop % base.factor:
+        raise SettingError(
+            f"crop is {config.crop}", f"a multiple of {base.factor}", "128 is the default"
+        )
+    drawn = [draw(FIRST_SEED + i, config.crop, 0.0) for i in range(config.pictures)]
+    pixels = to_pixels([item.picture for item in drawn])
+    rows = [_figures(base, "drawn", pixels, [item.caption for item in drawn])]
+    for folder in config.data:
+        crops = [
+            _native_crop(path, config.crop, index)
+            for index, path in enumerate(good_pictures(folder)[: config.pictures])
+        ]
+        name = folder.name
+        rows.append(
+            _figures(
+                base,
+                name,
+                to_pixels(crops),
+                [f"a photo of a {name.replace('_', ' ')}"] * len(crops),
+            )
+        )
+    return rows
+
+
+def report(rows: Sequence[BaseFigures]) -> str:
+    """The figures as a Markdown table; the ratio is that of the loss to the drawn pictures'
+    loss."""
+    lines = [
+        "| pictures | VAE PSNR, mean (worst) dB | cosine transform, dB | U-Net loss | ratio to drawn |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        decibels = f"{row.psnr:.2f} ({row.worst_psnr:.2f}) | {row.transform_psnr:.2f}"
+        lines.append(
+            f"| {row.name} | {decibels} | {row.loss:.4f} | {row.loss / rows[0].loss:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def transformed(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the lowest frequencies keep: blocks of 16 x 16 pixels, 56 numbers of brightness and 4 of
+    each colour difference a block.
+
+    These are 64 for 256 pixels, as the latents of a VAE of factor 4 and four channels.
+
+    Args:
+        pictures: ``[B, H, W, 3]`` RGB, sides multiples of 16.
+    """
+    count, height, width, _ = pictures.shape
+    blocks = (pictures @ _YCBCR.T).reshape(count, height // 16, 16, width // 16, 16, 3)
+    waves = fft.dctn(blocks, axes=(2, 4), norm="ortho")
+    order = np.argsort(np.add.outer(np.arange(16) ** 2, np.arange(16) ** 2).ravel(), kind="stable")
+    kept = np.zeros((256, 3))
+    for channel, numbers in enumerate((56, 4, 4)):
+        kept[order[:numbers], channel] = 1
+    waves *= kept.reshape(1, 1, 16, 1, 16, 3)
+    result: NDArray[np.float64] = (
+        fft.idctn(waves, axes=(2, 4), norm="ortho").reshape(pictures.shape)
+        @ np.linalg.inv(_YCBCR).T
+    )
+    return result
+
+
+@torch.no_grad()
+def _figures(base: Base, name: str, pixels: Tensor, captions: Sequence[str]) -> BaseFigures:
+    found, losses = [], []
+    for start in range(0, len(pixels), 8):
+        batch = pixels[start : start + 8]
+        z_0 = base.encode(batch)
+        mse = ((base.decode(z_0).clamp(-1, 1) - batch) / 2).square().mean(dim=(1, 2, 3))
+        found += [psnr(error) for error in mse.tolist()]
+        losses += _noise_losses(base, z_0, captions[start : start + 8], start)
+    return BaseFigures(
+        name,
+        float(np.mean(found)),
+        float(np.min(found)),
+        _transform_psnr(pixels),
+        float(np.mean(losses)),
+    )
+
+
+def _transform_psnr(pixels: Tensor) -> float:
+    """dB; NaN where the crops' side is no multiple of 16."""
+    pictures = (pixels.permute(0, 2, 3, 1).double().numpy() + 1) / 2
+    if pictures.shape[1] % 16:
+        return float("nan")
+    errors = np.square(transformed(pictures).clip(0, 1) - pictures).mean(axis=(1, 2, 3))
+    return float(np.mean([psnr(error) for error in errors]))
+
+
+def _noise_losses(
+    base: Base, z_0: Tensor, captions: Sequence[str], first: int, draws: int = 4
+) -> list[float]:
+    context = torch.cat([base.prompts(caption, [""], "").background for caption in captions])
+    losses = []
+    for number in range(draws):
+        rng = generator(first, number)
+        t = torch.randint(0, len(base.schedule.alphas_cumprod), (len(z_0),), generator=rng)
+        eps = torch.randn(z_0.shape, generator=rng)
+        z_t = base.schedule.noised(z_0, eps, base.schedule.alphas_of(t))
+        output = base.unet(z_t, t, context).sample
+        losses += (
+            (base.schedule.to_eps(output, z_t, base.schedule.alphas_of(t)) - eps)
+            .square()
+            .mean(dim=(1, 2, 3))
+            .tolist()
+        )
+    return losses
+
+
+def _native_crop(path: Path, size: int, index: int) -> Picture:
+    picture = read_picture(path)
+    height, width = picture.shape[:2]
+    if min(height, width) < size:
+        raise PictureError(
+            f"{path} is {width} x {height} pixels",
+            f"at least the crop, {size}, on each side",
+            "choose a smaller crop",
+        )
+    rng = np.random.default_rng(index)
+    top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
+    return picture[top : top + size, left : left + size]

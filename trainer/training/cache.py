@@ -1,0 +1,165 @@
+"""What the frozen VAE computes, computed once: latents and masks of K fixed augmented views a
+picture.
+
+View 0 of a picture is the plain crop of the zoom rule, the very one that generation would cut. The
+others are flipped, turned and jittered: their sides are the rule's side times a factor that is
+symmetric around 1 (on a logarithmic scale), so that on average a defect is learned at the scale at
+which it will be painted. Where a picture shows several defects far from each other, its views look
+at one after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bgdefect_core.pictures.crop import Crop, Zoom, crop_box, take
+from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.masks import Mask, bounding_box, region_map, separate_defects
+
+from ..bases.load import Base
+from ..data.examples import Example, load_example
+
+SCALE_JITTER = {"defect": math.log(1.2), "whole": math.log(1.08)}
+"""Largest logarithm of a view's side over the rule's side. What is wider than the picture shows
+mirrored surroundings: a little of them."""
+SHIFT_JITTER = {"defect": 0.2, "whole": 0.04}
+"""Largest shift of a view, in sides of the crop."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """How a picture is looked at."""
+
+    resolution: int
+    """Side of the network's picture in pixels."""
+    zoom: Zoom
+    count: int = 16
+    """Views a picture."""
+    flips: bool = True
+    turns: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class LatentCache:
+    """Latents of all views of all pictures; view v of picture p has the index ``p * views + v``."""
+
+    latents: Tensor
+    """float32 ``[N * views, C, h, w]``, scaled."""
+    regions: Tensor
+    """long ``[N * views, h, w]``: 1 where the defect is."""
+    views: int
+    mask_sides: tuple[int, ...]
+    """Longest side of each picture's (largest) defect, in picture pixels."""
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.latents) // self.views
+
+    def to(self, device: torch.device) -> LatentCache:
+        """The same on another device."""
+        return LatentCache(
+            self.latents.to(device), self.regions.to(device), self.views, self.mask_sides
+        )
+
+
+def view_crop(mask: Mask, views: Views, rng: np.random.Generator) -> Crop:
+    """A jittered square: it holds the mask's whole box, and stays inside the picture where it
+    can."""
+    plain = crop_box(mask, views.resolution, views.zoom)
+    top, left, height, width = bounding_box(mask)
+    scale = math.exp(rng.uniform(-1, 1) * SCALE_JITTER[views.zoom])
+    side = max(round(plain.side * scale), height, width)
+    reach = SHIFT_JITTER[views.zoom] * side
+
+    def place(start: int, box_start: int, box: int, available: int) -> int:
+        wanted = start + (plain.side - side) / 2 + rng.uniform(-reach, reach)
+        if side <= available:
+            wanted = min(max(wanted, 0), available - side)
+        return int(min(max(round(wanted), box_start + box - side), box_start))
+
+    return Crop(
+        place(plain.top, top, height, mask.shape[0]),
+        place(plain.left, left, width, mask.shape[1]),
+        side,
+    )
+
+
+def view(
+    picture: Picture, mask: Mask, views: Views, picture_index: int, view_index: int
+) -> tuple[Picture, Mask]:
+    """One view, ``uint8 [R, R, 3]`` and ``bool [R, R]``; it depends on the seed and the two indices
+    alone."""
+    return _cut(picture, mask, looked_at(mask, views), views, picture_index, view_index)
+
+
+def _cut(
+    picture: Picture,
+    mask: Mask,
+    defects: Sequence[Mask],
+    views: Views,
+    picture_index: int,
+    view_index: int,
+) -> tuple[Picture, Mask]:
+    """:func:`view`, where what is looked at is known: it is the same for all views of a picture."""
+    defect = defects[view_index % len(defects)]
+    if view_index == 0:
+        crop = crop_box(defect, views.resolution, views.zoom)
+        return take(picture, crop, views.resolution), take(mask, crop, views.resolution)
+    rng = np.random.default_rng((views.seed, picture_index, view_index))
+    crop = view_crop(defect, views, rng)
+    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    pair = [take(picture, crop, views.resolution), take(mask, crop, views.resolution)]
+    if views.turns:
+        pair = [np.rot90(array, turns) for array in pair]
+    if views.flips and flip:
+        pair = [array[:, ::-1] for array in pair]
+    return np.ascontiguousarray(pair[0]), np.ascontiguousarray(pair[1])
+
+
+def looked_at(mask: Mask, views: Views) -> list[Mask]:
+    """What the views are cut around, in turn."""
+    return separate_defects(mask) if views.zoom == "defect" else [mask]
+
+
+def to_pixels(pictures: Sequence[Picture]) -> Tensor:
+    """``uint8 [H, W, 3]`` each -> ``[B, 3, H, W]`` in -1..1."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def build_cache(
+    base: Base, examples: Sequence[Example], views: Views, batch: int = 8, progress: bool = False
+) -> LatentCache:
+    """Cut, encode and keep all views, on the CPU. The pictures are read one at a time."""
+    latents: list[Tensor] = []
+    regions: list[Tensor] = []
+    sides: list[int] = []
+    cells = (views.resolution // base.factor, views.resolution // base.factor)
+
+    def cut() -> Iterator[tuple[Picture, Mask]]:
+        for index, example in enumerate(
+            tqdm(examples, desc="encoding", unit="picture", disable=not progress)
+        ):
+            picture, mask = load_example(example)
+            defects = looked_at(mask, views)
+            sides.append(max(bounding_box(defects[0])[2:]))
+            for number in range(views.count):
+                yield _cut(picture, mask, defects, views, index, number)
+
+    pending: list[tuple[Picture, Mask]] = []
+    total = len(examples) * views.count
+    for number, pair in enumerate(cut(), start=1):
+        pending.append(pair)
+        if len(pending) == batch or number == total:
+            pictures, masks = zip(*pending, strict=True)
+            latents.append(base.encode(to_pixels(pictures)).cpu())
+            regions.append(region_map(torch.from_numpy(np.stack(masks))[:, None], cells))
+            pending = []
+    return LatentCache(torch.cat(latents), torch.cat(regions), views.count, tuple(sides))
