@@ -72,7 +72,7 @@ def _parse(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: import {name}"
 
 
-PACKAGED_PICKLE = "trainer/evaluate/features.py"
+PACKAGED_PICKLE = "trainer/evaluate/measures/features.py"
 
 
 def _sources() -> list[Path]:

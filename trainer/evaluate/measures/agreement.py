@@ -187,9 +187,9 @@ def _heats(
     """The signals' maps ``[B, R, R]``; the difference and the product only where all pictures have
     a "before"."""
     z_0 = base.encode(to_pixels([item.square for item in batch]))
-    regions = region_map(
-        torch.from_numpy(np.stack([item.inside for item in batch]))[:, None], z_0.shape[-2:]
-    ).to(z_0.device)  # type: ignore[arg-type]
+    inside = torch.from_numpy(np.stack([item.inside for item in batch]))[:, None]
+    cells = (z_0.shape[-2], z_0.shape[-1])
+    regions = region_map(inside, cells).to(z_0.device)
     recorder = MapRecorder(prompts.word_positions())
     levels = base.schedule.levels(settings.levels)
     height, width = batch[0].square.shape[:2]
