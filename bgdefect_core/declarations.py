@@ -1,0 +1,195 @@
+"""One declaration per idea: options of settings classes, and registries of named choices.
+
+An option is a dataclass field whose annotation says everything about it::
+
+    steps: Annotated[int, Range(1, 1000), Doc("Sampling steps.")] = 50
+    signal: Annotated[SignalName, Choice(SIGNALS), Doc("What the label is made from.")] = "change"
+
+The command line, the widgets of the nodes, the keys of the evaluation and the tables of the
+documentation are made from :func:`options_of`; :func:`check_settings` is the only range check.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from typing_extensions import Doc
+
+from .errors import SettingError, check_range
+
+__all__ = [
+    "Choice",
+    "Declared",
+    "Doc",
+    "Option",
+    "Range",
+    "Registry",
+    "check_settings",
+    "options_of",
+]
+
+
+class Declared(Protocol):
+    """What every entry of a registry says about itself."""
+
+    @property
+    def name(self) -> str:
+        """The word that users write."""
+
+    @property
+    def summary(self) -> str:
+        """One sentence for help texts and the documentation."""
+
+
+Entry = TypeVar("Entry", bound=Declared)
+
+
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """The entries of one kind by name, in the order in which they are shown.
+
+    Args:
+        kind: what an entry is called in messages, such as "mask signal".
+        entries: one object for each; the place where a new one is registered.
+    """
+
+    def __init__(self, kind: str, *entries: Entry) -> None:
+        self.kind = kind
+        self._entries = {entry.name: entry for entry in entries}
+        if len(self._entries) != len(entries):
+            raise ValueError(f"two entries of the registry {kind!r} share a name")
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def named(self, name: str) -> Entry:
+        """The entry of this name.
+
+        Raises:
+            SettingError: there is none; the message lists the names.
+        """
+        if name not in self._entries:
+            expected = f"one of {', '.join(self._entries)}"
+            raise SettingError(f"there is no {self.kind} {name!r}", expected, "correct the name")
+        return self._entries[name]
+
+    def help(self, introduction: str) -> str:
+        """A help text: the introduction, then each entry's name and summary."""
+        lines = [f"{name}: {entry.summary}" for name, entry in self._entries.items()]
+        return "\n".join([introduction, *lines])
+
+
+@dataclass(frozen=True)
+class Range:
+    """Limits of a number, both included; of each element where the option is a tuple."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The option's value is the name of one of the registry's entries."""
+
+    registry: Registry[Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as its field declares it."""
+
+    name: str
+    kind: Any
+    """The field's type without its metadata, such as ``int`` or ``float | None``."""
+    default: Any
+    """``dataclasses.MISSING`` where the option is required."""
+    help: str
+    """Empty where the field has no ``Doc``."""
+    range: Range | None = None
+    choices: tuple[str, ...] = ()
+    """Names that may be given; empty where any value of the type may."""
+    metadata: tuple[Any, ...] = ()
+    """Everything else that the annotation carries."""
+
+
+def options_of(settings: type) -> Iterator[Option]:
+    """The options of a settings class; those of nested settings classes stand in their place.
+
+    Args:
+        settings: a dataclass. A field whose type is a dataclass is taken for nested settings.
+    """
+    hints = get_type_hints(settings, include_extras=True)
+    for field in dataclasses.fields(settings):
+        annotation = hints[field.name]
+        metadata = getattr(annotation, "__metadata__", ())
+        kind = get_args(annotation)[0] if metadata else annotation
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            yield from options_of(kind)
+            continue
+        yield _option(field, kind, metadata)
+
+
+def _option(field: dataclasses.Field[Any], kind: Any, metadata: tuple[Any, ...]) -> Option:
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    documentation = [item.documentation for item in metadata if isinstance(item, Doc)]
+    ranges = [item for item in metadata if isinstance(item, Range)]
+    registries = [item.registry for item in metadata if isinstance(item, Choice)]
+    rest = tuple(item for item in metadata if not isinstance(item, Doc | Range | Choice))
+    return Option(
+        name=field.name,
+        kind=kind,
+        default=default,
+        help=documentation[0] if documentation else "",
+        range=ranges[0] if ranges else None,
+        choices=tuple(registries[0]) if registries else _literals(kind),
+        metadata=rest,
+    )
+
+
+def _literals(kind: Any) -> tuple[str, ...]:
+    """The strings of a ``Literal``, also where it stands in a union with None."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return tuple(name for member in get_args(kind) for name in _literals(member))
+    names = get_args(kind) if str(get_origin(kind)) == "typing.Literal" else ()
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def check_settings(settings: Any) -> None:
+    """Compare every value of a settings object with the range or registry of its option.
+
+    Nested settings are checked too; None is accepted wherever it is given.
+
+    Raises:
+        SettingError: the first value that is out of its range, or no name of the registry.
+    """
+    hints = get_type_hints(type(settings), include_extras=True)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            check_settings(value)
+            continue
+        elements = value if isinstance(value, tuple) else (value,)
+        for item in getattr(hints[field.name], "__metadata__", ()):
+            for element in elements:
+                _check_value(field.name, element, item)
+
+
+def _check_value(name: str, value: Any, declared: Any) -> None:
+    if value is None:
+        return
+    if isinstance(declared, Range):
+        check_range(name, value, declared.low, declared.high)
+    elif isinstance(declared, Choice) and value not in declared.registry:
+        expected = f"one of {', '.join(declared.registry)}"
+        raise SettingError(f"{name} is {value!r}", expected, "choose one of them")
