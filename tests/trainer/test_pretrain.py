@@ -231,9 +231,9 @@ def test_another_seed_or_setting_does_not_go_on_with_a_run(settings: PretrainCon
         with pytest.raises(OtherRunError, match=f"another run: {was}"):
             pretrain(other)
     assert files_of(settings.output) == before
-    (settings.output / "pretrain.json").unlink()  # as folders were before
-    pretrain(settings)
-    assert files_of(settings.output) == before
+    (settings.output / "pretrain.json").unlink()
+    with pytest.raises(OutputError, match="checkpoints without pretrain.json"):
+        pretrain(settings)
 
 
 def test_another_tokenizer_is_another_run(settings: PretrainConfig, tmp_path: Path) -> None:
@@ -261,5 +261,5 @@ def test_pretraining_refuses_before_it_writes(settings: PretrainConfig, tmp_path
             pretrain(replace(settings, **changes))
     assert not settings.output.exists()
     (settings.output / "unet").mkdir(parents=True)
-    with pytest.raises(OutputError, match="already holds a model"):
+    with pytest.raises(OutputError, match="holds a model or checkpoints"):
         pretrain(settings)

@@ -100,32 +100,32 @@ def photograph(picture: np.ndarray, settings: CameraSettings) -> np.ndarray:
     """
     height, width = picture.shape[:2]
     balance = np.array([settings.red, 1.0, settings.blue], np.float32) * settings.exposure
-    seen = picture * _light(height, width, settings)[..., None] * balance.astype(np.float32)
-    seen = np.clip(seen, 0, 1)
+    photo = picture * _light(height, width, settings)[..., None] * balance.astype(np.float32)
+    photo = np.clip(photo, 0, 1)
     if settings.gray:
-        gray = seen @ np.array([0.299, 0.587, 0.114], np.float32)
-        seen = gray[..., None]
+        gray = photo @ np.array([0.299, 0.587, 0.114], np.float32)
+        photo = gray[..., None]
     if settings.gamma != 1:
-        seen = seen ** np.float32(settings.gamma)
-    seen = (seen - 0.5) * np.float32(settings.contrast) + 0.5
+        photo = photo ** np.float32(settings.gamma)
+    photo = (photo - 0.5) * np.float32(settings.contrast) + 0.5
     if settings.blur:
         for axis in (0, 1):
-            seen = gaussian_filter1d(seen, settings.blur, axis=axis, truncate=2.5)
+            photo = gaussian_filter1d(photo, settings.blur, axis=axis, truncate=2.5)
     if settings.noise or settings.shot_noise:
         channels = 1 if settings.noise_gray or settings.gray else 3
-        generator = np.random.default_rng(settings.noise_seed)
-        grain = generator.standard_normal((height, width, channels), dtype=np.float32)
+        rng = np.random.default_rng(settings.noise_seed)
+        grain = rng.standard_normal((height, width, channels), dtype=np.float32)
         variance = np.float32(settings.noise**2) + np.float32(settings.shot_noise**2) * np.clip(
-            seen, 0, 1
+            photo, 0, 1
         )
-        seen = seen + grain * np.sqrt(variance)
-    seen = np.clip(seen, 0, 1)
-    if seen.shape[2] == 1:
-        seen = np.repeat(seen, 3, axis=2)
+        photo = photo + grain * np.sqrt(variance)
+    photo = np.clip(photo, 0, 1)
+    if photo.shape[2] == 1:
+        photo = np.repeat(photo, 3, axis=2)
     if settings.jpeg_quality:
         buffer = io.BytesIO()
-        Image.fromarray((seen * 255 + 0.5).astype(np.uint8)).save(
+        Image.fromarray((photo * 255 + 0.5).astype(np.uint8)).save(
             buffer, "JPEG", quality=settings.jpeg_quality
         )
-        seen = np.asarray(Image.open(buffer), np.float32) / 255
-    return np.ascontiguousarray(seen, dtype=np.float32)
+        photo = np.asarray(Image.open(buffer), np.float32) / 255
+    return np.ascontiguousarray(photo, dtype=np.float32)

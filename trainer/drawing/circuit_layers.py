@@ -84,14 +84,14 @@ def draw_layers(rng: np.random.Generator, size: int) -> Layers:
 
 def _corners_only(points: list[Point]) -> list[Point]:
     """Drop the points in the middle of straight runs."""
-    kept = [points[0]]
-    for before, here, after in zip(points, points[1:], points[2:], strict=False):
-        cross = (here[0] - before[0]) * (after[1] - here[1]) - (here[1] - before[1]) * (
-            after[0] - here[0]
+    corners = [points[0]]
+    for before, point, after in zip(points, points[1:], points[2:], strict=False):
+        cross = (point[0] - before[0]) * (after[1] - point[1]) - (point[1] - before[1]) * (
+            after[0] - point[0]
         )
         if abs(cross) > 1e-3:
-            kept.append(here)
-    return [*kept, points[-1]]
+            corners.append(point)
+    return [*corners, points[-1]]
 
 
 def _draw_pads(

@@ -2,9 +2,9 @@
 and more.
 
 Not from the paper: part of the project's own drawn pictures for pretraining. Every painter in
-    `SURFACE_DEFECTS`
-maps (rng, picture float32 [S, S, 3] in 0..1, part bool [S, S] where it may lie) to (picture with
-the defect, mask bool [S, S] of the pixels that visibly changed), or to None when it found no place.
+`SURFACE_DEFECTS` maps (rng, picture float32 [S, S, 3] in 0..1, part bool [S, S] where it may lie)
+to (picture with the defect, mask bool [S, S] of the pixels that visibly changed), or to None when
+it found no place.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from .defect_tools import (
 from .defects_border import broken_edge, burr, extra_material, missing_material
 
 
-def _tone(rng: Generator, own: np.ndarray, least: float = 0.1, most: float = 0.5) -> np.ndarray:
-    """The own colour made clearly darker or lighter, float32 [3]; towards the side that has
-    room."""
+def _tone(rng: Generator, ground: np.ndarray, least: float = 0.1, most: float = 0.5) -> np.ndarray:
+    """The colour of the ground, made clearly darker or lighter, float32 [3]; towards the side that
+    has room."""
     step = rng.uniform(least, most)
-    lighter = rng.random() < 1 - own.mean()
-    return np.clip(own + (step if lighter else -step), 0, 1).astype(np.float32)
+    lighter = rng.random() < 1 - ground.mean()
+    return np.clip(ground + (step if lighter else -step), 0, 1).astype(np.float32)
 
 
 def _unit(picture: np.ndarray) -> float:
@@ -67,8 +67,8 @@ def scratch(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray
     alpha = strokes(size, lines) * part
     if rng.random() < 0.5:
         alpha = alpha * np.clip(0.7 + 0.6 * noise(rng, size, 8 * unit), 0, 1)
-    own = colour_at(picture, start)
-    scored = lay(picture, alpha, picture + (_tone(rng, own, 0.12, 0.6) - own))
+    ground = colour_at(picture, start)
+    scored = lay(picture, alpha, picture + (_tone(rng, ground, 0.12, 0.6) - ground))
     if rng.random() < 0.5:
         light = relief(blur(alpha, 0.8), rng.uniform(0, 2 * np.pi)) * part
         scored = scored + light[..., None] * rng.uniform(0.05, 0.25)
@@ -96,8 +96,12 @@ def crack(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray |
             (branch, np.linspace(1, 0.25, len(branch)) * widths[root] * rng.uniform(0.5, 0.9))
         )
     alpha = strokes(size, lines) * part
-    own = colour_at(picture, start)
-    deep = own * rng.uniform(0.05, 0.55) if own.mean() > 0.15 else own + rng.uniform(0.15, 0.4)
+    ground = colour_at(picture, start)
+    deep = (
+        ground * rng.uniform(0.05, 0.55)
+        if ground.mean() > 0.15
+        else ground + rng.uniform(0.15, 0.4)
+    )
     cracked = lay(picture, alpha * rng.uniform(0.65, 1.0), deep)
     soft = blur(alpha, 1.3 * unit)
     return cracked + (relief(soft, rng.uniform(0, 2 * np.pi)) * part * (1 - alpha))[
@@ -134,11 +138,11 @@ def _opening(
         )
         * part
     )
-    own = colour_at(picture, centre)
+    ground = colour_at(picture, centre)
     inside = (
-        own * rng.uniform(0.05, 0.45)
-        if own.mean() > 0.2 and rng.random() < 0.8
-        else other_colour(rng, own)
+        ground * rng.uniform(0.05, 0.45)
+        if ground.mean() > 0.2 and rng.random() < 0.8
+        else other_colour(rng, ground)
     )
     light = rng.uniform(0, 2 * np.pi)
     wall = relief(blur(alpha, 0.25 * radius + 0.7), light)
@@ -202,11 +206,11 @@ def _stained(
     centre = some_point(rng, part)
     if centre is None:
         return None
-    outlines = [
-        blob_outline(rng, centre + rng.normal(0, 0.6 * radius, 2) * (k > 0), radius / (1 + 0.5 * k), 0.3,
-                     rng.uniform(1, 2))
-        for k in range(int(rng.integers(1, 4)))
-    ]  # fmt: skip
+    outlines = []
+    for k in range(int(rng.integers(1, 4))):
+        middle = centre + rng.normal(0, 0.6 * radius, 2) * (k > 0)
+        stretch = rng.uniform(1, 2)
+        outlines.append(blob_outline(rng, middle, radius / (1 + 0.5 * k), 0.3, stretch))
     sharp = polygons(size, outlines)
     alpha = blur(sharp, radius * softness + 0.6) * np.clip(
         0.85 + 0.25 * noise(rng, size, radius / 2 + 2), 0.2, 1.1
@@ -245,15 +249,20 @@ def _particles(
     centre = some_point(rng, part)
     if centre is None:
         return None
-    outlines = [
-        blob_outline(rng, centre + rng.normal(0, spread * size, 2) * (k > 0), some_radius(rng, size, 0.0002, largest),
-                     rng.uniform(0.05, 0.35), rng.uniform(1, 2.2), None, rng.uniform(0, 0.08))
-        for k in range(count)
-    ]  # fmt: skip
+    outlines = []
+    for k in range(count):
+        middle = centre + rng.normal(0, spread * size, 2) * (k > 0)
+        radius = some_radius(rng, size, 0.0002, largest)
+        roughness, stretch = rng.uniform(0.05, 0.35), rng.uniform(1, 2.2)
+        outlines.append(
+            blob_outline(rng, middle, radius, roughness, stretch, None, rng.uniform(0, 0.08))
+        )
     alpha = polygons(size, outlines)
-    own = colour_at(picture, centre)
+    ground = colour_at(picture, centre)
     light = rng.uniform(0, 2 * np.pi)
-    body = other_colour(rng, own) + relief(blur(alpha, 1.0), light)[..., None] * rng.uniform(0, 0.2)
+    body = other_colour(rng, ground) + relief(blur(alpha, 1.0), light)[..., None] * rng.uniform(
+        0, 0.2
+    )
     shadow = np.clip(
         shifted(blur(alpha, 1.0), *(int(d) for d in rng.integers(-2, 3, 2))) - alpha, 0, 1
     ) * rng.uniform(0, 0.5)
@@ -293,8 +302,8 @@ def blowhole(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarra
         for k in range(int(rng.integers(1, 9)))
     ]
     alpha = polygons(size, outlines) * part
-    own = colour_at(picture, centre)
-    dark = own * rng.uniform(0.05, 0.4) if own.mean() > 0.15 else own + 0.3
+    ground = colour_at(picture, centre)
+    dark = ground * rng.uniform(0.05, 0.4) if ground.mean() > 0.15 else ground + 0.3
     rim = np.clip(blur(alpha, 1.0) * 2, 0, 1) * (1 - alpha) * part
     return lay(picture + (rim * rng.uniform(0, 0.2))[..., None], alpha, dark)
 
@@ -309,8 +318,8 @@ def cut(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | N
     line = path(rng, centre, size * rng.uniform(0.1, 0.5), rng.uniform(0.02, 0.25))
     t = np.linspace(-1, 1, len(line))
     alpha = strokes(size, [(line, unit * rng.uniform(1.5, 6.0) * np.clip(1 - t**2, 0.1, 1))]) * part
-    own = colour_at(picture, centre)
-    inside = own * rng.uniform(0.1, 0.5) if own.mean() > 0.2 else other_colour(rng, own)
+    ground = colour_at(picture, centre)
+    inside = ground * rng.uniform(0.1, 0.5) if ground.mean() > 0.2 else other_colour(rng, ground)
     lips = np.clip(blur(alpha, 1.1 * unit) * 2, 0, 1) * (1 - alpha) * part
     light = relief(blur(alpha, 1.2 * unit), rng.uniform(0, 2 * np.pi))
     lipped = picture + (lips * (rng.uniform(-0.05, 0.2) + light * rng.uniform(0, 0.25)))[..., None]

@@ -53,10 +53,10 @@ def _tray(picture: np.ndarray, part: np.ndarray, where: np.ndarray) -> np.ndarra
 @painter
 def missing_material(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | None:
     """A bite out of the part's border that shows what it lies on."""
-    found = _border_point(rng, part)
-    if found is None:
+    place = _border_point(rng, part)
+    if place is None:
         return None
-    point, outward = found
+    point, outward = place
     size = part.shape[0]
     radius = some_radius(rng, size, 0.002, 0.12)
     angle = float(np.arctan2(outward[0], -outward[1]))
@@ -77,10 +77,10 @@ def missing_material(rng: Generator, picture: np.ndarray, part: np.ndarray) -> n
 @painter
 def broken_edge(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | None:
     """A jagged break at the part's border with a rough fracture face beside the gap."""
-    found = _border_point(rng, part)
-    if found is None:
+    place = _border_point(rng, part)
+    if place is None:
         return None
-    point, outward = found
+    point, outward = place
     size = part.shape[0]
     radius = some_radius(rng, size, 0.002, 0.08)
     angle = float(np.arctan2(outward[0], -outward[1]))
@@ -100,9 +100,9 @@ def broken_edge(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.nda
     tray = _tray(picture, part, (gap > 0) & ndimage.binary_dilation(part, iterations=2))
     if tray is None:
         return None
-    own = colour_at(picture, point - outward * radius, 4)
+    material = colour_at(picture, point - outward * radius, 4)
     rough = relief(noise(rng, size, 3) + 0.6 * noise(rng, size, 1.5), rng.uniform(0, 2 * np.pi))
-    tone = own * rng.uniform(0.55, 1.4) + rng.normal(0, 0.02, 3)
+    tone = material * rng.uniform(0.55, 1.4) + rng.normal(0, 0.02, 3)
     fracture = tone + rough[..., None] * rng.uniform(0.08, 0.25)
     return lay(lay(picture, face * rng.uniform(0.75, 1.0), fracture), gap, tray)
 
@@ -110,10 +110,10 @@ def broken_edge(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.nda
 @painter
 def burr(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | None:
     """Thin ragged slivers of the part's own material that stick out of its border."""
-    found = _border_point(rng, part)
-    if found is None:
+    place = _border_point(rng, part)
+    if place is None:
         return None
-    point, outward = found
+    point, outward = place
     size = part.shape[0]
     along = np.array([-outward[1], outward[0]])
     reach, span = size * rng.uniform(0.015, 0.05), size * rng.uniform(0.03, 0.12)
@@ -126,27 +126,27 @@ def burr(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | 
     tips = rim + np.outer(heights * reach * (1 - 0.5 * t**2), outward)
     base = (rim - 3 * outward)[::-1]
     alpha = polygons(size, [np.concatenate([tips, base])])
-    own = colour_at(picture, point - outward * 4, 2)
+    material = colour_at(picture, point - outward * 4, 2)
     shade = relief(blur(alpha, 1.0), rng.uniform(0, 2 * np.pi))
-    tone = own * rng.uniform(0.8, 1.35) + shade[..., None] * rng.uniform(0.1, 0.3)
+    tone = material * rng.uniform(0.8, 1.35) + shade[..., None] * rng.uniform(0.1, 0.3)
     return lay(picture, alpha, tone)
 
 
 @painter
 def extra_material(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.ndarray | None:
     """A lump of the part's own material, on it or grown over its border."""
-    found = _border_point(rng, part)
+    place = _border_point(rng, part)
     size = part.shape[0]
     radius = some_radius(rng, size, 0.002, 0.05)
-    if found is None or rng.random() < 0.3:
+    if place is None or rng.random() < 0.3:
         point = some_point(rng, part)
         if point is None:
             return None
-        own = colour_at(picture, point)
+        material = colour_at(picture, point)
     else:
-        border, outward = found
+        border, outward = place
         point = border + outward * radius * rng.uniform(-0.3, 0.5)
-        own = colour_at(picture, border - outward * 5, 3)
+        material = colour_at(picture, border - outward * 5, 3)
     outline = blob_outline(
         rng, point, radius, rng.uniform(0.1, 0.35), rng.uniform(1.0, 1.8), None, 0.02
     )
@@ -156,6 +156,8 @@ def extra_material(rng: Generator, picture: np.ndarray, part: np.ndarray) -> np.
     shadow = np.clip(
         shifted(lump, round(2.0 * np.cos(light)), round(2.0 * np.sin(light))) - alpha, 0, 1
     )
-    tone = own * rng.uniform(0.8, 1.25) + relief(lump, light)[..., None] * rng.uniform(0.1, 0.35)
+    tone = material * rng.uniform(0.8, 1.25) + relief(lump, light)[..., None] * rng.uniform(
+        0.1, 0.35
+    )
     tone = tone + 0.02 * noise(rng, size, 3)[..., None]
     return lay(picture * (1 - rng.uniform(0.2, 0.6) * shadow[..., None]), alpha, tone)

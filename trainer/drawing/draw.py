@@ -1,8 +1,7 @@
 """One drawn picture with or without a defect, its mask, its good twin and its caption.
 
 Not from the paper: the project's own pictures for pretraining, all drawn by this code. The captions
-    follow the
-prompts of the tool: "a photo of a {object}" and "a {defect} defect on a {object}".
+follow the prompts of the tool: "a photo of a {object}" and "a {defect} defect on a {object}".
 """
 
 from __future__ import annotations

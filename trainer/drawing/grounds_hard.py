@@ -158,9 +158,9 @@ def brick_wall(rng: np.random.Generator, size: int) -> Array:
 
 def glass(rng: np.random.Generator, size: int) -> Array:
     """Smooth and pale or dark, with soft reflections; sometimes ribbed or frosted."""
-    first, other = colour(rng, "pale", "dark", "any"), colour(rng, "pale", "metal", "any")
-    other = first + rng.uniform(0.1, 0.8) * (other - first)
-    picture = tint(smooth_field(rng, size, int(rng.integers(1, 5))), first, other)
+    first, second = colour(rng, "pale", "dark", "any"), colour(rng, "pale", "metal", "any")
+    second = first + rng.uniform(0.1, 0.8) * (second - first)
+    picture = tint(smooth_field(rng, size, int(rng.integers(1, 5))), first, second)
     _, v = coordinates(size, rng.uniform(0, math.pi))
     for _ in range(int(rng.integers(0, 4))):
         middle, width = rng.normal(0, size / 3), log_uniform(rng, 2, 40)

@@ -52,8 +52,8 @@ def woven_fabric(rng: np.random.Generator, size: int) -> Array:
     yarn = rng.normal(0, rng.uniform(0, 0.12), (2, 1024)).astype(np.float32)
     light += np.where(warp_on_top, yarn[0][column.astype(int)], yarn[1][row.astype(int)])
     first = colour(rng, "any", "any", "gray", "pale", "leather")
-    other = colour(rng, "any") if chance(rng, 0.3) else near_colour(rng, first, 0.08)
-    picture = tint(warp_on_top.astype(np.float32), first, other)
+    second = colour(rng, "any") if chance(rng, 0.3) else near_colour(rng, first, 0.08)
+    picture = tint(warp_on_top.astype(np.float32), first, second)
     if chance(rng, 0.2):
         band = np.sin(column * rng.uniform(0.1, 0.8)) > rng.uniform(-0.3, 0.9)
         picture = tint(band * rng.uniform(0.3, 1.0), picture, colour(rng, "any"))
@@ -210,6 +210,6 @@ def felt(rng: np.random.Generator, size: int) -> Array:
         light += log_uniform(rng, 0.03, 0.2) * fibres
     _, v = coordinates(size, rng.uniform(0, math.pi))
     light += rng.uniform(0, 0.05) * line_noise(rng, v, 2.0, 1.0)
-    other = near_colour(rng, base, 0.12)
-    picture = tint(squash(spectral_noise(rng, size, 1.8)), base, other)
+    second = near_colour(rng, base, 0.12)
+    picture = tint(squash(spectral_noise(rng, size, 1.8)), base, second)
     return finished(picture * np.maximum(light, 0.05)[..., None])

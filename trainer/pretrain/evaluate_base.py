@@ -1,10 +1,8 @@
-"""``bgdefect evaluate-base``: what the embedded base makes of pictures that it has never seen,
-beside drawn ones.
+"""``bgdefect evaluate-base``: the quality of a base on real pictures and on drawn ones.
 
-Printed for every data set: the VAE's reconstruction PSNR on native crops in full colour, and the
-    U-Net's validation loss on good
-pictures, each also on freshly drawn pictures of another seed range than training's. Beside the PSNR
-stands what a plain cosine transform keeps with as many numbers: a VAE below it has more to learn.
+For every data set: the VAE's reconstruction PSNR on native crops in full colour and the U-Net's
+validation loss on good pictures; both also on drawn pictures of seeds that training does not use.
+The PSNR of a cosine transform with as many numbers is the mark that a trained VAE exceeds.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch import Tensor
 
-from bgdefect_core.errors import PictureError, SettingError, check_range
+from bgdefect_core.declarations import Doc, Range, check_settings
+from bgdefect_core.errors import PictureError, SettingError
 from bgdefect_core.pictures.files import Picture, read_picture
 from bgdefect_core.quality import psnr
 
@@ -44,10 +44,10 @@ class EvaluateBaseConfig:
     """Object folders, each with ``train/good``."""
     base: str | None = None
     """The base; nothing = the embedded one."""
-    pictures: int = 48
-    """Pictures a set, the first of each."""
-    crop: int = 128
-    """Side of a crop in pixels, cut at native size."""
+    pictures: Annotated[int, Range(1, 100_000), Doc("Pictures a set, the first of each.")] = 48
+    crop: Annotated[
+        int, Range(_LEAST_CROP, 4096), Doc("Side of a crop in pixels, cut at native size.")
+    ] = 128
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
         SettingError: a number out of its range. DataError, PictureError: a set without good
             pictures, a bad file or one below the crop.
     """
-    check_range("pictures", config.pictures, 1, 100_000)
-    check_range("crop", config.crop, _LEAST_CROP, 4096)
+    check_settings(config)
     base = load_base(config.base)
     if config.crop % base.factor:
         raise SettingError(
@@ -102,7 +101,8 @@ def report(rows: Sequence[BaseFigures]) -> str:
     """The figures as a Markdown table; the ratio is that of the loss to the drawn pictures'
     loss."""
     lines = [
-        "| pictures | VAE PSNR, mean (worst) dB | cosine transform, dB | U-Net loss | ratio to drawn |",
+        "| pictures | VAE PSNR, mean (worst) dB | cosine transform, dB "
+        "| U-Net loss | ratio to drawn |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
@@ -126,10 +126,10 @@ def transformed(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
     blocks = (pictures @ _YCBCR.T).reshape(count, height // 16, 16, width // 16, 16, 3)
     waves = fft.dctn(blocks, axes=(2, 4), norm="ortho")
     order = np.argsort(np.add.outer(np.arange(16) ** 2, np.arange(16) ** 2).ravel(), kind="stable")
-    kept = np.zeros((256, 3))
+    weights = np.zeros((256, 3))
     for channel, numbers in enumerate((56, 4, 4)):
-        kept[order[:numbers], channel] = 1
-    waves *= kept.reshape(1, 1, 16, 1, 16, 3)
+        weights[order[:numbers], channel] = 1
+    waves *= weights.reshape(1, 1, 16, 1, 16, 3)
     result: NDArray[np.float64] = (
         fft.idctn(waves, axes=(2, 4), norm="ortho").reshape(pictures.shape)
         @ np.linalg.inv(_YCBCR).T
@@ -139,17 +139,17 @@ def transformed(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @torch.no_grad()
 def _figures(base: Base, name: str, pixels: Tensor, captions: Sequence[str]) -> BaseFigures:
-    found, losses = [], []
+    decibels, losses = [], []
     for start in range(0, len(pixels), 8):
         batch = pixels[start : start + 8]
         z_0 = base.encode(batch)
         mse = ((base.decode(z_0).clamp(-1, 1) - batch) / 2).square().mean(dim=(1, 2, 3))
-        found += [psnr(error) for error in mse.tolist()]
+        decibels += [psnr(error) for error in mse.tolist()]
         losses += _noise_losses(base, z_0, captions[start : start + 8], start)
     return BaseFigures(
         name,
-        float(np.mean(found)),
-        float(np.min(found)),
+        float(np.mean(decibels)),
+        float(np.min(decibels)),
         _transform_psnr(pixels),
         float(np.mean(losses)),
     )

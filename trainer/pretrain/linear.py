@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
+
+from bgdefect_core.declarations import Doc, Range
 
 from .steps import Stage, run_steps
 from .stream import PictureWindow, crops, picture_of
@@ -42,16 +45,14 @@ CHANNELS = 32
 class LinearConfig:
     """Settings of the linear coder's training."""
 
-    steps: int = 4000
-    """Optimizer steps in all."""
+    steps: Annotated[int, Range(1, 10_000_000), Doc("Optimizer steps in all.")] = 4000
     crop: int = 64
     batch: int = 16
-    lr: float = 3e-3
-    """Peak of the one-cycle learning rate."""
+    lr: Annotated[float, Range(1e-10, 1), Doc("Peak of the one-cycle learning rate.")] = 3e-3
     drawn_size: int = 160
     window: int = 480
     fresh: int = 1
-    save_every: int = 500
+    save_every: Annotated[int, Range(1, 10_000_000), Doc("Steps between checkpoints.")] = 500
 
 
 class LinearCoder(nn.Module):

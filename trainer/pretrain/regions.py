@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from bgdefect_core.declarations import Doc, Range
 from bgdefect_core.method.loss import disentanglement_loss
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import Context
@@ -34,13 +36,12 @@ from .unet import LatentMaker, LatentPicture, noise_loss, scheduler, tokenize, t
 class RegionsConfig:
     """Settings of the region prompts' pretraining."""
 
-    steps: int = 4200
+    steps: Annotated[int, Range(1, 10_000_000), Doc("Optimizer steps in all.")] = 4200
     crop: int = 32
     """Side of a latent crop in cells: the native size."""
     batch: int = 6
     """Pictures a step; the U-Net sees twice as many (both halves of Eq. 5)."""
-    lr: float = 5e-4
-    """Peak of the one-cycle learning rate."""
+    lr: Annotated[float, Range(1e-10, 1), Doc("Peak of the one-cycle learning rate.")] = 5e-4
     mask_weight: float = 4.0
     """Weight of the loss inside the mask: a defect covers a few percent of a crop."""
     plain_every: int = 4
@@ -51,7 +52,7 @@ class RegionsConfig:
     drawn_size: int = 160
     window: int = 1200
     fresh: int = 1
-    save_every: int = 400
+    save_every: Annotated[int, Range(1, 10_000_000), Doc("Steps between checkpoints.")] = 400
 
 
 def defect_crops(

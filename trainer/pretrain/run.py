@@ -8,13 +8,14 @@ import logging
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
-from bgdefect_core.errors import OtherRunError, OutputError, WeightsError, check_range
+from bgdefect_core.declarations import Doc, Range, check_settings
+from bgdefect_core.errors import OtherRunError, OutputError, WeightsError
 from bgdefect_core.pictures.files import atomic_write
 from bgdefect_core.records.inputs import file_digest
 from bgdefect_core.records.lock import FolderLock
@@ -43,8 +44,7 @@ class PretrainConfig:
     ``scheduler``) and ``checkpoints/``."""
     tokenizer: Path
     """Folder of the CLIP tokenizer."""
-    seed: int = 0
-    """Every picture and every random number follows from it."""
+    seed: Annotated[int, Range(0, 2**31), Doc("Seed of every picture and every random number.")] = 0
     linear: LinearConfig = field(default_factory=LinearConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
@@ -52,16 +52,7 @@ class PretrainConfig:
 
     def check(self) -> None:
         """Raise SettingError where a number is out of its range."""
-        check_range("seed", self.seed, 0, 2**31)
-        for name, part in (
-            ("linear", self.linear),
-            ("vae", self.vae),
-            ("unet", self.unet),
-            ("regions", self.regions),
-        ):
-            check_range(f"{name}.steps", part.steps, 1, 10_000_000)
-            check_range(f"{name}.save_every", part.save_every, 1, 10_000_000)
-            check_range(f"{name}.lr", part.lr, 1e-10, 1)
+        check_settings(self)
 
 
 def _settings(config: PretrainConfig) -> dict[str, Any]:
@@ -76,8 +67,7 @@ def _settings(config: PretrainConfig) -> dict[str, Any]:
 
 
 def _check_place(output: Path, settings: dict[str, Any]) -> None:
-    """Refuse another run, and what is no run at all. Checkpoints without a record are from before
-    there was one."""
+    """Refuse another run, and a folder that holds something else."""
     record = output / RECORD
     if record.exists():
         try:
@@ -93,14 +83,9 @@ def _check_place(output: Path, settings: dict[str, Any]) -> None:
             was, now = (str(some.get(differing[0]))[:200] for some in (before, settings))
             came = f"{output} holds another run: {differing[0]} was {was}, now {now}"
             raise OtherRunError(came, "the same settings, to go on", "choose another output")
-    elif (output / "checkpoints").is_dir():
-        log.warning(
-            "%s has checkpoints and no record of their settings: taken for this run's", output
-        )
-    elif any((output / part).exists() for part in PARTS):
-        raise OutputError(
-            f"{output} already holds a model", "a free place", "choose another output"
-        )
+    elif any((output / part).exists() for part in (*PARTS, "checkpoints")):
+        came = f"{output} holds a model or checkpoints without {RECORD}"
+        raise OutputError(came, "a free place", "choose another output")
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from bgdefect_core.declarations import Doc, Range
 
 from ..drawing.draw import Drawn
 from ..training.cache import to_pixels
@@ -34,8 +36,7 @@ WIDTH = 96
 class UNetConfig:
     """Settings of the U-Net's pretraining."""
 
-    steps: int = 7000
-    """Optimizer steps in all."""
+    steps: Annotated[int, Range(1, 10_000_000), Doc("Optimizer steps in all.")] = 7000
     large_from: float = 0.75
     """Share of the steps after which latent crops have the native size."""
     small_crop: int = 16
@@ -43,15 +44,14 @@ class UNetConfig:
     """Side of a latent crop in cells (one cell = 4 pixels)."""
     small_batch: int = 20
     large_batch: int = 8
-    lr: float = 1e-3
-    """Peak of the one-cycle learning rate."""
+    lr: Annotated[float, Range(1e-10, 1), Doc("Peak of the one-cycle learning rate.")] = 1e-3
     ema: float = 0.999
     empty_prompts: float = 0.1
     """Share of samples trained on the empty prompt."""
     drawn_size: int = 160
     window: int = 1200
     fresh: int = 1
-    save_every: int = 500
+    save_every: Annotated[int, Range(1, 10_000_000), Doc("Steps between checkpoints.")] = 500
 
 
 class PairSettings(Protocol):
@@ -196,8 +196,8 @@ def noise_loss(
 @torch.no_grad()
 def average(mean: nn.Module, live: nn.Module, decay: float) -> None:
     """Let the exponential mean take in the live weights."""
-    for kept, new in zip(mean.parameters(), live.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay)
+    for average_weight, weight in zip(mean.parameters(), live.parameters(), strict=True):
+        average_weight.lerp_(weight, 1 - decay)
 
 
 def train_pair(

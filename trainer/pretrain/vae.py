@@ -2,8 +2,8 @@
 channels).
 
 It starts as the linear coder of part 1 and learns what a linear transform cannot do. Loss: squared
-    error, since PSNR is what the
-figures ask for, with a little L1 and a very small KL term; larger crops at the end.
+error, since PSNR is what the figures ask for, with a little L1 and a very small KL term; larger
+crops at the end.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
+
+from bgdefect_core.declarations import Doc, Range
 
 from ..training.checkpoint import generator
 from .linear import LinearCoder, start_from
@@ -28,8 +30,7 @@ from .stream import PictureWindow, crops, picture_of
 class VAEConfig:
     """Settings of the VAE's pretraining."""
 
-    steps: int = 4000
-    """Optimizer steps in all."""
+    steps: Annotated[int, Range(1, 10_000_000), Doc("Optimizer steps in all.")] = 4000
     large_from: float = 0.75
     """Share of the steps after which all crops (before: every fifth batch) are ``large_crop``
     wide."""
@@ -37,8 +38,11 @@ class VAEConfig:
     large_crop: int = 128
     small_batch: int = 8
     large_batch: int = 3
-    lr: float = 3e-4
-    """Peak of the one-cycle learning rate, of what starts at zero."""
+    lr: Annotated[
+        float,
+        Range(1e-10, 1),
+        Doc("Peak of the one-cycle learning rate of weights that start at zero."),
+    ] = 3e-4
     linear_lr: float = 0.3
     """Of what starts as the linear coder, in shares of ``lr``."""
     kl: float = 1e-6
@@ -46,7 +50,7 @@ class VAEConfig:
     """Pixels of a drawn picture's side."""
     window: int = 480
     fresh: int = 2
-    save_every: int = 500
+    save_every: Annotated[int, Range(1, 10_000_000), Doc("Steps between checkpoints.")] = 500
 
 
 def build_vae() -> AutoencoderKL:
