@@ -204,7 +204,7 @@ def run(stop, tear):
         replace(*args)
         tick(stop)
     def counted_fsync(handle):
-        if tear and ticks + 1 == stop:  # the last bytes of a line (or of a temporary file) never arrived
+        if tear and ticks + 1 == stop:  # the last bytes of a line or a temporary file are lost
             os.ftruncate(handle, max(os.fstat(handle).st_size - 7, 0))
         tick(stop)
         fsync(handle)

@@ -117,14 +117,16 @@ def test_no_training_library_is_imported_with_a_node(source: Path) -> None:
 
 def test_what_a_module_loads() -> None:
     body = ast.parse(
-        "try:\n import peft.x\nexcept OSError:\n from accelerate import y\ndef f():\n import diffusers\nimport transformers"
+        "try:\n import peft.x\nexcept OSError:\n from accelerate import y\n"
+        "def f():\n import diffusers\nimport transformers"
     ).body
     assert loaded(body) == TRAINING - {"diffusers"}
 
 
 def test_the_rules_see_what_they_forbid() -> None:
     tree = ast.parse(
-        "import diffusers.models\nfrom comfy import x\nz.cuda()\neval('1')\ntorch.load(f)\nmodel.eval()"
+        "import diffusers.models\nfrom comfy import x\nz.cuda()\n"
+        "eval('1')\ntorch.load(f)\nmodel.eval()"
     )
     assert imported(tree) & FORBIDDEN == {"diffusers", "comfy"}
     assert forbidden_calls(tree) == ["line 3: z.cuda(", "line 4: eval(", "line 5: torch.load("]

@@ -36,7 +36,10 @@ def hosts() -> list[tuple[Path, Path]]:
     if len(pythons) == 1:
         pythons *= len(folders)
     if len(pythons) != len(folders):
-        came = f"COMFYUI_PYTHONS names {len(pythons)} Pythons for the {len(folders)} folders of COMFYUI_DIRS"
+        came = (
+            f"COMFYUI_PYTHONS names {len(pythons)} Pythons "
+            f"for the {len(folders)} folders of COMFYUI_DIRS"
+        )
         raise pytest.UsageError(f"{came}; name one for each folder, or one for all")
     return list(zip(folders, pythons, strict=True))
 

@@ -96,7 +96,8 @@ def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]
             continue
         if len(node.get("widgets_values", [])) != len(widgets(info)):
             found.append(
-                f"{node['type']} has {len(node['widgets_values'])} widget values, the host {widgets(info)}"
+                f"{node['type']} has {len(node['widgets_values'])} widget values, "
+                f"the host {widgets(info)}"
             )
         specs = _specs(info)
         for name, value in zip(widgets(info), node.get("widgets_values", []), strict=False):

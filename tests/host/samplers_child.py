@@ -60,7 +60,8 @@ def main():
                 paint(inversion, "euler", mode, sigmas, noise)
                 runs += 1
     sys.stdout.write(
-        f"{len(comfy.samplers.SAMPLER_NAMES)} samplers, {len(comfy.samplers.SCHEDULER_NAMES)} schedulers, {runs} runs\n"
+        f"{len(comfy.samplers.SAMPLER_NAMES)} samplers, "
+        f"{len(comfy.samplers.SCHEDULER_NAMES)} schedulers, {runs} runs\n"
     )
 
 

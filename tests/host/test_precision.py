@@ -44,7 +44,8 @@ def test_other_formats_paint_the_same_defect(
     for name, (arguments, share) in FORMATS.items():
         difference = np.abs(painted(folder, python, tmp_path / name, arguments) - full)[mask].mean()
         figure(
-            f"{name}: mean difference from fp32 where it painted, levels of 255 (the defect itself: {strength:.1f})",
+            f"{name}: mean difference from fp32 where it painted, "
+            f"levels of 255 (the defect itself: {strength:.1f})",
             f"{difference:.2f}",
         )
         assert difference < share * strength

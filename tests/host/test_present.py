@@ -16,7 +16,8 @@ def test_every_comfyui_is_there() -> None:
             else "the host tests are left out"
         )
         pytest.skip(
-            f"no ComfyUI with a Python at {', '.join(map(str, MISSING))} (COMFYUI_DIRS, COMFYUI_PYTHONS): {left}"
+            f"no ComfyUI with a Python at {', '.join(map(str, MISSING))} "
+            f"(COMFYUI_DIRS, COMFYUI_PYTHONS): {left}"
         )
 
 
