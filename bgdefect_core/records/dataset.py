@@ -20,10 +20,9 @@ moment therefore continues where the manifest ends: files without a line are rem
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,20 +33,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import MaskError, PictureError, SettingError
+from ..paths import system_errors
 from ..pictures.files import Picture, atomic_write, read_picture, write_mask, write_picture
 from ..pictures.masks import Mask
 from .dataset_place import (
     KINDS,
     MAX_INDEX,
-    check_name,
     check_place,
     extras_folder,
     is_complete,
-    plain_settings,
+    run_record,
 )
-from .inputs import Inputs
-from .lock import FolderLock
 from .manifest import Manifest, read_manifest
+from .run_record import Inputs, file_digest, locked
 
 __all__ = ["DatasetWriter", "Sample", "read_manifest"]
 
@@ -93,7 +91,6 @@ class DatasetWriter:
         object, defect: folder names.
         settings: everything that decides what the samples look like (plain JSON); goes into every
             manifest line.
-        resume: continue an earlier run with the same settings; False refuses that too.
         inputs: the files that it is made from; changed ones are refused. Kept in run.json.
         made_with: what else a repetition needs, but no other run makes (paths, versions); goes into
             every line as it is now.
@@ -116,32 +113,26 @@ class DatasetWriter:
         object: str,
         defect: str,
         settings: Mapping[str, Any],
-        resume: bool = True,
         inputs: Inputs | None = None,
         made_with: Mapping[str, Any] | None = None,
     ) -> None:
-        for what, name in (("object", object), ("defect", defect)):
-            check_name(what, name)
         self.root, self.object, self.defect = Path(root), object, defect
         self.extras = extras_folder(root, object, defect)
         self._test = self.root / object / "test" / defect
         self._labels = self.root / object / "ground_truth" / defect
-        self._settings = plain_settings(settings)
-        self._inputs, self._made_with = inputs or {}, made_with
+        self._made_with = made_with
         self._sources: dict[Path, str] = {}
-        check_place(
-            self.root, object, defect, self._settings, self._inputs, resume
-        )  # before the lock: it is a file of ours
-        self._lock = FolderLock(self.extras)
-        try:
-            check_place(self.root, object, defect, self._settings, self._inputs, resume)
-            self._claim()
+        run = run_record(root, object, defect, settings, inputs)
+        self._settings = run.settings
+        check_place(self.root, object, defect, run)  # before the lock, which writes a file
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.extras))
+            check_place(self.root, object, defect, run)
+            run.write(object=object, defect=defect)
             self._manifest = Manifest(
                 self.extras / "manifest.jsonl", lambda record: is_complete(self.root, record)
             )
-        except BaseException:
-            self._lock.close()
-            raise
+            self._lock = stack.pop_all()
         self._by_index: dict[int, list[dict[str, Any]]] = {}
         for record in self.records:
             self._by_index.setdefault(record["index"], []).append(record)
@@ -237,20 +228,6 @@ class DatasetWriter:
     ) -> None:
         self.close()
 
-    def _claim(self) -> None:
-        """Make the folder ours; rewritten for an old run too: it shows that the folder is writable,
-        and an extended run has more inputs."""
-        path = self.extras / "run.json"
-        before = (
-            json.loads(path.read_text(encoding="utf-8")).get("inputs") if path.exists() else None
-        )
-        inputs = {**(before if isinstance(before, dict) else {}), **self._inputs}
-        record = {"object": self.object, "defect": self.defect, "settings": self._settings} | (
-            {"inputs": inputs} if inputs else {}
-        )
-        with atomic_write(path, "w") as file:
-            json.dump(record, file, indent=1)
-
     def _sweep(self) -> None:
         """Remove what a killed run left: files of our own naming that no line lists."""
         listed = {record[kind] for record in self.records for kind in KINDS if kind in record}
@@ -297,16 +274,12 @@ class DatasetWriter:
         """Copy a good picture into train/good once, named by its content; returns the file's
         SHA-256."""
         if source not in self._sources:
-            try:
-                content = source.read_bytes()
-            except OSError as reason:
-                raise PictureError(
-                    f"{source} cannot be read ({reason.strerror or reason})"
-                ) from reason
-            digest = hashlib.sha256(content).hexdigest()
+            digest = file_digest(source, PictureError, "the good picture")
             target = self.root / self.object / "train" / "good" / f"{digest[:16]}.png"
             if not target.exists():
                 if _is_plain_png(source):
+                    with system_errors(PictureError, "the good picture"):
+                        content = source.read_bytes()
                     with atomic_write(target) as file:
                         file.write(content)
                 else:

@@ -10,7 +10,6 @@ NAME.run/samples/       sample sheets
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,15 +19,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bgdefect_core.errors import OtherRunError, OutputError, SettingError
+from bgdefect_core.errors import OutputError, SettingError
 from bgdefect_core.paths import check_path, system_errors
 from bgdefect_core.pictures.files import atomic_write
-from bgdefect_core.records.inputs import Inputs, changed_input
-from bgdefect_core.records.lock import FolderLock
+from bgdefect_core.records.run_record import Inputs, RunRecord, locked, read_record
 
 log = logging.getLogger(__name__)
 Row = tuple[int, float | None, float | None]
 """Step, training loss, validation loss."""
+Places = Mapping[str, "str | None"]
+"""Absolute paths of the run's inputs."""
 
 _LINE = re.compile(r"\d{1,9},[^,\ufffd]*,[^,\ufffd]*")
 FREE = frozenset(
@@ -49,6 +49,11 @@ class RunFolder:
         return self.weights.with_suffix(".run")
 
     @property
+    def run_file(self) -> Path:
+        """``NAME.run/run.json``."""
+        return self.folder / "run.json"
+
+    @property
     def checkpoints(self) -> Path:
         """``NAME.run/checkpoints``."""
         return self.folder / "checkpoints"
@@ -60,8 +65,15 @@ class RunFolder:
 
     @property
     def started(self) -> str:
-        """When the run began, ISO 8601: a resumed run writes the same weights file, to the byte."""
-        return str(self._record()["started"])
+        """When the run began, ISO 8601. A resumed run writes the same weights file, to the byte."""
+        started = read_record(self.run_file).get("started")
+        if not isinstance(started, str):
+            raise OutputError(f"{self.run_file} is damaged", "when the run began")
+        return started
+
+    def record(self, settings: Mapping[str, Any], inputs: Inputs, places: Places) -> RunRecord:
+        """The identity of the run."""
+        return RunRecord(self.run_file, settings, inputs, places)
 
     @property
     def finished(self) -> bool:
@@ -69,80 +81,39 @@ class RunFolder:
         return self.weights.is_file()
 
     @system_errors(OutputError, "a place that can be read", "choose another output")
-    def check(self, settings: Mapping[str, Any], inputs: Inputs | None = None) -> None:
-        """Raise OutputError where another run, or something else, is in the place; ``inputs``: the
-        files trained on, as they are now."""
-        check_path(
-            self.weights.with_name(f".{self.weights.name}.tmp")
-        )  # the longest name, and the last one written
+    def check(self, record: RunRecord) -> None:
+        """Refuse a place that is neither free nor this run's.
+
+        Raises:
+            OtherRunError: a run with other settings or inputs. OutputError: anything else that is
+                in the way.
+        """
+        longest = self.weights.with_name(f".{self.weights.name}.tmp")
+        check_path(longest)
         if self.weights.is_dir() or (self.folder.exists() and not self.folder.is_dir()):
-            raise OutputError(
-                f"{self.weights} or {self.folder} is in the way",
-                "a free place",
-                "choose another output",
-            )
-        if not (self.folder / "run.json").is_file():
-            if self.finished or (
-                self.folder.is_dir()
-                and any(not path.name.startswith(".") for path in self.folder.iterdir())
-            ):
-                raise OutputError(
-                    f"{self.weights} or its run folder exists already",
-                    "a free place",
-                    "choose another output",
-                )
+            came = f"{self.weights} or {self.folder} is in the way"
+            raise OutputError(came, "a free place", "choose another output")
+        if record.exists:
+            record.check()
             return
-        before = self._record().get("settings", {})
-        now = json.loads(json.dumps(settings))
-        differing = sorted(key for key in {*before, *now} - FREE if before.get(key) != now.get(key))
-        if differing:
-            was, now_is = (str(some.get(differing[0]))[:200] for some in (before, now))
-            came = f"{self.folder} holds another run: {differing[0]} was {was}, now {now_is}"
-            raise OtherRunError(came, "the same settings, to go on", "choose another output")
-        changed = changed_input(self._record().get("inputs"), inputs or {})
-        if changed:
-            raise OtherRunError(
-                f"{changed} ({self.folder})",
-                "the same file, to go on",
-                "put it back, or choose another output",
-            )
+        files = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        if self.finished or any(not path.name.startswith(".") for path in files):
+            came = f"{self.weights} or its run folder exists already"
+            raise OutputError(came, "a free place", "choose another output")
 
     @contextmanager
-    def held(self, settings: Mapping[str, Any], inputs: Inputs | None = None) -> Iterator[None]:
-        """Keep other processes out while the block lasts; ``run.json`` is written first, unless the
-        run goes on. After :meth:`check`.
+    def held(self, record: RunRecord) -> Iterator[None]:
+        """Keep other processes out while the block lasts; the record is written first.
 
         Raises:
             OutputError: another process is at it, the place cannot be written to, or as
                 :meth:`check`.
         """
-        with FolderLock(self.folder):
-            self.check(settings, inputs)
-            if not (self.folder / "run.json").is_file():
-                now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-                record = {"started": now, "settings": settings} | (
-                    {"inputs": inputs} if inputs else {}
-                )
-                with atomic_write(self.folder / "run.json", "w") as file:
-                    json.dump(record, file, indent=1)
+        with locked(self.folder):
+            self.check(record)
+            started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            record.write(started=started)
             yield
-
-    def _record(self) -> dict[str, Any]:
-        path = self.folder / "run.json"
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            started, settings = record["started"], record.get("settings", {})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as reason:
-            raise OutputError(
-                f"{path} cannot be read ({reason!r})", "a run's record", "choose another output"
-            ) from reason
-        if not isinstance(started, str) or not isinstance(settings, dict):
-            raise OutputError(
-                f"{path} is damaged",
-                "when the run began, and its settings",
-                "choose another output",
-            )
-        return dict(record)
 
 
 class RunLog:

@@ -7,6 +7,7 @@ import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
@@ -14,11 +15,19 @@ from torch import nn
 
 from bgdefect_core.errors import DataError, OutputError, SettingError, check_range
 from bgdefect_core.method.regions import Context, RegionPrompts
+from bgdefect_core.records.run_record import RunRecord, read_inputs
 
 from ..bases.load import Base
 from ..data.examples import Example, validate
 from ..data.layouts import find_examples
-from ..data.splits import Split, read_split, split_halves, split_k_shots, write_split
+from ..data.splits import (
+    Split,
+    read_split,
+    relative_file,
+    split_halves,
+    split_k_shots,
+    write_split,
+)
 from .batches import Batch, Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
@@ -130,17 +139,24 @@ def _split(config: TrainConfig, examples: list[Example]) -> Split:
     return split_halves(examples, config.fold or 0)
 
 
-def settings_of(config: TrainConfig, chosen: Chosen, base: Base, processes: int) -> dict[str, Any]:
-    """What makes a run this run and no other, as JSON."""
-    settings: dict[str, Any] = {
-        name: value for name, value in asdict(config).items() if name not in FREE
-    }
-    settings["data"] = os.path.abspath(config.data)
-    settings["split_file"] = os.path.abspath(config.split_file) if config.split_file else None
-    settings["base_fingerprint"], settings["processes"] = base.fingerprint, processes
+def record_of(config: TrainConfig, chosen: Chosen, base: Base, processes: int) -> RunRecord:
+    """What makes a run this run and no other."""
+    settings = asdict(config)
+    for name in (*FREE, "data", "split_file"):
+        del settings[name]
+    settings |= {"object": chosen.object, "defect": chosen.defect, "base": base.name}
+    settings |= {"base_fingerprint": base.fingerprint, "processes": processes}
+    files: dict[str, Path] = {}
     for side, examples in (("train", chosen.split.train), ("held_out", chosen.split.held_out)):
-        settings[side] = [os.path.abspath(example.image) for example in examples]
-    return settings
+        settings[side] = [relative_file(example, config.data) for example in examples]
+        for number, example in enumerate(examples):
+            files[f"{side} {number}"] = example.image
+            for part, mask in enumerate(example.masks):
+                files[f"{side} {number}, mask {part}"] = mask
+    inputs = read_inputs(files) | base.inputs
+    places = {"data": config.data, "split_file": config.split_file, "base": config.base}
+    absolute = {name: os.path.abspath(path) if path else None for name, path in places.items()}
+    return chosen.folder.record(settings, inputs, absolute)
 
 
 def make_accelerator(config: TrainConfig) -> Accelerator:

@@ -27,7 +27,6 @@ from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.method.loss import disentanglement_loss, naive_loss
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.pictures.files import atomic_write
-from bgdefect_core.records.inputs import read_inputs
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 
 from ..bases.load import load_base
@@ -36,7 +35,7 @@ from .batches import Batch
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainConfig
 from .run_folder import Row, RunLog
-from .setup import Chosen, Progress, Run, check_inputs, choose, make_accelerator, settings_of, setup
+from .setup import Chosen, Progress, Run, check_inputs, choose, make_accelerator, record_of, setup
 from .sheet import make_sheet
 from .tuning import class_tensors
 
@@ -65,9 +64,8 @@ def train(config: TrainConfig) -> Path:
     base = load_base(config.base)
     accelerator = make_accelerator(config)
     try:
-        settings = settings_of(config, chosen, base, accelerator.num_processes)
-        inputs = read_inputs(_files(chosen)) | base.inputs
-        chosen.folder.check(settings, inputs)
+        record = record_of(config, chosen, base, accelerator.num_processes)
+        chosen.folder.check(record)
         accelerator.wait_for_everyone()
         if chosen.folder.finished:
             log.info(
@@ -76,7 +74,7 @@ def train(config: TrainConfig) -> Path:
             )
             return chosen.folder.weights
         views, sheet = check_inputs(config, chosen, base)
-        with chosen.folder.held(settings, inputs) if accelerator.is_main_process else nullcontext():
+        with chosen.folder.held(record) if accelerator.is_main_process else nullcontext():
             accelerator.wait_for_everyone()
             run = setup(config, chosen, base, accelerator, views, sheet)
             resume(run)
@@ -84,18 +82,6 @@ def train(config: TrainConfig) -> Path:
             return finish(run, chosen)
     finally:
         AcceleratorState._reset_state()  # the next run in this process may want another precision
-
-
-def _files(chosen: Chosen) -> dict[str, Path]:
-    """What the run is made from: pictures and masks of both sides."""
-    files: dict[str, Path] = {}
-    for side, examples in (("train", chosen.split.train), ("held out", chosen.split.held_out)):
-        for number, example in enumerate(examples):
-            files[f"{side} {number}"] = example.image
-            files |= {
-                f"{side} {number}, mask {part}": mask for part, mask in enumerate(example.masks)
-            }
-    return files
 
 
 def resume(run: Run) -> None:
