@@ -735,23 +735,24 @@ def test_a_run_is_refused_where_the_default_threshold_was_another(
     assert files_of(config.output) == before
 
 
-def test_a_run_without_digests_goes_on_and_gets_them(
+def test_a_run_goes_on_where_its_data_were_moved_or_linked(
     config: GenerateConfig, plates: Path, tmp_path: Path
 ) -> None:
     run = own_plates(config, plates, tmp_path)
     generate(dataclasses.replace(run, count=1))
     path = run.output / "extras/plate/spot/run.json"
-    record = json.loads(path.read_text())
-    assert len([name for name in record["inputs"] if name.startswith("good")]) == 1
-    path.write_text(json.dumps({name: record[name] for name in ("object", "defect", "settings")}))
-    generate(run)
-    known = json.loads(path.read_text())["inputs"]
-    assert {name: known[name] for name in record["inputs"]} == record["inputs"]
-    assert sorted(name for name in known if name.startswith("good")) == [
-        "good 0",
-        "good 1",
-        "good 2",
-    ]
+    before = json.loads(path.read_text())["inputs"]
+    moved = run.good.rename(tmp_path / "elsewhere")
+    linked = tmp_path / "link"
+    linked.symlink_to(moved, target_is_directory=True)
+    generate(dataclasses.replace(run, good=moved, count=2))
+    generate(dataclasses.replace(run, good=linked))
+    after = json.loads(path.read_text())["inputs"]
+    assert {name: after[name]["sha256"] for name in before} == {
+        name: entry["sha256"] for name, entry in before.items()
+    }
+    numbered = sorted(name for name in after if name.startswith("good"))
+    assert numbered == ["good 0", "good 1", "good 2"]
 
 
 def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
@@ -768,9 +769,9 @@ def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
         **plain
         | {
             "weights": Path(made_with["weights"]),
-            "good": Path(settings["good"]),
+            "good": Path(made_with["good"]),
             "output": output,
-            "masks": Path(settings["masks"]) if settings["masks"] else None,
+            "masks": Path(made_with["masks"]) if made_with["masks"] else None,
             "mask_library": Path(made_with["mask_library"]) if made_with["mask_library"] else None,
             "mask_split": Path(made_with["mask_split"]) if made_with["mask_split"] else None,
             "object": record["object"],

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bgdefect_core.errors import OtherRunError, OutputError, SettingError, WeightsError
-from bgdefect_core.records.lock import FolderLock
+from bgdefect_core.records.run_record import locked
 from trainer.bases.load import load_base
 from trainer.drawing.draw import draw
 from trainer.drawing.grounds import GROUNDS
@@ -242,12 +242,12 @@ def test_another_tokenizer_is_another_run(settings: PretrainConfig, tmp_path: Pa
     pretrain(replace(settings, tokenizer=copy))
     with (copy / "tokenizer_config.json").open("a") as file:
         file.write("\n")
-    with pytest.raises(OtherRunError, match="tokenizer was"):
+    with pytest.raises(OtherRunError, match="tokenizer_config.json is not what it was when the run began"):
         pretrain(replace(settings, tokenizer=copy))
 
 
 def test_two_pretrainings_cannot_run_at_once(settings: PretrainConfig) -> None:
-    with FolderLock(settings.output), pytest.raises(OutputError, match="in use by another process"):
+    with locked(settings.output), pytest.raises(OutputError, match="in use by another process"):
         pretrain(settings)
 
 

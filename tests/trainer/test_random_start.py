@@ -111,7 +111,7 @@ def test_samples_are_squares_with_the_masks_that_the_others_get(config: Evaluate
     folder = next((config.output / "ours").rglob("samples/whole-*"))
     first = files_of(folder)
     assert set(first) == {
-        "settings.json",
+        "run.json",
         *(f"0000{index}{kind}.png" for index in range(3) for kind in ("", "_mask")),
     }
     kept = (folder / "00000.png").stat().st_mtime_ns
@@ -119,7 +119,7 @@ def test_samples_are_squares_with_the_masks_that_the_others_get(config: Evaluate
     (folder / "00001.png").unlink()  # the other half of a batch, of which one sample is finished
     make(config, WHOLE)
     assert files_of(folder) == first and (folder / "00000.png").stat().st_mtime_ns == kept
-    settings = json.loads(first["settings.json"])
+    settings = json.loads(first["run.json"])["settings"]
     assert (
         settings["start"] == "noise"
         and settings["steps"] == 2

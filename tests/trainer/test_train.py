@@ -29,7 +29,7 @@ from bgdefect_core.errors import (
 )
 from bgdefect_core.pictures.crop import crop_box
 from bgdefect_core.pictures.files import read_picture
-from bgdefect_core.records.lock import FolderLock
+from bgdefect_core.records.run_record import locked
 from bgdefect_core.weights.files import read_info
 from trainer.bases.apply import load_class
 from trainer.bases.load import load_base
@@ -391,11 +391,12 @@ def test_a_run_does_not_go_on_with_changed_files(
         with pytest.raises(OtherRunError, match=f"{path} is not what it was when the run began"):
             train(config)
         path.write_bytes(kept)
-    record = config.output / "plate-spot.run/run.json"
-    old = json.loads(record.read_text())
-    assert len(old.pop("inputs")) == 12 + 2  # VAE and text encoder, too
-    record.write_text(json.dumps(old))  # as runs were before: they go on
-    assert train(config).is_file()
+    record = json.loads((config.output / "plate-spot.run/run.json").read_text())
+    assert len(record["inputs"]) == 12 + 2  # VAE and text encoder, too
+    moved = config.data.rename(tmp_path / "plate-moved").rename(tmp_path / "moved-to")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/plate").symlink_to(moved, target_is_directory=True)
+    assert train(changed(config, data=tmp_path / "linked/plate")).is_file()
 
 
 @pytest.mark.parametrize("part", ["vae", "text_encoder"])
@@ -424,14 +425,14 @@ def test_a_run_is_refused_on_a_base_whose_other_networks_changed(
     assert train(config).is_file()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no lock there")
 def test_two_processes_cannot_run_at_once(config: TrainConfig) -> None:
     folder = config.output / "plate-spot.run"
-    with FolderLock(folder), pytest.raises(OutputError, match="in use by another process"):
+    with locked(folder), pytest.raises(OutputError, match="in use by another process"):
         train(config)
     assert [path.name for path in folder.iterdir()] == [".lock"]
     weights = train(config)  # what was refused holds nothing back
-    FolderLock(folder).close()
+    with locked(folder):
+        pass
     assert weights.is_file()
 
 

@@ -6,7 +6,6 @@ settings have another digest: changed ones are measured anew, unchanged ones are
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.records.run_record import settings_digest
 
 PROTOCOL = 3
 """Part of every digest; raised where equal settings come to mean another measurement."""
@@ -30,13 +30,9 @@ class Store:
 
     def path(self, kind: str, name: str, settings: Mapping[str, Any]) -> Path:
         """The measurement's file; ``settings`` is all that decides it, as JSON."""
-        text = json.dumps(
-            {"protocol": PROTOCOL, "settings": settings}, sort_keys=True, allow_nan=False
-        )
+        digest = settings_digest({"protocol": PROTOCOL, "settings": settings})
         plain = re.sub(r"[^A-Za-z0-9_+.-]+", "_", f"{kind}-{name}")
-        return (
-            self.root / "units" / f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
-        )
+        return self.root / "units" / f"{plain}-{digest}.json"
 
     def get(
         self,

@@ -21,7 +21,7 @@ from bgdefect_core.placement.part import PartKind
 from bgdefect_core.placement.placing import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset_place import MAX_INDEX
-from bgdefect_core.records.inputs import file_digest
+from bgdefect_core.records.run_record import file_digest
 from bgdefect_core.weights.info import ClassWeightsInfo
 
 from ..bases.devices import DTYPES, pick_device
@@ -228,9 +228,8 @@ class GenerateConfig:
             "class": f"{info.object} / {info.defect}",
             "base": self.base or "bgdefect-mini",
             "base_fingerprint": info.base_fingerprint,
-            "good": os.path.abspath(self.good),
             "good_names": _names_digest([path.name for path in good]),
-            "masks": os.path.abspath(self.masks) if self.masks else None,
+            "ready_masks": self.masks is not None,
             "mask_names": _names_digest(masks),
             "known_surroundings": surroundings,
             "part": part,
@@ -260,6 +259,8 @@ class GenerateConfig:
         """
         return {
             "weights": os.path.abspath(self.weights),
+            "good": os.path.abspath(self.good),
+            "masks": os.path.abspath(self.masks) if self.masks else None,
             "base": os.path.abspath(self.base)
             if self.base and Path(self.base).exists()
             else self.base or "bgdefect-mini",

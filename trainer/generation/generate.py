@@ -27,7 +27,7 @@ from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.painting import Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 from bgdefect_core.records.dataset_place import attempts_there
-from bgdefect_core.records.inputs import Inputs, read_inputs
+from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info
 from bgdefect_core.weights.info import ClassWeightsInfo
 

@@ -3,7 +3,6 @@ alone."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -15,10 +14,8 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from bgdefect_core.declarations import Doc, Range, check_settings
-from bgdefect_core.errors import OtherRunError, OutputError, WeightsError
-from bgdefect_core.pictures.files import atomic_write
-from bgdefect_core.records.inputs import file_digest
-from bgdefect_core.records.lock import FolderLock
+from bgdefect_core.errors import OutputError
+from bgdefect_core.records.run_record import RunRecord, locked, read_inputs
 
 from ..bases.load import PARTS, load_tokenizer
 from ..drawing.draw import draw
@@ -55,34 +52,21 @@ class PretrainConfig:
         check_settings(self)
 
 
-def _settings(config: PretrainConfig) -> dict[str, Any]:
-    """What decides the model, as JSON: not where it goes, nor how often it is saved."""
+def _record(config: PretrainConfig) -> RunRecord:
+    """What decides the model: not where it goes, nor how often it is saved."""
     settings: dict[str, Any] = {"seed": config.seed}
     for name in ("linear", "vae", "unet", "regions"):
         part: dict[str, Any] = asdict(getattr(config, name))
         settings |= {f"{name}.{key}": value for key, value in part.items() if key != "save_every"}
     files = sorted(path for path in config.tokenizer.iterdir() if path.suffix in (".json", ".txt"))
-    digests = {path.name: file_digest(path, WeightsError, "a tokenizer's file") for path in files}
-    return json.loads(json.dumps(settings | {"tokenizer": digests}))
+    inputs = read_inputs({f"tokenizer {path.name}": path for path in files})
+    return RunRecord(config.output / RECORD, settings, inputs)
 
 
-def _check_place(output: Path, settings: dict[str, Any]) -> None:
+def _check_place(output: Path, record: RunRecord) -> None:
     """Refuse another run, and a folder that holds something else."""
-    record = output / RECORD
-    if record.exists():
-        try:
-            before = dict(json.loads(record.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as reason:
-            raise OutputError(
-                f"{record} cannot be read ({reason})", "a run's settings", "choose another output"
-            ) from reason
-        differing = sorted(
-            key for key in {*before, *settings} if before.get(key) != settings.get(key)
-        )
-        if differing:
-            was, now = (str(some.get(differing[0]))[:200] for some in (before, settings))
-            came = f"{output} holds another run: {differing[0]} was {was}, now {now}"
-            raise OtherRunError(came, "the same settings, to go on", "choose another output")
+    if record.exists:
+        record.check()
     elif any((output / part).exists() for part in (*PARTS, "checkpoints")):
         came = f"{output} holds a model or checkpoints without {RECORD}"
         raise OutputError(came, "a free place", "choose another output")
@@ -109,12 +93,11 @@ def pretrain(config: PretrainConfig) -> None:
     """
     config.check()
     tokenizer = load_tokenizer(config.tokenizer)
-    settings = _settings(config)
-    _check_place(config.output, settings)
-    with FolderLock(config.output):
-        _check_place(config.output, settings)
-        with atomic_write(config.output / RECORD, "w") as file:
-            json.dump(settings, file, indent=1)
+    record = _record(config)
+    _check_place(config.output, record)
+    with locked(config.output):
+        _check_place(config.output, record)
+        record.write()
         _train_all(config, tokenizer)
 
 

@@ -71,10 +71,7 @@ def make_ours(
     generate(generated)
     object, defect = shots[0].object, shots[0].defect
     samples = read_ours(spec.name, generated.output, object, defect)
-    settings = {
-        name: value for name, value in samples.settings.items() if name != "good"
-    }  # a path, which differs between machines
-    settings["samples"] = len(samples.samples)
+    settings = samples.settings | {"samples": len(samples.samples)}
     if len(samples.samples) < 2:
         log.warning(
             "%s / %s, generator %s: %d samples were accepted",

@@ -7,15 +7,13 @@ generators paint into, with the same seeds. But the whole square comes from nois
 label the requested mask within it. There is no picture before, so that no label is refined, nothing
 is rejected, and neither fidelity nor strength is defined.
 
-FOLDER/settings.json says what made the samples, and its digest stands in the folder's name; a
+FOLDER/run.json says what made the samples; the digest of its settings stands in the folder's name; a
 sample is finished where its picture lies. Batches are formed from the pairs' numbers alone, so that
 a resumed run gives the same bits.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,13 +30,13 @@ from bgdefect_core.painting import Job, PaintSettings, as_pictures
 from bgdefect_core.pictures.crop import Crop, crop_box, stitch, take
 from bgdefect_core.pictures.files import (
     Picture,
-    atomic_write,
     read_mask,
     read_picture,
     write_mask,
     write_picture,
 )
 from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_digest
 from bgdefect_core.weights.files import read_info
 
 from ...bases.load import Base
@@ -55,8 +53,7 @@ from .ours import Made, base_name, trained
 from .sample_set import GeneratedSample, NoSamples, SampleSet
 
 _UNREAD = (
-    "good",
-    "masks",
+    "ready_masks",
     "variants",
     "retries",
     "background",
@@ -69,8 +66,7 @@ _UNREAD = (
     "limits",
     "mask_prompt",
 )
-"""Settings of generation that a start from noise does not read, and a path, which differs between
-machines."""
+"""Settings of generation that a start from noise does not read."""
 
 
 def make_from_noise(
@@ -94,10 +90,10 @@ def make_from_noise(
     )
     record |= {"base": base_name(config), "start": "noise"}
     settings = {name: value for name, value in record.items() if name not in _UNREAD}
-    text = json.dumps(settings, sort_keys=True, allow_nan=False)
-    folder = plan.output.with_name(f"{spec.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
-    with atomic_write(folder / "settings.json", "w") as file:
-        file.write(text)
+    folder = plan.output.with_name(f"{spec.name}-{settings_digest(settings)}")
+    run = RunRecord(folder / "run.json", settings, read_inputs(pairs.files(plan.count)))
+    run.check()
+    run.write()
     made = _make(
         plan, pairs, plan.paint_settings(info.resolution, info.zoom), plan.prompts(info), folder
     )
