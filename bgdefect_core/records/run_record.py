@@ -118,9 +118,9 @@ def read_record(path: Path) -> dict[str, Any]:
         came = f"{path} cannot be read ({reason})"
         raise OutputError(came, "the record of a run", _ELSEWHERE) from reason
     parts = document if isinstance(document, dict) else {}
-    inputs = parts.get("inputs")
-    damaged = not isinstance(parts.get("settings"), dict) or not isinstance(inputs, dict)
-    if damaged or not all(isinstance(entry, dict) for entry in inputs.values()):
+    settings, inputs = parts.get("settings"), parts.get("inputs")
+    damaged = not isinstance(settings, dict) or not isinstance(inputs, dict)
+    if damaged or not all(isinstance(entry, dict) for entry in parts["inputs"].values()):
         expected = "the settings and inputs of a run"
         raise OutputError(f"{path} is damaged", expected, _ELSEWHERE)
     return parts
@@ -222,11 +222,10 @@ def locked(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
         lock.acquire()
     except Timeout as reason:
-        raise OutputError(f"{folder} is in use by another process", "", "wait until it ends") from (
-            reason
-        )
+        came = f"{folder} is in use by another process"
+        raise OutputError(came, "", "wait until it ends") from reason
     except (OSError, NotImplementedError) as reason:
-        came = f"{folder} cannot be locked ({reason})"
+        came = f"{folder} cannot be written to or locked ({reason})"
         raise OutputError(came, "a writable folder", _ELSEWHERE) from reason
     try:
         yield
