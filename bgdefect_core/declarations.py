@@ -25,11 +25,14 @@ __all__ = [
     "Choice",
     "Declared",
     "Doc",
+    "NotEmpty",
     "Option",
     "Range",
     "Registry",
     "check_settings",
+    "flat_values",
     "options_of",
+    "replace_options",
 ]
 
 
@@ -104,6 +107,11 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class NotEmpty:
+    """The option is a tuple of at least one element."""
+
+
+@dataclass(frozen=True)
 class Option:
     """One option, as its field declares it."""
 
@@ -129,13 +137,17 @@ def options_of(settings: type) -> Iterator[Option]:
     """
     hints = get_type_hints(settings, include_extras=True)
     for field in dataclasses.fields(settings):
-        annotation = hints[field.name]
-        metadata = getattr(annotation, "__metadata__", ())
-        kind = get_args(annotation)[0] if metadata else annotation
+        kind, metadata = _annotation(hints[field.name])
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
             yield from options_of(kind)
             continue
         yield _option(field, kind, metadata)
+
+
+def _annotation(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The type and the metadata of an annotation."""
+    metadata = getattr(annotation, "__metadata__", ())
+    return (get_args(annotation)[0] if metadata else annotation), metadata
 
 
 def _option(field: dataclasses.Field[Any], kind: Any, metadata: tuple[Any, ...]) -> Option:
@@ -157,21 +169,58 @@ def _option(field: dataclasses.Field[Any], kind: Any, metadata: tuple[Any, ...])
     )
 
 
+def flat_values(settings: Any) -> dict[str, Any]:
+    """The values of a settings object by option name; those of nested settings in their place."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            values |= flat_values(value)
+        else:
+            values[field.name] = value
+    return values
+
+
+Settings = TypeVar("Settings")
+
+
+def replace_options(settings: Settings, **values: Any) -> Settings:
+    """A copy with other values of the named options, whichever nested settings hold them.
+
+    Raises:
+        SettingError: there is no option of a name.
+    """
+    fields = dataclasses.fields(settings)  # type: ignore[arg-type]
+    changes: dict[str, Any] = {}
+    for field in fields:
+        current = getattr(settings, field.name)
+        if dataclasses.is_dataclass(current):
+            names = flat_values(current).keys() & values.keys()
+            inner = {name: values.pop(name) for name in sorted(names)}
+            changes[field.name] = replace_options(current, **inner)
+        elif field.name in values:
+            changes[field.name] = values.pop(field.name)
+    if values:
+        known = ", ".join(flat_values(settings))
+        raise SettingError(f"there is no option {min(values)!r}", f"one of {known}")
+    return dataclasses.replace(settings, **changes)  # type: ignore[type-var]
+
+
 def _literals(kind: Any) -> tuple[str, ...]:
-    """The strings of a ``Literal``, also where it stands in a union with None."""
-    if get_origin(kind) in (Union, types.UnionType):
+    """The strings of a ``Literal``, also where it stands in a union with None or in a tuple."""
+    if get_origin(kind) in (Union, types.UnionType, tuple):
         return tuple(name for member in get_args(kind) for name in _literals(member))
     names = get_args(kind) if str(get_origin(kind)) == "typing.Literal" else ()
     return tuple(name for name in names if isinstance(name, str))
 
 
 def check_settings(settings: Any) -> None:
-    """Compare every value of a settings object with the range or registry of its option.
+    """Compare every value of a settings object with the range, registry or literals of its option.
 
     Nested settings are checked too; None is accepted wherever it is given.
 
     Raises:
-        SettingError: the first value that is out of its range, or no name of the registry.
+        SettingError: the first value that is out of its range, or not one of the names.
     """
     hints = get_type_hints(type(settings), include_extras=True)
     for field in dataclasses.fields(settings):
@@ -179,17 +228,18 @@ def check_settings(settings: Any) -> None:
         if dataclasses.is_dataclass(value):
             check_settings(value)
             continue
-        elements = value if isinstance(value, tuple) else (value,)
-        for item in getattr(hints[field.name], "__metadata__", ()):
-            for element in elements:
-                _check_value(field.name, element, item)
+        option = _option(field, *_annotation(hints[field.name]))
+        if NotEmpty() in option.metadata and not value:
+            raise SettingError(f"no {option.name} are given", "at least one", "name some")
+        for element in value if isinstance(value, tuple) else (value,):
+            _check_value(option, element)
 
 
-def _check_value(name: str, value: Any, declared: Any) -> None:
+def _check_value(option: Option, value: Any) -> None:
     if value is None:
         return
-    if isinstance(declared, Range):
-        check_range(name, value, declared.low, declared.high)
-    elif isinstance(declared, Choice) and value not in declared.registry:
-        expected = f"one of {', '.join(declared.registry)}"
-        raise SettingError(f"{name} is {value!r}", expected, "choose one of them")
+    if option.range:
+        check_range(option.name, value, option.range.low, option.range.high)
+    if option.choices and value not in option.choices:
+        expected = f"one of {', '.join(option.choices)}"
+        raise SettingError(f"{option.name} is {value!r}", expected, "choose one of them")

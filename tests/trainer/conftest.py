@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,14 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from trainer.bases.load import load_base
 from trainer.bases.single_file import ASSETS
 from trainer.cli import app as cli
+from trainer.evaluate.config import EvaluateConfig
+from trainer.evaluate.plan.settings import PlanSettings
 
 TOKENIZER = ASSETS / "bgdefect-mini" / "tokenizer"
 RESOLUTION = 32
@@ -76,6 +80,11 @@ def files_of(root: Path) -> dict[str, bytes]:
     """Relative name -> bytes of every file below ``root`` but the lock."""
     files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != ".lock")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def evaluation(data: Path, output: Path = Path("runs/evaluate"), **options: Any) -> EvaluateConfig:
+    """Settings of an evaluation by the flat names of its options."""
+    return replace_options(EvaluateConfig(PlanSettings(data), output), **options)
 
 
 def nudge(weights: Path) -> None:

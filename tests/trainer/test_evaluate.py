@@ -3,7 +3,6 @@ opens offline."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -16,6 +15,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.method.refinement import SIGNALS
 from bgdefect_core.pictures.files import read_picture, write_mask, write_picture
@@ -28,9 +28,9 @@ from trainer.evaluate.detectors.reverse_distillation import NAME
 from trainer.evaluate.measures.agreement import before_of, overlap, requested_box
 from trainer.evaluate.measures.optional import REVERSE_DISTILLATION, can, skips
 from trainer.evaluate.plan.folds import Fold, make_fold
-from trainer.evaluate.plan.generators import GeneratorSpec
 from trainer.evaluate.report.evidence import SummaryConfig, evaluate_summary
-from trainer.evaluate.samples.ours import Made
+from trainer.evaluate.samples.methods import Method
+from trainer.evaluate.samples.ours import MethodSamples
 from trainer.evaluate.samples.sample_set import (
     GeneratedSample,
     SampleSet,
@@ -56,11 +56,14 @@ from trainer.evaluate.detectors.arms import ArmData  # noqa: E402
 from trainer.evaluate.detectors.detection import arm_plans, join_plans  # noqa: E402
 from trainer.evaluate.detectors.metrics import detection_metrics  # noqa: E402
 from trainer.evaluate.detectors.patchcore import coreset, patchcore  # noqa: E402
+from trainer.evaluate.detectors.pictures import FoldPictures  # noqa: E402
 from trainer.evaluate.estimate import _timed  # noqa: E402
 from trainer.evaluate.measures.features import patch_features, pooled_features, to_input  # noqa: E402
 from trainer.evaluate.measures.realism import noise_samples, realism, see  # noqa: E402
-from trainer.evaluate.plan.plan import make_cells, make_tests  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
+
+from .conftest import evaluation  # noqa: E402
+from .test_evaluate_folds import cells_of, scopes_of  # noqa: E402
 
 ANYTHING = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
 
@@ -105,7 +108,7 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
     """Every part, as small as it can be."""
-    return EvaluateConfig(
+    return evaluation(
         surfaces,
         tmp_path / "out",
         folds=(0,),
@@ -162,7 +165,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     )
     subjects = {row["subject"] for row in document["rows"] if row["part"] == "detection"}
     assert subjects == {
-        *config.arms,
+        *config.arms.arms,
         "real+three refined",
         "patchcore (efficientnet-lite0)",
         *([NAME] if can("reverse distillation") else []),
@@ -232,7 +235,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     changed_units = [path for path, time in times.items() if path.stat().st_mtime_ns != time]
     assert units[0].is_file() and changed_units == [units[2]]
 
-    elsewhere = dataclasses.replace(config, output=config.output.with_name("again"))
+    elsewhere = replace_options(config, output=config.output.with_name("again"))
     evaluate(elsewhere)
     assert (elsewhere.output / "results.json").read_bytes() == first
 
@@ -249,15 +252,17 @@ def copied(examples: Sequence[Example], root: Path) -> Path:
 def test_a_candidates_data_set_stands_in_the_same_tables(
     config: EvaluateConfig, surfaces: Path, tmp_path: Path
 ) -> None:
-    config = dataclasses.replace(
+    config = replace_options(
         config, parts=("detection",), arms=("real",), arm_generators=(), seeds=(0,)
     )
-    copies = copied(make_fold(config, "sheet", "scratch", 0).pool, tmp_path / "copies")
-    config = dataclasses.replace(config, candidate=(f"copies={copies}",))
+    copies = copied(
+        make_fold(config.plan, config.seed, "sheet", "scratch", 0).pool, tmp_path / "copies"
+    )
+    config = replace_options(config, candidate=(f"copies={copies}",))
     rows = evaluate(config).rows
     assert {row.subject for row in rows} == {"real", "real+copies", "copies only"}
     assert not (config.output / "ours").exists()
-    broken = dataclasses.replace(config, candidate=(f"copies={surfaces / 'train'}",))
+    broken = replace_options(config, candidate=(f"copies={surfaces / 'train'}",))
     with pytest.raises(DataError):
         evaluate(broken)
 
@@ -277,10 +282,10 @@ def test_planted_candidates_stand_at_the_ends_of_the_realism_tables(
             write_mask(
                 tmp_path / name / "sheet" / f"ground_truth/scratch/{index:03d}_mask.png", mask
             )
-    config = dataclasses.replace(
+    config = replace_options(
         config,
         parts=("realism",),
-        generators=config.generators[:1],
+        generators=config.sampling.generators[:1],
         arm_generators=(),
         candidate=tuple(f"{name}={tmp_path / name}" for name in ("perfect", "useless")),
     )
@@ -300,34 +305,34 @@ def test_planted_candidates_stand_at_the_ends_of_the_realism_tables(
 def test_a_candidate_that_holds_held_out_pictures_is_refused(
     config: EvaluateConfig, tmp_path: Path, side: str
 ) -> None:
-    config = dataclasses.replace(
+    config = replace_options(
         config, parts=("detection",), folds=(0, 1), arms=("real",), arm_generators=(), dry_run=True
     )
-    folds = [make_fold(config, "sheet", "scratch", number) for number in (0, 1)]
+    folds = [make_fold(config.plan, config.seed, "sheet", "scratch", number) for number in (0, 1)]
     held = getattr(folds[0], side)[0]
     leaking = copied([folds[0].pool[0], held], tmp_path / "leaking")
     with pytest.raises(
         DataError, match=rf"'other' leaks: .*001\.png is .*{held.image.name}, which tests"
     ):
-        evaluate(dataclasses.replace(config, candidate=(f"other={leaking}",), folds=(0,)))
+        evaluate(replace_options(config, candidate=(f"other={leaking}",), folds=(0,)))
     own = tmp_path / "own"
     for number in (0, 1):
         copied(folds[number].pool, own / f"fold{number}")
-    evaluate(dataclasses.replace(config, candidate=(f"other={own}",)))
+    evaluate(replace_options(config, candidate=(f"other={own}",)))
     copied(folds[1].pool, tmp_path / "both")  # what trains in fold 1 tests in fold 0
     with pytest.raises(DataError, match="fold0 and fold1"):
-        evaluate(dataclasses.replace(config, candidate=(f"other={tmp_path / 'both'}",)))
+        evaluate(replace_options(config, candidate=(f"other={tmp_path / 'both'}",)))
 
 
 def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
     config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = dataclasses.replace(
+    config = replace_options(
         config,
         parts=("detection",),
         arms=("real", "real+ours refined"),
         seeds=(0,),
-        generators=config.generators[:2],
+        generators=config.sampling.generators[:2],
     )
     given = run.make_ours
 
@@ -336,8 +341,8 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
         place: Path,
         fold: Fold,
         shots: Sequence[Example],
-        spec: GeneratorSpec,
-    ) -> Made:
+        spec: Method,
+    ) -> MethodSamples:
         if spec.name == "ours":  # as it is where no mask fits on a good picture
             extras = extras_folder(place / "empty", "sheet", "scratch")
             extras.mkdir(parents=True, exist_ok=True)
@@ -372,14 +377,14 @@ def test_a_detector_for_all_classes_of_an_object(
         picture, mask = scratched(rng)
         write_picture(root / f"test/stroke/{index:03d}.png", picture)
         write_mask(root / f"ground_truth/stroke/{index:03d}_mask.png", mask)
-    config = dataclasses.replace(
+    config = replace_options(
         config,
         data=root,
         parts=("realism", "detection", "patchcore", "landscape"),
         detectors_by="object",
         shots=(2,),
         seeds=(0,),
-        generators=config.generators[:1],
+        generators=config.sampling.generators[:1],
         arm_generators=(),
     )
     outcome = evaluate(config)
@@ -392,15 +397,21 @@ def test_a_detector_for_all_classes_of_an_object(
     assert (
         tested == unsupervised == 6 + 4 + 4
     )  # the held-out halves of both classes, the good pictures once
-    assert outcome.estimate.counts["detectors"] == len(config.arms)
+    assert outcome.estimate.counts["detectors"] == len(config.arms.arms)
     split = json.loads((config.output / "splits" / "sheet-all classes-fold0.json").read_text())
     assert {Path(name).parent.name for name in split["test"]} == {"scratch", "stroke"}
 
-    cells = make_cells(config, write=False)
-    (both,) = make_tests(config, cells, write=False)
+    cells = cells_of(config)
+    (both,) = scopes_of(config)
     assert both.cells == tuple(cells) and both.whole.shots == (*cells[0].shots, *cells[1].shots)
-    plans = [arm_plans(config, cell, run._generators(config, cell)[0], []) for cell in cells]
-    joined = {plan.name: plan for plan in join_plans(both.whole, plans)}
+    side = config.detector.resolution
+    plans = []
+    for cell in cells:
+        pictures = FoldPictures(cell.data.fold, side)
+        plans.append(arm_plans(config, cell, pictures, run._generators(config, cell)[0], []))
+    joined = {
+        plan.name: plan for plan in join_plans(FoldPictures(both.whole.data.fold, side), plans)
+    }
     assert {
         name: (len(plan.data().real), len(plan.data().synthetic)) for name, plan in joined.items()
     } == {
@@ -424,12 +435,12 @@ def test_a_detector_for_all_classes_of_an_object(
 def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(
     config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = dataclasses.replace(
+    config = replace_options(
         config,
         parts=("detection",),
         arms=("real", "real+ours refined"),
         arm_generators=(),
-        generators=config.generators[:1],
+        generators=config.sampling.generators[:1],
         seeds=(0,),
     )
     chosen_by = []
@@ -441,7 +452,7 @@ def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(
 
     monkeypatch.setattr(detection, "fit", watched)
     evaluate(config)
-    (cell,) = make_cells(config, write=False)
+    (cell,) = cells_of(config)
     fold = cell.data.fold
     expected = [read_picture(one.image) for one in (*fold.validation, *fold.good_validation)]
     assert len(chosen_by) == 2
@@ -462,11 +473,11 @@ def test_weights_that_arrive_later_are_used_and_their_lack_is_said_before_the_wo
     config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    config = dataclasses.replace(
-        config, parts=("realism",), arm_generators=(), generators=config.generators[:1]
+    config = replace_options(
+        config, parts=("realism",), arm_generators=(), generators=config.sampling.generators[:1]
     )
     said: list[str] = []
-    evaluate(dataclasses.replace(config, dry_run=True), said.append)
+    evaluate(replace_options(config, dry_run=True), said.append)
     assert any("will be left out: FID and KID" in line for line in said)
     assert not any("FID" in row.metric for row in evaluate(config).rows)
     for module in (measure, run):
@@ -495,18 +506,19 @@ def test_weights_that_arrive_later_are_used_and_their_lack_is_said_before_the_wo
 def test_samples_that_were_made_anew_are_measured_anew(
     config: EvaluateConfig, surfaces: Path
 ) -> None:
-    cell = make_cells(config, write=False)[0]
+    cell = cells_of(config)[0]
     (picture, mask), (other, _) = (load_example(one) for one in cell.shots[:2])
     keys = []
+    pictures = FoldPictures(cell.data.fold, config.detector.resolution)
     for label in (mask, mask, ~mask):
         samples = SampleSet(
             "ours", (GeneratedSample(picture, mask, label, other),), {"seed": 0}, 1, 1, 1
         )
-        made = Made(samples, Path("w"), {"seed": 0}, 64, "defect")
+        made = MethodSamples(samples, Path("w"), {"seed": 0}, 64, "defect")
         keys.append(
             next(
                 plan
-                for plan in arm_plans(config, cell, [made], [])
+                for plan in arm_plans(config, cell, pictures, [made], [])
                 if plan.name == "real+ours refined"
             ).settings
         )
@@ -516,7 +528,7 @@ def test_samples_that_were_made_anew_are_measured_anew(
 def test_with_all_real_defects_known_real_is_the_ceiling_and_trained_once(
     config: EvaluateConfig,
 ) -> None:
-    config = dataclasses.replace(
+    config = replace_options(
         config,
         parts=("detection",),
         arms=("real", "ceiling"),
@@ -528,7 +540,7 @@ def test_with_all_real_defects_known_real_is_the_ceiling_and_trained_once(
     assert len(list((config.output / "units").glob("detector-*"))) == 2  # k = 3, and all
     found = {(row.k, row.subject): row.value for row in rows if row.metric == "pixel_ap"}
     assert len(found) == 4 and found[0, "real"] == found[0, "ceiling"] == found[3, "ceiling"]
-    assert evaluate(dataclasses.replace(config, dry_run=True)).estimate.counts["detectors"] == 2
+    assert evaluate(replace_options(config, dry_run=True)).estimate.counts["detectors"] == 2
 
 
 def test_noise_takes_masks_of_other_sizes_than_the_good_pictures() -> None:
@@ -552,7 +564,7 @@ def test_a_timed_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
     lines: list[str] = []
-    outcome = evaluate(dataclasses.replace(config, dry_run=True), lines.append)
+    outcome = evaluate(replace_options(config, dry_run=True), lines.append)
     assert not config.output.exists() and outcome.dry_run
     assert (
         any(line.startswith("detectors") for line in lines)
@@ -565,16 +577,16 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
     assert any("not counted: samples that are painted anew, PatchCore" in line for line in lines)
     for wrong in ("nobody", "ours"):  # the first generator has its arms by their own names
         with pytest.raises(SettingError, match="arm_generators"):
-            dataclasses.replace(config, arm_generators=(wrong,)).check()
+            replace_options(config, arm_generators=(wrong,)).check()
     with pytest.raises(SettingError, match="twice"):
-        dataclasses.replace(config, arm_generators=("three", "three")).check()
+        replace_options(config, arm_generators=("three", "three")).check()
     with pytest.raises(DataError, match="cup"):
-        evaluate(dataclasses.replace(config, dry_run=True, objects=("cup",)))
+        evaluate(replace_options(config, dry_run=True, objects=("cup",)))
     config.output.write_text("in the way")
     with pytest.raises(OutputError):
         evaluate(config)
     with pytest.raises(SettingError):
-        evaluate(dataclasses.replace(config, shots=()))
+        evaluate(replace_options(config, shots=()))
 
 
 @pytest.mark.parametrize(
@@ -597,7 +609,9 @@ def test_a_generator_is_refused_before_its_training(
     with pytest.raises(
         SettingError, match=f"generator 'wrong'.*{match}|{match}.*generator 'wrong'"
     ):
-        evaluate(dataclasses.replace(config, generators=(*config.generators, f"wrong:{settings}")))
+        evaluate(
+            replace_options(config, generators=(*config.sampling.generators, f"wrong:{settings}"))
+        )
     assert not config.output.exists()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.evaluate.detectors.arms import ArmData, cut_paste_maker, perlin_maker, squared
+from trainer.evaluate.detectors.arms import ArmData, cut_paste_maker, perlin_maker
 from trainer.evaluate.detectors.fit import FitSettings, fit, score_detector
 from trainer.evaluate.detectors.landscape import landscape, random_direction, top_eigenvalue
 from trainer.evaluate.detectors.network import (
@@ -18,6 +18,7 @@ from trainer.evaluate.detectors.network import (
     make_net,
     probability_maps,
 )
+from trainer.evaluate.detectors.pictures import squared
 from trainer.evaluate.measures.realism import noise_samples
 from trainer.evaluate.samples.synthetic import (
     Pair,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.files import write_mask, write_picture
 from trainer.data.splits import group_of
@@ -19,13 +20,23 @@ from trainer.evaluate.config import (
     RECIPES,
     EvaluateConfig,
     read_config,
-    read_generator,
     recipe_path,
 )
 from trainer.evaluate.plan.folds import Fold, make_fold, read_fold, write_fold
-from trainer.evaluate.plan.plan import make_cells, make_tests
+from trainer.evaluate.plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from trainer.evaluate.report.goals import naive_of
 from trainer.evaluate.run import _check_candidates
+from trainer.evaluate.samples.methods import read_method
+
+from .conftest import evaluation
+
+
+def cells_of(config: EvaluateConfig) -> list[Cell]:
+    return make_cells(config.plan, config.seed, config.output, write=False)
+
+
+def scopes_of(config: EvaluateConfig) -> list[DetectorScope]:
+    return make_scopes(config.plan, cells_of(config), config.output, write=False)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +64,7 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("number", [0, 1])
 def test_no_part_stands_on_two_sides(grouped: Path, number: int) -> None:
     fold = make_fold(
-        EvaluateConfig(grouped, validation=3, validation_good=2), "lid", "dent", number
+        evaluation(grouped, validation=3, validation_good=2).plan, 0, "lid", "dent", number
     )
     sides = [
         (fold.pool, fold.good_train),
@@ -79,16 +90,16 @@ def test_classes_whose_parts_fall_into_different_halves_share_no_detector(
         )
     lines = [f"test/cut/{index:03d}.png,part{7 - index}\n" for index in range(8)]
     (root / "manifest.csv").write_text((root / "manifest.csv").read_text() + "".join(lines))
-    config = EvaluateConfig(
+    config = evaluation(
         root, folds=(0,), shots=(2,), validation=2, validation_good=2, detectors_by="object"
     )
     with pytest.raises(
         DataError, match="lid, fold 0, all classes together leaks: .* show one part"
     ):
-        make_tests(config, make_cells(config, write=False), write=False)
-    one = replace(config, classes=("lid/dent",))
-    (alone,) = make_tests(one, make_cells(one, write=False), write=False)
-    assert alone.whole.data.fold == make_fold(one, "lid", "dent", 0)
+        scopes_of(config)
+    one = replace_options(config, classes=("lid/dent",))
+    (alone,) = scopes_of(one)
+    assert alone.whole.data.fold == make_fold(one.plan, 0, "lid", "dent", 0)
 
 
 @pytest.fixture
@@ -124,9 +135,8 @@ def test_classes_that_share_a_detector_share_their_good_pictures(
             f"test/cut/{i:03d}.png,part{i}\ntrain/good/{i:03d}.png,part{i}\n" for i in range(12)
         ]
         (two_classes / "manifest.csv").write_text("file,group\n" + "".join(lines))
-    config = EvaluateConfig(two_classes, folds=(0, 1), shots=(0,), detectors_by="object")
-    cells = make_cells(config, write=False)
-    for tested in make_tests(config, cells, write=False):
+    config = evaluation(two_classes, folds=(0, 1), shots=(0,), detectors_by="object")
+    for tested in scopes_of(config):
         whole = tested.whole.data.fold
         held = {*whole.good_validation, *whole.good_test}
         assert len(tested.cells) == 2 and whole.good_validation
@@ -134,26 +144,28 @@ def test_classes_that_share_a_detector_share_their_good_pictures(
             assert not held & set(cell.data.fold.good_train)
             sides = {group_of(one) for one in (*whole.test, *whole.validation, *held)}
             assert not sides & {group_of(one) for one in cell.data.fold.good_train}
-    alone = replace(config, detectors_by="class")
-    assert [cell.data.fold for cell in make_cells(alone, write=False)] == [
-        make_fold(alone, "cup", defect, number) for defect in ("cut", "dent") for number in (0, 1)
+    alone = replace_options(config, detectors_by="class")
+    assert [cell.data.fold for cell in cells_of(alone)] == [
+        make_fold(alone.plan, 0, "cup", defect, number)
+        for defect in ("cut", "dent")
+        for number in (0, 1)
     ]
 
 
 def test_split_files_whose_classes_disagree_about_good_pictures_are_refused(
     two_classes: Path, tmp_path: Path
 ) -> None:
-    config = EvaluateConfig(
+    config = evaluation(
         two_classes, folds=(0,), shots=(0,), detectors_by="object", splits=tmp_path / "splits"
     )
     for defect in ("cut", "dent"):
         write_fold(
             tmp_path / "splits" / f"cup-{defect}-fold0.json",
-            make_fold(config, "cup", defect, 0),
+            make_fold(config.plan, 0, "cup", defect, 0),
             two_classes,
         )
     with pytest.raises(DataError, match="all classes together leaks"):
-        make_tests(config, make_cells(config, write=False), write=False)
+        scopes_of(config)
 
 
 def test_a_candidate_may_hold_nothing_that_its_object_tests(
@@ -161,7 +173,7 @@ def test_a_candidate_may_hold_nothing_that_its_object_tests(
 ) -> None:
     """With one detector an object, a cut among the test pictures is held out for the dents'
     candidate, too."""
-    config = EvaluateConfig(
+    config = evaluation(
         two_classes,
         output=tmp_path / "out",
         folds=(0,),
@@ -169,7 +181,7 @@ def test_a_candidate_may_hold_nothing_that_its_object_tests(
         detectors_by="object",
         dry_run=True,
     )
-    (tested,) = make_tests(config, make_cells(config, write=False), write=False)
+    (tested,) = scopes_of(config)
     root = tmp_path / "other" / "cup"
     for defect in ("cut", "dent"):
         shutil.copytree(two_classes / "ground_truth" / defect, root / "ground_truth" / defect)
@@ -177,7 +189,7 @@ def test_a_candidate_may_hold_nothing_that_its_object_tests(
             write_picture(
                 root / "test" / defect / f"{path.stem[:3]}.png", np.zeros((32, 32, 3), np.uint8)
             )
-    config = replace(config, candidate=(f"other={tmp_path / 'other'}",))
+    config = replace_options(config, candidate=(f"other={tmp_path / 'other'}",))
     _check_candidates(config, [tested])
     cut = next(one for one in tested.whole.data.fold.test if one.defect == "cut")
     shutil.copy(cut.image, root / "test/dent/000.png")
@@ -186,12 +198,12 @@ def test_a_candidate_may_hold_nothing_that_its_object_tests(
 
 
 def test_the_folds_swap_their_sides(grouped: Path) -> None:
-    one, two = (make_fold(EvaluateConfig(grouped), "lid", "dent", number) for number in (0, 1))
+    one, two = (make_fold(evaluation(grouped).plan, 0, "lid", "dent", number) for number in (0, 1))
     assert set(one.test) >= {*two.pool, *two.validation} and not set(one.test) & set(two.test)
 
 
 def test_shots_are_different_parts_as_long_as_there_are_some(grouped: Path) -> None:
-    fold = make_fold(EvaluateConfig(grouped, validation=3), "lid", "dent", 0)
+    fold = make_fold(evaluation(grouped, validation=3).plan, 0, "lid", "dent", 0)
     parts = len({group_of(one) for one in fold.pool})
     assert len({group_of(one) for one in fold.shots(parts, 0)}) == parts
     assert fold.shots(2, 0) == fold.shots(2, 0) and len(fold.shots(parts + 1, 0)) == parts + 1
@@ -220,41 +232,40 @@ def leak_good(lists: dict[str, list[str]]) -> None:
 def test_a_leak_planted_in_a_split_file_is_refused(
     grouped: Path, tmp_path: Path, leak: object
 ) -> None:
-    config = EvaluateConfig(grouped, splits=tmp_path, folds=(0,), shots=(2,))
-    fold = make_fold(config, "lid", "dent", 0)
+    config = evaluation(grouped, splits=tmp_path, folds=(0,), shots=(2,))
+    fold = make_fold(config.plan, 0, "lid", "dent", 0)
     path = tmp_path / "lid-dent-fold0.json"
     write_fold(path, fold, grouped)
-    assert read_fold(path, config, "lid", "dent") == fold
+    assert read_fold(path, grouped, "lid", "dent") == fold
     lists = json.loads(path.read_text())
     leak(lists)  # type: ignore[operator]
     path.write_text(json.dumps(lists))
     with pytest.raises(DataError, match="leaks"):
-        make_cells(config, write=False)
+        cells_of(config)
 
 
 def test_damaged_splits_and_unknown_classes_say_what_to_do(grouped: Path, tmp_path: Path) -> None:
-    config = EvaluateConfig(grouped, splits=tmp_path)
+    config = evaluation(grouped, splits=tmp_path)
     with pytest.raises(DataError, match="no split of an evaluation"):
-        make_cells(config, write=False)
+        cells_of(config)
     write_fold(tmp_path / "lid-dent-fold0.json", Fold((), (), (), (), (), ()), grouped)
     with pytest.raises(DataError, match="no pictures are left for pool"):
-        make_cells(config, write=False)
+        cells_of(config)
     for wrong in (
-        EvaluateConfig(grouped, classes=("lid/rust",)),
-        EvaluateConfig(grouped, objects=("lid", "cup")),
+        evaluation(grouped, classes=("lid/rust",)),
+        evaluation(grouped, objects=("lid", "cup")),
     ):
         with pytest.raises(DataError, match="rust|cup"):
-            make_cells(wrong, write=False)
+            cells_of(wrong)
+    absent = evaluation(grouped, tmp_path / "out", candidate=(f"other={tmp_path / 'nothing'}",))
     with pytest.raises(DataError):
-        make_cells(
-            EvaluateConfig(grouped, candidate=(f"other={tmp_path / 'nothing'}",)), write=False
-        )
+        _check_candidates(absent, scopes_of(absent))
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.json")), ids=lambda path: path.stem)
 def test_every_recipe_is_a_config_that_only_lacks_its_data(path: Path, tmp_path: Path) -> None:
     default, rest = take_file(["--recipe", path.stem, "--seed", "3"])
-    assert default is not None and default.data == NO_DATA and rest == ["--seed", "3"]
+    assert default is not None and default.plan.data == NO_DATA and rest == ["--seed", "3"]
     with pytest.raises(SettingError, match="no data set is given"):
         default.check()
     settings = json.loads(path.read_text()) | {"data": str(tmp_path)}
@@ -266,20 +277,20 @@ def test_every_recipe_is_a_config_that_only_lacks_its_data(path: Path, tmp_path:
             match="no base is given; expected --base with a Stable Diffusion 1.5 checkpoint",
         ):
             config.check()
-        config = replace(config, base="sd15.safetensors")
+        config = replace_options(config, base="sd15.safetensors")
     config.check()
 
 
 @pytest.mark.parametrize("name", ["mvtec_ad", "mvtec_loco"])
 def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
     config = read_config(recipe_path(name))
-    ours, naive, from_noise, _ = config.generator_specs
+    ours, naive, from_noise, _ = config.sampling.methods
     assert (
-        config.folds == (0, 1)
-        and config.shots == (0,)
-        and config.train_steps == 500
-        and config.epochs == 200
-        and config.samples == 500
+        config.plan.folds == (0, 1)
+        and config.plan.shots == (0,)
+        and config.sampling.train_steps == 500
+        and config.detector.epochs == 200
+        and config.sampling.samples == 500
     )
     assert ours.train_settings == {
         "zoom": "whole",
@@ -305,16 +316,18 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
     assert (
         naive.generate == ours.generate
         and from_noise.from_noise
-        and naive_of(config.generator_specs) == naive
+        and naive_of(config.sampling.methods) == naive
     )
-    assert (config.detectors_by == "object") == (name == "mvtec_ad") and len(config.objects) == {
+    assert (config.plan.detectors_by == "object") == (name == "mvtec_ad") and len(
+        config.plan.objects
+    ) == {
         "mvtec_ad": 15,
         "mvtec_loco": 5,
     }[name]
 
 
 def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
-    config = EvaluateConfig(
+    config = evaluation(
         tmp_path,
         parts=("realism",),
         shots=(2, 5),
@@ -356,17 +369,17 @@ def test_wrong_settings_are_named(tmp_path: Path, settings: dict[str, object], m
 
 
 def test_generators_part_training_from_generation() -> None:
-    spec = read_generator("naive:loss=naive,steps=20,train_zoom=whole")
+    spec = read_method("naive:loss=naive,steps=20,train_zoom=whole")
     assert (spec.name, dict(spec.train), dict(spec.generate)) == (
         "naive",
         {"loss": "naive", "train_zoom": "whole"},
         {"steps": 20},
     )
-    assert dict(read_generator("plain:detail=false").generate) == {"detail": False}
+    assert dict(read_method("plain:detail=false").generate) == {"detail": False}
     with pytest.raises(
         SettingError, match="detail is 'no' in the generator 'plain'; expected true or false"
     ):
-        read_generator("plain:detail=no")
+        read_method("plain:detail=no")
     assert recipe_path("deeppcb").is_file()
     with pytest.raises(SettingError, match="deeppcb"):
         recipe_path("nothing")

@@ -14,11 +14,9 @@ pytest.importorskip("sklearn")
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.method.refinement import SIGNALS
-from trainer.evaluate.config import EvaluateConfig, read_generator
 from trainer.evaluate.report.by_object import object_tables, write_object_tables
 from trainer.evaluate.report.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.report.goals import DISTANCE, Goal, Measured, judge, naive_of, unweighted_of
-from trainer.evaluate.report.rows import Row
 from trainer.evaluate.report.statistics import (
     LEAST_GAP,
     closed_gap,
@@ -36,8 +34,12 @@ from trainer.evaluate.report.tables import (
     pivot,
     sections,
 )
+from trainer.evaluate.rows import Row
+from trainer.evaluate.samples.methods import read_method
 
-GENERATORS = tuple(read_generator(text) for text in ("ours", "three:steps=3", "naive:loss=naive"))
+from .conftest import evaluation
+
+GENERATORS = tuple(read_method(text) for text in ("ours", "three:steps=3", "naive:loss=naive"))
 CALM = (-0.001, 0.0, 0.001)
 """What seeds change: 0 on average, half of its interval 0.0025."""
 
@@ -222,20 +224,15 @@ def test_losses_are_compared_class_by_class_between_generators_that_differ_in_no
     assert unmade.verdict == "not measured" and "1 not measured" in unmade.numbers
     found = naive_of(GENERATORS)
     assert found is not None and found.name == "naive"
-    assert naive_of([read_generator("ours"), read_generator("naive:loss=naive,steps=10")]) is None
-    weighted = naive_of([read_generator("ours:mask_weight=4"), read_generator("naive:loss=naive")])
+    assert naive_of([read_method("ours"), read_method("naive:loss=naive,steps=10")]) is None
+    weighted = naive_of([read_method("ours:mask_weight=4"), read_method("naive:loss=naive")])
     assert weighted is not None
 
 
 def test_the_losses_are_also_compared_at_one_weight_inside_the_mask() -> None:
-    plain = read_generator("plain:mask_weight=1")
-    assert (
-        unweighted_of([read_generator("ours"), read_generator("naive:loss=naive"), plain]) == plain
-    )
-    assert (
-        unweighted_of([read_generator("ours"), read_generator("plain:mask_weight=1,steps=10")])
-        is None
-    )
+    plain = read_method("plain:mask_weight=1")
+    assert unweighted_of([read_method("ours"), read_method("naive:loss=naive"), plain]) == plain
+    assert unweighted_of([read_method("ours"), read_method("plain:mask_weight=1,steps=10")]) is None
     rows = figures(
         "realism",
         "a",
@@ -362,7 +359,7 @@ def test_the_table_along_k_holds_what_each_number_has() -> None:
 
 
 def write_results(folder: Path, rows: Sequence[Row]) -> Path:
-    record = EvaluateConfig(folder, generators=("ours", "naive:loss=naive")).record()
+    record = evaluation(folder, generators=("ours", "naive:loss=naive")).record()
     document = {
         "config": record,
         "base": "mini",

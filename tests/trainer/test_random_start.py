@@ -3,13 +3,13 @@ where that is fair."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import SettingError
 from bgdefect_core.pictures.crop import Crop, crop_box, take
 from bgdefect_core.pictures.files import write_mask, write_picture
@@ -23,17 +23,18 @@ for package in (
 ):
     pytest.importorskip(package)
 
-from trainer.evaluate.config import EvaluateConfig, read_generator  # noqa: E402
+from trainer.evaluate.config import EvaluateConfig  # noqa: E402
 from trainer.evaluate.estimate import place_of  # noqa: E402
 from trainer.evaluate.measures.features import views  # noqa: E402
 from trainer.evaluate.plan.plan import make_cells  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
-from trainer.evaluate.samples.ours import Made, make_ours  # noqa: E402
+from trainer.evaluate.samples.methods import read_method  # noqa: E402
+from trainer.evaluate.samples.ours import MethodSamples, make_ours  # noqa: E402
 from trainer.evaluate.samples.random_start import comparable_views, make_from_noise, on_picture  # noqa: E402
 from trainer.evaluate.samples.sample_set import SampleSet  # noqa: E402
 from trainer.generation.attempts import attempt_seed  # noqa: E402
 
-from .conftest import files_of  # noqa: E402
+from .conftest import evaluation, files_of  # noqa: E402
 from .test_evaluate import ANYTHING, scratched, surface  # noqa: E402
 
 WHOLE = "whole:loss=naive,start=noise,steps=2,train_zoom=whole"
@@ -62,7 +63,7 @@ def sheets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(sheets: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
-    return EvaluateConfig(
+    return evaluation(
         sheets,
         tmp_path / "out",
         parts=("realism", "masks"),
@@ -82,9 +83,9 @@ def config(sheets: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
     )
 
 
-def make(config: EvaluateConfig, text: str) -> Made:
-    cell = make_cells(config)[0]
-    spec = read_generator(text)
+def make(config: EvaluateConfig, text: str) -> MethodSamples:
+    cell = make_cells(config.plan, config.seed, config.output)[0]
+    spec = read_method(text)
     maker = make_from_noise if spec.from_noise else make_ours
     return maker(config, place_of(config, cell), cell.data.fold, cell.shots, spec)
 
@@ -92,7 +93,7 @@ def make(config: EvaluateConfig, text: str) -> Made:
 def test_samples_are_squares_with_the_masks_that_the_others_get(config: EvaluateConfig) -> None:
     """Same weights, pictures, masks and seeds as the composited arm; nothing of the good picture is
     left; a resume gives the same."""
-    painted = make(config, config.generators[0])
+    painted = make(config, config.sampling.generators[0])
     made = make(config, WHOLE)
     assert made.weights == painted.weights and made.from_noise and not painted.from_noise
     assert len(made.samples.samples) == 3 and [
@@ -160,7 +161,7 @@ def test_realism_compares_like_with_like_and_leaves_the_rest_out_by_name(
     lines = (config.output / "samples.csv").read_text().splitlines()
     assert sum(",whole," in line for line in lines) == 3
     first = (config.output / "results.json").read_bytes()
-    elsewhere = dataclasses.replace(config, output=config.output.with_name("again"))
+    elsewhere = replace_options(config, output=config.output.with_name("again"))
     evaluate(elsewhere)
     assert (elsewhere.output / "results.json").read_bytes() == first
 
@@ -211,7 +212,9 @@ def test_nothing_of_the_good_picture_enters_but_that_gray_stays_gray() -> None:
 def test_views_that_are_compared(tmp_path: Path) -> None:
     def of(resolution: int, zoom: str, from_noise: bool = True) -> tuple[str, ...]:
         return comparable_views(
-            Made(SampleSet("x", (), {}, 0, 0, 0), tmp_path, {}, resolution, zoom, from_noise)
+            MethodSamples(
+                SampleSet("x", (), {}, 0, 0, 0), tmp_path, {}, resolution, zoom, from_noise
+            )
         )
 
     assert (
@@ -224,13 +227,13 @@ def test_views_that_are_compared(tmp_path: Path) -> None:
 
 
 def test_what_a_start_from_noise_does_not_read_is_refused(config: EvaluateConfig) -> None:
-    spec = read_generator("n:loss=naive,start=noise,guidance=1,solver=dpmpp_2m,steps=9")
+    spec = read_method("n:loss=naive,start=noise,guidance=1,solver=dpmpp_2m,steps=9")
     assert (
         spec.from_noise
         and "start" not in spec.generate_settings
         and spec.train == {"loss": "naive"}
     )
-    assert not read_generator("n:start=background,signal=product").from_noise
+    assert not read_method("n:start=background,signal=product").from_noise
     for text, match in (
         ("n:start=noise,background=noised", "sets 'background'"),
         ("n:start=noise,min_strength=0", "sets 'min_strength'"),
@@ -238,10 +241,10 @@ def test_what_a_start_from_noise_does_not_read_is_refused(config: EvaluateConfig
         ("n:solver=heun", "solver is 'heun'"),
     ):
         with pytest.raises(SettingError, match=match):
-            read_generator(text)
-    config = dataclasses.replace(config, parts=("detection",))
+            read_method(text)
+    config = replace_options(config, parts=("detection",))
     config.check()
     for changes in ({"generators": (WHOLE,)}, {"arm_generators": ("whole",)}):
         with pytest.raises(SettingError, match="'whole', which starts from noise"):
-            dataclasses.replace(config, **changes).check()  # type: ignore[arg-type]
-        dataclasses.replace(config, parts=("realism",), **changes).check()  # type: ignore[arg-type]
+            replace_options(config, **changes).check()  # type: ignore[arg-type]
+        replace_options(config, parts=("realism",), **changes).check()  # type: ignore[arg-type]

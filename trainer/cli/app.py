@@ -12,13 +12,13 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
 from tqdm import tqdm
 
+from bgdefect_core.declarations import flat_values
 from bgdefect_core.errors import BGDefectError, SettingError
 from bgdefect_core.paths import check_path
 
@@ -102,10 +102,9 @@ def _parse(options: Callable[..., Options], name: str, arguments: Arguments) -> 
 
 def _check_paths(options: Any) -> None:
     """Refuse paths that cannot be any, before anything looks at them."""
-    for field in fields(options):
-        value = getattr(options, field.name)
+    for name, value in flat_values(options).items():
         for path in value if isinstance(value, tuple) else (value,):
-            if isinstance(path, Path) or (field.name == "base" and path):
+            if isinstance(path, Path) or (name == "base" and path):
                 check_path(Path(path), SettingError)
 
 

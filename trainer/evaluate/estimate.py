@@ -25,8 +25,8 @@ from .detectors.network import focal_loss, make_net, probability_maps
 from .detectors.reverse_distillation import BATCH, fit_student, make_student
 from .measures.features import SIDE, pooled_features
 from .measures.optional import can
-from .plan.generators import GeneratorSpec
 from .plan.plan import Cell
+from .samples.methods import Method
 from .samples.ours import finished
 
 NOT_COUNTED = "samples that are painted anew, PatchCore, FID and LPIPS, reading and writing pictures; a generator's own train_resolution"
@@ -64,7 +64,7 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
     counts: dict[str, int] = {}
     units: dict[str, float] = {}
     if needs_ours(config):
-        specs = config.generator_specs
+        specs = config.sampling.methods
         trainings = {
             (cell.name, tuple(sorted(spec.train.items()))) for cell in cells for spec in specs
         }
@@ -76,7 +76,8 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
         }
         iteration, evaluation = _network_seconds(config)
         lacking = [
-            int(dict(train).get("train_steps", config.train_steps)) for _, train in trainings - done
+            int(dict(train).get("train_steps", config.sampling.train_steps))
+            for _, train in trainings - done
         ]
         counts["trainings"], units["trainings"] = (
             len(lacking),
@@ -84,30 +85,34 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
         )
         evaluations = [_evaluations(spec) for spec in specs]
         counts["sample sets"] = len(cells) * len(specs)
-        units["sample sets"] = float(np.mean(evaluations)) * evaluation * config.samples
+        units["sample sets"] = float(np.mean(evaluations)) * evaluation * config.sampling.samples
         if "masks" in config.parts:
             held_out = float(np.mean([len(cell.data.fold.test) for cell in cells]))
             painted = {tuple(sorted(spec.train.items())) for spec in specs if not spec.from_noise}
             counts["mask agreement"] = len(cells) * len(painted)
-            units["mask agreement"] = held_out * (config.mask_levels + 2 * LEVELS) * evaluation
+            units["mask agreement"] = (
+                held_out * (config.measures.mask_levels + 2 * LEVELS) * evaluation
+            )
     folds = {cell.data.name: cell for cell in tested}
     if "detection" in config.parts:
-        arms = [arm for arm in config.arms if arm != "ceiling"]
-        own = len(tested) * (len(arms) + len(config.arm_generators) + 2 * len(config.candidate))
-        own += ("ceiling" in config.arms and 0 not in config.shots) * len(
+        arms = [arm for arm in config.arms.arms if arm != "ceiling"]
+        own = len(tested) * (
+            len(arms) + len(config.arms.arm_generators) + 2 * len(config.sampling.candidate)
+        )
+        own += ("ceiling" in config.arms.arms and 0 not in config.plan.shots) * len(
             folds
         )  # where all are known it is the arm "real"
         counts["detectors"], units["detectors"] = (
-            own * len(config.seeds),
+            own * len(config.arms.seeds),
             _detector_seconds(config, tested[0]),
         )
     if "landscape" in config.parts:
-        counts["landscapes"] = len(tested) * len(LANDSCAPE_ARMS & set(config.arms))
+        counts["landscapes"] = len(tested) * len(LANDSCAPE_ARMS & set(config.arms.arms))
         units["landscapes"] = _landscape_seconds(config)
     if "realism" in config.parts:
-        subjects = len(config.generator_specs) + len(config.candidate) + 2
+        subjects = len(config.sampling.methods) + len(config.sampling.candidate) + 2
         counts["realism"] = len(cells) * subjects
-        units["realism"] = 2 * config.samples * _feature_seconds()
+        units["realism"] = 2 * config.sampling.samples * _feature_seconds()
     if "reverse_distillation" in config.parts and can("reverse distillation"):
         counts["reverse distillation"], units["reverse distillation"] = (
             len(folds),
@@ -116,7 +121,7 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
     return Estimate({name: counts[name] * units[name] for name in counts}, counts, units)
 
 
-def _evaluations(spec: GeneratorSpec) -> int:
+def _evaluations(spec: Method) -> int:
     """U-Net samples of one sample that is accepted at once."""
     bare = (
         1
@@ -131,7 +136,7 @@ def _evaluations(spec: GeneratorSpec) -> int:
 def needs_ours(config: EvaluateConfig) -> bool:
     """Whether anything asks for samples of our own."""
     detectors = "detection" in config.parts or "landscape" in config.parts
-    arms = any("ours" in arm for arm in config.arms) or bool(config.arm_generators)
+    arms = any("ours" in arm for arm in config.arms.arms) or bool(config.arms.arm_generators)
     return (detectors and arms) or "realism" in config.parts or "masks" in config.parts
 
 
@@ -161,7 +166,7 @@ def _timed(step: Callable[[], object], times: int = 2) -> float:
 def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
     """Seconds of a training iteration (batch 4, both halves of Eq. 5) and of one U-Net sample in
     generation."""
-    base = load_base(config.base).to(pick_device(config.device))
+    base = load_base(config.sampling.base).to(pick_device(config.device))
     cells = base.resolution // base.factor
     prompts = base.prompts("a photo of a part", ["a defect on a part"], "mask")
 
@@ -172,14 +177,14 @@ def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
         )
 
     module: torch.nn.Module = base.unet
-    kind = DTYPES[config.train_precision]
+    kind = DTYPES[config.sampling.train_precision]
     arithmetic = torch.autocast(base.unet.device.type, kind, enabled=kind != torch.float32)
     with arithmetic, unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
-        z, regions = latents(config.batch)
+        z, regions = latents(config.sampling.batch)
         with torch.no_grad():
             evaluation = (
                 _timed(lambda: float(predict(z, 1, prompts.background_context(), regions).sum()))
-                / config.batch
+                / config.sampling.batch
             )
         module.requires_grad_(True)
         z, regions = latents(8)
@@ -195,15 +200,19 @@ def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
 def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
     """Seconds of one detector: its steps, validations and test."""
     settings, device = fit_settings(config), pick_device(config.device)
-    net = make_net(config.width, 0).to(device)
-    pictures = torch.rand(config.detector_batch, 3, config.crop, config.crop, device=device)
-    truth = torch.zeros(config.detector_batch, config.crop, config.crop, device=device)
+    net = make_net(config.detector.width, 0).to(device)
+    pictures = torch.rand(
+        config.detector.detector_batch, 3, config.detector.crop, config.detector.crop, device=device
+    )
+    truth = torch.zeros(
+        config.detector.detector_batch, config.detector.crop, config.detector.crop, device=device
+    )
 
     def step() -> None:
         focal_loss(net(pictures), truth).backward()
 
     one = _timed(step)
-    black = [np.zeros((config.resolution, config.resolution, 3), np.uint8)] * 4
+    black = [np.zeros((config.detector.resolution, config.detector.resolution, 3), np.uint8)] * 4
     picture = _timed(lambda: probability_maps(net, black)) / 4
     fold = cell.data.fold
     validations = settings.epochs * (len(fold.validation) + len(fold.good_validation))
@@ -216,11 +225,15 @@ def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
 def _landscape_seconds(config: EvaluateConfig) -> float:
     """Seconds of one loss surface, and of its top eigenvalue with the usual number of products,
     each about three trainings' steps."""
-    net = make_net(config.width, 0).to(pick_device(config.device)).eval()
+    net = make_net(config.detector.width, 0).to(pick_device(config.device)).eval()
     pictures = torch.rand(
-        LANDSCAPE_BATCH, 3, config.crop, config.crop, device=next(net.parameters()).device
+        LANDSCAPE_BATCH,
+        3,
+        config.detector.crop,
+        config.detector.crop,
+        device=next(net.parameters()).device,
     )
-    batches = config.landscape_crops // LANDSCAPE_BATCH
+    batches = config.landscape.landscape_crops // LANDSCAPE_BATCH
 
     def forward() -> None:
         with torch.no_grad():
@@ -230,16 +243,22 @@ def _landscape_seconds(config: EvaluateConfig) -> float:
         _timed(forward),
         _timed(lambda: focal_loss(net(pictures), pictures[:, 0]).backward()),
     )
-    return batches * (config.landscape_points**2 * one + PRODUCTS * 3 * step)
+    return batches * (config.landscape.landscape_points**2 * one + PRODUCTS * 3 * step)
 
 
 def _student_seconds(config: EvaluateConfig, cell: Cell) -> float:
     """Seconds of the training of one reverse distillation."""
-    net, loss = make_student(config.resolution, 0)
+    net, loss = make_student(config.detector.resolution, 0)
     net = net.to(pick_device(config.device))
-    black = [np.zeros((config.resolution, config.resolution, 3), np.uint8)] * BATCH
+    black = [
+        np.zeros((config.detector.resolution, config.detector.resolution, 3), np.uint8)
+    ] * BATCH
     batches = ceil(len(cell.data.fold.good_train) / BATCH)
-    return _timed(lambda: fit_student(net, loss, black, 1, 0), 1) * config.reverse_epochs * batches
+    return (
+        _timed(lambda: fit_student(net, loss, black, 1, 0), 1)
+        * config.reverse_distillation.reverse_epochs
+        * batches
+    )
 
 
 def _feature_seconds() -> float:

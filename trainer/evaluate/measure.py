@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,18 @@ from bgdefect_core.pictures.files import Picture, read_picture
 from bgdefect_core.pictures.masks import Mask
 
 from ..bases.devices import pick_device
+from ..data.examples import Example, load_example
 from .config import EvaluateConfig
 from .measures.agreement import AgreementSettings, Refining, generated_agreement, real_agreement
 from .measures.features import views
 from .measures.optional import can, inception_distances, lpips_metrics, off_mask_lpips
 from .measures.realism import ANCHORS, VIEWS, noise_samples, realism, see
 from .plan.plan import Cell
-from .report.rows import Row
-from .samples.ours import Made
+from .rows import Measurement, Row
+from .samples.ours import MethodSamples
 from .samples.random_start import comparable_views
 from .samples.sample_set import SampleSet, fidelity, seam_of
 from .store import Store
-
-
-def split_file(cell: Cell) -> str:
-    """Where the cell's split lies in the output."""
-    return f"splits/{cell.data.object}-{cell.data.defect}-fold{cell.data.number}.json"
 
 
 def row(
@@ -44,42 +39,33 @@ def row(
     reference: str,
     seed: int | None = None,
 ) -> Row:
-    """A row of this cell; what is not finite counts as not defined."""
-    number = None if value is None or not isfinite(value) else float(value)
-    data = cell.data
-    return Row(
-        part,
-        data.object,
-        data.defect,
-        data.number,
-        cell.k,
-        seed,
-        subject,
-        metric,
-        number,
-        n,
-        reference,
-        split_file(cell),
-    )
+    return Measurement(part, cell, subject, n, reference, seed).row(metric, value)
+
+
+def at_full_size(examples: Sequence[Example]) -> tuple[list[Picture], list[Mask]]:
+    """Pictures and masks as they are on the disk."""
+    pairs = [load_example(example) for example in examples]
+    return [picture for picture, _ in pairs], [mask for _, mask in pairs]
 
 
 def realism_rows(
     config: EvaluateConfig,
     store: Store,
     cell: Cell,
-    made: Sequence[Made],
+    made: Sequence[MethodSamples],
     others: Sequence[SampleSet],
 ) -> list[Row]:
     """Feature distances and diversity of every generator and of the two anchors, against the
     held-out real defects."""
-    shots = see(*cell.data.at_full_size(cell.shots))
+    shots = see(*at_full_size(cell.shots))
     fold, name = cell.data.fold, cell.name
+    reference_features = see(*at_full_size(fold.test))
     reference = f"{len(fold.test)} held-out real defects"
     known: dict[str, Any] = {
         "split": cell.data.digest,
         "k": cell.k,
         "seed": config.seed,
-        "features": config.features,
+        "features": config.measures.features,
     }
     networks = [name for name in ("FID", "IC-LPIPS") if can(name)]
     if networks:  # their weights may arrive between two runs
@@ -98,7 +84,7 @@ def realism_rows(
         if len(samples.samples) < 2:  # what was rejected is a result, too
             return {**_shares(samples), "n": len(samples.samples)}
         seen = see(samples.pictures, samples.labels)
-        found = realism(seen, cell.data.reference, shots, config.seed, compared)
+        found = realism(seen, reference_features, shots, config.seed, compared)
         own = (
             _with_own_networks(config, cell, samples.pictures, samples.labels)
             if "whole" in compared
@@ -120,20 +106,22 @@ def realism_rows(
         add(other.name, {"candidate": other.digest}, lambda other=other: figures(other))
 
     def anchor(pictures: Sequence[Picture], masks: Sequence[Mask]) -> dict[str, float | None]:
-        found = realism(see(pictures, masks), cell.data.reference, shots, config.seed)
+        found = realism(see(pictures, masks), reference_features, shots, config.seed)
         return {**found, **_with_own_networks(config, cell, pictures, masks), "n": len(pictures)}
 
     def real_anchor() -> dict[str, float | None]:
-        return anchor(*cell.data.at_full_size(fold.pool))
+        return anchor(*at_full_size(fold.pool))
 
     def noise_anchor() -> dict[str, float | None]:
-        _, masks = cell.data.at_full_size(cell.shots)
-        good = [read_picture(example.image) for example in fold.good_train[: config.samples]]
-        noise = noise_samples(good, masks, config.samples, config.seed)
+        _, masks = at_full_size(cell.shots)
+        good = [
+            read_picture(example.image) for example in fold.good_train[: config.sampling.samples]
+        ]
+        noise = noise_samples(good, masks, config.sampling.samples, config.seed)
         return anchor(noise.pictures, noise.labels)
 
     add(ANCHORS[0], {"anchor": ANCHORS[0]}, real_anchor)
-    add(ANCHORS[1], {"anchor": ANCHORS[1], "samples": config.samples}, noise_anchor)
+    add(ANCHORS[1], {"anchor": ANCHORS[1], "samples": config.sampling.samples}, noise_anchor)
     return rows
 
 
@@ -155,16 +143,18 @@ def _with_own_networks(
     found: dict[str, float] = {}
     device = pick_device(config.device)
     if can("FID"):
-        real, truths = cell.data.at_full_size(cell.data.fold.test)
+        real, truths = at_full_size(cell.data.fold.test)
         found |= inception_distances(
             views(real, truths, "whole"), views(pictures, masks, "whole"), config.seed, device
         )
     if can("IC-LPIPS"):
-        found |= lpips_metrics(pictures, masks, *cell.data.at_full_size(cell.shots), device)
+        found |= lpips_metrics(pictures, masks, *at_full_size(cell.shots), device)
     return found
 
 
-def lpips_outside(config: EvaluateConfig, store: Store, cell: Cell, made: Made) -> list[float]:
+def lpips_outside(
+    config: EvaluateConfig, store: Store, cell: Cell, made: MethodSamples
+) -> list[float]:
     """Off-mask LPIPS of every sample, in their order; empty where its weights are not here, or
     nothing good was painted into."""
     if made.from_noise or not made.samples.samples or not can("IC-LPIPS"):
@@ -186,7 +176,7 @@ def lpips_outside(config: EvaluateConfig, store: Store, cell: Cell, made: Made) 
 
 
 def fidelity_figures(
-    config: EvaluateConfig, store: Store, cell: Cell, made: Made
+    config: EvaluateConfig, store: Store, cell: Cell, made: MethodSamples
 ) -> dict[str, float]:
     """Off-mask fidelity over all samples, recomputed from the files."""
     width = made.settings.get("feather")
@@ -215,7 +205,7 @@ def fidelity_figures(
 
 
 def sample_rows(
-    config: EvaluateConfig, store: Store, cell: Cell, made: Made
+    config: EvaluateConfig, store: Store, cell: Cell, made: MethodSamples
 ) -> list[dict[str, Any]]:
     """One line a sample, for ``samples.csv``."""
     lines = []
@@ -248,7 +238,9 @@ def sample_rows(
     return lines
 
 
-def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[Made]) -> list[Row]:
+def mask_rows(
+    config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[MethodSamples]
+) -> list[Row]:
     """Agreement with the human mask on held-out real defects, for each trained generator; and with
     the change on samples."""
     rows: list[Row] = []
@@ -259,12 +251,20 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
         if one.from_noise:  # its weights are those of a generator that paints into pictures; its labels are the requested masks
             continue
         known = {"split": cell.data.digest, "k": cell.k, "generator": one.key}
-        settings = AgreementSettings(config.mask_levels, one.settings["threshold"], config.seed)
+        settings = AgreementSettings(
+            config.measures.mask_levels, one.settings["threshold"], config.seed
+        )
         if one.weights not in seen:
             seen.add(one.weights)
             refining = Refining(one.settings["peak"], one.settings.get("attention_words"))
             measure = partial(
-                real_agreement, one.weights, config.base, test, settings, config.device, refining
+                real_agreement,
+                one.weights,
+                config.sampling.base,
+                test,
+                settings,
+                config.device,
+                refining,
             )
             real = store.get(
                 "masks",
@@ -300,7 +300,12 @@ def mask_rows(config: EvaluateConfig, store: Store, cell: Cell, made: Sequence[M
 
 
 def _agreement_rows(
-    part: str, cell: Cell, made: Made, found: dict[str, Any], reference: str, seed: int | None
+    part: str,
+    cell: Cell,
+    made: MethodSamples,
+    found: dict[str, Any],
+    reference: str,
+    seed: int | None,
 ) -> list[Row]:
     rows = []
     for signal, pictures in found.items():

@@ -29,17 +29,19 @@ from .detectors.detection import (
     reverse_distillation_rows,
 )
 from .detectors.metrics import sklearn_metrics
+from .detectors.pictures import FoldPictures
 from .estimate import Estimate, estimate, needs_ours, place_of
 from .measure import mask_rows, realism_rows, sample_rows
 from .measures.features import network
 from .measures.optional import Skip, skips
-from .plan.plan import Cell, Tested, make_cells, make_tests
+from .plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from .report.by_object import write_object_tables
 from .report.goals import Goals, Measured, judge
 from .report.page import sample_strips, write_report
-from .report.rows import Row, SummaryRow, summarise
+from .report.rows import SummaryRow, summarise
 from .report.tables import Table
-from .samples.ours import Made, base_name, check_generators, make_ours
+from .rows import Row
+from .samples.ours import MethodSamples, base_name, check_generators, make_ours
 from .samples.random_start import make_from_noise
 from .samples.sample_set import NoSamples, SampleSet, candidate_folder, check_unseen, read_candidate
 from .store import Store, plain_json
@@ -80,8 +82,8 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     network()
     sklearn_metrics()
     _check_output(config)
-    cells = make_cells(config, write=not config.dry_run)
-    tests = make_tests(config, cells, write=not config.dry_run)
+    cells = make_cells(config.plan, config.seed, config.output, write=not config.dry_run)
+    tests = make_scopes(config.plan, cells, config.output, write=not config.dry_run)
     _check_candidates(config, tests)
     expected = estimate(config, cells, [tested.whole for tested in tests])
     for line in expected.lines():
@@ -108,34 +110,45 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             strips |= {
                 name: strip
                 for name, strip in sample_strips(cell, made)
-                if cell.data.number == config.folds[0]
+                if cell.data.number == config.plan.folds[0]
             }
             lines += [line for one in made for line in sample_rows(config, store, cell, one)]
             if "realism" in config.parts:
                 rows += realism_rows(config, store, cell, made, others)
             if "masks" in config.parts:
                 rows += mask_rows(config, store, cell, made)
-            own.append(arm_plans(config, cell, made, others) if _needs_plans(config) else [])
+            own.append(
+                arm_plans(
+                    config,
+                    cell,
+                    FoldPictures(cell.data.fold, config.detector.resolution),
+                    made,
+                    others,
+                )
+                if _needs_plans(config)
+                else []
+            )
         whole = tested.whole
-        plans = own[0] if config.detectors_by == "class" else join_plans(whole, own)
+        pictures = FoldPictures(whole.data.fold, config.detector.resolution)
+        plans = own[0] if config.plan.detectors_by == "class" else join_plans(pictures, own)
         if "detection" in config.parts:
-            rows += detector_rows(config, store, whole, plans)
+            rows += detector_rows(config, store, whole, pictures, plans)
             maps |= map_strips(config, store, whole, plans)
         if "patchcore" in config.parts:
-            rows += patchcore_rows(config, store, whole)
+            rows += patchcore_rows(config, store, whole, pictures)
         if "reverse_distillation" in config.parts:
-            rows += reverse_distillation_rows(config, store, whole)
+            rows += reverse_distillation_rows(config, store, whole, pictures)
         if "landscape" in config.parts:
-            found, surfaces = landscape_rows(config, store, whole, plans)
+            found, surfaces = landscape_rows(config, store, whole, pictures, plans)
             rows += found
             grids |= surfaces
         _write(config, rows, grids, lines, skipped)
-        for cell in (whole, *tested.cells):
-            cell.data.forget()
     summary = summarise(rows)
-    goals = judge([Measured(config.generator_specs, tuple(rows))])
+    goals = judge([Measured(config.sampling.methods, tuple(rows))])
     objects = write_object_tables(config.output / OBJECT_TABLES, rows)
-    write_report(config, rows, summary, grids, strips, maps, goals, objects, skipped)
+    write_report(
+        config.output, config.record(), rows, summary, grids, strips, maps, goals, objects, skipped
+    )
     return Outcome(config.output, tuple(rows), tuple(summary), expected, goals, tuple(objects))
 
 
@@ -148,11 +161,11 @@ def _check_output(config: EvaluateConfig) -> None:
         raise OutputError(f"{config.output} is a file", "a folder", "choose another output")
 
 
-def _check_candidates(config: EvaluateConfig, tests: Sequence[Tested]) -> None:
+def _check_candidates(config: EvaluateConfig, tests: Sequence[DetectorScope]) -> None:
     """Refuse a candidate that holds what a detector is tested or chosen with, before any work."""
     for tested in tests:
         for data in {cell.data.name: cell.data for cell in tested.cells}.values():
-            for name, folder in config.candidate_folders.items():
+            for name, folder in config.sampling.candidate_folders.items():
                 check_unseen(
                     name,
                     candidate_folder(folder, data.number),
@@ -164,14 +177,14 @@ def _check_candidates(config: EvaluateConfig, tests: Sequence[Tested]) -> None:
 
 def _generators(
     config: EvaluateConfig, cell: Cell
-) -> tuple[list[Made], list[SampleSet], list[Skip]]:
+) -> tuple[list[MethodSamples], list[SampleSet], list[Skip]]:
     """Our samples by every generator that made any, the candidates', and which generator made
     none."""
-    made: list[Made] = []
+    made: list[MethodSamples] = []
     unmade: list[Skip] = []
     if needs_ours(config):
         place = place_of(config, cell)
-        for spec in config.generator_specs:
+        for spec in config.sampling.methods:
             make = make_from_noise if spec.from_noise else make_ours
             try:
                 made.append(make(config, place, cell.data.fold, cell.shots, spec))
@@ -187,7 +200,7 @@ def _generators(
     object, defect = cell.data.object, cell.data.defect
     folders = {
         name: candidate_folder(folder, cell.data.number)
-        for name, folder in config.candidate_folders.items()
+        for name, folder in config.sampling.candidate_folders.items()
     }
     return (
         made,

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from PIL import Image
 
-from bgdefect_core.pictures.files import Picture, read_picture
-from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.files import Picture
 
-from ...data.examples import Example, load_example
-from ..samples.sample_set import SampleSet, by_area
+from ..samples.sample_set import SampleSet
 from ..samples.synthetic import Pair, augmented, cut_paste, perlin_blend, texture, visible, window
+from .pictures import squared
 
 Maker = Callable[[Picture, Picture, np.random.Generator], Pair]
 """A good crop and one of another good picture -> a synthetic defect."""
@@ -95,33 +93,6 @@ class ArmData:
             if visible(good, made):
                 return made
         return good, empty
-
-
-def squared(picture: Picture, mask: Mask | None, side: int) -> Pair:
-    """Picture and mask as a square of ``side`` pixels whatever their shape, as the field's protocol
-    has it; the mask resized by area.
-
-    Args:
-        mask: bool ``[H, W]``; None: a good picture.
-    """
-    method = Image.Resampling.BICUBIC if max(picture.shape[:2]) < side else Image.Resampling.LANCZOS
-    small = (
-        picture
-        if picture.shape[:2] == (side, side)
-        else np.asarray(Image.fromarray(picture).resize((side, side), method))
-    )
-    return small, np.zeros((side, side), np.bool_) if mask is None else by_area(mask, (side, side))
-
-
-def load_pairs(examples: Sequence[Example], side: int) -> list[Pair]:
-    """The pictures of one side of a fold; good ones have empty masks."""
-    pairs = []
-    for example in examples:
-        picture, mask = (
-            load_example(example) if example.masks else (read_picture(example.image), None)
-        )
-        pairs.append(squared(picture, mask, side))
-    return pairs
 
 
 def sample_pairs(samples: SampleSet, side: int, mask: str) -> list[Pair]:

@@ -18,21 +18,20 @@ from bgdefect_core.pictures.overlay import GREEN, outlined, warmed
 
 from ...bases.devices import pick_device
 from ..config import EvaluateConfig, refined_arm
-from ..measure import row
 from ..measures.optional import can
 from ..plan.plan import Cell
-from ..report.rows import CEILING, REAL, Row
-from ..report.tables import place
-from ..samples.ours import Made
+from ..rows import CEILING, REAL, Measurement, Row, place
+from ..samples.ours import MethodSamples
 from ..samples.sample_set import SampleSet
 from ..samples.synthetic import Pair
 from ..store import Store
-from .arms import ArmData, cut_paste_maker, load_pairs, perlin_maker, sample_pairs
+from .arms import ArmData, cut_paste_maker, perlin_maker, sample_pairs
 from .fit import FitSettings, draw_batch, fit, score_detector
 from .landscape import landscape, top_eigenvalue
 from .metrics import METRICS, detection_metrics, highest
 from .network import SegmentationNet, make_net
 from .patchcore import patchcore
+from .pictures import FoldPictures, load_pairs
 from .reverse_distillation import NAME as REVERSE_DISTILLATION
 from .reverse_distillation import reverse_distillation
 
@@ -54,7 +53,11 @@ class ArmPlan:
 
 
 def arm_plans(
-    config: EvaluateConfig, cell: Cell, made: Sequence[Made], others: Sequence[SampleSet]
+    config: EvaluateConfig,
+    cell: Cell,
+    pictures: FoldPictures,
+    made: Sequence[MethodSamples],
+    others: Sequence[SampleSet],
 ) -> list[ArmPlan]:
     """The arms of one cell, in the order of the settings, then one for each of ``arm_generators``,
     two for each candidate.
@@ -63,15 +66,19 @@ def arm_plans(
         made: our samples by the generators that made any; those of the settings' first make the
             arms that name ours. An arm without samples is left out.
     """
-    good, side, k = cell.data.good, config.resolution, {"k": cell.k, "shots_seed": config.seed}
+    good, side, k = (
+        pictures.good,
+        config.detector.resolution,
+        {"k": cell.k, "shots_seed": config.seed},
+    )
     real: list[Pair] = load_pairs(cell.shots, side)
     plans: list[ArmPlan] = []
     first = [
         one
         for one in made
-        if one.samples.name == config.generator_specs[0].name and one.samples.samples
+        if one.samples.name == config.sampling.methods[0].name and one.samples.samples
     ]
-    for arm in config.arms:
+    for arm in config.arms.arms:
         if arm == CEILING:
             plans.append(
                 ArmPlan(
@@ -90,7 +97,7 @@ def arm_plans(
             data = ArmData(good, real, maker=makers.get(arm), augment=arm == "real+classical")
             plans.append(ArmPlan(arm, partial(_same, data), k))
     for one in made:
-        if one.samples.name in config.arm_generators and one.samples.samples:
+        if one.samples.name in config.arms.arm_generators and one.samples.samples:
             plans.append(
                 _generated_plan(refined_arm(one.samples.name), one, "refined", good, real, side, k)
             )
@@ -106,7 +113,7 @@ def arm_plans(
     return plans
 
 
-def join_plans(whole: Cell, plans: Sequence[Sequence[ArmPlan]]) -> list[ArmPlan]:
+def join_plans(whole: FoldPictures, plans: Sequence[Sequence[ArmPlan]]) -> list[ArmPlan]:
     """The arms of all classes of an object together; an arm that lacks samples of some classes has
     those of the others.
 
@@ -124,16 +131,16 @@ def join_plans(whole: Cell, plans: Sequence[Sequence[ArmPlan]]) -> list[ArmPlan]
     return joined
 
 
-def _joined_data(whole: Cell, plans: Sequence[ArmPlan]) -> ArmData:
+def _joined_data(whole: FoldPictures, plans: Sequence[ArmPlan]) -> ArmData:
     parts = [plan.data() for plan in plans]
     real = [pair for part in parts for pair in part.real]
     synthetic = [pair for part in parts for pair in part.synthetic]
-    return replace(parts[0], good=whole.data.good, real=real, synthetic=synthetic)
+    return replace(parts[0], good=whole.good, real=real, synthetic=synthetic)
 
 
 def _generated_plan(
     arm: str,
-    made: Made,
+    made: MethodSamples,
     masks: str,
     good: Sequence[Picture],
     real: Sequence[Pair],
@@ -153,28 +160,32 @@ def _same(data: ArmData) -> ArmData:
 def fit_settings(config: EvaluateConfig) -> FitSettings:
     """The detector's settings."""
     return FitSettings(
-        config.crop,
-        config.width,
-        config.epochs,
-        config.draws,
-        config.detector_batch,
-        config.detector_lr,
-        config.synthetic_share,
+        config.detector.crop,
+        config.detector.width,
+        config.detector.epochs,
+        config.detector.draws,
+        config.detector.detector_batch,
+        config.detector.detector_lr,
+        config.detector.synthetic_share,
     )
 
 
 def detector_rows(
-    config: EvaluateConfig, store: Store, cell: Cell, plans: Sequence[ArmPlan]
+    config: EvaluateConfig,
+    store: Store,
+    cell: Cell,
+    pictures: FoldPictures,
+    plans: Sequence[ArmPlan],
 ) -> list[Row]:
     """Train and test every arm with every seed, the seeds inside so that a stopped run compares
     whole arms."""
     rows: list[Row] = []
     for plan in plans:
         own = _own_cell(cell, plan)
-        for seed in config.seeds:
+        for seed in config.arms.seeds:
             name, settings = _key(config, own, plan, seed)
             value = store.get(
-                "detector", name, settings, partial(_unit, config, store, own, plan, seed)
+                "detector", name, settings, partial(_unit, config, store, own, pictures, plan, seed)
             )
             rows += _metric_rows(cell, plan.name, value, seed)
     return rows
@@ -188,7 +199,7 @@ def map_strips(
     for plan in plans:
         if plan.name in _MAPPED:
             own = _own_cell(cell, plan)
-            where = f"{place(own.data.object, own.data.defect, own.k)}, fold {own.data.number}, {plan.name}, seed {config.seeds[0]}"
+            where = f"{place(own.data.object, own.data.defect, own.k)}, fold {own.data.number}, {plan.name}, seed {config.arms.seeds[0]}"
             found[
                 f"{where}: held-out defects with their human masks, each beside the detector's map"
             ] = store.root / "pictures" / f"{_kept(config, store, own, plan)}.png"
@@ -202,7 +213,7 @@ def _own_cell(cell: Cell, plan: ArmPlan) -> Cell:
 
 def _kept(config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan) -> str:
     """What the files of the first seed's detector are called: its weights and a few of its maps."""
-    return store.path("detector", *_key(config, cell, plan, config.seeds[0])).stem
+    return store.path("detector", *_key(config, cell, plan, config.arms.seeds[0])).stem
 
 
 def _key(
@@ -213,7 +224,7 @@ def _key(
     same = plan.name == REAL and cell.k == 0
     arm, own = (CEILING, _ALL_KNOWN) if same else (plan.name, plan.settings)
     settings = asdict(fit_settings(config)) | {
-        "resolution": config.resolution,
+        "resolution": config.detector.resolution,
         "split": cell.data.digest,
         "arm": arm,
     }
@@ -224,21 +235,24 @@ def _metric_rows(cell: Cell, subject: str, value: dict[str, Any], seed: int | No
     fold = cell.data.fold
     reference = f"{len(fold.test)} held-out defects, {len(fold.good_test)} good pictures"
     n = len(fold.test) + len(fold.good_test)
-    return [
-        row("detection", cell, subject, metric, value[metric], n, reference, seed)
-        for metric in METRICS
-    ]
+    measurement = Measurement("detection", cell, subject, n, reference, seed)
+    return [measurement.row(metric, value[metric]) for metric in METRICS]
 
 
 def _unit(
-    config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan, seed: int
+    config: EvaluateConfig,
+    store: Store,
+    cell: Cell,
+    pictures: FoldPictures,
+    plan: ArmPlan,
+    seed: int,
 ) -> dict[str, Any]:
     """One detector; the first seed's weights and a few maps are kept for the landscape and the
     report."""
     device = pick_device(config.device)
-    fitted = fit(plan.data(), cell.data.validation, fit_settings(config), seed, device)
-    figures, maps = score_detector(fitted.net, cell.data.test)
-    if seed == config.seeds[0]:
+    fitted = fit(plan.data(), pictures.validation, fit_settings(config), seed, device)
+    figures, maps = score_detector(fitted.net, pictures.test)
+    if seed == config.arms.seeds[0]:
         stem = _kept(config, store, cell, plan)
         with atomic_write(store.root / "detectors" / f"{stem}.safetensors") as file:
             file.write(
@@ -246,7 +260,7 @@ def _unit(
                     {name: one.contiguous() for name, one in fitted.net.cpu().state_dict().items()}
                 )
             )
-        write_picture(store.root / "pictures" / f"{stem}.png", strip(cell.data.test, maps))
+        write_picture(store.root / "pictures" / f"{stem}.png", strip(pictures.test, maps))
     return figures | {"epoch": fitted.epoch, "validation_pixel_ap": list(fitted.validation)}
 
 
@@ -265,75 +279,89 @@ def strip(pairs: Sequence[Pair], maps: Sequence[Any]) -> Picture:
 
 
 def kept_detector(
-    config: EvaluateConfig, store: Store, cell: Cell, plan: ArmPlan
+    config: EvaluateConfig, store: Store, cell: Cell, pictures: FoldPictures, plan: ArmPlan
 ) -> SegmentationNet:
     """The first seed's trained detector of an arm; trained again where its file is gone."""
-    seed = config.seeds[0]
+    seed = config.arms.seeds[0]
     path: Path = store.root / "detectors" / f"{_kept(config, store, cell, plan)}.safetensors"
     if not path.is_file():
-        _unit(config, store, cell, plan, seed)
-    net = make_net(config.width, seed)
+        _unit(config, store, cell, pictures, plan, seed)
+    net = make_net(config.detector.width, seed)
     net.load_state_dict(load_file(path))
     return net.to(pick_device(config.device)).eval()
 
 
-def patchcore_rows(config: EvaluateConfig, store: Store, cell: Cell) -> list[Row]:
+def patchcore_rows(
+    config: EvaluateConfig, store: Store, cell: Cell, pictures: FoldPictures
+) -> list[Row]:
     """The unsupervised baseline: it sees good pictures only, and so is the same for every number of
     shots."""
     settings = {
         "split": cell.data.digest,
-        "share": config.patchcore_share,
-        "resolution": config.resolution,
+        "share": config.patchcore.patchcore_share,
+        "resolution": config.detector.resolution,
         "seed": config.seed,
     }
 
     def maps(good: Sequence[Picture], test: Sequence[Picture]) -> Sequence[Any]:
-        return patchcore(good, test, config.patchcore_share, config.seed)
+        return patchcore(good, test, config.patchcore.patchcore_share, config.seed)
 
     return _metric_rows(
         cell,
         PATCHCORE,
-        store.get("patchcore", cell.data.name, settings, _unsupervised(cell, maps)),
+        store.get("patchcore", cell.data.name, settings, _unsupervised(pictures, maps)),
         config.seed,
     )
 
 
-def reverse_distillation_rows(config: EvaluateConfig, store: Store, cell: Cell) -> list[Row]:
+def reverse_distillation_rows(
+    config: EvaluateConfig, store: Store, cell: Cell, pictures: FoldPictures
+) -> list[Row]:
     """The other unsupervised baseline; no rows where ``optional.skips`` names what it lacks."""
     if not can("reverse distillation"):
         return []
     settings = {
         "split": cell.data.digest,
-        "epochs": config.reverse_epochs,
-        "resolution": config.resolution,
+        "epochs": config.reverse_distillation.reverse_epochs,
+        "resolution": config.detector.resolution,
         "seed": config.seed,
     }
 
     def maps(good: Sequence[Picture], test: Sequence[Picture]) -> Sequence[Any]:
         return reverse_distillation(
-            good, test, config.reverse_epochs, config.seed, pick_device(config.device)
+            good,
+            test,
+            config.reverse_distillation.reverse_epochs,
+            config.seed,
+            pick_device(config.device),
         )
 
-    value = store.get("reverse-distillation", cell.data.name, settings, _unsupervised(cell, maps))
+    value = store.get(
+        "reverse-distillation", cell.data.name, settings, _unsupervised(pictures, maps)
+    )
     return _metric_rows(cell, REVERSE_DISTILLATION, value, config.seed)
 
 
 def _unsupervised(
-    cell: Cell, maps: Callable[[Sequence[Picture], Sequence[Picture]], Sequence[Any]]
+    pictures: FoldPictures, maps: Callable[[Sequence[Picture], Sequence[Picture]], Sequence[Any]]
 ) -> Callable[[], dict[str, Any]]:
     """All metrics of a method that learns from good pictures: ``maps(good, test)`` are its anomaly
     maps."""
 
     def measured() -> dict[str, Any]:
-        test = cell.data.test
-        found = maps(cell.data.good, [picture for picture, _ in test])
+        test = pictures.test
+        found = maps(pictures.good, [picture for picture, _ in test])
         return dict(detection_metrics([mask for _, mask in test], found, highest))
 
     return measured
 
 
 def landscape_rows(
-    config: EvaluateConfig, store: Store, cell: Cell, plans: Sequence[ArmPlan]
+    config: EvaluateConfig,
+    store: Store,
+    cell: Cell,
+    pictures: FoldPictures,
+    plans: Sequence[ArmPlan],
 ) -> tuple[list[Row], dict[str, Any]]:
     """Loss surfaces (name -> grid) and top eigenvalues of the detectors with and without ours, on
     crops of the test side."""
@@ -341,50 +369,50 @@ def landscape_rows(
     for plan in plans:
         if plan.name not in LANDSCAPE_ARMS:
             continue
-        name, settings = _key(config, cell, plan, config.seeds[0])
+        name, settings = _key(config, cell, plan, config.arms.seeds[0])
         settings |= {
-            "points": config.landscape_points,
-            "crops": config.landscape_crops,
+            "points": config.landscape.landscape_points,
+            "crops": config.landscape.landscape_crops,
             "eigenvalue": "lanczos",
         }
 
         def measured(plan: ArmPlan = plan) -> dict[str, Any]:
-            net = kept_detector(config, store, cell, plan)
-            batches = _test_batches(config, cell)
-            grid = landscape(net, batches, config.landscape_points, config.seed)
+            net = kept_detector(config, store, cell, pictures, plan)
+            batches = _test_batches(config, pictures)
+            grid = landscape(net, batches, config.landscape.landscape_points, config.seed)
             return {"grid": grid.tolist(), "eigenvalue": top_eigenvalue(net, batches, config.seed)}
 
         value = store.get("landscape", name, settings, measured)
         grids[f"{cell.name}: {plan.name}"] = value["grid"]
-        reference = f"focal loss on {config.landscape_crops} crops of the test side"
-        middle = value["grid"][config.landscape_points // 2][config.landscape_points // 2]
-        for metric, figure in (
-            ("top Hessian eigenvalue", value["eigenvalue"]),
-            ("loss at the minimum", middle),
-        ):
-            rows.append(
-                row(
-                    "landscape",
-                    cell,
-                    plan.name,
-                    metric,
-                    figure,
-                    config.landscape_crops,
-                    reference,
-                    config.seeds[0],
-                )
-            )
+        reference = f"focal loss on {config.landscape.landscape_crops} crops of the test side"
+        middle = value["grid"][config.landscape.landscape_points // 2][
+            config.landscape.landscape_points // 2
+        ]
+        measurement = Measurement(
+            "landscape",
+            cell,
+            plan.name,
+            config.landscape.landscape_crops,
+            reference,
+            config.arms.seeds[0],
+        )
+        rows.append(measurement.row("top Hessian eigenvalue", value["eigenvalue"]))
+        rows.append(measurement.row("loss at the minimum", middle))
     return rows, grids
 
 
-def _test_batches(config: EvaluateConfig, cell: Cell) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _test_batches(
+    config: EvaluateConfig, pictures: FoldPictures
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Fixed crops of the test side, half of them with defects."""
-    defects = [pair for pair in cell.data.test if pair[1].any()]
-    good = [picture for picture, mask in cell.data.test if not mask.any()]
-    settings = FitSettings(config.crop, config.width, 1, 1, LANDSCAPE_BATCH, 1.0, 0.0)
+    defects = [pair for pair in pictures.test if pair[1].any()]
+    good = [picture for picture, mask in pictures.test if not mask.any()]
+    settings = FitSettings(
+        config.detector.crop, config.detector.width, 1, 1, LANDSCAPE_BATCH, 1.0, 0.0
+    )
     device = pick_device(config.device)
     drawn = [
         draw_batch(ArmData(good, defects), settings, config.seed, step)
-        for step in range(config.landscape_crops // LANDSCAPE_BATCH)
+        for step in range(config.landscape.landscape_crops // LANDSCAPE_BATCH)
     ]
     return [(pictures.to(device), truth.to(device)) for pictures, truth in drawn]

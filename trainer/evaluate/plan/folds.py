@@ -1,15 +1,15 @@
-"""Who trains, who chooses the checkpoint and who tests: three sides that share no group, kept in a
-file.
+"""Which pictures train, choose the checkpoint and test: three sides that share no group.
 
-The halves are the paper's (``split_halves``). A validation part is taken out of the training side
-and is the same for every arm, the ceiling included. Good pictures stand where the defects of their
-part (``group``) stand, whatever folder they lie in; those of a part without defects train if they
-come from ``train/good`` and test if they come from ``test/good``.
+The halves are those of the paper (``split_halves``). The validation part is taken from the training
+side and is the same for every arm, including the ceiling. A good picture belongs to the side of the
+defects of its part (``group``), whatever folder it lies in. Good pictures of a part without defects
+train if they come from ``train/good`` and test if they come from ``test/good``.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,53 +23,48 @@ from bgdefect_core.pictures.files import atomic_write
 from ...data.examples import Example
 from ...data.layouts import find_examples, good_examples
 from ...data.splits import group_of, relative_file, split_halves
-from ..config import EvaluateConfig
+from .settings import PlanSettings
 
 Group = tuple[str, str]
+Examples = tuple[Example, ...]
 
 
 @dataclass(frozen=True)
 class Fold:
     """One fold of one defect class."""
 
-    pool: tuple[Example, ...]
+    pool: Examples
     """Real defects to train on; the k known ones are taken from here."""
-    validation: tuple[Example, ...]
-    test: tuple[Example, ...]
-    good_train: tuple[Example, ...]
-    good_validation: tuple[Example, ...]
-    good_test: tuple[Example, ...]
+    validation: Examples
+    test: Examples
+    good_train: Examples
+    good_validation: Examples
+    good_test: Examples
 
-    def shots(self, k: int, seed: int) -> tuple[Example, ...]:
-        """The k real defects that are known; 0: all of the pool.
+    def shots(self, k: int, seed: int) -> Examples:
+        """The k known real defects, in the order of the pool; 0: all of the pool.
 
-        Drawn at random, from as many different parts as there are: five exposures of one part would
-            not be five defects.
+        They are drawn at random from as many different parts as possible: five exposures of one
+        part would not be five defects.
 
         Raises:
             DataError: the pool has fewer.
         """
         if k > len(self.pool):
-            raise DataError(
-                f"{k} shots of {len(self.pool)} real defects to train on",
-                "fewer shots",
-                "lower them",
-            )
+            came = f"{k} shots of {len(self.pool)} real defects to train on"
+            raise DataError(came, "fewer shots", "lower them")
         if k == 0:
             return self.pool
-        order = [
-            self.pool[index]
-            for index in np.random.default_rng((seed, 13)).permutation(len(self.pool)).tolist()
-        ]
-        seen: dict[Group, int] = {}
-        turn = []
-        for example in order:
-            turn.append(seen.setdefault(group_of(example), 0))
-            seen[group_of(example)] += 1
-        chosen = {
-            order[index] for index in sorted(range(len(order)), key=lambda index: turn[index])[:k]
-        }
-        return tuple(example for example in self.pool if example in chosen)
+        order = np.random.default_rng((seed, 13)).permutation(len(self.pool)).tolist()
+        drawn_of_part: Counter[Group] = Counter()
+        turns = []
+        for index in order:
+            part = group_of(self.pool[index])
+            turns.append((drawn_of_part[part], index))
+            drawn_of_part[part] += 1
+        turns.sort(key=lambda turn: turn[0])  # stable: the drawn order decides within a turn
+        chosen = sorted(index for _, index in turns[:k])
+        return tuple(self.pool[index] for index in chosen)
 
 
 _SIDES = {
@@ -77,69 +72,62 @@ _SIDES = {
     "validation": ("validation", "good_validation"),
     "test": ("test", "good_test"),
 }
+_LISTS = tuple(field.name for field in fields(Fold))
 
 
-def make_fold(config: EvaluateConfig, object: str, defect: str, number: int) -> Fold:
-    """Fold ``number`` of a class, a pure function of the data set, the numbers of validation
-    pictures and the seed.
+@dataclass(frozen=True)
+class _DefectSides:
+    """The pictures of one defect class, by side."""
+
+    pool: Sequence[Example]
+    validation: Sequence[Example]
+    """Whole groups: may hold more pictures than are wanted."""
+    test: Sequence[Example]
+    wanted: int
+    """Number of validation pictures."""
+
+
+@dataclass(frozen=True)
+class _GoodSides:
+    """The good pictures of an object, by side."""
+
+    train: list[Example]
+    validation: list[Example]
+    test: list[Example]
+    unbound: set[Group]
+    """Groups without defects, from ``train/good``."""
+
+
+def make_fold(settings: PlanSettings, seed: int, object: str, defect: str, number: int) -> Fold:
+    """Fold ``number`` of a class; arguments as :func:`make_folds`.
 
     Raises:
         DataError: too few pictures or groups for three sides.
     """
-    return make_folds(config, object, [defect], number)[0]
+    return make_folds(settings, seed, object, [defect], number)[0]
 
 
 def make_folds(
-    config: EvaluateConfig, object: str, defects: Sequence[str], number: int
+    settings: PlanSettings, seed: int, object: str, defects: Sequence[str], number: int
 ) -> list[Fold]:
-    """Fold ``number`` of classes that one detector is about: each has its own defects, all have the
-    same good pictures.
+    """Fold ``number`` of the classes of one detector: each has its own defects, all share the good
+    pictures. A pure function of the data set, the numbers of pictures and the seed.
 
     Raises:
         DataError: too few pictures or groups for three sides.
     """
-    rng = np.random.default_rng((config.seed, number, 11))
-    most: list[int] = []
-    sides: list[tuple[Sequence[Example], Sequence[Example], Sequence[Example]]] = []
-    for defect in defects:
-        halves = split_halves(find_examples(config.data, object, defect), number)
-        wanted = max(1, min(config.validation, len(halves.train) // 5))
-        validation, pool = _take_groups(halves.train, wanted, rng)
-        sides.append((pool, validation, halves.held_out))
-        most.append(wanted)
-    known, held, tested = (
-        _groups(one for side in sides for one in side[place]) for place in range(3)
-    )
-    good, good_test = good_examples(config.data, object), good_examples(config.data, object, "test")
-    if good == good_test:  # a csv knows no sides
-        both = split_halves(good, 0)
-        good, good_test = list(both.train), list(both.held_out)
-    every = [*good, *good_test]
-    bound = known | held | tested
-    free = _groups(good) - bound
-    train = [one for one in every if group_of(one) in known] + [
-        one for one in good if group_of(one) in free
-    ]
-    test = [one for one in every if group_of(one) in tested] + [
-        one for one in good_test if group_of(one) not in bound | free
-    ]
-    choosing = [one for one in every if group_of(one) in held]
-    lacking = config.validation_good - len(choosing)
-    if lacking > 0:
-        spare = [one for one in train if group_of(one) in free]
-        more, _ = _take_groups(spare, min(lacking, len(spare) // 3), rng)
-        choosing += more
-        taken = _groups(more)
-        train = [one for one in train if group_of(one) not in taken]
-    shared = (
-        _some(train, config.good, rng),
-        _some(choosing, config.validation_good, rng),
-        _some(test, config.test_good, rng),
-    )
-    folds = [
-        Fold(tuple(pool), tuple(validation[:wanted]), tuple(test), *shared)
-        for (pool, validation, test), wanted in zip(sides, most, strict=True)
-    ]
+    rng = np.random.default_rng((seed, number, 11))
+    sides = [_split_defects(settings, object, defect, number, rng) for defect in defects]
+    good = _split_good(settings, object, sides)
+    _complete_validation(good, settings.validation_good, rng)
+    good_train = _draw(good.train, settings.good, rng)
+    good_validation = _draw(good.validation, settings.validation_good, rng)
+    good_test = _draw(good.test, settings.test_good, rng)
+    folds = []
+    for side in sides:
+        validation = tuple(side.validation[: side.wanted])
+        defective = (tuple(side.pool), validation, tuple(side.test))
+        folds.append(Fold(*defective, good_train, good_validation, good_test))
     if len(folds) > 1:
         join_folds(folds, f"{object}, fold {number}, all classes together")
     for fold, defect in zip(folds, defects, strict=True):
@@ -147,28 +135,64 @@ def make_folds(
     return folds
 
 
+def _split_defects(
+    settings: PlanSettings, object: str, defect: str, number: int, rng: np.random.Generator
+) -> _DefectSides:
+    halves = split_halves(find_examples(settings.data, object, defect), number)
+    wanted = max(1, min(settings.validation, len(halves.train) // 5))
+    validation, pool = _take_groups(halves.train, wanted, rng)
+    return _DefectSides(pool, validation, halves.held_out, wanted)
+
+
+def _split_good(settings: PlanSettings, object: str, sides: Sequence[_DefectSides]) -> _GoodSides:
+    """The good pictures, each on the side of its part's defects."""
+    training: set[Group] = set()
+    choosing: set[Group] = set()
+    testing: set[Group] = set()
+    for side in sides:
+        training |= _groups(side.pool)
+        choosing |= _groups(side.validation)
+        testing |= _groups(side.test)
+    good = good_examples(settings.data, object)
+    good_test = good_examples(settings.data, object, "test")
+    if good == good_test:  # a csv has no sides
+        halves = split_halves(good, 0)
+        good, good_test = list(halves.train), list(halves.held_out)
+    bound = training | choosing | testing
+    unbound = _groups(good) - bound
+    every = [*good, *good_test]
+    train = _of_groups(every, training) + _of_groups(good, unbound)
+    test = _of_groups(every, testing) + _not_of_groups(good_test, bound | unbound)
+    return _GoodSides(train, _of_groups(every, choosing), test, unbound)
+
+
+def _complete_validation(good: _GoodSides, count: int, rng: np.random.Generator) -> None:
+    """Move good pictures of parts without defects from the training to the validation side until
+    that has ``count``; at most a third of them."""
+    missing = count - len(good.validation)
+    if missing <= 0:
+        return
+    spare = _of_groups(good.train, good.unbound)
+    moved, _ = _take_groups(spare, min(missing, len(spare) // 3), rng)
+    good.validation.extend(moved)
+    good.train[:] = _not_of_groups(good.train, _groups(moved))
+
+
 def join_folds(folds: Sequence[Fold], where: str) -> Fold:
-    """All classes of one object and half as one fold: what any of them learns from, chooses by or
-    tests.
+    """All classes of one object and half as one fold.
 
     Raises:
-        DataError: a part stands on two sides: its pictures fell into different halves of two
-            classes.
+        DataError: a part stands on two sides: its pictures are in different halves of two classes.
     """
-    whole = Fold(
-        *(
-            tuple(dict.fromkeys(one for fold in folds for one in getattr(fold, field.name)))
-            for field in fields(Fold)
-        )
-    )
-    check_fold(whole, where)
-    return whole
-
-
-def _some(examples: Sequence[Example], count: int, rng: np.random.Generator) -> tuple[Example, ...]:
-    """``count`` of them (0: all), in the old order."""
-    order = rng.permutation(len(examples))[: count or None]
-    return tuple(examples[index] for index in sorted(order.tolist()))
+    lists: dict[str, Examples] = {}
+    for name in _LISTS:
+        examples: dict[Example, None] = {}
+        for fold in folds:
+            examples |= dict.fromkeys(getattr(fold, name))
+        lists[name] = tuple(examples)
+    joined = Fold(**lists)
+    check_fold(joined, where)
+    return joined
 
 
 def check_fold(fold: Fold, where: str) -> None:
@@ -177,23 +201,20 @@ def check_fold(fold: Fold, where: str) -> None:
     Raises:
         DataError: naming the class and the two pictures.
     """
-    for field in fields(fold):
-        if not getattr(fold, field.name) and field.name != "good_validation":
-            raise DataError(
-                f"{where}: no pictures are left for {field.name}",
-                "pictures of more groups",
-                "add some",
-            )
-    owner: dict[Group, tuple[str, Example]] = {}
+    for name in _LISTS:
+        if not getattr(fold, name) and name != "good_validation":
+            came = f"{where}: no pictures are left for {name}"
+            raise DataError(came, "pictures of more groups", "add some")
+    owners: dict[Group, tuple[str, Example]] = {}
     for side, names in _SIDES.items():
-        for example in (one for name in names for one in getattr(fold, name)):
+        for example in (*getattr(fold, names[0]), *getattr(fold, names[1])):
             for key in {group_of(example), ("", str(example.image))}:
-                first = owner.setdefault(key, (side, example))
-                if first[0] != side:
-                    both = f"{first[1].image} ({first[0]}) and {example.image} ({side})"
+                owner, twin = owners.setdefault(key, (side, example))
+                if owner != side:
+                    pictures = f"{twin.image} ({owner}) and {example.image} ({side})"
                     raise DataError(
-                        f"{where} leaks: {both} show one part",
-                        "a part on one side",
+                        f"{where} leaks: {pictures} show one part",
+                        "each part on one side",
                         "move one of them",
                     )
 
@@ -204,72 +225,92 @@ def write_fold(path: Path, fold: Fold, root: Path) -> None:
     Raises:
         OutputError: the place cannot be written to.
     """
-    lists = {
-        field.name: [relative_file(one, root) for one in getattr(fold, field.name)]
-        for field in fields(fold)
-    }
+    lists = fold_files(fold, root)
     with atomic_write(path, "w") as file:
         json.dump(lists, file, indent=1)
         file.write("\n")
 
 
-def read_fold(path: Path, config: EvaluateConfig, object: str, defect: str) -> Fold:
+def fold_files(fold: Fold, root: Path) -> dict[str, list[str]]:
+    """The six lists of files, relative to the data set."""
+    lists = {}
+    for name in _LISTS:
+        lists[name] = [relative_file(example, root) for example in getattr(fold, name)]
+    return lists
+
+
+def read_fold(path: Path, root: Path, object: str, defect: str) -> Fold:
     """Read a split and check it: an edited file must not leak.
 
+    Args:
+        root: the data set.
+
     Raises:
-        DataError: no such file, no split, a picture that the data set has not, or a leak.
+        DataError: no such file, no split, a picture that is not in the data set, or a leak.
     """
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
-        lists = {field.name: [str(item) for item in record[field.name]] for field in fields(Fold)}
+        lists = {name: list(map(str, record[name])) for name in _LISTS}
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise DataError(
             f"{path} is no split of an evaluation ({reason!r})",
             "its six lists of files",
             "remove it",
         ) from reason
-    root = config.data
-    defects = {relative_file(one, root): one for one in find_examples(root, object, defect)}
-    good = {
-        relative_file(one, root): one
-        for side in ("train", "test")
-        for one in good_examples(root, object, side)
-    }
-    sides: dict[str, tuple[Example, ...]] = {}
+    defects = _by_file(find_examples(root, object, defect), root)
+    good = _by_file(good_examples(root, object), root)
+    good |= _by_file(good_examples(root, object, "test"), root)
+    sides: dict[str, Examples] = {}
     for name, files in lists.items():
         known = good if name.startswith("good") else defects
         unknown = [file for file in files if file not in known]
         if unknown:
-            raise DataError(
-                f"{path} lists {unknown[0]} under {name}", f"pictures of {root}", "correct the file"
-            )
+            came = f"{path} lists {unknown[0]} under {name}"
+            raise DataError(came, f"pictures of {root}", "correct the file")
         sides[name] = tuple(known[file] for file in files)
     fold = Fold(**sides)
     check_fold(fold, str(path))
     return fold
 
 
+def _by_file(examples: Iterable[Example], root: Path) -> dict[str, Example]:
+    return {relative_file(example, root): example for example in examples}
+
+
+def _draw(examples: Sequence[Example], count: int, rng: np.random.Generator) -> Examples:
+    """``count`` of the examples (0: all), in their order."""
+    order = rng.permutation(len(examples))[: count or None]
+    return tuple(examples[index] for index in sorted(order.tolist()))
+
+
 def _take_groups(
     examples: Sequence[Example], count: int, rng: np.random.Generator
 ) -> tuple[list[Example], list[Example]]:
-    """Whole groups until ``count`` pictures are reached, and the rest, each in the old order; one
-    group stays behind."""
-    groups = sorted(_groups(examples))
-    order = [groups[int(index)] for index in rng.permutation(len(groups))]
-    sizes = {group: sum(group_of(one) == group for one in examples) for group in groups}
-    chosen: set[Group] = set()
+    """Whole groups until they have ``count`` pictures, and the rest; each in the given order. At
+    least one group is left in the rest."""
+    sizes = Counter(group_of(example) for example in examples)
+    groups = sorted(sizes)
+    order = [groups[index] for index in rng.permutation(len(groups)).tolist()]
     if not count:
         return [], list(examples)
-    for group in sorted(
-        order, key=lambda one: sizes[one] > count
-    ):  # small groups first: waste few pictures
-        if sum(sizes[one] for one in chosen) >= count or len(chosen) == len(groups) - 1:
+    order.sort(key=lambda group: sizes[group] > count)  # small groups first waste few pictures
+    chosen: set[Group] = set()
+    taken = 0
+    for group in order:
+        if taken >= count or len(chosen) == len(groups) - 1:
             break
         chosen.add(group)
-    return [one for one in examples if group_of(one) in chosen], [
-        one for one in examples if group_of(one) not in chosen
-    ]
+        taken += sizes[group]
+    return _of_groups(examples, chosen), _not_of_groups(examples, chosen)
 
 
 def _groups(examples: Iterable[Example]) -> set[Group]:
     return {group_of(example) for example in examples}
+
+
+def _of_groups(examples: Iterable[Example], groups: set[Group]) -> list[Example]:
+    return [example for example in examples if group_of(example) in groups]
+
+
+def _not_of_groups(examples: Iterable[Example], groups: set[Group]) -> list[Example]:
+    return [example for example in examples if group_of(example) not in groups]

@@ -1,7 +1,7 @@
-"""What an evaluation consists of: one cell for each class, fold and number of real defects, checked
-before any work.
+"""What an evaluation consists of: one cell for each class, fold and number of known real defects.
 
-Detectors are about a class, or about an object with all of its classes (``Tested``).
+Detectors are about a class, or about an object with all of its classes (``DetectorScope``). Only file
+names are read here.
 """
 
 from __future__ import annotations
@@ -9,92 +9,58 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.files import Picture
-from bgdefect_core.pictures.masks import Mask
 
-from ...data.examples import Example, load_example
+from ...data.examples import Example
 from ...data.layouts import find_examples
-from ...data.splits import relative_file
-from ..config import EvaluateConfig
-from ..detectors.arms import load_pairs
-from ..measures.realism import Seen, see
-from ..samples.sample_set import candidate_folder
-from ..samples.synthetic import Pair
-from .folds import Fold, join_folds, make_folds, read_fold, write_fold
+from .folds import Fold, fold_files, join_folds, make_folds, read_fold, write_fold
+from .settings import PlanSettings
 
 ALL_CLASSES = "all classes"
-"""In place of the defect's name where a detector is about all of an object's."""
+"""In place of the defect's name where a detector is about all classes of an object."""
+SPLITS = "splits"
+"""Folder of the split files in the output."""
 
 
 @dataclass(frozen=True)
 class FoldData:
-    """One fold of one class with its pictures, read when they are first needed."""
+    """One fold of one class."""
 
     object: str
     defect: str
     number: int
     fold: Fold
     root: Path
-    side: int
+    """The data set."""
 
     @property
     def name(self) -> str:
         """For file names and messages."""
         return f"{self.object}-{self.defect}-f{self.number}"
 
+    @property
+    def split_file(self) -> str:
+        """Place of the split file in the output."""
+        return f"{SPLITS}/{_split_name(self.object, self.defect, self.number)}"
+
     @cached_property
     def digest(self) -> str:
         """Of the split: which files stand on which side."""
-        lists = {
-            field.name: [relative_file(one, self.root) for one in getattr(self.fold, field.name)]
-            for field in fields(self.fold)
-        }
-        return hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()[:16]
-
-    @cached_property
-    def good(self) -> list[Picture]:
-        """Good pictures to train on, at the detector's size."""
-        return [picture for picture, _ in load_pairs(self.fold.good_train, self.side)]
-
-    @cached_property
-    def validation(self) -> list[Pair]:
-        """Defects and good pictures that choose the checkpoint."""
-        return load_pairs([*self.fold.validation, *self.fold.good_validation], self.side)
-
-    @cached_property
-    def test(self) -> list[Pair]:
-        """Held-out defects, then good pictures."""
-        return load_pairs([*self.fold.test, *self.fold.good_test], self.side)
-
-    def forget(self) -> None:
-        """Let the pictures go: those of a hundred folds would fill the memory. They are read again
-        where they are needed."""
-        for name in ("good", "validation", "test", "reference"):
-            self.__dict__.pop(name, None)
-
-    def at_full_size(self, examples: Sequence[Example]) -> tuple[list[Picture], list[Mask]]:
-        """Pictures and masks as they are on the disk."""
-        pairs = [load_example(example) for example in examples]
-        return [picture for picture, _ in pairs], [mask for _, mask in pairs]
-
-    @cached_property
-    def reference(self) -> Seen:
-        """Features of the held-out real defects."""
-        return see(*self.at_full_size(self.fold.test))
+        text = json.dumps(fold_files(self.fold, self.root), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One class, fold and number of real defects."""
+    """One class, fold and number of known real defects."""
 
     data: FoldData
     k: int
+    """Known real defects; 0: all of the training side."""
     shots: tuple[Example, ...]
 
     @property
@@ -104,125 +70,127 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Tested:
-    """What detectors are about: one class, or all classes of an object in one."""
+class DetectorScope:
+    """What detectors are about: one class, or all classes of an object together."""
 
     whole: Cell
     cells: tuple[Cell, ...]
     """Of each class; the whole itself where it is one class."""
 
 
-def classes_of(config: EvaluateConfig) -> list[tuple[str, str]]:
-    """The defect classes, in the order of the data set.
+def classes_of(settings: PlanSettings) -> list[tuple[str, str]]:
+    """The defect classes as (object, defect), in the order of the data set.
 
     Raises:
-        DataError: an object or a class that is asked for and not there.
+        DataError: a required object or class is not in the data set.
     """
-    known = list(
-        dict.fromkeys((example.object, example.defect) for example in find_examples(config.data))
-    )
-    objects = {object for object, _ in known}
-    absent = [object for object in config.objects if object not in objects]
+    classes: dict[str, tuple[str, str]] = {}
+    for example in find_examples(settings.data):
+        classes[f"{example.object}/{example.defect}"] = (example.object, example.defect)
+    objects = {object for object, _ in classes.values()}
+    absent = [object for object in settings.objects if object not in objects]
     if absent:
-        raise DataError(
-            f"{config.data} lacks the object{'s' * (len(absent) > 1)} {', '.join(absent)}",
-            "all of them",
-            "complete the data set",
-        )
-    if not config.classes:
-        return [one for one in known if not config.objects or one[0] in config.objects]
-    named = {f"{object}/{defect}": (object, defect) for object, defect in known}
-    missing = [name for name in config.classes if name not in named]
+        noun = "objects" if len(absent) > 1 else "object"
+        came = f"{settings.data} lacks the {noun} {', '.join(absent)}"
+        raise DataError(came, "all of them", "complete the data set")
+    missing = [name for name in settings.classes if name not in classes]
     if missing:
-        raise DataError(
-            f"{config.data} has no class {missing[0]!r}",
-            f"some of {', '.join(named)}",
-            "correct the list",
-        )
-    return [named[name] for name in config.classes]
+        came = f"{settings.data} has no class {missing[0]!r}"
+        raise DataError(came, f"some of {', '.join(classes)}", "correct the list")
+    if settings.classes:
+        return [classes[name] for name in settings.classes]
+    wanted = settings.objects or objects
+    return [pair for pair in classes.values() if pair[0] in wanted]
 
 
-def make_cells(config: EvaluateConfig, write: bool = True) -> list[Cell]:
-    """All cells. Reads names only; splits are read where they lie, else made and, with ``write``,
-    kept.
+def make_cells(settings: PlanSettings, seed: int, output: Path, write: bool = True) -> list[Cell]:
+    """All cells. Existing split files are read, the others are made.
+
+    Args:
+        seed: of the splits and the choice of shots. output: folder of the evaluation, for the
+            split files. write: whether they are written.
 
     Raises:
-        DataError: a class, a split or a number of shots that cannot be, a leak in a split file, or
-            a candidate without samples.
+        DataError: a class, a split or a number of shots that is impossible, or a leak in a split
+            file.
     """
-    classes = classes_of(config)
-    for folder in config.candidate_folders.values():
-        for (object, defect), number in product(classes, config.folds):
-            find_examples(candidate_folder(folder, number), object, defect)
-    together: list[list[tuple[str, str]]] = [[one] for one in classes]
-    if config.detectors_by == "object":
-        together = [
-            [one for one in classes if one[0] == object]
-            for object in dict.fromkeys(object for object, _ in classes)
-        ]
-    cells = []
-    for own in together:
-        folds = [
-            _folds(config, own[0][0], [defect for _, defect in own], number)
-            for number in config.folds
-        ]
-        for place, (object, defect) in enumerate(own):
-            for number, made in zip(config.folds, folds, strict=True):
+    cells: list[Cell] = []
+    for object, defects in _detector_classes(settings):
+        folds: dict[int, list[Fold]] = {}
+        for number in settings.folds:
+            folds[number] = _folds(settings, seed, output, object, defects, number)
+        for place, defect in enumerate(defects):
+            for number in settings.folds:
+                data = FoldData(object, defect, number, folds[number][place], settings.data)
                 if write:
-                    write_fold(
-                        config.output / "splits" / _split_name(object, defect, number),
-                        made[place],
-                        config.data,
-                    )
-                data = FoldData(object, defect, number, made[place], config.data, config.resolution)
-                cells += [Cell(data, k, made[place].shots(k, config.seed)) for k in config.shots]
+                    write_fold(output / data.split_file, data.fold, settings.data)
+                for k in settings.shots:
+                    cells.append(Cell(data, k, data.fold.shots(k, seed)))
     return cells
+
+
+def _detector_classes(settings: PlanSettings) -> list[tuple[str, list[str]]]:
+    """An object and those of its classes that share a detector, for each detector."""
+    classes = classes_of(settings)
+    if settings.detectors_by == "class":
+        return [(object, [defect]) for object, defect in classes]
+    defects: dict[str, list[str]] = {}
+    for object, defect in classes:
+        defects.setdefault(object, []).append(defect)
+    return list(defects.items())
 
 
 def _split_name(object: str, defect: str, number: int) -> str:
     return f"{object}-{defect}-fold{number}.json"
 
 
-def _folds(config: EvaluateConfig, object: str, defects: Sequence[str], number: int) -> list[Fold]:
-    """The folds of classes that share a detector: from the split files that were given or kept,
-    else new ones."""
-    given = [
-        (config.splits or config.output / "splits") / _split_name(object, defect, number)
-        for defect in defects
-    ]
-    if config.splits or all(path.is_file() for path in given):
-        return [
-            read_fold(path, config, object, defect)
-            for path, defect in zip(given, defects, strict=True)
-        ]
-    return make_folds(config, object, defects, number)
+def _folds(
+    settings: PlanSettings,
+    seed: int,
+    output: Path,
+    object: str,
+    defects: Sequence[str],
+    number: int,
+) -> list[Fold]:
+    """The folds of classes that share a detector, from the given or existing split files if there
+    are any."""
+    folder = settings.splits or output / SPLITS
+    paths = [folder / _split_name(object, defect, number) for defect in defects]
+    if settings.splits is None and not all(path.is_file() for path in paths):
+        return make_folds(settings, seed, object, defects, number)
+    folds = []
+    for path, defect in zip(paths, defects, strict=True):
+        folds.append(read_fold(path, settings.data, object, defect))
+    return folds
 
 
-def make_tests(config: EvaluateConfig, cells: Sequence[Cell], write: bool = True) -> list[Tested]:
-    """What the detectors of ``config.detectors_by`` are about; split files of whole objects are
-    kept with ``write``.
+def make_scopes(
+    settings: PlanSettings, cells: Sequence[Cell], output: Path, write: bool = True
+) -> list[DetectorScope]:
+    """What the detectors are about: each cell, or the cells of an object together.
+
+    Args:
+        output: folder of the evaluation, for the split files of whole objects. write: whether they
+            are written.
 
     Raises:
         DataError: the classes of an object cannot share a detector, since a part stands on two
             sides.
     """
-    if config.detectors_by == "class":
-        return [Tested(cell, (cell,)) for cell in cells]
+    if settings.detectors_by == "class":
+        return [DetectorScope(cell, (cell,)) for cell in cells]
     groups: dict[tuple[str, int, int], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.data.object, cell.data.number, cell.k), []).append(cell)
     tests = []
-    for (object, number, k), own in groups.items():
-        fold = join_folds(
-            [cell.data.fold for cell in own], f"{object}, fold {number}, all classes together"
-        )
+    for (object, number, k), members in groups.items():
+        where = f"{object}, fold {number}, all classes together"
+        fold = join_folds([cell.data.fold for cell in members], where)
+        data = FoldData(object, ALL_CLASSES, number, fold, settings.data)
         if write:
-            write_fold(
-                config.output / "splits" / f"{object}-{ALL_CLASSES}-fold{number}.json",
-                fold,
-                config.data,
-            )
-        data = FoldData(object, ALL_CLASSES, number, fold, config.data, config.resolution)
-        shots = tuple(shot for cell in own for shot in cell.shots)
-        tests.append(Tested(Cell(data, k, shots), tuple(own)))
+            write_fold(output / data.split_file, fold, settings.data)
+        shots: list[Example] = []
+        for cell in members:
+            shots.extend(cell.shots)
+        tests.append(DetectorScope(Cell(data, k, tuple(shots)), tuple(members)))
     return tests

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bgdefect_core.pictures.files import atomic_write
 
-from .rows import Key, Row, grouped
+from ..rows import Row
+from .rows import Key, grouped
 from .statistics import Runs
 from .tables import POINTS, REALISM_SHOWN, RUNS_NOTE, Table, markdown, pivot
 

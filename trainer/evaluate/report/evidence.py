@@ -18,9 +18,9 @@ import tyro
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.files import atomic_write
 
-from ..config import read_generator
+from ..rows import Row
+from ..samples.methods import read_method
 from .goals import Measured, judge
-from .rows import Row
 from .tables import RUNS_NOTE, Table, markdown, sections
 
 RESULTS = "results.json"
@@ -101,7 +101,7 @@ def read_results(folder: Path) -> Results:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         settings = dict(document["config"])
-        generators = tuple(read_generator(text) for text in settings["generators"])
+        generators = tuple(read_method(text) for text in settings["generators"])
         rows = tuple(Row(**row) for row in document["rows"])
         skipped = tuple(document["skipped"])
         return Results(

@@ -15,9 +15,10 @@ from typing import Literal
 from bgdefect_core.method.refinement import SIGNALS
 
 from ...generation.config import GenerateConfig
-from ..config import GeneratorSpec
 from ..measures.features import NAME
-from .rows import CEILING, REAL, Key, Row, grouped
+from ..rows import CEILING, REAL, Row, place
+from ..samples.methods import Method
+from .rows import Key, grouped
 from .statistics import (
     LEAST_GAP,
     Interval,
@@ -29,7 +30,7 @@ from .statistics import (
     paired,
     shares,
 )
-from .tables import POINTS, RUNS_NOTE, Table, pivot, place
+from .tables import POINTS, RUNS_NOTE, Table, pivot
 
 Verdict = Literal["met", "missed", "not measured"]
 DISTANCE = f"kernel distance ({NAME}, defect)"
@@ -48,7 +49,7 @@ _WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "not measured"
 class Measured:
     """The rows of one evaluation and the generators that they name."""
 
-    generators: tuple[GeneratorSpec, ...]
+    generators: tuple[Method, ...]
     rows: tuple[Row, ...]
 
 
@@ -112,11 +113,11 @@ def _counted(reached: Sequence[bool | None]) -> str:
     return text + (f" ({reached.count(None)} not measured)" if None in reached else "")
 
 
-def _alike(generators: Sequence[GeneratorSpec]) -> list[GeneratorSpec]:
+def _alike(generators: Sequence[Method]) -> list[Method]:
     """The generators that differ from the first in nothing but the loss and its weight inside the
     mask."""
 
-    def others(spec: GeneratorSpec) -> dict[str, object]:
+    def others(spec: Method) -> dict[str, object]:
         return {
             name: value for name, value in spec.train.items() if name not in ("loss", "mask_weight")
         }
@@ -129,13 +130,13 @@ def _alike(generators: Sequence[GeneratorSpec]) -> list[GeneratorSpec]:
     ]
 
 
-def naive_of(generators: Sequence[GeneratorSpec]) -> GeneratorSpec | None:
+def naive_of(generators: Sequence[Method]) -> Method | None:
     """The generator that differs from the first in its loss, which has no weight inside the mask;
     None where there is none."""
     return next((spec for spec in _alike(generators) if spec.train.get("loss") == "naive"), None)
 
 
-def unweighted_of(generators: Sequence[GeneratorSpec]) -> GeneratorSpec | None:
+def unweighted_of(generators: Sequence[Method]) -> Method | None:
     """The one with the first's loss and a weight of 1: it differs from the naive one in the loss
     alone."""
     return next(

@@ -17,16 +17,16 @@ from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.files import Picture, atomic_write
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined
 
-from ..config import EvaluateConfig
 from ..measures.optional import Skip
 from ..plan.plan import Cell
-from ..samples.ours import Made
+from ..rows import CEILING, REAL, Row, place
+from ..samples.ours import MethodSamples
 from ..samples.sample_set import GeneratedSample
 from .goals import Goals
 from .plots import arm_plot, landscape_plot
-from .rows import CEILING, REAL, Key, Row, SummaryRow, grouped
+from .rows import Key, SummaryRow, grouped
 from .statistics import Runs, closed_gap, minus
-from .tables import METRIC, POINTS, RUNS_NOTE, Table, pivot, place
+from .tables import METRIC, POINTS, RUNS_NOTE, Table, pivot
 
 PLOTTED = "pixel_ap"
 _METRICS_DOWN = ("realism", "landscape")
@@ -43,7 +43,8 @@ _HEADINGS = {
 
 
 def write_report(
-    config: EvaluateConfig,
+    output: Path,
+    settings: Mapping[str, Any],
     rows: Sequence[Row],
     summary: Sequence[SummaryRow],
     grids: dict[str, Any],
@@ -56,7 +57,8 @@ def write_report(
     """Write ``index.html`` into the output; the same results give the same bytes.
 
     Args:
-        strips: title -> PNG of generated samples. maps: title -> file of detectors' maps.
+        settings: the evaluation's record. strips: title -> PNG of generated samples.
+        maps: title -> file of detectors' maps.
         by_object: tables over several objects, if any. skipped: what was not measured.
 
     Raises:
@@ -76,16 +78,16 @@ def write_report(
     template = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     ).from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
-    page = config.output / "index.html"
+    page = output / "index.html"
     values = {
         "sections": sections,
         "goals": goals,
         "pictures": pictures,
         "skipped": skipped,
-        "settings": config.record(),
+        "settings": settings,
     }
     with atomic_write(page, "w") as file:
-        file.write(template.render(values, data=config.data.name, runs_note=RUNS_NOTE))
+        file.write(template.render(values, data=Path(settings["data"]).name, runs_note=RUNS_NOTE))
     return page
 
 
@@ -202,7 +204,7 @@ def _plots(part: str, summary: Sequence[SummaryRow], grids: dict[str, Any]) -> l
     return plots
 
 
-def sample_strips(cell: Cell, made: Sequence[Made]) -> list[tuple[str, bytes]]:
+def sample_strips(cell: Cell, made: Sequence[MethodSamples]) -> list[tuple[str, bytes]]:
     """Title and PNG of the first samples of every generator."""
     where = f"{place(cell.data.object, cell.data.defect, cell.k)}, fold {cell.data.number}"
     return [
@@ -215,7 +217,7 @@ def sample_strips(cell: Cell, made: Sequence[Made]) -> list[tuple[str, bytes]]:
     ]
 
 
-def _samples_strip(made: Made) -> bytes:
+def _samples_strip(made: MethodSamples) -> bytes:
     columns = [_tile(sample) for sample in made.samples.samples[:_SAMPLES]]
     strip = np.concatenate(
         [np.pad(one, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for one in columns], axis=1

@@ -10,7 +10,8 @@ import numpy as np
 
 from bgdefect_core.errors import SettingError
 
-from .rows import REAL, SummaryRow
+from ..rows import REAL
+from .rows import SummaryRow
 from .tables import POINTS
 
 _DOTS = 110

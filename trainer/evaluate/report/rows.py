@@ -1,4 +1,4 @@
-"""One figure of the results, and the summary of many."""
+"""Runs of each figure, and their summary."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
 
+from ..rows import CEILING, REAL, Row
 from .statistics import Runs, closed_gap, interval, paired
 
-REAL, CEILING = "real", "ceiling"
 _PICTURES = {
     "image_auroc",
     "image_ap",
@@ -19,31 +19,6 @@ _PICTURES = {
     "pixel_f1max",
     "aupro",
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured figure."""
-
-    part: str
-    object: str
-    defect: str
-    fold: int
-    k: int
-    """Real defects known; 0: all of the training side."""
-    seed: int | None
-    """Of the detector, or of subsets; None where nothing is random."""
-    subject: str
-    """Arm, generator or signal."""
-    metric: str
-    value: float | None
-    """None: not defined there."""
-    n: int
-    """Pictures that it is about."""
-    reference: str
-    """What it is measured against, with the number of pictures."""
-    split: str
-    """Split file, relative to the output."""
 
 
 class Key(NamedTuple):

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from ..detectors.metrics import METRICS
 from ..measures.features import NAME
-from .rows import REAL, Key, Row, grouped
+from ..rows import REAL, Row, place
+from .rows import Key, grouped
 from .statistics import Runs, interval, minus
 
 REALISM_SHOWN = (
@@ -77,11 +78,6 @@ def figure(values: Sequence[float], decimals: int, scale: float = 1.0, sign: boo
     if found.n == 2:
         return f"{text} ({', '.join(shown(value * scale) for value in values)})"
     return text if found.low is None else f"{text} ± {found.mean - found.low:.{decimals}f}"
-
-
-def place(object: str, defect: str, k: int) -> str:
-    """How a class with its number of real defects is called."""
-    return f"{object} / {defect}, k = {k or 'all'}"
 
 
 def pivot(

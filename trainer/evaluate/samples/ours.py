@@ -25,8 +25,9 @@ from ...generation.generate import GenerateConfig, check_signal, generate
 from ...training.run_folder import RunFolder
 from ...training.setup import working_resolution
 from ...training.train import TrainConfig, train
-from ..config import EvaluateConfig, GeneratorSpec
+from ..config import EvaluateConfig
 from ..plan.folds import Fold
+from .methods import Method
 from .sample_set import SampleSet, read_ours
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ UNNAMED = Path()
 
 
 @dataclass(frozen=True)
-class Made:
+class MethodSamples:
     """A generator's samples and what made them."""
 
     samples: SampleSet
@@ -56,8 +57,8 @@ class Made:
 
 
 def make_ours(
-    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec
-) -> Made:
+    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: Method
+) -> MethodSamples:
     """Train the class and generate its samples, or go on with both.
 
     Args:
@@ -80,13 +81,13 @@ def make_ours(
             spec.name,
             len(samples.samples),
         )
-    return Made(
+    return MethodSamples(
         samples, generated.weights, settings, int(settings["resolution"]), str(settings["zoom"])
     )
 
 
 def trained(
-    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec
+    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: Method
 ) -> GenerateConfig:
     """Train the class, or go on with it; returns how its samples are to be made. Arguments and
     errors as :func:`make_ours`."""
@@ -104,12 +105,12 @@ def trained(
 
 
 def train_config(
-    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec
+    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: Method
 ) -> TrainConfig:
     """The training of one class; writes its split file (the shots train, the fold's validation part
     is held out)."""
     split = place / "shots.json"
-    write_split(split, Split(tuple(shots), fold.validation), config.data)
+    write_split(split, Split(tuple(shots), fold.validation), config.plan.data)
     output = place / "class.safetensors"
     return replace(
         _training(config, spec),
@@ -127,8 +128,8 @@ def check_generators(config: EvaluateConfig) -> None:
         SettingError: a value out of its range, or two that exclude each other; the generator is
             named.
     """
-    base = load_base(config.base)
-    for spec in config.generator_specs:
+    base = load_base(config.sampling.base)
+    for spec in config.sampling.methods:
         try:
             training, generation = _training(config, spec), _generation(config, spec)
             training.check()
@@ -143,31 +144,40 @@ def check_generators(config: EvaluateConfig) -> None:
             ) from reason
 
 
-def _training(config: EvaluateConfig, spec: GeneratorSpec) -> TrainConfig:
+def _training(config: EvaluateConfig, spec: Method) -> TrainConfig:
     """What the settings decide of a training, whatever the class."""
-    own = {"steps": config.train_steps, "precision": config.train_precision, **spec.train_settings}
+    own = {
+        "steps": config.sampling.train_steps,
+        "precision": config.sampling.train_precision,
+        **spec.train_settings,
+    }
     return TrainConfig(
-        config.data, UNNAMED, base=config.base, seed=config.seed, device=config.device, **own
+        config.plan.data,
+        UNNAMED,
+        base=config.sampling.base,
+        seed=config.seed,
+        device=config.device,
+        **own,
     )
 
 
-def _generation(config: EvaluateConfig, spec: GeneratorSpec) -> GenerateConfig:
+def _generation(config: EvaluateConfig, spec: Method) -> GenerateConfig:
     """What the settings decide of a generation, whatever the class."""
     return GenerateConfig(
         weights=UNNAMED,
         good=UNNAMED,
         output=UNNAMED,
-        count=config.samples,
-        batch=config.batch,
+        count=config.sampling.samples,
+        batch=config.sampling.batch,
         seed=config.seed,
-        base=config.base,
-        precision=config.train_precision,
+        base=config.sampling.base,
+        precision=config.sampling.train_precision,
         device=config.device,
         **spec.generate_settings,
     )
 
 
-def finished(place: Path, spec: GeneratorSpec) -> bool:
+def finished(place: Path, spec: Method) -> bool:
     """Whether the class of this generator is trained."""
     name = "-".join([f"{key}={value}" for key, value in sorted(spec.train.items())]) or "default"
     return RunFolder((place / name / "class.safetensors").absolute()).finished
@@ -175,7 +185,7 @@ def finished(place: Path, spec: GeneratorSpec) -> bool:
 
 def base_name(config: EvaluateConfig) -> str:
     """How tables call the base."""
-    return Path(config.base).name if config.base else MINI
+    return Path(config.sampling.base).name if config.sampling.base else MINI
 
 
 def _good_list(path: Path, good: Sequence[Example]) -> Path:

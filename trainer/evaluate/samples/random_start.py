@@ -48,8 +48,8 @@ from ...generation.pairs import Pair, Pairs
 from ..config import EvaluateConfig
 from ..measures.features import DEFECT_RESOLUTION
 from ..plan.folds import Fold
-from ..plan.generators import GeneratorSpec
-from .ours import Made, base_name, trained
+from .methods import Method
+from .ours import MethodSamples, base_name, trained
 from .sample_set import GeneratedSample, NoSamples, SampleSet
 
 _UNREAD = (
@@ -70,8 +70,8 @@ _UNREAD = (
 
 
 def make_from_noise(
-    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: GeneratorSpec
-) -> Made:
+    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: Method
+) -> MethodSamples:
     """Train the class and make its squares, or go on with both. Arguments as
     :func:`trainer.evaluate.samples.ours.make_ours`.
 
@@ -104,7 +104,7 @@ def make_from_noise(
         )
     samples = tuple(_read(folder, plan, index) for index in made)
     found = SampleSet(spec.name, samples, settings, len(samples), 0, 0)
-    return Made(
+    return MethodSamples(
         found,
         plan.weights,
         settings | {"samples": len(samples)},
@@ -114,7 +114,7 @@ def make_from_noise(
     )
 
 
-def comparable_views(made: Made) -> tuple[str, ...]:
+def comparable_views(made: MethodSamples) -> tuple[str, ...]:
     """Views in which a generator's samples show as much of a part as real pictures do.
 
     Samples from noise are squares. Where the zoom is "whole" such a square is the picture. Else it

@@ -80,7 +80,7 @@ _FROM_NOISE = ("guidance", "steps", "solver", "start")
 
 
 @dataclass(frozen=True)
-class GeneratorSpec:
+class Method:
     """A way to generate: what differs from the defaults."""
 
     name: str
@@ -130,7 +130,7 @@ def check_name(what: str, name: str) -> None:
         )
 
 
-def read_generator(text: str) -> GeneratorSpec:
+def read_method(text: str) -> Method:
     """``NAME`` or ``NAME:key=value,key=value``.
 
     Raises:
@@ -163,7 +163,7 @@ def read_generator(text: str) -> GeneratorSpec:
                 "correct it",
             )
         (train if key in _TRAINING else generate)[key] = parsed
-    spec = GeneratorSpec(name, train, generate)
+    spec = Method(name, train, generate)
     unread = [key for key in generate if key not in _FROM_NOISE]
     if spec.from_noise and unread:
         came = f"the generator {name!r} starts from noise and sets {unread[0]!r}"

@@ -1,0 +1,72 @@
+"""Settings of the plan: which classes, which folds, how many shots, and the sizes of the sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from bgdefect_core.declarations import Doc, NotEmpty, Range
+
+_ANY_NUMBER = Range(0, 1_000_000)
+_LEAST_ONE = Range(1, 10_000)
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What an evaluation consists of."""
+
+    data: Annotated[
+        Path,
+        Doc(
+            "Data set of real pictures: MVTec AD or LOCO layout (one object or several), or a csv."
+        ),
+    ]
+    classes: Annotated[
+        tuple[str, ...],
+        Doc("Defect classes as OBJECT/DEFECT. Default: all classes of the data set."),
+    ] = ()
+    objects: Annotated[
+        tuple[str, ...],
+        Doc(
+            "Objects that the data set must hold; an absent one is refused before any work. "
+            "Default: no such check."
+        ),
+    ] = ()
+    folds: Annotated[
+        tuple[int, ...], Range(0, 1), NotEmpty(), Doc("Halves to train on: 0, 1, or both.")
+    ] = (0, 1)
+    shots: Annotated[
+        tuple[int, ...],
+        Range(0, 2**31),
+        NotEmpty(),
+        Doc("Numbers of known real defects; 0: all of the training side."),
+    ] = (5,)
+    detectors_by: Annotated[
+        Literal["class", "object"],
+        Doc(
+            "One detector for each class, tested on the defects of that class; or one for each "
+            "object, trained and tested on all of its classes together, as in the paper's "
+            "Tables 1 and 3."
+        ),
+    ] = "class"
+    validation: Annotated[
+        int,
+        _LEAST_ONE,
+        Doc(
+            "Real defects of the training side that choose the checkpoint (at most a fifth of "
+            "that side, at least one)."
+        ),
+    ] = 10
+    validation_good: Annotated[
+        int, _LEAST_ONE, Doc("Good pictures that choose the checkpoint with them.")
+    ] = 20
+    good: Annotated[
+        int, _ANY_NUMBER, Doc("Maximum number of good pictures of the training side; 0: all.")
+    ] = 0
+    test_good: Annotated[
+        int, _ANY_NUMBER, Doc("Maximum number of good pictures of the test side; 0: all.")
+    ] = 100
+    splits: Annotated[
+        Path | None, Doc("Folder of split files of an earlier run, used instead of new splits.")
+    ] = None

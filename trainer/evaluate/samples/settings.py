@@ -1,0 +1,78 @@
+"""Settings of the samples: which methods generate them, how many, on which base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from bgdefect_core.declarations import Doc, NotEmpty, Range
+from bgdefect_core.errors import SettingError
+
+from .methods import Method, check_name, read_method
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """Where generated defects come from."""
+
+    candidate: Annotated[
+        tuple[str, ...],
+        Doc(
+            "Data sets of other methods as NAME=FOLDER, in any layout that the trainer reads: they "
+            "appear in the same tables. FOLDER may hold fold0 and fold1, one data set per fold. A "
+            "data set that holds a picture of the test or validation side is refused."
+        ),
+    ] = ()
+    generators: Annotated[
+        tuple[str, ...],
+        NotEmpty(),
+        Doc(
+            "Methods of generation; the first is the one of the detection arms. NAME, or "
+            "NAME:key=value,key=value with the keys loss, train_steps, lr, mask_weight, "
+            "train_zoom, train_resolution, flips, quarter_turns (training); background, guidance, "
+            "steps, solver, start, signal, threshold, attention_words, peak, detail, stitch, "
+            "feather, retries and the limits of quality such as min_strength (generation). "
+            "guidance=1/2/3: of the first attempt at a sample, the second, the third. start=noise: "
+            "whole squares from pure noise, for realism alone."
+        ),
+    ] = ("ours",)
+    samples: Annotated[
+        int,
+        Range(2, 100_000),
+        Doc("Generated samples for each class, fold, number of shots and method."),
+    ] = 100
+    base: Annotated[
+        str | None, Doc("Base model of the generation methods. Default: the embedded one.")
+    ] = None
+    train_steps: Annotated[int, Range(1, 1_000_000), Doc("Training iterations of a class.")] = 500
+    train_precision: Annotated[
+        Literal["fp32", "bf16", "fp16"],
+        Doc("Arithmetic of the U-Net in training and generation; fp16 needs a GPU."),
+    ] = "fp32"
+    batch: Annotated[int, Range(1, 1024), Doc("Samples per U-Net call in generation.")] = 8
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods of generation, parsed."""
+        return tuple(read_method(text) for text in self.generators)
+
+    @property
+    def candidate_folders(self) -> dict[str, Path]:
+        """Name -> folder of each candidate.
+
+        Raises:
+            SettingError: a text that is not NAME=FOLDER, or a name that is used twice.
+        """
+        folders: dict[str, Path] = {}
+        for text in self.candidate:
+            name, equals, folder = text.partition("=")
+            if not (name and equals and folder) or name in folders:
+                raise SettingError(
+                    f"the candidate {text!r}",
+                    "NAME=FOLDER, each name once",
+                    "name the method and its data set",
+                )
+            check_name("candidate", name)
+            folders[name] = Path(folder)
+        return folders
