@@ -7,7 +7,6 @@ The host knows models by their widths, and a small one has none that it knows: i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,18 @@ import comfy.sd1_clip
 import comfy.supported_models
 import comfy.supported_models_base
 import comfy.utils
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..bgdefect_core.errors import WeightsError
+from ._small_form import (
+    DAMAGED,
+    host_unet_config,
+    not_built,
+    read_config,
+    read_tensors,
+    vae_factor,
+    vae_name,
+)
 
 # Least squares from the embedded base's latents to 4 x 4 pixel means of 24 drawn pictures (R, G, B
 # of each of the 4 channels; what is left is 11 % of the spread). It depends on the encoder alone,
@@ -65,129 +71,6 @@ def load_small(folder: Path) -> HostParts:
     except DAMAGED as reason:
         raise not_built(folder, reason) from reason
     return HostParts(model, clip, vae)
-
-
-DAMAGED = (
-    SafetensorError,
-    OSError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ValueError,
-    ArithmeticError,
-    RuntimeError,
-)
-"""What the host raises where a folder's parts are damaged or of another form."""
-
-
-def not_built(folder: Path, reason: Exception) -> WeightsError:
-    """The error that names the folder."""
-    what = f"{folder} cannot be built ({str(reason).strip()[:300]})"
-    return WeightsError(
-        what, "U-Net, VAE and text encoder in Stable Diffusion's form", "choose another folder"
-    )
-
-
-def read_config(folder: Path, part: str) -> dict[str, Any]:
-    """``config.json`` of one part of a diffusers folder (the scheduler's has its own name). Raises
-    WeightsError."""
-    path = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as reason:
-        raise WeightsError(
-            f"{path} cannot be read ({reason})", "a diffusers folder", "choose another folder"
-        ) from reason
-    if not isinstance(config, dict):
-        raise WeightsError(
-            f"{path} holds a {type(config).__name__}", "a JSON object", "copy the folder again"
-        )
-    return config
-
-
-def weights_file(part: Path, stem: str = "*") -> Path:
-    """The safetensors file of one part, ``stem.safetensors`` or ``stem.fp16.safetensors``.
-
-    Raises:
-        WeightsError: there is none, or only a pickle, which could run code.
-    """
-    found = [*part.glob(f"{stem}.safetensors"), *part.glob(f"{stem}.fp16.safetensors")]
-    files = sorted(set(found), key=lambda path: (".fp16." in path.name, path.name))
-    if len(files) > 1 and "-of-" in files[0].name:
-        raise WeightsError(
-            f"{part} is split into {len(files)} files",
-            "one safetensors file",
-            "save the model again in one file",
-        )
-    if not files:
-        pickles = sorted(
-            path.name for path in part.glob("*") if path.suffix in (".bin", ".ckpt", ".pt", ".pth")
-        )
-        what = (
-            f"{part} holds {pickles[0]}, a pickle, and no {stem}.safetensors"
-            if pickles
-            else f"{part} holds no {stem}.safetensors"
-        )
-        raise WeightsError(
-            what,
-            "a safetensors file, which cannot run code",
-            "save the model again with safe_serialization=True",
-        )
-    return files[0]
-
-
-def read_tensors(part: Path) -> dict[str, Tensor]:
-    """The weights of one part. Raises WeightsError."""
-    path = weights_file(part)
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as reason:
-        raise WeightsError(
-            f"{path} cannot be read ({reason})", "an intact safetensors file", "copy it again"
-        ) from reason
-    return tensors
-
-
-def host_unet_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A diffusers U-Net's configuration in the host's words."""
-    widths, layers = config["block_out_channels"], config["layers_per_block"]
-    attention = ["CrossAttn" in kind for kind in config["down_block_types"]]
-    return {
-        "image_size": 32,
-        "in_channels": config["in_channels"],
-        "out_channels": config["out_channels"],
-        "model_channels": widths[0],
-        "channel_mult": [width // widths[0] for width in widths],
-        "num_res_blocks": [layers] * len(widths),
-        "transformer_depth": [int(here) for here in attention for _ in range(layers)],
-        "transformer_depth_output": [int(here) for here in attention for _ in range(layers + 1)],
-        "transformer_depth_middle": 1,
-        "context_dim": config["cross_attention_dim"],
-        **_heads(config),
-        "use_linear_in_transformer": config["use_linear_projection"],
-        "use_spatial_transformer": True,
-        "use_checkpoint": False,
-        "legacy": False,
-        "adm_in_channels": None,
-        "use_temporal_attention": False,
-        "use_temporal_resblock": False,
-    }
-
-
-def _heads(config: Mapping[str, Any]) -> dict[str, int]:
-    """diffusers' ``attention_head_dim`` means the number of heads: one for all levels, or one a
-    level for heads of one width."""
-    heads, widths = config["attention_head_dim"], config["block_out_channels"]
-    if isinstance(heads, int):
-        return {"num_heads": heads, "num_head_channels": -1}
-    sizes = {width // count for width, count in zip(widths, heads, strict=True)}
-    if len(sizes) != 1:
-        raise WeightsError(
-            f"attention_head_dim is {heads}",
-            "heads of one width on all levels",
-            "choose another folder",
-        )
-    return {"num_heads": -1, "num_head_channels": sizes.pop()}
 
 
 def host_unet_tensors(
@@ -246,14 +129,9 @@ def _latent_format(vae_config: Mapping[str, Any]) -> type:
         "latent_channels": vae_config["latent_channels"],
         "latent_rgb_factors": _RGB_FACTORS,
         "latent_rgb_factors_bias": _RGB_BIAS,
-        "spacial_downscale_ratio": _vae_factor(vae_config),  # the host's spelling
+        "spacial_downscale_ratio": vae_factor(vae_config),  # the host's spelling
     }
     return type("BGDefectLatents", (comfy.latent_formats.LatentFormat,), contents)
-
-
-def _vae_factor(config: Mapping[str, Any]) -> int:
-    factor: int = 2 ** (len(config["block_out_channels"]) - 1)
-    return factor
 
 
 def _vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
@@ -287,35 +165,8 @@ def _vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
             "whole weights",
             "copy the folder again",
         )
-    vae.downscale_ratio = vae.upscale_ratio = _vae_factor(config)
+    vae.downscale_ratio = vae.upscale_ratio = vae_factor(config)
     return vae
-
-
-_VAE_WORDS = (
-    ("mid_block.attentions.0.group_norm.", "mid.attn_1.norm."),
-    ("mid_block.attentions.0.to_out.0.", "mid.attn_1.proj_out."),
-    ("mid_block.attentions.0.to_", "mid.attn_1."),
-    ("mid_block.resnets.0.", "mid.block_1."),
-    ("mid_block.resnets.1.", "mid.block_2."),
-    ("conv_norm_out.", "norm_out."),
-    (".conv_shortcut.", ".nin_shortcut."),
-    (".resnets.", ".block."),
-    (".downsamplers.0.", ".downsample."),
-    (".upsamplers.0.", ".upsample."),
-    (".down_blocks.", ".down."),
-)
-
-
-def vae_name(name: str, levels: int) -> str:
-    """diffusers' name of a VAE tensor -> the host's, for any number of levels (the host's own
-    renaming knows four)."""
-    parts = name.split(".")
-    if parts[1] == "up_blocks":  # numbered from the deepest there, from the finest here
-        parts[1:3] = ["up", str(levels - 1 - int(parts[2]))]
-    name = ".".join(parts)
-    for theirs, ours in _VAE_WORDS:
-        name = name.replace(theirs, ours)
-    return name
 
 
 def _clip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:

@@ -409,7 +409,8 @@ def _attention(
     if crop is not None and (
         len(attention) % len(crop.boxes) or any(height != width for height, width in recorder.means)
     ):
-        came = f"maps are of {len(attention)} samples, {' and '.join(f'{width} x {height}' for height, width in recorder.means)} cells"
+        grids = " and ".join(f"{width} x {height}" for height, width in recorder.means)
+        came = f"maps are of {len(attention)} samples, {grids} cells"
         raise SettingError(
             came,
             f"squares, a multiple of {len(crop.boxes)} of them",
@@ -421,7 +422,10 @@ def _attention(
 def _difference(painted: Tensor, normal: Tensor) -> Tensor:
     new, old = colour_image(painted, "painted"), colour_image(normal, "normal")
     if _size(new) != _size(old) or len(new) % len(old):
-        came = f"normal is {len(old)} of {old.shape[2]} x {old.shape[1]} and painted {len(new)} of {new.shape[2]} x {new.shape[1]}"
+        came = (
+            f"normal is {len(old)} of {old.shape[2]} x {old.shape[1]} "
+            f"and painted {len(new)} of {new.shape[2]} x {new.shape[1]}"
+        )
         raise PictureError(
             came,
             "equal sizes, and a number that divides painted's",

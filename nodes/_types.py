@@ -1,70 +1,16 @@
-"""The types of wire that the host lacks, and what travels on them."""
+"""The types of wire that the host lacks; `_wires` says what travels on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
 from comfy_api.latest import io
-from torch import Tensor
-
-from ..bgdefect_core.method.attention import MapRecorder
-from ..bgdefect_core.method.regions import RegionPrompts
-from ..bgdefect_core.method.schedule import Levels
 
 PromptsWire = io.Custom("BGDEFECT_PROMPTS")
-"""Carries :class:`GraphPrompts`."""
+"""Carries `_wires.GraphPrompts`."""
 InversionWire = io.Custom("BGDEFECT_INVERSION")
-"""Carries :class:`Inversion`."""
+"""Carries `_wires.Inversion`."""
 MapsWire = io.Custom("BGDEFECT_MAPS")
-"""Carries :class:`AttentionMaps`."""
-
-
-@dataclass(frozen=True, eq=False)
-class GraphPrompts:
-    """Region prompts, and the masks of the defects that brought their own."""
-
-    prompts: RegionPrompts
-    masks: Sequence[Tensor | None]
-    """One a defect: MASK ``[1 or B, H, W]``, or None for the first, whose mask comes to the
-    inversion."""
-
-
-@dataclass(frozen=True, eq=False)
-class Inversion:
-    """What the sampling of B pictures needs, computed once for any number of samples."""
-
-    model: Any
-    """The user's MODEL, as it came."""
-    prompts: RegionPrompts
-    levels: Levels
-    latent: Tensor
-    """``[B, C, h, w]`` the good pictures' LATENT samples, as they came, on the CPU."""
-    trajectory: Sequence[Tensor]
-    """``z~_t^m`` (Eq. 8) of each level, level 0 first, on the CPU; empty where it was skipped
-    (``noised`` needs none)."""
-    regions: Tensor
-    """long ``[B, h, w]`` on the CPU: 0 = background, i = defect i."""
-    mask: Tensor
-    """MASK ``[B, H, W]`` of 0 and 1: all defects together, as requested."""
-    descent: list[Tensor] = field(default_factory=list)
-    """The background branch of ``masked``, once a sampler has computed it; as ``trajectory``."""
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionMaps:
-    """What Eq. 13 needs of S samples; sample i belongs to picture ``i % B``, the order of the
-    host's Repeat Image Batch."""
-
-    recorder: MapRecorder
-    """Its ``means`` hold one map ``[S, h', w']`` a grid: what
-    `bgdefect_core.method.refinement.attention_heat` takes."""
-    mask: Tensor
-    """MASK ``[S, H, W]`` of 0 and 1: all defects together, as requested."""
-
-
+"""Carries `_wires.AttentionMaps`."""
 CropWire = io.Custom("BGDEFECT_CROP")
 """Carries `_picture_steps.CropBatch`."""
 QualityWire = io.Custom("BGDEFECT_QUALITY")
-"""Carries a list of `_picture_steps.Judged`, one a sample."""
+"""Carries a list of `_judging.Judged`, one a sample."""

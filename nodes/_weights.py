@@ -15,10 +15,10 @@ from ..bgdefect_core.weights.files import (
     FINGERPRINT_TENSORS,
     ClassWeightsInfo,
     check_base,
-    check_keys,
     fingerprint,
     load_weights,
 )
+from ._class_patches import architecture_of, full_patches
 from ._host import prediction_type_of
 
 _PREFIX = "diffusion_model."
@@ -56,7 +56,9 @@ def apply_weights(
     check_base(
         info, base, architecture_of(unet_config), prediction_type_of(model), allow_other_base
     )
-    patches = _full(tensors, weights, names) if info.kind == "full" else _lora(model, tensors)
+    patches = (
+        full_patches(tensors, weights, names) if info.kind == "full" else _lora(model, tensors)
+    )
     clone = model.clone()
     kept = 1 - strength if info.kind == "full" else 1.0
     taken = clone.add_patches(patches, strength, kept)
@@ -67,32 +69,6 @@ def apply_weights(
             "the base it was trained on",
         )
     return clone, info
-
-
-def architecture_of(unet_config: Mapping[str, Any]) -> dict[str, Any]:
-    """The host's U-Net configuration in diffusers' words, as far as both tell: what `check_base`
-    compares."""
-    widths = [unet_config["model_channels"] * factor for factor in unet_config["channel_mult"]]
-    layers = unet_config["num_res_blocks"]
-    depths = list(unet_config["transformer_depth"])
-    attention = []
-    for count in layers:
-        attention.append(any(depths[:count]))
-        depths = depths[count:]
-    return {
-        "in_channels": unet_config["in_channels"],
-        "out_channels": unet_config["out_channels"],
-        "block_out_channels": widths,
-        "layers_per_block": layers[0] if len(set(layers)) == 1 else list(layers),
-        "cross_attention_dim": unet_config["context_dim"],
-        "down_block_types": [
-            "CrossAttnDownBlock2D" if here else "DownBlock2D" for here in attention
-        ],
-        "up_block_types": [
-            "CrossAttnUpBlock2D" if here else "UpBlock2D" for here in reversed(attention)
-        ],
-        "use_linear_projection": bool(unet_config.get("use_linear_in_transformer", False)),
-    }
 
 
 def _unpatched(model: Any, name: str) -> Tensor | None:
@@ -106,25 +82,6 @@ def _unpatched(model: Any, name: str) -> Tensor | None:
     except AttributeError:
         return None
     return weight
-
-
-def _full(
-    tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], names: Mapping[str, str]
-) -> dict[str, Any]:
-    """A whole U-Net as patches: the difference to the base is not formed, the weights replace
-    it."""
-    check_keys(tensors, weights)
-    patches = {}
-    for name, tensor in tensors.items():
-        if weights[name].shape != tensor.shape:
-            what = f"{name} has the shape {tuple(tensor.shape)}"
-            raise WeightsError(
-                what,
-                f"{tuple(weights[name].shape)}, as in model",
-                "load the base that it was trained on",
-            )
-        patches[names[name]] = ("diff", (tensor,))
-    return patches
 
 
 def _lora(model: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -151,7 +108,10 @@ def _lora(model: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
             or down[0].numel() != weight[0].numel()
             or alpha.numel() != 1
         ):
-            what = f"{module[:200]!r} has lora_down {list(down.shape)}, lora_up {list(up.shape)} and alpha {list(alpha.shape)}"
+            what = (
+                f"{module[:200]!r} has lora_down {list(down.shape)}, lora_up {list(up.shape)} "
+                f"and alpha {list(alpha.shape)}"
+            )
             expected = f"one rank, for a weight of {list(weight.shape)}, and one alpha"
             raise WeightsError(
                 what, expected, "load the base that the LoRA was trained on, or copy the file again"

@@ -23,7 +23,8 @@ class CropToMask(io.ComfyNode):
             display_name="Crop to Mask",
             category=CATEGORY,
             description=(
-                "Cuts the square around the mask and brings it to the size of the base model, by the rule that the trainer uses. For "
+                "Cuts the square around the mask and brings it to the size of the base model, by "
+                "the rule that the trainer uses. For "
                 "pictures of any size and shape; Stitch puts the painted square back."
             ),
             search_aliases=["zoom", "inpaint crop"],
@@ -32,7 +33,8 @@ class CropToMask(io.ComfyNode):
                 field(
                     io.Mask,
                     "mask",
-                    tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a picture.",
+                    tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a "
+                    "picture.",
                 ),
                 field(
                     io.Int,
@@ -41,13 +43,15 @@ class CropToMask(io.ComfyNode):
                     min=32,
                     max=4096,
                     step=8,
-                    tooltip="Side of the square in pixels after resizing: as in training. 128 for bgdefect-mini, 512 for SD 1.5.",
+                    tooltip="Side of the square in pixels after resizing: as in training. 128 for "
+                    "bgdefect-mini, 512 for SD 1.5.",
                 ),
                 field(
                     io.Combo,
                     "zoom",
                     options=["defect", "whole"],
-                    tooltip="defect: 2.5 times the mask's longest side is seen. whole: the whole picture. Choose what training used.",
+                    tooltip="defect: 2.5 times the mask's longest side is seen. whole: the whole "
+                    "picture. Choose what training used.",
                 ),
                 field(
                     io.Float,
@@ -56,7 +60,8 @@ class CropToMask(io.ComfyNode):
                     min=-1.0,
                     max=256.0,
                     step=1.0,
-                    tooltip="Width of the blended seam in the picture's pixels, used by Stitch. -1: a quarter of the mask's mean width, at "
+                    tooltip="Width of the blended seam in the picture's pixels, used by Stitch. "
+                    "-1: a quarter of the mask's mean width, at "
                     "least 2. 0: a hard edge.",
                 ),
             ],
@@ -84,13 +89,15 @@ class CropMask(io.ComfyNode):
             node_id="BGDefectCropMask",
             display_name="Crop Another Mask",
             category=CATEGORY,
-            description="Cuts a further mask with the squares of Crop to Mask: each of several defects in one picture has its own.",
+            description="Cuts a further mask with the squares of Crop to Mask: each of several "
+            "defects in one picture has its own.",
             inputs=[
                 field(CropWire, "crop", tooltip="From Crop to Mask, which had all masks together."),
                 field(
                     io.Mask,
                     "mask",
-                    tooltip="The mask of one defect, at the whole picture's size: 1 mask, or one a picture.",
+                    tooltip="The mask of one defect, at the whole picture's size: 1 mask, or one a "
+                    "picture.",
                 ),
             ],
             outputs=[io.Mask.Output(display_name="mask", tooltip="The masks in the squares.")],
@@ -111,7 +118,8 @@ class Stitch(io.ComfyNode):
             display_name="Stitch Defect",
             category=CATEGORY,
             description=(
-                "Puts the painted squares back into the whole pictures, blended along the mask. Outside the feather band every pixel is "
+                "Puts the painted squares back into the whole pictures, blended along the mask. "
+                "Outside the feather band every pixel is "
                 "the input's own."
             ),
             search_aliases=["inpaint stitch", "uncrop"],
@@ -122,14 +130,17 @@ class Stitch(io.ComfyNode):
                     io.Boolean,
                     "blend",
                     default=True,
-                    tooltip="On: only the masked area and its seam change. Off: the whole square, and with it the VAE's losses.",
+                    tooltip="On: only the masked area and its seam change. Off: the whole square, "
+                    "and with it the VAE's losses.",
                 ),
                 field(
                     io.Image,
                     "normal",
                     optional=True,
-                    tooltip="The good squares, encoded and decoded by the same VAE: what the VAE loses of the picture then comes back "
-                    "where little changed, such as grain and sharp edges. Unplugged: all of the mask shows the decoder's softer picture.",
+                    tooltip="The good squares, encoded and decoded by the same VAE: what the VAE "
+                    "loses of the picture then comes back "
+                    "where little changed, such as grain and sharp edges. Unplugged: all of the "
+                    "mask shows the decoder's softer picture.",
                 ),
             ],
             outputs=[

@@ -45,7 +45,8 @@ class DefectQuality(io.ComfyNode):
             display_name="Defect Quality",
             category=CATEGORY,
             description=(
-                "Measures each sample: does the defect show, does the label cover anything, did the background stay. Passes all on, or "
+                "Measures each sample: does the defect show, does the label cover anything, did "
+                "the background stay. Passes all on, or "
                 "only the good ones; where none is good, what follows does not run."
             ),
             search_aliases=["filter", "quality gate"],
@@ -55,25 +56,29 @@ class DefectQuality(io.ComfyNode):
                 field(
                     io.Image,
                     "normal",
-                    tooltip="The good squares encoded and decoded by the same VAE, not the raw ones.",
+                    tooltip="The good squares encoded and decoded by the same VAE, not the raw "
+                    "ones.",
                 ),
                 field(io.Image, "result", tooltip="The stitched pictures."),
                 field(
                     io.Mask,
                     "refined",
-                    tooltip="The refined masks at the whole picture's size (connect crop to Refine Defect Mask).",
+                    tooltip="The refined masks at the whole picture's size (connect crop to Refine "
+                    "Defect Mask).",
                 ),
                 field(
                     io.Boolean,
                     "only_good",
                     default=False,
-                    tooltip="On: only samples with the verdict good are passed on. Off: all, with their verdicts.",
+                    tooltip="On: only samples with the verdict good are passed on. Off: all, with "
+                    "their verdicts.",
                 ),
                 _limit(
                     "min_strength",
                     1.0,
                     0.01,
-                    "Least change inside the mask, 0..1; 99 of 100 drawn defects exceed 0.08. 0: any.",
+                    "Least change inside the mask, 0..1; 99 of 100 drawn defects exceed 0.08. 0: "
+                    "any.",
                 ),
                 _limit(
                     "min_contrast",
@@ -85,7 +90,8 @@ class DefectQuality(io.ComfyNode):
                     "min_fill",
                     1.0,
                     0.01,
-                    "Least share of the requested mask that the refined one covers. 0: any that is not empty.",
+                    "Least share of the requested mask that the refined one covers. 0: any that is "
+                    "not empty.",
                 ),
                 _limit(
                     "min_background_psnr",
@@ -177,7 +183,8 @@ class DefectPreview(io.ComfyNode):
             display_name="Preview Defects",
             category=CATEGORY,
             description=(
-                "Shows each sample, beside it the outlines of the requested mask (cyan) and of the refined one (green), and the heat map."
+                "Shows each sample, beside it the outlines of the requested mask (cyan) and of the "
+                "refined one (green), and the heat map."
             ),
             search_aliases=["overlay", "show mask"],
             is_output_node=True,
@@ -187,7 +194,8 @@ class DefectPreview(io.ComfyNode):
                     io.Boolean,
                     "zoom",
                     default=True,
-                    tooltip="On: only the surroundings of the mask, enlarged (needs mask). Off: the whole picture.",
+                    tooltip="On: only the surroundings of the mask, enlarged (needs mask). Off: "
+                    "the whole picture.",
                 ),
                 field(
                     io.Mask,
@@ -233,7 +241,8 @@ class SaveDataSet(io.ComfyNode):
             display_name="Save Defect Data Set",
             category=CATEGORY,
             description=(
-                "Adds the samples to a data set in MVTec AD's layout below ComfyUI's output folder, with a manifest that names figures, "
+                "Adds the samples to a data set in MVTec AD's layout below ComfyUI's output "
+                "folder, with a manifest that names figures, "
                 "seed and workflow of each. Goes on where an earlier run ended; overwrites nothing."
             ),
             search_aliases=["mvtec", "export data set"],
@@ -270,7 +279,8 @@ class SaveDataSet(io.ComfyNode):
                     QualityWire,
                     "quality",
                     optional=True,
-                    tooltip="From Defect Quality: rejected samples are kept apart. Unplugged: all samples with a label count as good.",
+                    tooltip="From Defect Quality: rejected samples are kept apart. Unplugged: all "
+                    "samples with a label count as good.",
                 ),
                 field(
                     io.Image, "heat", optional=True, tooltip="Heat maps, kept beside the manifest."
@@ -313,7 +323,10 @@ class SaveDataSet(io.ComfyNode):
             root, (object, defect), image, result, refined, mask, heat, quality, seed, prompt
         )
         good = [record for record in records if record["accepted"]]
-        report = f"{len(good)} good of {len(records)} samples added to {folder}/{object}/test/{defect}, numbers from {records[0]['index']}"
+        report = (
+            f"{len(good)} good of {len(records)} samples added to "
+            f"{folder}/{object}/test/{defect}, numbers from {records[0]['index']}"
+        )
         shown = [(root / record["file"]).relative_to(base) for record in good]
         saved = [
             ui.SavedResult(path.name, path.parent.as_posix(), io.FolderType.output)

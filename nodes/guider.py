@@ -23,7 +23,8 @@ from ..bgdefect_core.method.sampling import BackgroundMode, seeded_noise
 from ._compat import schema
 from ._convert import cycled
 from ._host import HostCallback, RegionGuider, sigma_of
-from ._types import Inversion, InversionWire
+from ._types import InversionWire
+from ._wires import Inversion
 from .sampling import SEEDS, check_mode, guidance_input, mode_input, seed_input, with_background
 
 _QUIET = ("sample_res_multistep", "sample_res_multistep_cfg_pp")
@@ -272,7 +273,8 @@ class NoiseNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectNoise",
             display_name="Defect Noise",
             category="BGDefect/sampling",
-            description="The noise that Background/Defect Sampler starts from, for SamplerCustomAdvanced: each sample of a batch has a seed"
+            description="The noise that Background/Defect Sampler starts from, for "
+            "SamplerCustomAdvanced: each sample of a batch has a seed"
             " of its own. RandomNoise draws a whole batch from one seed.",
             search_aliases=["bgdefect", "random noise"],
             inputs=[seed_input()],
@@ -293,9 +295,12 @@ class GuiderNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectGuider",
             display_name="Background/Defect Guider",
             category="BGDefect/sampling",
-            description="The method as a guider for SamplerCustomAdvanced, with any sampler and scheduler of the host. With euler, the"
-            " inversion's sigmas and Defect Noise it does what Background/Defect Sampler does. Samplers that add noise want the background"
-            " replay or noised. It gives no attention maps: refine the mask by the difference signal.",
+            description="The method as a guider for SamplerCustomAdvanced, with any sampler and "
+            "scheduler of the host. With euler, the"
+            " inversion's sigmas and Defect Noise it does what Background/Defect Sampler does. "
+            "Samplers that add noise want the background"
+            " replay or noised. It gives no attention maps: refine the mask by the difference "
+            "signal.",
             search_aliases=["bgdefect", "defect guider"],
             inputs=[
                 InversionWire.Input("inversion", tooltip="From Masked DDIM Inversion."),
@@ -305,7 +310,8 @@ class GuiderNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             outputs=[
                 io.Guider.Output(
                     display_name="guider",
-                    tooltip="For SamplerCustomAdvanced, with the latent that was inverted and sigmas from noise down to the picture.",
+                    tooltip="For SamplerCustomAdvanced, with the latent that was inverted and "
+                    "sigmas from noise down to the picture.",
                 )
             ],
         )

@@ -13,7 +13,8 @@ from ..bgdefect_core.method.inversion import invert
 from ._compat import field, schema
 from ._convert import cut, latent_regions, mask_batch, matched
 from ._host import HostPredictor, Progress, RegionGuider, schedule_of, sigmas_of
-from ._types import GraphPrompts, Inversion, InversionWire, PromptsWire
+from ._types import InversionWire, PromptsWire
+from ._wires import GraphPrompts, Inversion
 
 
 def invert_latents(
@@ -105,8 +106,10 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectInversion",
             display_name="Masked DDIM Inversion",
             category="BGDefect/sampling",
-            description="Where the samplers start: the good picture, the place of the defect and the noise levels. With skip off also the"
-            " picture's way up to noise, with the defect's place left empty; it is computed once, and every run of the sampler reuses it,"
+            description="Where the samplers start: the good picture, the place of the defect and "
+            "the noise levels. With skip off also the"
+            " picture's way up to noise, with the defect's place left empty; it is computed once, "
+            "and every run of the sampler reuses it,"
             " whatever the seed.",
             search_aliases=["bgdefect", "ddim inversion"],
             inputs=[
@@ -125,13 +128,15 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                     default=50,
                     min=1,
                     max=999,
-                    tooltip="DDIM steps of the sampler, and as many up where skip is off. The paper uses 50; 20 are often enough.",
+                    tooltip="DDIM steps of the sampler, and as many up where skip is off. The "
+                    "paper uses 50; 20 are often enough.",
                 ),
                 field(
                     io.Boolean,
                     "skip",
                     default=True,
-                    tooltip="On: nothing is inverted, which saves half of the time: the background mode noised, the default, needs no"
+                    tooltip="On: nothing is inverted, which saves half of the time: the background "
+                    "mode noised, the default, needs no"
                     " inversion. Turn it off for replay, masked and literal.",
                 ),
             ],

@@ -16,10 +16,11 @@ from comfy_api.latest import io
 from ..bgdefect_core.errors import BGDefectError, WeightsError
 from ..bgdefect_core.method.schedule import schedule_from_config
 from ..bgdefect_core.weights.files import ClassWeightsInfo, read_info
-from ._base import DAMAGED, HostParts, load_small, not_built, read_config, weights_file
+from ._base import HostParts, load_small
 from ._compat import field, schema
 from ._folders import state
 from ._host import prediction_type_of
+from ._small_form import DAMAGED, not_built, read_config, weights_file
 from ._weights import apply_weights
 
 log = logging.getLogger(__name__)
@@ -158,8 +159,10 @@ class LoadBase(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectLoadBase",
             display_name="Load Defect Base",
             category="BGDefect/model",
-            description="The base that defect classes are trained on: the small one that comes with this pack (nothing is downloaded),"
-            " or any Stable Diffusion 1.x, 2.x or XL in diffusers form from models/diffusers. For a checkpoint file use Load Checkpoint.",
+            description="The base that defect classes are trained on: the small one that comes "
+            "with this pack (nothing is downloaded),"
+            " or any Stable Diffusion 1.x, 2.x or XL in diffusers form from models/diffusers. For "
+            "a checkpoint file use Load Checkpoint.",
             search_aliases=["bgdefect", "defect model", "diffusers loader"],
             inputs=[
                 field(
@@ -167,7 +170,8 @@ class LoadBase(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                     "base",
                     options=[MINI, *sorted(diffusers_folders())],
                     default=MINI,
-                    tooltip="The embedded base (for small pictures of 128 pixels, runs on a CPU), or a folder in models/diffusers.",
+                    tooltip="The embedded base (for small pictures of 128 pixels, runs on a CPU), "
+                    "or a folder in models/diffusers.",
                 )
             ],
             outputs=[
@@ -192,7 +196,8 @@ class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectApplyWeights",
             display_name="Apply Defect Weights",
             category="BGDefect/model",
-            description="Puts a trained defect class (a file that `bgdefect train` wrote, in models/bgdefect) on its base, and gives"
+            description="Puts a trained defect class (a file that `bgdefect train` wrote, in "
+            "models/bgdefect) on its base, and gives"
             " out the prompts it was trained with. Put further LoRAs after this node.",
             search_aliases=["bgdefect", "defect lora", "class weights"],
             inputs=[
@@ -212,14 +217,16 @@ class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="How strongly the class acts: 1 as trained, 0 not at all. A full U-Net is blended with its base.",
+                    tooltip="How strongly the class acts: 1 as trained, 0 not at all. A full U-Net "
+                    "is blended with its base.",
                 ),
                 field(
                     io.Boolean,
                     "allow_other_base",
                     default=False,
                     advanced=True,
-                    tooltip="On: a full U-Net that was trained on other weights of the same form is a warning, not an error. Normally off.",
+                    tooltip="On: a full U-Net that was trained on other weights of the same form "
+                    "is a warning, not an error. Normally off.",
                 ),
             ],
             outputs=[

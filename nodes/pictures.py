@@ -88,8 +88,10 @@ class LoadPictures(io.ComfyNode):
             display_name="Load Good Pictures",
             category=CATEGORY,
             description=(
-                "Loads the pictures of a folder below ComfyUI's input folder, some at a time. With page set to increment, every queued "
-                "run takes the next ones, and after the last it starts again: queue as many runs as you like over night."
+                "Loads the pictures of a folder below ComfyUI's input folder, some at a time. With "
+                "page set to increment, every queued "
+                "run takes the next ones, and after the last it starts again: queue as many runs "
+                "as you like over night."
             ),
             search_aliases=["load folder", "load images from folder", "good parts"],
             inputs=[
@@ -97,7 +99,8 @@ class LoadPictures(io.ComfyNode):
                     io.Combo,
                     "folder",
                     options=[DEMO, *folder_paths.get_input_subfolders()],
-                    tooltip="Folder of good pictures below ComfyUI's input folder. (shipped demo): the pictures that come with the pack.",
+                    tooltip="Folder of good pictures below ComfyUI's input folder. (shipped demo): "
+                    "the pictures that come with the pack.",
                 ),
                 field(
                     io.Int,
@@ -106,7 +109,8 @@ class LoadPictures(io.ComfyNode):
                     min=0,
                     max=1_000_000,
                     control_after_generate=True,
-                    tooltip="Which pictures: page p with count n takes the n pictures from number p x n on, sorted by name. 0: the first.",
+                    tooltip="Which pictures: page p with count n takes the n pictures from number "
+                    "p x n on, sorted by name. 0: the first.",
                 ),
                 field(
                     io.Int,
@@ -114,7 +118,8 @@ class LoadPictures(io.ComfyNode):
                     default=1,
                     min=1,
                     max=1024,
-                    tooltip="How many pictures a run takes. 1 is neutral; more share one batch where they have one size.",
+                    tooltip="How many pictures a run takes. 1 is neutral; more share one batch "
+                    "where they have one size.",
                 ),
             ],
             outputs=[
@@ -159,8 +164,10 @@ class PlaceMask(io.ComfyNode):
             display_name="Place Defect Mask",
             category=CATEGORY,
             description=(
-                "Makes new defect masks from real or drawn ones (flipped, turned, scaled, bent) and places them where they lie wholly on "
-                "the part. Gives every mask with its picture; a picture that no mask fits is left out."
+                "Makes new defect masks from real or drawn ones (flipped, turned, scaled, bent) "
+                "and places them where they lie wholly on "
+                "the part. Gives every mask with its picture; a picture that no mask fits is left "
+                "out."
             ),
             search_aliases=["random mask", "mask library"],
             inputs=[
@@ -169,8 +176,10 @@ class PlaceMask(io.ComfyNode):
                     io.Combo,
                     "library",
                     options=[NO_LIBRARY, DEMO, *folder_paths.get_input_subfolders()],
-                    tooltip="Folder of real masks (white on black) below ComfyUI's input folder; (masks input): the masks connected below. "
-                    "Beside ground_truth/DEFECT the pictures in test/DEFECT are found: masks then go where the part looks as it did there.",
+                    tooltip="Folder of real masks (white on black) below ComfyUI's input folder; "
+                    "(masks input): the masks connected below. "
+                    "Beside ground_truth/DEFECT the pictures in test/DEFECT are found: masks then "
+                    "go where the part looks as it did there.",
                 ),
                 field(
                     io.Int,
@@ -184,7 +193,8 @@ class PlaceMask(io.ComfyNode):
                     io.Combo,
                     "part",
                     options=["auto", "object", "texture"],
-                    tooltip="Where defects may lie. object: on the part in front of its tray. texture: everywhere. auto: it is found out.",
+                    tooltip="Where defects may lie. object: on the part in front of its tray. "
+                    "texture: everywhere. auto: it is found out.",
                 ),
                 field(
                     io.Float,
@@ -223,7 +233,8 @@ class PlaceMask(io.ComfyNode):
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="How far masks are bent, as a share of their longest side. 0: not bent.",
+                    tooltip="How far masks are bent, as a share of their longest side. "
+                    "0: not bent.",
                 ),
                 field(
                     io.Int,
@@ -238,13 +249,15 @@ class PlaceMask(io.ComfyNode):
                     io.Mask,
                     "masks",
                     optional=True,
-                    tooltip="A drawn mask or a batch of real ones to make new ones from, in place of a library. Any size.",
+                    tooltip="A drawn mask or a batch of real ones to make new ones from, in place "
+                    "of a library. Any size.",
                 ),
                 field(
                     io.Mask,
                     "avoid",
                     optional=True,
-                    tooltip="Where no defect may lie, at the picture's size: a hole, a label, another defect. Unplugged: nowhere.",
+                    tooltip="Where no defect may lie, at the picture's size: a hole, a label, "
+                    "another defect. Unplugged: nowhere.",
                 ),
             ],
             outputs=[

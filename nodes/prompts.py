@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io
@@ -14,7 +12,9 @@ from torch import Tensor
 from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.regions import RegionPrompts, word_places
 from ._compat import field, schema
-from ._types import GraphPrompts, PromptsWire
+from ._graph_prompts import from_conditioning, pooled_of, with_defect, word_range
+from ._types import PromptsWire
+from ._wires import GraphPrompts
 
 log = logging.getLogger(__name__)
 
@@ -60,55 +60,6 @@ def _tokenize(clip: Any, text: str) -> tuple[list[Any], list[int]]:
     ]
 
 
-def from_conditioning(conditioning: Sequence[Any], name: str) -> tuple[Tensor, dict[str, Tensor]]:
-    """The tokens and the pooled vector of a CONDITIONING.
-
-    Raises:
-        SettingError: it holds several entries, or none, or tokens of several texts.
-    """
-    if len(conditioning) != 1 or conditioning[0][0].ndim != 3 or len(conditioning[0][0]) != 1:
-        raise SettingError(
-            f"{name} has {len(conditioning)} entries",
-            "one encoded text",
-            f"connect a single text encoder to {name}",
-        )
-    tokens, options = conditioning[0]
-    ignored = sorted(set(options) - {"pooled_output"})
-    if ignored:
-        log.warning("%s: %s is not used, regions take its place", name, ", ".join(ignored))
-    return tokens.float(), _pooled(options.get("pooled_output"))
-
-
-def _pooled(pooled: Tensor | None) -> dict[str, Tensor]:
-    """SDXL reads one pooled vector a picture: that of the background, which must not know the
-    defect."""
-    return {} if pooled is None else {"pooled_output": pooled}
-
-
-def with_defect(
-    before: GraphPrompts, tokens: Tensor, words: Sequence[int], mask: Tensor
-) -> GraphPrompts:
-    """The prompts with one more defect, which brings its own mask."""
-    prompts = before.prompts
-    more = replace(
-        prompts,
-        defects=[*prompts.defects, tokens],
-        defect_words=[*prompts.defect_words, list(words)],
-    )
-    return GraphPrompts(more, [*before.masks, mask])
-
-
-def word_range(count: int, tokens: Tensor, name: str) -> list[int]:
-    """``count`` words behind the start token. Raises SettingError where the text is shorter."""
-    if count > tokens.shape[1] - 1:
-        raise SettingError(
-            f"words is {count}",
-            f"0 to {tokens.shape[1] - 1}, as {name} has tokens",
-            "count the words of the defect's prompt",
-        )
-    return list(range(1, count + 1))
-
-
 def _text(name: str, default: str, tooltip: str) -> Any:
     return field(
         io.String, name, default=default, multiline=True, dynamic_prompts=True, tooltip=tooltip
@@ -123,7 +74,8 @@ def _words() -> Any:
         min=0,
         max=1024,
         advanced=True,
-        tooltip="How many tokens of the defect's prompt are words. Only the attention signal of Refine Defect Mask reads it;"
+        tooltip="How many tokens of the defect's prompt are words. Only the attention signal of "
+        "Refine Defect Mask reads it;"
         " 0: not known, use the difference signal.",
     )
 
@@ -135,12 +87,16 @@ def _attention_words() -> Any:
         default="",
         optional=True,
         advanced=True,
-        tooltip="Words of the defect's prompt whose attention is recorded, such as the defect's name. Only the attention signal of"
+        tooltip="Words of the defect's prompt whose attention is recorded, such as the defect's "
+        "name. Only the attention signal of"
         " Refine Defect Mask reads it; empty: all of the prompt's words.",
     )
 
 
-_MASK = "Where this defect shall come, white: one mask, or one a picture. Where defects overlap, the larger share of a cell wins."
+_MASK = (
+    "Where this defect shall come, white: one mask, or one a picture. "
+    "Where defects overlap, the larger share of a cell wins."
+)
 _PROMPTS = "For Masked DDIM Inversion, or to add a further defect."
 
 
@@ -153,7 +109,8 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectRegionPromptEncode",
             display_name="Encode Region Prompts",
             category="BGDefect/prompts",
-            description="Encodes what the part is, what the defect is, and a word for the empty mask. Pixels inside the mask read the"
+            description="Encodes what the part is, what the defect is, and a word for the empty "
+            "mask. Pixels inside the mask read the"
             " defect's words alone, those outside the background's.",
             search_aliases=["bgdefect", "regional prompt", "defect prompt"],
             inputs=[
@@ -166,7 +123,8 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 _text(
                     "defect",
                     "a defect on a part",
-                    "What shall be painted inside the mask. As trained: connect Apply Defect Weights.",
+                    "What shall be painted inside the mask. As trained: connect Apply Defect "
+                    "Weights.",
                 ),
                 _text(
                     "placeholder",
@@ -189,7 +147,8 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         empty_mask, nothing = encode(clip, placeholder)[0], encode(clip, "")[0]
         return io.NodeOutput(
             GraphPrompts(
-                RegionPrompts(part, [tokens], empty_mask, [words], nothing, _pooled(pooled)), [None]
+                RegionPrompts(part, [tokens], empty_mask, [words], nothing, pooled_of(pooled)),
+                [None],
             )
         )
 
@@ -210,7 +169,8 @@ class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                 io.Conditioning.Input("defect", tooltip="What shall be painted inside the mask."),
                 io.Conditioning.Input(
                     "placeholder",
-                    tooltip="Stands for the mask while the background is inverted, such as the word mask.",
+                    tooltip="Stands for the mask while the background is inverted, such as the "
+                    "word mask.",
                 ),
                 _words(),
                 io.Conditioning.Input(
@@ -245,7 +205,8 @@ class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectAddDefect",
             display_name="Add Defect",
             category="BGDefect/prompts",
-            description="One more defect in the same picture, with its own words and its own mask. Can be chained.",
+            description="One more defect in the same picture, with its own words and its own mask. "
+            "Can be chained.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
                 PromptsWire.Input(
@@ -276,7 +237,8 @@ class AddDefectConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectAddDefectConditioning",
             display_name="Add Defect from Conditioning",
             category="BGDefect/prompts",
-            description="One more defect in the same picture, from a text that any encoder of the host has encoded.",
+            description="One more defect in the same picture, from a text that any encoder of the "
+            "host has encoded.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
                 PromptsWire.Input(

@@ -23,8 +23,10 @@ class RefineMask(io.ComfyNode):
             display_name="Refine Defect Mask",
             category="BGDefect/masks",
             description=(
-                "Finds where inside the requested mask the defect really came out, from what changed in the picture, from the attention "
-                "to the defect's words, or from both. The result is the label to train a detector on."
+                "Finds where inside the requested mask the defect really came out, from what "
+                "changed in the picture, from the attention "
+                "to the defect's words, or from both. The result is the label to train a detector "
+                "on."
             ),
             search_aliases=["label", "segmentation mask", "heat map"],
             inputs=[
@@ -32,7 +34,8 @@ class RefineMask(io.ComfyNode):
                     io.Combo,
                     "signal",
                     options=sorted(MAP_SIGNALS, key=lambda signal: signal != "difference"),
-                    tooltip="difference: what changed (needs painted and normal). attention: the defect words' attention (needs maps). "
+                    tooltip="difference: what changed (needs painted and normal). attention: the "
+                    "defect words' attention (needs maps). "
                     "product: both multiplied.",
                 ),
                 field(
@@ -42,7 +45,8 @@ class RefineMask(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Share of the signal's peak inside the mask that counts as defect: 0.3 suits difference and product, 0.5 "
+                    tooltip="Share of the signal's peak inside the mask that counts as defect: 0.3 "
+                    "suits difference and product, 0.5 "
                     "attention. 0 returns the requested mask.",
                 ),
                 field(
@@ -62,14 +66,16 @@ class RefineMask(io.ComfyNode):
                     io.Mask,
                     "mask",
                     optional=True,
-                    tooltip="The requested mask at the size of painted; with crop connected at the whole picture's size, needed only for "
+                    tooltip="The requested mask at the size of painted; with crop connected at the "
+                    "whole picture's size, needed only for "
                     "one of several defects.",
                 ),
                 field(
                     CropWire,
                     "crop",
                     optional=True,
-                    tooltip="From Crop to Mask, where the samples are its squares: the refined mask then has the whole picture's size.",
+                    tooltip="From Crop to Mask, where the samples are its squares: the refined "
+                    "mask then has the whole picture's size.",
                 ),
             ],
             outputs=[

@@ -21,7 +21,8 @@ from ..bgdefect_core.method.sampling import (
 from ._compat import field, schema
 from ._convert import cycled
 from ._host import HostPredictor, Progress, RegionGuider
-from ._types import AttentionMaps, Inversion, InversionWire, MapsWire
+from ._types import InversionWire, MapsWire
+from ._wires import AttentionMaps, Inversion
 
 SEEDS = 2**64
 """The host's seeds are below this."""
@@ -173,9 +174,12 @@ def mode_input() -> Any:
         "background",
         options=list(BACKGROUND_MODES),
         default=DEFAULT_BACKGROUND,
-        tooltip="How the background is held. noised: the picture with fixed noise (exact, needs no inversion, the default). replay: the"
-        " inversion, put back at every step (exact; defects come out smoother and fainter). masked: the paper's proof (costs one more"
-        " pass, once a picture). literal: the paper's printed equation, whose background drifts; for comparison.",
+        tooltip="How the background is held. noised: the picture with fixed noise (exact, needs no "
+        "inversion, the default). replay: the"
+        " inversion, put back at every step (exact; defects come out smoother and fainter). "
+        "masked: the paper's proof (costs one more"
+        " pass, once a picture). literal: the paper's printed equation, whose background drifts; "
+        "for comparison.",
     )
 
 
@@ -189,7 +193,8 @@ def guidance_input() -> Any:
         max=30.0,
         step=0.1,
         round=0.01,
-        tooltip="How strongly the defect's words act inside the mask. 1: none (neutral); 2 to 4 for weak defects, at half speed.",
+        tooltip="How strongly the defect's words act inside the mask. 1: none (neutral); 2 to 4 "
+        "for weak defects, at half speed.",
     )
 
 
@@ -215,8 +220,10 @@ class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             node_id="BGDefectSampler",
             display_name="Background/Defect Sampler",
             category="BGDefect/sampling",
-            description="Paints the defects into the inverted pictures, while the background stays as it was. Several variants of each"
-            " picture: sample i belongs to picture i modulo the number of pictures, the order of Repeat Image Batch.",
+            description="Paints the defects into the inverted pictures, while the background stays "
+            "as it was. Several variants of each"
+            " picture: sample i belongs to picture i modulo the number of pictures, the order of "
+            "Repeat Image Batch.",
             search_aliases=["bgdefect", "defect sampler", "anomaly generation"],
             inputs=[
                 InversionWire.Input("inversion", tooltip="From Masked DDIM Inversion."),
@@ -238,7 +245,8 @@ class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
                     min=1,
                     max=256,
                     advanced=True,
-                    tooltip="Samples that run in one batch: more is faster on a GPU and needs more memory. Results stay the same to 1e-4.",
+                    tooltip="Samples that run in one batch: more is faster on a GPU and needs more "
+                    "memory. Results stay the same to 1e-4.",
                 ),
             ],
             outputs=[

@@ -63,8 +63,10 @@ def test_labels_of_a_few_drawn_defects() -> None:
     )
     assert len(lines) == 3 + len(RULES) + 3 + len(DETAILS) + 1 + 4
     assert [line for line in lines if "(in use)" in line] == [
-        f"| 0.3 of the change's 95th percentile (in use) | {found.labels[IN_USE][0]:.3f} | {found.labels[IN_USE][1]:.3f} |",
-        f"| 0.5 (in use) | {found.details[DETAIL_GONE][0]:.2f} | {found.details[DETAIL_GONE][1]:.2f} |",
+        f"| 0.3 of the change's 95th percentile (in use) | {found.labels[IN_USE][0]:.3f} | "
+        f"{found.labels[IN_USE][1]:.3f} |",
+        f"| 0.5 (in use) | {found.details[DETAIL_GONE][0]:.2f} | "
+        f"{found.details[DETAIL_GONE][1]:.2f} |",
     ]
 
 

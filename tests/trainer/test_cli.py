@@ -250,7 +250,8 @@ def test_wrong_options_exit_2(run: Run) -> None:
             "2.5.1",
             "0.41.0",
             "5.7.0",
-            "diffusers 0.41.0 beside torch 2.5.1; expected diffusers before 0.41, or torch 2.6 or later",
+            "diffusers 0.41.0 beside torch 2.5.1; expected diffusers before 0.41, or torch 2.6 or "
+            "later",
         ),
         ("2.4.1+cu121", "0.37.0", "4.57.6", "pip install 'diffusers<0.37'"),
         ("2.4.1", "0.36.0", "5.8.0", "transformers 5.8.0 beside torch 2.4.1"),

@@ -125,7 +125,8 @@ def test_a_manifest_without_file_and_group_is_refused(nut: Path, header: str) ->
     (nut / "manifest.csv").rename(nut.parent / "manifest.csv")
     with pytest.raises(
         DataError,
-        match=f"manifest.csv has the columns {said}; expected file and group, in the object's folder",
+        match=f"manifest.csv has the columns {said}; expected file and group, in the object's "
+        "folder",
     ):
         find_examples(nut.parent)
 
@@ -147,7 +148,8 @@ def test_a_group_of_no_file_is_refused(nut: Path, file: str) -> None:
     (nut / "manifest.csv").write_text(f"file,group\ntest/cut/001.png,a\n{file},a\n")
     with pytest.raises(
         DataError,
-        match=rf"manifest.csv gives {file or '.'} a group, but .* does not exist; expected files relative to .*nut",
+        match=rf"manifest.csv gives {file or '.'} a group, but .* does not exist; expected files "
+        r"relative to .*nut",
     ):
         find_examples(nut)
 

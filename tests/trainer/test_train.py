@@ -227,7 +227,8 @@ def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Pat
     script.write_text(
         "import sys\nfrom pathlib import Path\nfrom trainer.train import TrainConfig, train\n"
         "data, base, output = sys.argv[1:]\n"
-        "train(TrainConfig(data=Path(data), output=Path(output), defect='spot', base=base, steps=1, batch=2, views=2,\n"
+        "train(TrainConfig(data=Path(data), output=Path(output), defect='spot', base=base, "
+        "steps=1, batch=2, views=2,\n"
         "                  weights_precision='fp32'))\n"
     )
     launch = [
