@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..bgdefect_core.errors import DataError, OutputError, SettingError
-from ..bgdefect_core.pictures.files import PICTURE_SUFFIXES
+from ..bgdefect_core.pictures.listing import PICTURE_SUFFIXES
 from ..bgdefect_core.records.dataset_place import extras_folder
 
 DEMO = "(shipped demo)"

@@ -17,8 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, PictureError
+from ..bgdefect_core.files import atomic_write
 from ..bgdefect_core.pictures.crop import crop_box, take
-from ..bgdefect_core.pictures.files import Picture, atomic_write
+from ..bgdefect_core.pictures.files import Picture
 from ..bgdefect_core.pictures.masks import Mask, check_mask
 from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from ..bgdefect_core.records.dataset import DatasetWriter, Sample

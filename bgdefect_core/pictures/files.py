@@ -8,28 +8,25 @@ new one, never half of one.
 from __future__ import annotations
 
 import logging
-import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ..errors import BGDefectError, MaskError, OutputError, PictureError
+from ..errors import BGDefectError, MaskError, PictureError
+from ..files import atomic_write as atomic_write
 from ..paths import system_errors
+from .listing import PICTURE_SUFFIXES as PICTURE_SUFFIXES
 from .masks import Mask, check_mask
 
 logger = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
-
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-"""Files that are taken for pictures or masks, in lower case."""
 
 MIN_SIDE = 16
 """The shortest side, in pixels, of a usable picture."""
@@ -178,42 +175,6 @@ def _warn_if_grayish(path: Path, values: NDArray[np.uint8]) -> None:
         raise MaskError(came, "black and white", "check that this is not the picture itself")
     if grayish:
         logger.warning("%s has %d grayish pixels: thresholded at %d", path, grayish, _THRESHOLD)
-
-
-@contextmanager
-def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb") -> Iterator[IO[Any]]:
-    """Open a file for writing that appears at ``path`` only when it is complete.
-
-    Missing folders are made. The temporary name, ``.NAME.tmp`` beside it, is fixed: what a killed
-        run leaves there the
-    next one overwrites. On any exception the old file stays as it was.
-
-    Args:
-        path: where the file shall stand.
-        mode: "wb" for bytes, "w" for UTF-8 text with Unix line ends.
-
-    Raises:
-        OutputError: the place cannot be written to, or the disk is full.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    encoding, newline = (None, None) if mode == "wb" else ("utf-8", "\n")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, mode, encoding=encoding, newline=newline) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())  # a full disk shows here, not after the replacement
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as reason:
-        came = f"{path} cannot be written ({reason.strerror or reason})"
-        raise OutputError(
-            came, "a writable folder with room on the disk", "choose another output folder"
-        ) from reason
 
 
 def read_masks(

@@ -1,9 +1,11 @@
-"""Folders of masks: ready ones for same-named pictures, and real ones from which new masks are
-made."""
+"""Folders of masks: given masks for pictures of the same name, and real masks from which new ones
+are made."""
 
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +13,11 @@ from ..errors import DataError, SettingError
 from ..paths import system_errors
 from ..placement.placing import MaskLibrary
 from ..placement.surroundings import Surroundings, surroundings_of
-from .files import PICTURE_SUFFIXES, read_masks, read_picture
+from .files import read_masks, read_picture
+from .listing import list_folders, list_pictures, mask_key, picture_key, unique_names
 from .masks import Mask, separate_defects, trimmed
+
+logger = logging.getLogger(__name__)
 
 _reading = system_errors(DataError, "a folder of masks that can be read")
 
@@ -22,40 +27,26 @@ def masks_by_name(pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
     """The mask of each picture: NAME.* or NAME_mask.*.
 
     Raises:
-        DataError: no folder, a picture without mask, a mask without picture, two of one name.
+        DataError: no folder, a picture without mask, a mask without picture, two files of one name.
     """
-    masks: dict[str, Path] = {}
-    for path in _files(folder):
-        name = path.stem.removesuffix("_mask")
-        if name in masks:
-            raise DataError(
-                f"{masks[name]} and {path} are masks of one name",
-                "one mask a picture",
-                "remove one",
-            )
-        masks[name] = path
-    found: dict[Path, Path] = {}
+    masks = unique_names(_mask_files(folder), mask_key)
+    unique_names(pictures)
+    mask_of: dict[Path, Path] = {}
     for picture in pictures:
-        if picture.stem not in masks:
-            raise DataError(
-                f"{picture} has no mask",
-                f"{folder / picture.stem}.png",
-                "add it or leave the picture out",
-            )
-        found[picture] = masks[picture.stem]
-    widows = sorted(set(masks.values()) - set(found.values()))
-    if widows:
-        raise DataError(
-            f"{widows[0]} has no picture",
-            f"a good picture {widows[0].stem}",
-            "add it or remove the mask",
-        )
-    return found
+        mask = masks.pop(picture_key(picture), None)
+        if mask is None:
+            expected = f"{folder / picture.stem}.png"
+            raise DataError(f"{picture} has no mask", expected, "add it or leave the picture out")
+        mask_of[picture] = mask
+    for mask in masks.values():
+        expected = f"a good picture {mask.stem}"
+        raise DataError(f"{mask} has no picture", expected, "add it or remove the mask")
+    return mask_of
 
 
 @_reading
 def find_library(good: Path, object: str, defect: str) -> Path:
-    """The real masks that lie beside the good pictures: ``ground_truth/DEFECT`` of the object.
+    """The real masks beside the good pictures: ``ground_truth/DEFECT`` of the object.
 
     Raises:
         SettingError: there are none.
@@ -72,8 +63,8 @@ def find_library(good: Path, object: str, defect: str) -> Path:
 
 @_reading
 def pictures_beside(masks: Path) -> Path | None:
-    """The pictures with these real defects in MVTec's places: ``test/DEFECT`` for
-    ``ground_truth/DEFECT``; None where they are not."""
+    """The pictures with these real defects in MVTec's layout: ``test/DEFECT`` for
+    ``ground_truth/DEFECT``; None where there is no such folder."""
     pictures = masks.parent.parent / "test" / masks.name
     return pictures if masks.parent.name == "ground_truth" and pictures.is_dir() else None
 
@@ -82,97 +73,79 @@ def pictures_beside(masks: Path) -> Path | None:
 def read_library(
     folder: Path, split: Path | None = None, pictures: Path | None = None, apart: bool = True
 ) -> MaskLibrary:
-    """All masks of a folder: those of a file, or one a subfolder whose files are one defect's parts
+    """All masks of a folder: one a file, or one a subfolder whose files are one defect's parts
     (MVTec LOCO).
 
     A file that shows several defects far from each other gives a mask for each
     (:func:`separate_defects`), named NAME#1, NAME#2, ...
 
     Args:
+        split: split file of a training; only masks of its training pictures are read.
+        pictures: folder of the pictures with these defects, named as the masks; None: their
+            surroundings stay unknown.
         apart: off: a file gives one mask, whatever it shows.
-        split: split file of a training; only masks of the pictures that it trains on are read.
-        pictures: folder of the same-named pictures with these defects; None: their surroundings
-            stay unknown.
 
     Returns:
-        The masks, with each one's surroundings where its picture is found, and all files that were
+        The masks, each with its surroundings where its picture is there, and all files that were
         read.
 
     Raises:
-        DataError: no folder, nothing in it, or nothing of the split. MaskError: a bad mask, or a
-            bad union of parts, named.
+        DataError: no folder, nothing in it, nothing of the split, or two files of one name.
+        MaskError: a bad mask, or a bad union of parts; the message names it.
     """
-    groups: dict[str, list[Path]] = {}
-    shown = (
-        [path for path in folder.iterdir() if not path.name.startswith(".")]
-        if folder.is_dir()
-        else []
-    )
-    nested = sorted(path for path in shown if path.is_dir())
-    if nested:
-        groups = {path.name: _files(path) for path in nested}
-    if not nested or any(path.suffix.lower() in PICTURE_SUFFIXES for path in shown):
-        groups |= {path.name: [path] for path in _files(folder)}
+    sources = _mask_sources(folder)
     if split is not None:
-        wanted = _on_side(split, folder.name, "train")
-        groups = {
-            name: files
-            for name, files in groups.items()
-            if Path(name).stem.removesuffix("_mask") in wanted
-        }
-        if not groups:
-            raise DataError(
-                f"{split} trains on none of the masks in {folder}",
-                "the split of this class",
-                "check both paths",
-            )
+        trained_on = _on_side(split, folder.name, "train")
+        sources = {path: files for path, files in sources.items() if mask_key(path) in trained_on}
+        if not sources:
+            came = f"{split} trains on none of the masks in {folder}"
+            raise DataError(came, "the split of this class", "check both paths")
+    shown_in = unique_names(list_pictures(pictures)) if pictures else {}
     names: list[str] = []
     masks: list[Mask] = []
-    around: list[Surroundings | None] = []
+    surroundings: list[Surroundings | None] = []
     origins: list[Path] = []
-    read: list[Path] = []
-    for name, files in groups.items():
-        parts = (folder / name).is_dir()
-        mask = read_masks(files, f"the union of the masks in {files[0].parent}", nonzero=parts)
-        defects = separate_defects(mask) if apart and not parts else [mask]
-        shown_at = _picture_of(pictures, name) if pictures else None
-        picture = read_picture(shown_at) if shown_at else None
-        if picture is not None and picture.shape[:2] != mask.shape:
-            picture = None
-        names += (
-            [f"{name}#{number}" for number in range(1, len(defects) + 1)]
-            if len(defects) > 1
-            else [name]
-        )
-        around += [
-            None if picture is None else surroundings_of(picture, defect) for defect in defects
-        ]
-        masks += [
-            trimmed(defect) for defect in defects
-        ]  # whole ones of a large set would fill the memory
-        origins += [folder / name] * len(defects)
-        read += [*files, *([shown_at] if shown_at else [])]
-    return MaskLibrary(masks, names, around, origins, read)
+    files_read: list[Path] = []
+    with_picture = 0
+    for source, files in sources.items():
+        is_folder = files != [source]
+        union = f"the union of the masks in {files[0].parent}"
+        mask = read_masks(files, union, nonzero=is_folder)
+        defects = separate_defects(mask) if apart and not is_folder else [mask]
+        files_read += files
+        picture = None
+        shown = shown_in.get(mask_key(source))
+        if shown is not None:
+            files_read.append(shown)
+            picture = read_picture(shown)
+            if picture.shape[:2] != mask.shape:
+                picture = None
+        with_picture += picture is not None
+        for number, defect in enumerate(defects, 1):
+            names.append(f"{source.name}#{number}" if len(defects) > 1 else source.name)
+            origins.append(source)
+            masks.append(trimmed(defect))  # whole ones of a large set would fill the memory
+            surroundings.append(None if picture is None else surroundings_of(picture, defect))
+    logger.info("%s: %d of %d masks have their picture", folder, with_picture, len(sources))
+    return MaskLibrary(masks, names, surroundings, origins, files_read)
 
 
-def _picture_of(pictures: Path, name: str) -> Path | None:
-    """The picture of a mask's file or folder, where it is there."""
-    stem = Path(name).stem.removesuffix("_mask")
-    found = (pictures / f"{stem}{suffix}" for suffix in sorted(PICTURE_SUFFIXES))
-    return next((path for path in found if path.is_file()), None)
+def _mask_sources(folder: Path) -> dict[Path, list[Path]]:
+    """Each mask's file, or its folder of parts, with the files to read for it."""
+    sources = {path: _mask_files(path) for path in list_folders(folder)}
+    if not sources or list_pictures(folder, folders_are_read=True):
+        sources |= {path: [path] for path in _mask_files(folder)}
+    unique_names(sources, mask_key)
+    return sources
 
 
-def _files(folder: Path) -> list[Path]:
+def _mask_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder", "a folder of masks", "check the path")
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    )
-    if not found:
+    files = list_pictures(folder, folders_are_read=True)
+    if not files:
         raise DataError(f"{folder} holds no masks", "black and white pictures", "check the path")
-    return found
+    return files
 
 
 @_reading
@@ -182,18 +155,16 @@ def held_out_masks(folder: Path, names: Sequence[str], split: Path) -> list[str]
     Raises:
         DataError: no split file.
     """
-    pictures = _on_side(split, folder.name, "held_out")
-    return [
-        name for name in names if Path(name.split("#")[0]).stem.removesuffix("_mask") in pictures
-    ]
+    held_out = _on_side(split, folder.name, "held_out")
+    return [name for name in names if mask_key(re.sub(r"#\d+$", "", name)) in held_out]
 
 
 def _on_side(split: Path, defect: str, side: str) -> set[str]:
-    """Names of the pictures of this defect on a side, "train" or "held_out"."""
+    """Comparable names of this defect's pictures on a side, "train" or "held_out"."""
     try:
-        listed = [Path(str(item)) for item in json.loads(split.read_text(encoding="utf-8"))[side]]
+        listed = json.loads(split.read_text(encoding="utf-8"))[side]
+        pictures = [Path(str(path)) for path in listed]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
-        raise DataError(
-            f"{split} is no split file ({reason!r})", "split.json of a training", "check the path"
-        ) from reason
-    return {path.stem for path in listed if path.parent.name == defect}
+        came = f"{split} is no split file ({reason!r})"
+        raise DataError(came, "split.json of a training", "check the path") from reason
+    return {picture_key(path) for path in pictures if path.parent.name == defect}

@@ -33,8 +33,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import MaskError, PictureError, SettingError
+from ..files import atomic_write
 from ..paths import system_errors
-from ..pictures.files import Picture, atomic_write, read_picture, write_mask, write_picture
+from ..pictures.files import Picture, read_picture, write_mask, write_picture
 from ..pictures.masks import Mask
 from .dataset_place import (
     KINDS,

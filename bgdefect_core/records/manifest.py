@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, OutputError, SettingError
-from ..pictures.files import atomic_write
+from ..files import atomic_write
 
 __all__ = ["Manifest", "read_manifest"]
 

@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import BGDefectError, DataError, OtherRunError, OutputError, SettingError
-from ..pictures.files import atomic_write
+from ..files import atomic_write
 
 __all__ = [
     "Inputs",

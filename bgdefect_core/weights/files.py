@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ..errors import WeightsError
+from ..files import atomic_write
 from ..paths import system_errors
-from ..pictures.files import atomic_write
 from .info import ClassWeightsInfo, architecture_of, parse_info, plain
 
 __all__ = [

@@ -15,13 +15,8 @@ from bgdefect_core.errors import (
     SettingError,
     check_range,
 )
-from bgdefect_core.pictures.files import (
-    atomic_write,
-    read_mask,
-    read_picture,
-    write_mask,
-    write_picture,
-)
+from bgdefect_core.files import atomic_write
+from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
 
 
 def save(path: Path, array: np.ndarray, **options: object) -> Path:

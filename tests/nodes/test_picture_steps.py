@@ -7,11 +7,11 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
+from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary, PlacementSettings
-from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
+from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _judging
 from bgdefect_pack.nodes import _picture_steps as steps
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bgdefect_pack.bgdefect_core.records.dataset import read_manifest
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, OutputError, SettingError
 from bgdefect_pack.bgdefect_core.pictures.files import read_mask, read_picture
 from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
+from bgdefect_pack.bgdefect_core.records.dataset import read_manifest
 from bgdefect_pack.nodes import _convert, _folders, _saving
 from bgdefect_pack.nodes._judging import Judged
 

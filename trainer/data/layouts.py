@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
-from bgdefect_core.pictures.files import PICTURE_SUFFIXES
+from bgdefect_core.pictures.listing import PICTURE_SUFFIXES
 
 from .csv_layout import csv_of, csv_rows, read_csv
 from .examples import GOOD, Example

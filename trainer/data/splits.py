@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.files import atomic_write
 
 from .examples import Example
 

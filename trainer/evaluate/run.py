@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bgdefect_core.errors import OutputError
-from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.files import atomic_write
 
 from .config import EvaluateConfig
 from .detectors.detection import (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.files import atomic_write
 from bgdefect_core.records.run_record import settings_digest
 
 PROTOCOL = 3

@@ -19,8 +19,9 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageDraw
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.files import Picture, atomic_write, read_picture, write_picture
+from bgdefect_core.pictures.files import Picture, read_picture, write_picture
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.records.dataset import read_manifest

@@ -18,8 +18,8 @@ from statistics import median
 from typing import Any, get_args
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.files import atomic_write
 from bgdefect_core.method.sampling import BackgroundMode
-from bgdefect_core.pictures.files import atomic_write
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from bgdefect_core.errors import WeightsError
-from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.files import atomic_write
 
 log = logging.getLogger(__name__)
 _PATTERN = "step-*.safetensors"

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.errors import OutputError, SettingError
+from bgdefect_core.files import atomic_write
 from bgdefect_core.paths import check_path, system_errors
-from bgdefect_core.pictures.files import atomic_write
 from bgdefect_core.records.run_record import Inputs, RunRecord, locked, read_record
 
 log = logging.getLogger(__name__)

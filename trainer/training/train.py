@@ -24,9 +24,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bgdefect_core.errors import SettingError, WeightsError
+from bgdefect_core.files import atomic_write
 from bgdefect_core.method.loss import disentanglement_loss, naive_loss
 from bgdefect_core.method.predictor import Predictor, unet_predictor
-from bgdefect_core.pictures.files import atomic_write
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 
 from ..bases.load import load_base

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save
 
-from bgdefect_core.pictures.files import Picture, atomic_write, write_picture
+from bgdefect_core.files import atomic_write
+from bgdefect_core.pictures.files import Picture, write_picture
 from bgdefect_core.pictures.overlay import GREEN, outlined, warmed
 
 from ...bases.devices import pick_device

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.files import atomic_write
 
 from ...data.examples import Example
 from ...data.layouts import find_examples, good_examples

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.files import atomic_write
 
 from ..rows import Row
 from .rows import Key, grouped

@@ -16,7 +16,7 @@ from typing import Any
 import tyro
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.files import atomic_write
+from bgdefect_core.files import atomic_write
 
 from ..rows import Row
 from ..samples.methods import read_method

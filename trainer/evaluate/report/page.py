@@ -13,8 +13,9 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
+from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.files import Picture, atomic_write
+from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined
 
 from ..measures.optional import Skip

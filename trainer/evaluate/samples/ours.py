@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.pictures.files import atomic_write, write_mask, write_picture
+from bgdefect_core.files import atomic_write
+from bgdefect_core.pictures.files import write_mask, write_picture
 
 from ...bases.load import MINI, load_base
 from ...data.examples import Example, load_example

@@ -28,13 +28,7 @@ from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.painting import Job, PaintSettings, as_pictures
 from bgdefect_core.pictures.crop import Crop, crop_box, stitch, take
-from bgdefect_core.pictures.files import (
-    Picture,
-    read_mask,
-    read_picture,
-    write_mask,
-    write_picture,
-)
+from bgdefect_core.pictures.files import Picture, read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.pictures.masks import Mask, region_map
 from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_digest
 from bgdefect_core.weights.files import read_info

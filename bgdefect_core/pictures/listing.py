@@ -1,0 +1,167 @@
+"""Picture files of a folder: which ones are read, what is passed over, and which names are equal.
+
+Files are found by listing a folder, never by building a name: ``7.JPG`` and ``7.jpg`` are one name
+to a person, and so are the composed and the decomposed form of an accented letter (macOS writes the
+second one).
+"""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import DataError
+
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "comparable",
+    "is_leftover",
+    "list_folders",
+    "list_pictures",
+    "mask_key",
+    "picture_key",
+    "unique_names",
+]
+
+logger = logging.getLogger(__name__)
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+"""Endings of the files that are read as pictures or masks, in lower case."""
+
+_LEFTOVERS = frozenset(
+    {
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "__macosx",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "@eadir",
+        "@recycle",
+        "@recently-snapshot",
+        "#recycle",
+        "#snapshot",
+        "__pycache__",
+    }
+)
+_SIDECARS = frozenset({".json", ".xml", ".xmp", ".txt", ".csv", ".md", ".yaml", ".yml", ".ini"})
+_LEFTOVER = "left by a system or tool"
+_FOLDER = "a folder"
+_SIDECAR = "no picture"
+_UNREAD = "not one of " + " ".join(sorted(PICTURE_SUFFIXES))
+_NAMED = 5
+
+
+def is_leftover(name: str) -> bool:
+    """Whether an operating system, a camera's tool or a network drive left this file or folder.
+
+    These are hidden names (``.DS_Store``, ``._0.png``, ``.0.png.tmp``), ``Thumbs.db``,
+    ``desktop.ini``, ``__MACOSX``, Synology's ``@eaDir``, lock files (``~$...``) and recycle bins.
+    """
+    return name.startswith((".", "~$")) or name.casefold() in _LEFTOVERS
+
+
+def list_pictures(folder: Path, *, folders_are_read: bool = False) -> list[Path]:
+    """The picture files that lie in a folder itself, sorted by name.
+
+    All that is passed over is logged in one line, once for each folder and state: as information
+    where only leftovers and side files are concerned, else as a warning. Folders are not mentioned
+    where there is no picture beside them: the caller looks into them, or refuses the folder.
+
+    Args:
+        folder: an existing folder.
+        folders_are_read: the caller reads the folders in it too; they are not mentioned.
+    """
+    pictures = []
+    passed_over: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir()):
+        reason = _reason_to_pass_over(path)
+        if reason:
+            passed_over.setdefault(reason, []).append(path.name)
+        else:
+            pictures.append(path)
+    if folders_are_read or not pictures:
+        passed_over.pop(_FOLDER, None)
+    if passed_over:
+        expected = passed_over.keys() <= {_LEFTOVER, _SIDECAR}
+        reasons = "; ".join(f"{_shown(names)} ({reason})" for reason, names in passed_over.items())
+        _report(f"{folder}: {len(pictures)} pictures; passed over: {reasons}", expected)
+    return pictures
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """The folders in a folder without the leftovers of systems, sorted by name; none where there is
+    no such folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_leftover(path.name))
+
+
+def _reason_to_pass_over(path: Path) -> str:
+    """Empty for a file that is read."""
+    if is_leftover(path.name):
+        return _LEFTOVER
+    if path.is_dir():
+        return _FOLDER
+    if not path.is_file():
+        return "a link to nothing" if path.is_symlink() else "no plain file"
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        return ""
+    return _SIDECAR if suffix in _SIDECARS else _UNREAD
+
+
+def _shown(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
+@lru_cache(maxsize=1024)
+def _report(text: str, expected: bool) -> None:
+    """Log a text once: a folder is listed several times a run, and at every run of a graph."""
+    logger.log(logging.INFO if expected else logging.WARNING, "%s", text)
+
+
+def comparable(name: str) -> str:
+    """The form in which two names are equal that a person would call the same: without case, and
+    with one way to write an accented letter."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def picture_key(path: str | Path) -> str:
+    """A picture's name for comparisons: without folder and ending. Of a folder's name, nothing is
+    cut off: only the endings of pictures are."""
+    path = Path(path)
+    is_picture = path.suffix.lower() in PICTURE_SUFFIXES
+    return comparable(path.stem if is_picture else path.name)
+
+
+def mask_key(path: str | Path) -> str:
+    """The ``picture_key`` of the picture that a mask belongs to: NAME.* or NAME_mask.*."""
+    return picture_key(path).removesuffix("_mask")
+
+
+def unique_names(
+    paths: Iterable[Path], key: Callable[[Path], str] = picture_key
+) -> dict[str, Path]:
+    """Files by their name for comparisons.
+
+    Args:
+        paths: files of one kind.
+        key: ``picture_key`` or ``mask_key``.
+
+    Raises:
+        DataError: two files of one name; both are named.
+    """
+    files: dict[str, Path] = {}
+    for path in paths:
+        name = key(path)
+        if name in files:
+            came = f"{files[name]} and {path} have one name"
+            raise DataError(came, "one file a name", "rename one of them, or remove it")
+        files[name] = path
+    return files
