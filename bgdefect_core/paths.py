@@ -9,8 +9,10 @@ from pathlib import Path
 
 from .errors import BGDefectError, OutputError
 
-__all__ = ["check_path", "system_errors"]
+__all__ = ["ASSETS", "check_path", "system_errors"]
 
+ASSETS = Path(__file__).parent / "assets"
+"""Files that are installed with the package."""
 _LONGEST = 255
 """Bytes of a file's or a folder's name, on nearly all file systems."""
 _SHOWN = 120

@@ -125,7 +125,9 @@ def schedule_from_config(config: Mapping[str, Any]) -> NoiseSchedule:
             f"two numbers between 0 and 1, and 1 to {_MOST_TIMESTEPS} timesteps",
             "copy the scheduler's file again",
         )
-    if kind == "scaled_linear":
+    if config.get("trained_betas") is not None:
+        betas = _trained_betas(config["trained_betas"])
+    elif kind == "scaled_linear":
         betas = torch.linspace(start**0.5, end**0.5, total, dtype=torch.float32) ** 2
     elif kind == "linear":
         betas = torch.linspace(start, end, total, dtype=torch.float32)
@@ -143,6 +145,18 @@ def schedule_from_config(config: Mapping[str, Any]) -> NoiseSchedule:
 
 _BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
 _MOST_TIMESTEPS = 100_000
+
+
+def _trained_betas(values: Any) -> Tensor:
+    """Betas that the configuration lists; they replace its schedule and number of timesteps."""
+    numbers = isinstance(values, (list, tuple)) and 0 < len(values) <= _MOST_TIMESTEPS
+    if not numbers or not all(isinstance(beta, float) and 0 < beta < 1 for beta in values):
+        raise WeightsError(
+            "trained_betas of the scheduler is damaged",
+            f"1 to {_MOST_TIMESTEPS} numbers between 0 and 1",
+            "copy the scheduler's file again",
+        )
+    return torch.tensor(values, dtype=torch.float32)
 
 
 def _zero_terminal_snr(alphas: Tensor) -> Tensor:

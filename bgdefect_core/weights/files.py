@@ -1,13 +1,12 @@
 """Class weights files: one defect class, trained, in one safetensors file.
 
 The metadata of the file holds ``format`` ("pt", as every reader of safetensors expects),
-``bgdefect`` (one JSON object, the fields of `ClassWeightsInfo`) and ``tensors`` (how many there
-are). Nothing in a file is ever executed, and reading the metadata never loads a tensor. A full
-U-Net is stored under its diffusers names; for LoRA see `lora_names`.
+``bgdefect`` (one JSON object, the fields of `ClassWeightsInfo`) and ``tensors`` (their number).
+Nothing in a file is ever executed, and reading the metadata loads no tensor. A full U-Net is stored
+under its diffusers names; for LoRA see `lora_names`.
 
-The base is known by a fingerprint, not by a file name: the same weights as a diffusers folder, as a
-    single file, in
-fp32 or in fp16 have one fingerprint.
+A base is identified by a fingerprint, not by a file name: the same weights as a diffusers folder or
+a single file, in fp32 or fp16, have the same fingerprint.
 """
 
 from __future__ import annotations
@@ -15,22 +14,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import Parameter
 
 from ..errors import WeightsError
 from ..files import atomic_write
-from ..paths import system_errors
 from .info import ClassWeightsInfo, architecture_of, parse_info, plain
+from .safetensors_file import open_safetensors
 
 __all__ = [
     "ClassWeightsInfo",
@@ -54,31 +51,30 @@ FINGERPRINT_TENSORS = (
     "mid_block.resnets.0.conv1.weight",
     "conv_out.weight",
 )
-_HEADER_LIMIT = 16 << 20  # bytes; a full SDXL U-Net needs 0.3 MB
-_PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 _LORA_ENDS = (".lora_down.weight", ".lora_up.weight", ".alpha")
+_EXPECTED = "a class weights file that `bgdefect train` wrote"
+_AGAIN = "copy the file again"
+_NAME_LENGTH = 200
+"""Longest part of a tensor's name in a message."""
 
 
 def fingerprint(state_dict: Mapping[str, Tensor]) -> str:
-    """Name the base: SHA-256 over four named tensors of an unpatched U-Net, rounded to fp16.
+    """Identify a base: SHA-256 over four tensors of the unpatched U-Net, rounded to fp16.
 
     Args:
-        state_dict: diffusers names, no LoRA or other patch applied; only the four tensors need to
-            be there.
+        state_dict: diffusers names, no LoRA or other patch applied; only the four tensors are read.
 
     Returns:
-        64 hexadecimal digits, or "unknown" where a tensor is missing or neither fp32 nor fp16 (bf16
-        and quantised weights have lost bits that fp16 keeps; a quantised tensor may be of a type of
-        its own that calls itself fp16).
+        64 hexadecimal digits, or "unknown" where a tensor is missing or neither fp32 nor fp16: bf16
+        and quantised weights have lost bits that fp16 keeps, and a quantised tensor may have a type
+        of its own that reports fp16.
     """
     digest = hashlib.sha256()
     for name in FINGERPRINT_TENSORS:
         tensor = state_dict.get(name)
-        if (
-            tensor is None
-            or type(tensor) not in (Tensor, Parameter)
-            or tensor.dtype not in (torch.float32, torch.float16)
-        ):
+        if type(tensor) not in (Tensor, Parameter):
+            return UNKNOWN
+        if tensor.dtype not in (torch.float32, torch.float16):
             return UNKNOWN
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
         digest.update(_half_bytes(tensor))
@@ -86,14 +82,15 @@ def fingerprint(state_dict: Mapping[str, Tensor]) -> str:
 
 
 def network_input(what: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What ``inputs`` records of a network that no fingerprint names (VAE, text encoder): all its
-    weights, rounded to fp16, too.
+    """Record a network that has no fingerprint (VAE, text encoder) as an input of a run.
 
     Args:
-        what: the network in words, for the message. weights: its state dict; names and integer
-            buffers do not count, since they change between releases of transformers.
+        what: the network in words, for messages.
+        weights: its state dict. All floating point tensors count, rounded to fp16; names and
+            integer buffers do not, since they differ between releases of transformers.
     """
-    digest, size = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    size = 0
     for tensor in weights.values():
         if tensor.is_floating_point():
             content = _half_bytes(tensor)
@@ -103,15 +100,9 @@ def network_input(what: str, weights: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _half_bytes(tensor: Tensor) -> bytes:
-    """Rounded to fp16, little-endian."""
-    return (
-        tensor.detach()
-        .to("cpu", torch.float16)
-        .contiguous()
-        .numpy()
-        .astype("<f2", copy=False)
-        .tobytes()
-    )
+    """The tensor rounded to fp16, little-endian."""
+    half = tensor.detach().to("cpu", torch.float16).contiguous()
+    return half.numpy().astype("<f2", copy=False).tobytes()
 
 
 def check_base(
@@ -121,76 +112,76 @@ def check_base(
     prediction_type: str,
     allow_other_base: bool = False,
 ) -> None:
-    """Refuse a base that these weights do not fit; warn of one that they were not trained on.
+    """Refuse a base that the weights do not fit; warn of one that they were not trained on.
 
     Args:
-        base_fingerprint, architecture, prediction_type: of the base at hand (`fingerprint`,
-            `architecture_of`). Only the architecture's keys that both sides know are compared.
-        allow_other_base: turns the refusal of a full U-Net on another base into a warning.
+        info: of the weights.
+        base_fingerprint: of the base, see `fingerprint`.
+        architecture: of the base's U-Net, see `architecture_of`. Only keys that both sides have are
+            compared.
+        prediction_type: of the base.
+        allow_other_base: warn, rather than refuse, where a full U-Net meets another base.
 
     Raises:
         WeightsError: another architecture or prediction type; for a full U-Net also another base.
     """
+    label = f"{info.object!r} / {info.defect!r}"
+    load = f"load the base {info.base_name!r}"
     for key, trained in info.architecture.items():
         if key in architecture and plain(architecture[key]) != plain(trained):
-            raise WeightsError(
-                f"the base's U-Net has {key} {architecture[key]!r}",
-                f"{trained!r}, as in the U-Net on which {_label(info)} was trained",
-                f"load the base {info.base_name!r}",
-            )
+            came = f"the base's U-Net has {key} {architecture[key]!r}"
+            expected = f"{trained!r}, as in the U-Net on which {label} was trained"
+            raise WeightsError(came, expected, load)
     if prediction_type != info.prediction_type:
-        raise WeightsError(
-            f"the base predicts {prediction_type!r}",
-            f"{info.prediction_type!r}, as when {_label(info)} was trained",
-            f"load the base {info.base_name!r}",
-        )
+        expected = f"{info.prediction_type!r}, as when {label} was trained"
+        raise WeightsError(f"the base predicts {prediction_type!r}", expected, load)
     if UNKNOWN in (base_fingerprint, info.base_fingerprint):
         log.warning(
-            "cannot tell whether %s was trained on this base: bf16 and quantised bases are not recognised",
-            _label(info),
+            "cannot tell whether %s was trained on this base: bf16 and quantised bases are not"
+            " recognised",
+            label,
         )
     elif base_fingerprint != info.base_fingerprint:
+        other = f"another base, {info.base_name!r}"
         if info.kind == "full" and not allow_other_base:
             raise WeightsError(
-                f"{_label(info)} was trained on another base, {info.base_name!r} ({info.base_fingerprint[:12]})",
+                f"{label} was trained on {other} ({info.base_fingerprint[:12]})",
                 f"that base, not {base_fingerprint[:12]}",
                 "load that base, or allow another one (--allow-other-base)",
             )
-        log.warning(
-            "%s was trained on another base, %r: expect weaker defects",
-            _label(info),
-            info.base_name,
-        )
+        log.warning("%s was trained on %s: expect weaker defects", label, other)
 
 
 def check_keys(names: Iterable[str], expected: Iterable[str]) -> None:
-    """Raise WeightsError unless both name the same tensors; for a full U-Net against
-    ``unet.state_dict()``."""
-    got, want = set(names), set(expected)
-    missing, unknown = sorted(want - got), sorted(got - want)
-    if missing or unknown:
-        what = "; ".join(
-            f"{len(some)} tensors are {how}, first {some[0][:200]!r}"
-            for some, how in ((missing, "missing"), (unknown, "not part of this U-Net"))
-            if some
-        )
-        raise WeightsError(
-            what,
-            f"the {len(want)} tensors of the base's U-Net",
-            "use the base that they were trained on",
-        )
+    """Raise WeightsError unless both name the same tensors.
+
+    Args:
+        names: of a full U-Net's file.
+        expected: of ``unet.state_dict()``.
+    """
+    file_names, unet_names = set(names), set(expected)
+    missing = sorted(unet_names - file_names)
+    unknown = sorted(file_names - unet_names)
+    faults = []
+    for tensors, fault in ((missing, "missing"), (unknown, "not part of this U-Net")):
+        if tensors:
+            first = tensors[0][:_NAME_LENGTH]
+            faults.append(f"{len(tensors)} tensors are {fault}, first {first!r}")
+    if faults:
+        expects = f"the {len(unet_names)} tensors of the base's U-Net"
+        raise WeightsError("; ".join(faults), expects, "use the base that they were trained on")
 
 
 def save_weights(
     path: str | Path, tensors: Mapping[str, Tensor], info: ClassWeightsInfo, fp16: bool = False
 ) -> None:
-    """Write a class weights file: under a temporary name first, so that a kill leaves the old file
-    or the new one.
+    """Write a class weights file, under a temporary name first: a kill leaves the old or the new.
 
     Args:
-        tensors: diffusers names for a full U-Net, host names for LoRA (see
-            `lora_names.to_host_names`).
-        fp16: store floating point tensors as fp16: half the size.
+        path: the file to write.
+        tensors: diffusers names for a full U-Net, host names for LoRA (`lora_names.to_host_names`).
+        info: what the file says about itself.
+        fp16: store floating point tensors as fp16, at half the size.
 
     Raises:
         WeightsError: NaN or infinity (also from rounding to fp16), missing tensors, a broken info.
@@ -200,9 +191,8 @@ def save_weights(
     stored = {}
     for name, tensor in tensors.items():
         half = fp16 and tensor.is_floating_point()
-        stored[name] = (
-            tensor.detach().to("cpu", torch.float16 if half else tensor.dtype).contiguous()
-        )
+        dtype = torch.float16 if half else tensor.dtype
+        stored[name] = tensor.detach().to("cpu", dtype).contiguous()
     record = json.dumps(asdict(info))
     parse_info(record, str(path))
     _check_tensors(stored, info, path)
@@ -218,137 +208,62 @@ def read_info(path: str | Path) -> ClassWeightsInfo:
         WeightsError: missing, truncated, not safetensors, a pickle, not written by this package, or
             broken metadata.
     """
-    return _read_header(Path(path))[0]
+    path = Path(path)
+    with open_safetensors(path, _EXPECTED) as file:
+        return _read_header(file, path)[0]
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], ClassWeightsInfo]:
-    """Load a class weights file onto the CPU, every tensor checked.
+    """Load a class weights file onto the CPU and check every tensor.
 
     Raises:
         WeightsError: all that `read_info` refuses; missing tensors; NaN or infinity.
     """
     path = Path(path)
-    info, count = _read_header(path)
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path}: cannot be read ({error})", "", "copy the file again"
-        ) from error
+    with open_safetensors(path, _EXPECTED) as file:
+        info, count = _read_header(file, path)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
     if len(tensors) != count:
-        raise WeightsError(
-            f"{path}: holds {len(tensors)} tensors",
-            f"{count}, as its metadata says",
-            "copy the file again",
-        )
+        came = f"{path}: holds {len(tensors)} tensors"
+        raise WeightsError(came, f"{count}, as its metadata says", _AGAIN)
     _check_tensors(tensors, info, path)
     return tensors, info
 
 
-def _label(info: ClassWeightsInfo) -> str:
-    return f"{info.object!r} / {info.defect!r}"
+def _read_header(file: Any, path: Path) -> tuple[ClassWeightsInfo, int]:
+    """The record and the number of tensors."""
+    metadata = file.metadata() or {}
+    if "bgdefect" not in metadata:
+        raise WeightsError(f"{path}: has no BGDefect metadata", _EXPECTED)
+    count = metadata.get("tensors", "")
+    if not (count.isascii() and count.isdigit() and len(count) < 10):
+        raise WeightsError(f"{path}: its metadata lacks the number of tensors", "", _AGAIN)
+    return parse_info(metadata["bgdefect"], str(path)), int(count)
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], info: ClassWeightsInfo, path: Path) -> None:
     if not tensors:
         raise WeightsError(f"{path}: holds no tensors", "", "train the class again")
-    if info.kind == "full":
-        absent = [name for name in FINGERPRINT_TENSORS if name not in tensors]
-    else:
-        modules = {
-            name.removesuffix(end) for name in tensors for end in _LORA_ENDS if name.endswith(end)
-        }
-        absent = [
-            module + end
-            for module in sorted(modules)
-            for end in _LORA_ENDS
-            if module + end not in tensors
-        ]
-        other = sorted(name for name in tensors if not name.endswith(_LORA_ENDS))
-        if other:
-            raise WeightsError(
-                f"{path}: holds {other[0][:200]!r}", "names that end in " + ", ".join(_LORA_ENDS)
-            )
-    if absent:
-        raise WeightsError(
-            f"{path}: {len(absent)} tensors are missing, first {absent[0][:200]!r}",
-            "",
-            "copy the file again",
-        )
+    required = set(FINGERPRINT_TENSORS) if info.kind == "full" else _lora_names(tensors, path)
+    missing = sorted(required - set(tensors))
+    if missing:
+        first = missing[0][:_NAME_LENGTH]
+        came = f"{path}: {len(missing)} tensors are missing, first {first!r}"
+        raise WeightsError(came, "", _AGAIN)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(
-                f"{path}: NaN or infinity in {name[:200]!r}",
-                "finite weights",
-                "train again, or store as fp32",
-            )
+            came = f"{path}: NaN or infinity in {name[:_NAME_LENGTH]!r}"
+            raise WeightsError(came, "finite weights", "train again, or store as fp32")
 
 
-def _read_header(path: Path) -> tuple[ClassWeightsInfo, int]:
-    """Info and number of tensors. Parsed by hand: the header's size is bounded, and the rest stays
-    unread."""
-    expected = "a class weights file (.safetensors)"
-    with system_errors(WeightsError, expected):
-        there, other, size = (
-            path.is_file(),
-            path.exists(),
-            path.stat().st_size if path.is_file() else 0,
-        )
-    if not there:
-        kind = "a folder" if path.is_dir() else "no plain file" if other else "no such file"
-        raise WeightsError(f"{path}: {kind}", expected)
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-            length = struct.unpack("<Q", start[:8])[0] if len(start) == 9 else 0
-            looks_right = start[8:] == b"{" and length <= _HEADER_LIMIT
-            raw = file.read(length - 1) if looks_right and length > 0 else b""
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error})") from error
-    if not looks_right:
-        pickled = start[:2] == b"PK" or start[:2] in _PICKLES
-        kind = (
-            "is a pickle (.pt, .ckpt) under another name"
-            if pickled
-            else "is not a safetensors file"
-        )
-        raise WeightsError(f"{path}: {kind}", "a class weights file that `bgdefect train` wrote")
-    if len(raw) < length - 1:
-        raise WeightsError(
-            f"{path}: is truncated within its header",
-            f"{8 + length} bytes or more",
-            "copy the file again",
-        )
-    try:
-        header = json.loads(b"{" + raw)
-        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-        end = max((int(entry["data_offsets"][1]) for entry in tensors), default=0)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise WeightsError(
-            f"{path}: is not a safetensors file (its header cannot be parsed)"
-        ) from error
-    if size < 8 + length + end:
-        raise WeightsError(
-            f"{path}: is truncated to {size} bytes",
-            f"{8 + length + end} bytes",
-            "copy the file again",
-        )
-    metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("bgdefect"), str):
-        raise WeightsError(
-            f"{path}: has no BGDefect metadata", "a class weights file that `bgdefect train` wrote"
-        )
-    count = str(metadata.get("tensors"))
-    if not (count.isascii() and count.isdigit() and len(count) < 10):
-        raise WeightsError(
-            f"{path}: its metadata lacks the number of tensors", "", "copy the file again"
-        )
-    return parse_info(metadata["bgdefect"], str(path)), int(count)
+def _lora_names(tensors: Iterable[str], path: Path) -> set[str]:
+    """The names that a LoRA file must hold: three for each module that it names."""
+    names = set()
+    for name in sorted(tensors):
+        end = "." + name.partition(".")[2]
+        if end not in _LORA_ENDS:
+            expected = "names that end in " + ", ".join(_LORA_ENDS)
+            raise WeightsError(f"{path}: holds {name[:_NAME_LENGTH]!r}", expected)
+        module = name.removesuffix(end)
+        names |= {module + part for part in _LORA_ENDS}
+    return names

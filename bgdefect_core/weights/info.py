@@ -1,8 +1,7 @@
-"""What a class weights file says about itself: the record in its metadata, and its strict reader.
+"""The record in the metadata of a class weights file, and its strict reader.
 
 A file may come from anywhere: the record is bounded in size, must be JSON, and every field has one
-    type. Fields that
-this version does not know are passed over.
+type and range. Fields that this version does not know are ignored.
 """
 
 from __future__ import annotations
@@ -10,10 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, NoReturn
+from dataclasses import MISSING, dataclass, field
+from typing import Annotated, Any, Literal, NoReturn
 
+from ..declarations import Option, Range, options_of
 from ..errors import WeightsError
+from ..method.schedule import PredictionType
+from ..pictures.crop import Zoom
 
 __all__ = ["ClassWeightsInfo", "architecture_of", "parse_info", "plain"]
 
@@ -30,7 +32,11 @@ ARCHITECTURE_KEYS = (
     "transformer_layers_per_block",
     "use_linear_projection",
 )
-_INFO_LIMIT = 64 << 10  # characters; ours are below 3,000
+_INFO_LIMIT = 64 << 10
+"""Characters of a record; ours have fewer than 3,000."""
+_INT_LIMIT = 1 << 63
+_EXACT_FLOAT = 1 << 53
+"""Up to here a float holds every whole number."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +45,34 @@ class ClassWeightsInfo:
 
     Attributes:
         kind: "full" (a whole U-Net) or "lora".
-        object, defect: the class, in the words of the folder names.
-        background_prompt, defect_prompt, mask_prompt: ``C_bg``, ``C_def`` and ``C_m`` of Eq. 10, as
-            they were trained.
-        base_name, base_fingerprint, base_licence: the base; see `weights.fingerprint`. SD 1.x's
-            OpenRAIL-M passes on to a full U-Net.
-        architecture: see `architecture_of`.
-        prediction_type: "epsilon" or "v_prediction".
+        object: the object, as its folder is named.
+        defect: the defect, as its folder is named.
+        background_prompt: ``C_bg`` of Eq. 10, as trained.
+        defect_prompt: ``C_def`` of Eq. 10, as trained.
+        mask_prompt: ``C_m`` of Eq. 11, as trained.
+        base_name: of the base's folder or file.
+        base_fingerprint: see `files.fingerprint`.
+        base_licence: OpenRAIL-M of SD 1.x passes on to a full U-Net.
+        prediction_type: what the U-Net predicts.
         resolution: side of the training squares in pixels.
-        zoom: "whole" or "defect", the zoom rule that generation has to repeat.
-        steps: training iterations. loss: "disentangled" or "naive". seed: of the training.
-        validation_before, validation_after: mean loss of the held-out pictures before the first
-            iteration, and of the weights in the file; None where nothing was held out, and in older
-            files.
-        lora_rank, lora_alpha: 0 for a full U-Net.
-        libraries: name -> version. date: ISO 8601. mask_sides: longest side of each training mask
-            in pixels, a hint for placement. format_version: of this record.
+        zoom: the crop rule of the training, which generation repeats.
+        steps: training iterations.
+        loss: name of the training loss.
+        seed: of the training.
+        date: ISO 8601.
+        architecture: see `architecture_of`.
+        lora_rank: 0 for a full U-Net.
+        lora_alpha: 0 for a full U-Net.
+        libraries: name -> version.
+        mask_sides: longest side of each training mask in pixels, a hint for placement.
+        validation_before: mean loss of the held-out pictures before the first iteration; None where
+            none was held out.
+        validation_after: the same, of the weights in the file.
+        prediction_given: whether the user gave ``prediction_type``; else it was read from the base.
+        format_version: of this record.
     """
 
-    kind: str
+    kind: Literal["full", "lora"]
     object: str
     defect: str
     background_prompt: str
@@ -66,47 +81,31 @@ class ClassWeightsInfo:
     base_name: str
     base_fingerprint: str
     base_licence: str
-    prediction_type: str
-    resolution: int
-    zoom: str
-    steps: int
+    prediction_type: PredictionType
+    resolution: Annotated[int, Range(8, 4096)]
+    zoom: Zoom
+    steps: Annotated[int, Range(0, 10**9)]
     loss: str
     seed: int
     date: str
     architecture: dict[str, Any] = field(default_factory=dict)
-    lora_rank: int = 0
-    lora_alpha: float = 0.0
+    lora_rank: Annotated[int, Range(0, 4096)] = 0
+    lora_alpha: Annotated[float, Range(0, 1e6)] = 0.0
     libraries: dict[str, str] = field(default_factory=dict)
     mask_sides: list[int] = field(default_factory=list)
-    validation_before: float | None = None
-    validation_after: float | None = None
+    validation_before: Annotated[float | None, Range(0, math.inf)] = None
+    validation_after: Annotated[float | None, Range(0, math.inf)] = None
+    prediction_given: bool = False
     format_version: int = FORMAT_VERSION
 
 
-_CHOICES = {
-    "kind": ("full", "lora"),
-    "prediction_type": ("epsilon", "v_prediction"),
-    "zoom": ("whole", "defect"),
-}
-_LEAST = {
-    "resolution": 8,
-    "steps": 0,
-    "lora_rank": 0,
-    "lora_alpha": 0.0,
-    "validation_before": 0.0,
-    "validation_after": 0.0,
-}
-_MOST = {"resolution": 4096, "steps": 10**9, "lora_rank": 4096, "lora_alpha": 1e6}
-
-
 def architecture_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a diffusers U-Net's configuration that decides whether weights fit it; tuples
-    become lists."""
+    """The keys of a diffusers U-Net's configuration that decide whether weights fit it."""
     return {key: plain(config[key]) for key in ARCHITECTURE_KEYS if key in config}
 
 
 def plain(value: Any) -> Any:
-    """Tuples become lists, at any depth, so that a configuration compares with its JSON form."""
+    """The value with tuples as lists at any depth, so that it compares with its JSON form."""
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -114,16 +113,16 @@ def parse_info(text: str, where: str) -> ClassWeightsInfo:
     """Read the record.
 
     Args:
-        text: JSON, at most 65,536 characters. where: the file, for messages.
+        text: JSON, at most 65,536 characters.
+        where: the file, for messages.
 
     Raises:
         WeightsError: too long, no JSON, NaN, a missing field, one of another type or out of its
             range, a newer format.
     """
     if len(text) > _INFO_LIMIT:
-        raise WeightsError(
-            f"{where}: its metadata has {len(text)} characters", f"at most {_INFO_LIMIT}"
-        )
+        came = f"{where}: its metadata has {len(text)} characters"
+        raise WeightsError(came, f"at most {_INFO_LIMIT}")
     try:
         record = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -132,55 +131,51 @@ def parse_info(text: str, where: str) -> ClassWeightsInfo:
         raise WeightsError(f"{where}: its metadata is {type(record).__name__}", "a JSON object")
     version = record.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
-        raise WeightsError(
-            f"{where}: has format {version}", f"{FORMAT_VERSION} or older", "update BGDefect"
-        )
+        expected = f"{FORMAT_VERSION} or older"
+        raise WeightsError(f"{where}: has format {version}", expected, "update BGDefect")
     values = {}
-    for item in fields(ClassWeightsInfo):
-        if item.name in record:
-            values[item.name] = _checked(item.name, str(item.type), record[item.name], where)
-        elif item.default is MISSING and item.default_factory is MISSING:
-            raise WeightsError(
-                f"{where}: its metadata lacks {item.name!r}",
-                "",
-                "copy the file again, or train the class again",
-            )
+    for option in options_of(ClassWeightsInfo):
+        if option.name in record:
+            values[option.name] = _checked(option, record[option.name], where)
+        elif option.default is MISSING:
+            came = f"{where}: its metadata lacks {option.name!r}"
+            raise WeightsError(came, "", "copy the file again, or train the class again")
     return ClassWeightsInfo(**values)
 
 
-def _checked(name: str, kind: str, value: Any, where: str) -> Any:
-    if kind == "float | None" and value is None:
+def _checked(option: Option, value: Any, where: str) -> Any:
+    """The value, if it has the field's type and lies in its range."""
+    came = f"{where}: its metadata has {option.name} = {str(value)[:80]!r}"
+    if value is None and option.default is None:
         return None
-    kind = kind.removesuffix(" | None")
-    if (
-        kind == "float"
-        and isinstance(value, int)
-        and not isinstance(value, bool)
-        and abs(value) < 1 << 53
-    ):
+    if option.choices:
+        if not isinstance(value, str) or value not in option.choices:
+            raise WeightsError(came, " or ".join(option.choices))
+        return value
+    if option.kind in (float, float | None) and type(value) is int and abs(value) < _EXACT_FLOAT:
         value = float(value)
-    fits = {
-        "str": isinstance(value, str),
-        "int": isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63,
-        "float": isinstance(value, float) and math.isfinite(value),
-        "dict[str, Any]": isinstance(value, dict),
-        "dict[str, str]": isinstance(value, dict)
-        and all(isinstance(item, str) for item in value.values()),
-        "list[int]": isinstance(value, list) and all(type(item) is int for item in value),
-    }[kind]
-    if not fits:
-        raise WeightsError(
-            f"{where}: its metadata has {name} = {str(value)[:80]!r}", f"a value of type {kind}"
-        )
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise WeightsError(
-            f"{where}: its metadata has {name} = {value[:80]!r}", " or ".join(_CHOICES[name])
-        )
-    if name in _LEAST and value < _LEAST[name]:
-        raise WeightsError(f"{where}: its metadata has {name} = {value}", f"{_LEAST[name]} or more")
-    if name in _MOST and value > _MOST[name]:
-        raise WeightsError(f"{where}: its metadata has {name} = {value}", f"{_MOST[name]} or less")
+    if not _has_type(value, option.kind):
+        kind = getattr(option.kind, "__name__", str(option.kind))
+        raise WeightsError(came, f"a value of type {kind}")
+    limits = option.range
+    if limits is not None and not limits.low <= value <= limits.high:
+        raise WeightsError(came, f"{limits.low:g} to {limits.high:g}")
     return value
+
+
+def _has_type(value: Any, kind: Any) -> bool:
+    """Whether a JSON value has the type of a field."""
+    if kind is int:
+        return type(value) is int and abs(value) < _INT_LIMIT
+    if kind in (float, float | None):
+        return isinstance(value, float) and math.isfinite(value)
+    if kind == dict[str, str]:
+        return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    if kind == dict[str, Any]:
+        return isinstance(value, dict)
+    if kind == list[int]:
+        return isinstance(value, list) and all(type(number) is int for number in value)
+    return isinstance(value, kind)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -99,6 +99,19 @@ def test_round_trip_of_a_full_unet(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [file.name]  # no temporary file stays
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names are text there")
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    save_weights(folder / "scratch.safetensors", unet_tensors(), make_info())
+    tensors, info = load_weights(folder / "scratch.safetensors")
+    assert info == make_info() == read_info(folder / "scratch.safetensors")
+    assert torch.equal(tensors["conv_out.weight"], unet_tensors()["conv_out.weight"])
+
+
 def test_validation_losses_are_kept_and_older_files_open(tmp_path: Path) -> None:
     path = tmp_path / "scratch.safetensors"
     save_weights(path, unet_tensors(), make_info(validation_before=0.5, validation_after=0.25))
@@ -250,18 +263,28 @@ def test_refuses_what_is_no_weights_file(file: Path, tmp_path: Path) -> None:
         torch.save(unet_tensors(), pickle, _use_new_zipfile_serialization=protocol)
         with pytest.raises(WeightsError, match=r"pickle.safetensors: is a pickle"):
             read_info(pickle)
-    for content in (b"", b"\x80", b"hello, world, this is text", b"\xff" * 8 + b"{"):
+    for content, message in (
+        (b"", "is empty"),
+        (b"\x80", "is not a safetensors file"),
+        (b"hello, world, this is text", "is not a safetensors file"),
+        (b"\xff" * 8 + b"{", "is truncated"),
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page.*; download the file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "LFS pointer.*git lfs pull"),
+        (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "macOS writes beside"),
+    ):
         other = tmp_path / "other.safetensors"
         other.write_bytes(content)
-        with pytest.raises(WeightsError, match="is not a safetensors file"):
+        with pytest.raises(WeightsError, match=f"other.safetensors: .*{message}"):
             read_info(other)
+    with pytest.raises(WeightsError, match="a folder"):
+        read_info(tmp_path)
     for header in (
         b"{not json",
         b'{"a":' + b"[" * 100_000,
         b'{"a":1}',
         b'{"a":{"data_offsets":[0,1e999]}}',
     ):
-        with pytest.raises(WeightsError, match="header cannot be parsed"):
+        with pytest.raises(WeightsError, match="its header does not describe"):
             read_info(write_raw(tmp_path / "raw.safetensors", header))
     with pytest.raises(WeightsError, match="no BGDefect metadata"):
         read_info(write_raw(tmp_path / "raw.safetensors", b'{"__metadata__":{"format":"pt"}}'))
@@ -284,8 +307,8 @@ def test_refuses_every_truncation(file: Path) -> None:
     [
         ({"resolution": "128"}, "resolution = '128'; expected a value of type int"),
         ({"resolution": True}, "resolution = 'True'"),
-        ({"resolution": 0}, "resolution = 0; expected 8 or more"),
-        ({"resolution": 10**12}, "resolution = 1000000000000; expected 4096 or less"),
+        ({"resolution": 0}, "resolution = '0'; expected 8 to 4096"),
+        ({"resolution": 10**12}, "resolution = '1000000000000'; expected 8 to 4096"),
         ({"kind": "pickle"}, "kind = 'pickle'; expected full or lora"),
         ({"zoom": "half"}, "zoom = 'half'"),
         ({"lora_alpha": float("nan")}, "cannot be parsed"),
@@ -293,6 +316,7 @@ def test_refuses_every_truncation(file: Path) -> None:
         ({"steps": 1 << 70}, "steps"),
         ({"libraries": {"torch": 2}}, "libraries"),
         ({"mask_sides": [1, "2"]}, "mask_sides"),
+        ({"prediction_given": 1}, "prediction_given = '1'; expected a value of type bool"),
         ({"object": "x" * 70_000}, "at most 65536"),
         ({"format_version": 2}, "format 2; expected 1 or older; update"),
     ],

@@ -20,7 +20,7 @@ from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from bgdefect_core.weights.lora_names import to_host_names
 from trainer.bases.apply import load_class
 from trainer.bases.load import Base, load_base
-from trainer.bases.single_file import ASSETS
+from bgdefect_core.paths import ASSETS
 
 from ..core.conftest import tiny_sdxl_unet
 from ..trainer.conftest import save_tiny_base

@@ -20,7 +20,7 @@ from bgdefect_core.declarations import replace_options
 from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from trainer.bases.load import load_base
-from trainer.bases.single_file import ASSETS
+from bgdefect_core.paths import ASSETS
 from trainer.cli import app as cli
 from trainer.evaluate.config import EvaluateConfig
 from trainer.evaluate.plan.settings import PlanSettings

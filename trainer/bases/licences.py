@@ -1,8 +1,11 @@
-"""Which licence a base stands under, by what its folder says of itself; guessed at nowhere."""
+"""The licence of a base, as its folder states it; nothing is guessed."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import yaml
+from huggingface_hub import ModelCard
 
 from bgdefect_core.weights.files import UNKNOWN
 
@@ -13,7 +16,7 @@ _CARD = {
     "apache-2.0": "Apache-2.0",
     "mit": "MIT",
 }
-"""Names of the key ``license`` in a model card."""
+"""Values of the key ``license`` in a model card."""
 _TITLES = {
     "creativeml openrail-m": "CreativeML OpenRAIL-M",
     "creativeml open rail-m": "CreativeML OpenRAIL-M",
@@ -26,60 +29,67 @@ _TITLES = {
     "the mit license (mit)": "MIT",
 }
 """Whole titles of licence texts; a title may stand on two lines."""
-_TITLE_WITHIN = 8
-"""Lines that are not empty, from the beginning, in which a licence's text names itself."""
-_SHOWN = 80
+_TITLE_LINES = 8
+"""Lines that are not empty, from the beginning, in which a licence states its name."""
+_LONGEST = 80
+_READ = 64_000
+"""Bytes of a file that are read."""
 
 
 def licence_of(folder: Path) -> str:
-    """The licence that the model card's ``license:`` names, else the one whose title heads the
-    LICENSE file.
+    """The licence in the model card, else the one whose title heads the LICENSE file.
 
     Returns:
-        A name of ours; "unknown (NAME)" for one that is not known here; "unknown" where nothing is
-        named.
+        A name of ours; "unknown (NAME)" for another licence; "unknown" where none is stated.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    cards = [path for path in files if path.name.lower() == "readme.md"]
-    texts = [path for path in files if path.name.lower().startswith(("license", "licence"))]
-    named = [_of_card(_read(path)) for path in cards] + [_of_text(_read(path)) for path in texts]
-    return next((name for name in named if name), UNKNOWN)
+    for path in files:
+        if path.name.lower() == "readme.md":
+            name = _of_card(_read(path))
+            if name:
+                return name
+    for path in files:
+        if path.name.lower().startswith(("license", "licence")):
+            name = _of_text(_read(path))
+            if name:
+                return name
+    return UNKNOWN
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes()[:64_000].decode("utf-8-sig", errors="replace")
+    return path.read_bytes()[:_READ].decode("utf-8-sig", errors="replace")
 
 
 def _of_card(text: str) -> str:
-    """The key ``license`` of the YAML block at the head of a model card; "" without one."""
-    lines = text.splitlines()
-    if not lines or lines[0].strip() != "---" or "---" not in [line.strip() for line in lines[1:]]:
+    """The key ``license`` of a model card's metadata; "" without one."""
+    try:
+        metadata = ModelCard(text, ignore_metadata_errors=True).data
+    except (ValueError, yaml.YAMLError):
         return ""
-    block = lines[1 : 1 + [line.strip() for line in lines[1:]].index("---")]
-    keys = {
-        key: value.split(" #")[0].strip().strip("'\"")
-        for key, colon, value in (line.partition(":") for line in block)
-        if colon
-    }
-    if "license" not in keys:
+    name = metadata.get("license")
+    if not isinstance(name, str) or not name:
         return ""
-    name = keys["license"]
     if name.lower() in _CARD:
         return _CARD[name.lower()]
-    return _unknown(keys.get("license_name") or name)
+    return _unknown(str(metadata.get("license_name") or name))
 
 
 def _of_text(text: str) -> str:
     """The licence whose whole title stands among the first lines; else the first line, as
     unknown."""
-    lines = [" ".join(line.strip("#*=- \t").split()) for line in text.splitlines()]
-    lines = [line for line in lines if line][:_TITLE_WITHIN]
-    for title in (*lines, *(f"{one} {two}" for one, two in zip(lines, lines[1:], strict=False))):
+    lines = []
+    for line in text.splitlines():
+        words = " ".join(line.strip("#*=- \t").split())
+        if words:
+            lines.append(words)
+    lines = lines[:_TITLE_LINES]
+    pairs = [f"{line} {following}" for line, following in zip(lines, lines[1:], strict=False)]
+    for title in (*lines, *pairs):
         if title.lower() in _TITLES:
             return _TITLES[title.lower()]
     return _unknown(lines[0]) if lines else ""
 
 
 def _unknown(name: str) -> str:
-    plain = "".join(letter for letter in name if letter.isprintable())[:_SHOWN]
+    plain = "".join(letter for letter in name if letter.isprintable())[:_LONGEST]
     return f"{UNKNOWN} ({plain})" if plain else UNKNOWN

@@ -1,190 +1,213 @@
-"""Stable Diffusion 1.x and 2.x in one ``.safetensors`` file, as CompVis and Stability AI publish
-them.
+"""A base in one ``.safetensors`` file, as CompVis and Stability AI publish Stable Diffusion.
 
-Diffusers' own single-file loader does the renaming; the configurations that it would download are
-shipped with us (``bgdefect_core/assets/configs``).
+Diffusers does the renaming; the configurations that it would download are shipped with us
+(``bgdefect_core/assets/configs``). The file is read once.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DDIMScheduler
+from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
 from diffusers.models import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-import bgdefect_core
 from bgdefect_core.errors import WeightsError
+from bgdefect_core.method.schedule import PredictionType
+from bgdefect_core.paths import ASSETS
+from bgdefect_core.weights.safetensors_file import open_safetensors
+
+from .families import FAMILIES, Family
+from .families.family import FIRST, FileHeader
+from .parts import Parts
+from .prediction import decide, inference_config, sign_of_config, signs_of, zero_terminal_snr
+from .weight_files import HALF_KEPT, library_errors
 
 log = logging.getLogger(__name__)
 
-ASSETS = Path(bgdefect_core.__file__).parent / "assets"
-_TEXT_WIDTH = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
-_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
-_LAST_NORM = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
-_V_SPREAD = 0.09
-"""Where that bias spreads more (standard deviation), an SD 2.x U-Net predicts v (768 px), else
-noise (512 px); ComfyUI reads it so too."""
+_UNET = "model.diffusion_model."
+_EMA = "model_ema."
+_PARTS = ((_UNET, "U-Net"), ("first_stage_model.", "VAE"), ("cond_stage_model.", "text encoder"))
 _EXPECTED = "a Stable Diffusion 1.x or 2.x checkpoint with U-Net, VAE and text encoder"
+_OTHER_BASE = "choose another base"
+_OTHERS = (
+    ("conditioner.embedders.1.", "Stable Diffusion XL"),
+    ("conditioner.embedders.0.model.", "the refiner of Stable Diffusion XL"),
+    ("joint_blocks.", "Stable Diffusion 3"),
+    ("double_stream_modulation", "FLUX.2"),
+    ("double_blocks.", "FLUX"),
+    ("control_model.", "a ControlNet"),
+    (".lora_down.", "a LoRA"),
+    (".lora_A.", "a LoRA"),
+    ("emb_params", "a textual inversion"),
+    ("down_blocks.0.resnets.0.norm1.weight", "a network alone, in diffusers' names"),
+)
+"""Part of a tensor's name, and what a file with it is."""
+_QUANTISED = (".scale_weight", "scaled_fp8", ".absmax", ".quant_map")
+"""Ends of names that quantised weights bring along."""
+_CHANNELS = {5: "a depth model", 7: "an upscaler", 8: "InstructPix2Pix", 9: "an inpainting model"}
+_SCHEDULE = {
+    "linear_start": "beta_start",
+    "linear_end": "beta_end",
+    "timesteps": "num_train_timesteps",
+}
+"""Keys of an inference configuration, and diffusers' names for them."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The five parts of a Stable Diffusion model; the scheduler as its configuration."""
-
-    unet: UNet2DConditionModel
-    vae: AutoencoderKL
-    text_encoder: CLIPTextModel
-    tokenizer: CLIPTokenizer
-    scheduler: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class SingleFile:
-    """What was read from one file."""
-
-    parts: Parts
-    licence: str
-    half_lost: bool
-    """Whether the weights are neither fp32 nor fp16: the base then has no fingerprint."""
-
-
-@dataclass(frozen=True)
-class _Layout:
-    config: str
-    licence: str
-    v_prediction: bool
-    half_lost: bool
-
-
-def load_single_file(path: Path) -> SingleFile:
+def load_single_file(path: Path, prediction: PredictionType | None = None) -> Parts:
     """Load all parts in fp32 on the CPU.
 
+    Args:
+        path: the file; its ending may be in capitals.
+        prediction: what the U-Net predicts, where the file does not say so or contradicts itself.
+
     Raises:
-        WeightsError: a pickle, a damaged file, missing parts, SDXL or another layout.
+        WeightsError: a pickle, a damaged file, missing parts, SDXL or another layout, signs that
+            contradict each other.
     """
     if path.suffix.lower() != ".safetensors":
-        what = f"{path} is a {path.suffix or 'nameless'} file"
-        raise WeightsError(
-            what,
-            "a .safetensors file, which cannot run code",
-            "convert the checkpoint to safetensors",
-        )
-    layout = _layout(path)
-    tokenizer = ASSETS / "bgdefect-mini" / "tokenizer"  # CLIP's own; 2.x pads with token 0, "!"
-    padding: dict[str, Any] = {} if layout.config == "sd1" else {"pad_token": "!"}
-    try:
-        pipeline: Any = StableDiffusionPipeline.from_single_file(
-            str(path),
-            config=str(ASSETS / "configs" / layout.config),
-            local_files_only=True,
+        came = f"{path} is a {path.suffix or 'nameless'} file"
+        expected = "a .safetensors file, which cannot run code"
+        raise WeightsError(came, expected, "convert the checkpoint to safetensors")
+    with open_safetensors(path, _EXPECTED) as file:
+        names = list(file.keys())
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        header = FileHeader(shapes, file.metadata() or {})
+        family = _family(path, header)
+        tensors = {name: file.get_tensor(name) for name in names}
+    _check_types(path, tensors)
+    scheduler = _scheduler(path, family, header, tensors, prediction)
+    with library_errors(path, _EXPECTED, "choose a whole checkpoint, or update diffusers"):
+        text = _text_names(tensors, family)
+        unet = _convert(UNet2DConditionModel, tensors, family, "unet")
+        vae = _convert(AutoencoderKL, tensors, family, "vae")
+        text_encoder = create_diffusers_clip_model_from_ldm(
+            CLIPTextModel,
+            text,
+            subfolder="text_encoder",
+            config=str(family.config_folder),
             torch_dtype=torch.float32,
-            tokenizer=CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True, **padding),
-            safety_checker=None,
-            feature_extractor=None,
+            local_files_only=True,
         )
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        AttributeError,
-        SafetensorError,
-    ) as reason:
-        raise WeightsError(
-            f"{path} cannot be loaded ({str(reason).strip()[:300]})", _EXPECTED, "copy it again"
-        ) from reason
-    parts = Parts(
-        pipeline.unet,
-        pipeline.vae,
-        pipeline.text_encoder,
-        pipeline.tokenizer,
-        dict(pipeline.scheduler.config),
-    )
-    for name, part in (
-        ("U-Net", parts.unet),
-        ("VAE", parts.vae),
-        ("text encoder", parts.text_encoder),
-    ):
-        empty = [key for key, value in part.state_dict().items() if value.is_meta]
-        if empty:
-            raise WeightsError(
-                f"{path} lacks {len(empty)} tensors of the {name}, first {empty[0]}",
-                _EXPECTED,
-                "copy it again",
-            )
-    scheduler = {
-        **parts.scheduler,
-        "prediction_type": "v_prediction" if layout.v_prediction else "epsilon",
-    }
-    if layout.v_prediction:
-        parts.unet.register_to_config(sample_size=96)
-    return SingleFile(
-        Parts(parts.unet, parts.vae, parts.text_encoder, parts.tokenizer, scheduler),
-        layout.licence,
-        layout.half_lost,
+        padding = {} if family.pad_token is None else {"pad_token": family.pad_token}
+        folder = ASSETS / "bgdefect-mini" / "tokenizer"  # CLIP's own
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True, **padding)
+    _check_whole(path, {"U-Net": unet, "VAE": vae, "text encoder": text_encoder})
+    if scheduler["prediction_type"] == "v_prediction" and family.v_sample_size is not None:
+        unet.register_to_config(sample_size=family.v_sample_size)
+    half_kept = tensors[FIRST].dtype in HALF_KEPT
+    return Parts(
+        family, family.licence, unet, vae, (text_encoder,), (tokenizer,), scheduler, half_kept
     )
 
 
-def _layout(path: Path) -> _Layout:
-    """Which Stable Diffusion the file holds, from its header and one small tensor."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            keys = set(file.keys())
-            for prefix, part in (
-                ("model.diffusion_model.", "U-Net"),
-                ("first_stage_model.", "VAE"),
-                ("cond_stage_model.", "text encoder"),
-            ):
-                if not any(key.startswith(prefix) for key in keys):
-                    raise WeightsError(
-                        f"{path} holds no {part}",
-                        _EXPECTED,
-                        "choose a whole checkpoint, not a part or a LoRA",
-                    )
-            if _TEXT_WIDTH not in keys or _FIRST not in keys:
-                raise WeightsError(
-                    f"{path} has an unknown layout", _EXPECTED, "choose another base"
-                )
-            width, channels = (
-                file.get_slice(_TEXT_WIDTH).get_shape()[1],
-                file.get_slice(_FIRST).get_shape()[1],
-            )
-            half_lost = file.get_slice(_FIRST).get_dtype() not in ("F32", "F16")
-            v_prediction = (
-                width == 1024
-                and float(file.get_tensor(_LAST_NORM).float().std(correction=0)) > _V_SPREAD
-            )
-    except (SafetensorError, OSError) as reason:
-        raise WeightsError(
-            f"{path} is no safetensors file, or a damaged one ({reason})",
-            _EXPECTED,
-            "copy it again",
-        ) from reason
+def _family(path: Path, header: FileHeader) -> Family:
+    """The family that the file belongs to.
+
+    Raises:
+        WeightsError: none; the message names what the file is, where that is known.
+    """
+    if "bgdefect" in header.metadata:
+        do = "give it as the class weights, and its base as the base"
+        raise WeightsError(f"{path} is a class weights file of BGDefect", _EXPECTED, do)
+    for sign, model in _OTHERS:
+        if any(sign in name for name in header.shapes):
+            raise WeightsError(f"{path} is {model}", _EXPECTED, _OTHER_BASE)
+    starts = {name.split(".")[0] + "." for name in header.shapes}
+    starts |= {_UNET} if any(name.startswith(_UNET) for name in header.shapes) else set()
+    averaged = _EMA in starts
+    for prefix, part in _PARTS:
+        if prefix not in starts:
+            only = ", only its average (model_ema)" if prefix == _UNET and averaged else ""
+            do = "choose a whole checkpoint, not a part or a LoRA"
+            raise WeightsError(f"{path} holds no {part}{only}", _EXPECTED, do)
+    if averaged:
+        log.info("%s: reads the weights themselves, not their average (model_ema)", path)
+    if FIRST not in header.shapes or header.text_width is None:
+        raise WeightsError(f"{path} has an unknown layout", _EXPECTED, _OTHER_BASE)
+    channels = header.shapes[FIRST][1]
     if channels != 4:
-        raise WeightsError(
-            f"the U-Net of {path} reads {channels} channels",
-            "4: no inpainting or depth model",
-            "choose the plain model",
-        )
-    if width not in (768, 1024):
-        raise WeightsError(
-            f"the U-Net of {path} reads text of width {width}",
-            "768 (SD 1.x) or 1024 (SD 2.x)",
-            "choose another base",
-        )
-    if width == 768:
-        return _Layout("sd1", "CreativeML OpenRAIL-M (SD 1.x)", False, half_lost)
-    log.info(
-        "%s: Stable Diffusion 2.x that predicts %s",
-        path,
-        "v (768 px)" if v_prediction else "noise (512 px)",
+        model = f" ({_CHANNELS[channels]})" if channels in _CHANNELS else ""
+        came = f"the U-Net of {path} reads {channels} channels{model}"
+        raise WeightsError(came, "4: no inpainting or depth model", "choose the plain model")
+    for family in FAMILIES.values():
+        if family.fits_file(header):
+            return family
+    came = f"the U-Net of {path} reads text of width {header.text_width}"
+    raise WeightsError(came, "768 (SD 1.x) or 1024 (SD 2.x)", _OTHER_BASE)
+
+
+def _check_types(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse quantised weights: diffusers would take their numbers for the weights."""
+    for name, tensor in tensors.items():
+        model = name.startswith(tuple(prefix for prefix, _ in _PARTS))
+        whole = model and not tensor.is_floating_point() and "position_ids" not in name
+        if whole or name.endswith(_QUANTISED):
+            came = f"{path} holds quantised weights ({name[:200]} is {tensor.dtype})"
+            raise WeightsError(came, "fp32, fp16 or bf16", "choose the file before quantisation")
+
+
+def _scheduler(
+    path: Path,
+    family: Family,
+    header: FileHeader,
+    tensors: Mapping[str, Tensor],
+    prediction: PredictionType | None,
+) -> dict[str, Any]:
+    """The scheduler's configuration, by the family and by what the file and its .yaml say."""
+    with library_errors(family.config_folder, "the shipped configurations", "install again"):
+        folder = family.config_folder / "scheduler"
+        scheduler = dict(DDIMScheduler.load_config(folder, local_files_only=True))
+    signs = signs_of(header.shapes, header.metadata, path)
+    config = inference_config(path)
+    if config is not None:
+        yaml_path, params = config
+        signs += sign_of_config(yaml_path, params)
+        for theirs, ours in _SCHEDULE.items():
+            scheduler[ours] = params.get(theirs, scheduler[ours])
+    predicts = decide(signs, prediction, family.prediction_type(tensors), path)
+    zero_snr = zero_terminal_snr(header.shapes, header.metadata)
+    if zero_snr and predicts == "epsilon":
+        came = f"{path} says that its schedule ends in pure noise (ztsnr), and predicts noise"
+        raise WeightsError(came, "v, on such a schedule", "give --prediction v_prediction")
+    scheduler |= {"prediction_type": predicts, "rescale_betas_zero_snr": zero_snr}
+    log.info("%s: %s, predicts %s", path, family.summary, predicts)
+    return scheduler
+
+
+def _text_names(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
+    """The tensors with the text encoder's under the names that diffusers reads."""
+    if family.text_prefixes is None:
+        return dict(tensors)
+    old, new = family.text_prefixes
+    if any(name.startswith(new) for name in tensors):
+        return dict(tensors)
+    renamed = {}
+    for name, tensor in tensors.items():
+        key = new + name.removeprefix(old) if name.startswith(old) else name
+        renamed[key] = tensor
+    return renamed
+
+
+def _convert(kind: Any, tensors: Mapping[str, Tensor], family: Family, part: str) -> Any:
+    return kind.from_single_file(
+        dict(tensors),
+        config=str(family.config_folder),
+        subfolder=part,
+        local_files_only=True,
+        torch_dtype=torch.float32,
     )
-    return _Layout("sd2", "CreativeML Open RAIL++-M (SD 2.x)", v_prediction, half_lost)
+
+
+def _check_whole(path: Path, networks: Mapping[str, nn.Module]) -> None:
+    for name, network in networks.items():
+        empty = [key for key, tensor in network.state_dict().items() if tensor.is_meta]
+        if empty:
+            came = f"{path} lacks {len(empty)} tensors of the {name}, first {empty[0]}"
+            raise WeightsError(came, _EXPECTED, "copy it again")

@@ -1,5 +1,4 @@
-"""Which releases are installed, and which fail together although each is within the package's
-range."""
+"""Installed releases, and those that fail together although each is within the package's range."""
 
 from __future__ import annotations
 
@@ -14,46 +13,42 @@ _FAIL = (
     ("transformers", (5, 8), (2, 5)),
 )
 """From this release on, the package fails at its import or at its first model with a torch before
-that one (seen with 2.4.1)."""
+that release (seen with 2.4.1)."""
 
 
 def check_versions() -> None:
-    """Refuse such a set, or one that lacks a package, before an import fails.
+    """Refuse packages that fail together, or a missing one, before an import fails.
 
     Raises:
         SettingError: it names the releases and what to install.
     """
     torch = _installed("torch")
     for package, first, least in _FAIL:
-        found = _installed(package)
-        if _release(found) >= first and _release(torch) < least:
+        release = _installed(package)
+        if _release(release) >= first and _release(torch) < least:
             limit, needed = ".".join(map(str, first)), ".".join(map(str, least))
-            came = f"{package} {found} beside torch {torch}"
-            raise SettingError(
-                came,
-                f"{package} before {limit}, or torch {needed} or later",
-                f"pip install '{package}<{limit}'",
-            )
+            came = f"{package} {release} beside torch {torch}"
+            expected = f"{package} before {limit}, or torch {needed} or later"
+            raise SettingError(came, expected, f"pip install '{package}<{limit}'")
 
 
 def library_versions() -> dict[str, str]:
-    """What a file that we write may depend on, where it is installed: name -> version."""
-    found = {}
+    """The installed releases of what a written file may depend on: name -> version."""
+    releases = {}
     for name in _RECORDED:
         try:
-            found[name] = version(name)
+            releases[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return releases
 
 
 def _installed(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError as reason:
-        raise SettingError(
-            f"{package} is not installed", "the extra 'train'", "pip install 'bgdefect[train]'"
-        ) from reason
+        do = "pip install 'bgdefect[train]'"
+        raise SettingError(f"{package} is not installed", "the extra 'train'", do) from reason
 
 
 def _release(text: str) -> tuple[int, int]:
