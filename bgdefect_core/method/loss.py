@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
 import torch
 from torch import Tensor
 
+from ..declarations import Registry
 from .predictor import Predictor
 from .regions import Context, RegionPrompts
 
@@ -52,5 +57,55 @@ def naive_loss(
 ) -> Tensor:
     """Table 4's L': plain noise matching (Eq. 2) under ``C_1``. Arguments as in
     :func:`disentanglement_loss`."""
+    return _naive(predict, z_0, regions, t, eps, prompts.defect_context(), 1.0)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of the training, by its name."""
+
+    name: str
+    summary: str
+    context: Callable[[RegionPrompts], Context]
+    """What the network reads, made once a run."""
+    compute: Callable[[Predictor, Tensor, Tensor, Tensor, Tensor, Context, float], Tensor]
+    """``(predict, z_0, regions, t, eps, context, mask_weight)`` -> scalar, see
+    :func:`disentanglement_loss`."""
+    weighted: bool
+    """Whether it reads the mask's weight."""
+
+
+def _naive(
+    predict: Predictor,
+    z_0: Tensor,
+    regions: Tensor,
+    t: Tensor,
+    eps: Tensor,
+    context: Context,
+    mask_weight: float,
+) -> Tensor:
     z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    return (eps - predict(z_t, t, prompts.defect_context(), regions)).square().mean()
+    return (eps - predict(z_t, t, context, regions)).square().mean()
+
+
+LOSSES: Registry[Loss] = Registry(
+    "loss",
+    Loss(
+        "disentangled",
+        "Eq. 5 of the paper",
+        RegionPrompts.training_context,
+        disentanglement_loss,
+        weighted=True,
+    ),
+    Loss(
+        "naive",
+        "plain noise matching (its Table 4), for comparison",
+        RegionPrompts.defect_context,
+        _naive,
+        weighted=False,
+    ),
+)
+if TYPE_CHECKING:
+    LossName = str
+else:
+    LossName = Literal[tuple(LOSSES)]

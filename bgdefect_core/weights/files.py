@@ -72,7 +72,7 @@ def fingerprint(state_dict: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in FINGERPRINT_TENSORS:
         tensor = state_dict.get(name)
-        if type(tensor) not in (Tensor, Parameter):
+        if tensor is None or type(tensor) not in (Tensor, Parameter):
             return UNKNOWN
         if tensor.dtype not in (torch.float32, torch.float16):
             return UNKNOWN

@@ -16,11 +16,11 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from bgdefect_core.method.schedule import schedule_from_config
+from bgdefect_core.paths import ASSETS
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from bgdefect_core.weights.lora_names import to_host_names
 from trainer.bases.apply import load_class
 from trainer.bases.load import Base, load_base
-from bgdefect_core.paths import ASSETS
 
 from ..core.conftest import tiny_sdxl_unet
 from ..trainer.conftest import save_tiny_base

@@ -11,10 +11,10 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 
+from bgdefect_core.paths import ASSETS
 from bgdefect_core.weights.files import UNKNOWN, ClassWeightsInfo, save_weights
 from bgdefect_core.weights.info import architecture_of
 from bgdefect_core.weights.lora_names import to_host_names
-from bgdefect_core.paths import ASSETS
 
 from .conftest import HOSTS, Figure
 from .in_host import run_in_host

@@ -14,9 +14,9 @@ import torch
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sampling import BackgroundMode, background_levels, sample
 from bgdefect_core.painting import Job, PaintSettings, paint, prepare
+from bgdefect_core.paths import ASSETS
 from bgdefect_core.pictures.masks import feather
 from trainer.bases.load import load_base
-from bgdefect_core.paths import ASSETS
 from trainer.drawing.draw import draw
 from trainer.pretrain.evaluate_base import EvaluateBaseConfig, evaluate_base, report, transformed
 from trainer.training.cache import to_pixels

@@ -32,10 +32,10 @@ from bgdefect_core.pictures.files import read_picture
 from bgdefect_core.records.run_record import locked
 from bgdefect_core.weights.files import read_info
 from trainer.bases.apply import load_class
+from trainer.bases.families import FAMILIES
 from trainer.bases.load import load_base
 from trainer.training.batches import Batches, validation_batches
 from trainer.training.cache import LatentCache, Views, view, view_crop
-from trainer.training.setup import default_mask_weight
 from trainer.training.train import TrainConfig, train
 
 from .conftest import nudge
@@ -177,13 +177,16 @@ def test_losses_differ_and_each_is_its_own(config: TrainConfig) -> None:
     assert runs["weighted"] > runs["disentangled"] > runs["paper"]
 
 
-@pytest.mark.parametrize(("width", "weight"), [(96, 4), (768, 1), (1024, 1)])
-def test_the_papers_weight_is_the_default_on_stable_diffusion(
-    tiny_base: Path, width: int, weight: float
-) -> None:
-    base = load_base(tiny_base)
-    base.unet.register_to_config(cross_attention_dim=width)
-    assert default_mask_weight(base) == weight
+@pytest.mark.parametrize(
+    ("width", "name", "weight", "lr"),
+    [(96, "mini", 4, 1e-4), (768, "sd1", 1, 5e-6), (1024, "sd2", 1, 5e-6)],
+)
+def test_a_family_decides_the_defaults(width: int, name: str, weight: float, lr: float) -> None:
+    (family,) = (
+        family for family in FAMILIES.values() if family.fits_folder({"cross_attention_dim": width})
+    )
+    assert (family.name, family.mask_weight) == (name, weight)
+    assert (family.default_lr(0), family.default_lr(8)) == (lr, 1e-4)
 
 
 def moments_of(weights: Path) -> dict[str, torch.Tensor]:

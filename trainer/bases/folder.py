@@ -25,7 +25,8 @@ from .weight_files import HALF_KEPT, fill, find_weights, library_errors, read_te
 
 log = logging.getLogger(__name__)
 
-_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+_PARTS = FAMILIES["mini"].parts
+"""Of every family with one text encoder."""
 _WHOLE = "choose a whole Stable Diffusion 1.x or 2.x model"
 _EXPECTED = "an intact diffusers folder with safetensors weights"
 _AGAIN = "copy it again"

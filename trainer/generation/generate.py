@@ -31,9 +31,9 @@ from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info
 from bgdefect_core.weights.info import ClassWeightsInfo
 
-from ..bases.apply import load_class
+from ..bases.apply import load_trained
 from ..bases.devices import pick_device
-from ..bases.load import Base, load_base
+from ..bases.load import Base
 from .attempts import Slot, attempt_seed, batches, needed
 from .config import GenerateConfig
 from .page import write_page
@@ -111,8 +111,7 @@ def ready_base(config: GenerateConfig) -> Base:
         WeightsError: weights and base do not fit. SettingError: steps that the base's schedule has
             not.
     """
-    base = load_base(config.base)
-    load_class(base, config.weights, config.allow_other_base)
+    base, _ = load_trained(config.base, config.weights, config.allow_other_base)
     base.to(pick_device(config.device))
     if config.dtype != torch.float32:
         module: torch.nn.Module = base.unet

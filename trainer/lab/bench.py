@@ -88,7 +88,6 @@ def bench_train(config: BenchTrainConfig) -> float:
     from ..bases.load import load_base
     from ..training.batches import Batches
     from ..training.cache import LatentCache
-    from ..training.setup import default_mask_weight
     from ..training.tuning import make_optimizer, make_trainable
 
     _check(config.repeats, batch=config.batch)
@@ -102,9 +101,9 @@ def bench_train(config: BenchTrainConfig) -> float:
         len(base.schedule.alphas_cumprod),
         0,
     )
-    parameters = make_trainable(base.unet, config.lora_rank, 0)
+    parameters = make_trainable(base.unet, base.family.lora_modules, config.lora_rank, 0)
     optimizer = make_optimizer(parameters, 1e-6, device)
-    weight = default_mask_weight(base)
+    weight = base.family.mask_weight
     context = base.prompts(_PROMPTS[0], [_PROMPTS[1]], _PROMPTS[2]).training_context().to(latents)
     z = torch.cat([latents[: config.batch].repeat(2, 1, 1, 1)] * -(-config.batch // len(latents)))[
         : 2 * config.batch

@@ -17,7 +17,8 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import OutputError
 from bgdefect_core.records.run_record import RunRecord, locked, read_inputs
 
-from ..bases.load import PARTS, load_tokenizer
+from ..bases.families import FAMILIES
+from ..bases.load import load_tokenizer
 from ..drawing.draw import draw
 from ..training.cache import to_pixels
 from .linear import LinearConfig, train_linear
@@ -67,7 +68,7 @@ def _check_place(output: Path, record: RunRecord) -> None:
     """Refuse another run, and a folder that holds something else."""
     if record.exists:
         record.check()
-    elif any((output / part).exists() for part in (*PARTS, "checkpoints")):
+    elif any((output / part).exists() for part in (*FAMILIES["mini"].parts, "checkpoints")):
         came = f"{output} holds a model or checkpoints without {RECORD}"
         raise OutputError(came, "a free place", "choose another output")
 

@@ -251,7 +251,7 @@ def setup(
         prompts=prompts,
         prompt_texts=(texts[0], texts[1], texts[2]),
         context=prompts.training_context(),
-        mask_weight=default_mask_weight(base) if config.mask_weight is None else config.mask_weight,
+        mask_weight=base.family.mask_weight if config.mask_weight is None else config.mask_weight,
         cache=cache,
         batches=Batches(cache, config.batch, timesteps, config.seed, config.accumulate, *process),
         validation=validation,
@@ -267,28 +267,11 @@ def setup(
 def _trainable(
     config: TrainConfig, base: Base, accelerator: Accelerator
 ) -> tuple[Any, list[nn.Parameter], Any]:
-    parameters = make_trainable(base.unet, config.lora_rank, config.seed)
+    parameters = make_trainable(base.unet, base.family.lora_modules, config.lora_rank, config.seed)
     base.unet.train()
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
-    lr = config.lr if config.lr is not None else default_lr(base, config.lora_rank)
+    lr = config.lr if config.lr is not None else base.family.default_lr(config.lora_rank)
     optimizer = make_optimizer(parameters, lr, accelerator.device)
     unet, wrapped = accelerator.prepare(base.unet, optimizer)
     return unet, parameters, wrapped
-
-
-def default_lr(base: Base, lora_rank: int) -> float:
-    """1e-4 for LoRA and for small bases, 5e-6 for a full U-Net of Stable Diffusion's size (choice
-    10)."""
-    return 5e-6 if _large(base) and lora_rank == 0 else 1e-4
-
-
-def default_mask_weight(base: Base) -> float:
-    """1, the paper's, for bases of Stable Diffusion's size, where nothing else has been measured; 4
-    for small ones, where more of a defect came out with it on both classes that choose defaults
-    (docs/evidence-choices.md)."""
-    return 1.0 if _large(base) else 4.0
-
-
-def _large(base: Base) -> bool:
-    return bool(base.unet.config["cross_attention_dim"] >= 768)

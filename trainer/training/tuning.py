@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from bgdefect_core.weights.lora_names import to_host_names
 
-LORA_MODULES = ("to_q", "to_k", "to_v", "to_out.0")
-"""The layers of every attention, self and cross, that a LoRA goes on."""
 
-
-def make_trainable(unet: UNet2DConditionModel, lora_rank: int, seed: int) -> list[nn.Parameter]:
+def make_trainable(
+    unet: UNet2DConditionModel, lora_modules: Sequence[str], lora_rank: int, seed: int
+) -> list[nn.Parameter]:
     """Unfreeze the whole U-Net (rank 0), or add a LoRA (alpha = rank) that starts as no change;
     returns what trains."""
     module: nn.Module = unet
@@ -29,7 +28,7 @@ def make_trainable(unet: UNet2DConditionModel, lora_rank: int, seed: int) -> lis
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             unet.add_adapter(
-                LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=list(LORA_MODULES))
+                LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=list(lora_modules))
             )
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 

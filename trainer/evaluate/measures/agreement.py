@@ -34,9 +34,9 @@ from bgdefect_core.pictures.crop import Crop, crop_box, put_back, take
 from bgdefect_core.pictures.files import Picture, read_picture
 from bgdefect_core.pictures.masks import Mask, bounding_box, region_map
 
-from ...bases.apply import load_class
+from ...bases.apply import load_trained
 from ...bases.devices import pick_device
-from ...bases.load import Base, load_base
+from ...bases.load import Base
 from ...data.examples import Example, load_example
 from ...generation.generate import check_signal
 from ...training.cache import to_pixels
@@ -116,8 +116,7 @@ def real_agreement(
     Raises:
         SettingError: the base's attention is too coarse. And whatever loading raises.
     """
-    base = load_base(base_spec)
-    info = load_class(base, weights)
+    base, info = load_trained(base_spec, weights)
     check_signal("attention", info.resolution, base.factor)
     base.to(pick_device(device))
     prompts = base.prompts(
