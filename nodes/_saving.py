@@ -24,6 +24,7 @@ from ..bgdefect_core.pictures.masks import Mask, check_mask
 from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from ..bgdefect_core.records.dataset import DatasetWriter, Sample
 from ..bgdefect_core.records.dataset_place import extras_folder
+from ..bgdefect_core.records.manifest import ManifestLine
 from ._convert import cycled, image_of, mask_batch, mask_of, masks_of, pictures_of
 from ._judging import Judged
 from ._picture_steps import colour_image
@@ -49,7 +50,7 @@ def save_samples(
     quality: Sequence[Judged] | None,
     seed: int | None,
     prompt: Mapping[str, Any] | None,
-) -> list[dict[str, Any]]:
+) -> list[ManifestLine]:
     """Add S samples to the data set in ``root``, after those of earlier runs.
 
     Args:
@@ -90,7 +91,7 @@ def save_samples(
         _fitting(number, picture, goods[number], labels[number], masks[number])
     with DatasetWriter(root, *names, SETTINGS) as writer:
         origin = {"kind": "workflow", **_record_prompt(extras_folder(root, *names), prompt)}
-        first = max((record["index"] for record in writer.records), default=-1) + 1
+        first = max((record.index for record in writer.records), default=-1) + 1
         return [
             writer.add(
                 Sample(

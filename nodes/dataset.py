@@ -322,12 +322,12 @@ class SaveDataSet(io.ComfyNode):
         records = save_samples(
             root, (object, defect), image, result, refined, mask, heat, quality, seed, prompt
         )
-        good = [record for record in records if record["accepted"]]
+        good = [record for record in records if record.accepted]
         report = (
             f"{len(good)} good of {len(records)} samples added to "
-            f"{folder}/{object}/test/{defect}, numbers from {records[0]['index']}"
+            f"{folder}/{object}/test/{defect}, numbers from {records[0].index}"
         )
-        shown = [(root / record["file"]).relative_to(base) for record in good]
+        shown = [(root / record.file).relative_to(base) for record in good]
         saved = [
             ui.SavedResult(path.name, path.parent.as_posix(), io.FolderType.output)
             for path in shown

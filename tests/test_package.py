@@ -257,11 +257,13 @@ def test_the_wheel_has_the_command_the_licence_and_light_dependencies(
         if line.startswith("Requires-Dist") and "extra ==" not in line
     ]
     assert sorted(line.split(">")[0] for line in core) == [
+        "filelock",
         "numpy",
         "pillow",
         "safetensors",
         "scipy",
         "torch",
+        "typing-extensions",
     ]
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from ..errors import OutputError, SettingError
 from ..paths import check_path, system_errors
-from .manifest import read_manifest
+from .manifest import ManifestLine, read_manifest
 from .run_record import Inputs, RunRecord
 
 __all__ = [
-    "KINDS",
     "MAX_INDEX",
     "attempts_there",
     "check_name",
@@ -27,8 +26,6 @@ __all__ = [
 MAX_INDEX = 99_999
 """With six digits "100000.png" and "100000_mask.png" sort differently among the others, and
 anomalib pairs by order."""
-KINDS = ("file", "label", "requested", "heatmap")
-"""A manifest line's files."""
 _EXTRAS = "extras"
 
 
@@ -43,8 +40,8 @@ def attempts_there(
     defect: str,
     settings: Mapping[str, Any],
     inputs: Inputs | None = None,
-) -> list[dict[str, Any]]:
-    """The records of the run that a :class:`DatasetWriter` with these arguments would resume.
+) -> list[ManifestLine]:
+    """The lines of the run that a :class:`DatasetWriter` with these arguments would resume.
     Nothing is written.
 
     Raises:
@@ -55,7 +52,7 @@ def attempts_there(
     path = extras_folder(root, object, defect) / "manifest.jsonl"
     if not path.exists():
         return []
-    return [record for record in read_manifest(path) if is_complete(root, record)]
+    return [line for line in read_manifest(path) if is_complete(root, line)]
 
 
 def run_record(
@@ -121,6 +118,6 @@ def _is_foreign(root: Path, object: str, defect: str) -> bool:
     return any(path.is_file() for folder in folders for path in folder.rglob("*"))
 
 
-def is_complete(root: Path, record: dict[str, Any]) -> bool:
+def is_complete(root: Path, line: ManifestLine) -> bool:
     """Whether all files of a manifest line are there."""
-    return all((root / record[kind]).is_file() for kind in KINDS if kind in record)
+    return all((root / file).is_file() for file in line.files)

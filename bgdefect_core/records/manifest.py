@@ -1,4 +1,5 @@
-"""An append-only file of JSON lines that survives a kill at any byte."""
+"""The manifest of a data set: one JSON line for each attempt, in a file that survives a kill at any
+byte."""
 
 from __future__ import annotations
 
@@ -6,18 +7,92 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, OutputError, SettingError
 from ..files import atomic_write
 
-__all__ = ["Manifest", "read_manifest"]
+__all__ = ["Manifest", "ManifestLine", "read_manifest"]
 
 
-def read_manifest(path: str | Path) -> list[dict[str, Any]]:
-    """Read ``manifest.jsonl``: one record an attempt, oldest first. A torn last line (a killed
-    run's) is passed over.
+@dataclass(frozen=True)
+class ManifestLine:
+    """The record of one attempt at one sample. Entries that are None are left out of the file."""
+
+    index: int
+    """Number of the sample."""
+    attempt: int
+    """0 upwards."""
+    accepted: bool
+    verdict: str
+    file: str
+    """The sample's picture, relative to the data set; so are the following files."""
+    label: str
+    """The refined mask."""
+    requested: str
+    """The requested mask."""
+    source: str
+    """Absolute path of the good picture."""
+    source_sha256: str
+    mask_origin: dict[str, Any]
+    """Where the requested mask came from."""
+    seed: int
+    quality: dict[str, float]
+    settings: dict[str, Any]
+    """Of the run: everything that decides what its samples look like."""
+    heatmap: str | None = None
+    guidance: float | None = None
+    feather: float | None = None
+    """Width of the seam in pixels."""
+    made_with: dict[str, Any] | None = None
+    """What else a repetition needs: paths and versions."""
+
+    @property
+    def files(self) -> list[str]:
+        """The attempt's files, relative to the data set."""
+        paths = [self.file, self.label, self.requested]
+        return paths if self.heatmap is None else [*paths, self.heatmap]
+
+    @property
+    def good_name(self) -> str:
+        """Name of the good picture's copy in the data set's ``train/good``."""
+        return f"{self.source_sha256[:16]}.png"
+
+    def to_json(self) -> str:
+        """The line.
+
+        Raises:
+            SettingError: an entry is not plain JSON.
+        """
+        entries = {name: value for name, value in asdict(self).items() if value is not None}
+        try:
+            return json.dumps(entries, allow_nan=False)
+        except (TypeError, ValueError) as reason:
+            came = f"a record cannot be written ({reason})"
+            raise SettingError(came, "plain JSON values") from reason
+
+
+_TYPES: dict[str, Any] = {
+    "index": int,
+    "attempt": int,
+    "accepted": bool,
+    "mask_origin": dict,
+    "seed": int,
+    "quality": dict,
+    "settings": dict,
+    "heatmap": (str, type(None)),
+    "guidance": (int, float, type(None)),
+    "feather": (int, float, type(None)),
+    "made_with": (dict, type(None)),
+}
+"""Types of the entries that are not text."""
+
+
+def read_manifest(path: str | Path) -> list[ManifestLine]:
+    """Read ``manifest.jsonl``, oldest attempt first. A torn last line, left by a killed run, is
+    passed over.
 
     Raises:
         DataError: missing, or damaged elsewhere than in its last line.
@@ -25,52 +100,49 @@ def read_manifest(path: str | Path) -> list[dict[str, Any]]:
     try:
         return _parse(Path(path).read_bytes(), Path(path))[0]
     except OSError as reason:
-        raise DataError(
-            f"{path} cannot be read ({reason.strerror or reason})", "a manifest.jsonl"
-        ) from reason
+        came = f"{path} cannot be read ({reason.strerror or reason})"
+        raise DataError(came, "a manifest.jsonl") from reason
 
 
 class Manifest:
-    """The manifest of a run. Its writer holds the folder's lock (``FolderLock``).
+    """The manifest of a run that is being written. Its writer holds the folder's lock.
 
     Args:
         path: the file; its folder exists.
-        wanted: which of the old records to keep; the others are dropped from the file.
+        wanted: which of the old lines to keep; the others are dropped from the file.
 
     Attributes:
-        records: all lines, as dicts.
+        records: all lines.
 
     Raises:
         OutputError: cannot be written to. DataError: damaged within.
     """
 
-    def __init__(
-        self, path: Path, wanted: Callable[[dict[str, Any]], bool] = lambda record: True
-    ) -> None:
+    def __init__(self, path: Path, wanted: Callable[[ManifestLine], bool]) -> None:
         self.path = path
         try:
-            old, self._end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
-            self.records = [record for record in old if wanted(record)]
-            if len(self.records) < len(old):
-                data = b"".join(json.dumps(record).encode() + b"\n" for record in self.records)
+            lines, self._end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
+            self.records = [line for line in lines if wanted(line)]
+            if len(self.records) < len(lines):
+                text = "".join(f"{line.to_json()}\n" for line in self.records)
                 with atomic_write(path) as file:
-                    file.write(data)
-                self._end = len(data)
+                    file.write(text.encode())
+                self._end = len(text.encode())
             self._file = path.open("ab", buffering=0)
             self._file.truncate(self._end)
         except OSError as reason:
             raise _unwritable(path, reason) from reason
 
-    def append(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Add one line and see it on the disk; a full disk leaves the file as it was. Returns the
-        record as JSON."""
-        try:
-            line = json.dumps(record, allow_nan=False)
-        except (TypeError, ValueError) as reason:
-            raise SettingError(
-                f"a record cannot be written ({reason})", "plain JSON values"
-            ) from reason
-        data = line.encode() + b"\n"
+    def append(self, line: ManifestLine) -> ManifestLine:
+        """Add one line and wait until it is on the disk. A full disk leaves the file as it was.
+
+        Returns:
+            The line as it is read back.
+
+        Raises:
+            SettingError: an entry is not plain JSON. OutputError: the disk is full.
+        """
+        data = f"{line.to_json()}\n".encode()
         try:
             if self._file.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -79,7 +151,7 @@ class Manifest:
             self._file.truncate(self._end)
             raise _unwritable(self.path, reason) from reason
         self._end += len(data)
-        self.records.append(json.loads(line))
+        self.records.append(ManifestLine(**json.loads(data)))
         return self.records[-1]
 
     def close(self) -> None:
@@ -87,27 +159,39 @@ class Manifest:
         self._file.close()
 
 
-def _parse(data: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The records, and how many bytes the complete lines take."""
+def _parse(data: bytes, path: Path) -> tuple[list[ManifestLine], int]:
+    """The lines, and how many bytes the complete ones take."""
     end = data.rfind(b"\n") + 1
-    records = []
-    for number, line in enumerate(data[:end].splitlines(), start=1):
+    lines = []
+    for number, text in enumerate(data[:end].splitlines(), start=1):
         try:
-            record = json.loads(line)
-        except ValueError as reason:
-            raise DataError(
-                f"{path}, line {number} is damaged", "JSON", "choose another output folder"
-            ) from reason
-        if not isinstance(record, dict) or not {"index", "attempt", "accepted"} <= record.keys():
-            raise DataError(
-                f"{path}, line {number} is no sample's record", "", "choose another output folder"
-            )
-        records.append(record)
-    return records, end
+            entries = json.loads(text)
+        except (ValueError, RecursionError) as reason:
+            came = f"{path}, line {number} is damaged"
+            raise DataError(came, "JSON", "choose another output folder") from reason
+        line = _line_of(entries)
+        if line is None:
+            came = f"{path}, line {number} is no sample's record"
+            raise DataError(came, "", "choose another output folder")
+        lines.append(line)
+    return lines, end
+
+
+def _line_of(entries: Any) -> ManifestLine | None:
+    """None where an entry is missing, unknown or of another type."""
+    if not isinstance(entries, dict):
+        return None
+    try:
+        line = ManifestLine(**entries)
+    except TypeError:
+        return None
+    for field in fields(ManifestLine):
+        if not isinstance(getattr(line, field.name), _TYPES.get(field.name, str)):
+            return None
+    return line
 
 
 def _unwritable(path: Path, reason: OSError) -> OutputError:
     came = f"{path} cannot be written ({reason.strerror or reason})"
-    return OutputError(
-        came, "a writable folder with room on the disk", "choose another output folder"
-    )
+    expected = "a writable folder with room on the disk"
+    return OutputError(came, expected, "choose another output folder")

@@ -144,9 +144,10 @@ def test_anomalib_can_pair_it(tmp_path: Path, folder: Path) -> None:
 def test_manifest_lists_every_attempt(tmp_path: Path, folder: Path) -> None:
     write_plan(tmp_path / "out", folder)
     records = read_manifest(extras_folder(tmp_path / "out", "nut", "scratch") / "manifest.jsonl")
-    assert [(r["index"], r["attempt"], r["accepted"]) for r in records] == PLAN
+    assert [(r.index, r.attempt, r.accepted) for r in records] == PLAN
     source = folder / "good1.png"
-    assert records[1] == {
+    manifest = extras_folder(tmp_path / "out", "nut", "scratch") / "manifest.jsonl"
+    assert json.loads(manifest.read_text().splitlines()[1]) == {
         "index": 1,
         "attempt": 0,
         "accepted": False,
@@ -176,7 +177,7 @@ def test_sources_become_what_our_reader_sees(tmp_path: Path, folder: Path) -> No
         for index, name in enumerate(("a.jpg", "b.png", "c.png", "a.jpg")):
             sample = dataclasses.replace(make_sample(folder, index, 0, True), source=folder / name)
             writer.add(sample)
-        digests = [record["source_sha256"] for record in writer.records]
+        digests = [record.source_sha256 for record in writer.records]
     assert len(list((tmp_path / "out/nut/train/good").iterdir())) == 3
     for name, digest in zip(("a.jpg", "b.png", "c.png"), digests, strict=False):
         with Image.open(tmp_path / f"out/nut/train/good/{digest[:16]}.png") as image:
@@ -268,13 +269,13 @@ def test_resume_drops_what_is_incomplete(tmp_path: Path, folder: Path) -> None:
     (root / "nut/test/scratch/.00008.png.tmp").write_bytes(b"half")
     (root / "nut/test/scratch/notes.txt").write_text("not ours")
     with DatasetWriter(root, "nut", "scratch", SETTINGS) as writer:
-        assert [(r["index"], r["attempt"]) for r in writer.records] == [
+        assert [(r.index, r.attempt) for r in writer.records] == [
             (0, 0),
             (1, 0),
             (2, 0),
             (3, 0),
         ]
-        assert [r["attempt"] for r in writer.attempts(1)] == [0] and writer.attempts(5) == []
+        assert [r.attempt for r in writer.attempts(1)] == [0] and writer.attempts(5) == []
         assert not stray.exists()
         writer.add(make_sample(folder, 1, 1, True))
     assert contents(root).keys() - expected.keys() == {"nut/test/scratch/notes.txt"}
@@ -423,7 +424,8 @@ def test_refuses_samples(tmp_path: Path, folder: Path) -> None:
                 writer.add(dataclasses.replace(sample, **change))
         assert writer.records == []
         writer.add(dataclasses.replace(sample, heatmap=None))
-        assert "heatmap" not in writer.records[0]
+        assert writer.records[0].heatmap is None
+        assert "heatmap" not in json.loads((writer.extras / "manifest.jsonl").read_text())
         with pytest.raises(SettingError, match="attempt 0 is written already"):
             writer.add(sample)
         with pytest.raises(SettingError, match="accepted already"):
@@ -454,20 +456,24 @@ def test_full_disk_lists_nothing(
             with pytest.raises(OutputError, match="manifest.jsonl cannot be written"):
                 writer.add(make_sample(folder, 2, 0, True))
         writer.add(make_sample(folder, 3, 0, True))
-        assert [record["index"] for record in writer.records] == [0, 3]
+        assert [record.index for record in writer.records] == [0, 3]
         assert read_manifest(writer.extras / "manifest.jsonl") == writer.records
 
 
 def test_damaged_manifest(tmp_path: Path) -> None:
     path = tmp_path / "manifest.jsonl"
-    line = json.dumps({"index": 0, "attempt": 0, "accepted": True})
+    with DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS) as writer:
+        entries = json.loads(writer.add(make_sample(tmp_path, 0, 0, True)).to_json())
+    line = json.dumps(entries)
     path.write_text(f"{line}\n{line[:9]}\n{line}\n")
     with pytest.raises(DataError, match="line 2 is damaged"):
         read_manifest(path)
-    path.write_text(f"{line}\n[]\n")
-    with pytest.raises(DataError, match="line 2 is no sample"):
-        read_manifest(path)
+    without_seed = {name: value for name, value in entries.items() if name != "seed"}
+    for other in ([], without_seed, entries | {"index": "0"}, entries | {"colour": "red"}):
+        path.write_text(f"{line}\n{json.dumps(other)}\n")
+        with pytest.raises(DataError, match="line 2 is no sample"):
+            read_manifest(path)
     path.write_text(f"{line}\n{line[:9]}")
-    assert [record["index"] for record in read_manifest(path)] == [0]
+    assert [record.index for record in read_manifest(path)] == [0]
     with pytest.raises(DataError, match="cannot be read"):
         read_manifest(tmp_path / "absent.jsonl")

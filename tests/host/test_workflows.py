@@ -279,24 +279,24 @@ def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, An
         workflow = after_run(workflow, object_info, rng)
         made += 8
         records = read_manifest(root / "extras/brushed_metal/scratch/manifest.jsonl")
-        assert [record["index"] for record in records] == list(range(made))
+        assert [record.index for record in records] == list(range(made))
     assert (
-        len({record["seed"] for record in records}) == made
+        len({record.seed for record in records}) == made
     )  # no sample starts from another's noise
-    sources = {record["source_sha256"] for record in records}
+    sources = {record.source_sha256 for record in records}
     assert len(sources) == 4 and len(list((root / "brushed_metal/train/good").iterdir())) == 4
-    accepted = [record for record in records if record["accepted"]]
+    accepted = [record for record in records if record.accepted]
     for record in records:
-        assert (record in accepted) == (record["verdict"] == "good")
-        picture, label = pixels(root / record["file"]), pixels(root / record["label"])[..., 0]
-        good = pixels(root / "brushed_metal/train/good" / f"{record['source_sha256'][:16]}.png")
-        requested = pixels(root / record["requested"])[..., 0] > 0
+        assert (record in accepted) == (record.verdict == "good")
+        picture, label = pixels(root / record.file), pixels(root / record.label)[..., 0]
+        good = pixels(root / "brushed_metal/train/good" / record.good_name)
+        requested = pixels(root / record.requested)[..., 0] > 0
         assert picture.shape == good.shape and set(np.unique(label)) <= {0, 255}
         assert not (label[~requested] > 0).any()
         far = ~_grown(requested, 24)
         assert np.array_equal(picture[far], good[far])
         assert json.loads(
-            (root / "extras/brushed_metal/scratch" / record["mask_origin"]["prompt"]).read_text()
+            (root / "extras/brushed_metal/scratch" / record.mask_origin["prompt"]).read_text()
         )
     tests = sorted((root / "brushed_metal/test/scratch").iterdir())
     labels = sorted((root / "brushed_metal/ground_truth/scratch").iterdir())

@@ -12,6 +12,7 @@ from bgdefect_pack.bgdefect_core.errors import BGDefectError, OutputError, Setti
 from bgdefect_pack.bgdefect_core.pictures.files import read_mask, read_picture
 from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
 from bgdefect_pack.bgdefect_core.records.dataset import read_manifest
+from bgdefect_pack.bgdefect_core.records.manifest import ManifestLine
 from bgdefect_pack.nodes import _convert, _folders, _saving
 from bgdefect_pack.nodes._judging import Judged
 
@@ -32,7 +33,7 @@ def save(
     result: torch.Tensor,
     quality: list[Judged] | None = None,
     prompt: dict[str, object] | None = None,
-) -> list[dict]:
+) -> list[ManifestLine]:
     mask = torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
     heat = mask[..., None].repeat(1, 1, 1, 3) * 0.5
@@ -45,28 +46,28 @@ def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Pa
     result = batch(4)
     first = save(tmp_path, result, [GOOD, BAD, GOOD, GOOD], {"1": {"class_type": "X"}})
     second = save(tmp_path, result)
-    assert [record["index"] for record in first + second] == list(range(8))
-    assert [record["accepted"] for record in first] == [True, False, True, True]
+    assert [record.index for record in first + second] == list(range(8))
+    assert [record.accepted for record in first] == [True, False, True, True]
     for record, picture in zip(first, _convert.pictures_of(result), strict=True):
-        assert np.array_equal(read_picture(tmp_path / record["file"]), picture)
-        assert read_mask(tmp_path / record["label"]).sum() == 30
-    assert [record["seed"] for record in first] == [
+        assert np.array_equal(read_picture(tmp_path / record.file), picture)
+        assert read_mask(tmp_path / record.label).sum() == 30
+    assert [record.seed for record in first] == [
         5,
         8,
         5,
         5,
     ]  # the run's seed and the number of the sample in it
-    assert [record["seed"] for record in second] == [5, 6, 7, 8]
-    assert first[1]["file"].startswith("extras/") and first[1]["verdict"] == "no visible defect"
-    assert second[0]["verdict"] == "not judged" and second[0]["quality"] == {}
+    assert [record.seed for record in second] == [5, 6, 7, 8]
+    assert first[1].file.startswith("extras/") and first[1].verdict == "no visible defect"
+    assert second[0].verdict == "not judged" and second[0].quality == {}
     assert len(list((tmp_path / "screw/train/good").iterdir())) == 2  # each good picture once
     assert len(list((tmp_path / "screw/test/scratch").iterdir())) == 7
     records = read_manifest(tmp_path / "extras/screw/scratch/manifest.jsonl")
-    prompt = tmp_path / "extras/screw/scratch" / records[0]["mask_origin"]["prompt"]
+    prompt = tmp_path / "extras/screw/scratch" / records[0].mask_origin["prompt"]
     assert json.loads(prompt.read_text()) == {"1": {"class_type": "X"}}
     goods = _convert.pictures_of(batch(2, 9))
     for number, record in enumerate(records[:4]):
-        assert np.array_equal(read_picture(record["source"]), goods[number % 2])
+        assert np.array_equal(read_picture(record.source), goods[number % 2])
 
 
 def test_a_sample_without_label_is_rejected(tmp_path: Path) -> None:
@@ -75,11 +76,7 @@ def test_a_sample_without_label_is_rejected(tmp_path: Path) -> None:
     records = _saving.save_samples(
         tmp_path, NAMES, batch(1), batch(1), empty, mask, None, [GOOD], None, None
     )
-    assert (
-        records[0]["verdict"] == "label empty"
-        and not records[0]["accepted"]
-        and records[0]["seed"] == -1
-    )
+    assert records[0].verdict == "label empty" and not records[0].accepted and records[0].seed == -1
 
 
 @pytest.mark.parametrize(

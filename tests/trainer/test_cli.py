@@ -178,8 +178,8 @@ def test_the_whole_way_on_the_embedded_base(plates: Path, tmp_path: Path, run: R
         0,
     )
     (record,) = read_manifest(out / "extras" / "plate" / "spot" / "manifest.jsonl")
-    assert code == (not record["accepted"]) and "of 1 samples are good" in shown, error
-    assert record["settings"]["base"] == "bgdefect-mini" and (out / record["file"]).is_file()
+    assert code == (not record.accepted) and "of 1 samples are good" in shown, error
+    assert record.settings["base"] == "bgdefect-mini" and (out / record.file).is_file()
     code, shown, _ = run("inspect", weights)
     assert (
         code == 0 and "bgdefect-mini" in shown and "Apache-2.0: pass this file on freely" in shown

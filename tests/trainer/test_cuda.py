@@ -87,12 +87,12 @@ def made(settings: GenerateConfig) -> list[tuple[np.ndarray, np.ndarray, np.ndar
     rows = read_manifest(root / "manifest.jsonl")
     pictures = []
     for row in rows:
-        result = read_picture(settings.output / row["file"])
+        result = read_picture(settings.output / row.file)
         pictures.append(
             (
                 result,
-                read_mask(settings.output / row["requested"]),
-                read_picture(Path(row["source"])),
+                read_mask(settings.output / row.requested),
+                read_picture(Path(row.source)),
             )
         )
     return pictures

@@ -190,7 +190,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
     manifests = [read_manifest(path) for path in config.output.rglob("samples/**/manifest.jsonl")]
     assert manifests and all(
-        line["settings"]["known_surroundings"] == 3 for lines in manifests for line in lines
+        line.settings["known_surroundings"] == 3 for lines in manifests for line in lines
     )  # one a known defect
     page = (config.output / "index.html").read_text()
     assert all(

@@ -32,6 +32,7 @@ from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records import dataset
 from bgdefect_core.records import manifest as lines
 from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import ManifestLine
 from bgdefect_core.weights.files import read_info
 from trainer.generation.attempts import attempt_seed, batches, needed
 from trainer.generation.config import GenerateConfig
@@ -61,7 +62,7 @@ def config(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> Gene
     )
 
 
-def manifest(config: GenerateConfig) -> list[dict]:
+def manifest(config: GenerateConfig) -> list[ManifestLine]:
     return read_manifest(config.output / "extras" / "plate" / "spot" / "manifest.jsonl")
 
 
@@ -120,7 +121,7 @@ def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path:
     doubled."""
     free = dataclasses.replace(config, output=tmp_path / "free")
     generate(free)
-    shown = [record["quality"]["strength"] for record in manifest(free)]
+    shown = [record.quality["strength"] for record in manifest(free)]
     config = dataclasses.replace(
         config, limits=dataclasses.replace(ANYTHING, min_strength=float(np.median(shown)))
     )  # some pass
@@ -129,8 +130,8 @@ def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path:
     records = manifest(whole)
     expected = files_of(whole.output)
     assert summary.accepted + len(summary.rejected) == 5 and summary.unmade == 0
-    assert {record["accepted"] for record in records} == {True, False}
-    keys = [(record["index"], record["attempt"]) for record in records]
+    assert {record.accepted for record in records} == {True, False}
+    keys = [(record.index, record.attempt) for record in records]
     assert len(set(keys)) == len(keys)
     points: list[tuple[object, str, int]] = [
         (lines.Manifest, "append", 0),
@@ -172,18 +173,18 @@ def test_the_solver_is_recorded_where_it_is_not_ddim(
     short = dataclasses.replace(config, limits=ANYTHING, count=2, steps=3)
     generate(short)
     records = manifest(short)
-    assert all("solver" not in record["settings"] for record in records)
+    assert all("solver" not in record.settings for record in records)
     generate(dataclasses.replace(short, solver="ddim"))
     assert manifest(short) == records
-    with pytest.raises(OutputError, match="solver None, now 'dpmpp_2m'"):
+    with pytest.raises(OutputError, match="solver was None, now 'dpmpp_2m'"):
         generate(dataclasses.replace(short, solver="dpmpp_2m"))
     other = dataclasses.replace(short, solver="dpmpp_2m", output=tmp_path / "other")
     generate(other)
-    assert {record["settings"]["solver"] for record in manifest(other)} == {"dpmpp_2m"}
+    assert {record.settings["solver"] for record in manifest(other)} == {"dpmpp_2m"}
     for one, two in zip(records, manifest(other), strict=True):
-        assert one["seed"] == two["seed"]
+        assert one.seed == two.seed
         assert (
-            read_picture(short.output / one["file"]) != read_picture(other.output / two["file"])
+            read_picture(short.output / one.file) != read_picture(other.output / two.file)
         ).any()
     with pytest.raises(SettingError, match="solver is 'heun'"):
         generate(dataclasses.replace(short, solver="heun", output=tmp_path / "never"))  # type: ignore[arg-type]
@@ -196,23 +197,21 @@ def test_detail_is_recorded_and_changes_the_picture_alone(
     plain = dataclasses.replace(config, count=2, detail=False)
     generate(plain)
     records = manifest(plain)
-    with pytest.raises(OutputError, match="detail False, now True"):
+    with pytest.raises(OutputError, match="detail was False, now True"):
         generate(dataclasses.replace(plain, detail=True))
     assert manifest(plain) == records
     other = dataclasses.replace(config, count=2, output=tmp_path / "other")
     generate(other)
     for one, two in zip(records, manifest(other), strict=True):
-        assert (one["settings"]["detail"], two["settings"]["detail"]) == (False, True)
-        assert (
-            one["seed"] == two["seed"] and one["quality"]["strength"] == two["quality"]["strength"]
-        )
+        assert (one.settings["detail"], two.settings["detail"]) == (False, True)
+        assert one.seed == two.seed and one.quality["strength"] == two.quality["strength"]
         without, given = (
-            read_picture(plain.output / one["file"]),
-            read_picture(other.output / two["file"]),
+            read_picture(plain.output / one.file),
+            read_picture(other.output / two.file),
         )
         assert (without != given).any()
         assert (
-            read_picture(plain.output / one["label"]) == read_picture(other.output / two["label"])
+            read_picture(plain.output / one.label) == read_picture(other.output / two.label)
         ).all()
 
 
@@ -221,11 +220,9 @@ def test_lines_layout_and_retries(config: GenerateConfig) -> None:
     summary = generate(never)
     records = manifest(never)
     assert summary.accepted == 0 and [item.index for item in summary.rejected] == [0, 1]
-    assert sorted((r["index"], r["attempt"]) for r in records) == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert all(r["seed"] == attempt_seed(0, r["index"], r["attempt"]) for r in records)
-    assert len({r["seed"] for r in records}) == 4 and {r["settings"]["batch"] for r in records} == {
-        2
-    }
+    assert sorted((r.index, r.attempt) for r in records) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert all(r.seed == attempt_seed(0, r.index, r.attempt) for r in records)
+    assert len({r.seed for r in records}) == 4 and {r.settings["batch"] for r in records} == {2}
     assert not list((never.output / "plate").rglob("test/**/*.png"))
     page = (never.output / "extras" / "plate" / "spot" / "index.html").read_text()
     assert "Rejected" in page and "00001_1" in page
@@ -241,14 +238,14 @@ def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -
     assert [path.name for path in labels] == ["00000_mask.png", "00001_mask.png", "00002_mask.png"]
     records = manifest(config)
     assert (
-        len({r["source"] for r in records}) == 1
-        and len({json.dumps(r["mask_origin"]) for r in records}) == 1
+        len({r.source for r in records}) == 1
+        and len({json.dumps(r.mask_origin) for r in records}) == 1
     )
     for record in records:
-        normal = read_picture(root / "train" / "good" / f"{record['source_sha256'][:16]}.png")
-        result = read_picture(config.output / record["file"])
-        requested = read_mask(config.output / record["requested"])
-        label = read_mask(config.output / record["label"])
+        normal = read_picture(root / "train" / "good" / record.good_name)
+        result = read_picture(config.output / record.file)
+        requested = read_mask(config.output / record.requested)
+        label = read_mask(config.output / record.label)
         assert (result[~requested] == normal[~requested]).all() and (
             result[requested] != normal[requested]
         ).any()
@@ -272,12 +269,10 @@ def test_the_same_line_gives_the_same_sample_in_a_longer_run(
     assert files_of(other.output / "plate") == again
     for line in manifest(config):
         label, requested = (
-            read_mask(config.output / line["label"]),
-            read_mask(config.output / line["requested"]),
+            read_mask(config.output / line.label),
+            read_mask(config.output / line.requested),
         )
-        assert (
-            line["settings"]["signal"] == signal and label.any() and not (label & ~requested).any()
-        )
+        assert line.settings["signal"] == signal and label.any() and not (label & ~requested).any()
 
 
 def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_path: Path) -> None:
@@ -287,8 +282,8 @@ def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_pat
         one = dataclasses.replace(attention, attention_words=words, output=tmp_path / str(number))
         generate(one)
         line = manifest(one)[0]
-        assert line["settings"].get("attention_words") == words
-        heats[words] = files_of(one.output)[line["heatmap"]]
+        assert line.settings.get("attention_words") == words
+        heats[words] = files_of(one.output)[line.heatmap]
     assert len(set(heats.values())) == 3
     for wrong in (
         dataclasses.replace(attention, attention_words="hole"),
@@ -390,12 +385,12 @@ def test_ready_masks_and_odd_pictures(config: GenerateConfig, tmp_path: Path) ->
     )
     generate(run)
     records = manifest(run)
-    assert {Path(r["source"]).name for r in records} == {"deep.png", "gray.png", "clear.png"}
+    assert {Path(r.source).name for r in records} == {"deep.png", "gray.png", "clear.png"}
     for record in records:
-        assert (read_mask(run.output / record["requested"]) == mask).all()
+        assert (read_mask(run.output / record.requested) == mask).all()
         normal, result = (
-            read_picture(Path(record["source"])),
-            read_picture(run.output / record["file"]),
+            read_picture(Path(record.source)),
+            read_picture(run.output / record.file),
         )
         assert (normal[30:] == result[30:]).all()
 
@@ -474,15 +469,15 @@ def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateCo
     generate(judged)
     for record in manifest(judged):
         normal, result = (
-            read_picture(Path(record["source"])),
-            read_picture(judged.output / record["file"]),
+            read_picture(Path(record.source)),
+            read_picture(judged.output / record.file),
         )
         share = pair.job.real.share_made(
-            normal, result, read_mask(judged.output / record["requested"])
+            normal, result, read_mask(judged.output / record.requested)
         )
-        if record["mask_origin"]["made_from"] == pair.origin["made_from"]:
-            assert record["quality"]["real_share"] == pytest.approx(share)
-    assert {record["verdict"] for record in manifest(judged)} == {"far less of it than in life"}
+        if record.mask_origin["made_from"] == pair.origin["made_from"]:
+            assert record.quality["real_share"] == pytest.approx(share)
+    assert {record.verdict for record in manifest(judged)} == {"far less of it than in life"}
 
 
 # --- bad input
@@ -604,20 +599,20 @@ def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path
     guidance alone makes."""
     rising = dataclasses.replace(config, guidance=(1.0, 4.0), retries=2, limits=NEVER, count=2)
     generate(rising)
-    lines = {(line["index"], line["attempt"]): line for line in manifest(rising)}
-    assert {slot: line["guidance"] for slot, line in lines.items()} == {
+    lines = {(line.index, line.attempt): line for line in manifest(rising)}
+    assert {slot: line.guidance for slot, line in lines.items()} == {
         (i, a): 4.0 if a else 1.0 for i in range(2) for a in range(3)
     }
-    assert lines[0, 0]["settings"]["guidance"] == [1.0, 4.0]
+    assert lines[0, 0].settings["guidance"] == [1.0, 4.0]
     for value in (1.0, 4.0):
         fixed = dataclasses.replace(rising, guidance=(value,), output=tmp_path / f"{value}")
         generate(fixed)
         for line in manifest(fixed):
-            other = lines[line["index"], line["attempt"]]
-            same = (fixed.output / line["file"]).read_bytes() == (
-                rising.output / other["file"]
+            other = lines[line.index, line.attempt]
+            same = (fixed.output / line.file).read_bytes() == (
+                rising.output / other.file
             ).read_bytes()
-            assert same == (other["guidance"] == value), (line["index"], line["attempt"])
+            assert same == (other.guidance == value), (line.index, line.attempt)
 
 
 def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None:
@@ -755,9 +750,9 @@ def test_a_run_goes_on_where_its_data_were_moved_or_linked(
     assert numbered == ["good 0", "good 1", "good 2"]
 
 
-def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
+def from_manifest(line: ManifestLine, record: dict, output: Path) -> GenerateConfig:
     """The settings of a run, from one line of its manifest and its run.json alone."""
-    settings, made_with = line["settings"], line["made_with"]
+    settings, made_with = line.settings, line.made_with
     own = {field.name for field in dataclasses.fields(GenerateConfig)}
     plain = {
         name: value
@@ -776,7 +771,7 @@ def from_manifest(line: dict, record: dict, output: Path) -> GenerateConfig:
             "mask_split": Path(made_with["mask_split"]) if made_with["mask_split"] else None,
             "object": record["object"],
             "defect": record["defect"],
-            "count": line["index"] + 1,
+            "count": line.index + 1,
             "seed": settings["run_seed"],
             "guidance": tuple(guidance) if isinstance(guidance, list) else (guidance,),
             "placement": PlacementSettings(
@@ -824,22 +819,24 @@ def test_a_sample_is_made_again_from_its_line_and_the_runs_record(
     generate(run)
     place = run.output / "extras/disc/spot"
     line = read_manifest(place / "manifest.jsonl")[-1]
-    assert line["attempt"] == 1 and line["made_with"]["threshold"] == 0.3 and line["feather"] >= 2
+    assert line.attempt == 1 and line.made_with["threshold"] == 0.3 and line.feather >= 2
     assert (
-        line["made_with"]["versions"]["torch"]
-        and Path(line["mask_origin"]["file"]).is_file()
-        and Path(line["source"]).is_absolute()
+        line.made_with["versions"]["torch"]
+        and Path(line.mask_origin["file"]).is_file()
+        and Path(line.source).is_absolute()
     )
     again = from_manifest(line, json.loads((place / "run.json").read_text()), tmp_path / "again")
     generate(again)
     twin = next(
         one
         for one in read_manifest(again.output / "extras/disc/spot/manifest.jsonl")
-        if (one["index"], one["attempt"]) == (line["index"], line["attempt"])
+        if (one.index, one.attempt) == (line.index, line.attempt)
     )
     assert twin == line
     for kind in ("file", "label", "requested", "heatmap"):
-        assert (again.output / twin[kind]).read_bytes() == (run.output / line[kind]).read_bytes()
+        assert (again.output / getattr(twin, kind)).read_bytes() == (
+            run.output / getattr(line, kind)
+        ).read_bytes()
 
 
 def test_attention_needs_a_grid() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import ManifestLine
 
 from .conftest import Run, save_tiny_base
 
@@ -74,12 +75,12 @@ def table(plates: Path, root: Path) -> Path:
     return root
 
 
-def made(run: Run, out: Path, object: str, defect: str, *options: object) -> dict:
+def made(run: Run, out: Path, object: str, defect: str, *options: object) -> ManifestLine:
     code, shown, error = run("generate", *options, "--output", out, *FEW, *EASY)
     assert code == 0 and "1 of 1 samples are good" in shown, error
     (record,) = read_manifest(out / "extras" / object / defect / "manifest.jsonl")
-    normal, result = read_picture(Path(record["source"])), read_picture(out / record["file"])
-    requested = read_mask(out / record["requested"])
+    normal, result = read_picture(Path(record.source)), read_picture(out / record.file)
+    requested = read_mask(out / record.requested)
     assert (result != normal).any() and (result == normal).all(axis=2)[~requested].mean() > 0.5
     return record
 
@@ -107,9 +108,9 @@ def test_the_whole_way_on_locos_layout(
         "--mask-split",
         split,
     )
-    assert record["mask_origin"]["made_from"] in ("000", "001")
-    assert record["mask_origin"]["file"] == str(
-        root / "ground_truth/logical" / record["mask_origin"]["made_from"]
+    assert record.mask_origin["made_from"] in ("000", "001")
+    assert record.mask_origin["file"] == str(
+        root / "ground_truth/logical" / record.mask_origin["made_from"]
     )
 
 
@@ -124,7 +125,7 @@ def test_the_whole_way_on_a_csv(plates: Path, tiny_base: Path, tmp_path: Path, r
     library = plates / "ground_truth/spot"
     options = ["--weights", weights, "--good", root, "--base", tiny_base, "--mask-library", library]
     record = made(run, tmp_path / "out", "disc", "dot", *options)
-    assert record["source"].startswith(str(plates / "train/good"))
+    assert record.source.startswith(str(plates / "train/good"))
 
 
 def test_a_lora_on_another_base_warns(

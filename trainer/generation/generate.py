@@ -27,6 +27,7 @@ from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.painting import Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 from bgdefect_core.records.dataset_place import attempts_there
+from bgdefect_core.records.manifest import ManifestLine
 from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info
 from bgdefect_core.weights.info import ClassWeightsInfo
@@ -92,10 +93,10 @@ def generate(config: GenerateConfig) -> Summary:
     return summarise(config.output, config.count, records, session.hopeless, seconds, sheet, page)
 
 
-def _check_threshold(config: GenerateConfig, records: Sequence[dict[str, Any]]) -> None:
+def _check_threshold(config: GenerateConfig, records: Sequence[ManifestLine]) -> None:
     """Refuse to go on with labels that an earlier version's default cut elsewhere; the settings say
     only that it was the default."""
-    others = {record["made_with"]["threshold"] for record in records if "made_with" in record} - {
+    others = {record.made_with["threshold"] for record in records if record.made_with} - {
         config.threshold_in_use
     }
     if others:
@@ -187,7 +188,7 @@ def _paint_chunk(
     prepared: Prepared | None = None
 
     def verdict(index: int, attempt: int) -> bool | None:
-        made = {record["attempt"]: bool(record["accepted"]) for record in writer.attempts(index)}
+        made = {record.attempt: record.accepted for record in writer.attempts(index)}
         return made.get(attempt)
 
     for slots in batches(samples, config.batch, config.retries, verdict):
@@ -284,8 +285,8 @@ def _final(writer: DatasetWriter, index: int, retries: int) -> bool:
     return _is_final(writer.attempts(index), retries)
 
 
-def _is_final(made: Sequence[dict[str, Any]], retries: int) -> bool:
-    return any(record["accepted"] for record in made) or len(made) > retries
+def _is_final(made: Sequence[ManifestLine], retries: int) -> bool:
+    return any(record.accepted for record in made) or len(made) > retries
 
 
 @torch.no_grad()
@@ -293,11 +294,11 @@ def _dry_run(session: _Session) -> Summary:
     """Look at the output's place, place the masks of what is still to be made, time one call of
     U-Net and VAE, write nothing."""
     config = session.config
-    by_index: dict[int, list[dict[str, Any]]] = {}
+    by_index: dict[int, list[ManifestLine]] = {}
     there = attempts_there(config.output, *session.names, session.record, session.inputs)
     _check_threshold(config, there)
     for record in there:
-        by_index.setdefault(record["index"], []).append(record)
+        by_index.setdefault(record.index, []).append(record)
     open_ones = [
         index
         for index in range(config.count)

@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -26,6 +25,7 @@ from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
+from bgdefect_core.records.manifest import ManifestLine
 
 SHOWN = 200
 """Samples of either section that are shown with pictures; the others are listed."""
@@ -69,7 +69,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
     folder = extras_folder(root, object, defect)
     records = sorted(
         read_manifest(folder / "manifest.jsonl"),
-        key=lambda record: (record["index"], record["attempt"]),
+        key=lambda record: (record.index, record.attempt),
     )
     if not records:
         raise DataError(
@@ -80,9 +80,9 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
     sections: dict[str, list[Row]] = {"accepted": [], "rejected": []}
     tiles: dict[str, list[Picture]] = {"accepted": [], "rejected": []}
     for record in records:
-        kind = "accepted" if record["accepted"] else "rejected"
+        kind = "accepted" if record.accepted else "rejected"
         shown = len(sections[kind]) < SHOWN
-        name = Path(record["file"]).stem
+        name = Path(record.file).stem
         zoom = folder / "zoom" / f"{name}.png"
         if shown:
             strip = zoom_strip(root, record)
@@ -92,7 +92,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
         sections[kind].append(_row(root, folder, record, name, zoom if shown else None))
     sheet, page = folder / "sheet.png", folder / "index.html"
     write_picture(sheet, _sheet(f"{object} / {defect}", tiles))
-    settings = {key: value for key, value in records[0]["settings"].items() if value is not None}
+    settings = {key: value for key, value in records[0].settings.items() if value is not None}
     template = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     ).from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
@@ -108,15 +108,15 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
     return sheet, page
 
 
-def zoom_strip(root: Path, record: dict[str, Any]) -> Picture:
+def zoom_strip(root: Path, record: ManifestLine) -> Picture:
     """The surroundings of the mask, five times: normal, requested outline, result, refined outline,
     heat map."""
-    result = read_picture(root / record["file"])
+    result = read_picture(root / record.file)
     normal = read_picture(root / _normal(root, record))
-    requested, refined = (_plain_mask(root / record[kind]) for kind in ("requested", "label"))
+    requested, refined = (_plain_mask(root / file) for file in (record.requested, record.label))
     heat = (
-        _gray(root / record["heatmap"])
-        if "heatmap" in record
+        _gray(root / record.heatmap)
+        if record.heatmap is not None
         else np.zeros(requested.shape, np.uint8)
     )
     crop = crop_box(requested, 96, "defect")
@@ -137,10 +137,10 @@ def zoom_strip(root: Path, record: dict[str, Any]) -> Picture:
     return np.concatenate(framed, axis=1)[:, :-_GAP]
 
 
-def _normal(root: Path, record: dict[str, Any]) -> Path:
-    place: Path = Path(record["file"])
+def _normal(root: Path, record: ManifestLine) -> Path:
+    place: Path = Path(record.file)
     object = place.parts[1] if place.parts[0] == "extras" else place.parts[0]
-    return Path(object) / "train" / "good" / f"{record['source_sha256'][:16]}.png"
+    return Path(object) / "train" / "good" / record.good_name
 
 
 def _gray(path: Path) -> Picture:
@@ -152,10 +152,10 @@ def _plain_mask(path: Path) -> Mask:
     return _gray(path) > 127
 
 
-def _row(root: Path, folder: Path, record: dict[str, Any], name: str, zoom: Path | None) -> Row:
+def _row(root: Path, folder: Path, record: ManifestLine, name: str, zoom: Path | None) -> Row:
     files = [
         _normal(root, record),
-        *(record.get(kind) for kind in ("requested", "file", "label", "heatmap")),
+        *(record.requested, record.file, record.label, record.heatmap),
     ]
     images = [
         (title, _link(root / file, folder))
@@ -164,13 +164,13 @@ def _row(root: Path, folder: Path, record: dict[str, Any], name: str, zoom: Path
     ]
     return Row(
         name=name,
-        verdict=record["verdict"],
-        seed=record["seed"],
-        source=Path(record["source"]).name,
+        verdict=record.verdict,
+        seed=record.seed,
+        source=Path(record.source).name,
         figures={
-            label: f"{record['quality'][key]:.3g}"
+            label: f"{record.quality[key]:.3g}"
             for key, label in _LABELS.items()
-            if key in record["quality"]
+            if key in record.quality
         },
         images=images,
         zoom=_link(zoom, folder) if zoom else "",
@@ -181,16 +181,18 @@ def _link(path: Path, folder: Path) -> str:
     return quote(Path(os.path.relpath(path, folder)).as_posix())
 
 
-def _reasons(records: Sequence[dict[str, Any]]) -> dict[str, int]:
+def _reasons(records: Sequence[ManifestLine]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for record in records:
-        counts[record["verdict"]] = counts.get(record["verdict"], 0) + 1
+        counts[record.verdict] = counts.get(record.verdict, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _caption(record: dict[str, Any], name: str) -> str:
-    quality = record["quality"]
-    return f"{name}: {record['verdict']}\nstrength {quality['strength']:.2f}  fill {quality['fill']:.2f}"
+def _caption(record: ManifestLine, name: str) -> str:
+    quality = record.quality
+    return (
+        f"{name}: {record.verdict}\nstrength {quality['strength']:.2f}  fill {quality['fill']:.2f}"
+    )
 
 
 def _captioned(strip: Picture, text: str) -> Picture:

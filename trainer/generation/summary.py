@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bgdefect_core.records.manifest import ManifestLine
+
 from .pairs import Pair
 
 
@@ -44,7 +46,7 @@ class Summary:
 def summarise(
     root: Path,
     wanted: int,
-    records: Sequence[dict[str, Any]],
+    records: Sequence[ManifestLine],
     hopeless: Sequence[Pair],
     seconds: float,
     sheet: Path | None,
@@ -57,18 +59,18 @@ def summarise(
             without a mask.
         seconds: taken. sheet, page: files; None where no sample was made.
     """
-    by_index: dict[int, list[dict[str, Any]]] = {}
+    by_index: dict[int, list[ManifestLine]] = {}
     for record in records:
-        if record["index"] < wanted:
-            by_index.setdefault(record["index"], []).append(record)
-    good = {index for index, made in by_index.items() if any(record["accepted"] for record in made)}
+        if record.index < wanted:
+            by_index.setdefault(record.index, []).append(record)
+    good = {index for index, made in by_index.items() if any(record.accepted for record in made)}
     rejected = tuple(
-        Rejected(index, tuple(record["verdict"] for record in made))
+        Rejected(index, tuple(record.verdict for record in made))
         for index, made in sorted(by_index.items())
         if index not in good
     )
     missed = {
-        missed_masks(record["source"], record["mask_origin"])
+        missed_masks(record.source, record.mask_origin)
         for made in by_index.values()
         for record in made
     }

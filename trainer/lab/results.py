@@ -23,6 +23,7 @@ from bgdefect_core.method.sampling import BackgroundMode
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
+from bgdefect_core.records.manifest import ManifestLine
 
 from ..data.layouts import find_examples
 from ..generation.config import GenerateConfig
@@ -153,7 +154,7 @@ def _note(path: Path, seconds: float | None) -> None:
         _write(path, seconds)
 
 
-def _records(extras: Path) -> list[dict[str, Any]]:
+def _records(extras: Path) -> list[ManifestLine]:
     path = extras / "manifest.jsonl"
     return read_manifest(path) if path.exists() else []
 
@@ -168,7 +169,7 @@ def _row(config: ResultsConfig, object: str, defect: str, mode: BackgroundMode) 
             "masks that fit on the good pictures",
             "add good pictures",
         )
-    quality = [record["quality"] for record in records]
+    quality = [record.quality for record in records]
     limits = QualityLimits()
     return Row(
         object,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,8 @@ def read_ours(name: str, root: Path, object: str, defect: str) -> SampleSet:
     """
     records = read_manifest(extras_folder(root, object, defect) / "manifest.jsonl")
     accepted = sorted(
-        (record for record in records if record["accepted"]),
-        key=lambda record: int(record["index"]),
+        (record for record in records if record.accepted),
+        key=lambda record: record.index,
     )
     if not records:
         raise NoSamples(
@@ -101,17 +101,17 @@ def read_ours(name: str, root: Path, object: str, defect: str) -> SampleSet:
         )
     samples = []
     for record in accepted:
-        good = root / object / "train" / "good" / f"{record['source_sha256'][:16]}.png"
-        label, requested = (_mask(root / record[kind]) for kind in ("label", "requested"))
+        good = root / object / "train" / "good" / record.good_name
+        label, requested = (_mask(root / file) for file in (record.label, record.requested))
         samples.append(
             GeneratedSample(
-                read_picture(root / record["file"]), label, requested, read_picture(good), record
+                read_picture(root / record.file), label, requested, read_picture(good), asdict(record)
             )
         )
-    firsts = [record for record in records if record["attempt"] == 0]
-    shown = sum(record["verdict"] not in HIDDEN for record in firsts)
+    firsts = [record for record in records if record.attempt == 0]
+    shown = sum(record.verdict not in HIDDEN for record in firsts)
     return SampleSet(
-        name, tuple(samples), dict(records[0]["settings"]), len(records), shown, len(firsts)
+        name, tuple(samples), dict(records[0].settings), len(records), shown, len(firsts)
     )
 
 
