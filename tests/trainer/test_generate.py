@@ -176,7 +176,7 @@ def test_the_solver_is_recorded_where_it_is_not_ddim(
     assert all("solver" not in record.settings for record in records)
     generate(dataclasses.replace(short, solver="ddim"))
     assert manifest(short) == records
-    with pytest.raises(OutputError, match="solver was None, now 'dpmpp_2m'"):
+    with pytest.raises(OutputError, match="solver was None, now dpmpp_2m"):
         generate(dataclasses.replace(short, solver="dpmpp_2m"))
     other = dataclasses.replace(short, solver="dpmpp_2m", output=tmp_path / "other")
     generate(other)
