@@ -14,7 +14,7 @@ from .pictures import CATEGORY
 
 
 class CropToMask(io.ComfyNode):
-    """The square around each mask."""
+    """Crop to Mask: the square around each mask."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -81,7 +81,7 @@ class CropToMask(io.ComfyNode):
 
 
 class CropMask(io.ComfyNode):
-    """Further masks of cropped pictures."""
+    """Crop Another Mask: further masks in the same squares."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -109,7 +109,7 @@ class CropMask(io.ComfyNode):
 
 
 class Stitch(io.ComfyNode):
-    """The painted squares put back."""
+    """Stitch Defect: the painted squares back in their pictures."""
 
     @classmethod
     def define_schema(cls) -> Any:

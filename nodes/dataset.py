@@ -36,7 +36,7 @@ def _limit(name: str, most: float, step: float, tooltip: str) -> Any:
 
 
 class DefectQuality(io.ComfyNode):
-    """Figures and verdict of each sample."""
+    """Defect Quality: figures and verdict of each sample."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -174,7 +174,7 @@ class DefectQuality(io.ComfyNode):
 
 
 class DefectPreview(io.ComfyNode):
-    """What came where."""
+    """Preview Defects: samples with the outlines of their masks."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -232,7 +232,7 @@ class DefectPreview(io.ComfyNode):
 
 
 class SaveDataSet(io.ComfyNode):
-    """The samples on disk, ready for a detector."""
+    """Save Defect Data Set: samples and manifest in MVTec AD's layout."""
 
     @classmethod
     def define_schema(cls) -> Any:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.regions import union
 from ..bgdefect_core.method.sampling import BackgroundMode, seeded_noise
-from ._compat import schema
+from ._compat import field, schema
 from ._convert import cycled
 from ._host import HostCallback, RegionGuider, sigma_of
 from ._types import InversionWire
@@ -264,8 +264,8 @@ class SampleNoise:
         )
 
 
-class NoiseNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class NoiseNode(io.ComfyNode):
+    """Defect Noise: the start of sampling, one seed a sample."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -286,8 +286,8 @@ class NoiseNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         return io.NodeOutput(SampleNoise(seed))
 
 
-class GuiderNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class GuiderNode(io.ComfyNode):
+    """Background/Defect Guider (Eq. 9) for the host's own samplers."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -303,7 +303,7 @@ class GuiderNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             "signal.",
             search_aliases=["bgdefect", "defect guider"],
             inputs=[
-                InversionWire.Input("inversion", tooltip="From Masked DDIM Inversion."),
+                field(InversionWire, "inversion", tooltip="From Masked DDIM Inversion."),
                 mode_input(),
                 guidance_input(),
             ],

@@ -97,8 +97,8 @@ def _together(masks: list[Tensor], regions: Tensor) -> Tensor:
     return torch.stack(masks).any(0).float()
 
 
-class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class MaskedInversion(io.ComfyNode):
+    """Masked DDIM Inversion (Eq. 8): levels, regions and, if asked for, the trajectory."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -113,12 +113,15 @@ class MaskedInversion(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             " whatever the seed.",
             search_aliases=["bgdefect", "ddim inversion"],
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="The base with a defect class on it. It stays as it is."
+                field(
+                    io.Model,
+                    "model",
+                    tooltip="The base with a defect class on it. It stays as it is.",
                 ),
-                PromptsWire.Input("prompts", tooltip="From Encode Region Prompts."),
-                io.Latent.Input("latent", tooltip="The good pictures, encoded by the base's VAE."),
-                io.Mask.Input(
+                field(PromptsWire, "prompts", tooltip="From Encode Region Prompts."),
+                field(io.Latent, "latent", tooltip="The good pictures, encoded by the base's VAE."),
+                field(
+                    io.Mask,
                     "mask",
                     tooltip="Where the first defect shall come, white: one mask, or one a picture.",
                 ),

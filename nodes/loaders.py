@@ -150,8 +150,8 @@ def describe(info: ClassWeightsInfo) -> str:
     )
 
 
-class LoadBase(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class LoadBase(io.ComfyNode):
+    """Load Defect Base: the embedded base or a diffusers folder."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -187,8 +187,8 @@ class LoadBase(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         return io.NodeOutput(parts.model, parts.clip, parts.vae)
 
 
-class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class ApplyWeights(io.ComfyNode):
+    """Apply Defect Weights: a class weights file on its base."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -201,8 +201,10 @@ class ApplyWeights(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             " out the prompts it was trained with. Put further LoRAs after this node.",
             search_aliases=["bgdefect", "defect lora", "class weights"],
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="The base that the class was trained on. It stays as it is."
+                field(
+                    io.Model,
+                    "model",
+                    tooltip="The base that the class was trained on. It stays as it is.",
                 ),
                 field(
                     io.Combo,

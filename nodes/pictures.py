@@ -79,7 +79,7 @@ def _defect_pictures(folder: Path) -> Path | None:
 
 
 class LoadPictures(io.ComfyNode):
-    """Good pictures of a folder, page by page."""
+    """Load Good Pictures: a folder, page by page."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -155,7 +155,7 @@ def _page(files: list[Path], page: int, count: int) -> list[Path]:
 
 
 class PlaceMask(io.ComfyNode):
-    """New masks of a class, placed on the part."""
+    """Place Defect Mask: new masks of a class, laid on the part."""
 
     @classmethod
     def define_schema(cls) -> Any:

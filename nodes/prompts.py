@@ -100,8 +100,8 @@ _MASK = (
 _PROMPTS = "For Masked DDIM Inversion, or to add a further defect."
 
 
-class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class RegionPromptEncode(io.ComfyNode):
+    """Encode Region Prompts (Eq. 10, 11): three texts by the host's CLIP."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -114,7 +114,7 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             " defect's words alone, those outside the background's.",
             search_aliases=["bgdefect", "regional prompt", "defect prompt"],
             inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder of the same base as the model."),
+                field(io.Clip, "clip", tooltip="The text encoder of the same base as the model."),
                 _text(
                     "background",
                     "a photo of a part",
@@ -153,8 +153,8 @@ class RegionPromptEncode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         )
 
 
-class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class RegionPromptsNode(io.ComfyNode):
+    """Region Prompts from Conditioning (Eq. 10, 11): texts that other nodes encoded."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -165,15 +165,17 @@ class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             description="Region prompts from texts that any encoder of the host has encoded.",
             search_aliases=["bgdefect", "regional prompt"],
             inputs=[
-                io.Conditioning.Input("background", tooltip="What the good part is."),
-                io.Conditioning.Input("defect", tooltip="What shall be painted inside the mask."),
-                io.Conditioning.Input(
+                field(io.Conditioning, "background", tooltip="What the good part is."),
+                field(io.Conditioning, "defect", tooltip="What shall be painted inside the mask."),
+                field(
+                    io.Conditioning,
                     "placeholder",
                     tooltip="Stands for the mask while the background is inverted, such as the "
                     "word mask.",
                 ),
                 _words(),
-                io.Conditioning.Input(
+                field(
+                    io.Conditioning,
                     "empty",
                     optional=True,
                     tooltip="The encoded empty text: only a defect guidance other than 1 needs it.",
@@ -196,8 +198,8 @@ class RegionPromptsNode(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         return io.NodeOutput(GraphPrompts(prompts, [None]))
 
 
-class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class AddDefect(io.ComfyNode):
+    """Add Defect: one more region with its text and mask."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -209,11 +211,13 @@ class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             "Can be chained.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
-                PromptsWire.Input(
-                    "prompts", tooltip="The region prompts so far. They stay as they are."
+                field(
+                    PromptsWire,
+                    "prompts",
+                    tooltip="The region prompts so far. They stay as they are.",
                 ),
-                io.Clip.Input("clip", tooltip="The text encoder of the same base as the model."),
-                io.Mask.Input("mask", tooltip=_MASK),
+                field(io.Clip, "clip", tooltip="The text encoder of the same base as the model."),
+                field(io.Mask, "mask", tooltip=_MASK),
                 _text("defect", "a defect on a part", "What shall be painted inside this mask."),
                 _attention_words(),
             ],
@@ -228,8 +232,8 @@ class AddDefect(io.ComfyNode):  # type: ignore[misc, unused-ignore]
         return io.NodeOutput(with_defect(prompts, tokens, words, mask))
 
 
-class AddDefectConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class AddDefectConditioning(io.ComfyNode):
+    """Add Defect from Conditioning: one more region with its encoded text and mask."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -241,11 +245,13 @@ class AddDefectConditioning(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             "host has encoded.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
-                PromptsWire.Input(
-                    "prompts", tooltip="The region prompts so far. They stay as they are."
+                field(
+                    PromptsWire,
+                    "prompts",
+                    tooltip="The region prompts so far. They stay as they are.",
                 ),
-                io.Conditioning.Input("defect", tooltip="What shall be painted inside this mask."),
-                io.Mask.Input("mask", tooltip=_MASK),
+                field(io.Conditioning, "defect", tooltip="What shall be painted inside this mask."),
+                field(io.Mask, "mask", tooltip=_MASK),
                 _words(),
             ],
             outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],

@@ -14,7 +14,7 @@ from ._types import CropWire, MapsWire
 
 
 class RefineMask(io.ComfyNode):
-    """The label that a detector is trained on."""
+    """Refine Defect Mask (Eq. 13): the label that a detector learns from."""
 
     @classmethod
     def define_schema(cls) -> Any:

@@ -211,8 +211,8 @@ def seed_input() -> Any:
     )
 
 
-class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
-    """See the schema."""
+class DefectSampler(io.ComfyNode):
+    """Background/Defect Sampler (Eq. 9): the core's own sampling loop."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -226,7 +226,7 @@ class DefectSampler(io.ComfyNode):  # type: ignore[misc, unused-ignore]
             "Repeat Image Batch.",
             search_aliases=["bgdefect", "defect sampler", "anomaly generation"],
             inputs=[
-                InversionWire.Input("inversion", tooltip="From Masked DDIM Inversion."),
+                field(InversionWire, "inversion", tooltip="From Masked DDIM Inversion."),
                 seed_input(),
                 mode_input(),
                 guidance_input(),
