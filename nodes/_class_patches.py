@@ -17,9 +17,11 @@ def architecture_of(unet_config: Mapping[str, Any]) -> dict[str, Any]:
     widths = [unet_config["model_channels"] * factor for factor in unet_config["channel_mult"]]
     layers = unet_config["num_res_blocks"]
     depths = list(unet_config["transformer_depth"])
-    attention = []
+    down, up = list[str](), list[str]()
     for count in layers:
-        attention.append(any(depths[:count]))
+        attends = any(depths[:count])
+        down.append("CrossAttnDownBlock2D" if attends else "DownBlock2D")
+        up.insert(0, "CrossAttnUpBlock2D" if attends else "UpBlock2D")
         depths = depths[count:]
     return {
         "in_channels": unet_config["in_channels"],
@@ -27,12 +29,8 @@ def architecture_of(unet_config: Mapping[str, Any]) -> dict[str, Any]:
         "block_out_channels": widths,
         "layers_per_block": layers[0] if len(set(layers)) == 1 else list(layers),
         "cross_attention_dim": unet_config["context_dim"],
-        "down_block_types": [
-            "CrossAttnDownBlock2D" if here else "DownBlock2D" for here in attention
-        ],
-        "up_block_types": [
-            "CrossAttnUpBlock2D" if here else "UpBlock2D" for here in reversed(attention)
-        ],
+        "down_block_types": down,
+        "up_block_types": up,
         "use_linear_projection": bool(unet_config.get("use_linear_in_transformer", False)),
     }
 

@@ -77,7 +77,7 @@ def picture_files(folder: Path, base: Path) -> list[Path]:
     """
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     root = os.path.realpath(base) + os.sep
-    found = [
+    pictures = [
         path
         for path in files
         if path.suffix.lower() in PICTURE_SUFFIXES
@@ -85,13 +85,13 @@ def picture_files(folder: Path, base: Path) -> list[Path]:
         and path.is_file()
         and os.path.realpath(path).startswith(root)
     ]
-    if not found:
+    if not pictures:
         raise DataError(
             f"the folder {folder.name!r} holds no pictures",
             "PNG, JPEG, BMP, TIFF or WebP files",
             "choose another folder",
         )
-    return found
+    return pictures
 
 
 def state(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:

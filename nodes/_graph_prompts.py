@@ -45,12 +45,12 @@ def with_defect(
 ) -> GraphPrompts:
     """The prompts with one more defect, which brings its own mask."""
     prompts = before.prompts
-    more = replace(
+    extended = replace(
         prompts,
         defects=[*prompts.defects, tokens],
         defect_words=[*prompts.defect_words, list(words)],
     )
-    return GraphPrompts(more, [*before.masks, mask])
+    return GraphPrompts(extended, [*before.masks, mask])
 
 
 def word_range(count: int, tokens: Tensor, name: str) -> list[int]:

@@ -239,7 +239,7 @@ def _check_prompts(model: Any, prompts: RegionPrompts) -> None:
     for name, tokens in (
         ("background", prompts.background),
         ("mask", prompts.placeholder),
-        *(("defect", some) for some in prompts.defects),
+        *(("defect", defect) for defect in prompts.defects),
         *(() if prompts.empty is None else (("empty", prompts.empty),)),
     ):
         if width is not None and tokens.shape[-1] != width:

@@ -59,7 +59,7 @@ def judged(
                 "as many",
                 f"connect the same run's {name}",
             )
-    found = []
+    verdicts = []
     for number, square in enumerate(squares):
         owner, plain = number % len(wholes), plains[number % len(plains)]
         box, mask = crop.boxes[owner], crop.masks[owner]
@@ -73,5 +73,5 @@ def judged(
             box,
             crop.width(owner),
         )
-        found.append(Judged(number, quality, judge(quality, limits)))
-    return found
+        verdicts.append(Judged(number, quality, judge(quality, limits)))
+    return verdicts

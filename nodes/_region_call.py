@@ -35,19 +35,23 @@ class RegionCall:
     @property
     def latent(self) -> tuple[int, int]:
         """Height and width of the latents."""
-        assert self._regions is not None  # set() runs before every evaluation
-        return self._regions.shape[-2], self._regions.shape[-1]
+        _, regions = self._current()
+        return regions.shape[-2], regions.shape[-1]
 
     def mask(self, grid: tuple[int, int], query: Tensor) -> Tensor:
         """0 where ``region(pixel) == region(token)``, else the least number there is: ``[B, 1,
         pixels, T]``, as ``query``."""
-        assert self._context is not None and self._regions is not None
-        masks = self._masks[self._context]
+        context, region_map = self._current()
+        masks = self._masks[context]
         if grid not in masks:
-            regions = resize_region_map(self._regions, grid).flatten(1)
-            other = regions[:, :, None] != self._context.token_region.to(regions.device)
-            mask = torch.zeros(other.shape, dtype=query.dtype, device=query.device)
-            masks[grid] = mask.masked_fill_(other.to(query.device), torch.finfo(query.dtype).min)[
-                :, None
-            ]
+            regions = resize_region_map(region_map, grid).flatten(1)
+            hidden = regions[:, :, None] != context.token_region.to(regions.device)
+            mask = torch.zeros(hidden.shape, dtype=query.dtype, device=query.device)
+            mask.masked_fill_(hidden.to(query.device), torch.finfo(query.dtype).min)
+            masks[grid] = mask[:, None]
         return masks[grid]
+
+    def _current(self) -> tuple[Context, Tensor]:
+        if self._context is None or self._regions is None:
+            raise RuntimeError("the network was evaluated before its regions were set")
+        return self._context, self._regions

@@ -186,24 +186,17 @@ def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor
 
     def squares(arrays: Sequence[NDArray[Any]], name: str) -> list[NDArray[Any]]:
         _same_size(pictures, arrays, name)
-        return [take(one, box, ZOOMED) for one, box in zip(arrays, boxes, strict=True)]
+        return [take(array, box, ZOOMED) for array, box in zip(arrays, boxes, strict=True)]
 
-    labels = (
-        None
-        if label is None
-        else masks_of(_spread(mask_batch(label, "refined"), len(boxes), "refined"), "refined")
-    )
-    heats = (
-        None
-        if heat is None
-        else pictures_of(_spread(colour_image(heat, "heat"), len(boxes), "heat"), "heat")
-    )
-    return (
-        image_of(squares(pictures, "result")),
-        mask_of(squares(masks, "mask")),
-        None if labels is None else mask_of(squares(labels, "refined")),
-        None if heats is None else image_of(squares(heats, "heat")),
-    )
+    label_squares = heat_squares = None
+    if label is not None:
+        labels = masks_of(_spread(mask_batch(label, "refined"), len(boxes), "refined"), "refined")
+        label_squares = mask_of(squares(labels, "refined"))
+    if heat is not None:
+        heats = pictures_of(_spread(colour_image(heat, "heat"), len(boxes), "heat"), "heat")
+        heat_squares = image_of(squares(heats, "heat"))
+    result_squares = image_of(squares(pictures, "result"))
+    return result_squares, mask_of(squares(masks, "mask")), label_squares, heat_squares
 
 
 def overlays(
@@ -226,23 +219,24 @@ def overlays(
         if mask is not None:
             masks = masks_of(_spread(mask_batch(mask, name), len(drawn), name), name)
             _same_size(pictures, masks, name)
-            drawn = [
-                outlined(picture, one, colour) for picture, one in zip(drawn, masks, strict=True)
-            ]
+            for number, outline in enumerate(masks):
+                drawn[number] = outlined(drawn[number], outline, colour)
     both = [image_of(pictures), image_of(drawn)]
     if heat is None:
         return torch.cat(both, dim=2)
     warm = pictures_of(_spread(colour_image(heat, "heat"), len(drawn), "heat"), "heat")
     _same_size(pictures, warm, "heat")
-    beside = [warmed(picture, one[..., 0]) for picture, one in zip(pictures, warm, strict=True)]
-    return torch.cat([*both, image_of(beside)], dim=2)
+    warmed_pictures = []
+    for picture, heat_picture in zip(pictures, warm, strict=True):
+        warmed_pictures.append(warmed(picture, heat_picture[..., 0]))
+    return torch.cat([*both, image_of(warmed_pictures)], dim=2)
 
 
 def _same_size(pictures: Sequence[Picture], others: Sequence[NDArray[Any]], name: str) -> None:
     """Refuse what has another size than the results."""
-    for picture, one in zip(pictures, others, strict=True):
-        if one.shape[:2] != picture.shape[:2]:
-            came = f"{name} is {one.shape[1]} x {one.shape[0]} pixels"
+    for picture, array in zip(pictures, others, strict=True):
+        if array.shape[:2] != picture.shape[:2]:
+            came = f"{name} is {array.shape[1]} x {array.shape[0]} pixels"
             raise PictureError(
                 came,
                 f"{picture.shape[1]} x {picture.shape[0]}, as result",

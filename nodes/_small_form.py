@@ -57,8 +57,8 @@ def weights_file(part: Path, stem: str = "*") -> Path:
     Raises:
         WeightsError: there is none, or only a pickle, which could run code.
     """
-    found = [*part.glob(f"{stem}.safetensors"), *part.glob(f"{stem}.fp16.safetensors")]
-    files = sorted(set(found), key=lambda path: (".fp16." in path.name, path.name))
+    listed = {*part.glob(f"{stem}.safetensors"), *part.glob(f"{stem}.fp16.safetensors")}
+    files = sorted(listed, key=lambda path: (".fp16." in path.name, path.name))
     if len(files) > 1 and "-of-" in files[0].name:
         raise WeightsError(
             f"{part} is split into {len(files)} files",
@@ -97,7 +97,11 @@ def read_tensors(part: Path) -> dict[str, Tensor]:
 def host_unet_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A diffusers U-Net's configuration in the host's words."""
     widths, layers = config["block_out_channels"], config["layers_per_block"]
-    attention = ["CrossAttn" in kind for kind in config["down_block_types"]]
+    down_depth, up_depth = list[int](), list[int]()
+    for kind in config["down_block_types"]:
+        depth = int("CrossAttn" in kind)
+        down_depth += [depth] * layers
+        up_depth += [depth] * (layers + 1)
     return {
         "image_size": 32,
         "in_channels": config["in_channels"],
@@ -105,8 +109,8 @@ def host_unet_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "model_channels": widths[0],
         "channel_mult": [width // widths[0] for width in widths],
         "num_res_blocks": [layers] * len(widths),
-        "transformer_depth": [int(here) for here in attention for _ in range(layers)],
-        "transformer_depth_output": [int(here) for here in attention for _ in range(layers + 1)],
+        "transformer_depth": down_depth,
+        "transformer_depth_output": up_depth,
         "transformer_depth_middle": 1,
         "context_dim": config["cross_attention_dim"],
         **_heads(config),

@@ -60,8 +60,8 @@ def apply_weights(
         full_patches(tensors, weights, names) if info.kind == "full" else _lora(model, tensors)
     )
     clone = model.clone()
-    kept = 1 - strength if info.kind == "full" else 1.0
-    taken = clone.add_patches(patches, strength, kept)
+    base_strength = 1 - strength if info.kind == "full" else 1.0
+    taken = clone.add_patches(patches, strength, base_strength)
     refused = sorted(set(patches) - set(taken))
     if refused:
         raise WeightsError(

@@ -154,22 +154,17 @@ class DefectQuality(io.ComfyNode):
         **limits: float,
     ) -> Any:
         verdicts = judged(crop, painted, normal, result, refined, QualityLimits(**limits))
-        report = "\n".join(f"{one.number}: {one.line}" for one in verdicts)
-        kept = [number for number, one in enumerate(verdicts) if one.verdict.good or not only_good]
-        if not kept:
+        count = len(verdicts)
+        report = "\n".join(f"{judgement.number}: {judgement.line}" for judgement in verdicts)
+        passed = [judgement for judgement in verdicts if judgement.verdict.good or not only_good]
+        if not passed:
             return io.NodeOutput(*[ExecutionBlocker(None)] * 6, report)
-        masks, images = (
-            cycled(batch, len(verdicts))[kept] for batch in (mask_of(crop.masks), crop.image)
-        )
-        heats = ExecutionBlocker(None) if heat is None else cycled(heat, len(verdicts))[kept]
+        numbers = [judgement.number for judgement in passed]
+        masks = cycled(mask_of(crop.masks), count)[numbers]
+        images = cycled(crop.image, count)[numbers]
+        heats = ExecutionBlocker(None) if heat is None else cycled(heat, count)[numbers]
         return io.NodeOutput(
-            result[kept],
-            refined[kept],
-            masks,
-            images,
-            heats,
-            [verdicts[number] for number in kept],
-            report,
+            result[numbers], refined[numbers], masks, images, heats, passed, report
         )
 
 

@@ -71,9 +71,12 @@ def _masks_of(prompts: GraphPrompts, mask: Tensor, count: int) -> list[Tensor]:
     """Every defect's masks, bool ``[B, H, W]``, in the order of the prompts; none empty, none
     full."""
     masks = []
-    for number, own in enumerate(prompts.masks, start=1):
-        name = "mask" if own is None else f"the mask of defect {number}"
-        batch = matched(mask_batch(mask if own is None else own, name).cpu(), count, name)
+    for number, defect_mask in enumerate(prompts.masks, start=1):
+        if defect_mask is None:
+            name, image_mask = "mask", mask
+        else:
+            name, image_mask = f"the mask of defect {number}", defect_mask
+        batch = matched(mask_batch(image_mask, name).cpu(), count, name)
         covered = batch.flatten(1)
         if not bool(covered.any(1).all()):
             raise MaskError(

@@ -46,12 +46,13 @@ def register_folder() -> None:
 def diffusers_folders() -> dict[str, Path]:
     """The host's diffusers models: name in the list -> folder. A name cannot point outside: it is
     looked up here."""
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for root in folder_paths.get_folder_paths("diffusers"):
         for folder, _, files in os.walk(root, followlinks=True):
             if "model_index.json" in files:
-                found.setdefault(os.path.relpath(folder, root).replace(os.sep, "/"), Path(folder))
-    return found
+                name = os.path.relpath(folder, root).replace(os.sep, "/")
+                folders.setdefault(name, Path(folder))
+    return folders
 
 
 _HOST_FILES = {

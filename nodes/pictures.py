@@ -295,7 +295,7 @@ class PlaceMask(io.ComfyNode):
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
         bar = comfy.utils.ProgressBar(len(image) * number)  # the host checks Cancel in it
-        owners, found = placed(
+        owners, new_masks = placed(
             image,
             _library(library, masks),
             part,
@@ -305,7 +305,7 @@ class PlaceMask(io.ComfyNode):
             avoid,
             lambda: bar.update(1),
         )
-        return io.NodeOutput(colour_image(image, "image")[owners], mask_of(found))
+        return io.NodeOutput(colour_image(image, "image")[owners], mask_of(new_masks))
 
 
 NODES = [LoadPictures, PlaceMask]
