@@ -1,27 +1,28 @@
-"""How good one generated sample is: does the defect show, is its label usable, did the background
-stay.
+"""How good one generated sample is: whether the defect shows, its label is usable, and the
+background stayed.
 
-The defect is compared with the VAE's own reconstruction of the normal crop, never with the raw
-picture: what the VAE cannot reproduce is no defect (docs/method.md, choices 3 and 5).
+The defect is compared with the VAE's reconstruction of the normal crop, never with the raw picture:
+what the VAE cannot reproduce is no defect (docs/method.md, choices 3 and 5).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .errors import MaskError, PictureError, check_range
+from .declarations import Doc, Range, check_settings
+from .errors import MaskError, PictureError
 from .pictures.crop import Crop, take
 from .pictures.files import Picture
 from .pictures.masks import Mask, feather
 
 IDENTICAL_DB = 100.0
-"""The PSNR given for identical pictures (and the most that is ever given): infinity does not go
-into JSON."""
+"""The PSNR of identical pictures, and the largest that is reported: JSON has no infinity."""
 
 
 @dataclass(frozen=True)
@@ -50,48 +51,62 @@ class Quality:
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """The least (or most) that a good sample has; see ``Quality`` for the units.
+    """What a sample needs to be accepted; see ``Quality`` for the figures.
 
-    Strength and contrast: what 99 and 95 of 100 drawn defects of the pretraining have or exceed
-        (``bgdefect calibrate``, 500 defects as
-    drawn), each of which is visible by construction. Lower them for a class of faint defects.
+    The limits of strength and contrast are those that 99 % and 95 % of 500 drawn defects of the
+    pretraining reach, each of which is visible by construction (``bgdefect calibrate``). Lower them
+    for a class of faint defects.
 
     Raises:
         SettingError: a limit out of its range, or NaN.
     """
 
-    min_strength: float = 0.08
-    """Least change inside the mask, 0..1."""
-    min_contrast: float = 0.95
-    """Least change relative to the surroundings' own variation, 0..1000."""
-    min_fill: float = 0.02
-    """Least share of the requested mask that the label covers, 0..1."""
-    min_background_psnr: float = 20.0
-    """Least background PSNR of the result against the input picture, 0..100 dB; matters with
-    stitching off."""
-    max_background_max: float = 255.0
-    """Largest change of one background pixel, 0..255; matters with stitching off."""
-    min_latent_background_psnr: float = 20.0
-    """Least background PSNR before stitching, against the VAE's reconstruction, 0..100 dB."""
-    min_real_share: float = 0.5
-    """Least share of the change that the real defect whose mask it has would make at its place,
-    where its picture is known; 0..1000."""
+    min_strength: Annotated[float, Range(0, 1), Doc("Least change inside the mask, 0..1.")] = 0.08
+    min_contrast: Annotated[
+        float,
+        Range(0, 1000),
+        Doc("Least change relative to the variation of the surroundings, 0..1000."),
+    ] = 0.95
+    min_fill: Annotated[
+        float,
+        Range(0, 1),
+        Doc("Least share of the requested mask that the label covers, 0..1."),
+    ] = 0.02
+    min_background_psnr: Annotated[
+        float,
+        Range(0, IDENTICAL_DB),
+        Doc(
+            "Least background PSNR of the result against the input picture, 0..100 dB; matters "
+            "with stitching off."
+        ),
+    ] = 20.0
+    max_background_max: Annotated[
+        float,
+        Range(0, 255),
+        Doc("Largest change of one background pixel, 0..255; matters with stitching off."),
+    ] = 255.0
+    min_latent_background_psnr: Annotated[
+        float,
+        Range(0, IDENTICAL_DB),
+        Doc("Least background PSNR before stitching, against the VAE's reconstruction, 0..100 dB."),
+    ] = 20.0
+    min_real_share: Annotated[
+        float,
+        Range(0, 1000),
+        Doc(
+            "Least share of the change that the real defect behind the mask would make at its "
+            "place, 0..1000. Applies only where the picture of that defect is known."
+        ),
+    ] = 0.5
 
     def __post_init__(self) -> None:
-        """Hold every limit to its range."""
-        check_range("min_strength", self.min_strength, 0, 1)
-        check_range("min_contrast", self.min_contrast, 0, 1000)
-        check_range("min_fill", self.min_fill, 0, 1)
-        check_range("min_background_psnr", self.min_background_psnr, 0, IDENTICAL_DB)
-        check_range("max_background_max", self.max_background_max, 0, 255)
-        check_range("min_latent_background_psnr", self.min_latent_background_psnr, 0, IDENTICAL_DB)
-        check_range("min_real_share", self.min_real_share, 0, 1000)
+        check_settings(self)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a sample is good; if not, the first reason why. ``reason`` is empty for a good
-    one."""
+    """Whether a sample is good, and the first reason why it is not; the reason of a good sample is
+    empty."""
 
     good: bool
     reason: str = ""
@@ -108,8 +123,8 @@ def _change(painted: NDArray[np.float32], normal: NDArray[np.float32]) -> NDArra
 def defect_strength(painted: NDArray[np.float32], normal: NDArray[np.float32], mask: Mask) -> float:
     """The 95th percentile, over the mask's pixels, of the change in the channel that changed most.
 
-    The percentile: a crack that fills a twentieth of its mask is a visible crack, a single bright
-        pixel is not.
+    The percentile: a crack that fills a twentieth of its mask is visible, a single bright pixel is
+    no defect.
 
     Args:
         painted: float [r, r, 3] in 0..1, the decoded crop with its defect.
@@ -132,10 +147,10 @@ def defect_strength(painted: NDArray[np.float32], normal: NDArray[np.float32], m
 def defect_contrast(
     strength: float, normal: NDArray[np.float32], mask: Mask, ring_width: float = 8
 ) -> float:
-    """The strength over the normal picture's own standard deviation around the mask.
+    """The strength over the normal picture's standard deviation around the mask.
 
-    The same change is plain to see on ground metal and lost on crumble. The deviation is that of
-    the ring's most varied channel, at least 1/255.
+    A change that is plain to see on ground metal may be lost on a coarse texture. The deviation is
+    that of the ring's most varied channel, at least 1/255.
 
     Args:
         strength: from ``defect_strength``.
@@ -164,7 +179,7 @@ def mask_fill(requested: Mask, refined: Mask) -> float:
         raise MaskError(
             "the requested mask is empty",
             "at least one defect pixel",
-            "measure only asked-for defects",
+            "measure only requested defects",
         )
     return float((requested & refined).sum() / requested.sum())
 
@@ -172,7 +187,7 @@ def mask_fill(requested: Mask, refined: Mask) -> float:
 def background_change(
     picture: NDArray[np.uint8], result: NDArray[np.uint8], band: Mask
 ) -> tuple[float, float]:
-    """How far the background moved: (PSNR in dB, largest change in 0..255) outside the band.
+    """The change of the background outside the band: (PSNR in dB, largest change in 0..255).
 
     Args:
         picture, result: uint8 [H, W, 3].
@@ -183,12 +198,11 @@ def background_change(
         PictureError: sizes differ.
     """
     if picture.shape != result.shape or picture.shape[:2] != band.shape:
-        came = f"pictures of {list(picture.shape)} and {list(result.shape)} with a band of {list(band.shape)}"
-        raise PictureError(came, "equal sizes")
+        sizes = f"pictures of {list(picture.shape)} and {list(result.shape)}"
+        raise PictureError(f"{sizes} with a band of {list(band.shape)}", "equal sizes")
     difference = (np.maximum(picture, result) - np.minimum(picture, result))[~band]
-    counts = np.bincount(
-        difference.ravel(), minlength=256
-    )  # exact, and light for pictures of many megapixels
+    # counts are exact, and light for pictures of many megapixels
+    counts = np.bincount(difference.ravel(), minlength=256)
     levels = np.arange(256)
     mean = float((counts * levels**2).sum()) / max(int(counts.sum()), 1)
     largest = float(levels[counts > 0].max()) if counts.any() else 0.0
@@ -198,7 +212,7 @@ def background_change(
 def latent_background_psnr(
     painted: NDArray[np.float32], normal: NDArray[np.float32], band: Mask
 ) -> float:
-    """The PSNR in dB outside the band, before stitching: what the sampler itself did to the
+    """The PSNR in dB outside the band, before stitching: the change that the sampler made to the
     background.
 
     Args:
@@ -215,11 +229,9 @@ def latent_background_psnr(
 
 def psnr(mean_square: float) -> float:
     """dB of a mean squared error of values in 0..1, at most ``IDENTICAL_DB``; NaN stays NaN."""
-    return (
-        min(-10 * math.log10(mean_square), IDENTICAL_DB)
-        if mean_square > 0
-        else mean_square + IDENTICAL_DB
-    )
+    if mean_square > 0:
+        return min(-10 * math.log10(mean_square), IDENTICAL_DB)
+    return mean_square + IDENTICAL_DB
 
 
 def measure(
@@ -235,7 +247,7 @@ def measure(
     """All figures of one sample.
 
     Args:
-        picture, result: uint8 [H, W, 3], the good picture and what came of it.
+        picture, result: uint8 [H, W, 3], the good picture and the sample.
         requested, refined: bool [H, W].
         painted, normal: float [r, r, 3] in 0..1, as for ``defect_strength``; r need not be the
             crop's side.
@@ -248,27 +260,27 @@ def measure(
     side = painted.shape[0]
     inside = take(requested, crop, side)
     strength = defect_strength(painted, normal, inside)
-    psnr, largest = background_change(picture, result, feather(requested, feather_width) > 0)
+    band = feather(requested, feather_width) > 0
+    band_inside = feather(inside, feather_width * side / crop.side) > 0
+    background_psnr, background_max = background_change(picture, result, band)
     return Quality(
         strength=strength,
         contrast=defect_contrast(strength, normal, inside),
         fill=mask_fill(requested, refined),
-        background_psnr=psnr,
-        background_max=largest,
-        latent_background_psnr=latent_background_psnr(
-            painted, normal, feather(inside, feather_width * side / crop.side) > 0
-        ),
+        background_psnr=background_psnr,
+        background_max=background_max,
+        latent_background_psnr=latent_background_psnr(painted, normal, band_inside),
     )
 
 
 def judge(
     quality: Quality, limits: QualityLimits | None = None, real_share: float = 1.0
 ) -> Verdict:
-    """The verdict on one sample; reasons are tried in the order of what a user would want to know
-    first.
+    """The verdict on one sample; the most important reason for a user is tried first.
 
-    ``real_share``: how much of it shows that would show in life (``Surroundings.share_made``); 1
-        too where that is not known.
+    Args:
+        real_share: share of the real defect's change that the sample shows
+            (``Surroundings.share_made``); 1 where that is not known.
     """
     limits = limits or QualityLimits()
     checks = (
@@ -284,7 +296,7 @@ def judge(
             "background not kept by the sampler",
         ),
     )
-    for passed, reason in checks:  # written so that NaN passes none
+    for passed, reason in checks:  # NaN passes no comparison
         if not passed:
             return Verdict(False, reason)
     return Verdict(True)

@@ -19,14 +19,8 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, PictureError, SettingError
 from ..bgdefect_core.method.attention import MapRecorder
-from ..bgdefect_core.method.refinement import (
-    MapSignal,
-    attention_heat,
-    combine,
-    difference_heat,
-    refine,
-    stitched_heat,
-)
+from ..bgdefect_core.method.refinement import refine
+from ..bgdefect_core.method.signals import SIGNALS, Evidence, SignalName
 from ..bgdefect_core.pictures.crop import (
     Crop,
     Zoom,
@@ -197,7 +191,7 @@ def stitched(
 class RefineSettings:
     """How masks are refined; see `bgdefect_core.method.refinement`."""
 
-    signal: MapSignal
+    signal: SignalName
     threshold: float
 
 
@@ -223,8 +217,9 @@ def refined(
         SettingError: the signal lacks its maps or pictures. MaskError, PictureError: what does not
             fit together.
     """
-    difference = None
-    if settings.signal != "attention":
+    signal = SIGNALS.named(settings.signal)
+    pictures = None
+    if signal.needs_before:
         if painted is None or normal is None:
             missing = "painted" if painted is None else "normal"
             raise SettingError(
@@ -234,8 +229,8 @@ def refined(
             )
         if crop is not None:
             good_squares(crop, normal, squares_of(crop, painted, "painted")[0])
-        difference = _difference(painted, normal)
-    if settings.signal != "difference" and recorder is None:
+        pictures = _decoded(painted, normal)
+    if signal.needs_attention and recorder is None:
         raise SettingError(
             "maps is not connected",
             f"attention maps for the signal {settings.signal!r}",
@@ -245,13 +240,11 @@ def refined(
         raise SettingError(
             "neither mask nor crop is connected", "one of them", "connect the requested mask"
         )
-    size = _heat_size(difference, mask, crop)
-    attention = (
-        _attention(recorder, size, painted, crop)
-        if recorder is not None and settings.signal != "difference"
-        else None
-    )
-    heat = combine(settings.signal, attention, difference).cpu().numpy().astype(np.float32)
+    size = _heat_size(pictures, mask, crop)
+    if recorder is not None and signal.needs_attention:
+        _check_maps(recorder, painted, crop)
+    evidence = Evidence(size, recorder, *(pictures or ()))
+    heat = signal.heat(evidence).cpu().numpy().astype(np.float32)
     if crop is None:
         assert mask is not None
         masks, heats = (
@@ -268,11 +261,11 @@ def refined(
             put_back(one, crop.boxes[i % len(masks)], _size(crop.image))
             for i, one in enumerate(heat)
         ]
-        pictures = pictures_of(crop.image)
-        if painted is not None and any(two_tones(picture) is not None for picture in pictures):
+        wholes = pictures_of(crop.image)
+        if painted is not None and any(two_tones(picture) is not None for picture in wholes):
             results = pictures_of(stitched(crop, painted, normal=normal))
             heats = [
-                stitched_heat(settings.signal, one, pictures[i % len(masks)], results[i])
+                signal.stitched(one, wholes[i % len(masks)], results[i])
                 for i, one in enumerate(heats)
             ]
     pairs = [refine(one, masks[i % len(masks)], settings.threshold) for i, one in enumerate(heats)]
@@ -392,9 +385,8 @@ def good_squares(
     return plains
 
 
-def _attention(
-    recorder: MapRecorder, size: tuple[int, int], painted: Tensor | None, crop: CropBatch | None
-) -> Tensor:
+def _check_maps(recorder: MapRecorder, painted: Tensor | None, crop: CropBatch | None) -> None:
+    """Raise SettingError where the maps are not those of the samples."""
     if not recorder.words:  # the sampler records none where a defect has no words
         do = "count the words of each defect's prompt in words, or choose the signal 'difference'"
         raise SettingError(
@@ -402,24 +394,26 @@ def _attention(
             "the positions of the defect's words",
             do,
         )
-    attention = attention_heat(recorder, size).cpu()
-    if painted is not None and len(attention) != len(painted):
-        came = f"maps are of {len(attention)} samples and painted has {len(painted)}"
+    if not recorder.means:
+        return  # the signal says why
+    count = recorder.samples
+    if painted is not None and count != len(painted):
+        came = f"maps are of {count} samples and painted has {len(painted)}"
         raise SettingError(came, "as many", "connect maps and decoded samples of one sampler")
     if crop is not None and (
-        len(attention) % len(crop.boxes) or any(height != width for height, width in recorder.means)
+        count % len(crop.boxes) or any(height != width for height, width in recorder.means)
     ):
         grids = " and ".join(f"{width} x {height}" for height, width in recorder.means)
-        came = f"maps are of {len(attention)} samples, {grids} cells"
+        came = f"maps are of {count} samples, {grids} cells"
         raise SettingError(
             came,
             f"squares, a multiple of {len(crop.boxes)} of them",
             "connect maps and crop of the same samples",
         )
-    return attention
 
 
-def _difference(painted: Tensor, normal: Tensor) -> Tensor:
+def _decoded(painted: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
+    """The S samples and their good pictures as the core takes them: ``[S, 3, H, W]`` in -1..1."""
     new, old = colour_image(painted, "painted"), colour_image(normal, "normal")
     if _size(new) != _size(old) or len(new) % len(old):
         came = (
@@ -432,15 +426,15 @@ def _difference(painted: Tensor, normal: Tensor) -> Tensor:
             "decode the encoded good pictures with the same VAE",
         )
     plain = old[torch.arange(len(new)) % len(old)]
-    return difference_heat(new.movedim(-1, 1) * 2 - 1, plain.movedim(-1, 1) * 2 - 1)
+    return new.movedim(-1, 1) * 2 - 1, plain.movedim(-1, 1) * 2 - 1
 
 
 def _heat_size(
-    difference: Tensor | None, mask: Tensor | None, crop: CropBatch | None
+    pictures: tuple[Tensor, Tensor] | None, mask: Tensor | None, crop: CropBatch | None
 ) -> tuple[int, int]:
     """At which size the signals meet: the pictures', else the square's, else the mask's."""
-    if difference is not None:
-        return int(difference.shape[1]), int(difference.shape[2])
+    if pictures is not None:
+        return int(pictures[0].shape[2]), int(pictures[0].shape[3])
     if crop is not None:
         return crop.resolution, crop.resolution
     assert mask is not None

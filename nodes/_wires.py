@@ -51,6 +51,6 @@ class AttentionMaps:
 
     recorder: MapRecorder
     """Its ``means`` hold one map ``[S, h', w']`` a grid: what
-    `bgdefect_core.method.refinement.attention_heat` takes."""
+    `bgdefect_core.method.signals.attention.attention_heat` takes."""
     mask: Tensor
     """MASK ``[S, H, W]`` of 0 and 1: all defects together, as requested."""

@@ -18,8 +18,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
+from ..bgdefect_core.method.backgrounds import BACKGROUNDS, Background, BackgroundName
+from ..bgdefect_core.method.randomness import seeded_noise
 from ..bgdefect_core.method.regions import union
-from ..bgdefect_core.method.sampling import BackgroundMode, seeded_noise
 from ._compat import field, schema
 from ._convert import cycled
 from ._host import HostCallback, RegionGuider, sigma_of
@@ -34,11 +35,12 @@ _QUIET = ("sample_res_multistep", "sample_res_multistep_cfg_pp")
 class DefectGuider(RegionGuider):
     """The GUIDER of one inversion."""
 
-    def __init__(self, inversion: Inversion, mode: BackgroundMode, guidance: float) -> None:
+    def __init__(self, inversion: Inversion, mode: BackgroundName, guidance: float) -> None:
         """Raises SettingError where the inversion lacks what the mode or the guidance needs."""
-        check_mode(inversion, mode, guidance)
+        background = BACKGROUNDS.named(mode)
+        check_mode(inversion, background, guidance)
         super().__init__(inversion.model, inversion.prompts)
-        self.inversion, self.mode, self.guidance = inversion, mode, guidance
+        self.inversion, self.mode, self.guidance = inversion, background, guidance
         self._background: _Background | None = None
         self._regions = inversion.regions
 
@@ -91,11 +93,7 @@ class DefectGuider(RegionGuider):
         finally:
             self._background = None
         painted = painted / (1 + last**2) ** 0.5
-        return (
-            with_background(painted, latent, self._regions)
-            if self.mode in ("replay", "noised")
-            else painted
-        )
+        return with_background(painted, latent, self._regions) if self.mode.exact else painted
 
     def predict_noise(
         self,
@@ -110,19 +108,17 @@ class DefectGuider(RegionGuider):
         background, options = self._background, model_options or {}
         regions = background.placed(self._regions, x)
         m = (regions > 0)[:, None]
-        held = self.mode in ("replay", "noised")
-        if held:
+        if self.mode.exact:
             x = torch.where(m, x, background.at(float(timestep.flatten()[0])).to(x))
         guided = plain = self.denoised(x, timestep, self.prompts.defect_context(), regions, options)
         if self.guidance != 1:
             plain = self.denoised(x, timestep, self.prompts.unguided_context(), regions, options)
             guided = plain + self.guidance * (guided - plain)
-        if held:
+        if self.mode.exact:
             outside = background.z_0.to(x)
         else:
-            seen = x.masked_fill(m, 0) if self.mode == "masked" else x
             outside = self.denoised(
-                seen,
+                self.mode.seen(x, m),
                 timestep,
                 self.prompts.background_context(),
                 background.union(regions),
@@ -176,12 +172,12 @@ class DefectGuider(RegionGuider):
                 f"about {top:.3g} to {bottom:.2g} or 0",
                 "connect whole sigmas: not split, denoise 1",
             )
-        if self.mode in ("masked", "literal") and adds_noise(sampler):
-            what = f"sampler adds noise and background is {self.mode!r}"
+        if not self.mode.allows_added_noise and adds_noise(sampler):
+            others = [name for name, mode in BACKGROUNDS.items() if mode.allows_added_noise]
             raise SettingError(
-                what,
+                f"sampler adds noise and background is {self.mode.name!r}",
                 "a deterministic sampler such as euler",
-                "choose one, or the background replay or noised",
+                f"choose one, or the background {' or '.join(others)}",
             )
 
 
@@ -206,13 +202,13 @@ def adds_noise(sampler: Any) -> bool:
 class _Background:
     """The background in sigma space at any sigma, for the S samples of one run."""
 
-    def __init__(self, inversion: Inversion, mode: BackgroundMode, z_0: Tensor, seed: int) -> None:
+    def __init__(self, inversion: Inversion, mode: Background, z_0: Tensor, seed: int) -> None:
         """``z_0``: ``[S, C, h, w]`` on the CPU, as the network sees it."""
         self.z_0 = z_0
-        self._eps = _forward_noise(seed, z_0) if mode == "noised" else None
+        self._eps = None if mode.inverts else _forward_noise(seed, z_0)
         self._sigmas = [0.0, *map(sigma_of, inversion.levels.alphas)]
         self._levels: list[Tensor] = []
-        if mode != "noised":
+        if mode.inverts:
             pairs = zip(inversion.trajectory, inversion.levels.alphas, strict=True)
             self._levels = [z_0, *(cycled(level, len(z_0)) / alpha**0.5 for level, alpha in pairs)]
         self._placed: tuple[Tensor, Tensor] | None = None
@@ -317,7 +313,7 @@ class GuiderNode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, inversion: Inversion, background: BackgroundMode, guidance: float) -> Any:
+    def execute(cls, inversion: Inversion, background: BackgroundName, guidance: float) -> Any:
         return io.NodeOutput(DefectGuider(inversion, background, guidance))
 
 

@@ -7,10 +7,16 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from ..bgdefect_core.method.refinement import MAP_SIGNALS
+from ..bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS
 from ._compat import field, schema
 from ._picture_steps import RefineSettings, refined
 from ._types import CropWire, MapsWire
+
+
+def _signals() -> list[str]:
+    """The signals that need no further evaluation of the network, the default first."""
+    names = [name for name, signal in SIGNALS.items() if not signal.evaluations]
+    return sorted(names, key=lambda name: name != DEFAULT_SIGNAL)
 
 
 class RefineMask(io.ComfyNode):
@@ -33,7 +39,7 @@ class RefineMask(io.ComfyNode):
                 field(
                     io.Combo,
                     "signal",
-                    options=sorted(MAP_SIGNALS, key=lambda signal: signal != "difference"),
+                    options=_signals(),
                     tooltip="difference: what changed (needs painted and normal). attention: the "
                     "defect words' attention (needs maps). "
                     "product: both multiplied.",

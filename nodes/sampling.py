@@ -11,13 +11,13 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.attention import MapRecorder
-from ..bgdefect_core.method.sampling import (
-    BACKGROUND_MODES,
+from ..bgdefect_core.method.backgrounds import (
+    BACKGROUNDS,
     DEFAULT_BACKGROUND,
-    BackgroundMode,
-    background_branch,
-    sample,
+    Background,
+    BackgroundName,
 )
+from ..bgdefect_core.method.sampling import sample
 from ._compat import field, schema
 from ._convert import cycled
 from ._host import HostPredictor, Progress, RegionGuider
@@ -31,7 +31,7 @@ SEEDS = 2**64
 def sample_latents(
     inversion: Inversion,
     seed: int,
-    mode: BackgroundMode,
+    mode: BackgroundName,
     guidance: float,
     variants: int,
     at_once: int,
@@ -48,16 +48,17 @@ def sample_latents(
     Raises:
         SettingError: the mode needs what was skipped, or guidance needs an empty prompt.
     """
-    check_mode(inversion, mode, guidance)
+    background = BACKGROUNDS.named(mode)  # older hosts let any value of a combo through
+    check_mode(inversion, background, guidance)
     guider, pictures = RegionGuider(inversion.model, inversion.prompts), len(inversion.latent)
     total = pictures * variants
     batches = [
         list(range(start, min(start + at_once, total))) for start in range(0, total, at_once)
     ]
-    branch = mode == "masked" and not inversion.descent
+    branch = background.descends and not inversion.descent
     progress = Progress(guider.model_patcher, inversion.levels.steps * (len(batches) + branch))
     if branch:
-        _branch(guider, inversion, progress)
+        _branch(guider, inversion, background, progress)
     latents, recorders = [], []
     for batch in batches:
         seeds = [(seed + number) % SEEDS for number in batch]
@@ -67,21 +68,20 @@ def sample_latents(
             if all(map(len, inversion.prompts.defect_words))
             else None
         )
-        latents.append(_sample(guider, inversion, mode, which, seeds, guidance, recorder, progress))
+        latents.append(
+            _sample(guider, inversion, background, which, seeds, guidance, recorder, progress)
+        )
         recorders.append(recorder)
     return torch.cat(latents), AttentionMaps(_joined(recorders), cycled(inversion.mask, total))
 
 
-def check_mode(inversion: Inversion, mode: BackgroundMode, guidance: float) -> None:
-    """Raise SettingError where the inversion lacks what the mode or the guidance needs."""
-    if mode not in BACKGROUND_MODES:  # older hosts let any value of a combo through
+def check_mode(inversion: Inversion, background: Background, guidance: float) -> None:
+    """Raise SettingError where the inversion lacks what the background or the guidance needs."""
+    if background.inverts and not inversion.trajectory:
+        free = [name for name, other in BACKGROUNDS.items() if not other.inverts]
         raise SettingError(
-            f"background is {mode!r}", f"one of {', '.join(BACKGROUND_MODES)}", "choose one of them"
-        )
-    if mode != "noised" and not inversion.trajectory:
-        raise SettingError(
-            f"background is {mode!r} and the inversion was skipped",
-            "'noised'",
+            f"background is {background.name!r} and the inversion was skipped",
+            repr(" or ".join(free)),
             "turn skip off in Masked DDIM Inversion",
         )
     if guidance != 1 and inversion.prompts.empty is None:
@@ -92,14 +92,16 @@ def check_mode(inversion: Inversion, mode: BackgroundMode, guidance: float) -> N
         )
 
 
-def _branch(guider: RegionGuider, inversion: Inversion, progress: Progress) -> None:
-    """The background branch of ``masked`` depends on neither seed nor defect: it is kept with the
+def _branch(
+    guider: RegionGuider, inversion: Inversion, background: Background, progress: Progress
+) -> None:
+    """The background's second pass depends on neither seed nor defect: it is stored with the
     inversion."""
 
     def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
         trajectory = [level.to(z_0.device) for level in inversion.trajectory]
         regions = inversion.regions.to(z_0.device)
-        descent = background_branch(
+        descent = background.from_trajectory(
             predict, trajectory, regions, guider.prompts, inversion.levels, progress.steps(predict)
         )
         inversion.descent.extend(level.cpu() for level in descent)
@@ -111,7 +113,7 @@ def _branch(guider: RegionGuider, inversion: Inversion, progress: Progress) -> N
 def _sample(
     guider: RegionGuider,
     inversion: Inversion,
-    mode: BackgroundMode,
+    background: Background,
     which: Sequence[int],
     seeds: Sequence[int],
     guidance: float,
@@ -120,21 +122,20 @@ def _sample(
 ) -> Tensor:
     """One batch: sample i paints into picture ``which[i]``."""
     index, levels = list(which), inversion.levels
-    kept = inversion.descent if mode == "masked" else inversion.trajectory
+    computed = inversion.descent if background.descends else inversion.trajectory
     regions = inversion.regions[index]
 
     def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
-        background = (
-            [z_0] * (levels.steps + 1)
-            if mode == "noised"
-            else [level[index].to(z_0.device) for level in kept]
-        )
-        here = regions.to(z_0.device)
+        placed = regions.to(z_0.device)
+        if background.inverts:
+            latents = [level[index].to(z_0.device) for level in computed]
+        else:
+            latents = background.prepare(predict, z_0, placed, guider.prompts, levels)
         return sample(
             predict,
-            mode,
             background,
-            here,
+            latents,
+            placed,
             guider.prompts,
             levels,
             seeds,
@@ -145,9 +146,7 @@ def _sample(
 
     painted = guider.run(inversion.latent[index], run, levels, seeds[0])
     return (
-        with_background(painted, inversion.latent[index], regions)
-        if mode in ("replay", "noised")
-        else painted
+        with_background(painted, inversion.latent[index], regions) if background.exact else painted
     )
 
 
@@ -172,7 +171,7 @@ def mode_input() -> Any:
     return field(
         io.Combo,
         "background",
-        options=list(BACKGROUND_MODES),
+        options=list(BACKGROUNDS),
         default=DEFAULT_BACKGROUND,
         tooltip="How the background is held. noised: the picture with fixed noise (exact, needs no "
         "inversion, the default). replay: the"
@@ -270,7 +269,7 @@ class DefectSampler(io.ComfyNode):
         cls,
         inversion: Inversion,
         seed: int,
-        background: BackgroundMode,
+        background: BackgroundName,
         guidance: float,
         variants: int,
         at_once: int,

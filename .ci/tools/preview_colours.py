@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from bgdefect_pack.bgdefect_core.pictures.pixels import to_pixels
 
 from bgdefect_trainer.bases.load import load_base
 from bgdefect_trainer.drawing.draw import draw
-from bgdefect_trainer.training.cache import to_pixels
 
 FIRST_SEED = 50_000_000
 

@@ -56,6 +56,11 @@ class MapRecorder:
         self._counts: dict[tuple[int, int], int] = {}
         self._marks: Tensor | None = None
 
+    @property
+    def samples(self) -> int:
+        """Number of samples in the maps; 0 before the first."""
+        return max((len(mean) for mean in self.means.values()), default=0)
+
     def wants(self, grid: tuple[int, int], latent: tuple[int, int]) -> bool:
         """Whether a layer with this grid takes part."""
         return (

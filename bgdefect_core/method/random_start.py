@@ -2,9 +2,8 @@
 docs/method.md, choice 11 (a)).
 
 Nothing is inverted and nothing is put back: ``z_T ~ N(0, I)`` over the whole square, and the
-    network under ``C_1`` makes the
-background, too. ``C_1`` with the region map is the very condition of
-:func:`bgdefect_core.method.loss.naive_loss`.
+network under ``C_1`` makes the background, too. ``C_1`` with the region map is the very condition
+of :func:`bgdefect_core.method.loss.naive_loss`.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ from torch import Tensor
 from ..errors import SettingError
 from .inversion import StepCallback
 from .predictor import Predictor
+from .randomness import seeded_noise
 from .regions import RegionPrompts
-from .sampling import defect_eps, seeded_noise
+from .sampling import defect_eps
 from .schedule import Levels
-from .solvers import Solver, stepper
+from .solvers import DEFAULT_SOLVER, SOLVERS, Solver
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def sample_from_noise(
     channels: int = 4,
     guidance: float = 1.0,
     callback: StepCallback | None = None,
-    solver: Solver = "ddim",
+    solver: Solver = SOLVERS[DEFAULT_SOLVER],
 ) -> Tensor:
     """Make whole squares with the defects of ``regions``, one a seed.
 
@@ -53,8 +53,7 @@ def sample_from_noise(
         ``z_0`` ``[B, C, h, w]``, float32, on the device of ``regions``.
 
     Raises:
-        SettingError: regions and seeds are not equally many; guidance without an empty prompt;
-            unknown solver.
+        SettingError: regions and seeds are not equally many; guidance without an empty prompt.
     """
     if len(seeds) != len(regions):
         raise SettingError(
@@ -62,12 +61,12 @@ def sample_from_noise(
             "as many of each",
             "give one seed a sample",
         )
-    step = stepper(solver, levels)
+    step = solver.start(levels)
     z = seeded_noise(seeds, (channels, *regions.shape[1:])).to(regions.device)
     for level in range(levels.steps, 0, -1):
-        z = step(
-            z, defect_eps(predict, z, levels.timesteps[level], regions, prompts, guidance), level
-        )
+        t = levels.timesteps[level]
+        eps = defect_eps(predict, z, t, regions, prompts, guidance)
+        z = step(z, eps, level)
         if callback:
             callback(levels.steps - level + 1, levels.steps, z)
     return z

@@ -10,52 +10,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
-from ..errors import SettingError
+from ..declarations import Registry
 from .schedule import Levels, ddim_step
 
-Solver = Literal["ddim", "dpmpp_2m"]
-SOLVERS: tuple[str, ...] = get_args(Solver)
 Step = Callable[[Tensor, Tensor, int], Tensor]
 """``(z, eps, level)`` -> ``z`` at ``level - 1``; called once a level, from ``steps`` down to 1."""
 
 
-def stepper(solver: Solver, levels: Levels) -> Step:
-    """The steps of one run, with the memory that a multistep solver needs: one call a run, never
-    shared.
+@dataclass(frozen=True)
+class Solver:
+    """One way to take the steps down."""
 
-    Args:
-        solver: ``ddim`` (Eq. 9) or ``dpmpp_2m`` (:func:`dpmpp_2m_step`, first order in the first
-            step and in the last).
-        levels: of the run.
+    name: str
+    summary: str
+    start: Callable[[Levels], Step]
+    """The steps of one run, with the memory that a multistep solver needs: call it once a run."""
 
-    Raises:
-        SettingError: unknown solver.
-    """
-    if solver not in SOLVERS:
-        raise SettingError(
-            f"solver is {solver!r}", f"one of {', '.join(SOLVERS)}", "'ddim' is the default"
-        )
-    alphas, before = levels.alphas, list[Tensor]()
 
-    def ddim(z: Tensor, eps: Tensor, level: int) -> Tensor:
-        return ddim_step(z, eps, alphas[level], alphas[level - 1])
+def ddim_steps(levels: Levels) -> Step:
+    """DDIM (Eq. 9), first order."""
 
-    def dpmpp_2m(z: Tensor, eps: Tensor, level: int) -> Tensor:
+    def step(z: Tensor, eps: Tensor, level: int) -> Tensor:
+        return ddim_step(z, eps, levels.alphas[level], levels.alphas[level - 1])
+
+    return step
+
+
+def dpmpp_2m_steps(levels: Levels) -> Step:
+    """DPM-Solver++ (2M): second order, but for the first step and the last."""
+    alphas = levels.alphas
+    ddim = ddim_steps(levels)
+    before: list[Tensor] = []
+
+    def step(z: Tensor, eps: Tensor, level: int) -> Tensor:
         x_0 = predicted_x_0(z, eps, alphas[level])
         if before and level > 1:
-            z = dpmpp_2m_step(
-                z, x_0, before.pop(), (alphas[level + 1], alphas[level], alphas[level - 1])
-            )
+            three = (alphas[level + 1], alphas[level], alphas[level - 1])
+            z = dpmpp_2m_step(z, x_0, before.pop(), three)
         else:
             z = ddim(z, eps, level)
         before[:] = [x_0]
         return z
 
-    return ddim if solver == "ddim" else dpmpp_2m
+    return step
 
 
 def dpmpp_2m_step(
@@ -86,3 +88,15 @@ def predicted_x_0(z: Tensor, eps: Tensor, alpha_t: float) -> Tensor:
     sqrt(alpha_t)``."""
     x_0: Tensor = (z - (1 - alpha_t) ** 0.5 * eps) / alpha_t**0.5
     return x_0
+
+
+SOLVERS: Registry[Solver] = Registry(
+    "solver",
+    Solver("ddim", "the paper's", ddim_steps),
+    Solver("dpmpp_2m", "DPM-Solver++, second order, for 10 or 20 steps", dpmpp_2m_steps),
+)
+if TYPE_CHECKING:
+    SolverName = str
+else:
+    SolverName = Literal[tuple(SOLVERS)]
+DEFAULT_SOLVER: SolverName = "ddim"

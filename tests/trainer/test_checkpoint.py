@@ -21,13 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bgdefect_core.errors import OutputError, SettingError, WeightsError
+from bgdefect_core.method.randomness import generator
 from trainer.training import checkpoint, train
-from trainer.training.checkpoint import (
-    generator,
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from trainer.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.training.train import TrainConfig
 
 from .kill_runs import MOMENTS, settings

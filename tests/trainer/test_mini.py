@@ -16,10 +16,10 @@ from bgdefect_core.method.sampling import BackgroundMode, background_levels, sam
 from bgdefect_core.painting import Job, PaintSettings, paint, prepare
 from bgdefect_core.paths import ASSETS
 from bgdefect_core.pictures.masks import feather
+from bgdefect_core.pictures.pixels import to_pixels
 from trainer.bases.load import load_base
 from trainer.drawing.draw import draw
 from trainer.pretrain.evaluate_base import EvaluateBaseConfig, evaluate_base, report, transformed
-from trainer.training.cache import to_pixels
 
 MINI = ASSETS / "bgdefect-mini"
 REAL = Path(

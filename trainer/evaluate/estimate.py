@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bgdefect_core.method.likelihood import LEVELS
+from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.signals import SIGNALS
 
 from ..bases.devices import DTYPES, pick_device
 from ..bases.load import load_base
 from ..generation.config import GenerateConfig
-from ..generation.generate import EVALUATIONS
 from .config import EvaluateConfig
 from .detectors.detection import LANDSCAPE_ARMS, LANDSCAPE_BATCH, fit_settings
 from .detectors.landscape import PRODUCTS
@@ -90,8 +90,9 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
             held_out = float(np.mean([len(cell.data.fold.test) for cell in cells]))
             painted = {tuple(sorted(spec.train.items())) for spec in specs if not spec.from_noise}
             counts["mask agreement"] = len(cells) * len(painted)
+            further = sum(signal.evaluations for signal in SIGNALS.values())
             units["mask agreement"] = (
-                held_out * (config.measures.mask_levels + 2 * LEVELS) * evaluation
+                held_out * (config.measures.mask_levels + further) * evaluation
             )
     folds = {cell.data.name: cell for cell in tested}
     if "detection" in config.parts:
@@ -123,13 +124,10 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
 
 def _evaluations(spec: Method) -> int:
     """U-Net samples of one sample that is accepted at once."""
-    bare = (
-        1
-        if spec.from_noise
-        else sum(EVALUATIONS[str(spec.generate.get("background", GenerateConfig.background))])
-    )
+    background = BACKGROUNDS[spec.generate.get("background", GenerateConfig.background)]
+    bare = 1 if spec.from_noise else background.per_pair + background.per_sample
     first = spec.generate.get("guidance", GenerateConfig.guidance)[0]
-    signal = 2 * LEVELS * (spec.generate.get("signal") == "likelihood")
+    signal = SIGNALS[spec.generate.get("signal", GenerateConfig.signal)].evaluations
     return int(spec.generate.get("steps", 50)) * (bare + (first != 1)) + signal
 
 

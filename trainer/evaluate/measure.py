@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bgdefect_core.method.refinement import THRESHOLDS
+from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.pictures.files import Picture, read_picture
 from bgdefect_core.pictures.masks import Mask
 
@@ -245,7 +245,8 @@ def mask_rows(
     the change on samples."""
     rows: list[Row] = []
     test = cell.data.fold.test
-    signals = {"signals": THRESHOLDS}  # a new signal or threshold is measured anew
+    thresholds = {name: signal.threshold for name, signal in SIGNALS.items()}
+    signals = {"signals": thresholds}  # a new signal or threshold is measured anew
     seen: set[Path] = set()
     for one in made:
         if one.from_noise:  # its weights are those of a generator that paints into pictures; its labels are the requested masks

@@ -12,11 +12,14 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 
+from bgdefect_core.declarations import check_settings
 from bgdefect_core.errors import SettingError, WeightsError, check_range
-from bgdefect_core.method.refinement import ATTENTION_SIGNALS, PEAK, Signal, threshold_in_use
-from bgdefect_core.method.sampling import DEFAULT_BACKGROUND, BackgroundMode
-from bgdefect_core.method.solvers import Solver
-from bgdefect_core.painting import PaintSettings
+from bgdefect_core.method.backgrounds import DEFAULT_BACKGROUND, BackgroundName
+from bgdefect_core.method.refinement import PEAK, LabelSettings
+from bgdefect_core.method.sampling import SamplingSettings
+from bgdefect_core.method.signals import SIGNALS, SignalName
+from bgdefect_core.method.solvers import DEFAULT_SOLVER, SolverName
+from bgdefect_core.painting import PaintSettings, StitchSettings
 from bgdefect_core.placement.part import PartKind
 from bgdefect_core.placement.placing import PlacementSettings
 from bgdefect_core.quality import QualityLimits
@@ -74,17 +77,17 @@ class GenerateConfig:
     """How far new masks may differ from the real ones."""
     steps: int = 50
     """Steps each way."""
-    solver: Solver = "ddim"
+    solver: SolverName = "ddim"
     """How the steps down are taken: "ddim", the paper's, or "dpmpp_2m" (DPM-Solver++, second
     order), meant for 10 or 20 steps."""
-    background: BackgroundMode = DEFAULT_BACKGROUND
+    background: BackgroundName = DEFAULT_BACKGROUND
     """How the background is held: "noised" and "replay" keep it exactly, "replay" by an inversion
     that costs as much again; "literal" is the paper's printed equation, for comparison."""
     guidance: tuple[float, ...] = (1.0, 2.0, 3.0)
     """Guidance inside the mask at the first attempt at a sample, the second, ...; the last value
     counts on. 1: none, the paper's. More is stronger and less true to life, so that it is left to
     the samples that came out too faint."""
-    signal: Signal = "difference"
+    signal: SignalName = "difference"
     """What the label is made from: the change that the defect made, the attention to its words,
     their product, or where the class explains the picture better than its background does
     (likelihood: 20 more U-Net samples a sample)."""
@@ -127,29 +130,25 @@ class GenerateConfig:
 
     def check(self) -> None:
         """Raise SettingError where a value is out of its range, or two exclude each other;
-        :meth:`paint_settings` checks the rest."""
+        the parts of :attr:`paint_settings` check the rest."""
         check_range("count", self.count, 1, MAX_INDEX + 1)
         check_range("variants", self.variants, 1, 10_000)
         check_range("batch", self.batch, 1, 1024)
         check_range("retries", self.retries, 0, 100)
         check_range("seed", self.seed, 0, 2**31)
-        if not self.guidance:
-            raise SettingError(
-                "no value of guidance", "one or more", "leave it out for the default"
-            )
-        for value in self.guidance:
-            check_range("guidance", value, 0, 30)
+        check_settings(self.paint_settings)
         if self.masks is not None and (
             self.mask_library is not None or self.mask_split is not None
         ):
             raise SettingError(
                 "both masks and a mask library are given", "one of them", "leave the other out"
             )
-        if self.attention_words is not None and self.signal not in ATTENTION_SIGNALS:
+        attention_signals = [name for name in SIGNALS if SIGNALS[name].needs_attention]
+        if self.attention_words is not None and self.signal not in attention_signals:
             do = "leave it out, or choose one of these signals"
             raise SettingError(
                 f"attention words for the signal {self.signal!r}",
-                " or ".join(ATTENTION_SIGNALS),
+                " or ".join(attention_signals),
                 do,
             )
         pick_device(self.device, self.precision)
@@ -163,38 +162,29 @@ class GenerateConfig:
     @property
     def threshold_in_use(self) -> float:
         """Of the labels: as given, or the signal's own."""
-        return threshold_in_use(self.signal, self.threshold)
+        return SIGNALS[self.signal].threshold_in_use(self.threshold)
 
     @property
     def dtype(self) -> torch.dtype:
         """Of the U-Net."""
         return DTYPES[self.precision]
 
-    def paint_settings(self, resolution: int, zoom: str) -> PaintSettings:
-        """What the core's ``prepare`` and ``paint`` read; the weights file says the resolution and
-        the zoom.
+    @property
+    def paint_settings(self) -> PaintSettings:
+        """How samples are made.
 
         Raises:
             SettingError: a value out of its range.
         """
         return PaintSettings(
-            resolution=resolution,
-            zoom="whole" if zoom == "whole" else "defect",
-            steps=self.steps,
-            solver=self.solver,
-            background=self.background,
-            guidance=self.guidance[0],
-            signal=self.signal,
-            threshold=self.threshold,
-            peak=self.peak,
-            feather=self.feather,
-            stitch=self.stitch,
-            detail=self.detail,
+            SamplingSettings(self.steps, self.solver, self.background, self.guidance),
+            LabelSettings(self.signal, self.threshold, self.peak),
+            StitchSettings(self.feather, self.stitch, self.detail),
         )
 
     def guidance_at(self, attempt: int) -> float:
         """Guidance of an attempt, counted from 0."""
-        return self.guidance[min(attempt, len(self.guidance) - 1)]
+        return self.paint_settings.sampling.guidance_at(attempt)
 
     def prompts(self, info: ClassWeightsInfo) -> tuple[str, str, str]:
         """Background, defect and mask prompt: as trained, where none is given."""
@@ -216,11 +206,18 @@ class GenerateConfig:
         """All that decides what the samples look like, for the manifest; not ``count``: a run may
         be extended."""
         background, defect, mask = self.prompts(info)
-        painted = asdict(self.paint_settings(info.resolution, info.zoom))
-        if len(self.guidance) > 1:
-            painted["guidance"] = list(self.guidance)
-        if painted["solver"] == "ddim":  # said only where it is another one
-            del painted["solver"]
+        settings = self.paint_settings
+        sampling = asdict(settings.sampling)
+        sampling["guidance"] = list(self.guidance) if len(self.guidance) > 1 else self.guidance[0]
+        if self.solver == DEFAULT_SOLVER:  # said only where it is another one
+            del sampling["solver"]
+        painted = {
+            "resolution": info.resolution,
+            "zoom": info.zoom,
+            **sampling,
+            **asdict(settings.label),
+            **asdict(settings.stitching),
+        }
         if self.attention_words is not None:
             painted["attention_words"] = self.attention_words
         return {

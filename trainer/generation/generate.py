@@ -18,13 +18,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from bgdefect_core.errors import OtherRunError, SettingError
-from bgdefect_core.method.attention import SMALLEST_GRID
-from bgdefect_core.method.likelihood import LEVELS
+from bgdefect_core.errors import OtherRunError
+from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
-from bgdefect_core.method.refinement import ATTENTION_SIGNALS
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.painting import Painted, PaintSettings, Prepared, join, paint, prepare
+from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.painting import Framing, Painted, PaintSettings, Prepared, join, paint, prepare
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 from bgdefect_core.records.dataset_place import attempts_there
 from bgdefect_core.records.manifest import ManifestLine
@@ -42,10 +41,7 @@ from .pairs import Pair, Pairs
 from .progress import SampleBar
 from .summary import Rejected, Summary, missed_masks, summarise
 
-__all__ = ["EVALUATIONS", "GenerateConfig", "Rejected", "Summary", "check_signal", "generate"]
-
-EVALUATIONS = {"replay": (1, 1), "noised": (0, 1), "masked": (2, 1), "literal": (1, 2)}
-"""U-Net samples a DDIM step: for each pair, and for each sample, to which guidance adds one."""
+__all__ = ["GenerateConfig", "Rejected", "Summary", "generate"]
 
 
 @dataclass
@@ -57,6 +53,7 @@ class _Session:
     base: Base
     prompts: RegionPrompts
     settings: PaintSettings
+    framing: Framing
     names: tuple[str, str]
     record: dict[str, Any]
     inputs: Inputs
@@ -74,10 +71,10 @@ def generate(config: GenerateConfig) -> Summary:
     started = time.monotonic()
     config.check()
     info = read_info(config.weights)
-    settings = config.paint_settings(info.resolution, info.zoom)
+    settings, framing = config.paint_settings, Framing(info.resolution, info.zoom)
     pairs = Pairs(config, info)
     pairs.validate(_pair_count(config))
-    session = _set_up(config, info, settings, pairs)
+    session = _set_up(config, info, settings, framing, pairs)
     if config.dry_run:
         return _dry_run(session)
     made_with = config.made_with(pairs.library_folder)
@@ -122,10 +119,14 @@ def ready_base(config: GenerateConfig) -> Base:
 
 
 def _set_up(
-    config: GenerateConfig, info: ClassWeightsInfo, settings: PaintSettings, pairs: Pairs
+    config: GenerateConfig,
+    info: ClassWeightsInfo,
+    settings: PaintSettings,
+    framing: Framing,
+    pairs: Pairs,
 ) -> _Session:
     base = ready_base(config)
-    check_signal(config.signal, settings.resolution, base.factor)
+    SIGNALS[config.signal].check_resolution(framing.resolution, base.factor)
     background, defect, mask = config.prompts(info)
     record = config.record(
         info, pairs.sources, pairs.mask_names, pairs.known_surroundings, pairs.part
@@ -134,22 +135,7 @@ def _set_up(
     names = (config.object or info.object, config.defect or info.defect)
     prompts = base.prompts(background, [defect], mask, config.attention_words)
     inputs = read_inputs(pairs.files(_pair_count(config))) | base.inputs
-    return _Session(config, pairs, base, prompts, settings, names, record, inputs)
-
-
-def check_signal(signal: str, resolution: int, factor: int) -> None:
-    """Refuse a signal from attention where no attention grid is fine enough for it (docs/method.md,
-    choice 3).
-
-    Args:
-        resolution: pixels a side. factor: pixels a side of a latent cell.
-    """
-    least = 2 * SMALLEST_GRID * factor
-    if signal in ATTENTION_SIGNALS and resolution < least:
-        do = "use the signal 'difference' or 'likelihood', or train at a higher resolution"
-        raise SettingError(
-            f"the signal {signal!r} at {resolution} pixels", f"a resolution of {least} or more", do
-        )
+    return _Session(config, pairs, base, prompts, settings, framing, names, record, inputs)
 
 
 def _pair_count(config: GenerateConfig) -> int:
@@ -216,12 +202,19 @@ def _prepare(session: _Session, chosen: list[Pair], progress: SampleBar) -> Prep
     groups = [jobs[first : first + size] for first in range(0, len(jobs), size)]
     step = progress.step("inverting")
     with _predictor(session) as predict:
-        return join(
-            [
-                prepare(session.base, predict, group, session.prompts, session.settings, step)
-                for group in groups
-            ]
-        )
+        parts = [
+            prepare(
+                session.base,
+                predict,
+                group,
+                session.prompts,
+                session.framing,
+                session.settings.sampling,
+                step,
+            )
+            for group in groups
+        ]
+    return join(parts)
 
 
 def _paint(
@@ -335,11 +328,12 @@ def _seconds(session: _Session, left: Sequence[int]) -> float:
     """Seconds that the first attempts at these samples take, by one call each of U-Net, encoder and
     decoder."""
     config, base = session.config, session.base
-    cells = session.settings.resolution // base.factor
+    resolution = session.framing.resolution
+    cells = resolution // base.factor
     z = torch.zeros(
         config.batch, int(base.unet.config["in_channels"]), cells, cells, device=base.unet.device
     )
-    pixels = torch.zeros(config.batch, 3, session.settings.resolution, session.settings.resolution)
+    pixels = torch.zeros(config.batch, 3, resolution, resolution)
     regions = torch.zeros(config.batch, cells, cells, dtype=torch.long, device=base.unet.device)
     context = session.prompts.background_context()
     with _predictor(session) as predict:
@@ -355,11 +349,10 @@ def _seconds(session: _Session, left: Sequence[int]) -> float:
         )
         samples += -(-len(some) // config.batch)
     pairs = inversions * config.inversion_batch / config.batch
-    each_pair, each_sample = EVALUATIONS[config.background]
-    calls = config.steps * (
-        pairs * each_pair + samples * (each_sample + (config.guidance_at(0) != 1))
-    )
-    calls += 2 * LEVELS * samples * (config.signal == "likelihood")
+    background = BACKGROUNDS[config.background]
+    each_sample = background.per_sample + (config.guidance_at(0) != 1)
+    calls = config.steps * (pairs * background.per_pair + samples * each_sample)
+    calls += samples * SIGNALS[config.signal].evaluations
     return calls * once + pairs * (encode + decode) + samples * decode
 
 

@@ -17,10 +17,11 @@ from tqdm import tqdm
 
 from bgdefect_core.errors import check_range
 from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.loss import disentanglement_loss
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.method.sampling import BackgroundMode, background_levels, sample
+from bgdefect_core.method.sampling import sample
 
 from ..bases.devices import pick_device
 
@@ -161,7 +162,7 @@ def bench_generate(config: BenchGenerateConfig) -> dict[str, float]:
         times = [torch.full((batch,), timestep, device=device) for timestep in levels.timesteps[1:]]
         return lambda: [base.unet(z, t, context, return_dict=False)[0] for t in times]
 
-    def ours(mode: BackgroundMode) -> Contender:
+    def ours(mode: BackgroundName) -> Contender:
         return lambda: _variants(base, mode, z_0, regions, prompts, config)
 
     def literal() -> (
@@ -219,7 +220,7 @@ def bench_generate(config: BenchGenerateConfig) -> dict[str, float]:
 
 def _variants(
     base: Base,
-    mode: BackgroundMode,
+    mode: BackgroundName,
     z_0: torch.Tensor,
     regions: torch.Tensor,
     prompts: RegionPrompts,
@@ -234,11 +235,12 @@ def _variants(
     levels, count = base.schedule.levels(config.steps), config.variants
     recorder = MapRecorder(prompts.word_positions())
     with unet_predictor(base.unet, base.schedule) as predict:
-        background = background_levels(mode, predict, z_0, regions, prompts, levels)
-        shared = [level.expand(count, -1, -1, -1) for level in background]
+        background = BACKGROUNDS[mode]
+        latents = background.prepare(predict, z_0, regions, prompts, levels)
+        shared = [level.expand(count, -1, -1, -1) for level in latents]
         spread = regions.expand(count, -1, -1)
         return sample(
-            predict, mode, shared, spread, prompts, levels, range(count), recorder=recorder
+            predict, background, shared, spread, prompts, levels, range(count), recorder=recorder
         )
 
 

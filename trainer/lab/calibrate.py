@@ -21,16 +21,17 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from bgdefect_core.errors import check_range
-from bgdefect_core.method.refinement import PEAK, THRESHOLDS, difference_heat, refine
-from bgdefect_core.painting import as_pictures
+from bgdefect_core.method.refinement import PEAK, refine
+from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.method.signals.difference import difference_heat
 from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.pixels import as_pictures, to_pixels
 from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strength, psnr
 
 from ..bases.load import Base, load_base
 from ..drawing.draw import Drawn, draw
 from ..evaluate.measures.agreement import overlap, requested_box
-from ..training.cache import to_pixels
 
 FIRST_SEED, SEEDS = 40_000_000, 1_000_000
 """Picture i of seed s is drawn with ``FIRST_SEED + SEEDS * s + i``: neither trained on nor used by
@@ -178,7 +179,7 @@ def report(found: Calibration) -> str:
         _label("the requested mask", found.requested),
     ]
     for (peak, threshold), values in found.labels.items():
-        in_use = " (in use)" if (peak, threshold) == (PEAK, THRESHOLDS["difference"]) else ""
+        in_use = " (in use)" if (peak, threshold) == (PEAK, SIGNALS["difference"].threshold) else ""
         of = "maximum" if peak == 100 else f"{peak:g}th percentile"
         lines.append(_label(f"{threshold:g} of the change's {of}{in_use}", values))
     lines += [

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, get_args
+from typing import Any
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
-from bgdefect_core.method.sampling import BackgroundMode
+from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
@@ -32,7 +32,7 @@ from ..training.config import TrainConfig
 from ..training.run_folder import RunFolder
 from ..training.train import train
 
-MODES: tuple[BackgroundMode, ...] = get_args(BackgroundMode)
+MODES: tuple[BackgroundName, ...] = tuple(BACKGROUNDS)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _training_config(config: ResultsConfig, folder: Path, object: str, defect: s
 
 
 def _generation_config(
-    config: ResultsConfig, folder: Path, object: str, defect: str, mode: BackgroundMode
+    config: ResultsConfig, folder: Path, object: str, defect: str, mode: BackgroundName
 ) -> GenerateConfig:
     weights = _weights(config, object, defect)
     return GenerateConfig(
@@ -159,7 +159,7 @@ def _records(extras: Path) -> list[ManifestLine]:
     return read_manifest(path) if path.exists() else []
 
 
-def _row(config: ResultsConfig, object: str, defect: str, mode: BackgroundMode) -> Row:
+def _row(config: ResultsConfig, object: str, defect: str, mode: BackgroundName) -> Row:
     root = config.output / mode
     seconds = json.loads((extras_folder(root, object, defect) / "seconds.json").read_text())
     records = _records(extras_folder(root, object, defect))

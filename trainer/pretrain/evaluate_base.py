@@ -20,14 +20,14 @@ from torch import Tensor
 
 from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import PictureError, SettingError
+from bgdefect_core.method.randomness import generator
 from bgdefect_core.pictures.files import Picture, read_picture
+from bgdefect_core.pictures.pixels import to_pixels
 from bgdefect_core.quality import psnr
 
 from ..bases.load import Base, load_base
 from ..data.layouts import good_pictures
 from ..drawing.draw import draw
-from ..training.cache import to_pixels
-from ..training.checkpoint import generator
 
 _YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 """ITU-R BT.601, as JPEG's."""

@@ -24,10 +24,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from bgdefect_core.declarations import Doc, Range
 from bgdefect_core.method.loss import disentanglement_loss
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.randomness import generator
 from bgdefect_core.method.regions import Context
 from bgdefect_core.method.schedule import NoiseSchedule
 
-from ..training.checkpoint import generator
 from .stream import PictureWindow
 from .unet import LatentMaker, LatentPicture, noise_loss, scheduler, tokenize, train_pair
 

@@ -15,12 +15,12 @@ from transformers import CLIPTokenizer
 
 from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import OutputError
+from bgdefect_core.pictures.pixels import to_pixels
 from bgdefect_core.records.run_record import RunRecord, locked, read_inputs
 
 from ..bases.families import FAMILIES
 from ..bases.load import load_tokenizer
 from ..drawing.draw import draw
-from ..training.cache import to_pixels
 from .linear import LinearConfig, train_linear
 from .regions import RegionsConfig, train_regions
 from .unet import UNetConfig, scheduler, train_unet

@@ -16,8 +16,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from torch import Tensor
 
+from bgdefect_core.pictures.pixels import to_pixels
+
 from ..drawing.draw import Drawn, draw
-from ..training.cache import to_pixels
 
 Item = TypeVar("Item")
 

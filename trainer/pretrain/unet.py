@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.declarations import Doc, Range
+from bgdefect_core.method.randomness import generator
+from bgdefect_core.pictures.pixels import to_pixels
 
 from ..drawing.draw import Drawn
-from ..training.cache import to_pixels
-from ..training.checkpoint import generator
 from .steps import Stage, run_steps
 from .stream import PictureWindow
 

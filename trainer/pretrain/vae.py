@@ -19,8 +19,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from bgdefect_core.declarations import Doc, Range
+from bgdefect_core.method.randomness import generator
 
-from ..training.checkpoint import generator
 from .linear import LinearCoder, start_from
 from .steps import Stage, run_steps
 from .stream import PictureWindow, crops, picture_of

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bgdefect_core.method.randomness import generator
+
 from .cache import LatentCache
-from .checkpoint import generator
 
 NOISE, ORDER, VALIDATION = 1, 2, 3
-"""Streams of random numbers; see :func:`trainer.training.checkpoint.generator`."""
+"""Streams of random numbers; see :func:`bgdefect_core.method.randomness.generator`."""
 
 
 @dataclass(frozen=True)

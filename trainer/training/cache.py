@@ -22,6 +22,7 @@ from tqdm import tqdm
 from bgdefect_core.pictures.crop import Crop, Zoom, crop_box, take
 from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask, bounding_box, region_map, separate_defects
+from bgdefect_core.pictures.pixels import to_pixels
 
 from ..bases.load import Base
 from ..data.examples import Example, load_example
@@ -127,11 +128,6 @@ def _cut(
 def looked_at(mask: Mask, views: Views) -> list[Mask]:
     """What the views are cut around, in turn."""
     return separate_defects(mask) if views.zoom == "defect" else [mask]
-
-
-def to_pixels(pictures: Sequence[Picture]) -> Tensor:
-    """``uint8 [H, W, 3]`` each -> ``[B, 3, H, W]`` in -1..1."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def build_cache(

@@ -1,6 +1,7 @@
 """Training checkpoints: modules and optimizer in one safetensors file, never pickle.
 
-Every random number of a run is a function of (seed, step), so that a step count is all the state
+Every random number of a run is a function of (seed, step)
+(:func:`bgdefect_core.method.randomness.generator`), so that a step count is all the state
 that the data order, the noise and the learning rate need: a run resumed from a checkpoint ends with
 the same bits as one that was never stopped.
 """
@@ -23,13 +24,6 @@ from bgdefect_core.files import atomic_write
 
 log = logging.getLogger(__name__)
 _PATTERN = "step-*.safetensors"
-
-
-def generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
-    """The random source of one step: a CPU generator that depends on ``(seed, step, stream)``
-    alone."""
-    mixed = (seed * 1_000_003 + step) * 16 + stream
-    return torch.Generator().manual_seed(mixed % (2**63))
 
 
 def save_checkpoint(

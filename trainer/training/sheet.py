@@ -11,17 +11,19 @@ import numpy as np
 import torch
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.method.backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.method.sampling import DEFAULT_BACKGROUND, background_levels, sample
+from bgdefect_core.method.sampling import sample
 from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.files import Picture, read_picture, write_picture
 from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.pixels import to_pixels
 
 from ..bases.load import Base
 from ..data.examples import Example, load_example
 from ..data.layouts import good_pictures
-from .cache import Views, looked_at, to_pixels
+from .cache import Views, looked_at
 
 SheetItem = tuple[Picture, Mask]
 """A crop at the network's size, ``uint8 [R, R, 3]``, and where the defect shall come, ``bool [R,
@@ -69,17 +71,16 @@ def make_sheet(
         steps: DDIM steps each way.
     """
     pictures, masks = [item[0] for item in items], [item[1] for item in items]
+    background = BACKGROUNDS[DEFAULT_BACKGROUND]
     levels = base.schedule.levels(steps)
     z_0 = base.encode(to_pixels(pictures))
     regions = region_map(
         torch.from_numpy(np.stack(masks))[:, None], (z_0.shape[2], z_0.shape[3])
     ).to(z_0.device)
     with unet_predictor(unet, base.schedule) as predict:
-        background = background_levels(DEFAULT_BACKGROUND, predict, z_0, regions, prompts, levels)
+        latents = background.prepare(predict, z_0, regions, prompts, levels)
         seeds = range(seed, seed + len(items))
-        painted = base.decode(
-            sample(predict, DEFAULT_BACKGROUND, background, regions, prompts, levels, seeds)
-        )
+        painted = base.decode(sample(predict, background, latents, regions, prompts, levels, seeds))
     results = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     rows = [_row(*three) for three in zip(pictures, masks, results, strict=True)]
     write_picture(path, np.concatenate(rows))

@@ -9,7 +9,7 @@ the picture as it was before the defect: only data sets with ``paired_good`` hav
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,19 @@ from numpy.typing import NDArray
 
 from bgdefect_core.errors import PictureError
 from bgdefect_core.method.attention import MapRecorder
-from bgdefect_core.method.likelihood import likelihood_heat
 from bgdefect_core.method.predictor import unet_predictor
-from bgdefect_core.method.refinement import (
-    PEAK,
-    attention_heat,
-    combine,
-    difference_heat,
-    refine,
-    threshold_in_use,
-)
-from bgdefect_core.method.sampling import seeded_noise
+from bgdefect_core.method.randomness import seeded_noise
+from bgdefect_core.method.refinement import PEAK, refine
+from bgdefect_core.method.signals import SIGNALS, Evidence, LatentEvidence
 from bgdefect_core.pictures.crop import Crop, crop_box, put_back, take
 from bgdefect_core.pictures.files import Picture, read_picture
 from bgdefect_core.pictures.masks import Mask, bounding_box, region_map
+from bgdefect_core.pictures.pixels import to_pixels
 
 from ...bases.apply import load_trained
 from ...bases.devices import pick_device
 from ...bases.load import Base
 from ...data.examples import Example, load_example
-from ...generation.generate import check_signal
-from ...training.cache import to_pixels
 from ..samples.sample_set import SampleSet, changed
 
 DILATION = 0.15
@@ -53,7 +45,7 @@ class AgreementSettings:
     levels: int
     """Noise levels at which attention is recorded, evenly over the schedule."""
     threshold: float | None = None
-    """None: each signal's own (``refinement.THRESHOLDS``)."""
+    """None: each signal's own (``Signal.threshold``)."""
     seed: int = 0
     batch: int = 4
 
@@ -117,7 +109,8 @@ def real_agreement(
         SettingError: the base's attention is too coarse. And whatever loading raises.
     """
     base, info = load_trained(base_spec, weights)
-    check_signal("attention", info.resolution, base.factor)
+    for signal in SIGNALS.values():
+        signal.check_resolution(info.resolution, base.factor)
     base.to(pick_device(device))
     prompts = base.prompts(
         info.background_prompt, [info.defect_prompt], info.mask_prompt, refining.attention_words
@@ -132,11 +125,11 @@ def real_agreement(
         heats = _heats(base, prompts, batch, settings, first, complete)
         for number, item in enumerate(batch):
             found.setdefault("requested", []).append(overlap(item.requested, item.truth))
-            for signal, heat in heats.items():
+            for name, heat in heats.items():
                 placed = put_back(heat[number], item.crop, item.truth.shape)
-                threshold = threshold_in_use(signal, settings.threshold)
+                threshold = SIGNALS[name].threshold_in_use(settings.threshold)
                 refined, _ = refine(placed, item.requested, threshold, refining.peak)
-                found.setdefault(signal, []).append(overlap(refined, item.truth))
+                found.setdefault(name, []).append(overlap(refined, item.truth))
     return found
 
 
@@ -183,8 +176,8 @@ def _heats(
     first: int,
     complete: bool,
 ) -> dict[str, NDArray[np.float32]]:
-    """The signals' maps ``[B, R, R]``; the difference and the product only where all pictures have
-    a "before"."""
+    """The signals' maps ``[B, R, R]``; those that need the picture before the defect only where
+    all pictures have one (``complete``), and last."""
     z_0 = base.encode(to_pixels([item.square for item in batch]))
     inside = torch.from_numpy(np.stack([item.inside for item in batch]))[:, None]
     cells = (z_0.shape[-2], z_0.shape[-1])
@@ -198,16 +191,16 @@ def _heats(
             eps = seeded_noise([seed + level for seed in own], z_0.shape[1:]).to(z_0)
             z_t = base.schedule.noised(z_0, eps, levels.alphas[level])
             predict(z_t, levels.timesteps[level], prompts.defect_context(), regions, recorder)
-        likelihood = likelihood_heat(predict, z_0, regions, prompts, own, (height, width)).cpu()
-    attention = attention_heat(recorder, (height, width)).cpu()
-    heats = {"attention": attention.numpy(), "likelihood": likelihood.numpy()}
-    if complete:
-        before = base.decode(
-            base.encode(to_pixels([item.before for item in batch if item.before is not None]))
-        )
-        difference = difference_heat(base.decode(z_0), before).cpu()
-        heats["difference"] = difference.numpy()
-        heats["product"] = combine("product", attention, difference).numpy()
+        latents = LatentEvidence(predict, z_0, regions, prompts, own)
+        evidence = Evidence((height, width), recorder, latents=latents)
+        if complete:
+            before = to_pixels([item.before for item in batch if item.before is not None])
+            normal = base.decode(base.encode(before))
+            evidence = replace(evidence, painted=base.decode(z_0), normal=normal)
+        heats: dict[str, NDArray[np.float32]] = {}
+        for signal in sorted(SIGNALS.values(), key=lambda signal: signal.needs_before):
+            if complete or not signal.needs_before:
+                heats[signal.name] = signal.heat(evidence).cpu().numpy()
     return heats
 
 

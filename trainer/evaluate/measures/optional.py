@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.pixels import to_pixels
 
-from ...training.cache import to_pixels
 from .distances import SUBSET_SIZE, SUBSETS, cluster_diversity
 from .features import views
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bgdefect_core.method.refinement import SIGNALS
+from bgdefect_core.method.signals import SIGNALS
 
 from ...generation.config import GenerateConfig
 from ..measures.features import NAME

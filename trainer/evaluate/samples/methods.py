@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.method.refinement import SIGNALS
-from bgdefect_core.method.sampling import BACKGROUND_MODES
+from bgdefect_core.method.backgrounds import BACKGROUNDS
+from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.method.solvers import SOLVERS
 from bgdefect_core.pictures.crop import Zoom
 from bgdefect_core.quality import QualityLimits
@@ -61,10 +61,10 @@ STARTS = ("background", "noise")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "loss": LOSSES,
     "train_zoom": get_args(Zoom),
-    "background": BACKGROUND_MODES,
-    "solver": SOLVERS,
+    "background": tuple(BACKGROUNDS),
+    "solver": tuple(SOLVERS),
     "start": STARTS,
-    "signal": SIGNALS,
+    "signal": tuple(SIGNALS),
 }
 _TRAINING = (
     "loss",

@@ -17,12 +17,14 @@ from typing import Any
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.files import atomic_write
+from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.painting import Framing
 from bgdefect_core.pictures.files import write_mask, write_picture
 
 from ...bases.load import MINI, load_base
 from ...data.examples import Example, load_example
 from ...data.splits import Split, write_split
-from ...generation.generate import GenerateConfig, check_signal, generate
+from ...generation.generate import GenerateConfig, generate
 from ...training.run_folder import RunFolder
 from ...training.setup import working_resolution
 from ...training.train import TrainConfig, train
@@ -136,9 +138,9 @@ def check_generators(config: EvaluateConfig) -> None:
             training.check()
             generation.check()
             resolution = working_resolution(training.resolution, base)
-            generation.paint_settings(resolution, training.zoom)
+            framing = Framing(resolution, training.zoom)
             base.schedule.levels(generation.steps)
-            check_signal(generation.signal, resolution, base.factor)
+            SIGNALS[generation.signal].check_resolution(framing.resolution, base.factor)
         except SettingError as reason:
             raise SettingError(
                 f"the generator {spec.name!r}: {reason.came}", reason.expected, reason.do

@@ -26,10 +26,12 @@ from tqdm import tqdm
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.painting import Job, PaintSettings, as_pictures
+from bgdefect_core.method.solvers import SOLVERS
+from bgdefect_core.painting import Framing, Job
 from bgdefect_core.pictures.crop import Crop, crop_box, stitch, take
 from bgdefect_core.pictures.files import Picture, read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.pixels import as_pictures
 from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_digest
 from bgdefect_core.weights.files import read_info
 
@@ -88,9 +90,7 @@ def make_from_noise(
     run = RunRecord(folder / "run.json", settings, read_inputs(pairs.files(plan.count)))
     run.check()
     run.write()
-    made = _make(
-        plan, pairs, plan.paint_settings(info.resolution, info.zoom), plan.prompts(info), folder
-    )
+    made = _make(plan, pairs, Framing(info.resolution, info.zoom), plan.prompts(info), folder)
     if not made:
         came = f"no mask could be placed for {plan.object} / {plan.defect}"
         raise NoSamples(
@@ -142,7 +142,7 @@ def on_picture(picture: Picture, mask: Mask, crop: Crop, square: Any) -> tuple[P
 def _make(
     plan: GenerateConfig,
     pairs: Pairs,
-    settings: PaintSettings,
+    framing: Framing,
     prompts: tuple[str, str, str],
     folder: Path,
 ) -> list[int]:
@@ -161,7 +161,7 @@ def _make(
             squares = dict(
                 zip(
                     (pair.index for pair in chosen),
-                    _batch(plan, base, encoded, settings, chosen),
+                    _batch(plan, base, encoded, framing, chosen),
                     strict=True,
                 )
             )
@@ -178,21 +178,21 @@ def _batch(
     plan: GenerateConfig,
     base: Base,
     prompts: RegionPrompts,
-    settings: PaintSettings,
+    framing: Framing,
     pairs: Sequence[Pair],
 ) -> list[tuple[Picture, Mask]]:
     """One call of the sampler, padded to ``plan.batch`` as in generation."""
     jobs: list[Job] = [pair.job for pair in pairs if pair.job is not None]
     seeds = [attempt_seed(plan.seed, pair.index, 0) for pair in pairs]
     padding = plan.batch - len(jobs)
-    crops = [crop_box(job.requested, settings.resolution, settings.zoom) for job in jobs]
+    crops = [crop_box(job.requested, framing.resolution, framing.zoom) for job in jobs]
     masks = np.stack(
         [
-            take(job.requested, crop, settings.resolution)
+            take(job.requested, crop, framing.resolution)
             for job, crop in zip(jobs, crops, strict=True)
         ]
     )
-    cells = settings.resolution // base.factor
+    cells = framing.resolution // base.factor
     regions = region_map(
         torch.from_numpy(np.concatenate([masks, masks[:1].repeat(padding, 0)]))[:, None],
         (cells, cells),
@@ -202,11 +202,11 @@ def _batch(
             predict,
             regions.to(base.unet.device),
             prompts,
-            base.schedule.levels(settings.steps),
+            base.schedule.levels(plan.steps),
             seeds + seeds[:1] * padding,
             int(base.unet.config["in_channels"]),
-            settings.guidance,
-            solver=settings.solver,
+            plan.guidance[0],
+            solver=SOLVERS[plan.solver],
         )
     squares = as_pictures(base.decode(z_0))
     return [

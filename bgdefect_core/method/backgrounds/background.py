@@ -1,0 +1,129 @@
+"""What every background mode says and does. A mode computes the background's latents once for each
+pair of picture and mask, and says what stands outside the mask at each step of sampling (Eq. 9)."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..inversion import StepCallback, invert
+from ..predictor import Predictor
+from ..regions import RegionPrompts
+from ..schedule import Levels, NoiseSchedule
+
+LatentsAt = Callable[[int], Tensor]
+"""Level -> the background's latents ``[B, C, h, w]`` at that level."""
+
+
+class Background(ABC):
+    """One way to hold the background. The defaults are those of ``replay``."""
+
+    name: str
+    summary: str
+    per_pair: int
+    """Network evaluations a step for each pair of picture and mask: 0 without an inversion."""
+    per_sample: int = 1
+    """Network evaluations a step for each sample; guidance adds one."""
+    exact: bool = True
+    """Whether the latents outside the mask end as those of the good picture, bit for bit."""
+    allows_added_noise: bool = True
+    """Whether samplers that add noise (ancestral, SDE) may be used."""
+
+    @property
+    def inverts(self) -> bool:
+        """Whether it needs the inverted trajectory of the picture (Eq. 8)."""
+        return self.per_pair > 0
+
+    @property
+    def descends(self) -> bool:
+        """Whether :meth:`from_trajectory` computes a second pass of the network."""
+        return self.per_pair > 1
+
+    def prepare(
+        self,
+        predict: Predictor,
+        z_0: Tensor,
+        regions: Tensor,
+        prompts: RegionPrompts,
+        levels: Levels,
+        callback: StepCallback | None = None,
+    ) -> list[Tensor]:
+        """The background's latents, computed once for any number of samples.
+
+        Args:
+            predict: the network.
+            z_0: ``[B, C, h, w]`` latents of good pictures.
+            regions: long ``[B, h, w]``, 0 = background, i = defect i.
+            prompts: ``C_2`` is read.
+            levels: of the run.
+            callback: called after each step of the network; it counts to ``per_pair * steps``.
+
+        Returns:
+            ``steps + 1`` tensors ``[B, C, h, w]``, level 0 first.
+        """
+        total = self.per_pair * levels.steps
+        up, down = _part(callback, 0, total), _part(callback, levels.steps, total)
+        trajectory = invert(predict, z_0, regions, prompts, levels, up)
+        return self.from_trajectory(predict, trajectory, regions, prompts, levels, down)
+
+    def from_trajectory(
+        self,
+        predict: Predictor,
+        trajectory: Sequence[Tensor],
+        regions: Tensor,
+        prompts: RegionPrompts,
+        levels: Levels,
+        callback: StepCallback | None = None,
+    ) -> list[Tensor]:
+        """The latents of :meth:`prepare` from the result of :func:`invert`: the trajectory
+        itself."""
+        return list(trajectory)
+
+    def latents_at(
+        self,
+        latents: Sequence[Tensor],
+        schedule: NoiseSchedule,
+        levels: Levels,
+        seeds: Sequence[int],
+    ) -> LatentsAt:
+        """What stands outside the mask at each level, for samples of these seeds.
+
+        Args:
+            latents: of :meth:`prepare`, ``[B, C, h, w]`` a level, one row for each seed.
+        """
+        return lambda level: latents[level]
+
+    def seen(self, z: Tensor, m: Tensor) -> Tensor:
+        """What the background's evaluation of the network reads of ``z_t`` (Eq. 28): the defect is
+        hidden from it. ``m``: bool ``[B, 1, h, w]``, the mask."""
+        return z.masked_fill(m, 0)
+
+    def eps(
+        self,
+        eps: Tensor,
+        m: Tensor,
+        predict: Predictor,
+        z: Tensor,
+        t: int,
+        prompts: RegionPrompts,
+        defect: Tensor,
+    ) -> Tensor:
+        """The noise prediction of a step, from ``eps``, that of the defect: unchanged, since
+        :meth:`put_back` replaces what it does outside the mask. ``defect``: the union of all
+        defects, long ``[B, h, w]``."""
+        return eps
+
+    def put_back(self, z: Tensor, m: Tensor, background: Tensor) -> Tensor:
+        """The latents after a step: ``z`` inside the mask, ``background`` outside."""
+        return torch.where(m, z, background)
+
+
+def _part(callback: StepCallback | None, before: int, total: int) -> StepCallback | None:
+    """A callback for one part of a longer count."""
+    if callback is None:
+        return None
+    whole = callback
+    return lambda done, steps, latents: whole(before + done, total, latents)

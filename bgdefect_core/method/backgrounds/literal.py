@@ -1,0 +1,43 @@
+"""The printed Eq. 9: outside the mask ``eps_theta(z*_t, t, C_2)``. The background sees the defect
+and drifts. For comparison."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..predictor import Predictor
+from ..regions import RegionPrompts
+from .background import Background
+
+
+class LiteralBackground(Background):
+    """Outside the mask the network's prediction for each sample; nothing is put back."""
+
+    name = "literal"
+    summary = "the paper's printed equation, whose background drifts; for comparison"
+    per_pair = 1
+    per_sample = 2
+    exact = False
+    allows_added_noise = False
+
+    def seen(self, z: Tensor, m: Tensor) -> Tensor:
+        """All of ``z_t``, the defect with it."""
+        return z
+
+    def eps(
+        self,
+        eps: Tensor,
+        m: Tensor,
+        predict: Predictor,
+        z: Tensor,
+        t: int,
+        prompts: RegionPrompts,
+        defect: Tensor,
+    ) -> Tensor:
+        """``m eps + (1 - m) eps_theta(z_t, t, C_2)``."""
+        return torch.where(m, eps, predict(z, t, prompts.background_context(), defect))
+
+    def put_back(self, z: Tensor, m: Tensor, background: Tensor) -> Tensor:
+        """``z`` as the step left it."""
+        return z
