@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,21 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import MaskError, SettingError
 from bgdefect_core.method.predictor import UNetPredictor, unet_predictor
-from bgdefect_core.method.refinement import SIGNALS
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.painting import Job, Painted, PaintSettings, Prepared, join, paint, prepare
+from bgdefect_core.method.signals import SIGNALS, Evidence, Signal
+from bgdefect_core.painting import (
+    Framing,
+    Job,
+    Painted,
+    PaintSettings,
+    Prepared,
+    join,
+    paint,
+    prepare,
+)
 from bgdefect_core.pictures.crop import default_feather
 from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask, feather
@@ -22,7 +31,8 @@ from bgdefect_core.quality import IDENTICAL_DB
 
 from .conftest import make_prompts, sd_schedule
 
-SETTINGS = PaintSettings(resolution=64, steps=2, background="noised")
+FRAMING = Framing(64)
+SETTINGS = replace_options(PaintSettings(), steps=2)
 SIZES = {"tall": (300, 130), "square": (256, 256), "wide": (500, 700), "small": (40, 60)}
 
 
@@ -84,9 +94,10 @@ def run(
     settings: PaintSettings = SETTINGS,
     seeds: Sequence[int] = (1,),
     which: Sequence[int] = (0,),
+    framing: Framing = FRAMING,
 ) -> tuple[Prepared, list[Painted]]:
     with torch.no_grad():
-        prepared = prepare(codec, predict, jobs, prompts, settings)
+        prepared = prepare(codec, predict, jobs, prompts, framing, settings.sampling)
         return prepared, paint(codec, predict, prepared, which, seeds, prompts, settings)
 
 
@@ -119,7 +130,7 @@ def test_outside_the_feather_band_the_output_is_the_input(
 ) -> None:
     job = Job(picture_of(*size), (box(size, 0.5, 0.1, 0.1, 0.2),))
     before = job.picture.copy()
-    prepared, (sample,) = run(codec, predict, [job], prompts, replace(SETTINGS, zoom=zoom))
+    prepared, (sample,) = run(codec, predict, [job], prompts, framing=Framing(64, zoom))
     check_sample(job, sample, default_feather(prepared.crops[0], job.requested))
     assert np.array_equal(job.picture, before)
     assert prepared.regions.any() and not prepared.regions.all()
@@ -131,7 +142,7 @@ def test_one_pixel_in_a_corner_is_painted(
     mask = np.zeros((300, 130), np.bool_)
     mask[-1, -1] = True
     job = Job(picture_of(300, 130), (mask,))
-    prepared, (sample,) = run(codec, predict, [job], prompts, replace(SETTINGS, zoom="whole"))
+    prepared, (sample,) = run(codec, predict, [job], prompts, framing=Framing(64, "whole"))
     assert prepared.regions.any()
     assert sample.mask.sum() == 1 and sample.mask[-1, -1]
 
@@ -140,9 +151,9 @@ def test_own_feather_width(
     codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
 ) -> None:
     job = Job(picture_of(256, 256), (box((256, 256), 0.4, 0.4, 0.2, 0.1),))
-    _, (hard,) = run(codec, predict, [job], prompts, replace(SETTINGS, feather=0))
+    _, (hard,) = run(codec, predict, [job], prompts, replace_options(SETTINGS, feather=0))
     check_sample(job, hard, 0)
-    _, (soft,) = run(codec, predict, [job], prompts, replace(SETTINGS, feather=20))
+    _, (soft,) = run(codec, predict, [job], prompts, replace_options(SETTINGS, feather=20))
     check_sample(job, soft, 20)
     assert (hard.picture != soft.picture)[feather(job.requested, 20) > 0.1].mean() > 0.3
 
@@ -152,7 +163,7 @@ def test_without_stitching_the_decoded_square_is_the_result(
 ) -> None:
     size = (256, 300)
     job = Job(picture_of(*size), (box(size, 0.4, 0.4, 0.1, 0.1),))
-    settings = replace(SETTINGS, stitch=False)
+    settings = replace_options(SETTINGS, stitch=False)
     prepared, (sample,) = run(codec, predict, [job], prompts, settings)
     crop = prepared.crops[0]
     square = np.zeros(size, np.bool_)
@@ -191,7 +202,7 @@ def test_many_jobs_and_seeds_in_one_batch(
         for i, size in enumerate(sizes)
     ]
     for background in ("replay", "masked", "noised"):
-        settings = replace(SETTINGS, background=background)
+        settings = replace_options(SETTINGS, background=background)
         prepared, samples = run(codec, predict, jobs, prompts, settings, [5, 6, 5, 6], [0, 0, 1, 1])
         for which, sample in zip((0, 0, 1, 1), samples, strict=True):
             check_sample(
@@ -224,7 +235,7 @@ def test_signals_and_thresholds(
     job = Job(picture_of(*size), (box(size, 0.3, 0.2, 0.2, 0.3),))
     fills = []
     for threshold in (0, 0.5, 1):
-        settings = replace(SETTINGS, signal=signal, threshold=threshold)
+        settings = replace_options(SETTINGS, signal=signal, threshold=threshold)
         _, (sample,) = run(codec, predict, [job], prompts, settings)
         assert sample.mask.any() and not (sample.mask & ~job.requested).any()
         fills.append(sample.quality.fill)
@@ -236,11 +247,17 @@ def test_the_likelihood_label_follows_from_the_samples_own_seed(
 ) -> None:
     size = (96, 80)
     job = Job(picture_of(*size), (box(size, 0.3, 0.3, 0.3, 0.3),))
-    settings = replace(SETTINGS, signal="likelihood")
+    settings = replace_options(SETTINGS, signal="likelihood")
     _, first = run(codec, predict, [job], prompts, settings, (4, 5), (0, 0))
     _, again = run(codec, predict, [job], prompts, settings, (4, 5), (0, 0))
     _, other = run(
-        codec, predict, [job], prompts, replace(settings, signal="difference"), (4, 5), (0, 0)
+        codec,
+        predict,
+        [job],
+        prompts,
+        replace_options(settings, signal="difference"),
+        (4, 5),
+        (0, 0),
     )
     for one, two, changed in zip(first, again, other, strict=True):
         assert one.heat.tobytes() == two.heat.tobytes() and np.array_equal(one.mask, two.mask)
@@ -264,7 +281,7 @@ def test_codec_is_fed_pictures_from_minus_one_to_one(
         predict,
         [Job(picture, (box((64, 64), 0.4, 0.4, 0.1, 0.1),))],
         prompts,
-        replace(SETTINGS, zoom="whole"),
+        framing=Framing(64, "whole"),
     )
     (pixels,) = codec.encoded
     assert pixels.shape == (1, 3, 64, 64) and pixels.dtype == torch.float32
@@ -284,15 +301,22 @@ def test_bad_jobs_are_refused_before_anything_is_computed(prompts: RegionPrompts
         ((good.astype(np.uint8),), "uint8"),
     ]:
         with pytest.raises(MaskError, match=words):
-            prepare(unused, unused, [Job(picture, (good,)), Job(picture, masks)], prompts, SETTINGS)  # type: ignore[arg-type]
+            prepare(
+                unused,
+                unused,
+                [Job(picture, (good,)), Job(picture, masks)],
+                prompts,
+                FRAMING,
+                SETTINGS.sampling,
+            )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"resolution": 16},
-        {"guidance": -1},
-        {"guidance": float("nan")},
+        {"steps": 0},
+        {"guidance": (-1,)},
+        {"guidance": (1, float("nan"))},
         {"threshold": 1.5},
         {"background": "exact"},
         {"signal": "sum"},
@@ -301,7 +325,7 @@ def test_bad_jobs_are_refused_before_anything_is_computed(prompts: RegionPrompts
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(wrong))):
-        replace(SETTINGS, **wrong)
+        replace_options(SETTINGS, **wrong)
 
 
 @pytest.mark.parametrize(
@@ -327,13 +351,13 @@ def test_samples_need_a_seed_and_a_job_each(
         {"feather": -1.0},
         {"feather": float("nan")},
         {"feather": 5000.0},
-        {"guidance": 31.0},
+        {"guidance": (31.0,)},
         {"threshold": 1.1},
     ],
 )
-def test_settings_out_of_range_are_refused_before_any_work(values: dict[str, float]) -> None:
+def test_settings_out_of_range_are_refused_before_any_work(values: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(values))):
-        replace(SETTINGS, **values)  # type: ignore[arg-type]
+        replace_options(SETTINGS, **values)
 
 
 def test_the_peak_of_the_signal_is_a_setting(
@@ -342,9 +366,44 @@ def test_the_peak_of_the_signal_is_a_setting(
     """A smaller percentile as the peak: more pixels reach their share of it."""
     job = Job(picture_of(256, 256), (box((256, 256), 0.4, 0.4, 0.2, 0.1),))
     found = [
-        run(codec, predict, [job], prompts, replace(SETTINGS, threshold=0.9, peak=peak))[1][0].mask
+        run(codec, predict, [job], prompts, replace_options(SETTINGS, threshold=0.9, peak=peak))[1][
+            0
+        ].mask
         for peak in (100, 95, 50)
     ]
     assert 0 < found[0].sum() < found[1].sum() < found[2].sum()
     with pytest.raises(SettingError, match="peak"):
-        replace(SETTINGS, peak=101)
+        replace_options(SETTINGS, peak=101)
+
+
+def test_the_resolution_has_a_range() -> None:
+    for resolution in (16, 5000):
+        with pytest.raises(SettingError, match="resolution"):
+            Framing(resolution)
+
+
+class RequestedSignal(Signal):
+    """Made up for a test: 1 everywhere."""
+
+    name = "requested"
+    summary = "made up"
+    threshold = 0.25
+
+    def heat(self, evidence: Evidence) -> Tensor:
+        assert evidence.painted is not None
+        return torch.ones(len(evidence.painted), *evidence.size)
+
+
+def test_a_new_signal_needs_only_its_registration(
+    codec: TinyCodec,
+    predict: UNetPredictor,
+    prompts: RegionPrompts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(SIGNALS._entries, "requested", RequestedSignal())
+    settings = replace_options(SETTINGS, signal="requested")
+    assert settings.label.threshold_in_use == 0.25
+    job = Job(picture_of(64, 64), (box((64, 64), 0.4, 0.4, 0.2, 0.2),))
+    _, (sample,) = run(codec, predict, [job], prompts, settings)
+    assert np.array_equal(sample.mask, job.requested)
+    assert (sample.heat[job.requested] == 1).all()

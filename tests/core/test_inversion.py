@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.inversion import invert
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts, union
-from bgdefect_core.method.sampling import background_branch
 from bgdefect_core.method.schedule import NoiseSchedule
 
 from .conftest import StandIn, as_bits, boxes, make_prompts, random_tensor, sd_schedule, tiny_unet
@@ -88,7 +88,8 @@ def test_way_up_and_down_again_reproduces_the_latent_better_with_more_steps(
     with unet_predictor(unet, sd_schedule()) as predict:
         for levels in map(sd_schedule().levels, steps):
             trajectory = invert(predict, Z_0[..., :8, :8], regions, prompts, levels)
-            back = background_branch(predict, trajectory, regions, prompts, levels)[0]
+            masked = BACKGROUNDS["masked"]
+            back = masked.from_trajectory(predict, trajectory, regions, prompts, levels)[0]
             errors.append(float((back - trajectory[0]).square().mean().sqrt()))
     assert all(fewer > 2 * more > 0 for fewer, more in zip(errors, errors[1:], strict=False)), (
         errors

@@ -6,10 +6,10 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.method.likelihood import LEVELS, likelihood_heat
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.regions import Context, RegionPrompts
-from bgdefect_core.method.sampling import seeded_noise
+from bgdefect_core.method.signals.likelihood import LEVELS, likelihood_heat
 
 from .conftest import StandIn, boxes, make_prompts, random_tensor, sd_schedule
 

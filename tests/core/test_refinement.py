@@ -1,20 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from bgdefect_core.errors import MaskError, SettingError
 from bgdefect_core.method.attention import MapRecorder
-from bgdefect_core.method.refinement import (
-    MAP_SIGNALS,
-    SIGNALS,
-    THRESHOLDS,
-    attention_heat,
-    combine,
-    difference_heat,
-    refine,
-)
+from bgdefect_core.method.refinement import LabelSettings, refine
+from bgdefect_core.method.signals import SIGNALS, Evidence
+from bgdefect_core.method.signals.attention import attention_heat
+from bgdefect_core.method.signals.difference import difference_heat
 
 HEAT = np.array([[9, 9, 9, 9], [9, 4, 2, 9], [9, 1.9, 0, 9]], np.float32)
 REQUESTED = np.zeros((3, 4), np.bool_)
@@ -121,21 +118,47 @@ def test_difference_heat_by_hand() -> None:
     )  # white either way: overshoot is no change that a picture shows
 
 
-def test_signals() -> None:
-    attention, difference = torch.tensor([[[0.5, 0.2]]]), torch.tensor([[[0.4, 1.0]]])
-    assert MAP_SIGNALS == ("attention", "difference", "product")
-    assert SIGNALS == (*MAP_SIGNALS, "likelihood") and set(THRESHOLDS) == set(SIGNALS)
-    assert combine("attention", attention, None) is attention
-    assert combine("difference", None, difference) is difference
-    torch.testing.assert_close(
-        combine("product", attention, difference), torch.tensor([[[0.2, 0.2]]])
-    )
-    with pytest.raises(SettingError, match="'product'.*with its maps"):
-        combine("product", attention, None)
-    with pytest.raises(
-        SettingError,
-        match="'likelihood'; expected one of attention, difference, product, with its maps",
-    ):
-        combine("likelihood", attention, difference)  # type: ignore[arg-type]
-    with pytest.raises(SettingError, match="'sum'"):
-        combine("sum", attention, difference)  # type: ignore[arg-type]
+def recorded(attention: torch.Tensor) -> MapRecorder:
+    recorder = MapRecorder([torch.tensor([0])])
+    recorder.means[2, 2] = attention
+    return recorder
+
+
+def test_signals_and_what_they_need() -> None:
+    """By hand: flat attention 0.5, a change of 0.4 everywhere; the product is 0.2."""
+    recorder = recorded(torch.full((1, 2, 2), 0.5))
+    painted, normal = torch.full((1, 3, 2, 2), 0.4), torch.full((1, 3, 2, 2), -0.4)
+    evidence = Evidence((2, 2), recorder, painted, normal)
+    assert tuple(SIGNALS) == ("attention", "difference", "product", "likelihood")
+    for name, value in (("attention", 0.5), ("difference", 0.4), ("product", 0.2)):
+        heat = SIGNALS[name].heat(evidence)
+        torch.testing.assert_close(heat, torch.full((1, 2, 2), value))
+    lacking = {
+        "attention": replace(evidence, recorder=None),
+        "difference": replace(evidence, normal=None),
+        "product": replace(evidence, painted=None),
+        "likelihood": evidence,
+    }
+    for name, part in lacking.items():
+        with pytest.raises(SettingError, match="supply it or choose another signal"):
+            SIGNALS[name].heat(part)
+    with pytest.raises(SettingError, match="no mask signal 'sum'"):
+        SIGNALS.named("sum")
+
+
+def test_thresholds_in_use() -> None:
+    defaults = {name: signal.threshold_in_use(None) for name, signal in SIGNALS.items()}
+    assert defaults == {"attention": 0.5, "difference": 0.3, "product": 0.3, "likelihood": 0.1}
+    assert SIGNALS["difference"].threshold_in_use(0.0) == 0
+    assert LabelSettings("attention").threshold_in_use == 0.5
+    assert LabelSettings("attention", threshold=0.2).threshold_in_use == 0.2
+
+
+def test_attention_needs_a_grid() -> None:
+    for name, signal in SIGNALS.items():
+        signal.check_resolution(32, 2)
+        if name in ("difference", "likelihood"):
+            signal.check_resolution(24, 2)
+            continue
+        with pytest.raises(SettingError, match="resolution of 32"):
+            signal.check_resolution(24, 2)

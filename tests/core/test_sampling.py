@@ -11,16 +11,12 @@ from torch import Tensor
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.inversion import invert
 from bgdefect_core.method.predictor import Predictor, unet_predictor
+from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.regions import RegionPrompts, union
-from bgdefect_core.method.sampling import (
-    BACKGROUND_MODES,
-    BackgroundMode,
-    background_levels,
-    sample,
-    seeded_noise,
-)
+from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.method.schedule import NoiseSchedule
 
 from .conftest import StandIn, as_bits, boxes, make_prompts, random_tensor, sd_schedule
@@ -30,13 +26,13 @@ LEVELS = sd_schedule().levels(STEPS)
 BOX = boxes(1, 16, 16, (3, 9, 2, 8))
 M = (BOX > 0)[:, None]
 Z_0 = random_tensor(1, 4, 16, 16, seed=5)
-MODES: tuple[BackgroundMode, ...] = ("replay", "noised", "masked", "literal")
+MODES = ("replay", "noised", "masked", "literal")
 OTHER_DEFECT = replace(make_prompts(), defects=make_prompts(seed=900).defects)
 
 
 def paint(
     predict: Predictor,
-    mode: BackgroundMode,
+    mode: str,
     prompts: RegionPrompts,
     seeds: Sequence[int] = (1,),
     regions: Tensor = BOX,
@@ -44,12 +40,12 @@ def paint(
     **options: Any,
 ) -> list[Tensor]:
     """All levels that sampling passes through, the result last."""
-    background = background or background_levels(mode, predict, Z_0, regions, prompts, LEVELS)
+    background = background or BACKGROUNDS[mode].prepare(predict, Z_0, regions, prompts, LEVELS)
     passed: list[Tensor] = []
     many = len(seeds)
     z_0 = sample(
         predict,
-        mode,
+        BACKGROUNDS[mode],
         [level.expand(many, -1, -1, -1) for level in background],
         regions.expand(many, -1, -1),
         prompts,
@@ -68,7 +64,7 @@ def outside(levels: Sequence[Tensor]) -> list[Tensor]:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_background_knows_neither_the_seed_nor_the_defect(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: str
 ) -> None:
     """Lemma 3.1 and Prop. 3.3 with a real network, bit for bit, at every step; the printed Eq. 9
     breaks them."""
@@ -93,7 +89,7 @@ def test_background_knows_neither_the_seed_nor_the_defect(
 
 @pytest.mark.parametrize("mode", ["replay", "noised"])
 def test_latents_outside_the_mask_come_back_exactly(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: str
 ) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         result = paint(predict, mode, prompts)[-1]
@@ -118,9 +114,7 @@ def test_background_at_every_step_is_the_one_that_the_mode_promises(
 
 @pytest.mark.parametrize("mode", ["masked", "literal"])
 @pytest.mark.parametrize("defects", [1, 2])
-def test_is_equation_9_written_out(
-    unet: UNet2DConditionModel, mode: BackgroundMode, defects: int
-) -> None:
+def test_is_equation_9_written_out(unet: UNet2DConditionModel, mode: str, defects: int) -> None:
     prompts = make_prompts(defects)
     regions = boxes(1, 16, 16, (3, 9, 2, 8), (10, 13, 9, 15)) if defects == 2 else BOX
     m, c_1, c_2 = (
@@ -150,11 +144,13 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     arguments = (background, torch.tensor([[[1, 0]]]), prompts, schedule.levels(1), [4])
     # x_0 = (z - .8 eps) / .6, result .8 x_0 + .6 eps
     expected = 0.8 * (noise - 0.8 * noise / 2) / 0.6 + 0.6 * noise / 2
-    assert sample(predict, "replay", *arguments).flatten().tolist() == pytest.approx([expected, 5])
-    expected = 0.8 * (noise - 0.8 * noise) / 0.6 + 0.6 * noise
-    assert sample(predict, "replay", *arguments, guidance=3).flatten().tolist() == pytest.approx(
+    assert sample(predict, BACKGROUNDS["replay"], *arguments).flatten().tolist() == pytest.approx(
         [expected, 5]
     )
+    expected = 0.8 * (noise - 0.8 * noise) / 0.6 + 0.6 * noise
+    assert sample(
+        predict, BACKGROUNDS["replay"], *arguments, guidance=3
+    ).flatten().tolist() == pytest.approx([expected, 5])
 
 
 def test_each_sample_has_its_own_guidance(prompts: RegionPrompts) -> None:
@@ -164,14 +160,15 @@ def test_each_sample_has_its_own_guidance(prompts: RegionPrompts) -> None:
         level.expand(3, -1, -1, -1) for level in invert(predict, Z_0, BOX, prompts, LEVELS)
     ]
     arguments = (background, BOX.expand(3, -1, -1), prompts, LEVELS, [7, 7, 7])
-    mixed = sample(predict, "replay", *arguments, guidance=[1, 2.5, 3])
+    mixed = sample(predict, BACKGROUNDS["replay"], *arguments, guidance=[1, 2.5, 3])
     for number, weight in enumerate((1, 2.5, 3)):
         torch.testing.assert_close(
-            mixed[number], sample(predict, "replay", *arguments, guidance=weight)[number]
+            mixed[number],
+            sample(predict, BACKGROUNDS["replay"], *arguments, guidance=weight)[number],
         )
     assert not torch.equal(mixed[0], mixed[1]) and not torch.equal(mixed[1], mixed[2])
     with pytest.raises(SettingError, match="2 values of guidance for 3 samples"):
-        sample(predict, "replay", *arguments, guidance=[1, 2])
+        sample(predict, BACKGROUNDS["replay"], *arguments, guidance=[1, 2])
 
 
 @pytest.mark.parametrize(
@@ -186,15 +183,24 @@ def test_each_sample_has_its_own_guidance(prompts: RegionPrompts) -> None:
     ],
 )
 def test_cost_in_network_samples(
-    mode: BackgroundMode, guidance: float, once: int, each: int, prompts: RegionPrompts
+    mode: str, guidance: float, once: int, each: int, prompts: RegionPrompts
 ) -> None:
     predict = StandIn(lambda z, t, context, regions: 0.1 * z)
     levels, seeds = sd_schedule().levels(50), [1, 2, 3]
-    background = background_levels(mode, predict, Z_0, BOX, prompts, levels)
+    background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, levels)
     assert predict.evaluated == once
     predict.timesteps.clear()
     expanded = [level.expand(3, -1, -1, -1) for level in background]
-    sample(predict, mode, expanded, BOX.expand(3, -1, -1), prompts, levels, seeds, guidance)
+    sample(
+        predict,
+        BACKGROUNDS[mode],
+        expanded,
+        BOX.expand(3, -1, -1),
+        prompts,
+        levels,
+        seeds,
+        guidance,
+    )
     assert predict.evaluated == once + each * len(seeds)
     assert list(dict.fromkeys(predict.timesteps)) == list(
         range(981, 0, -20)
@@ -230,12 +236,12 @@ def test_recording_changes_nothing(unet: UNet2DConditionModel, prompts: RegionPr
 
 @pytest.mark.parametrize("mode", ["replay", "noised"])
 def test_same_seed_same_sample(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: str
 ) -> None:
     """Choice 13: equal batch shapes give equal bits wherever a sample stands, other batch sizes
     agree to 1e-4."""
     with unet_predictor(unet, sd_schedule()) as predict:
-        background = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
+        background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, LEVELS)
         batches = [
             paint(predict, mode, prompts, seeds, background=background)[-1]
             for seeds in ([1, 2, 3], [3, 1, 9], [1, 1, 1], [1])
@@ -262,10 +268,10 @@ def test_noise_depends_on_the_samples_own_seed_alone() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_reused_background_is_as_good_as_a_fresh_one(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: str
 ) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
-        kept = background_levels(mode, predict, Z_0, BOX, prompts, LEVELS)
+        kept = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, LEVELS)
         bits = as_bits(kept)
         reused = [paint(predict, mode, prompts, [seed], background=kept)[-1] for seed in (1, 2)]
     assert as_bits(kept) == bits  # sampling leaves it as it was
@@ -285,15 +291,22 @@ def test_callback_is_called_each_step_and_may_stop_the_run(
         if done == 2:
             raise InterruptedError
 
-    for run in (background_levels, sample):
+    for run in (invert, sample):
         steps.clear()
         with pytest.raises(InterruptedError), unet_predictor(unet, sd_schedule()) as predict:
             if run is sample:
                 sample(
-                    predict, "noised", [Z_0] * (STEPS + 1), BOX, prompts, LEVELS, [1], callback=stop
+                    predict,
+                    BACKGROUNDS["noised"],
+                    [Z_0] * (STEPS + 1),
+                    BOX,
+                    prompts,
+                    LEVELS,
+                    [1],
+                    callback=stop,
                 )
             else:
-                background_levels("replay", predict, Z_0, BOX, prompts, LEVELS, stop)
+                BACKGROUNDS["replay"].prepare(predict, Z_0, BOX, prompts, LEVELS, stop)
         assert steps == [(1, STEPS), (2, STEPS)]
         assert unet.attn_processors == before
 
@@ -302,17 +315,17 @@ def test_callback_is_called_each_step_and_may_stop_the_run(
     ("mode", "total"), [("replay", STEPS), ("literal", STEPS), ("masked", 2 * STEPS), ("noised", 0)]
 )
 def test_callback_counts_through_to_one_total(
-    mode: BackgroundMode, total: int, prompts: RegionPrompts
+    mode: str, total: int, prompts: RegionPrompts
 ) -> None:
     predict, seen = StandIn(lambda z, t, context, regions: 0.1 * z), list[tuple[int, int]]()
-    background = background_levels(
-        mode, predict, Z_0, BOX, prompts, LEVELS, lambda done, of, z: seen.append((done, of))
+    background = BACKGROUNDS[mode].prepare(
+        predict, Z_0, BOX, prompts, LEVELS, lambda done, of, z: seen.append((done, of))
     )
     assert seen == [(done, total) for done in range(1, total + 1)]
     seen.clear()
     sample(
         predict,
-        mode,
+        BACKGROUNDS[mode],
         background,
         BOX,
         prompts,
@@ -335,7 +348,13 @@ def test_seeds_must_be_as_many_as_the_samples(
         SettingError, match=f"{seeds} seeds for {backgrounds} backgrounds and {maps} region maps"
     ):
         sample(
-            predict, "noised", background, BOX.expand(maps, -1, -1), prompts, LEVELS, range(seeds)
+            predict,
+            BACKGROUNDS["noised"],
+            background,
+            BOX.expand(maps, -1, -1),
+            prompts,
+            LEVELS,
+            range(seeds),
         )
     assert predict.evaluated == 0
 
@@ -350,7 +369,7 @@ def test_two_differently_prompted_defects_in_one_picture(unet: UNet2DConditionMo
         torch.where(regions > 0, 3 - regions, 0),
     )
     with unet_predictor(unet, sd_schedule()) as predict:
-        background = background_levels("replay", predict, Z_0, regions, prompts, LEVELS)
+        background = BACKGROUNDS["replay"].prepare(predict, Z_0, regions, prompts, LEVELS)
         one = paint(predict, "replay", prompts, [1], regions, background)[-1]
         two = paint(predict, "replay", swapped, [1], turned, background)[-1]
         other = replace(prompts, defects=[first, make_prompts(seed=900).defects[0]])
@@ -377,9 +396,36 @@ def test_v_prediction_runs_the_same_way(unet: UNet2DConditionModel, prompts: Reg
     torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
 
 
-def test_unknown_mode_is_refused(prompts: RegionPrompts) -> None:
-    assert BACKGROUND_MODES == MODES
+def test_unknown_mode_is_refused() -> None:
+    assert tuple(BACKGROUNDS) == MODES
     with pytest.raises(
         SettingError, match="background is 'exact'; expected one of replay, noised, masked, literal"
     ):
-        background_levels("exact", StandIn(lambda z, t, c, r: z), Z_0, BOX, prompts, LEVELS)  # type: ignore[arg-type]
+        SamplingSettings(background="exact")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_mode_says_is_what_it_does(
+    unet: UNet2DConditionModel, mode: str, prompts: RegionPrompts
+) -> None:
+    """Its cost and whether it is exact; what is exact is put back, so that added noise does no
+    harm."""
+    background, seeds = BACKGROUNDS[mode], [1, 2, 3]
+    counted = StandIn(lambda z, t, context, regions: 0.1 * z)
+    paint(counted, mode, prompts, seeds)
+    assert counted.evaluated == STEPS * (background.per_pair + 3 * background.per_sample)
+    assert background.inverts == (background.per_pair > 0)
+    assert background.allows_added_noise == background.exact
+    with unet_predictor(unet, sd_schedule()) as predict:
+        result = paint(predict, mode, prompts)[-1]
+    assert torch.equal(outside([result])[0], outside([Z_0])[0]) == background.exact
+    assert background.summary
+
+
+def test_guidance_of_the_attempts() -> None:
+    settings = SamplingSettings(guidance=(1.0, 2.5))
+    assert [settings.guidance_at(attempt) for attempt in range(4)] == [1.0, 2.5, 2.5, 2.5]
+    with pytest.raises(SettingError, match="no value of guidance"):
+        SamplingSettings(guidance=())
+    with pytest.raises(SettingError, match="guidance"):
+        SamplingSettings(guidance=(1.0, 31.0))

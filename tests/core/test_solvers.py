@@ -12,12 +12,14 @@ from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from bgdefect_core.errors import SettingError
+from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.inversion import invert
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.method.sampling import BackgroundMode, background_levels, sample, seeded_noise
+from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.method.schedule import Levels, ddim_step, schedule_from_config
-from bgdefect_core.method.solvers import SOLVERS, Solver, dpmpp_2m_step, predicted_x_0, stepper
+from bgdefect_core.method.solvers import SOLVERS, dpmpp_2m_step, predicted_x_0
 
 from .conftest import SD_SCHEDULE, StandIn, as_bits, boxes, random_tensor, sd_schedule
 
@@ -28,17 +30,15 @@ MEAN = 0.7
 """Of the analytic data: one Gaussian."""
 
 
-def run(
-    solver: Solver, levels: Levels, z: Tensor, network: Callable[[Tensor, int], Tensor]
-) -> Tensor:
+def run(solver: str, levels: Levels, z: Tensor, network: Callable[[Tensor, int], Tensor]) -> Tensor:
     """All the way down; ``network`` predicts eps from (z, level)."""
-    step = stepper(solver, levels)
+    step = SOLVERS[solver].start(levels)
     for level in range(levels.steps, 0, -1):
         z = step(z, network(z, level), level)
     return z
 
 
-def gaussian_error(solver: Solver, levels: Levels, spread: float = 0.3) -> float:
+def gaussian_error(solver: str, levels: Levels, spread: float = 0.3) -> float:
     """Largest distance to the exact solution where the data are ``N(MEAN, spread^2)``: eps and the
     flow are known there.
 
@@ -94,7 +94,7 @@ def test_first_and_last_step_are_first_order() -> None:
     levels = sd_schedule().levels(3)
     z, passed = random_tensor(1, 4, 8, 8, seed=1), []
     step, eps = (
-        stepper("dpmpp_2m", levels),
+        SOLVERS["dpmpp_2m"].start(levels),
         {level: random_tensor(1, 4, 8, 8, seed=level) for level in (3, 2, 1)},
     )
     for level in (3, 2, 1):
@@ -152,18 +152,21 @@ def test_order_of_convergence() -> None:
 
 @pytest.mark.parametrize("mode", ["replay", "noised", "masked", "literal"])
 def test_every_mode_puts_its_own_background_back(
-    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: BackgroundMode
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: str
 ) -> None:
     """The levels outside the mask are DDIM's bit for bit at every step; inside the two solvers
     differ. Literal holds nothing."""
     levels = sd_schedule().levels(5)
-    passed: dict[Solver, list[Tensor]] = {"ddim": [], "dpmpp_2m": []}
+    passed: dict[str, list[Tensor]] = {"ddim": [], "dpmpp_2m": []}
     with unet_predictor(unet, sd_schedule()) as predict:
-        background = background_levels(mode, predict, Z_0, BOX, prompts, levels)
+        background = BACKGROUNDS[mode]
+        latents = background.prepare(predict, Z_0, BOX, prompts, levels)
         for solver, kept in passed.items():
-            arguments = (predict, mode, background, BOX, prompts, levels, [3])
+            arguments = (predict, background, latents, BOX, prompts, levels, [3])
             sample(
-                *arguments, solver=solver, callback=lambda done, total, z, kept=kept: kept.append(z)
+                *arguments,
+                solver=SOLVERS[solver],
+                callback=lambda done, total, z, kept=kept: kept.append(z),
             )
         trajectory = invert(predict, Z_0, BOX, prompts, levels)
     where = ~M.expand_as(Z_0)
@@ -183,14 +186,15 @@ def test_sampling_is_ddim_unless_asked(prompts: RegionPrompts) -> None:
     """The default's result is Eq. 9's, bit for bit; a run's memory does not reach into the next."""
     levels = sd_schedule().levels(4)
     predict = StandIn(lambda z, t, context, regions: 0.8 * torch.tanh(z))
-    background = background_levels("noised", predict, Z_0, BOX, prompts, levels)
-    arguments = (predict, "noised", background, BOX, prompts, levels, [1])
+    background = BACKGROUNDS["noised"]
+    latents = background.prepare(predict, Z_0, BOX, prompts, levels)
+    arguments = (predict, background, latents, BOX, prompts, levels, [1])
     z = torch.where(M, seeded_noise([1], (4, 16, 16)), torch.zeros(()))
     for level in range(4, 0, -1):
         z = ddim_step(z, 0.8 * torch.tanh(z), levels.alphas[level], levels.alphas[level - 1])
     inside = M.expand_as(z)
-    assert torch.equal(sample(*arguments)[inside], z[inside])  # type: ignore[arg-type]
-    once, again = (sample(*arguments, solver="dpmpp_2m") for _ in range(2))  # type: ignore[arg-type]
+    assert torch.equal(sample(*arguments)[inside], z[inside])
+    once, again = (sample(*arguments, solver=SOLVERS["dpmpp_2m"]) for _ in range(2))
     assert torch.equal(once, again) and not torch.equal(once[inside], z[inside])
 
 
@@ -205,11 +209,7 @@ def test_zero_terminal_snr_stays_finite() -> None:
     assert z.isfinite().all()
 
 
-def test_unknown_solver_is_refused(prompts: RegionPrompts) -> None:
-    assert SOLVERS == ("ddim", "dpmpp_2m")
-    predict = StandIn(lambda z, t, context, regions: z)
+def test_unknown_solver_is_refused() -> None:
+    assert tuple(SOLVERS) == ("ddim", "dpmpp_2m")
     with pytest.raises(SettingError, match="solver is 'heun'; expected one of ddim, dpmpp_2m"):
-        sample(
-            predict, "noised", [Z_0] * 3, BOX, prompts, sd_schedule().levels(2), [1], solver="heun"
-        )  # type: ignore[arg-type]
-    assert predict.evaluated == 0
+        SamplingSettings(solver="heun")

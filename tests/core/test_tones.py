@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgdefect_core.method.refinement import SIGNALS, refine, stitched_heat
+from bgdefect_core.method.refinement import refine
+from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.pictures.crop import Crop, stitch
 from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask
@@ -64,8 +65,8 @@ def test_a_blurred_gap_comes_out_as_a_sharp_one(with_normal: bool) -> None:
     changed = (result != picture).any(axis=2)
     assert changed[10:30, 25:32].all() and changed.sum() in range(20 * 7, 20 * 10)
     heat = np.full(picture.shape[:2], 0.5, np.float32)
-    for signal in SIGNALS:
-        label, _ = refine(stitched_heat(signal, heat, picture, result), mask, 0.3)
+    for signal in SIGNALS.values():
+        label, _ = refine(signal.stitched(heat, picture, result), mask, 0.3)
         assert np.array_equal(label, changed)
 
 
@@ -74,7 +75,8 @@ def test_other_pictures_keep_their_signal() -> None:
     result = picture.copy()
     result[3, 4] = 255 - result[3, 4]
     heat = np.random.default_rng(1).random((20, 30), dtype=np.float32)
-    assert stitched_heat("difference", heat, picture, result) is heat
+    for signal in SIGNALS.values():
+        assert signal.stitched(heat, picture, result) is heat
     found = change(picture, result)
     assert (
         found[3, 4]

@@ -22,9 +22,9 @@ inversion_of, sampling, guider_of = (
     ours("nodes.sampling"),
     ours("nodes.guider"),
 )
-host, core_sampling, core_weights = (
+host, core_randomness, core_weights = (
     ours("nodes._host"),
-    ours("bgdefect_core.method.sampling"),
+    ours("bgdefect_core.method.randomness"),
     ours("bgdefect_core.weights.files"),
 )
 
@@ -56,7 +56,7 @@ def painted(model, case):
     inversion = inversion_of.invert_latents(model, case.graph, case.latent, case.mask, 2, False)
     latents, maps = sampling.sample_latents(inversion, 7, "replay", 1.5, 1, 2)
     guider = guider_of.DefectGuider(inversion, "replay", 1.5)
-    noise = core_sampling.seeded_noise([7, 8], case.latent.shape[1:])
+    noise = core_randomness.seeded_noise([7, 8], case.latent.shape[1:])
     euler, sigmas = comfy.samplers.sampler_object("euler"), host.sigmas_of(inversion.levels)
     return [
         *inversion.trajectory,

@@ -24,9 +24,9 @@ prompts_of, weights_of, inversion_of = (
     ours("nodes.inversion"),
 )
 sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
-core_regions, core_sampling = (
+core_regions, core_randomness = (
     ours("bgdefect_core.method.regions"),
-    ours("bgdefect_core.method.sampling"),
+    ours("bgdefect_core.method.randomness"),
 )
 prepare_callback = latent_preview.prepare_callback
 
@@ -146,7 +146,7 @@ def run(folder):
             result[f"map {rest} {grid}"] = apart(mean, wanted[f"map.{rest}.{grid[0]}x{grid[1]}"])
         assert len(maps.recorder.means) == sum(other.startswith(f"map.{rest}.") for other in wanted)
         guider = guider_of.DefectGuider(inversion, mode, guidance)
-        noise = core_sampling.seeded_noise(case["seeds"], z_0.shape[1:])
+        noise = core_randomness.seeded_noise(case["seeds"], z_0.shape[1:])
         result[f"euler {rest}"] = apart(
             guider.sample(noise, z_0, comfy.samplers.sampler_object("euler"), sigmas, seed=seed),
             node,

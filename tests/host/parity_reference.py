@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.method.sampling import BACKGROUND_MODES, background_levels, sample
+from bgdefect_core.method.sampling import sample
 from bgdefect_core.method.schedule import NoiseSchedule
 from bgdefect_core.pictures.masks import region_map
 from trainer.bases.load import Base
@@ -83,7 +84,7 @@ def write_case(
     masks: Tensor,
     source: Mapping[str, Any],
     steps: int = 4,
-    modes: Sequence[str] = BACKGROUND_MODES,
+    modes: Sequence[str] = tuple(BACKGROUNDS),
     base: Base | None = None,
 ) -> Path:
     """Run the method with diffusers and write everything that went in and came out.
@@ -111,9 +112,10 @@ def write_case(
         stored["pooled"] = prompts.added["text_embeds"]
     with unet_predictor(unet, schedule) as predict:
         for mode in modes:
-            background = background_levels(mode, predict, z_0, regions, prompts, levels)  # type: ignore[arg-type]
-            if mode != "noised":
-                stored[f"levels.{mode}"] = torch.stack(list(background))
+            background = BACKGROUNDS[mode]
+            latents = background.prepare(predict, z_0, regions, prompts, levels)
+            if background.inverts:
+                stored[f"levels.{mode}"] = torch.stack(latents)
             for guidance in (1.0, 2.5) if mode == "replay" else (1.0,):
                 passed: list[Tensor] = []
                 recorder = MapRecorder(prompts.word_positions())
@@ -123,8 +125,8 @@ def write_case(
 
                 sample(
                     predict,
-                    mode,
                     background,
+                    latents,
                     regions,
                     prompts,
                     levels,
@@ -165,7 +167,7 @@ def case_of_base(
     size: tuple[int, int] = (64, 64),
     steps: int = 3,
     defects: int = 1,
-    modes: Sequence[str] = BACKGROUND_MODES,
+    modes: Sequence[str] = tuple(BACKGROUNDS),
 ) -> Path:
     """A case of two pictures with the base's own texts and VAE."""
     prompts = base.prompts(TEXTS[0], [TEXTS[1], TEXTS[3]][:defects], TEXTS[2])

@@ -13,10 +13,10 @@ import comfy.samplers
 import torch
 from small_case import small_case
 
-inversion_of, guider_of, core_sampling = (
+inversion_of, guider_of, core_randomness = (
     ours("nodes.inversion"),
     ours("nodes.guider"),
-    ours("bgdefect_core.method.sampling"),
+    ours("bgdefect_core.method.randomness"),
 )
 HELD, FREE = ("replay", "noised"), ("masked", "literal")
 
@@ -40,7 +40,7 @@ def main():
     inversion = inversion_of.invert_latents(
         case.model, case.graph, case.latent[:1], case.mask, 3, False
     )
-    noise = core_sampling.seeded_noise([1], case.latent.shape[1:])
+    noise = core_randomness.seeded_noise([1], case.latent.shape[1:])
     levels = case.model.get_model_object("model_sampling")
     for sampler in comfy.samplers.SAMPLER_NAMES:
         noisy = guider_of.adds_noise(comfy.samplers.sampler_object(sampler))

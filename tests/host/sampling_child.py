@@ -26,7 +26,7 @@ loaders, prompts_of, inversion_of = (
     ours("nodes.inversion"),
 )
 sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
-core_sampling = ours("bgdefect_core.method.sampling")
+core_randomness = ours("bgdefect_core.method.randomness")
 host, weights_of, core_weights = (
     ours("nodes._host"),
     ours("nodes._weights"),
@@ -65,7 +65,7 @@ def samples_depend_on_their_seed_alone(inversion):
 
 
 def stock_samplers_keep_the_background(inversion, sigmas, latent):
-    noise = core_sampling.seeded_noise([1, 2], latent.shape[1:])
+    noise = core_randomness.seeded_noise([1, 2], latent.shape[1:])
     outside = (inversion.regions == 0)[:, None].expand_as(latent)
     karras = comfy.samplers.calculate_sigmas(
         inversion.model.get_model_object("model_sampling"), "karras", 3
@@ -117,7 +117,7 @@ def the_hosts_noise_is_ours_in_a_first_sample():
     even."""
     for count, size, same in ((1, (9, 7), True), (3, (10, 6), True), (3, (9, 7), False)):
         theirs = comfy.sample.prepare_noise(torch.zeros(count, 4, *size), 5, None)
-        ours_noise = core_sampling.seeded_noise([5, 6, 7][:count], (4, *size))
+        ours_noise = core_randomness.seeded_noise([5, 6, 7][:count], (4, *size))
         assert torch.equal(theirs[0], ours_noise[0]) == same, (count, size)
         assert not any(
             torch.equal(one, other) for one, other in zip(theirs[1:], ours_noise[1:], strict=True)
@@ -150,7 +150,7 @@ def guidance_of_other_nodes_is_left_out(model, graph, latent, mask):
         inversion = inversion_of.invert_latents(one, graph, latent, mask, 2, False)
         sampled = sampling.sample_latents(inversion, 7, "replay", 1.0, 1, 2)[0]
         guider = guider_of.DefectGuider(inversion, "replay", 1.0)
-        noise = core_sampling.seeded_noise([7, 8], latent.shape[1:])
+        noise = core_randomness.seeded_noise([7, 8], latent.shape[1:])
         sigmas = host.sigmas_of(inversion.levels)
         runs.append(
             (

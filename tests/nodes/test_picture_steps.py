@@ -16,7 +16,15 @@ from bgdefect_pack.nodes import _judging
 from bgdefect_pack.nodes import _picture_steps as steps
 
 from bgdefect_core.method.predictor import unet_predictor
-from bgdefect_core.painting import Job, PaintSettings, paint, prepare
+from bgdefect_core.method.sampling import SamplingSettings
+from bgdefect_core.painting import (
+    Framing,
+    Job,
+    PaintSettings,
+    StitchSettings,
+    paint,
+    prepare,
+)
 
 from ..core.conftest import make_prompts, sd_schedule, tiny_unet
 from ..core.test_generate import TinyCodec
@@ -322,7 +330,8 @@ def test_verdicts_follow_the_figures() -> None:
 def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None:
     """`generate` from start to end against Crop, Refine, Stitch and Quality, fed the very same
     decoded squares."""
-    settings = PaintSettings(resolution=64, steps=2, background="noised", feather=feather)
+    sampling, stitching = SamplingSettings(steps=2), StitchSettings(feather=feather)
+    settings = PaintSettings(sampling=sampling, stitching=stitching)
     size, prompts, codec = (140, 190), make_prompts(), TinyCodec()
     mask = box_mask(1, *size, 60, 90, 25)
     picture = (pictures(1, *size)[0] * 255).round().to(torch.uint8).numpy()
@@ -335,9 +344,8 @@ def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None
             return decoded[-1]
 
         codec.decode = kept  # type: ignore[method-assign]
-        prepared = prepare(
-            codec, predict, [Job(picture, (mask[0].numpy() > 0,))], prompts, settings
-        )
+        jobs = [Job(picture, (mask[0].numpy() > 0,))]
+        prepared = prepare(codec, predict, jobs, prompts, Framing(64), sampling)
         samples = paint(codec, predict, prepared, [0, 0], [3, 4], prompts, settings)
     normal, painted = ((pair / 2 + 0.5).movedim(1, -1) for pair in decoded)
     crop = steps.crop_pictures(

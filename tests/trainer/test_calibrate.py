@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.method.refinement import PEAK, THRESHOLDS
+from bgdefect_core.method.refinement import PEAK
+from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.pictures.detail import DETAIL_GONE
 from bgdefect_core.quality import QualityLimits
 from trainer.lab.calibrate import (
@@ -21,7 +22,7 @@ from trainer.lab.calibrate import (
     report,
 )
 
-IN_USE = (PEAK, THRESHOLDS["difference"])
+IN_USE = (PEAK, SIGNALS["difference"].threshold)
 
 
 def test_labels_of_a_few_drawn_defects() -> None:

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.method.refinement import SIGNALS
+from bgdefect_core.method.signals import SIGNALS
 from trainer.evaluate.report.by_object import object_tables, write_object_tables
 from trainer.evaluate.report.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.report.goals import DISTANCE, Goal, Measured, judge, naive_of, unweighted_of

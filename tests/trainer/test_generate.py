@@ -25,7 +25,7 @@ from bgdefect_core.errors import (
     OutputError,
     SettingError,
 )
-from bgdefect_core.method.refinement import THRESHOLDS, Signal
+from bgdefect_core.method.signals import SIGNALS, SignalName
 from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.placement.placing import PlacementSettings
 from bgdefect_core.quality import QualityLimits
@@ -36,7 +36,7 @@ from bgdefect_core.records.manifest import ManifestLine
 from bgdefect_core.weights.files import read_info
 from trainer.generation.attempts import attempt_seed, batches, needed
 from trainer.generation.config import GenerateConfig
-from trainer.generation.generate import check_signal, generate
+from trainer.generation.generate import generate
 from trainer.generation.pairs import Pairs
 
 from .conftest import Run, files_of, nudge
@@ -254,7 +254,7 @@ def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -
 
 @pytest.mark.parametrize("signal", ["difference", "likelihood"])
 def test_the_same_line_gives_the_same_sample_in_a_longer_run(
-    config: GenerateConfig, tmp_path: Path, signal: Signal
+    config: GenerateConfig, tmp_path: Path, signal: SignalName
 ) -> None:
     """Extending a run keeps what is there; a sample does not depend on how many others were asked
     for."""
@@ -720,7 +720,7 @@ def test_a_run_is_refused_where_the_default_threshold_was_another(
 ) -> None:
     generate(config)
     before = files_of(config.output)
-    monkeypatch.setitem(THRESHOLDS, "difference", 0.45)
+    monkeypatch.setattr(SIGNALS["difference"], "threshold", 0.45)
     for run in (config, dataclasses.replace(config, dry_run=True)):
         with pytest.raises(
             OtherRunError,
@@ -837,12 +837,3 @@ def test_a_sample_is_made_again_from_its_line_and_the_runs_record(
         assert (again.output / getattr(twin, kind)).read_bytes() == (
             run.output / getattr(line, kind)
         ).read_bytes()
-
-
-def test_attention_needs_a_grid() -> None:
-    check_signal("difference", 24, 2)
-    check_signal("attention", 32, 2)
-    check_signal("likelihood", 24, 2)
-    for wanting in ("attention", "product"):
-        with pytest.raises(SettingError, match="resolution of 32"):
-            check_signal(wanting, 24, 2)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
-from bgdefect_core.method.sampling import BackgroundMode, background_levels, sample
-from bgdefect_core.painting import Job, PaintSettings, paint, prepare
+from bgdefect_core.method.sampling import SamplingSettings, sample
+from bgdefect_core.painting import Framing, Job, PaintSettings, paint, prepare
 from bgdefect_core.paths import ASSETS
 from bgdefect_core.pictures.masks import feather
 from bgdefect_core.pictures.pixels import to_pixels
@@ -52,7 +53,7 @@ def test_flat_white_and_flat_colour_stay_flat() -> None:
 
 @pytest.mark.parametrize("mode", ["replay", "masked"])
 @torch.no_grad()
-def test_the_background_knows_no_defect(mode: BackgroundMode) -> None:
+def test_the_background_knows_no_defect(mode: str) -> None:
     """METHOD's independence on the base that ships: outside the mask no bit hangs on the defect's
     noise, seed or words."""
     base = load_base()
@@ -70,11 +71,12 @@ def test_the_background_knows_no_defect(mode: BackgroundMode) -> None:
         prompts = base.prompts("a photo of a plate", [words], "mask")
         steps = passed.setdefault((words, seed), [])
         with unet_predictor(base.unet, base.schedule) as predict:
-            background = background_levels(mode, predict, z_0, regions, prompts, levels)
+            background = BACKGROUNDS[mode]
+            latents = background.prepare(predict, z_0, regions, prompts, levels)
             result = sample(
                 predict,
-                mode,
                 background,
+                latents,
                 regions,
                 prompts,
                 levels,
@@ -98,9 +100,11 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
     mask = np.zeros((256, 256), np.bool_)
     mask[100:130, 90:140] = True
     prompts = base.prompts("a photo of a plate", ["a hole defect on a plate"], "mask")
-    settings = PaintSettings(resolution=side, zoom="whole", steps=2)
+    settings = PaintSettings(SamplingSettings(steps=2))
+    framing = Framing(side, "whole")
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
-        prepared = prepare(base, predict, [Job(picture, (mask,))], prompts, settings)
+        jobs = [Job(picture, (mask,))]
+        prepared = prepare(base, predict, jobs, prompts, framing, settings.sampling)
         (painted,) = paint(base, predict, prepared, [0], [1], prompts, settings)
     assert (
         prepared.normal.shape == (1, 3, side, side)
