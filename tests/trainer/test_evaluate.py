@@ -24,7 +24,8 @@ from bgdefect_core.records.dataset_place import extras_folder
 from trainer.data.examples import Example, load_example
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
-from trainer.evaluate.detectors.reverse_distillation import NAME
+from trainer.evaluate.detectors.pictures import Pair
+from trainer.evaluate.detectors.reverse_distillation import ReverseDistillation
 from trainer.evaluate.measures.agreement import before_of, overlap, requested_box
 from trainer.evaluate.measures.optional import REVERSE_DISTILLATION, can, skips
 from trainer.evaluate.plan.folds import Fold, make_fold
@@ -38,7 +39,6 @@ from trainer.evaluate.samples.sample_set import (
     fidelity,
     read_ours,
 )
-from trainer.evaluate.samples.synthetic import Pair
 from trainer.evaluate.store import Store
 
 for package in (
@@ -52,11 +52,11 @@ for package in (
 
 from trainer.evaluate import measure, run  # noqa: E402
 from trainer.evaluate.detectors import detection  # noqa: E402
-from trainer.evaluate.detectors.arms import ArmData  # noqa: E402
-from trainer.evaluate.detectors.detection import arm_plans, join_plans  # noqa: E402
 from trainer.evaluate.detectors.metrics import detection_metrics  # noqa: E402
-from trainer.evaluate.detectors.patchcore import coreset, patchcore  # noqa: E402
+from trainer.evaluate.detectors.patchcore import PatchCore, coreset  # noqa: E402
 from trainer.evaluate.detectors.pictures import FoldPictures  # noqa: E402
+from trainer.evaluate.detectors.plans import join_plans, plan_arms  # noqa: E402
+from trainer.evaluate.detectors.training_data import ArmData  # noqa: E402
 from trainer.evaluate.estimate import _timed  # noqa: E402
 from trainer.evaluate.measures.features import patch_features, pooled_features, to_input  # noqa: E402
 from trainer.evaluate.measures.realism import noise_samples, realism, see  # noqa: E402
@@ -168,7 +168,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
         *config.arms.arms,
         "real+three refined",
         "patchcore (efficientnet-lite0)",
-        *([NAME] if can("reverse distillation") else []),
+        *([ReverseDistillation.subject] if can("reverse distillation") else []),
     }
     compared = [
         row
@@ -408,9 +408,10 @@ def test_a_detector_for_all_classes_of_an_object(
     plans = []
     for cell in cells:
         pictures = FoldPictures(cell.data.fold, side)
-        plans.append(arm_plans(config, cell, pictures, run._generators(config, cell)[0], []))
+        generated = run._generators(config, cell)[0]
+        plans.append(plan_arms(config.all_arms, cell, pictures, config.seed, generated, []))
     joined = {
-        plan.name: plan for plan in join_plans(FoldPictures(both.whole.data.fold, side), plans)
+        plan.arm.name: plan for plan in join_plans(FoldPictures(both.whole.data.fold, side), plans)
     }
     assert {
         name: (len(plan.data().real), len(plan.data().synthetic)) for name, plan in joined.items()
@@ -518,8 +519,8 @@ def test_samples_that_were_made_anew_are_measured_anew(
         keys.append(
             next(
                 plan
-                for plan in arm_plans(config, cell, pictures, [made], [])
-                if plan.name == "real+ours refined"
+                for plan in plan_arms(config.all_arms, cell, pictures, config.seed, [made], [])
+                if plan.arm.name == "real+ours refined"
             ).settings
         )
     assert keys[0] == keys[1] != keys[2]
@@ -676,10 +677,11 @@ def test_patchcore_finds_a_foreign_patch_and_its_coreset_spreads() -> None:
     test = [scratched(rng) for _ in range(3)] + [
         (surface(rng), np.zeros((64, 64), bool)) for _ in range(3)
     ]
-    maps = patchcore(good, [picture for picture, _ in test], 0.3, 0)
+    pictures = [picture for picture, _ in test]
+    maps = PatchCore(0.3, 0).maps(good, pictures)
     assert all(
         np.array_equal(one, two)
-        for one, two in zip(maps, patchcore(good, [p for p, _ in test], 0.3, 0), strict=True)
+        for one, two in zip(maps, PatchCore(0.3, 0).maps(good, pictures), strict=True)
     )
     figures = detection_metrics([mask for _, mask in test], maps)
     assert figures["pixel_auroc"] > 0.9 and figures["image_auroc"] == 1

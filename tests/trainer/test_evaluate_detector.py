@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.evaluate.detectors.arms import ArmData, cut_paste_maker, perlin_maker
-from trainer.evaluate.detectors.fit import FitSettings, fit, score_detector
+from trainer.evaluate.detectors.arms.arm import Maker
+from trainer.evaluate.detectors.arms.cut_paste import cut_paste, jittered
+from trainer.evaluate.detectors.arms.perlin import perlin, perlin_blend, perlin_defect, texture
+from trainer.evaluate.detectors.fit import fit, score_detector
 from trainer.evaluate.detectors.landscape import landscape, random_direction, top_eigenvalue
 from trainer.evaluate.detectors.network import (
     SegmentationNet,
@@ -18,22 +20,15 @@ from trainer.evaluate.detectors.network import (
     make_net,
     probability_maps,
 )
-from trainer.evaluate.detectors.pictures import squared
+from trainer.evaluate.detectors.pictures import Pair, squared, window
+from trainer.evaluate.detectors.settings import DetectorSettings
+from trainer.evaluate.detectors.training_data import ArmData, augmented, visible
 from trainer.evaluate.measures.realism import noise_samples
-from trainer.evaluate.samples.synthetic import (
-    Pair,
-    augmented,
-    cut_paste,
-    jittered,
-    perlin,
-    perlin_blend,
-    texture,
-    visible,
-    window,
-)
 
 CPU = torch.device("cpu")
-SETTINGS = FitSettings(crop=32, width=4, epochs=4, draws=96, batch=8, lr=3e-3, synthetic_share=0.5)
+SETTINGS = DetectorSettings(
+    crop=32, width=4, epochs=4, draws=96, detector_batch=8, detector_lr=3e-3, synthetic_share=0.5
+)
 
 
 def ground(rng: np.random.Generator, side: int = 64) -> np.ndarray:
@@ -142,10 +137,10 @@ def test_arms_draw_what_they_are_made_of() -> None:
     assert 60 < values(both, 0.5)[128] < 140
 
 
-@pytest.mark.parametrize("maker", [cut_paste_maker, perlin_maker])
-def test_makers_paint_into_good_crops(maker: object) -> None:
+@pytest.mark.parametrize("maker", [cut_paste, perlin_defect])
+def test_makers_paint_into_good_crops(maker: Maker) -> None:
     rng = np.random.default_rng(3)
-    arm = ArmData([ground(rng) for _ in range(3)], [], maker=maker)  # type: ignore[arg-type]
+    arm = ArmData([ground(rng) for _ in range(3)], [], maker=maker)
     shares = [arm.draw(32, 0.5, (number,))[1].mean() for number in range(40)]
     assert 5 < sum(share > 0 for share in shares) < 35
 
@@ -153,7 +148,7 @@ def test_makers_paint_into_good_crops(maker: object) -> None:
 def test_arms_share_every_draw_that_they_have_in_common() -> None:
     rng = np.random.default_rng(6)
     good, spots = [ground(rng) for _ in range(5)], [dark_spot(rng) for _ in range(4)]
-    makers = ArmData(good, spots, maker=cut_paste_maker), ArmData(good, spots, maker=perlin_maker)
+    makers = ArmData(good, spots, maker=cut_paste), ArmData(good, spots, maker=perlin_defect)
     real, samples, *_ = arms = (
         ArmData(good, spots),
         ArmData(good, spots, [dark_spot(rng) for _ in range(3)]),
@@ -177,7 +172,7 @@ def test_cut_paste_takes_its_patch_from_another_picture_and_moves_its_colours() 
     red, blue = (
         np.full((32, 32, 3), colour, np.uint8) for colour in ((200, 40, 40), (40, 40, 200))
     )
-    arm = ArmData([red, blue], [], maker=cut_paste_maker)
+    arm = ArmData([red, blue], [], maker=cut_paste)
     for number in range(40):
         picture, mask = arm.draw(32, 0.5, (number,))
         if mask.any():
@@ -199,7 +194,7 @@ def test_cut_paste_takes_its_patch_from_another_picture_and_moves_its_colours() 
 
 def test_perlin_blends_take_textures_that_no_good_picture_shows() -> None:
     black = [np.zeros((64, 64, 3), np.uint8)] * 3
-    arm = ArmData(black, [], maker=perlin_maker)
+    arm = ArmData(black, [], maker=perlin_defect)
     made = [pair for number in range(60) if (pair := arm.draw(64, 0.5, (number,)))[1].any()]
     large = [len(np.unique(picture[mask], axis=0)) for picture, mask in made if mask.sum() > 99]
     assert (
@@ -273,8 +268,14 @@ def test_the_same_seed_gives_the_same_detector_and_the_best_epoch_is_kept() -> N
         ArmData([ground(rng)], [dark_spot(rng) for _ in range(3)]),
         [dark_spot(rng) for _ in range(2)],
     )
-    settings = FitSettings(
-        crop=32, width=2, epochs=3, draws=16, batch=4, lr=3e-3, synthetic_share=0.5
+    settings = DetectorSettings(
+        crop=32,
+        width=2,
+        epochs=3,
+        draws=16,
+        detector_batch=4,
+        detector_lr=3e-3,
+        synthetic_share=0.5,
     )
     first, second, other = (fit(arm, validation, settings, seed, CPU) for seed in (1, 1, 2))
     assert first.validation == second.validation != other.validation

@@ -27,8 +27,8 @@ from trainer.evaluate.measures.distances import (
     pairwise,
 )
 from trainer.evaluate.measures.optional import ic_lpips
-from trainer.evaluate.report.rows import summarise
 from trainer.evaluate.report.statistics import interval, paired
+from trainer.evaluate.report.summary import summarise
 from trainer.evaluate.rows import Row
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")

@@ -22,6 +22,10 @@ from bgdefect_core.declarations import (
 from bgdefect_core.errors import SettingError
 
 from ..bases.devices import pick_device
+from .detectors.arms import ARMS
+from .detectors.arms.arm import Arm
+from .detectors.arms.chosen import chosen_arms
+from .detectors.arms.real import REAL
 from .detectors.settings import (
     ArmSettings,
     DetectorSettings,
@@ -97,9 +101,9 @@ class EvaluateConfig:
             raise SettingError("no base is given", wanted, "the recipe is about that one")
         check_settings(self)
         self.detector.check()
-        if "real" not in self.arms.arms and "detection" in self.parts:
+        if REAL.name not in self.arms.arms and "detection" in self.parts:
             expected = "it: every other arm is compared with it"
-            raise SettingError("the arm 'real' is left out", expected, "add it")
+            raise SettingError(f"the arm {REAL.name!r} is left out", expected, "add it")
         self._check_names()
         self._check_starts()
         pick_device(self.device, self.sampling.train_precision)
@@ -114,10 +118,9 @@ class EvaluateConfig:
                 f"some of {', '.join(methods[1:])}",
                 "correct the list",
             )
-        candidates = list(self.sampling.candidate_folders)
-        method_arms = [refined_arm(name) for name in self.arms.arm_generators]
-        candidate_arms = [f"real+{name}" for name in candidates]
-        names = [*methods, *candidates, *method_arms, *candidate_arms, *ArmSettings().arms]
+        named_arms = self.all_arms[len(self.arms.arms) :]
+        names = [*methods, *self.sampling.candidate_folders, *ARMS]
+        names += [arm.name for arm in named_arms]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise SettingError(
@@ -131,12 +134,9 @@ class EvaluateConfig:
         than the pictures of the test."""
         if not {"detection", "landscape"} & set(self.parts):
             return
-        methods = self.sampling.methods
-        trained_on = [method for method in methods if method.name in self.arms.arm_generators]
-        if any("ours" in arm for arm in self.arms.arms):
-            trained_on.insert(0, methods[0])
-        for method in trained_on:
-            if method.from_noise:
+        sources = [arm.source for arm in self.all_arms]
+        for method in self.sampling.methods:
+            if method.from_noise and method.name in sources:
                 raise SettingError(
                     f"detectors are to be trained on the method {method.name!r}, which starts from "
                     "noise",
@@ -144,17 +144,20 @@ class EvaluateConfig:
                     "name another method first, or leave the detectors out",
                 )
 
+    @property
+    def all_arms(self) -> list[Arm]:
+        """The arms of the detectors, in the order of the tables."""
+        methods = [method.name for method in self.sampling.methods]
+        others = sorted(self.arms.arm_generators, key=methods.index)
+        candidates = self.sampling.candidate_folders
+        return chosen_arms(self.arms.arms, methods[0], others, candidates)
+
     def record(self) -> dict[str, Any]:
         """All that decides the results, as flat JSON; it can be given back as a config file."""
         settings: dict[str, Any] = json.loads(json.dumps(flat_values(self), default=str))
         for name in _NOT_RECORDED:
             del settings[name]
         return settings
-
-
-def refined_arm(name: str) -> str:
-    """The detection arm of a method after the first."""
-    return f"real+{name} refined"
 
 
 def read_config(path: Path) -> EvaluateConfig:

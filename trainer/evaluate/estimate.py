@@ -19,8 +19,8 @@ from ..bases.devices import DTYPES, pick_device
 from ..bases.load import load_base
 from ..generation.config import GenerateConfig
 from .config import EvaluateConfig
-from .detectors.detection import LANDSCAPE_ARMS, LANDSCAPE_BATCH, fit_settings
 from .detectors.landscape import PRODUCTS
+from .detectors.landscape_rows import BATCH as LANDSCAPE_BATCH
 from .detectors.network import focal_loss, make_net, probability_maps
 from .detectors.reverse_distillation import BATCH, fit_student, make_student
 from .measures.features import SIDE, pooled_features
@@ -96,19 +96,16 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
             )
     folds = {cell.data.name: cell for cell in tested}
     if "detection" in config.parts:
-        arms = [arm for arm in config.arms.arms if arm != "ceiling"]
-        own = len(tested) * (
-            len(arms) + len(config.arms.arm_generators) + 2 * len(config.sampling.candidate)
-        )
-        own += ("ceiling" in config.arms.arms and 0 not in config.plan.shots) * len(
-            folds
-        )  # where all are known it is the arm "real"
+        per_cell = [arm for arm in config.all_arms if arm.known != "all"]
+        own = len(tested) * len(per_cell)
+        if 0 not in config.plan.shots:  # else the arm that knows few is the one that knows all
+            own += len(folds) * (len(config.all_arms) - len(per_cell))
         counts["detectors"], units["detectors"] = (
             own * len(config.arms.seeds),
             _detector_seconds(config, tested[0]),
         )
     if "landscape" in config.parts:
-        counts["landscapes"] = len(tested) * len(LANDSCAPE_ARMS & set(config.arms.arms))
+        counts["landscapes"] = len(tested) * sum(arm.landscape for arm in config.all_arms)
         units["landscapes"] = _landscape_seconds(config)
     if "realism" in config.parts:
         subjects = len(config.sampling.methods) + len(config.sampling.candidate) + 2
@@ -134,7 +131,7 @@ def _evaluations(spec: Method) -> int:
 def needs_ours(config: EvaluateConfig) -> bool:
     """Whether anything asks for samples of our own."""
     detectors = "detection" in config.parts or "landscape" in config.parts
-    arms = any("ours" in arm for arm in config.arms.arms) or bool(config.arms.arm_generators)
+    arms = any(arm.samples == "generator" for arm in config.all_arms)
     return (detectors and arms) or "realism" in config.parts or "masks" in config.parts
 
 
@@ -197,7 +194,7 @@ def _network_seconds(config: EvaluateConfig) -> tuple[float, float]:
 
 def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
     """Seconds of one detector: its steps, validations and test."""
-    settings, device = fit_settings(config), pick_device(config.device)
+    settings, device = config.detector, pick_device(config.device)
     net = make_net(config.detector.width, 0).to(device)
     pictures = torch.rand(
         config.detector.detector_batch, 3, config.detector.crop, config.detector.crop, device=device
@@ -215,7 +212,7 @@ def _detector_seconds(config: EvaluateConfig, cell: Cell) -> float:
     fold = cell.data.fold
     validations = settings.epochs * (len(fold.validation) + len(fold.good_validation))
     tests = len(fold.test) + len(fold.good_test)
-    return one * settings.epochs * max(1, settings.draws // settings.batch) + picture * (
+    return one * settings.epochs * max(1, settings.draws // settings.detector_batch) + picture * (
         validations + tests
     )
 

@@ -7,8 +7,6 @@ from math import isfinite
 
 from .plan.plan import Cell
 
-REAL, CEILING = "real", "ceiling"
-
 
 @dataclass(frozen=True)
 class Row:

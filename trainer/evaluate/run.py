@@ -17,29 +17,28 @@ from tqdm import tqdm
 from bgdefect_core.errors import OutputError
 from bgdefect_core.files import atomic_write
 
+from ..bases.devices import pick_device
 from .config import EvaluateConfig
-from .detectors.detection import (
-    ArmPlan,
-    arm_plans,
-    detector_rows,
-    join_plans,
-    landscape_rows,
-    map_strips,
-    patchcore_rows,
-    reverse_distillation_rows,
-)
+from .detectors.detection import Detectors
+from .detectors.landscape_rows import Landscapes
 from .detectors.metrics import sklearn_metrics
+from .detectors.patchcore import PatchCore
 from .detectors.pictures import FoldPictures
+from .detectors.plans import ArmPlan, join_plans, plan_arms
+from .detectors.reverse_distillation import ReverseDistillation
+from .detectors.unsupervised import Baseline, baseline_rows
 from .estimate import Estimate, estimate, needs_ours, place_of
 from .measure import mask_rows, realism_rows, sample_rows
 from .measures.features import network
-from .measures.optional import Skip, skips
+from .measures.optional import Skip, can, skips
 from .plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from .report.by_object import write_object_tables
-from .report.goals import Goals, Measured, judge
-from .report.page import sample_strips, write_report
-from .report.rows import SummaryRow, summarise
+from .report.goals import Measured, judge
+from .report.page import Report, write_report
+from .report.strips import sample_strips
+from .report.summary import SummaryRow, summarise
 from .report.tables import Table
+from .report.verdicts import Goals
 from .rows import Row
 from .samples.ours import MethodSamples, base_name, check_generators, make_ours
 from .samples.random_start import make_from_noise
@@ -96,6 +95,11 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     with atomic_write(config.output / "config.json", "w") as file:
         json.dump(config.record(), file, indent=1)
     store = Store(config.output)
+    device = pick_device(config.device)
+    detectors = Detectors(config.detector, config.arms.seeds, store, device)
+    landscapes = Landscapes(config.landscape, detectors, config.seed)
+    baselines = _baselines(config)
+    arms = config.all_arms if _needs_plans(config) else []
     rows: list[Row] = []
     grids: dict[str, Any] = {}
     lines: list[dict[str, Any]] = []
@@ -117,43 +121,44 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
                 rows += realism_rows(config, store, cell, made, others)
             if "masks" in config.parts:
                 rows += mask_rows(config, store, cell, made)
-            own.append(
-                arm_plans(
-                    config,
-                    cell,
-                    FoldPictures(cell.data.fold, config.detector.resolution),
-                    made,
-                    others,
-                )
-                if _needs_plans(config)
-                else []
-            )
-        whole = tested.whole
-        pictures = FoldPictures(whole.data.fold, config.detector.resolution)
-        plans = own[0] if config.plan.detectors_by == "class" else join_plans(pictures, own)
+            pictures = FoldPictures(cell.data.fold, config.detector.resolution)
+            own.append(plan_arms(arms, cell, pictures, config.seed, made, others))
+        whole, plans = tested.whole, own[0]
+        if config.plan.detectors_by == "object":
+            pictures = FoldPictures(whole.data.fold, config.detector.resolution)
+            plans = join_plans(pictures, own)
         if "detection" in config.parts:
-            rows += detector_rows(config, store, whole, pictures, plans)
-            maps |= map_strips(config, store, whole, plans)
-        if "patchcore" in config.parts:
-            rows += patchcore_rows(config, store, whole, pictures)
-        if "reverse_distillation" in config.parts:
-            rows += reverse_distillation_rows(config, store, whole, pictures)
+            rows += detectors.rows(whole, pictures, plans)
+            maps |= detectors.map_files(whole, plans)
+        for baseline in baselines:
+            rows += baseline_rows(baseline, store, whole, pictures)
         if "landscape" in config.parts:
-            found, surfaces = landscape_rows(config, store, whole, pictures, plans)
-            rows += found
+            landscape_rows, surfaces = landscapes.rows(whole, pictures, plans)
+            rows += landscape_rows
             grids |= surfaces
         _write(config, rows, grids, lines, skipped)
     summary = summarise(rows)
     goals = judge([Measured(config.sampling.methods, tuple(rows))])
     objects = write_object_tables(config.output / OBJECT_TABLES, rows)
-    write_report(
-        config.output, config.record(), rows, summary, grids, strips, maps, goals, objects, skipped
-    )
+    report = Report(config.record(), rows, summary, goals, objects, grids, strips, maps, skipped)
+    write_report(config.output / "index.html", report)
     return Outcome(config.output, tuple(rows), tuple(summary), expected, goals, tuple(objects))
 
 
 def _needs_plans(config: EvaluateConfig) -> bool:
     return "detection" in config.parts or "landscape" in config.parts
+
+
+def _baselines(config: EvaluateConfig) -> list[Baseline]:
+    """The unsupervised baselines that are measured; reverse distillation where its weights are on
+    this machine."""
+    baselines: list[Baseline] = []
+    if "patchcore" in config.parts:
+        baselines.append(PatchCore(config.patchcore.patchcore_share, config.seed))
+    if "reverse_distillation" in config.parts and can("reverse distillation"):
+        epochs = config.reverse_distillation.reverse_epochs
+        baselines.append(ReverseDistillation(epochs, config.seed, pick_device(config.device)))
+    return baselines
 
 
 def _check_output(config: EvaluateConfig) -> None:

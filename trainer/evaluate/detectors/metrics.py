@@ -1,9 +1,9 @@
 """Detection metrics: image and pixel AUROC, AP, F1-max (scikit-learn) and AUPRO.
 
 AUPRO (Bergmann et al. 2020): the mean overlap of the prediction with each connected region of the
-    truth, over the false
-positive rate from 0 to 0.3, as a share of the largest possible area. anomalib's is the same curve;
-it cannot be a plain dependency, since it needs a torchvision that fits the installed torch.
+truth, over the false positive rate from 0 to 0.3, as a share of the largest possible area. anomalib
+has the same metric; it cannot be a plain dependency, since it needs a torchvision that fits the
+installed torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bgdefect_core.pictures.masks import Mask
 
 Map = NDArray[np.float32]
 IMAGE_WINDOW = 21
-"""Side of the average pool whose maximum is a picture's score (DRAEM)."""
+"""Side in pixels of the average pool whose maximum is the score of a picture (DRAEM)."""
 METRICS = (
     "image_auroc",
     "image_ap",
@@ -51,11 +51,10 @@ def sklearn_metrics() -> Any:
 
 
 def image_score(probability: Map) -> float:
-    """The maximum of a 21 x 21 average pool of P(defect), float ``[H, W]`` in 0..1; edges count as
-    0 beyond the picture."""
-    pooled = F.avg_pool2d(
-        torch.from_numpy(probability)[None, None].float(), IMAGE_WINDOW, 1, IMAGE_WINDOW // 2
-    )
+    """The maximum of a 21 x 21 average pool of P(defect), float ``[H, W]`` in 0..1; zeros pad the
+    picture."""
+    picture = torch.from_numpy(probability)[None, None].float()
+    pooled = F.avg_pool2d(picture, IMAGE_WINDOW, 1, IMAGE_WINDOW // 2)
     return float(pooled.max())
 
 
@@ -72,7 +71,7 @@ def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, floa
         truth: bool ``[n]``. score: float ``[n]``.
 
     Returns:
-        Three numbers in 0..1; all NaN where only one kind occurs.
+        Three numbers in 0..1; all NaN where the truth has one value only.
     """
     metrics = sklearn_metrics()
     if truth.all() or not truth.any():
@@ -87,53 +86,58 @@ def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, floa
 
 
 def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> float:
-    """Area under the per-region overlap curve up to a false positive rate of ``limit``, over
+    """Area under the per-region overlap curve up to a false positive rate of ``limit``, divided by
     ``limit``: 0..1.
 
-    Every pixel of a region weighs 1 / (its region's size x number of regions), so that the weighted
-    recall is the mean overlap; regions are 8-connected. NaN where there is no region or no good
+    The weight of a pixel is 1 / (size of its region x number of regions), so that the weighted
+    recall is the mean overlap. Regions are 8-connected. NaN where there is no region or no good
     pixel.
 
     Args:
-        truths: bool ``[H, W]`` each. maps: float ``[H, W]`` each. limit: 0..1, above 0.
+        truths: bool ``[H, W]`` each. maps: float ``[H, W]`` each. limit: above 0, up to 1.
     """
-    weights, total = [], 0
+    weights, regions = [], 0
     for truth in truths:
         labels, count = ndimage.label(truth, np.ones((3, 3)))
         sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(np.float64)
         sizes[0] = np.inf
         weights.append((1 / sizes)[labels].ravel())
-        total += count
+        regions += count
     weight = np.concatenate(weights)
     good = weight == 0
-    if total == 0 or not good.any():
+    if regions == 0 or not good.any():
         return math.nan
-    score = np.concatenate([one.ravel() for one in maps])
+
+    score = np.concatenate([anomaly.ravel() for anomaly in maps])
     order = np.argsort(-score, kind="stable")
-    last = np.append(
-        np.flatnonzero(np.diff(score[order])), score.size - 1
-    )  # ties are one step of the curve
-    rate = np.concatenate([[0], np.cumsum(good[order], dtype=np.float64)[last] / good.sum()])
-    overlap = np.concatenate([[0], np.cumsum(weight[order])[last] / total])
+    changes = np.flatnonzero(np.diff(score[order]))
+    last = np.append(changes, score.size - 1)  # equal scores are one step of the curve
+    false_positives = np.cumsum(good[order], dtype=np.float64)[last]
+    true_positives = np.cumsum(weight[order])[last]
+    rate = np.concatenate([[0], false_positives / good.sum()])
+    overlap = np.concatenate([[0], true_positives / regions])
+
     inside = rate <= limit
     end = float(np.interp(limit, rate, overlap))
-    return float(
-        integrate.trapezoid(np.append(overlap[inside], end), np.append(rate[inside], limit)) / limit
-    )
+    area = integrate.trapezoid(np.append(overlap[inside], end), np.append(rate[inside], limit))
+    return float(area / limit)
 
 
 def detection_metrics(
     truths: Sequence[Mask], maps: Sequence[Map], score: Callable[[Map], float] = image_score
 ) -> dict[str, float]:
-    """All seven (``METRICS``) of one detector on its test pictures.
+    """All metrics (``METRICS``) of a detector on its test pictures.
 
     Args:
         truths: bool ``[H, W]`` each; without a defect pixel: a good picture.
-        maps: P(defect), or what the method gives in its place, float32 ``[H, W]`` each.
-        score: a picture's score by its map, the method's own rule.
+        maps: P(defect) or an anomaly map, float32 ``[H, W]`` each.
+        score: the score of a picture by its map, the method's own rule.
     """
     defective = np.array([truth.any() for truth in truths])
-    image = curve_metrics(defective, np.array([score(one) for one in maps]))
-    flat = np.concatenate([truth.ravel() for truth in truths])
-    pixel = curve_metrics(flat, np.concatenate([one.ravel() for one in maps]))
-    return dict(zip(METRICS, (*image, *pixel, aupro(truths, maps)), strict=True))
+    scores = np.array([score(anomaly) for anomaly in maps])
+    pixels = np.concatenate([truth.ravel() for truth in truths])
+    pixel_scores = np.concatenate([anomaly.ravel() for anomaly in maps])
+    image_metrics = curve_metrics(defective, scores)
+    pixel_metrics = curve_metrics(pixels, pixel_scores)
+    values = (*image_metrics, *pixel_metrics, aupro(truths, maps))
+    return dict(zip(METRICS, values, strict=True))

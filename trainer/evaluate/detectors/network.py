@@ -1,4 +1,4 @@
-"""The field's detector: a small discriminative U-Net (DRAEM's segmentation half, Zavrtanik et al.
+"""The detector: a small discriminative U-Net (the segmentation half of DRAEM, Zavrtanik et al.
 2021) and its focal loss."""
 
 from __future__ import annotations
@@ -20,52 +20,43 @@ _TEST_BATCH = 4
 def _block(channels_in: int, channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in (channels_in, channels):
-        layers += [
-            nn.Conv2d(width, channels, 3, padding=1),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-        ]
+        layers.append(nn.Conv2d(width, channels, 3, padding=1))
+        layers.append(nn.BatchNorm2d(channels))
+        layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 
 
 class SegmentationNet(nn.Module):
-    """Picture -> two logits a pixel: background, defect. Five levels of w, 2w, 4w, 8w, 8w channels,
-    skip connections.
+    """Picture -> two logits a pixel: background, defect. Five levels of w, 2w, 4w, 8w and 8w
+    channels with skip connections.
 
     Args:
-        width: w; 64 is the field's.
+        width: w; 64 in the literature.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
-        self.down = nn.ModuleList(
-            [_block(i, o) for i, o in zip([3, *widths], widths, strict=False)]
-        )
-        self.up = nn.ModuleList(
-            [
-                _block(low + high, high)
-                for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
-            ]
-        )
+        self.down = nn.ModuleList()
+        for channels_in, channels in zip([3, *widths[:-1]], widths, strict=True):
+            self.down.append(_block(channels_in, channels))
+        self.up = nn.ModuleList()
+        for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            self.up.append(_block(low + high, high))
         self.out = nn.Conv2d(width, 2, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """``[B, 3, H, W]`` in 0..1, H and W multiples of 16 -> logits ``[B, 2, H, W]``."""
         skips: list[Tensor] = []
         z = pictures
-        for number, block in enumerate(self.down):
-            z = block(F.max_pool2d(z, 2) if number else z)
+        for level, block in enumerate(self.down):
+            z = block(F.max_pool2d(z, 2) if level else z)
             skips.append(z)
         skips.pop()
         for block in self.up:
             skip = skips.pop()
-            z = block(
-                torch.cat(
-                    [F.interpolate(z, skip.shape[-2:], mode="bilinear", align_corners=False), skip],
-                    dim=1,
-                )
-            )
+            z = F.interpolate(z, skip.shape[-2:], mode="bilinear", align_corners=False)
+            z = block(torch.cat([z, skip], dim=1))
         logits: Tensor = self.out(z)
         return logits
 
@@ -104,7 +95,8 @@ def probability_maps(
     device = next(net.parameters()).device
     maps: list[NDArray[np.float32]] = []
     for first in range(0, len(pictures), _TEST_BATCH):
-        logits = net(to_tensor(pictures[first : first + _TEST_BATCH]).to(device))
-        maps += list(logits.softmax(1)[:, 1].cpu().numpy())
+        batch = to_tensor(pictures[first : first + _TEST_BATCH])
+        probability = net(batch.to(device)).softmax(1)[:, 1]
+        maps += list(probability.cpu().numpy())
     net.train(training)
     return maps

@@ -1,60 +1,82 @@
-"""PatchCore (Roth et al. 2022) on efficientnet-lite0: the unsupervised baseline that runs without a
+"""PatchCore (Roth et al. 2022) on efficientnet-lite0: the unsupervised baseline that needs no
 download.
 
-Patches are the features of two inner layers, averaged over 3 x 3 neighbours and joined at the finer
-grid; a greedy coreset of them is kept; a test patch scores its distance to the nearest kept one.
+A patch is the features of two inner layers, averaged over 3 x 3 neighbours and joined at the finer
+grid. A greedy coreset of the good patches is the memory; the score of a test patch is its distance
+to the nearest patch of the memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
 from bgdefect_core.pictures.files import Picture
 
 from ..measures.features import patch_features, to_input
+from .metrics import Map
 
 PROJECTED = 64
 """Width to which patches are projected at random while the coreset is chosen."""
 SMOOTHING = 4.0
-"""Standard deviation in pixels of the blur on the finished map (the paper's)."""
-_BATCH = 4
+"""Standard deviation in pixels of the blur of the final map (as in the paper)."""
 MOST_PATCHES = 40_000
-"""Patches that the coreset is chosen from, at most: drawn at random before."""
+"""Maximum number of patches that the coreset is chosen from; a random subset of more."""
+_BATCH = 4
+
+
+@dataclass(frozen=True)
+class PatchCore:
+    """PatchCore with its settings."""
+
+    share: float
+    """Share of the patches in the memory, 0..1."""
+    seed: int
+    kind: ClassVar[str] = "patchcore"
+    subject: ClassVar[str] = "patchcore (efficientnet-lite0)"
+
+    def key(self) -> dict[str, Any]:
+        return {"share": self.share, "seed": self.seed}
+
+    def maps(self, good: Sequence[Picture], test: Sequence[Picture]) -> list[Map]:
+        """Distances of the test pictures; all pictures of one size, sides multiples of 32."""
+        features, _ = patches(good)
+        memory = coreset(features.flatten(0, 1), self.share, self.seed)
+        return score_maps(memory, test)
 
 
 @torch.no_grad()
 def patches(pictures: Sequence[Picture]) -> tuple[Tensor, tuple[int, int]]:
-    """Patch features ``[n, cells, C]`` and the grid (rows, columns) of pictures of one size, sides
-    multiples of 32."""
+    """Patch features ``[n, cells, C]`` and their grid (rows, columns).
+
+    Args:
+        pictures: of one size, sides multiples of 32.
+    """
     parts = []
     for first in range(0, len(pictures), _BATCH):
         fine, coarse = patch_features(to_input(pictures[first : first + _BATCH]))
-        fine, coarse = (
-            F.avg_pool2d(one, 3, 1, 1, count_include_pad=False) for one in (fine, coarse)
-        )
+        fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)
+        coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
         coarse = F.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
-        parts.append(
-            torch.cat([F.normalize(fine, dim=1), F.normalize(coarse, dim=1)], dim=1)
-            .flatten(2)
-            .transpose(1, 2)
-        )
+        joined = torch.cat([F.normalize(fine, dim=1), F.normalize(coarse, dim=1)], dim=1)
+        parts.append(joined.flatten(2).transpose(1, 2))
     grid = (fine.shape[-2], fine.shape[-1])
     return torch.cat(parts), grid
 
 
 def coreset(rows: Tensor, share: float, seed: int) -> Tensor:
-    """A greedy k-centre choice: each next row is the one farthest from all chosen before.
+    """A greedy k-centre choice: each next row is the farthest from all rows chosen before.
 
     Args:
-        rows: ``[n, C]``. share: of n to keep, 0..1. seed: of the random projection and the first
-            row.
+        rows: ``[n, C]``. share: of n that is chosen, 0..1. seed: of the random projection and the
+            first row.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = rows[torch.randperm(len(rows), generator=generator)[:MOST_PATCHES]]
@@ -69,23 +91,14 @@ def coreset(rows: Tensor, share: float, seed: int) -> Tensor:
     return rows[chosen]
 
 
-def score_maps(memory: Tensor, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
+def score_maps(memory: Tensor, pictures: Sequence[Picture]) -> list[Map]:
     """Anomaly maps, float32 ``[H, W]`` each: distances, not probabilities."""
-    maps = []
+    maps: list[Map] = []
+    size = pictures[0].shape[:2]
     for first in range(0, len(pictures), _BATCH):
-        found, grid = patches(pictures[first : first + _BATCH])
-        distance = torch.cdist(found, memory[None]).amin(2).view(-1, 1, *grid)
-        height, width = pictures[0].shape[:2]
-        full = F.interpolate(distance, (height, width), mode="bilinear", align_corners=False)[
-            :, 0
-        ].numpy()
-        maps += [ndimage.gaussian_filter(one, SMOOTHING).astype(np.float32) for one in full]
+        features, grid = patches(pictures[first : first + _BATCH])
+        distance = torch.cdist(features, memory[None]).amin(2).view(-1, 1, *grid)
+        full = F.interpolate(distance, size, mode="bilinear", align_corners=False)[:, 0]
+        for anomaly in full.numpy():
+            maps.append(ndimage.gaussian_filter(anomaly, SMOOTHING).astype(np.float32))
     return maps
-
-
-def patchcore(
-    good: Sequence[Picture], test: Sequence[Picture], share: float, seed: int
-) -> list[NDArray[np.float32]]:
-    """Learn from good pictures, score test pictures; all of one size, sides multiples of 32."""
-    found, _ = patches(good)
-    return score_maps(coreset(found.flatten(0, 1), share, seed), test)

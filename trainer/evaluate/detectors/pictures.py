@@ -1,4 +1,4 @@
-"""The pictures of a fold at the detector's size, read when they are first needed."""
+"""Pictures with their defect masks at the detector's size, and crops of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from bgdefect_core.pictures.masks import Mask
 from ...data.examples import Example, load_example
 from ..plan.folds import Fold
 from ..samples.sample_set import by_area
-from ..samples.synthetic import Pair
+
+Pair = tuple[Picture, Mask]
+"""uint8 ``[H, W, 3]`` and bool ``[H, W]``, True = defect."""
 
 
 @dataclass(frozen=True)
 class FoldPictures:
-    """The pictures of one fold as squares."""
+    """The pictures of one fold as squares, read when they are first needed."""
 
     fold: Fold
     side: int
@@ -42,29 +44,53 @@ class FoldPictures:
         return load_pairs([*self.fold.test, *self.fold.good_test], self.side)
 
 
-def squared(picture: Picture, mask: Mask | None, side: int) -> Pair:
-    """Picture and mask as a square of ``side`` pixels whatever their shape, as in the field's
-    protocol; the mask is resized by area.
+def window(
+    picture: Picture, mask: Mask, side: int, rng: np.random.Generator, on_defect: bool
+) -> Pair:
+    """A random crop of ``side`` pixels.
 
     Args:
-        mask: bool ``[H, W]``; None: a good picture.
+        on_defect: the crop contains a defect pixel, which is chosen at random.
     """
-    resized = picture
+    height, width = mask.shape
+    low, high = [0, 0], [height - side, width - side]
+    if on_defect:
+        pixels = np.argwhere(mask)
+        pixel = pixels[int(rng.integers(len(pixels)))]
+        for axis, position in enumerate(pixel.tolist()):
+            low[axis] = max(position - side + 1, 0)
+            high[axis] = min(position, high[axis])
+    top = int(rng.integers(low[0], high[0] + 1))
+    left = int(rng.integers(low[1], high[1] + 1))
+    crop = slice(top, top + side), slice(left, left + side)
+    return picture[crop], mask[crop]
+
+
+def squared(picture: Picture, mask: Mask | None, side: int) -> Pair:
+    """Picture and mask, resized to a square of ``side`` pixels whatever their shape.
+
+    Detectors in the literature resize in this way. The mask is resized by area.
+
+    Args:
+        mask: bool ``[H, W]``; None: a good picture, whose mask is empty.
+    """
+    square = picture
     if picture.shape[:2] != (side, side):
         enlarged = max(picture.shape[:2]) < side
         method = Image.Resampling.BICUBIC if enlarged else Image.Resampling.LANCZOS
-        resized = np.asarray(Image.fromarray(picture).resize((side, side), method))
+        square = np.asarray(Image.fromarray(picture).resize((side, side), method))
     if mask is None:
-        return resized, np.zeros((side, side), np.bool_)
-    return resized, by_area(mask, (side, side))
+        return square, np.zeros((side, side), np.bool_)
+    return square, by_area(mask, (side, side))
 
 
 def load_pairs(examples: Sequence[Example], side: int) -> list[Pair]:
-    """The pictures of one side of a fold; good ones have empty masks."""
+    """The examples as squares of ``side`` pixels; good pictures have empty masks."""
     pairs = []
     for example in examples:
         if example.masks:
-            pairs.append(squared(*load_example(example), side))
+            picture, mask = load_example(example)
+            pairs.append(squared(picture, mask, side))
         else:
             pairs.append(squared(read_picture(example.image), None, side))
     return pairs

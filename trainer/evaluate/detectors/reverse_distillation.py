@@ -1,38 +1,60 @@
-"""Reverse distillation (Deng and Li 2022) by anomalib's network and loss: an unsupervised baseline
-of the paper's tables.
+"""Reverse distillation (Deng and Li 2022) with anomalib's network and loss: an unsupervised
+baseline of the paper's tables.
 
-A student behind a bottleneck learns to give back a frozen teacher's features on good pictures;
-where it fails, the picture is unlike them. The teacher is torchvision's wide ResNet 50-2, read from
-torch's cache: ``optional.skips`` names what is lacking, and nothing is called before it is all
-there.
+A student behind a bottleneck learns to reproduce the features of a frozen teacher on good pictures;
+where it fails, a picture differs from them. The teacher is torchvision's wide ResNet 50-2, read
+from torch's cache. ``optional.skips`` names what is missing; nothing here is called before all of
+it is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bgdefect_core.pictures.files import Picture
 
-NAME = "reverse distillation (wide_resnet50_2)"
+from .metrics import Map
+
 LAYERS = ("layer1", "layer2", "layer3")
 BATCH = 16
 _LR, _BETAS = 5e-3, (0.5, 0.99)
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_ORDER_SEED = 17
 Loss = Callable[[list[Tensor], list[Tensor]], Tensor]
 
 
-def make_student(side: int, seed: int) -> tuple[nn.Module, Loss]:
-    """anomalib's network for pictures of ``side`` pixels, its teacher with ImageNet's weights, and
-    its loss.
+@dataclass(frozen=True)
+class ReverseDistillation:
+    """Reverse distillation with its settings."""
 
-    Only to be called where ``optional.can("reverse distillation")``: torchvision finds its file in
-    the cache, and fetches nothing.
+    epochs: int
+    seed: int
+    device: torch.device
+    kind: ClassVar[str] = "reverse-distillation"
+    subject: ClassVar[str] = "reverse distillation (wide_resnet50_2)"
+
+    def key(self) -> dict[str, Any]:
+        return {"epochs": self.epochs, "seed": self.seed}
+
+    def maps(self, good: Sequence[Picture], test: Sequence[Picture]) -> list[Map]:
+        """Summed cosine distances; all pictures squares of one size, sides multiples of 32."""
+        net, loss = make_student(good[0].shape[0], self.seed)
+        net = net.to(self.device)
+        fit_student(net, loss, good, self.epochs, self.seed)
+        return score_maps(net, test)
+
+
+def make_student(side: int, seed: int) -> tuple[nn.Module, Loss]:
+    """anomalib's network for pictures of ``side`` pixels with an ImageNet teacher, and its loss.
+
+    Only to be called where ``optional.can("reverse distillation")``: torchvision then finds its
+    file in the cache and downloads nothing.
     """
     from anomalib.models.image.reverse_distillation.anomaly_map import AnomalyMapGenerationMode
     from anomalib.models.image.reverse_distillation.loss import ReverseDistillationLoss
@@ -44,35 +66,30 @@ def make_student(side: int, seed: int) -> tuple[nn.Module, Loss]:
         net = ReverseDistillationModel(
             "wide_resnet50_2", (side, side), LAYERS, AnomalyMapGenerationMode.ADD, pre_trained=False
         )
-    teach(
-        net.encoder.feature_extractor,
-        wide_resnet50_2(weights=Wide_ResNet50_2_Weights.IMAGENET1K_V1).state_dict(),
-    )
+    classifier = wide_resnet50_2(weights=Wide_ResNet50_2_Weights.IMAGENET1K_V1)
+    teach(net.encoder.feature_extractor, classifier.state_dict())
     return net, ReverseDistillationLoss()
 
 
 def teach(teacher: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Put a whole classifier's weights on its first layers (names agree; the head is left out) and
-    freeze them.
+    """Load a classifier's weights into its first layers and freeze them. The names agree; the head
+    is left out.
 
     Raises:
-        RuntimeError: a layer finds no weights of its name and size.
+        RuntimeError: a layer has no weights of its name and size.
     """
-    teacher.load_state_dict(
-        {name: weights[name] for name in teacher.state_dict() if name in weights}, strict=True
-    )
+    layers = {name: weights[name] for name in teacher.state_dict() if name in weights}
+    teacher.load_state_dict(layers, strict=True)
     teacher.requires_grad_(False)
 
 
 def to_input(pictures: Sequence[Picture], device: torch.device) -> Tensor:
-    """uint8 ``[H, W, 3]`` each -> ``[B, 3, H, W]`` with ImageNet's mean 0 and deviation 1."""
-    batch = (
-        torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2).contiguous().float()
-        / 255
-    )  # anomalib's loss wants it so
-    mean, deviation = (
-        torch.tensor(one, device=device).view(1, 3, 1, 1) for one in (_MEAN, _DEVIATION)
-    )
+    """uint8 ``[H, W, 3]`` each -> ``[B, 3, H, W]``, standardised with ImageNet's mean and
+    deviation."""
+    batch = torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2)
+    batch = batch.contiguous().float() / 255  # anomalib's loss needs contiguous tensors
+    mean = torch.tensor(_MEAN, device=device).view(1, 3, 1, 1)
+    deviation = torch.tensor(_DEVIATION, device=device).view(1, 3, 1, 1)
     return (batch - mean) / deviation
 
 
@@ -82,45 +99,34 @@ def fit_student(
     """Train on good pictures; the order follows from the seed alone.
 
     Args:
-        net: gives (teacher's, student's) features while it trains; parameters that want no gradient
-            stay as they are.
+        net: returns (teacher's, student's) features in training mode; parameters that need no
+            gradient stay as they are.
     """
     device = next(net.parameters()).device
-    optimizer = torch.optim.Adam(
-        [one for one in net.parameters() if one.requires_grad], lr=_LR, betas=_BETAS
-    )
-    rng = np.random.default_rng((seed, 17))
+    trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trainable, lr=_LR, betas=_BETAS)
+    rng = np.random.default_rng((seed, _ORDER_SEED))
     net.train()
     for _ in range(epochs):
         order = rng.permutation(len(good)).tolist()
         for first in range(0, len(order), BATCH):
-            chosen = order[first : first + BATCH]
-            if len(chosen) == 1 < len(order):
+            batch = [good[index] for index in order[first : first + BATCH]]
+            if len(batch) == 1 < len(order):
                 continue  # a batch norm learns nothing from one picture
-            value = loss(*net(to_input([good[index] for index in chosen], device)))
+            value = loss(*net(to_input(batch, device)))
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
 
 
 @torch.no_grad()
-def score_maps(net: nn.Module, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
+def score_maps(net: nn.Module, pictures: Sequence[Picture]) -> list[Map]:
     """Anomaly maps, float32 ``[H, W]`` each: summed cosine distances, not probabilities."""
     device = next(net.parameters()).device
     net.eval()
-    maps: list[NDArray[np.float32]] = []
+    maps: list[Map] = []
     for first in range(0, len(pictures), BATCH):
-        found: Any = net(to_input(pictures[first : first + BATCH], device)).anomaly_map
-        maps += list(found[:, 0].float().cpu().numpy())
+        batch = to_input(pictures[first : first + BATCH], device)
+        anomaly: Tensor = net(batch).anomaly_map[:, 0]
+        maps += list(anomaly.float().cpu().numpy())
     return maps
-
-
-def reverse_distillation(
-    good: Sequence[Picture], test: Sequence[Picture], epochs: int, seed: int, device: torch.device
-) -> list[NDArray[np.float32]]:
-    """Learn from good pictures, score test pictures; all squares of one size, sides multiples of
-    32."""
-    net, loss = make_student(good[0].shape[0], seed)
-    net = net.to(device)
-    fit_student(net, loss, good, epochs, seed)
-    return score_maps(net, test)

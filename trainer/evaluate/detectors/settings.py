@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from bgdefect_core.declarations import Doc, NotEmpty, Range
+from bgdefect_core.declarations import Choice, Doc, NotEmpty, Range
 from bgdefect_core.errors import SettingError
 
-Arm = Literal[
-    "real",
-    "real+classical",
-    "real+cutpaste",
-    "real+perlin",
-    "real+ours requested",
-    "real+ours refined",
-    "real+classical+ours refined",
-    "ours only",
-    "ceiling",
-]
+from .arms import ARMS, ArmName
+
 _SIDE = Range(32, 4096)
 _STRIDE = 32
 
@@ -28,8 +19,11 @@ class ArmSettings:
     """Which detectors are trained."""
 
     arms: Annotated[
-        tuple[Arm, ...], NotEmpty(), Doc("Training data sets of the detectors, one arm each.")
-    ] = Arm.__args__  # type: ignore[attr-defined]
+        tuple[ArmName, ...],
+        Choice(ARMS),
+        NotEmpty(),
+        Doc(ARMS.help("What the detectors are trained on, one detector each:")),
+    ] = tuple(ARMS)
     arm_generators: Annotated[
         tuple[str, ...],
         Doc(
@@ -56,7 +50,8 @@ class DetectorSettings:
         int,
         _SIDE,
         Doc(
-            "Side in pixels of the crops that the detector trains on; it is tested on whole pictures."
+            "Side in pixels of the crops that the detector trains on; it is tested on whole "
+            "pictures."
         ),
     ] = 128
     width: Annotated[

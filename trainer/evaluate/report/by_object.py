@@ -1,153 +1,142 @@
-"""Tables of data sets with several objects, in the paper's layout: one line an object, arms across,
-a mean line (Tables 1 to 3).
+"""Tables of data sets with several objects, in the paper's layout (Tables 1 to 3): one line an
+object, arms across, a line of means.
 
-The paper does not state its own intervals; here each cell has one. Where every class has its own
-detector, and in realism, an object's figure is the mean over its classes, run by run; the mean line
-is the mean over the objects.
+The paper does not give intervals; here each cell has one. Where every class has its own detector,
+and in realism, the figure of an object is the mean over its classes, run by run. The mean line is
+the mean over the objects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bgdefect_core.files import atomic_write
 
 from ..rows import Row
-from .rows import Key, grouped
 from .statistics import Runs
-from .tables import POINTS, REALISM_SHOWN, RUNS_NOTE, Table, markdown, pivot
+from .summary import Key, grouped
+from .tables import POINTS, REALISM_SHOWN, RUNS_NOTE, Cells, Table, markdown, pivot
 
 DETECTION_SHOWN = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 MEAN = "mean"
-_MEANS = "An object's figure is the mean over its classes, of those that were measured: where some were not, their number is named."
-Cell = tuple[str, str]
-"""(line, column)."""
+_MEANS = (
+    "An object's figure is the mean over its classes, of those that were measured: where some were "
+    "not, their number is named."
+)
+
+
+@dataclass
+class _Grid:
+    """The cells of a table, and which of them lack classes."""
+
+    cells: Cells = field(default_factory=dict)
+    marks: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Cell -> number of classes behind it, where some are missing; else empty."""
+
+    def table(self, title: str, head: str, points: bool, note: str = "") -> Table | None:
+        """The table; figures in points have one decimal."""
+        scale, decimals = (POINTS, 1) if points else (1.0, None)
+        table = pivot(title, self.cells, scale, note=note, decimals=decimals, head=head)
+        if table is None:
+            return None
+        lines = []
+        for line, *texts in table.lines:
+            marked = [line]
+            for column, text in zip(table.columns[1:], texts, strict=True):
+                marked.append(text + self.marks.get((line, column), "") if text else "")
+            lines.append(tuple(marked))
+        return replace(table, lines=tuple(lines))
 
 
 def object_tables(rows: Sequence[Row]) -> list[Table]:
-    """Detection (the paper's Tables 1 and 3) and realism (Table 2) by object; none where there is
-    one object alone."""
+    """Detection (the paper's Tables 1 and 3) and realism (Table 2) by object; empty where there is
+    only one object."""
     if len({row.object for row in rows}) < 2:
         return []
     groups = grouped(rows)
-    found: list[Table | None] = []
+    tables: list[Table | None] = []
     for k in dict.fromkeys(row.k for row in rows):
         shots = f"k = {k or 'all'}"
-        detection = {
-            metric: _by_object(groups, "detection", metric, k) for metric in DETECTION_SHOWN
-        }
-        means: dict[Cell, Runs] = {}
-        lacking: dict[Cell, str] = {}
-        for metric, (cells, marks) in detection.items():
-            means |= {
-                (subject, metric): runs for (line, subject), runs in cells.items() if line == MEAN
-            }
-            lacking |= {
-                (subject, metric): mark for (line, subject), mark in marks.items() if line == MEAN
-            }
-        overall = pivot(
-            f"Detection, mean over all objects, {shots}",
-            means,
-            POINTS,
-            note=f"Points. {_MEANS}",
-            decimals=1,
-            head="arm",
-        )
-        found.append(_marked(overall, lacking))
-        for metric, (cells, marks) in detection.items():
-            table = pivot(
-                f"Detection by object: {metric}, {shots}",
-                cells,
-                POINTS,
-                note="Points.",
-                decimals=1,
-                head="object",
-            )
-            found.append(_marked(table, marks))
+        means = _Grid()
+        details = []
+        for metric in DETECTION_SHOWN:
+            grid = _by_object(groups, "detection", metric, k)
+            title = f"Detection by object: {metric}, {shots}"
+            details.append(grid.table(title, "object", points=True, note="Points."))
+            for (line, subject), runs in grid.cells.items():
+                if line == MEAN:
+                    means.cells[subject, metric] = runs
+                    means.marks[subject, metric] = grid.marks[line, subject]
+        title = f"Detection, mean over all objects, {shots}"
+        tables.append(means.table(title, "arm", points=True, note=f"Points. {_MEANS}"))
+        tables += details
         for metric in REALISM_SHOWN:
-            cells, marks = _by_object(groups, "realism", metric, k)
-            found.append(
-                _marked(pivot(f"Realism by object: {metric}, {shots}", cells, head="object"), marks)
-            )
-    return [table for table in found if table is not None]
+            grid = _by_object(groups, "realism", metric, k)
+            title = f"Realism by object: {metric}, {shots}"
+            tables.append(grid.table(title, "object", points=False))
+    return [table for table in tables if table is not None]
 
 
 def write_object_tables(path: Path, rows: Sequence[Row]) -> list[Table]:
-    """Write them as Markdown; no file where there are none.
+    """Write the tables as Markdown; no file where there are none.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: the file cannot be written.
     """
     tables = object_tables(rows)
     if tables:
+        blocks = [RUNS_NOTE, *map(markdown, tables)]
         with atomic_write(path, "w") as file:
-            file.write("\n\n".join([RUNS_NOTE, *(markdown(table) for table in tables)]) + "\n")
+            file.write("\n\n".join(blocks) + "\n")
     return tables
 
 
-def _marked(table: Table | None, marks: dict[Cell, str]) -> Table | None:
-    """The table with what some cells lack."""
-    if table is None:
-        return None
-    columns = table.columns[1:]
-
-    def text(line: str, column: str, cell: str) -> str:
-        return cell + marks.get((line, column), "") if cell else ""
-
-    lines = [
-        (line, *(text(line, column, cell) for column, cell in zip(columns, cells, strict=True)))
-        for line, *cells in table.lines
-    ]
-    return replace(table, lines=tuple(lines))
-
-
-def _by_object(
-    groups: dict[Key, Runs], part: str, metric: str, k: int
-) -> tuple[dict[Cell, Runs], dict[Cell, str]]:
-    """(object, subject) -> runs, and the mean line; and how many classes stand behind those that
-    lack some."""
-    here = {
-        key: runs
-        for key, runs in groups.items()
-        if (key.part, key.metric, key.k) == (part, metric, k)
-    }
-    subjects = list(dict.fromkeys(key.subject for key in here))
+def _by_object(groups: dict[Key, Runs], part: str, metric: str, k: int) -> _Grid:
+    """One metric: objects and their mean down, subjects across."""
+    figures: dict[Key, Runs] = {}
     classes: dict[str, list[str]] = {}
-    for key in here:
-        if key.defect not in classes.setdefault(key.object, []):
-            classes[key.object].append(key.defect)
-    cells: dict[Cell, Runs] = {}
-    marks: dict[Cell, str] = {}
-    everything = sum(len(defects) for defects in classes.values())
-    for subject in subjects:
+    for key, runs in groups.items():
+        if (key.part, key.metric, key.k) == (part, metric, k):
+            figures[key] = runs
+            defects = classes.setdefault(key.object, [])
+            if key.defect not in defects:
+                defects.append(key.defect)
+    total = sum(map(len, classes.values()))
+    grid = _Grid()
+    for subject in dict.fromkeys(key.subject for key in figures):
         measured = 0
+        object_means = []
         for object, defects in classes.items():
-            every = [
-                here.get(Key(part, object, defect, k, subject, metric), {}) for defect in defects
-            ]
-            cells[object, subject] = _mean(every)
-            whole = _whole(every)
-            measured += whole
-            marks[object, subject] = _mark(whole, len(defects))
-        cells[MEAN, subject] = _mean([cells[object, subject] for object in classes])
-        marks[MEAN, subject] = _mark(measured, everything)
-    return cells, marks
+            class_runs = []
+            for defect in defects:
+                key = Key(part, object, defect, k, subject, metric)
+                class_runs.append(figures.get(key, {}))
+            complete = _complete(class_runs)
+            measured += complete
+            object_means.append(_mean(class_runs))
+            grid.cells[object, subject] = object_means[-1]
+            grid.marks[object, subject] = _mark(complete, len(defects))
+        grid.cells[MEAN, subject] = _mean(object_means)
+        grid.marks[MEAN, subject] = _mark(measured, total)
+    return grid
 
 
-def _mean(every: Sequence[Runs]) -> Runs:
-    """The mean of each run, over those that have it."""
-    runs = sorted(set().union(*every))
-    values = {run: [one[run] for one in every if run in one] for run in runs}
-    return {run: sum(some) / len(some) for run, some in values.items()}
+def _mean(members: Sequence[Runs]) -> Runs:
+    """The mean of each run, over the members that have it."""
+    means = {}
+    for run in sorted(set().union(*members)):
+        values = [runs[run] for runs in members if run in runs]
+        means[run] = sum(values) / len(values)
+    return means
 
 
-def _whole(every: Sequence[Runs]) -> int:
-    """How many have every run that any of them has."""
-    runs = set().union(*every)
-    return sum(bool(one) and set(one) == runs for one in every)
+def _complete(members: Sequence[Runs]) -> int:
+    """Number of members that have every run of any member."""
+    every_run = set().union(*members)
+    return sum(bool(runs) and set(runs) == every_run for runs in members)
 
 
-def _mark(measured: int, of: int) -> str:
-    return "" if measured == of else f" ({measured} of {of} classes)"
+def _mark(measured: int, total: int) -> str:
+    return "" if measured == total else f" ({measured} of {total} classes)"

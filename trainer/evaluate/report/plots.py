@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -10,11 +10,13 @@ import numpy as np
 
 from bgdefect_core.errors import SettingError
 
-from ..rows import REAL
-from .rows import SummaryRow
+from ..detectors.arms.real import REAL
+from .summary import SummaryRow
 from .tables import POINTS
 
-_DOTS = 110
+_DOTS_PER_INCH = 110
+_BLUE, _GRAY = "#4477aa", "#888888"
+_LEVELS = 15
 
 
 def _figure(width: float, height: float) -> Any:
@@ -29,7 +31,7 @@ def _figure(width: float, height: float) -> Any:
 
 def _png(figure: Any) -> bytes:
     file = BytesIO()
-    figure.savefig(file, format="png", dpi=_DOTS, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
     return file.getvalue()
 
 
@@ -37,21 +39,21 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
     """Mean and 95 % interval of one metric, in points, for each arm; a dotted line at real only.
 
     Args:
-        reach: 0..1, the axis' end: one for all plots of a page, that they can be compared.
+        reach: 0..1, the end of the axis: the same for all plots of a page, so that they can be
+            compared.
     """
     figure = _figure(7, 0.35 * len(rows) + 1.2)
     axes = figure.add_subplot()
-    for place, row in enumerate(rows):
+    for line, row in enumerate(rows):
         if row.mean is None:
             continue
         if row.low is not None and row.high is not None:
-            axes.plot(
-                [POINTS * row.low, POINTS * row.high], [place, place], color="#4477aa", linewidth=2
-            )
-        axes.plot([POINTS * row.mean], [place], "o", color="#4477aa")
-    real = next((row.mean for row in rows if row.subject == REAL), None)
-    if real is not None:
-        axes.axvline(POINTS * real, color="#888888", linestyle=":", linewidth=1)
+            ends = [POINTS * row.low, POINTS * row.high]
+            axes.plot(ends, [line, line], color=_BLUE, linewidth=2)
+        axes.plot([POINTS * row.mean], [line], "o", color=_BLUE)
+    for row in rows:
+        if row.subject == REAL.name and row.mean is not None:
+            axes.axvline(POINTS * row.mean, color=_GRAY, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(rows)), [f"{row.subject} (n = {row.runs})" for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, POINTS * reach)
@@ -61,19 +63,19 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
     return _png(figure)
 
 
-def landscape_plot(surfaces: dict[str, Sequence[Sequence[float]]]) -> bytes:
-    """Contours of loss surfaces side by side, on one scale of colours."""
+def landscape_plot(surfaces: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
+    """Contours of loss surfaces side by side, on one colour scale."""
     figure = _figure(4.2 * len(surfaces), 3.8)
-    grids = {name: np.array(grid, np.float64) for name, grid in surfaces.items()}
+    grids = {name: np.array(surface, np.float64) for name, surface in surfaces.items()}
     low = min(float(grid.min()) for grid in grids.values())
     high = max(float(np.quantile(grid, 0.9)) for grid in grids.values())
-    levels = np.linspace(low, max(high, low + 1e-6), 15)
-    for number, (name, grid) in enumerate(grids.items()):
-        axes = figure.add_subplot(1, len(grids), number + 1)
-        places = np.linspace(-1, 1, len(grid))
-        drawn = axes.contourf(places, places, grid, levels=levels, extend="both", cmap="viridis")
+    levels = np.linspace(low, max(high, low + 1e-6), _LEVELS)
+    for index, (name, grid) in enumerate(grids.items(), start=1):
+        axes = figure.add_subplot(1, len(grids), index)
+        steps = np.linspace(-1, 1, len(grid))
+        contours = axes.contourf(steps, steps, grid, levels=levels, extend="both", cmap="viridis")
         axes.set_title(name, fontsize=9)
         axes.set_xlabel("b")
         axes.set_ylabel("a")
-        figure.colorbar(drawn, ax=axes, label="focal loss")
+        figure.colorbar(contours, ax=axes, label="focal loss")
     return _png(figure)

@@ -1,0 +1,114 @@
+"""The training data of one detector, and the drawing of its crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from bgdefect_core.pictures.files import Picture
+
+from .arms.arm import Maker
+from .pictures import Pair, window
+
+LEAST_CHANGE = 10
+"""Gray levels of 255 by which a synthetic defect must differ from the good crop at its
+strongest."""
+_TRIES = 8
+"""Attempts at a synthetic defect that can be seen."""
+_GOOD_SHARE = 0.5
+
+
+class Purpose(IntEnum):
+    """What a random generator of a draw is used for; part of the generator's seed."""
+
+    KIND = 0
+    PICTURE = 1
+    CROP = 2
+    SYNTHETIC = 3
+    AUGMENTATION = 4
+
+
+@dataclass(frozen=True)
+class ArmData:
+    """The training data of one arm; all pictures are squares of one side."""
+
+    good: Sequence[Picture]
+    real: Sequence[Pair]
+    synthetic: Sequence[Pair] = ()
+    maker: Maker | None = None
+    """Draws synthetic defects into good crops."""
+    augment: bool = False
+    """Classical augmentation of every draw."""
+
+    def draw(self, side: int, synthetic_share: float, key: Sequence[int]) -> Pair:
+        """A crop and its mask: good or with a defect, each with probability 1/2.
+
+        Args:
+            side: of the crop in pixels. synthetic_share: probability of a synthetic defect where
+                the arm has both kinds. key: identifies the draw. Every purpose has its own random
+                generator, so that arms share the draws that they have in common.
+        """
+
+        def generator(purpose: Purpose) -> np.random.Generator:
+            return np.random.default_rng((*key, purpose))
+
+        kind, picture, crop = map(generator, (Purpose.KIND, Purpose.PICTURE, Purpose.CROP))
+        good = kind.random() < _GOOD_SHARE
+        synthetic = not self.real or kind.random() < synthetic_share
+        if good:
+            pair = self._good(int(picture.integers(len(self.good))), side, crop)
+        elif synthetic and self.maker is not None:
+            index = int(picture.integers(len(self.good)))
+            pair = self._drawn(self.maker, index, side, crop, generator(Purpose.SYNTHETIC))
+        else:
+            defects = self.synthetic if synthetic and self.synthetic else self.real
+            chosen = defects[int(picture.integers(len(defects)))]
+            pair = window(*chosen, side, crop, on_defect=True)
+        return augmented(pair, generator(Purpose.AUGMENTATION)) if self.augment else pair
+
+    def _good(self, index: int, side: int, rng: np.random.Generator) -> Pair:
+        picture = self.good[index]
+        return window(picture, np.zeros(picture.shape[:2], np.bool_), side, rng, on_defect=False)
+
+    def _drawn(
+        self,
+        maker: Maker,
+        index: int,
+        side: int,
+        crop: np.random.Generator,
+        rng: np.random.Generator,
+    ) -> Pair:
+        """A synthetic defect in a good crop. An invisible one is drawn again; after the last
+        attempt the crop stays good."""
+        good, empty = self._good(index, side, crop)
+        for _ in range(_TRIES):
+            step = int(rng.integers(1, max(len(self.good), 2)))
+            other, _ = self._good((index + step) % len(self.good), side, rng)
+            pair = maker(good, other, rng)
+            if visible(good, pair):
+                return pair
+        return good, empty
+
+
+def visible(good: Picture, pair: Pair) -> bool:
+    """Whether the picture differs from the good one by ``LEAST_CHANGE`` somewhere in the mask."""
+    picture, mask = pair
+    change = np.abs(picture[mask].astype(np.int16) - good[mask])
+    return bool(change.size and change.max() >= LEAST_CHANGE)
+
+
+def augmented(pair: Pair, rng: np.random.Generator) -> Pair:
+    """Classical augmentation: quarter turns and a flip, brightness and contrast by up to 20 %, a
+    little noise."""
+    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    picture, mask = (np.rot90(array, turns) for array in pair)
+    if flip:
+        picture, mask = picture[:, ::-1], mask[:, ::-1]
+    contrast = 1 + rng.uniform(-0.2, 0.2)
+    brightness = 255 * rng.uniform(-0.2, 0.2)
+    noisy = (picture.astype(np.float32) - 127.5) * contrast + 127.5 + brightness
+    noisy += rng.normal(0, 255 * rng.uniform(0, 0.02), picture.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8), np.ascontiguousarray(mask)
