@@ -22,7 +22,9 @@ __all__ = [
     "list_folders",
     "list_pictures",
     "mask_key",
+    "named",
     "picture_key",
+    "report_once",
     "unique_names",
 ]
 
@@ -89,7 +91,7 @@ def list_pictures(folder: Path, *, folders_are_read: bool = False) -> list[Path]
     if passed_over:
         expected = passed_over.keys() <= {_LEFTOVER, _SIDECAR}
         reasons = "; ".join(f"{_shown(names)} ({reason})" for reason, names in passed_over.items())
-        _report(f"{folder}: {len(pictures)} pictures; passed over: {reasons}", expected)
+        report_once(f"{folder}: {len(pictures)} pictures; passed over: {reasons}", expected)
     return pictures
 
 
@@ -121,15 +123,27 @@ def _shown(names: list[str]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _report(text: str, expected: bool) -> None:
-    """Log a text once: a folder is listed several times a run, and at every run of a graph."""
+def report_once(text: str, expected: bool) -> None:
+    """Log a text once, as information where it is ``expected``, else as a warning. A folder is
+    listed several times a run, and at every run of a graph."""
     logger.log(logging.INFO if expected else logging.WARNING, "%s", text)
 
 
 def comparable(name: str) -> str:
-    """The form in which two names are equal that a person would call the same: without case, and
-    with one way to write an accented letter."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+    """The form in which two names are equal that a person would call the same: without case and
+    spaces at the ends, and with one way to write an accented letter."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold()).strip()
+
+
+def named(paths: Iterable[Path], name: str) -> Path | None:
+    """The file or folder of this name among some; None where there is none.
+
+    Raises:
+        DataError: two that a person would call the same; both are named.
+    """
+    key = comparable(name)
+    alike = [path for path in paths if comparable(path.name) == key]
+    return unique_names(alike, lambda path: comparable(path.name)).get(key)
 
 
 def picture_key(path: str | Path) -> str:

@@ -284,7 +284,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "bolt/test/good").mkdir(parents=True)
     with pytest.raises(DataError, match="no defect at all"):
         find_examples(tmp_path)
-    with pytest.raises(DataError, match="bolt/train/good holds no good pictures"):
+    with pytest.raises(DataError, match="holds no good pictures; expected pictures in train/good"):
         good_pictures(tmp_path)
 
 

@@ -1,13 +1,11 @@
 """Which examples train and which are held out.
 
-One rule stands above all: pictures of one group never fall on both sides. The sides are filled
-    class by class (object
-and defect), in the order of the examples: a group goes, as a whole, where its first picture falls,
-    and a picture falls
-into training as long as training has fewer pictures of its class than asked for. Without groups
-this is a plain cut. (Cutting the list first and moving groups afterwards would leave nothing to
-hold out where every group shows up early, as in DeepPCB.) A picture without a group is a group of
-its own; the same picture under two defects is one group.
+Pictures of one group never fall on both sides. The sides are filled class by class (object and
+defect), in the order of the examples: a group goes, as a whole, where its first picture falls, and
+a picture falls into training as long as training has fewer pictures of its class than asked for.
+Without groups this is a plain cut. (Cutting the list first and moving groups afterwards would leave
+nothing to hold out where every group shows up early, as in DeepPCB.) A picture without a group is a
+group of its own; the same picture under two defects is one group.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ import numpy as np
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
+from bgdefect_core.pictures.listing import comparable
 
 from .examples import Example
 
@@ -53,20 +52,19 @@ def split_halves(examples: Sequence[Example], fold: int = 0) -> Split:
     """
     if fold not in (0, 1):
         raise DataError(f"the fold is {fold}", "0 or 1")
-    first = _fill(examples, lambda count: (count + 1) // 2)
-    one = tuple(example for example in examples if group_of(example) in first)
-    other = tuple(example for example in examples if group_of(example) not in first)
-    if not one or not other:
-        what = f"{len(examples)} pictures in one group cannot be halved"
-        raise DataError(
-            what, "pictures of at least two groups", "add pictures, or give a split file"
-        )
-    return Split(other, one) if fold else Split(one, other)
+    groups = _fill(examples, lambda count: (count + 1) // 2)
+    first = tuple(example for example in examples if group_of(example) in groups)
+    second = tuple(example for example in examples if group_of(example) not in groups)
+    if not first or not second:
+        came = f"{len(examples)} pictures in one group cannot be halved"
+        do = "add pictures, or give a split file"
+        raise DataError(came, "pictures of at least two groups", do)
+    return Split(second, first) if fold else Split(first, second)
 
 
 def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) -> Split:
-    """Exactly k pictures a class to train on; held out is what shares no group with them, the rest
-    is left out.
+    """Exactly k pictures a class to train on. Those that share no group with them are held out, the
+    others are left out.
 
     Args:
         k: 1 to the number of pictures of the smallest class (all of them: nothing is held out).
@@ -80,27 +78,20 @@ def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) 
         raise DataError(f"{k} shots", "at least 1")
     for (name, defect), members in _classes(examples).items():
         if k > len(members):
-            raise DataError(
-                f"{k} shots of {name} / {defect}",
-                f"at most {len(members)}: so many pictures there are",
-            )
+            expected = f"at most {len(members)}: so many pictures there are"
+            raise DataError(f"{k} shots of {name} / {defect}", expected)
     if seed is not None:
-        examples = [
-            examples[index] for index in np.random.default_rng(seed).permutation(len(examples))
-        ]
-    chosen = _fill(examples, lambda count: k)
-    train = [
-        shot
-        for members in _classes(e for e in examples if group_of(e) in chosen).values()
-        for shot in members[:k]
-    ]
+        order = np.random.default_rng(seed).permutation(len(examples))
+        examples = [examples[index] for index in order]
+    groups = _fill(examples, lambda count: k)
+    chosen = [example for example in examples if group_of(example) in groups]
+    train: list[Example] = []
+    for members in _classes(chosen).values():
+        train += members[:k]
     if len(train) < k * len(_classes(examples)):
-        raise DataError(
-            f"{k} shots of every class part a group",
-            "classes that share fewer groups",
-            "split them apart",
-        )
-    held_out = [example for example in examples if group_of(example) not in chosen]
+        came = f"{k} shots of every class part a group"
+        raise DataError(came, "classes that share fewer groups", "split them apart")
+    held_out = [example for example in examples if group_of(example) not in groups]
     return Split(tuple(train), tuple(held_out))
 
 
@@ -111,13 +102,11 @@ def write_split(path: str | Path, split: Split, root: str | Path) -> None:
     Raises:
         OutputError: the place cannot be written to.
     """
-    sides = {"train": split.train, "held_out": split.held_out}
+    lists: dict[str, list[str]] = {}
+    for side, examples in (("train", split.train), ("held_out", split.held_out)):
+        lists[side] = sorted({relative_file(example, root) for example in examples})
     with atomic_write(path, "w") as file:
-        json.dump(
-            {side: sorted({relative_file(e, root) for e in some}) for side, some in sides.items()},
-            file,
-            indent=1,
-        )
+        json.dump(lists, file, indent=1)
         file.write("\n")
 
 
@@ -129,33 +118,43 @@ def read_split(path: str | Path, examples: Sequence[Example], root: str | Path) 
             or a group on both sides, nothing to train on.
     """
     path = Path(path)
-    try:
-        record: Any = json.loads(path.read_text(encoding="utf-8"))
-        train, held_out = ({str(item) for item in record[side]} for side in ("train", "held_out"))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
-        raise DataError(
-            f"{path} is no split file ({reason!r})", 'JSON: {"train": [...], "held_out": [...]}'
-        ) from reason
-    known = {relative_file(example, root) for example in examples}
-    unknown = sorted((train | held_out) - known)
-    if unknown:
-        raise DataError(f"{path} lists {unknown[0]}", f"pictures of {root}", "correct the file")
-    split = Split(
-        *(
-            tuple(e for e in examples if relative_file(e, root) in side)
-            for side in (train, held_out)
-        )
-    )
+    sides = [_listed(path, side) for side in ("train", "held_out")]
+    known = {comparable(relative_file(example, root)) for example in examples}
+    for names in sides:
+        for name in names:
+            if comparable(name) not in known:
+                raise DataError(f"{path} lists {name}", f"pictures of {root}", "correct the file")
+    split = Split(*(_chosen(examples, root, names) for names in sides))
     if not split.train:
         raise DataError(f"{path} lists nothing to train on", "pictures under train")
     trained = {group_of(example): example for example in split.train}
     for example in split.held_out:
-        if group_of(example) in trained:
-            both = f"{relative_file(trained[group_of(example)], root)} (train) and {relative_file(example, root)} (held out)"
-            raise DataError(
-                f"{path} parts one group: {both}", "a group on one side", "move one of them"
+        twin = trained.get(group_of(example))
+        if twin is not None:
+            both = (
+                f"{relative_file(twin, root)} (train) and {relative_file(example, root)} (held out)"
             )
+            came = f"{path} parts one group: {both}"
+            raise DataError(came, "a group on one side", "move one of them")
     return split
+
+
+def _listed(path: Path, side: str) -> list[str]:
+    """The files of one side, sorted, with the separators of Unix."""
+    try:
+        record: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        return sorted(str(name).replace("\\", "/") for name in record[side])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
+        expected = 'JSON: {"train": [...], "held_out": [...]}'
+        raise DataError(f"{path} is no split file ({reason!r})", expected) from reason
+
+
+def _chosen(
+    examples: Sequence[Example], root: str | Path, names: Iterable[str]
+) -> tuple[Example, ...]:
+    keys = {comparable(name) for name in names}
+    chosen = [e for e in examples if comparable(relative_file(e, root)) in keys]
+    return tuple(chosen)
 
 
 def group_of(example: Example) -> tuple[str, str]:
@@ -164,23 +163,26 @@ def group_of(example: Example) -> tuple[str, str]:
 
 
 def _classes(examples: Iterable[Example]) -> dict[tuple[str, str], list[Example]]:
-    found: dict[tuple[str, str], list[Example]] = {}
+    classes: dict[tuple[str, str], list[Example]] = {}
     for example in examples:
-        found.setdefault((example.object, example.defect), []).append(example)
-    return found
+        classes.setdefault((example.object, example.defect), []).append(example)
+    return classes
 
 
 def _fill(examples: Sequence[Example], wanted: Callable[[int], int]) -> set[tuple[str, str]]:
     """The groups that train: taken in order until each class has ``wanted(its number of
     pictures)``."""
-    chosen, seen = set[tuple[str, str]](), set[tuple[str, str]]()
+    chosen: set[tuple[str, str]] = set()
+    visited: set[tuple[str, str]] = set()
     for members in _classes(examples).values():
         for example in members:
             group = group_of(example)
-            if group not in seen:
-                seen.add(group)
-                if sum(group_of(member) in chosen for member in members) < wanted(len(members)):
-                    chosen.add(group)
+            if group in visited:
+                continue
+            visited.add(group)
+            trained = sum(group_of(member) in chosen for member in members)
+            if trained < wanted(len(members)):
+                chosen.add(group)
     return chosen
 
 

@@ -1,0 +1,105 @@
+"""The csv layout: one row a picture, with the columns image, mask, class, defect and group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from bgdefect_core.errors import DataError, SettingError
+from bgdefect_core.pictures.listing import comparable
+from bgdefect_core.records.dataset_place import check_name
+
+from ..examples import GOOD, Example
+from .layout import Layout, choose, file_in, find_file
+from .tables import read_table
+
+_COLUMNS = ("image", "mask", "class", "defect")
+
+
+class CsvList(Layout):
+    """A csv, or a folder that holds a ``manifest.csv`` of this kind. The order is the file's."""
+
+    name = "csv"
+    summary = (
+        "a csv with the columns image, mask, class, defect, group, or a folder with such a "
+        "manifest.csv; paths relative to it; the defect 'good' or none: a good picture"
+    )
+    good_place = "rows with the defect good"
+
+    def recognises(self, root: Path) -> bool:
+        return _table_of(root) is not None
+
+    def classes(self, root: Path) -> dict[str, set[str]]:
+        classes: dict[str, set[str]] = {}
+        for row in _rows(root):
+            defects = classes.setdefault(row.object, set())
+            if row.masks:
+                defects.add(row.defect)
+        return classes
+
+    def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
+        return [row for row in _rows(root) if row.masks and (row.object, row.defect) in classes]
+
+    def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
+        rows = _rows(root)
+        objects = choose(root, "object", object, {row.object for row in rows})
+        return [row for row in rows if not row.masks and row.object in objects]
+
+
+def _table_of(root: Path) -> Path | None:
+    if root.is_file():
+        return root if root.suffix.lower() == ".csv" else None
+    path = file_in(root, "manifest.csv")
+    if path is None or not {"image", "mask"} <= set(read_table(path)[0]):
+        return None
+    return path
+
+
+def _rows(root: Path) -> list[Example]:
+    """Every row; those of good pictures have no masks."""
+    path = _table_of(root) or root
+    header, rows = read_table(path)
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        came = f"{path} lacks the columns {', '.join(missing)}"
+        raise DataError(came, "image, mask, class, defect, group", "add them")
+    if not rows:
+        raise DataError(f"{path} holds no rows", "a row a picture")
+    examples = []
+    listed: set[tuple[str, str]] = set()
+    for number, row in enumerate(rows, start=1):
+        example = _read_row(row, path.parent, f"{path}, row {number}")
+        key = (comparable(str(example.image)), example.defect)
+        if key in listed:
+            came = f"{path}, row {number}: {row['image']} stands there twice"
+            raise DataError(came, "once a defect", "join the masks into one")
+        listed.add(key)
+        examples.append(example)
+    return examples
+
+
+def _read_row(row: dict[str, str], folder: Path, where: str) -> Example:
+    image, mask, defect = row["image"], row["mask"], row["defect"]
+    if not image or not row["class"]:
+        raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
+    is_good = comparable(defect) in ("", GOOD)
+    try:
+        check_name("object", row["class"])  # both become folders
+        if not is_good:
+            check_name("defect", defect)
+    except SettingError as error:
+        raise DataError(f"{where}: {error.came}", error.expected, error.do) from error
+    if is_good and mask:
+        came = f"{where}: {image} has a mask but no defect"
+        raise DataError(came, "the defect's name", "fill it in")
+    if not is_good and not mask:
+        came = f"{where}: {image} has no mask"
+        raise DataError(came, "the mask's file", "add it or leave the row out")
+    paths = []
+    for name in (image,) if is_good else (image, mask):
+        path = find_file(folder, name)
+        if path is None:
+            came = f"{where}: {folder / name} does not exist"
+            raise DataError(came, "a file relative to the csv", "correct the path")
+        paths.append(path)
+    return Example(paths[0], tuple(paths[1:]), row["class"], defect, row.get("group", ""))

@@ -1,0 +1,201 @@
+"""MVTec AD's layout: OBJECT/test/DEFECT/000.png with OBJECT/ground_truth/DEFECT/000_mask.png."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import (
+    comparable,
+    list_folders,
+    list_pictures,
+    mask_key,
+    named,
+    report_once,
+    unique_names,
+)
+
+from ..examples import GOOD, Example
+from .layout import Layout, choose, file_in, find_file
+from .tables import read_table
+
+__all__ = ["MVTecAD", "objects_in", "unfit_manifest"]
+
+log = logging.getLogger(__name__)
+
+_PARTS = ("test", "train", "ground_truth")
+_MANIFEST = "manifest.csv"
+
+
+class MVTecAD(Layout):
+    """A folder of objects, or one object's folder.
+
+    A ``manifest.csv`` in the object's folder may join pictures of one part into a group: its
+    columns are ``file`` (relative to the object's folder) and ``group``.
+    """
+
+    name = "mvtec"
+    summary = (
+        "OBJECT/test/DEFECT/000.png with OBJECT/ground_truth/DEFECT/000_mask.png or 000.png; "
+        "good pictures in OBJECT/train/good"
+    )
+    good_place = "pictures in train/good"
+
+    def recognises(self, root: Path) -> bool:
+        return bool(objects_in(root))
+
+    def classes(self, root: Path) -> dict[str, list[str]]:
+        objects = objects_in(root)
+        _report_rest(root, {*objects.values()} - {root})
+        return {name: _defects_of(folder) for name, folder in objects.items()}
+
+    def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
+        objects = objects_in(root)
+        examples = []
+        for name, defect in sorted(classes):
+            examples += self._examples_of(name, objects[name], defect)
+        return examples
+
+    def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
+        objects = objects_in(root)
+        names = choose(root, "object", object, objects)
+        if len(names) > 1:
+            came = f"{root} holds {len(names)} objects"
+            raise DataError(came, f"one of {', '.join(names)}", "name the object")
+        folder = objects[names[0]]
+        part = named(list_folders(folder), side)
+        place = None if part is None else named(list_folders(part), GOOD)
+        if place is None:
+            return []
+        groups = _groups_of(folder)
+        examples = []
+        for picture in list_pictures(place):
+            group = groups.get(_relative(picture, folder), "")
+            examples.append(Example(picture, (), names[0], GOOD, group))
+        return examples
+
+    def masks_in(self, folder: Path) -> list[Path]:
+        """The masks in ``ground_truth/DEFECT``: files, or folders of files whose union is a mask,
+        and in which every value but 0 counts."""
+        return list_pictures(folder)
+
+    def _examples_of(self, object: str, folder: Path, defect: str) -> list[Example]:
+        places = []
+        for name in ("test", "ground_truth"):
+            part = named(list_folders(folder), name) or folder / name
+            places.append(named(list_folders(part), defect) or part / defect)
+        pictures_at, masks_at = places
+        pictures = unique_names(list_pictures(pictures_at)) if pictures_at.is_dir() else {}
+        masks = unique_names(self.masks_in(masks_at), mask_key) if masks_at.is_dir() else {}
+        matched = len(pictures.keys() & masks.keys())
+        log.info("%s: %d of %d masks have their picture", masks_at, matched, len(masks))
+        groups = _groups_of(folder)
+        examples = []
+        for name, picture in pictures.items():
+            mask = masks.pop(name, None)
+            files = _files_of(mask) if mask is not None else ()
+            if mask is None or not files:
+                expected = f"{masks_at / picture.stem}_mask.png"
+                raise DataError(f"{picture} has no mask", expected, "add it or leave it out")
+            group = groups.get(_relative(picture, folder), "")
+            examples.append(Example(picture, files, object, defect, group, mask.is_dir()))
+        for mask in masks.values():
+            expected = f"a picture in {pictures_at}"
+            raise DataError(f"{mask} has no picture", expected, "add it or remove the mask")
+        if not examples:
+            came, do = f"{pictures_at} is an empty folder", "add some or remove the folder"
+            raise DataError(came, "pictures of the defect", do)
+        return examples
+
+
+def objects_in(root: Path) -> dict[str, Path]:
+    """Object's name -> folder, for one object's folder or for a folder of several. A link keeps its
+    own name.
+
+    Raises:
+        DataError: a ``manifest.csv`` beside several objects, which would be passed over.
+    """
+    if not root.is_dir():
+        return {}
+    if _is_object(root):
+        return {os.path.basename(os.path.abspath(root)): root}
+    objects = {folder.name: folder for folder in list_folders(root) if _is_object(folder)}
+    manifest = file_in(root, _MANIFEST)
+    if objects and manifest is not None:
+        raise unfit_manifest(manifest)
+    return objects
+
+
+def _is_object(folder: Path) -> bool:
+    try:
+        names = {comparable(path.name) for path in list_folders(folder)}
+    except PermissionError:  # a folder beside the objects that is none of ours
+        return False
+    return not names.isdisjoint(_PARTS)
+
+
+def _defects_of(folder: Path) -> list[str]:
+    """Names of the defects, as their folders in ``test`` (else in ``ground_truth``) have them."""
+    parts = [named(list_folders(folder), name) for name in ("test", "ground_truth")]
+    read = {part for part in parts if part is not None}
+    train = named(list_folders(folder), "train")
+    _report_rest(folder, read | ({train} if train else set()))
+    defects: dict[str, str] = {}
+    for part in parts:
+        places = list_folders(part) if part is not None else []
+        for name, place in unique_names(places).items():
+            defects.setdefault(name, place.name)
+    defects.pop(GOOD, None)
+    return sorted(defects.values())
+
+
+def _files_of(mask: Path) -> tuple[Path, ...]:
+    return tuple(list_pictures(mask)) if mask.is_dir() else (mask,)
+
+
+def _report_rest(folder: Path, read: Collection[Path]) -> None:
+    """Say which folders in a folder are not read."""
+    rest = [path.name for path in list_folders(folder) if path not in read]
+    if rest and read:
+        report_once(f"{folder}: passed over the folders {', '.join(rest)}", expected=True)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return comparable(path.relative_to(folder).as_posix())
+
+
+def _groups_of(folder: Path) -> dict[str, str]:
+    """Picture, as :func:`_relative` calls it -> its group."""
+    path = file_in(folder, _MANIFEST)
+    if path is None:
+        return {}
+    header, rows = read_table(path)
+    if not {"file", "group"} <= set(header):
+        raise unfit_manifest(path)
+    groups: dict[str, str] = {}
+    for row in rows:
+        picture = find_file(folder, row["file"])
+        if picture is not None:
+            groups[_relative(picture, folder)] = row["group"]
+        elif row["group"]:  # a group of a file that is not there was meant for another one
+            file = Path(row["file"].replace("\\", "/")).as_posix()
+            came = f"{path} gives {file} a group, but {folder / file} does not exist"
+            expected = f"files relative to {folder}"
+            raise DataError(came, expected, "correct the path, or leave the row out")
+    return groups
+
+
+def unfit_manifest(path: Path) -> DataError:
+    """The refusal of a ``manifest.csv`` that lists neither groups nor examples: passed over, it
+    would leave pictures of one part on both sides of a split."""
+    header = read_table(path)[0]
+    columns = ", ".join(repr(name) for name in header) or "of an empty file"
+    expected = (
+        "file and group, in the object's folder; or image, mask, class and defect in the folder "
+        "that is given"
+    )
+    do = "correct its first line, or move the file away if it is none of ours"
+    return DataError(f"{path} has the columns {columns}", expected, do)

@@ -1,0 +1,65 @@
+"""Reading of csv files as spreadsheet programs write them."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+
+__all__ = ["read_table"]
+
+_MARKS = (",", ";", "\t")
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The header, in lower case, and the rows of a csv.
+
+    Cells are stripped; a cell that is missing at the end of a row is empty. The encoding is UTF-8
+    or, with a byte order mark, UTF-16. Cells are separated by commas, semicolons or tabs, whichever
+    the first line has; Excel's line ``sep=;`` is read.
+
+    Raises:
+        DataError: unreadable, another encoding, an open quote.
+    """
+    file = io.StringIO(_text_of(path), newline="")
+    first = file.readline().strip()
+    if first.lower().startswith("sep="):
+        mark = first[4:5] or "\t"
+    else:
+        mark = next((mark for mark in _MARKS if mark in first), ",")
+        file.seek(0)
+    lines: list[list[str]] = []
+    try:
+        for cells in csv.reader(file, delimiter=mark, strict=True):
+            if cells:
+                lines.append([cell.strip() for cell in cells])
+    except csv.Error as reason:
+        came = f"{path} cannot be read ({reason})"
+        raise DataError(came, "a csv", "save it again, and close every quote") from reason
+    header = [name.lower() for name in lines[0]] if lines else []
+    rows = []
+    for number, cells in enumerate(lines):
+        for cell in cells:
+            if "\n" in cell or "\r" in cell:  # an open quote includes all up to the next quote
+                came = f"{path}, row {number} has a cell of several lines ({cell[:40]!r})"
+                raise DataError(came, "one line a row", "close its quote")
+        if number:
+            padded = [*cells, *[""] * len(header)]
+            rows.append(dict(zip(header, padded, strict=False)))
+    return header, rows
+
+
+def _text_of(path: Path) -> str:
+    do = "save it as a csv in UTF-8"
+    try:
+        data = path.read_bytes()
+        is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = data.decode("utf-16" if is_wide else "utf-8-sig")
+    except (OSError, UnicodeError) as reason:
+        raise DataError(f"{path} cannot be read ({reason})", "a csv in UTF-8", do) from reason
+    if "\x00" in text:
+        raise DataError(f"{path} holds zero bytes", "a csv in UTF-8", do)
+    return text
