@@ -156,7 +156,7 @@ def picture_key(path: str | Path) -> str:
 
 def mask_key(path: str | Path) -> str:
     """The ``picture_key`` of the picture that a mask belongs to: NAME.* or NAME_mask.*."""
-    return picture_key(path).removesuffix("_mask")
+    return picture_key(path).removesuffix("_mask").strip()
 
 
 def unique_names(

@@ -14,7 +14,15 @@ from ..paths import system_errors
 from ..placement.placing import MaskLibrary
 from ..placement.surroundings import Surroundings, surroundings_of
 from .files import read_masks, read_picture
-from .listing import list_folders, list_pictures, mask_key, picture_key, unique_names
+from .listing import (
+    comparable,
+    list_folders,
+    list_pictures,
+    mask_key,
+    named,
+    picture_key,
+    unique_names,
+)
 from .masks import Mask, separate_defects, trimmed
 
 logger = logging.getLogger(__name__)
@@ -51,9 +59,13 @@ def find_library(good: Path, object: str, defect: str) -> Path:
     Raises:
         SettingError: there are none.
     """
-    for folder in (good, good / object, good.parent.parent if good.name == "good" else good):
-        if (folder / "ground_truth" / defect).is_dir():
-            return folder / "ground_truth" / defect
+    folders = [good, _folder_in(good, object)]
+    if comparable(good.name) == "good":
+        folders.append(good.parent.parent)
+    for folder in folders:
+        library = None if folder is None else _folder_in(folder, "ground_truth", defect)
+        if library is not None:
+            return library
     raise SettingError(
         "no masks are given",
         "--masks or --mask-library",
@@ -65,8 +77,17 @@ def find_library(good: Path, object: str, defect: str) -> Path:
 def pictures_beside(masks: Path) -> Path | None:
     """The pictures with these real defects in MVTec's layout: ``test/DEFECT`` for
     ``ground_truth/DEFECT``; None where there is no such folder."""
-    pictures = masks.parent.parent / "test" / masks.name
-    return pictures if masks.parent.name == "ground_truth" and pictures.is_dir() else None
+    if comparable(masks.parent.name) != "ground_truth":
+        return None
+    return _folder_in(masks.parent.parent, "test", masks.name)
+
+
+def _folder_in(folder: Path, *names: str) -> Path | None:
+    """The folder of these names, each in the one before, as a person reads them."""
+    place: Path | None = folder
+    for name in names:
+        place = None if place is None else named(list_folders(place), name)
+    return place
 
 
 @_reading
@@ -106,12 +127,14 @@ def read_library(
     surroundings: list[Surroundings | None] = []
     origins: list[Path] = []
     files_read: list[Path] = []
+    shares: list[float] = []
     with_picture = 0
     for source, files in sources.items():
         is_folder = files != [source]
         union = f"the union of the masks in {files[0].parent}"
         mask = read_masks(files, union, nonzero=is_folder)
         defects = separate_defects(mask) if apart and not is_folder else [mask]
+        shares.append(float(mask.mean()))
         files_read += files
         picture = None
         shown = shown_in.get(mask_key(source))
@@ -127,7 +150,22 @@ def read_library(
             masks.append(trimmed(defect))  # whole ones of a large set would fill the memory
             surroundings.append(None if picture is None else surroundings_of(picture, defect))
     logger.info("%s: %d of %d masks have their picture", folder, with_picture, len(sources))
+    report_large_masks(str(folder), shares)
     return MaskLibrary(masks, names, surroundings, origins, files_read)
+
+
+def report_large_masks(name: str, shares: Sequence[float]) -> None:
+    """Warn where nearly all masks of a class cover more than half of their picture: black and white
+    may be swapped.
+
+    Args:
+        name: of the class or the folder.
+        shares: share of its picture that each mask covers, 0..1.
+    """
+    large = sum(share > 0.5 for share in shares)
+    if large and large >= 0.9 * len(shares):
+        text = "%s: %d of %d masks cover more than half of their picture; white must be the defect"
+        logger.warning(text, name, large, len(shares))
 
 
 def _mask_sources(folder: Path) -> dict[Path, list[Path]]:
@@ -162,9 +200,10 @@ def held_out_masks(folder: Path, names: Sequence[str], split: Path) -> list[str]
 def _on_side(split: Path, defect: str, side: str) -> set[str]:
     """Comparable names of this defect's pictures on a side, "train" or "held_out"."""
     try:
-        listed = json.loads(split.read_text(encoding="utf-8"))[side]
-        pictures = [Path(str(path)) for path in listed]
+        listed = json.loads(split.read_text(encoding="utf-8-sig"))[side]
+        pictures = [Path(str(path).replace("\\", "/")) for path in listed]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as reason:
         came = f"{split} is no split file ({reason!r})"
         raise DataError(came, "split.json of a training", "check the path") from reason
-    return {picture_key(path) for path in pictures if path.parent.name == defect}
+    key = comparable(defect)
+    return {picture_key(path) for path in pictures if comparable(path.parent.name) == key}

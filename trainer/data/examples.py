@@ -2,51 +2,74 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.pictures.files import Picture, read_masks, read_picture
+from bgdefect_core.pictures.mask_files import report_large_masks
 from bgdefect_core.pictures.masks import Mask
 
 __all__ = ["GOOD", "Example", "load_example", "validate"]
 
+log = logging.getLogger(__name__)
+
 GOOD = "good"
 """What stands in place of a defect where there is none."""
+_REMEMBERED = 1 << 30
+"""Bytes of pictures and masks that are kept, so that each file is decoded once a run."""
+_State = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture of one defect.
-
-    Attributes:
-        image: the picture's file. masks: one file or more; their union is the defect.
-        object, defect: the class, by folder names. group: pictures of one part share it; empty: a
-            part of its own.
-        nonzero: MVTec LOCO's masks, in which every value but 0 counts.
-    """
+    """One picture of one defect."""
 
     image: Path
     masks: tuple[Path, ...]
+    """One file or more; their union is the defect."""
     object: str
     defect: str
+    """With ``object`` the class, by folder names."""
     group: str
+    """Pictures of one part share it; empty: a part of its own."""
     nonzero: bool = False
+    """MVTec LOCO's masks, in which every value but 0 counts."""
+
+
+_loaded: dict[tuple[Example, _State], tuple[Picture, Mask]] = {}
 
 
 def load_example(example: Example) -> tuple[Picture, Mask]:
-    """The picture, ``uint8 [H, W, 3]``, and the union of its masks, ``bool [H, W]``.
+    """The picture, ``uint8 [H, W, 3]``, and the union of its masks, ``bool [H, W]``. The caller
+    owns the arrays.
 
     Raises:
-        PictureError, MaskError: see `read_picture` and `read_mask`; the union is held to what each
-            mask is.
+        PictureError, MaskError: see `read_picture` and `read_masks`.
     """
-    picture = read_picture(example.image)
-    size = (picture.shape[0], picture.shape[1])
-    return picture, read_masks(
-        example.masks, f"the union of the masks of {example.image}", size, nonzero=example.nonzero
-    )
+    key = (example, _state(example))
+    pair = _loaded.get(key)
+    if pair is None:
+        picture = read_picture(example.image)
+        size = (picture.shape[0], picture.shape[1])
+        union = f"the union of the masks of {example.image}"
+        mask = read_masks(example.masks, union, size, nonzero=example.nonzero)
+        pair = _loaded[key] = (picture, mask)
+        while sum(array.nbytes for arrays in _loaded.values() for array in arrays) > _REMEMBERED:
+            del _loaded[next(iter(_loaded))]
+    return pair[0].copy(), pair[1].copy()
+
+
+def _state(example: Example) -> _State:
+    """Another value where a file has changed; missing files are left to their readers."""
+    states = []
+    for path in (example.image, *example.masks):
+        if path.is_file():
+            status = path.stat()
+            states.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(states)
 
 
 def validate(examples: Sequence[Example]) -> None:
@@ -57,13 +80,19 @@ def validate(examples: Sequence[Example]) -> None:
     """
     if not examples:
         raise DataError("there are no examples", "at least one picture with its mask")
-    problems = []
+    problems: list[str] = []
+    shares: dict[str, list[float]] = {}
     for example in examples:
         try:
-            load_example(example)
+            mask = load_example(example)[1]
         except BGDefectError as error:
             problems.append(str(error))
+            continue
+        shares.setdefault(f"{example.object} / {example.defect}", []).append(float(mask.mean()))
     if problems:
-        more = [f"and {len(problems) - 5} more"] if len(problems) > 5 else []
-        what = f"{len(problems)} of {len(examples)} examples cannot be used:"
-        raise DataError("\n  ".join([what, *problems[:5], *more]))
+        lines = [f"{len(problems)} of {len(examples)} examples cannot be used:", *problems[:5]]
+        if len(problems) > 5:
+            lines.append(f"and {len(problems) - 5} more")
+        raise DataError("\n  ".join(lines))
+    for name, covered in shares.items():
+        report_large_masks(name, covered)
