@@ -25,6 +25,7 @@ __all__ = [
     "Choice",
     "Declared",
     "Doc",
+    "Free",
     "NotEmpty",
     "Option",
     "Range",
@@ -74,6 +75,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __hash__(self) -> int:
+        """Of the object itself: annotations must be hashable."""
+        return id(self)
+
     def named(self, name: str) -> Entry:
         """The entry of this name.
 
@@ -104,6 +109,11 @@ class Choice:
     """The option's value is the name of one of the registry's entries."""
 
     registry: Registry[Any]
+
+
+@dataclass(frozen=True)
+class Free:
+    """The option may differ when a run is resumed: it does not change the results."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import shutil
 import signal
@@ -34,10 +35,12 @@ from bgdefect_core.records import manifest as lines
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.manifest import ManifestLine
 from bgdefect_core.weights.files import read_info
+from trainer.data.layouts import find_examples, good_examples
 from trainer.generation.attempts import attempt_seed, batches, needed
 from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate
-from trainer.generation.pairs import Pairs
+from trainer.generation.pairs import open_pairs
+from trainer.generation.sources import ExampleSources, sources_in_folders
 
 from .conftest import Run, files_of, nudge
 
@@ -67,7 +70,7 @@ def manifest(config: GenerateConfig) -> list[ManifestLine]:
 
 
 # --- batches
-# ---------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def run_batches(
@@ -111,7 +114,7 @@ def test_seeds_differ_and_repeat() -> None:
 
 
 # --- runs
-# ------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
@@ -166,9 +169,7 @@ def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def test_the_solver_is_recorded_where_it_is_not_ddim(
-    config: GenerateConfig, tmp_path: Path
-) -> None:
+def test_the_solver_is_recorded(config: GenerateConfig, tmp_path: Path) -> None:
     """Another solver is another run."""
     short = dataclasses.replace(config, limits=ANYTHING, count=2, steps=3)
     generate(short)
@@ -314,7 +315,7 @@ def test_a_dry_run_looks_at_the_place_and_takes_off_what_is_made(
     assert (summary.done, summary.accepted, summary.unmade) == (4, 1, 0) and summary.seconds > 0
     finished = generate(dataclasses.replace(dry, count=4))
     assert (finished.done, finished.accepted, finished.seconds) == (4, 0, 0)
-    with pytest.raises(OtherRunError, match="run_seed"):
+    with pytest.raises(OtherRunError, match="seed"):
         generate(dataclasses.replace(dry, seed=1))
     foreign = config.output.parent / "file"
     foreign.write_text("mine")
@@ -350,7 +351,7 @@ def test_a_dry_run_counts_guidance_and_the_vae(
 ) -> None:
     """Each call takes one second: 2 steps a batch of samples, twice with guidance; coder and
     decoder for pairs, a decoder for samples."""
-    monkeypatch.setattr("trainer.generation.generate._time", lambda call: 1.0)
+    monkeypatch.setattr("trainer.generation.dry_run._time", lambda call: 1.0)
     dry = dataclasses.replace(config, dry_run=True, count=4, variants=1, batch=2)
     assert generate(dataclasses.replace(dry, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
     assert generate(dataclasses.replace(dry, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
@@ -406,9 +407,9 @@ def test_ready_masks_of_several_defects_are_pointed_out(
         write_mask(tmp_path / "masks" / f"{name}.png", mask)
     ready = dataclasses.replace(config, good=tmp_path / "good", masks=tmp_path / "masks")
     info = read_info(config.weights)
-    Pairs(ready, dataclasses.replace(info, zoom="whole")).validate(2)
+    open_pairs(ready, dataclasses.replace(info, zoom="whole"))
     assert not caplog.messages
-    Pairs(ready, info).validate(2)
+    open_pairs(ready, info)
     assert "1 of 2 masks show defects far from each other" in caplog.text
 
 
@@ -417,7 +418,7 @@ def test_masks_of_held_out_pictures_are_pointed_out(
 ) -> None:
     own = dataclasses.replace(config, weights=Path(shutil.copy(config.weights, tmp_path)))
     info = read_info(own.weights)
-    Pairs(own, info)
+    sources_in_folders(own, info)
     assert "held out" not in caplog.text  # nothing is known of the training
     split = tmp_path / "spot.run" / "split.json"
     split.parent.mkdir()
@@ -431,23 +432,21 @@ def test_masks_of_held_out_pictures_are_pointed_out(
     )
     for library in (None, plates / "ground_truth/spot"):
         caplog.clear()
-        Pairs(dataclasses.replace(own, mask_library=library), info)
-        assert (
-            f"2 of 6 masks in {plates}/ground_truth/spot are of pictures that the training held out"
-            in caplog.text
-        )
-        assert f"--mask-split {split} leaves them out" in caplog.text
+        sources_in_folders(dataclasses.replace(own, mask_library=library), info)
+        folder = f"{plates}/ground_truth/spot"
+        assert f"2 of 6 masks in {folder} belong to pictures that the training held" in caplog.text
+        assert f"--mask-split {split} leaves the masks out" in caplog.text
     caplog.clear()
-    assert Pairs(dataclasses.replace(own, mask_split=split), info).mask_names == ["000_mask.png"]
+    sources = sources_in_folders(dataclasses.replace(own, mask_split=split), info)
+    assert sources.mask_names == ["000_mask.png"]
     assert "held out" not in caplog.text
     split.write_text("{")
-    Pairs(own, info)
+    sources_in_folders(own, info)
     assert "split.json is no split file" in caplog.text
 
 
 def test_pairs_use_every_picture_before_any_again(config: GenerateConfig) -> None:
-    pairs = Pairs(config, read_info(config.weights))
-    pairs.validate(6)
+    pairs = open_pairs(config, read_info(config.weights))
     assert pairs.part == "texture"
     drawn = [pairs[index] for index in range(6)]
     assert len({pair.source for pair in drawn[:3]}) == len({pair.source for pair in drawn[3:]}) == 3
@@ -459,10 +458,24 @@ def test_pairs_use_every_picture_before_any_again(config: GenerateConfig) -> Non
     )
 
 
+def test_examples_stand_in_for_folders(
+    config: GenerateConfig, plates: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same pictures and masks, in the same order, give the same samples."""
+    caplog.set_level(logging.INFO)
+    generate(config)
+    assert "6 of 6 masks have their picture" in caplog.text
+    examples = ExampleSources(good_examples(plates, "plate"), find_examples(plates, defect="spot"))
+    other = dataclasses.replace(config, good=Path(), output=tmp_path / "other")
+    generate(other, examples)
+    for line, twin in zip(manifest(config), manifest(other), strict=True):
+        for key in ("index", "attempt", "seed", "quality", "verdict", "source"):
+            assert line[key] == twin[key]
+    assert files_of(config.output / "plate") == files_of(other.output / "plate")
+
+
 def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateConfig) -> None:
-    real = Pairs(config, read_info(config.weights))
-    real.validate(1)
-    pair = real[0]
+    pair = open_pairs(config, read_info(config.weights))[0]
     assert pair.job is not None and pair.job.real is not None and pair.job.real.made > 0
     strict = dataclasses.replace(ANYTHING, min_real_share=1000.0)  # no share is as large
     judged = dataclasses.replace(config, limits=strict, count=2, variants=1, retries=0)
@@ -481,7 +494,7 @@ def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateCo
 
 
 # --- bad input
-# -------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 def bad(
@@ -645,7 +658,7 @@ def test_another_run_is_refused(config: GenerateConfig) -> None:
     small = dataclasses.replace(config, limits=ANYTHING, count=1, variants=1, batch=1)
     generate(small)
     before = files_of(config.output)
-    with pytest.raises(OutputError, match="run_seed"):
+    with pytest.raises(OutputError, match="seed"):
         generate(dataclasses.replace(small, seed=1))
     assert files_of(config.output) == before
 
@@ -724,7 +737,7 @@ def test_a_run_is_refused_where_the_default_threshold_was_another(
     for run in (config, dataclasses.replace(config, dry_run=True)):
         with pytest.raises(
             OtherRunError,
-            match="were cut at 0.3 of the signal's peak, which is 0.45 by default now",
+            match="threshold 0.3, now 0.45",
         ):
             generate(run)
     assert files_of(config.output) == before

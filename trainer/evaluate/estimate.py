@@ -13,11 +13,12 @@ import torch
 
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.refinement import LabelSettings
+from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.signals import SIGNALS
 
 from ..bases.devices import DTYPES, pick_device
 from ..bases.load import load_base
-from ..generation.config import GenerateConfig
 from .config import EvaluateConfig
 from .detectors.landscape import PRODUCTS
 from .detectors.landscape_rows import BATCH as LANDSCAPE_BATCH
@@ -121,10 +122,10 @@ def estimate(config: EvaluateConfig, cells: Sequence[Cell], tested: Sequence[Cel
 
 def _evaluations(spec: Method) -> int:
     """U-Net samples of one sample that is accepted at once."""
-    background = BACKGROUNDS[spec.generate.get("background", GenerateConfig.background)]
+    background = BACKGROUNDS[spec.generate.get("background", SamplingSettings.background)]
     bare = 1 if spec.from_noise else background.per_pair + background.per_sample
-    first = spec.generate.get("guidance", GenerateConfig.guidance)[0]
-    signal = SIGNALS[spec.generate.get("signal", GenerateConfig.signal)].evaluations
+    first = spec.generate.get("guidance", SamplingSettings.guidance)[0]
+    signal = SIGNALS[spec.generate.get("signal", LabelSettings.signal)].evaluations
     return int(spec.generate.get("steps", 50)) * (bare + (first != 1)) + signal
 
 

@@ -1,0 +1,3 @@
+"""Painting a trained defect into good pictures: settings, sources, pairs, batches, page."""
+
+__all__ = ["attempts", "config", "generate", "pairs", "record", "setup", "sources", "summary"]

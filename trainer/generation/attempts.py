@@ -1,57 +1,102 @@
-"""Which attempts are painted together: batches of one size, formed from sample numbers and verdicts
-alone.
+"""Which samples a run makes, and which attempts are painted together.
 
-A resumed run therefore forms the very batches of an unbroken one, and equal batches give equal bits
-(docs/method.md, choice 13).
+Batches have one size and are formed from sample numbers and verdicts alone. A resumed run therefore
+forms the batches of an unbroken one, and equal batches give equal bits (docs/method.md, choice 13).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 Slot = tuple[int, int]
-"""A sample's index and the number of the attempt at it."""
+"""Index of a sample and number of an attempt at it."""
 Verdicts = Callable[[int, int], "bool | None"]
-"""(index, attempt) -> accepted, or None where it has not been made."""
+"""(index, attempt) -> accepted; None where the attempt has not been made."""
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """The samples of a run. Sample i is variant ``i % variants`` of pair ``i // variants``.
+
+    The work goes in chunks of ``batch`` pairs: first their inversions, then their samples.
+    """
+
+    count: int
+    """Samples of the run."""
+    variants: int
+    """Samples of a pair."""
+    batch: int
+    """Samples in a call of the U-Net."""
+    retries: int
+    """Attempts at a sample after the first."""
+
+    @property
+    def pairs(self) -> int:
+        """Pairs that the run needs."""
+        return -(-self.count // self.variants)
+
+    @property
+    def inversion_batch(self) -> int:
+        """Pairs that are inverted in one call: as many as a batch of samples needs."""
+        return -(-self.batch // self.variants)
+
+    def samples_of(self, pair: int) -> range:
+        """Indices of the samples of a pair."""
+        return range(pair * self.variants, min((pair + 1) * self.variants, self.count))
+
+    def pair_of(self, index: int) -> int:
+        """The pair of a sample."""
+        return index // self.variants
+
+    def chunk_of(self, index: int) -> int:
+        """The chunk in which a sample is painted."""
+        return self.pair_of(index) // self.batch
+
+    def chunks(self) -> Iterator[range]:
+        """The pairs of each chunk."""
+        for first in range(0, self.pairs, self.batch):
+            yield range(first, min(first + self.batch, self.pairs))
+
+    def is_final(self, verdicts: Sequence[bool]) -> bool:
+        """Whether a sample needs no further attempt.
+
+        Args:
+            verdicts: of its attempts so far, True for an accepted one.
+        """
+        return any(verdicts) or len(verdicts) > self.retries
 
 
 def attempt_seed(seed: int, index: int, attempt: int) -> int:
     """Seed of one attempt, 0 .. 2^63 - 1: a function of these three numbers alone."""
-    return int(
-        np.random.SeedSequence((seed, index, attempt)).generate_state(1, np.uint64)[0]
-        >> np.uint64(1)
-    )
+    sequence = np.random.SeedSequence((seed, index, attempt))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def batches(
     samples: Sequence[int], size: int, retries: int, verdict: Verdicts
 ) -> Iterator[list[Slot]]:
-    """The batches of ``size`` slots that ``samples`` need, one by one; each is painted before the
-    next is asked for.
+    """The batches of ``size`` slots that ``samples`` need, each painted before the next is taken.
 
     Rejected samples queue up again behind the others. Free slots of the last batches go to later
-    attempts at the same samples; what they give counts only where the attempts before were
-    rejected.
+    attempts at the same samples; these count only where the attempts before were rejected.
 
     Args:
         samples: indices.
-        size: slots a batch.
-        retries: attempts a sample after the first.
+        size: slots of a batch.
+        retries: attempts at a sample after the first.
         verdict: of the attempts made so far; asked again after each batch.
     """
     queue = dict.fromkeys(samples, 0)
     while queue:
         chosen = list(queue)[:size]
         slots = [(index, queue[index]) for index in chosen]
-        more = [
-            (i, queue[i] + ahead)
-            for ahead in range(1, retries + 1)
-            for i in chosen
-            if queue[i] + ahead <= retries
-        ]
-        slots += more[: size - len(slots)]
+        for ahead in range(1, retries + 1):
+            for index in chosen:
+                if queue[index] + ahead <= retries and len(slots) < size:
+                    slots.append((index, queue[index] + ahead))
         slots += [slots[0]] * (size - len(slots))
         yield slots
         for index, attempt in needed(slots, verdict):
@@ -61,11 +106,11 @@ def batches(
 
 
 def needed(slots: Sequence[Slot], verdict: Verdicts) -> Iterator[Slot]:
-    """Those of ``slots`` that count: each once, and none after an accepted attempt at the same
-    sample."""
-    seen: set[Slot] = set()
+    """The slots that count: each once, and none after an accepted attempt at its sample."""
+    passed: set[Slot] = set()
     for slot in slots:
         index, attempt = slot
-        if slot not in seen and not any(verdict(index, earlier) for earlier in range(attempt)):
+        accepted = any(verdict(index, earlier) for earlier in range(attempt))
+        if slot not in passed and not accepted:
             yield slot
-        seen.add(slot)
+        passed.add(slot)

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.painting import Job
-from bgdefect_core.paths import system_errors
 from bgdefect_core.pictures.files import Picture, read_mask, read_picture
-from bgdefect_core.pictures.mask_files import (
-    find_library,
-    held_out_masks,
-    masks_by_name,
-    pictures_beside,
-    read_library,
-)
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.placement.part import PartKind, part_kind, part_mask
-from bgdefect_core.placement.placing import MaskLibrary, place_mask
+from bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask
 from bgdefect_core.placement.surroundings import Likeness
 from bgdefect_core.weights.info import ClassWeightsInfo
 
-from ..data.layouts import good_pictures
-from ..training.run_folder import RunFolder
 from .config import GenerateConfig
+from .sources import ExampleSources, Sources, sources_in_folders, sources_of_examples
 
 log = logging.getLogger(__name__)
 
-_PARTS_SEEN = 8
+Array = TypeVar("Array", bound=NDArray[Any])
+_PARTS_COMPARED = 8
+"""Good pictures that decide on the kind of part."""
 _MASKS_TRIED = 3
 """Real masks that are tried on a picture, each with all its variations, before the pair is given
 up."""
-_KEPT = 8
+_MEMORY = 1 << 29
+"""Bytes of pictures that are kept, so that most runs read each picture once."""
+_PROBLEMS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -56,182 +52,162 @@ class Pair:
 
 
 class Pairs:
-    """The pairs of one run. Every picture is used once before any is used again; each time round in
-    another order.
+    """The pairs of one run.
 
-    Raises:
-        DataError: no good pictures, no masks, a picture without mask or a mask without picture.
-            MaskError: a bad mask.
+    Every picture is used once before any is used again; each time round in another order.
+
+    Args:
+        sources: good pictures and masks.
+        seed: of the run.
+        part: where new masks may lie; "auto" is settled by :meth:`validate`.
+        placement: how far new masks may differ from the real ones.
     """
 
-    def __init__(self, config: GenerateConfig, info: ClassWeightsInfo) -> None:
-        self._config = config
-        self.sources = good_pictures(
-            config.good, _object_in(config.good, config.object or info.object)
-        )
-        self._zoomed = info.zoom != "whole"
-        self._masks: dict[Path, Path] = {}
-        self._library: MaskLibrary | None = None
-        self.library_folder: Path | None = None
-        """Folder of the real masks, given or found."""
-        self.known_surroundings = 0
-        """Masks of the library whose real picture is there."""
-        if config.masks is not None:
-            self._masks = masks_by_name(self.sources, config.masks)
-            self.mask_names = [path.name for path in self._masks.values()]
-        else:
-            folder = config.mask_library or find_library(
-                config.good, config.object or info.object, info.defect
-            )
-            self.library_folder = folder
-            self._library = read_library(
-                folder, config.mask_split, pictures_beside(folder), apart=self._zoomed
-            )
-            self.mask_names = self._library.names
-            if config.mask_split is None:
-                _warn_of_held_out(folder, self.mask_names, RunFolder(config.weights).split)
-            self.known_surroundings = sum(
-                around is not None for around in self._library.surroundings
-            )
-        self._pictures: dict[Path, Picture] = {}
-        self._places: dict[Path, Mask] = {}
-        self.part: PartKind = config.part
+    def __init__(
+        self, sources: Sources, seed: int, part: PartKind, placement: PlacementSettings
+    ) -> None:
+        self.sources = sources
+        self.part: PartKind = part
+        self._seed = seed
+        self._placement = placement
+        self._pictures = _Memory[Picture](_MEMORY)
+        self._part_masks = _Memory[Mask](_MEMORY)
 
-    def validate(self, count: int) -> None:
-        """Read what ``count`` pairs need once, before anything is written, and settle the kind of
-        part.
+    def validate(self, count: int, apart: bool) -> None:
+        """Read the files of ``count`` pairs before anything is written; settle the kind of part.
+
+        Args:
+            count: pairs.
+            apart: whether the class was learned on single defects; ready masks of several then
+                come out at another scale, which is warned of.
 
         Raises:
             DataError: naming up to five pictures or masks that cannot be used.
         """
-        used = sorted({self._source(pair) for pair in range(count)})
+        used = sorted(self._used(count))
         problems: list[str] = []
-        seen: list[Picture] = []
+        pictures: list[Picture] = []
         several = 0
         for path in tqdm(used, desc="reading", unit="picture", leave=False):
             try:
                 picture = self._picture(path)
-                if path in self._masks:
-                    mask = read_mask(self._masks[path], (picture.shape[0], picture.shape[1]))
-                    several += self._zoomed and len(separate_defects(mask)) > 1
+                if path in self.sources.masks:
+                    defects = separate_defects(self._ready_mask(path, picture))
+                    several += apart and len(defects) > 1
             except BGDefectError as error:
                 problems.append(str(error))
                 continue
-            if len(seen) < _PARTS_SEEN:
-                seen.append(picture)
+            if len(pictures) < _PARTS_COMPARED:
+                pictures.append(picture)
         if problems:
-            more = [f"and {len(problems) - 5} more"] if len(problems) > 5 else []
-            raise DataError(
-                "\n  ".join(
-                    [
-                        f"{len(problems)} of {len(used)} pictures cannot be used:",
-                        *problems[:5],
-                        *more,
-                    ]
-                )
-            )
+            lines = [f"{len(problems)} of {len(used)} pictures cannot be used:"]
+            lines += problems[:_PROBLEMS_SHOWN]
+            if len(problems) > _PROBLEMS_SHOWN:
+                lines.append(f"and {len(problems) - _PROBLEMS_SHOWN} more")
+            raise DataError("\n  ".join(lines))
         if several:
-            do = "paint one after the other, into what the last run made, for the scale at which they were learned"
             log.warning(
-                "%d of %d masks show defects far from each other, which come out in one coarse square; %s",
+                "%d of %d masks show defects far from each other, which share one coarse square. "
+                "Paint them one after the other, each run on the results of the last, to get the "
+                "scale that was learned",
                 several,
                 len(used),
-                do,
             )
-        if self.part == "auto" and self._library is not None:
-            self.part = part_kind(seen)
-            log.info(
-                "the part is taken for %s",
-                {"object": "an object on a tray", "texture": "a texture"}[self.part],
-            )
+        if self.part == "auto" and self.sources.library is not None:
+            self.part = part_kind(pictures)
+            names = {"object": "an object on a tray", "texture": "a texture"}
+            log.info("the part is taken for %s", names[self.part])
 
     def files(self, count: int) -> dict[str, Path]:
-        """All that ``count`` pairs are made from: good pictures, masks, and the pictures of the
-        masks."""
-        used = {self._source(pair) for pair in range(count)}
-        files = {f"good {number}": path for number, path in enumerate(self.sources) if path in used}
-        if self._library is not None:
-            return files | {
-                f"library {number}": path for number, path in enumerate(self._library.files)
-            }
-        return files | {
-            f"mask {number}": self._masks[path]
-            for number, path in enumerate(self.sources)
-            if path in used
-        }
+        """All files that ``count`` pairs are made from."""
+        return self.sources.files(self._used(count))
 
     def __getitem__(self, index: int) -> Pair:
         """Pair ``index``, 0 upwards without end; after ``validate``."""
         source = self._source(index)
         picture = self._picture(source)
-        if self._library is None:
-            mask = read_mask(self._masks[source], (picture.shape[0], picture.shape[1]))
-            return Pair(
-                index,
-                source,
-                Job(picture, (mask,)),
-                {"kind": "file", "file": os.path.abspath(self._masks[source])},
-            )
-        rng = np.random.default_rng((self._config.seed, index))
-        part = _kept(self._places, source, lambda: part_mask(picture, self.part))
+        library = self.sources.library
+        if library is not None:
+            return self._placed(index, source, picture, library)
+        mask = self._ready_mask(source, picture)
+        origin = {"kind": "file", "file": os.path.abspath(self.sources.masks[source])}
+        return Pair(index, source, Job(picture, (mask,)), origin)
+
+    def _placed(self, index: int, source: Path, picture: Picture, library: MaskLibrary) -> Pair:
+        """A pair whose mask is a variation of a real one, placed on the part."""
+        rng = np.random.default_rng((self._seed, index))
+        part = self._part_masks.get(source, lambda: part_mask(picture, self.part))
         likeness = Likeness(picture)
         missed: list[str] = []
-        for number in rng.permutation(len(self._library.patches))[:_MASKS_TRIED].tolist():
-            name = self._library.names[number]
-            around = self._library.surroundings[number]
-            placed = place_mask(
-                part,
-                [self._library.patches[number]],
-                rng,
-                self._config.placement,
-                [around],
-                likeness,
-            )
-            if placed is not None:
-                file = os.path.abspath(self._library.origins[number])
+        for number in rng.permutation(len(library.patches))[:_MASKS_TRIED].tolist():
+            name = library.names[number]
+            around = library.surroundings[number]
+            patches = [library.patches[number]]
+            mask = place_mask(part, patches, rng, self._placement, [around], likeness)
+            if mask is not None:
+                file = os.path.abspath(library.origins[number])
                 origin = {"kind": "placed", "made_from": name, "file": file, "missed": missed}
-                return Pair(index, source, Job(picture, (placed,), around), origin)
+                return Pair(index, source, Job(picture, (mask,), around), origin)
             missed.append(name)
         return Pair(index, source, None, {"kind": "none", "missed": missed})
 
+    def _used(self, count: int) -> set[Path]:
+        return {self._source(index) for index in range(count)}
+
     def _source(self, index: int) -> Path:
-        turn, place = divmod(index, len(self.sources))
-        order = np.random.default_rng((self._config.seed, turn, 1)).permutation(len(self.sources))
-        return self.sources[int(order[place])]
+        good = self.sources.good
+        turn, place = divmod(index, len(good))
+        order = np.random.default_rng((self._seed, turn, 1)).permutation(len(good))
+        return good[int(order[place])]
 
     def _picture(self, path: Path) -> Picture:
-        return _kept(self._pictures, path, lambda: read_picture(path))
+        return self._pictures.get(path, lambda: read_picture(path))
+
+    def _ready_mask(self, source: Path, picture: Picture) -> Mask:
+        return read_mask(self.sources.masks[source], (picture.shape[0], picture.shape[1]))
 
 
-def _kept(store: dict[Path, Any], key: Path, make: Callable[[], Any]) -> Any:
-    """A small memory: the pictures of one batch come again for its retries and masks."""
-    if key not in store:
-        while len(store) >= _KEPT:
-            del store[next(iter(store))]
-        store[key] = make()
-    return store[key]
+class _Memory(Generic[Array]):
+    """Arrays by file, up to a number of bytes; the oldest go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._arrays: dict[Path, Array] = {}
+
+    def get(self, path: Path, make: Callable[[], Array]) -> Array:
+        """The array of a file; made where it is not there."""
+        if path not in self._arrays:
+            array = make()
+            self._arrays[path] = array
+            self._bytes += array.nbytes
+            while self._bytes > self._limit and len(self._arrays) > 1:
+                oldest = next(iter(self._arrays))
+                self._bytes -= self._arrays.pop(oldest).nbytes
+        return self._arrays[path]
 
 
-def _warn_of_held_out(folder: Path, names: Sequence[str], split: Path) -> None:
-    """Say where masks of pictures that the class was not trained on would be used: they are no
-    longer unseen then."""
-    try:
-        held_out = held_out_masks(folder, names, split) if split.is_file() else []
-    except DataError as error:
-        log.warning("%s", error)
-        return
-    if held_out:
-        text = "%d of %d masks in %s are of pictures that the training held out, and no longer unseen then; --mask-split %s leaves them out"
-        log.warning(text, len(held_out), len(names), folder, split)
+def open_pairs(
+    config: GenerateConfig, info: ClassWeightsInfo, examples: ExampleSources | None = None
+) -> Pairs:
+    """The pairs of a run, validated.
 
+    Args:
+        config: settings of the run; its folders of pictures and masks are not read where examples
+            are given.
+        info: of the class weights.
+        examples: good pictures and real defects.
 
-@system_errors(DataError, "a folder that can be read")
-def _object_in(good: Path, name: str) -> str | None:
-    """The object to choose where ``good`` holds several; a single one may have any name."""
-    parts: Sequence[str] = ("test", "train", "ground_truth")
-    if not good.is_dir() or any((good / part).is_dir() for part in parts):
-        return None if good.is_dir() else name
-    several = sum(
-        any((path / part).is_dir() for part in parts) for path in good.iterdir() if path.is_dir()
-    )
-    return name if several > 1 or (good / "manifest.csv").is_file() else None
+    Raises:
+        BGDefectError: as :func:`sources_in_folders` and :meth:`Pairs.validate`.
+    """
+    if examples is None:
+        sources = sources_in_folders(config, info)
+    else:
+        sources = sources_of_examples(examples, info)
+    if sources.library is not None:
+        total = len(sources.mask_names)
+        log.info("%d of %d masks have their picture", sources.known_surroundings, total)
+    pairs = Pairs(sources, config.seed, config.part, config.placement)
+    pairs.validate(config.plan.pairs, apart=info.zoom != "whole")
+    return pairs

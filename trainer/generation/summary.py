@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bgdefect_core.records.manifest import ManifestLine
-
 from .pairs import Pair
 
 
@@ -33,8 +31,8 @@ class Summary:
     """Good pictures and the masks that could not be placed on them: "picture: masks"."""
     unmade: int
     """Samples that were not made, because no mask at all could be placed on their picture."""
-    seconds: float
-    """Taken, or expected by a dry run for the first attempts."""
+    seconds: float = 0.0
+    """Time that the run took; of a dry run, the expected time of the first attempts."""
     sheet: Path | None = None
     page: Path | None = None
     dry_run: bool = False
@@ -44,40 +42,31 @@ class Summary:
 
 
 def summarise(
-    root: Path,
-    wanted: int,
-    records: Sequence[ManifestLine],
-    hopeless: Sequence[Pair],
-    seconds: float,
-    sheet: Path | None,
-    page: Path | None,
+    root: Path, wanted: int, records: Sequence[dict[str, Any]], without_mask: Sequence[Pair]
 ) -> Summary:
     """The summary of a finished run.
 
     Args:
-        root: of the data set. wanted: samples. records: the manifest's lines. hopeless: pairs
-            without a mask.
-        seconds: taken. sheet, page: files; None where no sample was made.
+        root: of the data set. wanted: samples. records: the manifest's lines.
+        without_mask: pairs for which no mask could be placed.
     """
-    by_index: dict[int, list[ManifestLine]] = {}
+    attempts: dict[int, list[dict[str, Any]]] = {}
     for record in records:
-        if record.index < wanted:
-            by_index.setdefault(record.index, []).append(record)
-    good = {index for index, made in by_index.items() if any(record.accepted for record in made)}
-    rejected = tuple(
-        Rejected(index, tuple(record.verdict for record in made))
-        for index, made in sorted(by_index.items())
-        if index not in good
-    )
-    missed = {
-        missed_masks(record.source, record.mask_origin)
-        for made in by_index.values()
-        for record in made
-    }
-    missed |= {missed_masks(pair.source, pair.origin) for pair in hopeless}
-    unplaced = tuple(sorted(missed - {""}))
+        if record["index"] < wanted:
+            attempts.setdefault(record["index"], []).append(record)
+    rejected: list[Rejected] = []
+    missed = {missed_masks(pair.source, pair.origin) for pair in without_mask}
+    for index, lines in sorted(attempts.items()):
+        if not any(line["accepted"] for line in lines):
+            rejected.append(Rejected(index, tuple(line["verdict"] for line in lines)))
+        missed |= {missed_masks(line["source"], line["mask_origin"]) for line in lines}
     return Summary(
-        root, wanted, len(good), rejected, unplaced, wanted - len(by_index), seconds, sheet, page
+        root=root,
+        wanted=wanted,
+        accepted=len(attempts) - len(rejected),
+        rejected=tuple(rejected),
+        unplaced=tuple(sorted(missed - {""})),
+        unmade=wanted - len(attempts),
     )
 
 

@@ -20,6 +20,8 @@ from typing import Any
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
+from bgdefect_core.method.sampling import SamplingSettings
+from bgdefect_core.painting import PaintSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
@@ -141,9 +143,8 @@ def _generation_config(
         count=config.count,
         batch=config.batch,
         retries=0,
-        guidance=(3.0,),  # a single attempt each, at the most that the default comes to
+        paint=PaintSettings(SamplingSettings(background=mode, guidance=(3.0,))),
         seed=config.seed,
-        background=mode,
         base=config.base,
     )
 

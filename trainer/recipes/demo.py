@@ -12,13 +12,17 @@ import numpy as np
 from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, check_range
+from bgdefect_core.method.sampling import SamplingSettings
+from bgdefect_core.painting import PaintSettings
 from bgdefect_core.pictures.files import Picture, write_mask, write_picture
 from bgdefect_core.pictures.masks import Mask
 
 from ..bases.load import load_base
 from ..data.layouts import find_examples, good_pictures
 from ..drawing.defects import SURFACE_DEFECTS
-from ..generation.generate import GenerateConfig, Summary, generate
+from ..generation.config import GenerateConfig
+from ..generation.generate import generate
+from ..generation.summary import Summary
 from ..training.run_folder import RunFolder
 from ..training.train import TrainConfig, train
 from .demo_config import DemoConfig
@@ -118,7 +122,7 @@ def _generation(config: DemoConfig) -> GenerateConfig:
         Path(),
         Path(),
         count=config.count,
-        steps=config.steps,
+        paint=PaintSettings(SamplingSettings(steps=config.steps)),
         seed=config.seed,
         base=config.base,
     )

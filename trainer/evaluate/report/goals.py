@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS
 
-from ...generation.config import GenerateConfig
 from ..measures.features import NAME
 from ..rows import Row, place
 from ..samples.methods import Method
@@ -138,7 +137,7 @@ def _mask_goals(measured: Sequence[Measured]) -> tuple[list[Goal], Table | None]
             if key.part != "masks on real defects" or name != first.name:
                 continue
             line = place(key.object, key.defect, key.k)
-            label_signals[line] = str(first.generate.get("signal", GenerateConfig.signal))
+            label_signals[line] = str(first.generate.get("signal", DEFAULT_SIGNAL))
             if (key.metric, signal) == ("iou", "requested"):
                 cells.setdefault((line, signal), {}).update(runs)
             elif key.metric == "iou minus requested":

@@ -101,19 +101,8 @@ class Method:
 
     @property
     def generate_settings(self) -> dict[str, Any]:
-        """As ``GenerateConfig`` takes them: the limits of quality together.
-
-        Raises:
-            SettingError: a limit out of its range.
-        """
-        names = {field.name for field in fields(QualityLimits)}
-        limits = {name: value for name, value in self.generate.items() if name in names}
-        own = {
-            name: value
-            for name, value in self.generate.items()
-            if name not in names and name != "start"
-        }
-        return own | {"limits": QualityLimits(**limits)}
+        """As the options of ``GenerateConfig`` are named."""
+        return {name: value for name, value in self.generate.items() if name != "start"}
 
 
 def check_name(what: str, name: str) -> None:

@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import SettingError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.method.signals import SIGNALS
@@ -24,7 +25,8 @@ from bgdefect_core.pictures.files import write_mask, write_picture
 from ...bases.load import MINI, load_base
 from ...data.examples import Example, load_example
 from ...data.splits import Split, write_split
-from ...generation.generate import GenerateConfig, generate
+from ...generation.config import GenerateConfig
+from ...generation.generate import generate
 from ...training.run_folder import RunFolder
 from ...training.setup import working_resolution
 from ...training.train import TrainConfig, train
@@ -139,8 +141,8 @@ def check_generators(config: EvaluateConfig) -> None:
             generation.check()
             resolution = working_resolution(training.resolution, base)
             framing = Framing(resolution, training.zoom)
-            base.schedule.levels(generation.steps)
-            SIGNALS[generation.signal].check_resolution(framing.resolution, base.factor)
+            base.schedule.levels(generation.paint.sampling.steps)
+            SIGNALS[generation.paint.label.signal].check_resolution(framing.resolution, base.factor)
         except SettingError as reason:
             raise SettingError(
                 f"the generator {spec.name!r}: {reason.came}", reason.expected, reason.do
@@ -166,7 +168,7 @@ def _training(config: EvaluateConfig, spec: Method) -> TrainConfig:
 
 def _generation(config: EvaluateConfig, spec: Method) -> GenerateConfig:
     """What the settings decide of a generation, whatever the class."""
-    return GenerateConfig(
+    generation = GenerateConfig(
         weights=UNNAMED,
         good=UNNAMED,
         output=UNNAMED,
@@ -176,8 +178,8 @@ def _generation(config: EvaluateConfig, spec: Method) -> GenerateConfig:
         base=config.sampling.base,
         precision=config.sampling.train_precision,
         device=config.device,
-        **spec.generate_settings,
     )
+    return replace_options(generation, **spec.generate_settings)
 
 
 def finished(place: Path, spec: Method) -> bool:

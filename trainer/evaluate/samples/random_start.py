@@ -15,7 +15,6 @@ a resumed run gives the same bits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from bgdefect_core.declarations import options_of, replace_options
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.regions import RegionPrompts
@@ -32,6 +32,7 @@ from bgdefect_core.pictures.crop import Crop, crop_box, stitch, take
 from bgdefect_core.pictures.files import Picture, read_mask, read_picture, write_mask, write_picture
 from bgdefect_core.pictures.masks import Mask, region_map
 from bgdefect_core.pictures.pixels import as_pictures
+from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_digest
 from bgdefect_core.weights.files import read_info
 
@@ -39,8 +40,9 @@ from ...bases.load import Base
 from ...data.examples import Example
 from ...generation.attempts import attempt_seed
 from ...generation.config import GenerateConfig
-from ...generation.generate import ready_base
-from ...generation.pairs import Pair, Pairs
+from ...generation.pairs import Pair, Pairs, open_pairs
+from ...generation.record import run_settings
+from ...generation.setup import ready_base
 from ..config import EvaluateConfig
 from ..measures.features import DEFECT_RESOLUTION
 from ..plan.folds import Fold
@@ -59,7 +61,7 @@ _UNREAD = (
     "feather",
     "stitch",
     "detail",
-    "limits",
+    *(option.name for option in options_of(QualityLimits)),
     "mask_prompt",
 )
 """Settings of generation that a start from noise does not read."""
@@ -75,15 +77,11 @@ def make_from_noise(
         BGDefectError: whatever the trainer refuses; NoSamples: no mask could be placed.
     """
     plan = trained(config, place, fold, shots, spec)
-    plan = replace(
-        plan, guidance=plan.guidance[:1]
-    )  # nothing is judged, so that there are no retries
+    first = plan.paint.sampling.guidance[:1]
+    plan = replace_options(plan, guidance=first)  # nothing is judged: no retries
     info = read_info(plan.weights)
-    pairs = Pairs(plan, info)
-    pairs.validate(plan.count)
-    record = plan.record(
-        info, pairs.sources, pairs.mask_names, pairs.known_surroundings, pairs.part
-    )
+    pairs = open_pairs(plan, info)
+    record = run_settings(plan, info, pairs)
     record |= {"base": base_name(config), "start": "noise"}
     settings = {name: value for name, value in record.items() if name not in _UNREAD}
     folder = plan.output.with_name(f"{spec.name}-{settings_digest(settings)}")
@@ -185,6 +183,7 @@ def _batch(
     jobs: list[Job] = [pair.job for pair in pairs if pair.job is not None]
     seeds = [attempt_seed(plan.seed, pair.index, 0) for pair in pairs]
     padding = plan.batch - len(jobs)
+    sampling = plan.paint.sampling
     crops = [crop_box(job.requested, framing.resolution, framing.zoom) for job in jobs]
     masks = np.stack(
         [
@@ -202,11 +201,11 @@ def _batch(
             predict,
             regions.to(base.unet.device),
             prompts,
-            base.schedule.levels(plan.steps),
+            base.schedule.levels(sampling.steps),
             seeds + seeds[:1] * padding,
             int(base.unet.config["in_channels"]),
-            plan.guidance[0],
-            solver=SOLVERS[plan.solver],
+            sampling.guidance[0],
+            solver=SOLVERS[sampling.solver],
         )
     squares = as_pictures(base.decode(z_0))
     return [

@@ -1,0 +1,95 @@
+"""``bgdefect generate --dry-run``: what would be made, and how long it would take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from tqdm import tqdm
+
+from bgdefect_core.method.backgrounds import BACKGROUNDS
+from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.records.dataset_place import attempts_there
+
+from .chunks import predictor
+from .setup import Run
+from .summary import Summary, missed_masks
+
+
+@torch.no_grad()
+def dry_run(run: Run) -> Summary:
+    """Look at the output, place the masks of what is still to be made, time one call of each
+    network. Nothing is written.
+
+    Raises:
+        BGDefectError: what a run would refuse.
+    """
+    records = attempts_there(run.output, run.object, run.defect, run.record, run.inputs)
+    verdicts: dict[int, list[bool]] = {}
+    for record in records:
+        verdicts.setdefault(record["index"], []).append(record["accepted"])
+    unfinished: list[int] = []
+    for index in range(run.plan.count):
+        if not run.plan.is_final(verdicts.get(index, [])):
+            unfinished.append(index)
+    unplaced: list[str] = []
+    without_mask: set[int] = set()
+    numbers = sorted({run.plan.pair_of(index) for index in unfinished})
+    for number in tqdm(numbers, desc="placing masks", unit="pair", leave=False):
+        pair = run.pairs[number]
+        missed = missed_masks(pair.source, pair.origin)
+        if missed:
+            unplaced.append(missed)
+        if pair.job is None:
+            without_mask.add(number)
+    possible = [index for index in unfinished if run.plan.pair_of(index) not in without_mask]
+    return Summary(
+        root=run.output,
+        wanted=run.plan.count,
+        accepted=len(possible),
+        rejected=(),
+        unplaced=tuple(unplaced),
+        unmade=len(unfinished) - len(possible),
+        seconds=_seconds(run, possible) if possible else 0.0,
+        dry_run=True,
+        done=run.plan.count - len(unfinished),
+    )
+
+
+def _seconds(run: Run, samples: Sequence[int]) -> float:
+    """Seconds that the first attempts at these samples take, by one call each of U-Net, encoder and
+    decoder."""
+    base, plan, sampling = run.base, run.plan, run.paint.sampling
+    device, resolution = base.unet.device, run.framing.resolution
+    cells = resolution // base.factor
+    z = torch.zeros(plan.batch, int(base.unet.config["in_channels"]), cells, cells, device=device)
+    pixels = torch.zeros(plan.batch, 3, resolution, resolution)
+    regions = torch.zeros(plan.batch, cells, cells, dtype=torch.long, device=device)
+    context = run.prompts.background_context()
+    with predictor(base) as predict:
+        call = _time(lambda: predict(z, 1, context, regions))
+    encode = _time(lambda: base.encode(pixels))
+    decode = _time(lambda: base.decode(z))
+    chunks: dict[int, list[int]] = {}
+    for index in samples:
+        chunks.setdefault(plan.chunk_of(index), []).append(index)
+    inversions = batches = 0
+    for members in chunks.values():
+        pairs = {plan.pair_of(index) for index in members}
+        inversions += -(-len(pairs) // plan.inversion_batch)
+        batches += -(-len(members) // plan.batch)
+    inverted = inversions * plan.inversion_batch / plan.batch
+    background = BACKGROUNDS[sampling.background]
+    per_sample = background.per_sample + (sampling.guidance_at(0) != 1)
+    calls = sampling.steps * (inverted * background.per_pair + batches * per_sample)
+    calls += batches * SIGNALS[run.paint.label.signal].evaluations
+    return calls * call + inverted * (encode + decode) + batches * decode
+
+
+def _time(call: Callable[[], torch.Tensor]) -> float:
+    """Seconds of a call, after one to warm up."""
+    call()
+    started = time.perf_counter()
+    float(call().sum())  # reading a number waits for the device
+    return time.perf_counter() - started

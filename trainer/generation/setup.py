@@ -1,0 +1,108 @@
+"""Everything that a run needs before its first sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.painting import Framing, PaintSettings
+from bgdefect_core.quality import QualityLimits
+from bgdefect_core.records.run_record import Inputs, read_inputs
+from bgdefect_core.weights.files import read_info
+
+from ..bases.apply import load_class
+from ..bases.devices import pick_device
+from ..bases.load import Base, load_base
+from .attempts import SamplePlan
+from .config import GenerateConfig
+from .pairs import Pair, Pairs, open_pairs
+from .record import made_with, run_settings
+from .sources import ExampleSources
+
+
+@dataclass
+class Run:
+    """A generation run, set up."""
+
+    output: Path
+    object: str
+    """Names in the data set."""
+    defect: str
+    plan: SamplePlan
+    seed: int
+    pairs: Pairs
+    base: Base
+    prompts: RegionPrompts
+    framing: Framing
+    paint: PaintSettings
+    limits: QualityLimits
+    record: dict[str, Any]
+    """The settings that make it this run."""
+    inputs: Inputs
+    made_with: dict[str, Any]
+    without_mask: list[Pair] = field(default_factory=list)
+    """Pairs whose picture took none of the masks that were tried."""
+
+
+def set_up(
+    config: GenerateConfig, examples: ExampleSources | None = None, base: Base | None = None
+) -> Run:
+    """Check the settings, read the sources and load the networks. Nothing is written.
+
+    Args:
+        examples: sources in place of the settings' folders.
+        base: the settings' base without a class; None: it is loaded.
+
+    Raises:
+        BGDefectError: whatever the user can mend.
+    """
+    config.check()
+    info = read_info(config.weights)
+    framing = Framing(info.resolution, info.zoom)
+    pairs = open_pairs(config, info, examples)
+    base = ready_base(config, base)
+    SIGNALS[config.paint.label.signal].check_resolution(framing.resolution, base.factor)
+    background, defect, mask = config.prompts(info)
+    record = run_settings(config, info, pairs)
+    record |= {"base": base.name, "base_fingerprint": base.fingerprint}
+    return Run(
+        output=config.output,
+        object=config.object or info.object,
+        defect=config.defect or info.defect,
+        plan=config.plan,
+        seed=config.seed,
+        pairs=pairs,
+        base=base,
+        prompts=base.prompts(background, [defect], mask, config.attention_words),
+        framing=framing,
+        paint=config.paint,
+        limits=config.limits,
+        record=record,
+        inputs=read_inputs(pairs.files(config.plan.pairs)) | base.inputs,
+        made_with=made_with(config, pairs.sources.folder),
+    )
+
+
+def ready_base(config: GenerateConfig, base: Base | None = None) -> Base:
+    """The base with the class on it, on the device and in the precision of the settings.
+
+    Args:
+        base: the settings' base without a class; None: it is loaded.
+
+    Raises:
+        WeightsError: weights and base do not fit. SettingError: more steps than the base's schedule
+            has.
+    """
+    base = load_base(config.base) if base is None else base
+    load_class(base, config.weights, config.allow_other_base)
+    base.to(pick_device(config.device))
+    if config.dtype != torch.float32:
+        network: torch.nn.Module = base.unet
+        network.to(config.dtype)
+    base.schedule.levels(config.paint.sampling.steps)
+    return base

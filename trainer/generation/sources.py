@@ -1,0 +1,157 @@
+"""What samples are made from: good pictures, and masks, either ready ones or a library."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.mask_files import (
+    find_library,
+    held_out_masks,
+    masks_by_name,
+    pictures_beside,
+    read_library,
+)
+from bgdefect_core.pictures.masks import Mask, separate_defects, trimmed
+from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
+from bgdefect_core.weights.info import ClassWeightsInfo
+
+from ..data.examples import Example, load_example
+from ..data.layouts import good_pictures
+from ..training.run_folder import RunFolder
+from .config import GenerateConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExampleSources:
+    """Sources that are given as examples, in place of folders."""
+
+    good: Sequence[Example]
+    """Good pictures."""
+    defects: Sequence[Example]
+    """Real defects. New masks are made from theirs."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Good pictures with ready masks, or with a library of real masks."""
+
+    good: Sequence[Path]
+    masks: Mapping[Path, Path] = field(default_factory=dict)
+    """Good picture -> its ready mask; empty where there is a library."""
+    library: MaskLibrary | None = None
+    folder: Path | None = None
+    """Folder of the library, given or detected."""
+
+    @property
+    def mask_names(self) -> list[str]:
+        """Names of the masks, in their order."""
+        if self.library is not None:
+            return list(self.library.names)
+        return [path.name for path in self.masks.values()]
+
+    @property
+    def known_surroundings(self) -> int:
+        """Masks of the library whose real picture is known."""
+        surroundings = [] if self.library is None else self.library.surroundings
+        return len(surroundings) - surroundings.count(None)
+
+    def files(self, used: set[Path]) -> dict[str, Path]:
+        """The files behind some good pictures: the pictures, their masks or the whole library."""
+        files: dict[str, Path] = {}
+        for number, path in enumerate(self.good):
+            if path in used:
+                files[f"good {number}"] = path
+                if self.library is None:
+                    files[f"mask {number}"] = self.masks[path]
+        if self.library is not None:
+            for number, path in enumerate(self.library.files):
+                files[f"library {number}"] = path
+        return files
+
+
+def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Sources:
+    """The sources that the settings name.
+
+    Raises:
+        DataError: no good pictures, no masks, a picture without mask or a mask without picture.
+        MaskError: a bad mask. SettingError: no folder of masks is given, and none is there.
+    """
+    object = config.object or info.object
+    good = good_pictures(config.good, _object_in(config.good, object))
+    if config.masks is not None:
+        return Sources(good, masks_by_name(good, config.masks))
+    folder = config.mask_library or find_library(config.good, object, info.defect)
+    apart = info.zoom != "whole"
+    library = read_library(folder, config.mask_split, pictures_beside(folder), apart)
+    if config.mask_split is None:
+        _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
+    return Sources(good, library=library, folder=folder)
+
+
+def sources_of_examples(examples: ExampleSources, info: ClassWeightsInfo) -> Sources:
+    """Sources from examples: each real defect's mask, with its surroundings in its own picture.
+
+    Raises:
+        PictureError, MaskError: a bad picture or mask, named. DataError: no defects.
+    """
+    masks: list[Mask] = []
+    names: list[str] = []
+    surroundings: list[Surroundings | None] = []
+    origins: list[Path] = []
+    files: list[Path] = []
+    for number, example in enumerate(examples.defects):
+        picture, mask = load_example(example)
+        defects = [mask] if info.zoom == "whole" else separate_defects(mask)
+        for part, defect in enumerate(defects, start=1):
+            suffix = f"#{part}" if len(defects) > 1 else ""
+            names.append(f"{number:03d}_{example.image.stem}_mask.png{suffix}")
+            masks.append(trimmed(defect))
+            surroundings.append(surroundings_of(picture, defect))
+            origins.append(example.masks[0])
+        files += [*example.masks, example.image]
+    library = MaskLibrary(masks, names, surroundings, origins, files)
+    return Sources([example.image for example in examples.good], library=library)
+
+
+def _warn_of_held_out(folder: Path, names: Sequence[str], split: Path) -> None:
+    """Warn where masks of pictures are used that the training held out: their pictures are no
+    longer unseen."""
+    try:
+        held_out = held_out_masks(folder, names, split) if split.is_file() else []
+    except DataError as error:
+        log.warning("%s", error)
+        return
+    if held_out:
+        log.warning(
+            "%d of %d masks in %s belong to pictures that the training held out. Tests on these "
+            "pictures are no longer independent; --mask-split %s leaves the masks out",
+            len(held_out),
+            len(names),
+            folder,
+            split,
+        )
+
+
+@system_errors(DataError, "a folder that can be read")
+def _object_in(good: Path, name: str) -> str | None:
+    """The object to choose where ``good`` holds several; a single one may have any name."""
+    if not good.is_dir():
+        return name
+    if _is_object(good):
+        return None
+    objects = [path for path in good.iterdir() if path.is_dir() and _is_object(path)]
+    return name if len(objects) > 1 or (good / "manifest.csv").is_file() else None
+
+
+def _is_object(folder: Path) -> bool:
+    """Whether a folder is an object's in MVTec layout."""
+    return any(os.path.isdir(folder / part) for part in ("test", "train", "ground_truth"))
