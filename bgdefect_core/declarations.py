@@ -195,7 +195,8 @@ Settings = TypeVar("Settings")
 
 
 def replace_options(settings: Settings, **values: Any) -> Settings:
-    """A copy with other values of the named options, whichever nested settings hold them.
+    """A copy with other values of the named options, whichever nested settings hold them. Nested
+    settings may be replaced as a whole, by the name of their field.
 
     Raises:
         SettingError: there is no option of a name.
@@ -204,12 +205,12 @@ def replace_options(settings: Settings, **values: Any) -> Settings:
     changes: dict[str, Any] = {}
     for field in fields:
         current = getattr(settings, field.name)
-        if dataclasses.is_dataclass(current):
+        if field.name in values:
+            changes[field.name] = values.pop(field.name)
+        elif dataclasses.is_dataclass(current):
             names = flat_values(current).keys() & values.keys()
             inner = {name: values.pop(name) for name in sorted(names)}
             changes[field.name] = replace_options(current, **inner)
-        elif field.name in values:
-            changes[field.name] = values.pop(field.name)
     if values:
         known = ", ".join(flat_values(settings))
         raise SettingError(f"there is no option {min(values)!r}", f"one of {known}")

@@ -18,6 +18,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
+from bgdefect_core.declarations import options_of, replace_options
 from bgdefect_core.errors import (
     BGDefectError,
     DataError,
@@ -51,10 +52,8 @@ NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
 @pytest.fixture
 def config(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> GenerateConfig:
     torch.set_num_threads(1)
-    return GenerateConfig(
-        weights=weights,
-        good=plates,
-        output=tmp_path / "out",
+    return replace_options(
+        GenerateConfig(weights, plates, tmp_path / "out"),
         base=str(tiny_base),
         count=5,
         variants=2,
@@ -122,13 +121,13 @@ def test_seeds_differ_and_repeat() -> None:
 def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path: Path) -> None:
     """SIGKILL before and after manifest lines and between the files of a sample; nothing is lost or
     doubled."""
-    free = dataclasses.replace(config, output=tmp_path / "free")
+    free = replace_options(config, output=tmp_path / "free")
     generate(free)
     shown = [record.quality["strength"] for record in manifest(free)]
-    config = dataclasses.replace(
+    config = replace_options(
         config, limits=dataclasses.replace(ANYTHING, min_strength=float(np.median(shown)))
     )  # some pass
-    whole = dataclasses.replace(config, output=tmp_path / "whole")
+    whole = replace_options(config, output=tmp_path / "whole")
     summary = generate(whole)
     records = manifest(whole)
     expected = files_of(whole.output)
@@ -171,15 +170,15 @@ def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -
 
 def test_the_solver_is_recorded(config: GenerateConfig, tmp_path: Path) -> None:
     """Another solver is another run."""
-    short = dataclasses.replace(config, limits=ANYTHING, count=2, steps=3)
+    short = replace_options(config, limits=ANYTHING, count=2, steps=3)
     generate(short)
     records = manifest(short)
-    assert all("solver" not in record.settings for record in records)
-    generate(dataclasses.replace(short, solver="ddim"))
+    assert {record.settings["solver"] for record in records} == {"ddim"}
+    generate(replace_options(short, solver="ddim"))
     assert manifest(short) == records
-    with pytest.raises(OutputError, match="solver was None, now dpmpp_2m"):
-        generate(dataclasses.replace(short, solver="dpmpp_2m"))
-    other = dataclasses.replace(short, solver="dpmpp_2m", output=tmp_path / "other")
+    with pytest.raises(OutputError, match="solver was ddim, now dpmpp_2m"):
+        generate(replace_options(short, solver="dpmpp_2m"))
+    other = replace_options(short, solver="dpmpp_2m", output=tmp_path / "other")
     generate(other)
     assert {record.settings["solver"] for record in manifest(other)} == {"dpmpp_2m"}
     for one, two in zip(records, manifest(other), strict=True):
@@ -188,20 +187,20 @@ def test_the_solver_is_recorded(config: GenerateConfig, tmp_path: Path) -> None:
             read_picture(short.output / one.file) != read_picture(other.output / two.file)
         ).any()
     with pytest.raises(SettingError, match="solver is 'heun'"):
-        generate(dataclasses.replace(short, solver="heun", output=tmp_path / "never"))  # type: ignore[arg-type]
+        generate(replace_options(short, solver="heun", output=tmp_path / "never"))  # type: ignore[arg-type]
     assert not (tmp_path / "never").exists()
 
 
 def test_detail_is_recorded_and_changes_the_picture_alone(
     config: GenerateConfig, tmp_path: Path
 ) -> None:
-    plain = dataclasses.replace(config, count=2, detail=False)
+    plain = replace_options(config, count=2, detail=False)
     generate(plain)
     records = manifest(plain)
     with pytest.raises(OutputError, match="detail was False, now True"):
-        generate(dataclasses.replace(plain, detail=True))
+        generate(replace_options(plain, detail=True))
     assert manifest(plain) == records
-    other = dataclasses.replace(config, count=2, output=tmp_path / "other")
+    other = replace_options(config, count=2, output=tmp_path / "other")
     generate(other)
     for one, two in zip(records, manifest(other), strict=True):
         assert (one.settings["detail"], two.settings["detail"]) == (False, True)
@@ -217,7 +216,7 @@ def test_detail_is_recorded_and_changes_the_picture_alone(
 
 
 def test_lines_layout_and_retries(config: GenerateConfig) -> None:
-    never = dataclasses.replace(config, limits=NEVER, count=2, variants=1)
+    never = replace_options(config, limits=NEVER, count=2, variants=1)
     summary = generate(never)
     records = manifest(never)
     assert summary.accepted == 0 and [item.index for item in summary.rejected] == [0, 1]
@@ -230,7 +229,7 @@ def test_lines_layout_and_retries(config: GenerateConfig) -> None:
 
 
 def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -> None:
-    generate(dataclasses.replace(config, limits=ANYTHING, count=3, variants=3, feather=0))
+    generate(replace_options(config, limits=ANYTHING, count=3, variants=3, feather=0))
     root = config.output / "plate"
     pictures, labels = (
         sorted((root / part / "spot").iterdir()) for part in ("test", "ground_truth")
@@ -259,13 +258,13 @@ def test_the_same_line_gives_the_same_sample_in_a_longer_run(
 ) -> None:
     """Extending a run keeps what is there; a sample does not depend on how many others were asked
     for."""
-    small = dataclasses.replace(config, limits=ANYTHING, count=2, variants=1, signal=signal)
+    small = replace_options(config, limits=ANYTHING, count=2, variants=1, signal=signal)
     generate(small)
     first = files_of(config.output / "plate")
-    generate(dataclasses.replace(small, count=3))
+    generate(replace_options(small, count=3))
     again = files_of(config.output / "plate")
     assert first.items() <= again.items() and len(manifest(config)) == 3
-    other = dataclasses.replace(small, count=3, output=tmp_path / "other")
+    other = replace_options(small, count=3, output=tmp_path / "other")
     generate(other)
     assert files_of(other.output / "plate") == again
     for line in manifest(config):
@@ -277,18 +276,18 @@ def test_the_same_line_gives_the_same_sample_in_a_longer_run(
 
 
 def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_path: Path) -> None:
-    attention = dataclasses.replace(config, signal="attention", count=1, variants=1, batch=1)
+    attention = replace_options(config, signal="attention", count=1, variants=1, batch=1)
     heats = {}
     for number, words in enumerate((None, "spot defect", "plate")):
-        one = dataclasses.replace(attention, attention_words=words, output=tmp_path / str(number))
+        one = replace_options(attention, attention_words=words, output=tmp_path / str(number))
         generate(one)
         line = manifest(one)[0]
         assert line.settings.get("attention_words") == words
         heats[words] = files_of(one.output)[line.heatmap]
     assert len(set(heats.values())) == 3
     for wrong in (
-        dataclasses.replace(attention, attention_words="hole"),
-        dataclasses.replace(config, attention_words="spot"),
+        replace_options(attention, attention_words="hole"),
+        replace_options(config, attention_words="spot"),
     ):
         with pytest.raises(SettingError, match="attention words"):
             generate(wrong)
@@ -296,7 +295,7 @@ def test_attention_is_read_from_the_chosen_words(config: GenerateConfig, tmp_pat
 
 
 def test_dry_run_writes_nothing(config: GenerateConfig) -> None:
-    summary = generate(dataclasses.replace(config, dry_run=True))
+    summary = generate(replace_options(config, dry_run=True))
     assert (
         summary.dry_run
         and summary.accepted == 5
@@ -308,19 +307,19 @@ def test_dry_run_writes_nothing(config: GenerateConfig) -> None:
 def test_a_dry_run_looks_at_the_place_and_takes_off_what_is_made(
     config: GenerateConfig, run: Run
 ) -> None:
-    dry = dataclasses.replace(config, dry_run=True)
-    generate(dataclasses.replace(config, count=4))
+    dry = replace_options(config, dry_run=True)
+    generate(replace_options(config, count=4))
     before = files_of(config.output)
     summary = generate(dry)
     assert (summary.done, summary.accepted, summary.unmade) == (4, 1, 0) and summary.seconds > 0
-    finished = generate(dataclasses.replace(dry, count=4))
+    finished = generate(replace_options(dry, count=4))
     assert (finished.done, finished.accepted, finished.seconds) == (4, 0, 0)
     with pytest.raises(OtherRunError, match="seed"):
-        generate(dataclasses.replace(dry, seed=1))
+        generate(replace_options(dry, seed=1))
     foreign = config.output.parent / "file"
     foreign.write_text("mine")
     with pytest.raises(OutputError, match="is a file"):
-        generate(dataclasses.replace(dry, output=foreign))
+        generate(replace_options(dry, output=foreign))
     assert files_of(config.output) == before
     options = [
         "--weights",
@@ -352,9 +351,9 @@ def test_a_dry_run_counts_guidance_and_the_vae(
     """Each call takes one second: 2 steps a batch of samples, twice with guidance; coder and
     decoder for pairs, a decoder for samples."""
     monkeypatch.setattr("trainer.generation.dry_run._time", lambda call: 1.0)
-    dry = dataclasses.replace(config, dry_run=True, count=4, variants=1, batch=2)
-    assert generate(dataclasses.replace(dry, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
-    assert generate(dataclasses.replace(dry, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
+    dry = replace_options(config, dry_run=True, count=4, variants=1, batch=2)
+    assert generate(replace_options(dry, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
+    assert generate(replace_options(dry, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
 
 
 def test_masks_that_fit_nowhere_are_counted(config: GenerateConfig, tmp_path: Path) -> None:
@@ -362,9 +361,7 @@ def test_masks_that_fit_nowhere_are_counted(config: GenerateConfig, tmp_path: Pa
     huge[10:290, 10:290] = True
     write_mask(tmp_path / "masks" / "huge.png", huge)
     fixed = PlacementSettings(scale=(1.0, 1.0), tries=1)
-    config = dataclasses.replace(
-        config, mask_library=tmp_path / "masks", placement=fixed, dry_run=True
-    )
+    config = replace_options(config, mask_library=tmp_path / "masks", placement=fixed, dry_run=True)
     summary = generate(config)
     assert summary.unmade == 5 and summary.accepted == 0 and "huge.png" in summary.unplaced[0]
 
@@ -381,7 +378,7 @@ def test_ready_masks_and_odd_pictures(config: GenerateConfig, tmp_path: Path) ->
     mask[10:18, 12:24] = True
     for name in ("deep_mask", "gray", "clear"):
         write_mask(masks / f"{name}.png", mask)
-    run = dataclasses.replace(
+    run = replace_options(
         config, good=good, masks=masks, limits=ANYTHING, count=3, variants=1, batch=3
     )
     generate(run)
@@ -405,7 +402,7 @@ def test_ready_masks_of_several_defects_are_pointed_out(
         mask[10:18, 10:18] = True
         mask[80:88, 100:108] = far
         write_mask(tmp_path / "masks" / f"{name}.png", mask)
-    ready = dataclasses.replace(config, good=tmp_path / "good", masks=tmp_path / "masks")
+    ready = replace_options(config, good=tmp_path / "good", masks=tmp_path / "masks")
     info = read_info(config.weights)
     open_pairs(ready, dataclasses.replace(info, zoom="whole"))
     assert not caplog.messages
@@ -416,7 +413,7 @@ def test_ready_masks_of_several_defects_are_pointed_out(
 def test_masks_of_held_out_pictures_are_pointed_out(
     config: GenerateConfig, plates: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own = dataclasses.replace(config, weights=Path(shutil.copy(config.weights, tmp_path)))
+    own = replace_options(config, weights=Path(shutil.copy(config.weights, tmp_path)))
     info = read_info(own.weights)
     sources_in_folders(own, info)
     assert "held out" not in caplog.text  # nothing is known of the training
@@ -432,12 +429,12 @@ def test_masks_of_held_out_pictures_are_pointed_out(
     )
     for library in (None, plates / "ground_truth/spot"):
         caplog.clear()
-        sources_in_folders(dataclasses.replace(own, mask_library=library), info)
+        sources_in_folders(replace_options(own, mask_library=library), info)
         folder = f"{plates}/ground_truth/spot"
         assert f"2 of 6 masks in {folder} belong to pictures that the training held" in caplog.text
         assert f"--mask-split {split} leaves the masks out" in caplog.text
     caplog.clear()
-    sources = sources_in_folders(dataclasses.replace(own, mask_split=split), info)
+    sources = sources_in_folders(replace_options(own, mask_split=split), info)
     assert sources.mask_names == ["000_mask.png"]
     assert "held out" not in caplog.text
     split.write_text("{")
@@ -466,11 +463,11 @@ def test_examples_stand_in_for_folders(
     generate(config)
     assert "6 of 6 masks have their picture" in caplog.text
     examples = ExampleSources(good_examples(plates, "plate"), find_examples(plates, defect="spot"))
-    other = dataclasses.replace(config, good=Path(), output=tmp_path / "other")
+    other = replace_options(config, good=Path(), output=tmp_path / "other")
     generate(other, examples)
     for line, twin in zip(manifest(config), manifest(other), strict=True):
-        for key in ("index", "attempt", "seed", "quality", "verdict", "source"):
-            assert line[key] == twin[key]
+        for name in ("index", "attempt", "seed", "quality", "verdict", "source"):
+            assert getattr(line, name) == getattr(twin, name)
     assert files_of(config.output / "plate") == files_of(other.output / "plate")
 
 
@@ -478,7 +475,7 @@ def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateCo
     pair = open_pairs(config, read_info(config.weights))[0]
     assert pair.job is not None and pair.job.real is not None and pair.job.real.made > 0
     strict = dataclasses.replace(ANYTHING, min_real_share=1000.0)  # no share is as large
-    judged = dataclasses.replace(config, limits=strict, count=2, variants=1, retries=0)
+    judged = replace_options(config, limits=strict, count=2, variants=1, retries=0)
     generate(judged)
     for record in manifest(judged):
         normal, result = (
@@ -505,7 +502,7 @@ def bad(
     mask[5:9, 5:9] = True
     write_picture(good / "a.png", plain)
     write_mask(masks / "a.png", mask)
-    own = dataclasses.replace(config, good=good, masks=masks)
+    own = replace_options(config, good=good, masks=masks)
     if case == "picture without mask":
         write_picture(good / "b.png", plain)
         return own, DataError, "b.png has no mask"
@@ -531,21 +528,21 @@ def bad(
         return own, DataError, "1 x 1"
     if case == "empty library mask":
         write_mask(masks / "b.png", np.zeros((9, 9), bool))
-        return dataclasses.replace(config, mask_library=masks), MaskError, "b.png is empty"
+        return replace_options(config, mask_library=masks), MaskError, "b.png is empty"
     if case == "no masks":
-        return dataclasses.replace(own, masks=None), SettingError, "--mask-library"
+        return replace_options(own, masks=None), SettingError, "--mask-library"
     if case == "no such object":
         root = tmp_path / "several"
         for name in ("nut", "bolt"):
             write_picture(root / name / "train" / "good" / "0.png", plain)
-        return dataclasses.replace(own, good=root), DataError, "'plate'"
+        return replace_options(own, good=root), DataError, "'plate'"
     if case == "output is a file":
         config.output.write_text("mine")
         return config, OutputError, "is a file"
     if case == "output inside a file":
         (tmp_path / "file").write_text("mine")
         return (
-            dataclasses.replace(config, output=tmp_path / "file" / "out"),
+            replace_options(config, output=tmp_path / "file" / "out"),
             OutputError,
             "cannot be",
         )
@@ -603,14 +600,14 @@ def test_bad_input_is_named_and_nothing_written(
 )
 def test_settings_out_of_range(config: GenerateConfig, changes: dict) -> None:
     with pytest.raises(SettingError):
-        generate(dataclasses.replace(config, **changes))
+        generate(replace_options(config, **changes))
     assert not config.output.exists()
 
 
 def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path) -> None:
     """Attempts 0, 1 and 2 at a sample take 1, 4 and 4; each is the picture that a run with that
     guidance alone makes."""
-    rising = dataclasses.replace(config, guidance=(1.0, 4.0), retries=2, limits=NEVER, count=2)
+    rising = replace_options(config, guidance=(1.0, 4.0), retries=2, limits=NEVER, count=2)
     generate(rising)
     lines = {(line.index, line.attempt): line for line in manifest(rising)}
     assert {slot: line.guidance for slot, line in lines.items()} == {
@@ -618,7 +615,7 @@ def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path
     }
     assert lines[0, 0].settings["guidance"] == [1.0, 4.0]
     for value in (1.0, 4.0):
-        fixed = dataclasses.replace(rising, guidance=(value,), output=tmp_path / f"{value}")
+        fixed = replace_options(rising, guidance=(value,), output=tmp_path / f"{value}")
         generate(fixed)
         for line in manifest(fixed):
             other = lines[line.index, line.attempt]
@@ -637,10 +634,10 @@ def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None
         if isinstance(module, UNet2DConditionModel):
             rows.append(len(args[0]))
 
-    replay = dataclasses.replace(config, background="replay")
+    replay = replace_options(config, background="replay")
     for variants, expected in ((4, 2 + 2 * 4), (1, (2 + 2) * 4), (2, 2 * 4)):
         settings = config if variants == 2 else replay
-        run = dataclasses.replace(
+        run = replace_options(
             settings,
             count=4,
             variants=variants,
@@ -655,30 +652,30 @@ def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None
 
 
 def test_another_run_is_refused(config: GenerateConfig) -> None:
-    small = dataclasses.replace(config, limits=ANYTHING, count=1, variants=1, batch=1)
+    small = replace_options(config, limits=ANYTHING, count=1, variants=1, batch=1)
     generate(small)
     before = files_of(config.output)
     with pytest.raises(OutputError, match="seed"):
-        generate(dataclasses.replace(small, seed=1))
+        generate(replace_options(small, seed=1))
     assert files_of(config.output) == before
 
 
 def test_a_path_is_the_same_run_however_it_is_typed(
     config: GenerateConfig, plates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = dataclasses.replace(config, limits=ANYTHING, count=1, variants=1, batch=1)
+    small = replace_options(config, limits=ANYTHING, count=1, variants=1, batch=1)
     generate(small)
     before = files_of(config.output / "plate")
     monkeypatch.chdir(plates.parent)
-    generate(dataclasses.replace(small, good=Path("plate")))
+    generate(replace_options(small, good=Path("plate")))
     monkeypatch.chdir(plates)
-    generate(dataclasses.replace(small, good=Path("../plate")))
+    generate(replace_options(small, good=Path("../plate")))
     assert files_of(config.output / "plate") == before
 
 
 def own_plates(config: GenerateConfig, plates: Path, folder: Path) -> GenerateConfig:
     """The run on a copy of the plates that a test may change."""
-    return dataclasses.replace(
+    return replace_options(
         config, good=shutil.copytree(plates, folder / "plate"), count=3, variants=1
     )
 
@@ -705,10 +702,10 @@ def test_a_run_does_not_go_on_with_a_changed_file(
         else:
             repainted(path)
         with pytest.raises(OtherRunError, match=f"{path} is not what it was when the run began"):
-            generate(dataclasses.replace(run, count=4))
+            generate(replace_options(run, count=4))
         assert files_of(run.output) == before
         path.write_bytes(kept)
-    generate(dataclasses.replace(run, count=4))
+    generate(replace_options(run, count=4))
     assert len(manifest(run)) > 3
 
 
@@ -716,7 +713,7 @@ def test_a_run_is_refused_on_a_base_whose_vae_changed(
     config: GenerateConfig, tmp_path: Path
 ) -> None:
     base = shutil.copytree(config.base or "", tmp_path / "base")
-    run = dataclasses.replace(config, base=str(base), output=tmp_path / "out", count=1)
+    run = replace_options(config, base=str(base), output=tmp_path / "out", count=1)
     generate(run)
     before = files_of(run.output)
     (path,) = (base / "vae").glob("*.safetensors")
@@ -724,7 +721,7 @@ def test_a_run_is_refused_on_a_base_whose_vae_changed(
     with pytest.raises(
         OtherRunError, match="the vae of the base .* is not what it was when the run began"
     ):
-        generate(dataclasses.replace(run, count=2))
+        generate(replace_options(run, count=2))
     assert files_of(run.output) == before
 
 
@@ -734,10 +731,10 @@ def test_a_run_is_refused_where_the_default_threshold_was_another(
     generate(config)
     before = files_of(config.output)
     monkeypatch.setattr(SIGNALS["difference"], "threshold", 0.45)
-    for run in (config, dataclasses.replace(config, dry_run=True)):
+    for run in (config, replace_options(config, dry_run=True)):
         with pytest.raises(
             OtherRunError,
-            match="threshold 0.3, now 0.45",
+            match="threshold was 0.3, now 0.45",
         ):
             generate(run)
     assert files_of(config.output) == before
@@ -747,14 +744,14 @@ def test_a_run_goes_on_where_its_data_were_moved_or_linked(
     config: GenerateConfig, plates: Path, tmp_path: Path
 ) -> None:
     run = own_plates(config, plates, tmp_path)
-    generate(dataclasses.replace(run, count=1))
+    generate(replace_options(run, count=1))
     path = run.output / "extras/plate/spot/run.json"
     before = json.loads(path.read_text())["inputs"]
     moved = run.good.rename(tmp_path / "elsewhere")
     linked = tmp_path / "link"
     linked.symlink_to(moved, target_is_directory=True)
-    generate(dataclasses.replace(run, good=moved, count=2))
-    generate(dataclasses.replace(run, good=linked))
+    generate(replace_options(run, good=moved, count=2))
+    generate(replace_options(run, good=linked))
     after = json.loads(path.read_text())["inputs"]
     assert {name: after[name]["sha256"] for name in before} == {
         name: entry["sha256"] for name, entry in before.items()
@@ -765,38 +762,24 @@ def test_a_run_goes_on_where_its_data_were_moved_or_linked(
 
 def from_manifest(line: ManifestLine, record: dict, output: Path) -> GenerateConfig:
     """The settings of a run, from one line of its manifest and its run.json alone."""
-    settings, made_with = line.settings, line.made_with
-    own = {field.name for field in dataclasses.fields(GenerateConfig)}
-    plain = {
-        name: value
-        for name, value in settings.items()
-        if name in own - {"base", "guidance", "masks"}
-    }
-    guidance = settings["guidance"]
-    return GenerateConfig(
-        **plain
+    made_with = line.made_with or {}
+    options = {option.name for option in options_of(GenerateConfig)}
+    settings: dict = {}
+    for name, value in line.settings.items():
+        if name in options:
+            settings[name] = tuple(value) if isinstance(value, list) else value
+    for name in ("masks", "mask_library", "mask_split"):
+        settings[name] = Path(made_with[name]) if made_with[name] else None
+    return replace_options(
+        GenerateConfig(Path(made_with["weights"]), Path(made_with["good"]), output),
+        **settings
         | {
-            "weights": Path(made_with["weights"]),
-            "good": Path(made_with["good"]),
-            "output": output,
-            "masks": Path(made_with["masks"]) if made_with["masks"] else None,
-            "mask_library": Path(made_with["mask_library"]) if made_with["mask_library"] else None,
-            "mask_split": Path(made_with["mask_split"]) if made_with["mask_split"] else None,
             "object": record["object"],
             "defect": record["defect"],
             "count": line.index + 1,
-            "seed": settings["run_seed"],
-            "guidance": tuple(guidance) if isinstance(guidance, list) else (guidance,),
-            "placement": PlacementSettings(
-                **{
-                    k: tuple(v) if isinstance(v, list) else v
-                    for k, v in settings["placement"].items()
-                }
-            ),
-            "limits": QualityLimits(**settings["limits"]),
             "base": made_with["base"],
             "allow_other_base": made_with["allow_other_base"],
-        }
+        },
     )
 
 
@@ -805,20 +788,18 @@ def test_a_sample_is_made_again_from_its_line_and_the_runs_record(
     config: GenerateConfig, plates: Path, tmp_path: Path, ready: bool
 ) -> None:
     run = own_plates(
-        dataclasses.replace(
-            config, placement=PlacementSettings(elastic=0.1), peak=90.0, limits=NEVER
-        ),
+        replace_options(config, placement=PlacementSettings(elastic=0.1), peak=90.0, limits=NEVER),
         plates,
         tmp_path,
     )
-    run = dataclasses.replace(run, background_prompt="a plate", object="disc", count=2)
+    run = replace_options(run, background_prompt="a plate", object="disc", count=2)
     if ready:
         for number in range(3):
             write_mask(
                 tmp_path / f"masks/00{number}.png",
                 read_mask(run.good / f"ground_truth/spot/00{number}_mask.png"),
             )
-        run = dataclasses.replace(run, masks=tmp_path / "masks")
+        run = replace_options(run, masks=tmp_path / "masks")
     else:
         split = tmp_path / "split.json"
         split.write_text(
@@ -826,13 +807,11 @@ def test_a_sample_is_made_again_from_its_line_and_the_runs_record(
                 {"train": [f"test/spot/00{number}.png" for number in range(4)], "held_out": []}
             )
         )
-        run = dataclasses.replace(
-            run, mask_split=split, mask_library=run.good / "ground_truth/spot"
-        )
+        run = replace_options(run, mask_split=split, mask_library=run.good / "ground_truth/spot")
     generate(run)
     place = run.output / "extras/disc/spot"
     line = read_manifest(place / "manifest.jsonl")[-1]
-    assert line.attempt == 1 and line.made_with["threshold"] == 0.3 and line.feather >= 2
+    assert line.attempt == 1 and line.settings["threshold"] == 0.3 and line.feather >= 2
     assert (
         line.made_with["versions"]["torch"]
         and Path(line.mask_origin["file"]).is_file()

@@ -39,7 +39,7 @@ def count_final(writer: DatasetWriter, plan: SamplePlan, samples: Sequence[int])
     """How many of the samples need no further attempt."""
     count = 0
     for index in samples:
-        count += plan.is_final([record["accepted"] for record in writer.attempts(index)])
+        count += plan.is_final([line.accepted for line in writer.attempts(index)])
     return count
 
 
@@ -58,9 +58,9 @@ def _paint_chunk(run: Run, writer: DatasetWriter, numbers: range, progress: Samp
     prepared: Prepared | None = None
 
     def verdict(index: int, attempt: int) -> bool | None:
-        for record in writer.attempts(index):
-            if record["attempt"] == attempt:
-                return bool(record["accepted"])
+        for line in writer.attempts(index):
+            if line.attempt == attempt:
+                return line.accepted
         return None
 
     for slots in batches(samples, plan.batch, plan.retries, verdict):

@@ -25,10 +25,9 @@ def dry_run(run: Run) -> Summary:
     Raises:
         BGDefectError: what a run would refuse.
     """
-    records = attempts_there(run.output, run.object, run.defect, run.record, run.inputs)
     verdicts: dict[int, list[bool]] = {}
-    for record in records:
-        verdicts.setdefault(record["index"], []).append(record["accepted"])
+    for line in attempts_there(run.output, run.object, run.defect, run.record, run.inputs):
+        verdicts.setdefault(line.index, []).append(line.accepted)
     unfinished: list[int] = []
     for index in range(run.plan.count):
         if not run.plan.is_final(verdicts.get(index, [])):

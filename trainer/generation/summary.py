@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bgdefect_core.records.manifest import ManifestLine
+
 from .pairs import Pair
 
 
@@ -42,24 +44,24 @@ class Summary:
 
 
 def summarise(
-    root: Path, wanted: int, records: Sequence[dict[str, Any]], without_mask: Sequence[Pair]
+    root: Path, wanted: int, lines: Sequence[ManifestLine], without_mask: Sequence[Pair]
 ) -> Summary:
     """The summary of a finished run.
 
     Args:
-        root: of the data set. wanted: samples. records: the manifest's lines.
+        root: of the data set. wanted: samples. lines: of the manifest.
         without_mask: pairs for which no mask could be placed.
     """
-    attempts: dict[int, list[dict[str, Any]]] = {}
-    for record in records:
-        if record["index"] < wanted:
-            attempts.setdefault(record["index"], []).append(record)
+    attempts: dict[int, list[ManifestLine]] = {}
+    for line in lines:
+        if line.index < wanted:
+            attempts.setdefault(line.index, []).append(line)
     rejected: list[Rejected] = []
     missed = {missed_masks(pair.source, pair.origin) for pair in without_mask}
-    for index, lines in sorted(attempts.items()):
-        if not any(line["accepted"] for line in lines):
-            rejected.append(Rejected(index, tuple(line["verdict"] for line in lines)))
-        missed |= {missed_masks(line["source"], line["mask_origin"]) for line in lines}
+    for index, tries in sorted(attempts.items()):
+        if not any(line.accepted for line in tries):
+            rejected.append(Rejected(index, tuple(line.verdict for line in tries)))
+        missed |= {missed_masks(line.source, line.mask_origin) for line in tries}
     return Summary(
         root=root,
         wanted=wanted,
