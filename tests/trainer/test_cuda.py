@@ -3,7 +3,6 @@ Skipped where there is none."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sampling import sample
@@ -68,10 +68,8 @@ def test_latents_are_the_cpus(mode: str, full_fp32: None) -> None:
 
 
 def config(weights: Path, base: Path, plates: Path, output: Path) -> GenerateConfig:
-    return GenerateConfig(
-        weights=weights,
-        good=plates,
-        output=output,
+    return replace_options(
+        GenerateConfig(weights, plates, output),
         base=str(base),
         count=4,
         variants=2,
@@ -113,8 +111,8 @@ def test_pictures_are_the_cpus(
     """The largest difference in a pixel, of 255; the same masks at the same places; the background
     to the byte."""
     settings = config(weights, tiny_base, plates, tmp_path / "cuda")
-    on_cuda = made(dataclasses.replace(settings, precision=precision))
-    on_cpu = made(dataclasses.replace(settings, output=tmp_path / "cpu", device="cpu"))
+    on_cuda = made(replace_options(settings, precision=precision))
+    on_cpu = made(replace_options(settings, output=tmp_path / "cpu", device="cpu"))
     for (result, mask, good), (other, other_mask, _) in zip(on_cuda, on_cpu, strict=True):
         assert np.array_equal(mask, other_mask)
         assert int(np.abs(result.astype(int) - other).max()) <= worst
@@ -125,7 +123,7 @@ def test_the_same_run_twice_gives_the_same_bytes(
     weights: Path, tiny_base: Path, plates: Path, tmp_path: Path
 ) -> None:
     settings = config(weights, tiny_base, plates, tmp_path / "one")
-    first, second = made(settings), made(dataclasses.replace(settings, output=tmp_path / "two"))
+    first, second = made(settings), made(replace_options(settings, output=tmp_path / "two"))
     for (result, _, _), (other, _, _) in zip(first, second, strict=True):
         assert np.array_equal(result, other)
 
@@ -152,7 +150,7 @@ def test_training_learns_what_the_cpu_learns(
     )
     train(settings)
     train(
-        dataclasses.replace(
+        replace_options(
             settings, output=tmp_path / "cuda.safetensors", device="cuda", precision=precision
         )
     )

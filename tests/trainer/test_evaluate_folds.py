@@ -13,6 +13,7 @@ import pytest
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.quality import QualityLimits
 from trainer.data.splits import group_of
 from trainer.evaluate.command import take_file
 from trainer.evaluate.config import (
@@ -308,7 +309,8 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
         "detail": False,
     }
     assert painted.items() <= ours.generate_settings.items()
-    limits = asdict(ours.generate_settings["limits"])
+    given = ours.generate_settings
+    limits = asdict(QualityLimits(**{n: given[n] for n in asdict(QualityLimits()) if n in given}))
     assert limits.pop("max_background_max") == 255 and not any(limits.values())
     assert (
         naive.train_settings == from_noise.train_settings == ours.train_settings | {"loss": "naive"}

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import BGDefectError, DataError, OutputError, WeightsError
 from bgdefect_core.pictures.files import read_picture
 from bgdefect_core.pictures.mask_files import masks_by_name, read_library
@@ -106,7 +107,8 @@ def test_a_name_too_long_is_no_traceback(tmp_path: Path) -> None:
 def test_an_output_with_a_name_too_long_leaves_nothing(
     weights: Path, tiny_base: Path, plates: Path, tmp_path: Path
 ) -> None:
-    run = GenerateConfig(weights, plates, tmp_path / "out", base=str(tiny_base), count=1, steps=1)
+    run = GenerateConfig(weights, plates, tmp_path / "out", base=str(tiny_base), count=1)
+    run = replace_options(run, steps=1)
     training = TrainConfig(
         plates, tmp_path / "w.safetensors", defect="spot", base=str(tiny_base), steps=1
     )
