@@ -205,9 +205,11 @@ def replace_options(settings: Settings, **values: Any) -> Settings:
     changes: dict[str, Any] = {}
     for field in fields:
         current = getattr(settings, field.name)
-        if field.name in values:
+        value = values.get(field.name)
+        nested = dataclasses.is_dataclass(current) and not isinstance(value, type(current))
+        if not nested and field.name in values:
             changes[field.name] = values.pop(field.name)
-        elif dataclasses.is_dataclass(current):
+        elif nested:
             names = flat_values(current).keys() & values.keys()
             inner = {name: values.pop(name) for name in sorted(names)}
             changes[field.name] = replace_options(current, **inner)
