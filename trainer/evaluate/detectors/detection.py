@@ -80,8 +80,10 @@ class Detectors:
         arm, data = plan.arm.name, plan.settings
         if plan.arm == REAL and cell.k == 0:
             arm, data = CEILING.name, ALL_KNOWN
-        settings = {"split": cell.data.digest, "arm": arm, "seed": seed}
-        return f"{cell.name}-{arm}-s{seed}", asdict(self.settings) | settings | data
+        settings: dict[str, Any] = {"split": cell.data.digest, "arm": arm, "seed": seed}
+        for name, value in asdict(self.settings).items():
+            settings[name.removeprefix("detector_")] = value
+        return f"{cell.name}-{arm}-s{seed}", settings | data
 
     def _measure(
         self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int

@@ -63,7 +63,9 @@ def plan_arms(
             if not samples.samples:
                 continue
             synthetic = sample_pairs(samples, pictures.side, arm.label)
-            settings = settings | identity | {"masks": arm.label}
+            settings = settings | identity
+            if arm.samples == "generator":
+                settings["masks"] = arm.label
         real = shots if arm.known == "shots" else []
         data = ArmData(pictures.good, real, synthetic, arm.maker, arm.augment)
         read = partial(_with_pool, data, pictures) if arm.known == "all" else partial(_same, data)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..detectors.arms import ARMS
+from ..detectors.arms.arm import Arm
 from ..detectors.arms.generated import OURS
 from ..detectors.arms.real import CEILING, REAL
 from ..rows import place
@@ -20,7 +21,6 @@ JUDGED = "pixel_ap"
 MOST_SHOTS = 10
 """The goals are about 1 to this many real defects; other numbers are shown."""
 CLOSED_SHARE = 0.5
-RIVALS = [arm for arm in ARMS.values() if arm.rival]
 _FEW = f"k up to {MOST_SHOTS}"
 
 
@@ -73,6 +73,10 @@ class GainCell:
         return 1 <= self.k <= MOST_SHOTS
 
 
+def _rivals() -> list[Arm]:
+    return [arm for arm in ARMS.values() if arm.rival]
+
+
 def gain_cells(groups: dict[Key, Runs]) -> list[GainCell]:
     """The cells in which real only was trained."""
     arms: dict[tuple[str, str, int], dict[str, Runs]] = {}
@@ -90,12 +94,12 @@ def gain_table(cells: Sequence[GainCell]) -> Table | None:
     """The gap, then the gain."""
     columns: Cells = {}
     for cell in cells:
-        columns[cell.title, "real"] = cell.runs(REAL.name)
-        columns[cell.title, "ceiling"] = cell.runs(CEILING.name)
+        columns[cell.title, REAL.name] = cell.runs(REAL.name)
+        columns[cell.title, CEILING.name] = cell.runs(CEILING.name)
         columns[cell.title, "gap"] = cell.minus(CEILING.name, REAL.name)
         columns[cell.title, "gain of ours"] = cell.minus(OURS.name, REAL.name)
         columns[cell.title, "share closed (%)"] = cell.closed
-        for arm in RIVALS:
+        for arm in _rivals():
             columns[cell.title, f"ours minus {arm.rival}"] = cell.minus(OURS.name, arm.name)
     note = (
         f"Points of {JUDGED}; differences are paired by fold and seed. Ours: {OURS.name}. A share "
@@ -112,7 +116,7 @@ def detection_goals(cells: Sequence[GainCell]) -> list[Goal]:
     """Closing the gap, harming nothing, and beating each rival."""
     judged = [cell for cell in cells if cell.counts]
     goals = [_closed_goal(judged), _harm_goal(judged)]
-    for arm in RIVALS:
+    for arm in _rivals():
         goals.append(_rival_goal(judged, arm.name, arm.rival))
     return goals
 
