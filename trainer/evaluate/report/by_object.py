@@ -76,7 +76,7 @@ def object_tables(rows: Sequence[Row]) -> list[Table]:
             grid = _by_object(groups, "realism", metric, k)
             title = f"Realism by object: {metric}, {shots}"
             tables.append(grid.table(title, "object", points=False))
-    return [table for table in tables if table is not None]
+    return list(filter(None, tables))
 
 
 def write_object_tables(path: Path, rows: Sequence[Row]) -> list[Table]:

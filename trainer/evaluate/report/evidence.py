@@ -57,8 +57,8 @@ def evaluate_summary(config: SummaryConfig) -> str:
         raise DataError(
             "no folder of results is given", "output folders of bgdefect evaluate", "name them"
         )
-    counted = [read_results(folder) for folder in config.folders]
-    chosen = [read_results(folder) for folder in config.chosen_on]
+    counted = list(map(read_results, config.folders))
+    chosen = list(map(read_results, config.chosen_on))
     check_agreement([*chosen, *counted])
     text = render(counted, chosen)
     if config.output is not None:

@@ -18,7 +18,7 @@ from ..samples.methods import Method
 from .detection_goals import detection_goals, gain_cells, gain_table
 from .statistics import Runs, interval, minus
 from .summary import grouped
-from .tables import RUNS_NOTE, Cells, Table, pivot
+from .tables import RUNS_NOTE, Cells, Table, lines_of, pivot
 from .verdicts import WORDS, Goal, Goals, counted, verdict, with_column
 
 DISTANCE = f"kernel distance ({NAME}, defect)"
@@ -49,10 +49,8 @@ def judge(measured: Sequence[Measured]) -> Goals:
     mask_goals, mask_table = _mask_goals(measured)
     cells = gain_cells(grouped(rows))
     tables = (loss_table, mask_table, gain_table(cells))
-    return Goals(
-        (loss_goal, *mask_goals, *detection_goals(cells)),
-        tuple(table for table in tables if table is not None),
-    )
+    goals = (loss_goal, *mask_goals, *detection_goals(cells))
+    return Goals(goals, tuple(filter(None, tables)))
 
 
 def _alike(methods: Sequence[Method]) -> list[Method]:
@@ -107,7 +105,7 @@ def _loss_goal(measured: Sequence[Measured]) -> tuple[Goal, Table | None]:
                 cells.setdefault((line, columns[key.subject]), {}).update(runs)
 
     reached: list[bool | None] = []
-    for line in dict.fromkeys(line for line, _ in cells):
+    for line in lines_of(cells):
         naive_runs = cells.get((line, _NAIVE), {})
         gains = minus(naive_runs, cells.get((line, _FIRST), {}))
         cells[line, f"{_NAIVE} minus {_FIRST}"] = gains
@@ -142,7 +140,7 @@ def _mask_goals(measured: Sequence[Measured]) -> tuple[list[Goal], Table | None]
                 cells.setdefault((line, signal), {}).update(runs)
             elif key.metric == "iou minus requested":
                 gains.setdefault((line, signal), {}).update(runs)
-    for line in dict.fromkeys(line for line, _ in gains):
+    for line in lines_of(gains):
         for signal in SIGNALS:
             cells[line, f"{signal} minus requested"] = gains.get((line, signal), {})
 

@@ -68,15 +68,16 @@ def write_report(path: Path, report: Report) -> None:
     for part, heading in _HEADINGS.items():
         tables = _tables(part, report.rows)
         if tables:
-            plots = [_data_uri(png) for png in _plots(part, report)]
+            plots = _plots(part, report)
             sections.append({"title": heading, "tables": tables, "plots": plots})
-    pictures = [(title, _data_uri(png)) for title, png in report.strips.items()]
+    pictures = list(report.strips.items())
     for title, file in list(report.maps.items())[:_MOST_MAPS]:
-        pictures.append((title, _data_uri(file.read_bytes())))
+        pictures.append((title, file.read_bytes()))
 
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
+    environment.filters["data_uri"] = _data_uri
     source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     text = environment.from_string(source).render(
         data=Path(report.settings["data"]).name,
@@ -114,7 +115,7 @@ def _tables(part: str, rows: Sequence[Row]) -> list[Table]:
             tables += [figures, _difference_table(title, groups)]
         else:
             tables.append(pivot(title, subjects_down, note=note, decimals=3, head="subject"))
-    return [table for table in tables if table is not None]
+    return list(filter(None, tables))
 
 
 def _difference_table(title: str, groups: dict[Key, Runs]) -> Table | None:
@@ -153,7 +154,7 @@ def _plots(part: str, report: Report) -> list[bytes]:
         cells: dict[str, dict[str, Sequence[Sequence[float]]]] = {}
         for name, grid in report.landscapes.items():
             cells.setdefault(name.split(": ")[0], {})[name] = grid
-        return [landscape_plot(surfaces) for surfaces in cells.values()]
+        return list(map(landscape_plot, cells.values()))
     if part != "detection":
         return []
     reach = _LEAST_REACH

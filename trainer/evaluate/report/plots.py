@@ -67,7 +67,7 @@ def landscape_plot(surfaces: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
     """Contours of loss surfaces side by side, on one colour scale."""
     figure = _figure(4.2 * len(surfaces), 3.8)
     grids = {name: np.array(surface, np.float64) for name, surface in surfaces.items()}
-    low = min(float(grid.min()) for grid in grids.values())
+    low = float(min(map(np.min, grids.values())))
     high = max(float(np.quantile(grid, 0.9)) for grid in grids.values())
     levels = np.linspace(low, max(high, low + 1e-6), _LEVELS)
     for index, (name, grid) in enumerate(grids.items(), start=1):

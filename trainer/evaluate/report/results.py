@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -65,9 +66,9 @@ def read_results(folder: Path) -> Results:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         settings = _record(ShownSettings, document["config"])
-        methods = tuple(read_method(text) for text in settings.generators)
-        rows = tuple(_record(Row, row) for row in document["rows"])
-        skipped = tuple(_record(Skip, skip) for skip in document["skipped"])
+        methods = tuple(map(read_method, settings.generators))
+        rows = tuple(map(partial(_record, Row), document["rows"]))
+        skipped = tuple(map(partial(_record, Skip), document["skipped"]))
         base = str(document["base"])
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise DataError(

@@ -40,7 +40,8 @@ def interval(values: Sequence[float]) -> Interval:
     Args:
         values: one a run (seed and fold), or one a picture.
     """
-    finite = np.array([value for value in values if math.isfinite(value)], np.float64)
+    finite = np.array(values, np.float64)
+    finite = finite[np.isfinite(finite)]
     if finite.size == 0:
         return Interval(math.nan, None, None, 0)
     mean = float(finite.mean())

@@ -57,7 +57,7 @@ def markdown(table: Table) -> str:
     """The table in Markdown, its title as a heading of the fourth level."""
     rules = []
     for cells in zip(*table.lines, strict=True):
-        numeric = all(_NUMBER.match(cell) for cell in cells if cell)
+        numeric = all(map(_NUMBER.match, filter(None, cells)))
         rules.append("---:" if numeric else "---")
     lines = []
     for line in (table.columns, rules, *table.lines):
@@ -70,7 +70,8 @@ def markdown(table: Table) -> str:
 def figure(values: Sequence[float], decimals: int, scale: float = 1.0, sign: bool = False) -> str:
     """Mean of runs: with half of the 95 % interval from three runs on; of two runs both values in
     brackets, since their interval is too wide to be useful."""
-    mean = interval([value * scale for value in values])
+    scaled = [value * scale for value in values]
+    mean = interval(scaled)
     if not mean.n:
         return ""
     form = f"{'+' if sign else ''}.{decimals}f"
@@ -79,8 +80,7 @@ def figure(values: Sequence[float], decimals: int, scale: float = 1.0, sign: boo
         return format(round(value, decimals) + 0.0, form)  # no "-0.0"
 
     if mean.n == 2:
-        both = ", ".join(text(value * scale) for value in values)
-        return f"{text(mean.mean)} ({both})"
+        return f"{text(mean.mean)} ({', '.join(map(text, scaled))})"
     if mean.half is None:
         return text(mean.mean)
     return f"{text(mean.mean)} ± {mean.half:.{decimals}f}"
@@ -105,27 +105,28 @@ def pivot(
             given, they follow from the largest value, line by line where the lines are metrics.
             head: of the first column.
     """
-    sizes = Counter(len(runs) for runs in cells.values() if runs)
+    sizes = Counter(map(len, filter(None, cells.values())))
     if not sizes:
         return None
     usual = sizes.most_common(1)[0][0]
-    columns = list(dict.fromkeys(column for (_, column), runs in cells.items() if runs))
-    values: list[float] = []
-    line_values: dict[str, list[float]] = {}
-    for (line, _), runs in cells.items():
-        scaled = [value * scale for value in runs.values()]
-        values += scaled
-        line_values.setdefault(line, []).extend(scaled)
+    columns: dict[str, None] = {}
+    values: dict[str, list[float]] = {}
+    for (line, column), runs in cells.items():
+        magnitude = line if head == METRIC else ""
+        values.setdefault(magnitude, []).extend(runs.values())
+        if runs:
+            columns[column] = None
 
     lines = []
-    for line in line_values:
+    for line in lines_of(cells):
         places = decimals
         if places is None:
-            places = _decimals(line_values[line] if head == METRIC else values)
+            places = _decimals(values[line if head == METRIC else ""], scale)
         texts = [line]
         for column in columns:
             runs = cells.get((line, column), {})
-            text = figure([runs[run] for run in sorted(runs)], places, scale, sign)
+            ordered = dict(sorted(runs.items()))
+            text = figure(list(ordered.values()), places, scale, sign)
             if runs and len(runs) != usual:
                 text += f" (n = {len(runs)})"
             texts.append(text)
@@ -136,10 +137,16 @@ def pivot(
     return Table(title, f"{note} {count}".strip(), (head, *columns), tuple(lines))
 
 
-def _decimals(values: Sequence[float]) -> int:
+def lines_of(cells: Cells) -> list[str]:
+    """The lines of the cells, each once."""
+    return list(dict.fromkeys(line for line, _ in cells))
+
+
+def _decimals(values: Sequence[float], scale: float) -> int:
     """Three digits of the largest value; no decimals where all values are whole."""
-    largest = max((abs(value) for value in values), default=0.0)
-    if all(value == round(value) for value in values) or largest == 0:
+    scaled = [value * scale for value in values]
+    largest = max(map(abs, scaled), default=0.0)
+    if all(map(float.is_integer, scaled)) or largest == 0:
         return 0
     return min(5, max(0, 2 - math.floor(math.log10(largest))))
 
@@ -247,7 +254,7 @@ def sections(rows: Sequence[Row]) -> dict[str, list[Table]]:
     }
     measured = {}
     for heading, tables in headings.items():
-        present = [table for table in tables if table is not None]
+        present = list(filter(None, tables))
         if present:
             measured[heading] = present
     return measured
