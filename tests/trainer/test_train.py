@@ -123,7 +123,7 @@ def test_lora_round_trip(
 ) -> None:
     """Merged from its file, a LoRA predicts what the U-Net predicted at the end of its training."""
     seen = {}
-    import trainer.train as module
+    import trainer.training.train as module
 
     original = module.class_tensors
     sample = (
@@ -228,7 +228,7 @@ def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Pat
     one = train(changed(config, steps=1, batch=4, output=config.output / "one"))
     script = tmp_path / "launched.py"
     script.write_text(
-        "import sys\nfrom pathlib import Path\nfrom trainer.train import TrainConfig, train\n"
+        "import sys\nfrom pathlib import Path\nfrom trainer.training.train import TrainConfig, train\n"
         "data, base, output = sys.argv[1:]\n"
         "train(TrainConfig(data=Path(data), output=Path(output), defect='spot', base=base, "
         "steps=1, batch=2, views=2,\n"
@@ -306,7 +306,7 @@ def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCapture
 @pytest.mark.parametrize(
     ("changes", "error", "match"),
     [
-        ({"shots": 0}, DataError, "0 shots"),
+        ({"shots": 0}, SettingError, "shots is 0"),
         ({"shots": 7}, DataError, "at most 6"),
         ({"defect": "dent"}, DataError, "one of cut, spot"),
         ({"object": "nut"}, DataError, "no object 'nut'"),
@@ -320,7 +320,7 @@ def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCapture
         ({"resolution": 33}, SettingError, "multiple of 2"),
         ({"resolution": 8}, SettingError, "resolution is 8"),
         ({"shots": 2, "fold": 1}, SettingError, "more than one"),
-        ({"fold": 2}, DataError, "fold is 2"),
+        ({"fold": 2}, SettingError, "fold is 2"),
         ({"early_stop": 3}, SettingError, "validate_every"),
         ({"early_stop": 3, "validate_every": 1, "shots": 6}, SettingError, "nothing held out"),
         ({"loss": "naive", "mask_weight": 2.0}, SettingError, "naive"),
@@ -444,7 +444,7 @@ def test_an_overflow_in_fp16_is_mended_by_fp32(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training is done: storing its weights in another precision is no other run."""
-    import trainer.train as module
+    import trainer.training.train as module
 
     def overflow(*arguments: Any, fp16: bool) -> None:
         raise WeightsError("NaN or infinity", "finite weights", "store as fp32")

@@ -12,11 +12,12 @@ from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from bgdefect_core.errors import SettingError, check_range
 from bgdefect_core.method.regions import RegionPrompts, word_places
 from bgdefect_core.method.schedule import NoiseSchedule
 from bgdefect_core.weights.files import network_input
 
-from .families.family import Family
+from .families.family import RESOLUTION, Family
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,19 @@ class Base:
     def resolution(self) -> int:
         """Native side in pixels."""
         return int(self.unet.config["sample_size"]) * self.factor
+
+    def working_resolution(self, wanted: int | None = None) -> int:
+        """Side in pixels of the squares that the base works on; None: its native side.
+
+        Raises:
+            SettingError: out of range, or no multiple of the base's factor.
+        """
+        resolution = self.resolution if wanted is None else wanted
+        check_range("resolution", resolution, RESOLUTION.low, RESOLUTION.high)
+        if resolution % self.factor:
+            came = f"resolution is {resolution}"
+            raise SettingError(came, f"a multiple of {self.factor}", "choose one")
+        return resolution
 
     @property
     def inputs(self) -> dict[str, dict[str, Any]]:

@@ -251,9 +251,8 @@ def _scene(base: Base, resolution: int | None, count: int) -> tuple[torch.Tensor
     Raises:
         SettingError: a resolution out of range, or no multiple of the base's factor.
     """
-    from ..training.setup import working_resolution
 
-    cells = working_resolution(resolution, base) // base.factor
+    cells = base.working_resolution(resolution) // base.factor
     device = base.unet.device
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(

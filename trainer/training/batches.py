@@ -1,9 +1,8 @@
-"""Which samples, timesteps and noise each iteration takes: functions of (seed, step) alone, so that
-a run can resume.
+"""Samples, timesteps and noise of each iteration: functions of (seed, step) alone, so that a run
+can resume.
 
-The global batch of an iteration is drawn as one and then cut: two accumulation steps, or two
-    processes, of B see the
-very samples that one batch of 2B would see.
+The batch of an iteration is drawn as one and then divided: two accumulation steps, or two
+processes, of B see the samples that one batch of 2B would see.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ NOISE, ORDER, VALIDATION = 1, 2, 3
 
 @dataclass(frozen=True)
 class Batch:
-    """What one forward of the loss reads."""
+    """Inputs of one forward pass of the loss."""
 
     z_0: Tensor
     """``[B, C, h, w]``."""
@@ -36,7 +35,17 @@ class Batch:
 
 
 class Batches:
-    """The iterations' batches of one process."""
+    """The batches of one process.
+
+    Args:
+        cache: latents of all views.
+        size: samples of a batch.
+        timesteps: length of the schedule.
+        seed: of the run.
+        accumulate: batches of an iteration.
+        process: number of this process.
+        processes: number of all processes.
+    """
 
     def __init__(
         self,
@@ -48,8 +57,13 @@ class Batches:
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        self.cache, self.size, self.timesteps, self.seed = cache, size, timesteps, seed
-        self.accumulate, self.process, self.processes = accumulate, process, processes
+        self.cache = cache
+        self.size = size
+        self.timesteps = timesteps
+        self.seed = seed
+        self.accumulate = accumulate
+        self.process = process
+        self.processes = processes
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def at(self, step: int) -> list[Batch]:
@@ -63,22 +77,22 @@ class Batches:
         batches = []
         for part in range(self.accumulate):
             start = (part * self.processes + self.process) * self.size
-            batches.append(
-                take_batch(self.cache, index[start : start + self.size], t[start:], eps[start:])
-            )
+            samples = index[start : start + self.size]
+            batches.append(take_batch(self.cache, samples, t[start:], eps[start:]))
         return batches
 
     def _pictures(self, start: int, count: int) -> Tensor:
-        """Pictures number ``start`` and on in an endless row of shuffled rounds: each comes equally
-        often."""
+        """Pictures number ``start`` and on in an endless sequence of shuffled rounds: each picture
+        occurs equally often."""
         length = len(self.cache)
-        numbers = []
+        pictures = []
         for number in range(start, start + count):
-            if self._order[0] != number // length:
-                rng = generator(self.seed, number // length, ORDER)
-                self._order = (number // length, torch.randperm(length, generator=rng))
-            numbers.append(self._order[1][number % length])
-        return torch.stack(numbers)
+            round_number = number // length
+            if self._order[0] != round_number:
+                rng = generator(self.seed, round_number, ORDER)
+                self._order = (round_number, torch.randperm(length, generator=rng))
+            pictures.append(self._order[1][number % length])
+        return torch.stack(pictures)
 
 
 def take_batch(cache: LatentCache, index: Tensor, t: Tensor, eps: Tensor) -> Batch:
@@ -87,17 +101,25 @@ def take_batch(cache: LatentCache, index: Tensor, t: Tensor, eps: Tensor) -> Bat
     device, count = cache.latents.device, len(index)
     index = index.to(device)
     return Batch(
-        cache.latents[index], cache.regions[index], t[:count].to(device), eps[:count].to(device)
+        z_0=cache.latents[index],
+        regions=cache.regions[index],
+        t=t[:count].to(device),
+        eps=eps[:count].to(device),
     )
 
 
 def validation_batches(
     cache: LatentCache, size: int, timesteps: int, seed: int, draws: int = 4, most: int = 64
 ) -> list[Batch]:
-    """Fixed batches of held-out pictures: at most ``most``, evenly spaced, each at ``draws`` spread
-    noise levels.
+    """Fixed batches of held-out pictures, so that the loss before and after the training compare.
 
-    Always the same for one seed, so that the loss before and after the training compare.
+    Args:
+        cache: of the held-out pictures.
+        size: samples of a batch.
+        timesteps: length of the schedule.
+        seed: of the run.
+        draws: spread noise levels of each picture.
+        most: largest number of pictures; more are thinned evenly.
     """
     rng = generator(seed, 0, VALIDATION)
     pictures = torch.linspace(0, len(cache) - 1, min(most, len(cache))).round().long()
@@ -105,6 +127,8 @@ def validation_batches(
     slots = torch.arange(draws).repeat(len(pictures)) + torch.rand(len(index), generator=rng)
     t = (slots / draws * timesteps).long().clamp_max(timesteps - 1)
     eps = torch.randn((len(index), *cache.latents.shape[1:]), generator=rng)
-    return [
-        take_batch(cache, index[i : i + size], t[i:], eps[i:]) for i in range(0, len(index), size)
-    ]
+    batches = []
+    for start in range(0, len(index), size):
+        samples = index[start : start + size]
+        batches.append(take_batch(cache, samples, t[start:], eps[start:]))
+    return batches

@@ -1,11 +1,10 @@
-"""What the frozen VAE computes, computed once: latents and masks of K fixed augmented views a
-picture.
+"""Outputs of the frozen VAE, computed once: latents and masks of K fixed augmented views a picture.
 
-View 0 of a picture is the plain crop of the zoom rule, the very one that generation would cut. The
-others are flipped, turned and jittered: their sides are the rule's side times a factor that is
-symmetric around 1 (on a logarithmic scale), so that on average a defect is learned at the scale at
-which it will be painted. Where a picture shows several defects far from each other, its views look
-at one after the other.
+View 0 of a picture is the plain crop of the zoom rule, the one that generation would cut. The
+others are mirrored, rotated and jittered: their sides are the rule's side times a factor that is
+symmetric around 1 on a logarithmic scale, so that on average a defect is learned at the scale at
+which it will be painted. Where a picture shows several defects far from each other, its views show
+them in turn.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from ..bases.load import Base
 from ..data.examples import Example, load_example
 
 SCALE_JITTER = {"defect": math.log(1.2), "whole": math.log(1.08)}
-"""Largest logarithm of a view's side over the rule's side. What is wider than the picture shows
-mirrored surroundings: a little of them."""
+"""Largest logarithm of a view's side over the rule's side. Outside the picture a view shows
+mirrored surroundings, a small part of it."""
 SHIFT_JITTER = {"defect": 0.2, "whole": 0.04}
 """Largest shift of a view, in sides of the crop."""
 
 
 @dataclass(frozen=True)
 class Views:
-    """How a picture is looked at."""
+    """The views of a picture."""
 
     resolution: int
     """Side of the network's picture in pixels."""
@@ -72,8 +71,7 @@ class LatentCache:
 
 
 def view_crop(mask: Mask, views: Views, rng: np.random.Generator) -> Crop:
-    """A jittered square: it holds the mask's whole box, and stays inside the picture where it
-    can."""
+    """A jittered square that holds the mask's whole box, inside the picture where it fits."""
     plain = crop_box(mask, views.resolution, views.zoom)
     top, left, height, width = bounding_box(mask)
     scale = math.exp(rng.uniform(-1, 1) * SCALE_JITTER[views.zoom])
@@ -81,10 +79,10 @@ def view_crop(mask: Mask, views: Views, rng: np.random.Generator) -> Crop:
     reach = SHIFT_JITTER[views.zoom] * side
 
     def place(start: int, box_start: int, box: int, available: int) -> int:
-        wanted = start + (plain.side - side) / 2 + rng.uniform(-reach, reach)
+        position = start + (plain.side - side) / 2 + rng.uniform(-reach, reach)
         if side <= available:
-            wanted = min(max(wanted, 0), available - side)
-        return int(min(max(round(wanted), box_start + box - side), box_start))
+            position = min(max(position, 0), available - side)
+        return int(min(max(round(position), box_start + box - side), box_start))
 
     return Crop(
         place(plain.top, top, height, mask.shape[0]),
@@ -98,7 +96,7 @@ def view(
 ) -> tuple[Picture, Mask]:
     """One view, ``uint8 [R, R, 3]`` and ``bool [R, R]``; it depends on the seed and the two indices
     alone."""
-    return _cut(picture, mask, looked_at(mask, views), views, picture_index, view_index)
+    return _cut(picture, mask, view_targets(mask, views), views, picture_index, view_index)
 
 
 def _cut(
@@ -109,7 +107,7 @@ def _cut(
     picture_index: int,
     view_index: int,
 ) -> tuple[Picture, Mask]:
-    """:func:`view`, where what is looked at is known: it is the same for all views of a picture."""
+    """:func:`view` with the picture's targets, which all its views share."""
     defect = defects[view_index % len(defects)]
     if view_index == 0:
         crop = crop_box(defect, views.resolution, views.zoom)
@@ -117,41 +115,55 @@ def _cut(
     rng = np.random.default_rng((views.seed, picture_index, view_index))
     crop = view_crop(defect, views, rng)
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    pair = [take(picture, crop, views.resolution), take(mask, crop, views.resolution)]
+    square, label = take(picture, crop, views.resolution), take(mask, crop, views.resolution)
     if views.turns:
-        pair = [np.rot90(array, turns) for array in pair]
+        square, label = np.rot90(square, turns), np.rot90(label, turns)
     if views.flips and flip:
-        pair = [array[:, ::-1] for array in pair]
-    return np.ascontiguousarray(pair[0]), np.ascontiguousarray(pair[1])
+        square, label = square[:, ::-1], label[:, ::-1]
+    return np.ascontiguousarray(square), np.ascontiguousarray(label)
 
 
-def looked_at(mask: Mask, views: Views) -> list[Mask]:
-    """What the views are cut around, in turn."""
+def view_targets(mask: Mask, views: Views) -> list[Mask]:
+    """The masks that the views are cut around, in turn."""
     return separate_defects(mask) if views.zoom == "defect" else [mask]
 
 
 def build_cache(
-    base: Base, examples: Sequence[Example], views: Views, batch: int = 8, progress: bool = False
+    base: Base,
+    examples: Sequence[Example],
+    views: Views,
+    batch: int = 8,
+    progress: bool = False,
 ) -> LatentCache:
-    """Cut, encode and keep all views, on the CPU. The pictures are read one at a time."""
+    """Cut and encode all views.
+
+    Args:
+        base: its VAE encodes.
+        examples: read one at a time.
+        views: of each picture.
+        batch: views that are encoded together.
+        progress: show a bar.
+
+    Returns:
+        The cache, on the CPU.
+    """
     latents: list[Tensor] = []
     regions: list[Tensor] = []
     sides: list[int] = []
     cells = (views.resolution // base.factor, views.resolution // base.factor)
 
-    def cut() -> Iterator[tuple[Picture, Mask]]:
-        for index, example in enumerate(
-            tqdm(examples, desc="encoding", unit="picture", disable=not progress)
-        ):
+    def cut_views() -> Iterator[tuple[Picture, Mask]]:
+        bar = tqdm(examples, desc="encoding", unit="picture", disable=not progress)
+        for index, example in enumerate(bar):
             picture, mask = load_example(example)
-            defects = looked_at(mask, views)
+            defects = view_targets(mask, views)
             sides.append(max(bounding_box(defects[0])[2:]))
             for number in range(views.count):
                 yield _cut(picture, mask, defects, views, index, number)
 
     pending: list[tuple[Picture, Mask]] = []
     total = len(examples) * views.count
-    for number, pair in enumerate(cut(), start=1):
+    for number, pair in enumerate(cut_views(), start=1):
         pending.append(pair)
         if len(pending) == batch or number == total:
             pictures, masks = zip(*pending, strict=True)

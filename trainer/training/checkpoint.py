@@ -1,9 +1,9 @@
 """Training checkpoints: modules and optimizer in one safetensors file, never pickle.
 
 Every random number of a run is a function of (seed, step)
-(:func:`bgdefect_core.method.randomness.generator`), so that a step count is all the state
-that the data order, the noise and the learning rate need: a run resumed from a checkpoint ends with
-the same bits as one that was never stopped.
+(:func:`bgdefect_core.method.randomness.generator`), so that a step count is all the state that the
+data order, the noise and the learning rate need: a run resumed from a checkpoint ends with the same
+bits as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.files import atomic_write
+from bgdefect_core.weights.safetensors_file import open_safetensors
 
 log = logging.getLogger(__name__)
+
 _PATTERN = "step-*.safetensors"
+_KEY = "bgdefect_checkpoint"
+_META = {"step": int, "extra": dict, "numbers": dict, "groups": list}
+"""Entries of the metadata, and their types."""
+_EXPECTED = "a whole checkpoint"
 
 
 def save_checkpoint(
@@ -34,47 +39,53 @@ def save_checkpoint(
     extra: Mapping[str, Any] | None = None,
     keep: int = 2,
 ) -> Path:
-    """Write ``folder/step-NNNNNN.safetensors`` (temporary name, then renamed) and delete all but
-    the ``keep`` newest.
+    """Write ``folder/step-NNNNNN.safetensors`` and delete all but the ``keep`` newest.
 
-    Only trainable parameters and buffers of ``modules`` are kept where a module has frozen ones.
-    ``extra`` is any JSON value.
+    Args:
+        folder: of the run's checkpoints.
+        step: iterations done.
+        modules: their trainable parameters and buffers are written.
+        optimizer: its state is written.
+        extra: any JSON value.
+        keep: number of checkpoints that stay.
+
+    Raises:
+        OutputError: the place cannot be written to, or the disk is full.
     """
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
-        for key, value in _trained_state(module).items():
-            tensors[f"{name}/{key}"] = value.detach().cpu().contiguous()
+        for key, tensor in _trained_state(module).items():
+            tensors[f"{name}/{key}"] = tensor.detach().cpu().contiguous()
     state = optimizer.state_dict()
     numbers: dict[str, Any] = {}
     for index, entries in state["state"].items():
-        for key, value in entries.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer/{index}/{key}"] = value.detach().cpu().contiguous()
+        for key, entry in entries.items():
+            if isinstance(entry, Tensor):
+                tensors[f"optimizer/{index}/{key}"] = entry.detach().cpu().contiguous()
             else:
-                numbers[f"{index}/{key}"] = value
+                numbers[f"{index}/{key}"] = entry
     meta = {
         "step": step,
         "extra": dict(extra or {}),
         "numbers": numbers,
         "groups": state["param_groups"],
     }
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:06d}.safetensors"
     with atomic_write(path) as file:
-        file.write(save(tensors, metadata={"bgdefect_checkpoint": json.dumps(meta)}))
-    for old in sorted(folder.glob(_PATTERN))[:-keep]:
-        old.unlink()
+        file.write(save(tensors, metadata={_KEY: json.dumps(meta)}))
+    for old_checkpoint in sorted(folder.glob(_PATTERN))[:-keep]:
+        old_checkpoint.unlink()
     return path
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint of ``folder``; damaged ones are named in the log and passed
-    over."""
+    """The newest whole checkpoint of a folder; damaged ones are named in the log."""
     for path in sorted(folder.glob(_PATTERN), reverse=True):
         try:
-            _read_meta(path)
+            with open_safetensors(path, _EXPECTED) as file:
+                _read_meta(file, path)
         except WeightsError as error:
-            log.warning("%s", error)
+            log.warning("%s; the checkpoint is passed over", error.came)
             continue
         return path
     return None
@@ -83,59 +94,55 @@ def latest_checkpoint(folder: Path) -> Path | None:
 def load_checkpoint(
     path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> tuple[int, dict[str, Any]]:
-    """Put a checkpoint back into ``modules`` and ``optimizer``; returns ``(step, extra)``."""
-    meta = _read_meta(path)
-    with safe_open(path, framework="pt") as file:
+    """Put a checkpoint back into ``modules`` and ``optimizer``; returns ``(step, extra)``.
+
+    Raises:
+        WeightsError: a damaged checkpoint, or one of something else.
+    """
+    with open_safetensors(path, _EXPECTED) as file:
+        meta = _read_meta(file, path)
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     for name, module in modules.items():
-        wanted = _trained_state(module)
-        found = {key: tensors.get(f"{name}/{key}") for key in wanted}
-        missing = [key for key, value in found.items() if value is None]
-        if missing:
-            raise WeightsError(
-                f"{path}: {len(missing)} tensors of {name} are missing ({missing[0]}, ...); delete this checkpoint"
-            )
-        module.load_state_dict(
-            {key: value for key, value in found.items() if value is not None}, strict=False
-        )
-    state: dict[int, dict[str, Any]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimizer/"):
-            _, index, entry = key.split("/")
-            state.setdefault(int(index), {})[entry] = tensor
-    for key, number in meta["numbers"].items():
-        index, entry = key.split("/")
-        state.setdefault(int(index), {})[entry] = number
-    optimizer.load_state_dict({"state": state, "param_groups": meta["groups"]})
+        state = {}
+        for key in _trained_state(module):
+            if f"{name}/{key}" not in tensors:
+                came = f"{path} lacks {key} of {name}"
+                raise WeightsError(came, _EXPECTED, "delete this checkpoint")
+            state[key] = tensors[f"{name}/{key}"]
+        module.load_state_dict(state, strict=False)
+    entries: dict[int, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            entries.setdefault(int(index), {})[key] = tensor
+    for name, number in meta["numbers"].items():
+        index, key = name.split("/")
+        entries.setdefault(int(index), {})[key] = number
+    optimizer.load_state_dict({"state": entries, "param_groups": meta["groups"]})
     return int(meta["step"]), meta["extra"]
 
 
 def _trained_state(module: nn.Module) -> dict[str, Tensor]:
-    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
-    return {key: value for key, value in module.state_dict().items() if key not in frozen}
+    """The trainable parameters and the buffers of a module."""
+    state = module.state_dict()
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            state.pop(name, None)
+    return state
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("bgdefect_checkpoint")
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path}: not a whole checkpoint ({error}); it is passed over"
-        ) from error
+def _read_meta(file: Any, path: Path) -> dict[str, Any]:
+    """The metadata of an open checkpoint."""
+    text = (file.metadata() or {}).get(_KEY)
     if text is None:
-        raise WeightsError(
-            f"{path}: a safetensors file, but not a BGDefect checkpoint; it is passed over"
-        )
+        raise WeightsError(f"{path}: its metadata is not a checkpoint's", _EXPECTED)
     try:
         meta = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: its metadata is no JSON; it is passed over") from error
-    kinds = {"step": int, "extra": dict, "numbers": dict, "groups": list}
-    if not isinstance(meta, dict) or not all(
-        isinstance(meta.get(name), kind) for name, kind in kinds.items()
-    ):
-        raise WeightsError(
-            f"{path}: its metadata lacks one of {', '.join(kinds)}; it is passed over"
-        )
+        raise WeightsError(f"{path}: its metadata cannot be parsed", "JSON") from error
+    if not isinstance(meta, dict):
+        raise WeightsError(f"{path}: its metadata is damaged", _EXPECTED)
+    for name, kind in _META.items():
+        if not isinstance(meta.get(name), kind):
+            raise WeightsError(f"{path}: its metadata lacks {name}", _EXPECTED)
     return meta

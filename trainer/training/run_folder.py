@@ -1,7 +1,7 @@
 """The folder of one training run: what run it is, its log, and where its checkpoints and sheets go.
 
 NAME.safetensors        the class weights, written at the end
-NAME.run/run.json       the settings, and the files trained on by their content; another run is refused
+NAME.run/run.json       the settings and the inputs' content; another run is refused
 NAME.run/split.json     the pictures that train and those held out
 NAME.run/log.csv        step, loss, validation
 NAME.run/checkpoints/   the last two
@@ -30,6 +30,7 @@ Row = tuple[int, float | None, float | None]
 Places = Mapping[str, "str | None"]
 """Absolute paths of the run's inputs."""
 
+_HEADER = "step,loss,validation"
 _LINE = re.compile(r"\d{1,9},[^,\ufffd]*,[^,\ufffd]*")
 FREE = frozenset(
     {"output", "device", "sample_every", "save_every", "tensorboard", "weights_precision"}
@@ -57,6 +58,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """``NAME.run/checkpoints``."""
         return self.folder / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """``NAME.run/best.safetensors``."""
+        return self.folder / "best.safetensors"
 
     @property
     def split(self) -> Path:
@@ -117,45 +123,51 @@ class RunFolder:
 
 
 class RunLog:
-    """``log.csv`` and, on request, TensorBoard. A resumed run drops what was logged after its
-    checkpoint."""
+    """``log.csv`` and, on request, TensorBoard.
+
+    Args:
+        run: the run's folder.
+        step: iterations done; later lines are dropped, they were logged after the checkpoint.
+        tensorboard: write events, too.
+    """
 
     def __init__(self, run: RunFolder, step: int, tensorboard: bool) -> None:
-        """``step``: iterations done; later lines are dropped."""
         self.path = run.folder / "log.csv"
-        kept = [line for line in self._lines() if int(line.split(",")[0]) <= step] if step else []
+        lines = [_HEADER]
+        for line in self._lines():
+            if 0 < step >= int(line.split(",")[0]):
+                lines.append(line)
         with atomic_write(self.path, "w") as file:
-            file.write("".join(f"{line}\n" for line in ("step,loss,validation", *kept)))
+            file.write("\n".join(lines) + "\n")
         self.events: Any = None
         if tensorboard:
-            self.events = events_writer()(
-                str(run.folder / "tensorboard"), purge_step=step + 1 if step else None
-            )
+            purge_step = step + 1 if step else None
+            self.events = events_writer()(str(run.folder / "tensorboard"), purge_step=purge_step)
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Append lines; on the disk when this returns."""
+        """Append lines; they are on the disk when this returns.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        lines = []
+        for step, loss, validation in rows:
+            figures = ["" if figure is None else repr(figure) for figure in (loss, validation)]
+            lines.append(",".join([str(step), *figures]) + "\n")
         try:
             with self.path.open("a", encoding="utf-8", newline="") as file:
-                for step, *numbers in rows:
-                    file.write(
-                        ",".join(
-                            [
-                                str(step),
-                                *("" if number is None else repr(number) for number in numbers),
-                            ]
-                        )
-                        + "\n"
-                    )
+                file.writelines(lines)
         except OSError as reason:
             came = f"{self.path} cannot be written ({reason.strerror})"
-            raise OutputError(
-                came, "room on the disk", "free some, then start the same command again"
-            ) from reason
-        if self.events is not None:
-            for step, loss, validation in rows:
-                for name, value in (("loss", loss), ("validation", validation)):
-                    if value is not None:
-                        self.events.add_scalar(name, value, step)
+            do = "free some, then start the same command again"
+            raise OutputError(came, "room on the disk", do) from reason
+        if self.events is None:
+            return
+        for step, loss, validation in rows:
+            if loss is not None:
+                self.events.add_scalar("loss", loss, step)
+            if validation is not None:
+                self.events.add_scalar("validation", validation, step)
 
     def close(self) -> None:
         """Flush the events."""
@@ -163,8 +175,8 @@ class RunLog:
             self.events.close()
 
     def _lines(self) -> list[str]:
-        """Its whole lines, without the header; a kill may have cut the last one, damaged ones are
-        named and dropped."""
+        """The whole lines without the header. A kill may have cut the last one; damaged lines are
+        dropped with a warning."""
         if not self.path.is_file():
             return []
         lines = self.path.read_bytes().decode("ascii", errors="replace").split("\n")[1:-1]
@@ -183,9 +195,6 @@ def events_writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter  # optional, and slow to import
     except ImportError as reason:
-        raise SettingError(
-            "tensorboard is not installed",
-            "the package",
-            "pip install tensorboard, or leave the option out",
-        ) from reason
+        do = "pip install tensorboard, or leave the option out"
+        raise SettingError("tensorboard is not installed", "the package", do) from reason
     return SummaryWriter

@@ -1,22 +1,23 @@
-"""Everything that a training run needs before its first iteration: data, base, cache, optimizer,
-folder."""
+"""Preparation of a training run before its first iteration: data, base, cache, optimizer."""
 
 from __future__ import annotations
 
 import logging
 import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
 from torch import nn
 
-from bgdefect_core.errors import DataError, OutputError, SettingError, check_range
+from bgdefect_core.errors import DataError, OutputError, SettingError
+from bgdefect_core.method.loss import LOSSES, Loss
 from bgdefect_core.method.regions import Context, RegionPrompts
 from bgdefect_core.records.run_record import RunRecord, read_inputs
 
+from ..bases.devices import pick_device
 from ..bases.load import Base
 from ..data.examples import Example, validate
 from ..data.layouts import find_examples
@@ -33,25 +34,36 @@ from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
 from .run_folder import FREE, RunFolder, events_writer
 from .sheet import SheetItem, sheet_items
-from .tuning import Average, make_optimizer, make_trainable
+from .tuning import make_average, make_optimizer, make_trainable
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """Where a run stands; kept in its checkpoints."""
+    """State of a run; part of its checkpoints."""
 
     step: int = 0
     """Iterations done."""
     best: float | None = None
     """Least validation loss, for the early stop."""
     since_best: int = 0
+    """Validations since then."""
     stopped: bool = False
     first: float | None = None
     """Validation loss before the first iteration."""
     last: float | None = None
-    """The latest one."""
+    """The latest validation loss."""
+
+
+@dataclass(frozen=True)
+class TrainingClass:
+    """The class of a run: its names, its pictures, and the folder of the run."""
+
+    object: str
+    defect: str
+    split: Split
+    folder: RunFolder
 
 
 @dataclass
@@ -59,15 +71,15 @@ class Run:
     """A training run, set up."""
 
     config: TrainConfig
-    folder: RunFolder
-    split: Split
+    target: TrainingClass
     base: Base
     resolution: int
     prompts: RegionPrompts
     prompt_texts: tuple[str, str, str]
     """``C_bg``, ``C_def``, ``C_m``."""
+    loss: Loss
     context: Context
-    """``C_1`` and ``C_2`` for the batch of 2B."""
+    """What the loss lets the U-Net read."""
     mask_weight: float
     cache: LatentCache
     batches: Batches
@@ -79,56 +91,43 @@ class Run:
     """As accelerate wraps it."""
     parameters: list[nn.Parameter]
     optimizer: Any
-    average: Average | None
+    average: EMAModel | None
     progress: Progress = field(default_factory=Progress)
 
-    def averaged(self) -> AbstractContextManager[None]:
-        """The exponential mean of the weights in place, where there is one."""
-        return self.average.in_place() if self.average else nullcontext()
+    @property
+    def folder(self) -> RunFolder:
+        """The folder of the run."""
+        return self.target.folder
 
     def modules(self) -> dict[str, nn.Module]:
-        """What a checkpoint keeps."""
-        unet: nn.Module = self.base.unet
-        return {"unet": unet, "average": self.average} if self.average else {"unet": unet}
+        """The modules of a checkpoint; the mean's share its memory."""
+        modules: dict[str, nn.Module] = {"unet": self.base.unet}
+        if self.average is not None:
+            modules["average"] = nn.ParameterList(self.average.shadow_params)
+        return modules
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The class and its pictures."""
-
-    split: Split
-    folder: RunFolder
-    object: str
-    defect: str
-
-
-def choose(config: TrainConfig) -> Chosen:
-    """The class, its split, and where the result goes. Reads names only.
+def choose_class(config: TrainConfig) -> TrainingClass:
+    """The class, its split, and the folder of the run. Only names are read.
 
     Raises:
-        DataError: none or several classes, or a split that cannot be. OutputError: the output is
-            another file.
+        DataError: no class or several, or a split that cannot be.
+        OutputError: the output is another file.
     """
     examples = find_examples(config.data, config.object, config.defect)
     classes = sorted({(example.object, example.defect) for example in examples})
     if len(classes) != 1:
         names = ", ".join(f"{name} / {defect}" for name, defect in classes[:20])
-        raise DataError(
-            f"{config.data} holds {len(classes)} classes",
-            f"one of {names}",
-            "name the object and the defect",
-        )
+        came = f"{config.data} holds {len(classes)} classes"
+        raise DataError(came, f"one of {names}", "name the object and the defect")
     name, defect = classes[0]
     output = config.output
     if output.suffix != ".safetensors":
         if output.exists() and not output.is_dir():
-            raise OutputError(
-                f"{output} is a file",
-                "a folder, or a name that ends in .safetensors",
-                "choose another output",
-            )
+            expected = "a folder, or a name that ends in .safetensors"
+            raise OutputError(f"{output} is a file", expected, "choose another output")
         output = output / f"{name}-{defect}.safetensors"
-    return Chosen(_split(config, examples), RunFolder(output.absolute()), name, defect)
+    return TrainingClass(name, defect, _split(config, examples), RunFolder(output.absolute()))
 
 
 def _split(config: TrainConfig, examples: list[Example]) -> Split:
@@ -139,15 +138,15 @@ def _split(config: TrainConfig, examples: list[Example]) -> Split:
     return split_halves(examples, config.fold or 0)
 
 
-def record_of(config: TrainConfig, chosen: Chosen, base: Base, processes: int) -> RunRecord:
-    """What makes a run this run and no other."""
+def record_of(config: TrainConfig, target: TrainingClass, base: Base, processes: int) -> RunRecord:
+    """The identity of a run: settings and inputs that decide what is learned."""
     settings = asdict(config)
     for name in (*FREE, "data", "split_file"):
         del settings[name]
-    settings |= {"object": chosen.object, "defect": chosen.defect, "base": base.name}
+    settings |= {"object": target.object, "defect": target.defect, "base": base.name}
     settings |= {"base_fingerprint": base.fingerprint, "processes": processes}
     files: dict[str, Path] = {}
-    for side, examples in (("train", chosen.split.train), ("held_out", chosen.split.held_out)):
+    for side, examples in (("train", target.split.train), ("held_out", target.split.held_out)):
         settings[side] = [relative_file(example, config.data) for example in examples]
         for number, example in enumerate(examples):
             files[f"{side} {number}"] = example.image
@@ -156,122 +155,120 @@ def record_of(config: TrainConfig, chosen: Chosen, base: Base, processes: int) -
     inputs = read_inputs(files) | base.inputs
     places = {"data": config.data, "split_file": config.split_file, "base": config.base}
     absolute = {name: os.path.abspath(path) if path else None for name, path in places.items()}
-    return chosen.folder.record(settings, inputs, absolute)
+    return target.folder.record(settings, inputs, absolute)
 
 
-def make_accelerator(config: TrainConfig) -> Accelerator:
-    """One process, or those of ``accelerate launch``."""
-    precision = "no" if config.precision == "fp32" else config.precision
+def make_accelerator(device: str, precision: str) -> Accelerator:
+    """One process, or those of ``accelerate launch``.
+
+    Raises:
+        SettingError: accelerate refuses the combination.
+    """
+    mixed_precision = "no" if precision == "fp32" else precision
+    on_cpu = pick_device(device).type == "cpu"
     try:
-        # Said aloud: without it, processes launched on a machine that has only a CPU would not know
-        # of each other.
-        return Accelerator(cpu=config.on_cpu, mixed_precision=precision)
+        # cpu is given also on a machine that has only a CPU: without it, launched processes would
+        # not find each other there.
+        return Accelerator(cpu=on_cpu, mixed_precision=mixed_precision)
     except (ValueError, RuntimeError) as reason:
-        raise SettingError(
-            f"accelerate refuses this set-up ({reason})", "a device that can do it", "try fp32"
-        ) from reason
+        came = f"accelerate refuses device {device} with {precision} ({reason})"
+        raise SettingError(came, "a device that can do it", "try fp32") from reason
 
 
-def working_resolution(wanted: int | None, base: Base) -> int:
-    """Side of the squares in pixels that a base works on; None: its native one.
+def check_inputs(
+    config: TrainConfig, target: TrainingClass, base: Base
+) -> tuple[Views, list[SheetItem]]:
+    """Refuse whatever can be refused before anything is written.
 
-    Raises:
-        SettingError: out of range, or no multiple of the base's factor.
-    """
-    resolution = base.resolution if wanted is None else wanted
-    check_range("resolution", resolution, 32, 4096)
-    if resolution % base.factor:
-        raise SettingError(
-            f"resolution is {resolution}", f"a multiple of {base.factor}", "choose one"
-        )
-    return resolution
-
-
-def check_inputs(config: TrainConfig, chosen: Chosen, base: Base) -> tuple[Views, list[SheetItem]]:
-    """All that can be refused before anything is written; returns how pictures are looked at, and
-    the sheet's items.
+    Returns:
+        The views of each picture, and the items of the sample sheets (none where none is wanted).
 
     Raises:
-        SettingError, DataError, PictureError: an option that nothing can come of, or a file that
-            cannot be used.
+        SettingError: an option that cannot take effect.
+        DataError: a file that cannot be used.
+        PictureError: a good picture for the sheet that cannot be read.
     """
-    resolution = working_resolution(config.resolution, base)
-    train, held_out = chosen.split.train, chosen.split.held_out
+    resolution = base.working_resolution(config.resolution)
+    train, held_out = target.split.train, target.split.held_out
     validate([*train, *held_out])
     if not held_out:
         log.warning("no picture is held out: there is no validation loss")
         if config.early_stop:
-            raise SettingError(
-                "early_stop with nothing held out",
-                "held-out pictures",
-                "train on fewer, or leave early_stop out",
-            )
+            came = "early_stop with nothing held out"
+            do = "train on fewer, or leave early_stop out"
+            raise SettingError(came, "held-out pictures", do)
     if config.tensorboard:
         events_writer()
     views = Views(
-        resolution, config.zoom, config.views, config.flips, config.quarter_turns, config.seed
+        resolution=resolution,
+        zoom=config.zoom,
+        count=config.views,
+        flips=config.flips,
+        turns=config.quarter_turns,
+        seed=config.seed,
     )
-    return views, sheet_items(config.data, held_out or train, views) if config.sample_every else []
+    sheet: list[SheetItem] = []
+    if config.sample_every:
+        sheet = sheet_items(config.data, held_out or train, views)
+    return views, sheet
 
 
 def setup(
     config: TrainConfig,
-    chosen: Chosen,
+    target: TrainingClass,
     base: Base,
     accelerator: Accelerator,
     views: Views,
     sheet: list[SheetItem],
 ) -> Run:
-    """Encode all pictures and prompts, and make the U-Net trainable. The folder is held;
-    ``check_inputs`` gave the last two."""
-    train, held_out = chosen.split.train, chosen.split.held_out
+    """Encode pictures and prompts, and make the U-Net trainable. The run's folder is held;
+    :func:`check_inputs` gave the last two."""
     device, main = accelerator.device, accelerator.is_main_process
     if main:
-        write_split(chosen.folder.split, chosen.split, config.data)
+        write_split(target.folder.split, target.split, config.data)
     base.to(device)
-    cache = build_cache(base, train, views, progress=main).to(device)
-    validation: list[Batch] = []
+    cache = build_cache(base, target.split.train, views, progress=main).to(device)
     timesteps = len(base.schedule.alphas_cumprod)
-    if held_out:
-        plain = Views(views.resolution, config.zoom, count=1)
-        validation = validation_batches(
-            build_cache(base, held_out, plain).to(device), config.batch, timesteps, config.seed
-        )
-    templates = (config.background_prompt, config.defect_prompt, config.mask_prompt)
-    texts = [config.prompt(template, chosen.object, chosen.defect) for template in templates]
-    prompts = base.prompts(texts[0], [texts[1]], texts[2])
-    unet, parameters, optimizer = _trainable(config, base, accelerator)
-    process = (accelerator.process_index, accelerator.num_processes)
+    validation: list[Batch] = []
+    if target.split.held_out:
+        plain_crops = Views(views.resolution, config.zoom, count=1)
+        held_out = build_cache(base, target.split.held_out, plain_crops).to(device)
+        validation = validation_batches(held_out, config.batch, timesteps, config.seed)
+    prompt_texts = config.prompts(target.object, target.defect)
+    prompts = base.prompts(prompt_texts[0], [prompt_texts[1]], prompt_texts[2])
+    parameters = make_trainable(base.unet, base.family.lora_modules, config.lora_rank, config.seed)
+    base.unet.train()
+    if config.gradient_checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    lr = base.family.default_lr(config.lora_rank) if config.lr is None else config.lr
+    unet, optimizer = accelerator.prepare(base.unet, make_optimizer(parameters, lr, device))
+    loss = LOSSES[config.loss]
+    weight = base.family.mask_weight if config.mask_weight is None else config.mask_weight
     return Run(
         config=config,
-        folder=chosen.folder,
-        split=chosen.split,
+        target=target,
         base=base,
         resolution=views.resolution,
         prompts=prompts,
-        prompt_texts=(texts[0], texts[1], texts[2]),
-        context=prompts.training_context(),
-        mask_weight=base.family.mask_weight if config.mask_weight is None else config.mask_weight,
+        prompt_texts=prompt_texts,
+        loss=loss,
+        context=loss.context(prompts),
+        mask_weight=weight,
         cache=cache,
-        batches=Batches(cache, config.batch, timesteps, config.seed, config.accumulate, *process),
+        batches=Batches(
+            cache,
+            config.batch,
+            timesteps,
+            config.seed,
+            config.accumulate,
+            accelerator.process_index,
+            accelerator.num_processes,
+        ),
         validation=validation,
         sheet=sheet,
         accelerator=accelerator,
         unet=unet,
         parameters=parameters,
         optimizer=optimizer,
-        average=Average(parameters, config.ema).to(device) if config.ema else None,
+        average=make_average(parameters, config.ema) if config.ema else None,
     )
-
-
-def _trainable(
-    config: TrainConfig, base: Base, accelerator: Accelerator
-) -> tuple[Any, list[nn.Parameter], Any]:
-    parameters = make_trainable(base.unet, base.family.lora_modules, config.lora_rank, config.seed)
-    base.unet.train()
-    if config.gradient_checkpointing:
-        base.unet.enable_gradient_checkpointing()
-    lr = config.lr if config.lr is not None else base.family.default_lr(config.lora_rank)
-    optimizer = make_optimizer(parameters, lr, accelerator.device)
-    unet, wrapped = accelerator.prepare(base.unet, optimizer)
-    return unet, parameters, wrapped

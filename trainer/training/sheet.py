@@ -1,4 +1,4 @@
-"""The sample sheet of a training run: what the class looks like by now, painted into a few good
+"""The sample sheet of a training run: the class as trained so far, painted into a few good
 pictures."""
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from bgdefect_core.pictures.pixels import to_pixels
 from ..bases.load import Base
 from ..data.examples import Example, load_example
 from ..data.layouts import good_pictures
-from .cache import Views, looked_at
+from .cache import Views, view_targets
 
 SheetItem = tuple[Picture, Mask]
-"""A crop at the network's size, ``uint8 [R, R, 3]``, and where the defect shall come, ``bool [R,
+"""A crop at the network's size, ``uint8 [R, R, 3]``, and the mask of the new defect, ``bool [R,
 R]``."""
 _GAP = 4
 
@@ -34,8 +34,14 @@ _GAP = 4
 def sheet_items(
     root: Path, examples: Sequence[Example], views: Views, count: int = 4
 ) -> list[SheetItem]:
-    """Masks of ``examples`` on good pictures of the same size; on the example's own picture where
-    there is none."""
+    """Masks of examples on good pictures of the same size, or on the example's own picture.
+
+    Args:
+        root: of the data set.
+        examples: of one object; the first ``count`` are used.
+        views: size and zoom of the crops.
+        count: rows of the sheet.
+    """
     try:
         good = good_pictures(root, examples[0].object)
     except DataError:
@@ -46,7 +52,7 @@ def sheet_items(
         if good:
             candidate = read_picture(good[number % len(good)])
             picture = candidate if candidate.shape == picture.shape else picture
-        crop = crop_box(looked_at(mask, views)[0], views.resolution, views.zoom)
+        crop = crop_box(view_targets(mask, views)[0], views.resolution, views.zoom)
         items.append((take(picture, crop, views.resolution), take(mask, crop, views.resolution)))
     return items
 
@@ -61,36 +67,41 @@ def make_sheet(
     steps: int = 20,
     seed: int = 0,
 ) -> None:
-    """Paint every item (the default background) and write a PNG with a row each: normal, mask,
-    result (the bare decoding).
+    """Paint every item with the default background and write a PNG: one row each of normal
+    picture, mask and decoded result.
 
     Args:
-        unet: ``base.unet``, however wrapped.
+        base: its VAE and schedule are used.
+        unet: ``base.unet``, wrapped or not.
         prompts: of the class.
         items: see :func:`sheet_items`.
+        path: the PNG to write.
         steps: DDIM steps each way.
+        seed: of the first item.
     """
-    pictures, masks = [item[0] for item in items], [item[1] for item in items]
-    background = BACKGROUNDS[DEFAULT_BACKGROUND]
+    pictures = [picture for picture, _ in items]
+    masks = np.stack([mask for _, mask in items])
     levels = base.schedule.levels(steps)
     z_0 = base.encode(to_pixels(pictures))
-    regions = region_map(
-        torch.from_numpy(np.stack(masks))[:, None], (z_0.shape[2], z_0.shape[3])
-    ).to(z_0.device)
+    cells = (z_0.shape[2], z_0.shape[3])
+    regions = region_map(torch.from_numpy(masks)[:, None], cells).to(z_0.device)
+    background = BACKGROUNDS[DEFAULT_BACKGROUND]
     with unet_predictor(unet, base.schedule) as predict:
         latents = background.prepare(predict, z_0, regions, prompts, levels)
         seeds = range(seed, seed + len(items))
         painted = base.decode(sample(predict, background, latents, regions, prompts, levels, seeds))
-    results = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    rows = [_row(*three) for three in zip(pictures, masks, results, strict=True)]
+    scaled = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte()
+    results = scaled.permute(0, 2, 3, 1).cpu().numpy()
+    rows = []
+    for picture, mask, result in zip(pictures, masks, results, strict=True):
+        rows.append(_row(picture, mask, result))
     write_picture(path, np.concatenate(rows))
 
 
 def _row(normal: Picture, mask: Mask, result: Picture) -> Picture:
     """Three squares side by side, framed at the right and below."""
     drawn = np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
-    framed = [
-        np.pad(square, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255)
-        for square in (normal, drawn, result)
-    ]
+    framed = []
+    for square in (normal, drawn, result):
+        framed.append(np.pad(square, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255))
     return np.concatenate(framed, axis=1)

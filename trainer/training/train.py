@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -18,16 +17,15 @@ from pathlib import Path
 import torch
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
 from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.files import atomic_write
-from bgdefect_core.method.loss import disentanglement_loss, naive_loss
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
+from bgdefect_core.weights.safetensors_file import open_safetensors
 
 from ..bases.load import load_base
 from ..bases.versions import library_versions
@@ -35,9 +33,17 @@ from .batches import Batch
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainConfig
 from .run_folder import Row, RunLog
-from .setup import Chosen, Progress, Run, check_inputs, choose, make_accelerator, record_of, setup
+from .setup import (
+    Progress,
+    Run,
+    check_inputs,
+    choose_class,
+    make_accelerator,
+    record_of,
+    setup,
+)
 from .sheet import make_sheet
-from .tuning import class_tensors
+from .tuning import averaged, class_tensors
 
 __all__ = ["TrainConfig", "fit", "finish", "train", "validation_loss"]
 
@@ -52,40 +58,44 @@ CLIP = 1.0
 def train(config: TrainConfig) -> Path:
     """Train one class and write its weights file; returns its path.
 
-    Started again with the same settings, a run goes on from its last checkpoint; a finished one
+    Started again with the same settings, a run resumes from its last checkpoint; a finished one
     returns at once.
 
     Raises:
-        BGDefectError: whatever the user can mend, of every kind, before time is spent where that is
-            possible.
+        BGDefectError: whatever the user can mend, of every kind, as early as possible.
     """
     config.check()
-    chosen = choose(config)
-    base = load_base(config.base)
-    accelerator = make_accelerator(config)
+    target = choose_class(config)
+    base = load_base(config.base, config.prediction)
+    accelerator = make_accelerator(config.device, config.precision)
+    folder = target.folder
     try:
-        record = record_of(config, chosen, base, accelerator.num_processes)
-        chosen.folder.check(record)
+        record = record_of(config, target, base, accelerator.num_processes)
+        folder.check(record)
         accelerator.wait_for_everyone()
-        if chosen.folder.finished:
+        if folder.finished:
             log.info(
                 "%s is trained already; without it, the same command writes it again",
-                chosen.folder.weights,
+                folder.weights,
             )
-            return chosen.folder.weights
-        views, sheet = check_inputs(config, chosen, base)
-        with chosen.folder.held(record) if accelerator.is_main_process else nullcontext():
+            return folder.weights
+        views, sheet = check_inputs(config, target, base)
+        with folder.held(record) if accelerator.is_main_process else nullcontext():
             accelerator.wait_for_everyone()
-            run = setup(config, chosen, base, accelerator, views, sheet)
+            run = setup(config, target, base, accelerator, views, sheet)
             resume(run)
             fit(run)
-            return finish(run, chosen)
+            return finish(run)
     finally:
         AcceleratorState._reset_state()  # the next run in this process may want another precision
 
 
 def resume(run: Run) -> None:
-    """Go on from the newest whole checkpoint, if there is one."""
+    """Continue from the newest whole checkpoint, if there is one.
+
+    Raises:
+        WeightsError: it belongs to something else.
+    """
     path = latest_checkpoint(run.folder.checkpoints)
     if path is None:
         return
@@ -95,60 +105,51 @@ def resume(run: Run) -> None:
         if run.accelerator.scaler is not None and extra["scaler"]:
             run.accelerator.scaler.load_state_dict(extra["scaler"])
     except (KeyError, TypeError, ValueError, RuntimeError) as reason:
-        do = "delete it: the run then goes on from the one before"
-        raise WeightsError(
-            f"{path} does not fit the run ({reason!r})", "a checkpoint of this run", do
-        ) from reason
-    log.info("going on from iteration %d", run.progress.step)
+        came = f"{path} does not fit the run ({reason!r})"
+        do = "delete it: the run then resumes from the one before"
+        raise WeightsError(came, "a checkpoint of this run", do) from reason
+    if run.average is not None:
+        run.average.optimization_step = run.progress.step
+    log.info("resuming from iteration %d", run.progress.step)
 
 
 def fit(run: Run) -> None:
-    """Run the iterations that are left: log, validate, save, draw sheets, stop early."""
-    config, progress, main = run.config, run.progress, run.accelerator.is_main_process
-    record = RunLog(run.folder, progress.step, config.tensorboard) if main else None
+    """Run the remaining iterations: log, validate, save, draw sheets, stop early."""
+    config, progress = run.config, run.progress
+    main = run.accelerator.is_main_process
+    run_log = RunLog(run.folder, progress.step, config.tensorboard) if main else None
     bar = tqdm(
         initial=progress.step, total=config.steps, desc="training", unit="it", disable=not main
     )
     pending: list[Tensor] = []
     with (
         bar,
-        closing(record) if record else nullcontext(),
+        closing(run_log) if run_log else nullcontext(),
         unet_predictor(run.unet, run.base.schedule, cache_prompts=False) as predict,
     ):
         if progress.step == 0:
             progress.first = progress.last = _validate(run, predict)
-            if record and progress.first is not None:
-                record.write([(0, None, progress.first)])
+            if run_log and progress.first is not None:
+                run_log.write([(0, None, progress.first)])
         while progress.step < config.steps and not progress.stopped:
             pending.append(iteration(run, predict, progress.step))
             progress.step += 1
             bar.update()
-            last = progress.step == config.steps
-            validation = (
-                _validate(run, predict)
-                if last or _due(progress.step, config.validate_every)
-                else None
-            )
-            last = last or progress.stopped
-            if (
-                last
-                or validation is not None
-                or _due(progress.step, LOG_EVERY)
-                or _due(progress.step, config.save_every)
-            ):
+            validation = None
+            if progress.step == config.steps or _due(progress.step, config.validate_every):
+                validation = _validate(run, predict)
+            last = progress.step == config.steps or progress.stopped
+            save_now = last or _due(progress.step, config.save_every)
+            if save_now or validation is not None or _due(progress.step, LOG_EVERY):
                 rows = _rows(run, pending, validation)
                 pending = []
                 bar.set_postfix(loss=f"{rows[-1][1]:.4f}")
-                if record:
-                    record.write(rows)
-            if main and (last or _due(progress.step, config.save_every)):
+                if run_log:
+                    run_log.write(rows)
+            if main and save_now:
                 _save(run)
             if main and _due(progress.step, config.sample_every):
-                with run.averaged():
-                    path = run.folder.folder / "samples" / f"step-{progress.step:06d}.png"
-                    make_sheet(
-                        run.base, run.base.unet, run.prompts, run.sheet, path, seed=config.seed
-                    )
+                _draw_sheet(run)
 
 
 def iteration(run: Run, predict: Predictor, step: int) -> Tensor:
@@ -158,25 +159,22 @@ def iteration(run: Run, predict: Predictor, step: int) -> Tensor:
     total = torch.zeros((), device=run.accelerator.device)
     for number, batch in enumerate(batches, start=1):
         last = number == len(batches)
-        with (
-            nullcontext() if last else run.accelerator.no_sync(run.unet)
-        ):  # processes exchange gradients once
+        # processes exchange gradients once an iteration
+        with nullcontext() if last else run.accelerator.no_sync(run.unet):
             loss = loss_of(run, predict, batch) / len(batches)
             run.accelerator.backward(loss)
         total += loss.detach()
     run.accelerator.clip_grad_norm_(run.parameters, CLIP)
     run.optimizer.step()
     run.optimizer.zero_grad()
-    if run.average:
-        run.average.update(step + 1)
+    if run.average is not None:
+        run.average.step(run.parameters)
     return total
 
 
 def loss_of(run: Run, predict: Predictor, batch: Batch) -> Tensor:
-    """Eq. 5, or Table 4's naive loss."""
-    if run.config.loss == "naive":
-        return naive_loss(predict, batch.z_0, batch.regions, batch.t, batch.eps, run.prompts)
-    return disentanglement_loss(
+    """The loss of the run on one batch."""
+    return run.loss.compute(
         predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.mask_weight
     )
 
@@ -193,26 +191,21 @@ def validation_loss(run: Run, predict: Predictor) -> float | None:
 
 
 def _validate(run: Run, predict: Predictor) -> float | None:
-    """Validation loss of the weights that would be written now; keeps count for the early stop."""
+    """Validation loss of the weights that would be written now; counts for the early stop."""
     progress, patience = run.progress, run.config.early_stop
-    with run.averaged():
-        value = validation_loss(run, predict)
-        progress.last = value
-        if value is None or not patience or progress.step == 0:
-            return value
-        if progress.best is None or value < progress.best:
-            progress.best, progress.since_best = value, 0
+    with averaged(run.average, run.parameters):
+        loss = validation_loss(run, predict)
+        progress.last = loss
+        if loss is None or not patience or progress.step == 0:
+            return loss
+        if progress.best is None or loss < progress.best:
+            progress.best, progress.since_best = loss, 0
             if run.accelerator.is_main_process:
-                tensors = {
-                    str(index): parameter.detach().cpu().contiguous()
-                    for index, parameter in enumerate(run.parameters)
-                }
-                with atomic_write(run.folder.folder / "best.safetensors") as file:
-                    file.write(save(tensors))
+                _save_best(run)
         else:
             progress.since_best += 1
             progress.stopped = progress.since_best >= patience
-    return value
+    return loss
 
 
 def _due(step: int, every: int) -> bool:
@@ -220,17 +213,20 @@ def _due(step: int, every: int) -> bool:
 
 
 def _rows(run: Run, pending: list[Tensor], validation: float | None) -> list[Row]:
-    """The log's lines of the latest iterations; the loss is the mean over processes."""
+    """The log's lines of the latest iterations; the loss is the mean over processes.
+
+    Raises:
+        SettingError: a loss is not finite.
+    """
     losses: list[float] = run.accelerator.reduce(torch.stack(pending), "mean").tolist()
     first = run.progress.step - len(losses) + 1
+    rows: list[Row] = []
     for step, loss in enumerate(losses, start=first):
         if not math.isfinite(loss):
             came = f"the loss is {loss} at iteration {step}"
-            raise SettingError(
-                came, "a finite number", "lower the learning rate, or train in fp32 or bf16"
-            )
-    rows: list[Row] = [(step, loss, None) for step, loss in enumerate(losses, start=first)]
-    rows[-1] = (rows[-1][0], rows[-1][1], validation)
+            do = "lower the learning rate, or train in fp32 or bf16"
+            raise SettingError(came, "a finite number", do)
+        rows.append((step, loss, validation if step == run.progress.step else None))
     return rows
 
 
@@ -245,57 +241,69 @@ def _save(run: Run) -> None:
     )
 
 
-def finish(run: Run, chosen: Chosen) -> Path:
-    """Write the class weights: the last ones, their exponential mean, or those of the best
-    validation."""
-    run.accelerator.wait_for_everyone()
-    if not run.accelerator.is_main_process:
-        return run.folder.weights
-    with run.averaged():
-        if run.config.early_stop:
-            _load_best(run)
-        tensors = class_tensors(run.base.unet, run.config.lora_rank)
-        save_weights(
-            run.folder.weights,
-            tensors,
-            _info(run, chosen),
-            fp16=run.config.weights_precision == "fp16",
-        )
-    first, last = _validation(run)
-    if first is not None and last is not None:
-        log.info("validation loss %.4f before, %.4f after", first, last)
-    return run.folder.weights
+def _draw_sheet(run: Run) -> None:
+    path = run.folder.folder / "samples" / f"step-{run.progress.step:06d}.png"
+    with averaged(run.average, run.parameters):
+        make_sheet(run.base, run.base.unet, run.prompts, run.sheet, path, seed=run.config.seed)
+
+
+def _save_best(run: Run) -> None:
+    tensors = {}
+    for index, parameter in enumerate(run.parameters):
+        tensors[str(index)] = parameter.detach().cpu().contiguous()
+    with atomic_write(run.folder.best) as file:
+        file.write(save(tensors))
 
 
 @torch.no_grad()
 def _load_best(run: Run) -> None:
-    path = run.folder.folder / "best.safetensors"
-    try:
-        tensors: Mapping[str, Tensor] = load_file(path)
+    path = run.folder.best
+    with open_safetensors(path, "the best weights") as file:
+        names = set(file.keys())
         for index, parameter in enumerate(run.parameters):
-            parameter.copy_(tensors[str(index)])
-    except (OSError, SafetensorError, KeyError) as reason:
-        raise WeightsError(
-            f"{path} cannot be read ({reason})", "the best weights", "train again"
-        ) from reason
+            if str(index) not in names:
+                raise WeightsError(f"{path} is incomplete", "the best weights", "train again")
+            parameter.copy_(file.get_tensor(str(index)))
 
 
-def _validation(run: Run) -> tuple[float | None, float | None]:
+def finish(run: Run) -> Path:
+    """Write the class weights: the last ones, their exponential mean, or those of the best
+    validation."""
+    run.accelerator.wait_for_everyone()
+    weights = run.folder.weights
+    if not run.accelerator.is_main_process:
+        return weights
+    with averaged(run.average, run.parameters):
+        if run.config.early_stop:
+            _load_best(run)
+        tensors = class_tensors(run.base.unet, run.config.lora_rank)
+        half = run.config.weights_precision == "fp16"
+        save_weights(weights, tensors, _info(run), fp16=half)
+    first, last = _validation(run.progress, run.config.early_stop > 0)
+    if first is not None and last is not None:
+        log.info("validation loss %.4f before, %.4f after", first, last)
+    return weights
+
+
+def _validation(progress: Progress, early_stop: bool) -> tuple[float | None, float | None]:
     """Validation loss before the training and of the weights that are written; None where there is
     none, or no finite one."""
-    progress = run.progress
-    losses = (progress.first, progress.best if run.config.early_stop else progress.last)
-    first, last = (loss if loss is not None and math.isfinite(loss) else None for loss in losses)
+    first = progress.first
+    last = progress.best if early_stop else progress.last
+    if first is not None and not math.isfinite(first):
+        first = None
+    if last is not None and not math.isfinite(last):
+        last = None
     return first, last
 
 
-def _info(run: Run, chosen: Chosen) -> ClassWeightsInfo:
+def _info(run: Run) -> ClassWeightsInfo:
     config, base = run.config, run.base
-    first, last = _validation(run)
+    first, last = _validation(run.progress, config.early_stop > 0)
     return ClassWeightsInfo(
         kind="lora" if config.lora_rank else "full",
-        object=chosen.object,
-        defect=chosen.defect,
+        object=run.target.object,
+        defect=run.target.defect,
         background_prompt=run.prompt_texts[0],
         defect_prompt=run.prompt_texts[1],
         mask_prompt=run.prompt_texts[2],
@@ -316,4 +324,5 @@ def _info(run: Run, chosen: Chosen) -> ClassWeightsInfo:
         mask_sides=list(run.cache.mask_sides),
         validation_before=first,
         validation_after=last,
+        prediction_given=config.prediction is not None,
     )

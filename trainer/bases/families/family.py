@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from bgdefect_core.declarations import Range
 from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.paths import ASSETS
 
 if TYPE_CHECKING:
     from ..base import Base
 
+RESOLUTION = Range(32, 4096)
+"""Side in pixels of the squares that a base works on."""
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 """The U-Net's first convolution in a single file."""
 TEXT_KEY = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"

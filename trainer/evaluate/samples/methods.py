@@ -59,7 +59,7 @@ STARTS = ("background", "noise")
 """Composited into a good picture, the default; or from pure noise over the whole square
 (docs/method.md, choice 11 (a))."""
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": LOSSES,
+    "loss": tuple(LOSSES),
     "train_zoom": get_args(Zoom),
     "background": tuple(BACKGROUNDS),
     "solver": tuple(SOLVERS),

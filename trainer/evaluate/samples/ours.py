@@ -28,7 +28,6 @@ from ...data.splits import Split, write_split
 from ...generation.config import GenerateConfig
 from ...generation.generate import generate
 from ...training.run_folder import RunFolder
-from ...training.setup import working_resolution
 from ...training.train import TrainConfig, train
 from ..config import EvaluateConfig
 from ..plan.folds import Fold
@@ -139,7 +138,7 @@ def check_generators(config: EvaluateConfig) -> None:
             training, generation = _training(config, spec), _generation(config, spec)
             training.check()
             generation.check()
-            resolution = working_resolution(training.resolution, base)
+            resolution = base.working_resolution(training.resolution)
             framing = Framing(resolution, training.zoom)
             base.schedule.levels(generation.paint.sampling.steps)
             SIGNALS[generation.paint.label.signal].check_resolution(framing.resolution, base.factor)
