@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ..bgdefect_core.errors import SettingError
+from ..bgdefect_core.errors import MaskError, SettingError
+from ._convert import cut, latent_regions, mask_batch, matched
 from ._wires import GraphPrompts
 
 log = logging.getLogger(__name__)
@@ -62,3 +64,36 @@ def word_range(count: int, tokens: Tensor, name: str) -> list[int]:
             "count the words of the defect's prompt",
         )
     return list(range(1, count + 1))
+
+
+def masks_of_defects(prompts: GraphPrompts, mask: Tensor, count: int) -> list[Tensor]:
+    """Every defect's masks, bool ``[B, H, W]``, in the order of the prompts; none empty, none
+    full."""
+    masks = []
+    for number, defect_mask in enumerate(prompts.masks, start=1):
+        if defect_mask is None:
+            name, image_mask = "mask", mask
+        else:
+            name, image_mask = f"the mask of defect {number}", defect_mask
+        batch = matched(mask_batch(image_mask, name).cpu(), count, name)
+        covered = batch.flatten(1)
+        if not bool(covered.any(1).all()):
+            raise MaskError(
+                f"{name} is empty", "at least one white pixel", "paint where the defect shall come"
+            )
+        if bool(covered.all(1).any()):
+            raise MaskError(
+                f"{name} is full", "some black around the defect", "paint only the defect in white"
+            )
+        masks.append(batch)
+    return masks
+
+
+def together(masks: list[Tensor], regions: Tensor) -> Tensor:
+    """All defects' masks as one MASK, at the first one's size, less what the host's VAE cut off: as
+    the decoded samples will be."""
+    masks = [cut(mask, (regions.shape[-2], regions.shape[-1])) for mask in masks]
+    size = masks[0].shape[-2:]
+    if any(mask.shape[-2:] != size for mask in masks):
+        masks = [latent_regions([mask], (size[0], size[1])) > 0 for mask in masks]
+    return torch.stack(masks).any(0).float()

@@ -28,6 +28,7 @@ from ..bgdefect_core.method.inversion import StepCallback
 from ..bgdefect_core.method.regions import Context, RegionPrompts
 from ..bgdefect_core.method.schedule import Levels, NoiseSchedule, PredictionType
 from ._attention import with_region_attention
+from ._sigma_space import sigma_of, sigmas_of
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +65,6 @@ def prediction_type_of(model: Any) -> PredictionType:
     """What the MODEL's network predicts."""
     sampling = model.get_model_object("model_sampling")
     return "v_prediction" if isinstance(sampling, comfy.model_sampling.V_PREDICTION) else "epsilon"
-
-
-def sigma_of(alpha: float) -> float:
-    """``sqrt((1 - alpha) / alpha)``."""
-    return float((1 / alpha - 1) ** 0.5)
-
-
-def sigmas_of(levels: Levels) -> Tensor:
-    """SIGMAS of a run, from noise to picture: float32 ``[steps + 1]``; the last is that of level 0,
-    not 0."""
-    return torch.tensor([sigma_of(alpha) for alpha in reversed(levels.alphas)])
 
 
 class RegionGuider(comfy.samplers.CFGGuider):

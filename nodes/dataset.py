@@ -12,7 +12,7 @@ from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..bgdefect_core.quality import QualityLimits
-from ._compat import field, schema
+from ._compat import field, option, schema
 from ._convert import cycled, mask_of
 from ._folders import inside, refuse_links
 from ._judging import judged
@@ -20,19 +20,6 @@ from ._saving import overlays, save_samples, zoomed
 from ._types import CropWire, QualityWire
 
 CATEGORY = "BGDefect/data set"
-_LIMITS = QualityLimits()
-
-
-def _limit(name: str, most: float, step: float, tooltip: str) -> Any:
-    return field(
-        io.Float,
-        name,
-        default=getattr(_LIMITS, name),
-        min=0.0,
-        max=most,
-        step=step,
-        tooltip=tooltip,
-    )
 
 
 class DefectQuality(io.ComfyNode):
@@ -73,43 +60,42 @@ class DefectQuality(io.ComfyNode):
                     tooltip="On: only samples with the verdict good are passed on. Off: all, with "
                     "their verdicts.",
                 ),
-                _limit(
+                option(
+                    QualityLimits,
                     "min_strength",
-                    1.0,
-                    0.01,
-                    "Least change inside the mask, 0..1; 99 of 100 drawn defects exceed 0.08. 0: "
-                    "any.",
+                    neutral="0: any.",
+                    step=0.01,
                 ),
-                _limit(
+                option(
+                    QualityLimits,
                     "min_contrast",
-                    100.0,
-                    0.05,
-                    "Least change relative to the surroundings' own variation. 0: any.",
+                    neutral="0: any.",
+                    max=100.0,
+                    step=0.05,
                 ),
-                _limit(
+                option(
+                    QualityLimits,
                     "min_fill",
-                    1.0,
-                    0.01,
-                    "Least share of the requested mask that the refined one covers. 0: any that is "
-                    "not empty.",
+                    neutral="0: any that is not empty.",
+                    step=0.01,
                 ),
-                _limit(
+                option(
+                    QualityLimits,
                     "min_background_psnr",
-                    100.0,
-                    1.0,
-                    "Least likeness of result and input outside the seam, in dB. 0: any.",
+                    neutral="0: any.",
+                    step=1.0,
                 ),
-                _limit(
+                option(
+                    QualityLimits,
                     "max_background_max",
-                    255.0,
-                    1.0,
-                    "Largest change of one background pixel, of 255. 255: any.",
+                    neutral="255: any.",
+                    step=1.0,
                 ),
-                _limit(
+                option(
+                    QualityLimits,
                     "min_latent_background_psnr",
-                    100.0,
-                    1.0,
-                    "Least likeness of the background before stitching, in dB. 0: any.",
+                    neutral="0: any.",
+                    step=1.0,
                 ),
                 field(
                     io.Image,

@@ -8,28 +8,27 @@ levels by linear interpolation (along which Euler moves anyway).
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..bgdefect_core.errors import SettingError
-from ..bgdefect_core.method.backgrounds import BACKGROUNDS, Background, BackgroundName
-from ..bgdefect_core.method.randomness import seeded_noise
-from ..bgdefect_core.method.regions import union
+from ..bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from ._compat import field, schema
 from ._convert import cycled
-from ._host import HostCallback, RegionGuider, sigma_of
+from ._host import HostCallback, RegionGuider
+from ._sigma_space import (
+    SampleNoise,
+    SigmaBackground,
+    check_mode,
+    check_run,
+    with_background,
+)
 from ._types import InversionWire
 from ._wires import Inversion
-from .sampling import SEEDS, check_mode, guidance_input, mode_input, seed_input, with_background
-
-_QUIET = ("sample_res_multistep", "sample_res_multistep_cfg_pp")
-"""Samplers that take a noise source and do not use it."""
+from .sampling import guidance_input, mode_input, seed_input
 
 
 class DefectGuider(RegionGuider):
@@ -41,7 +40,7 @@ class DefectGuider(RegionGuider):
         check_mode(inversion, background, guidance)
         super().__init__(inversion.model, inversion.prompts)
         self.inversion, self.mode, self.guidance = inversion, background, guidance
-        self._background: _Background | None = None
+        self._background: SigmaBackground | None = None
         self._regions = inversion.regions
 
     def sample(
@@ -66,7 +65,7 @@ class DefectGuider(RegionGuider):
         """
         if sigmas.shape[-1] == 0:
             return latent_image
-        self._check(latent_image, sampler, sigmas)
+        check_run(self.inversion, self.mode, latent_image, sampler, sigmas)
         count, first, last = len(latent_image), float(sigmas[0]), float(sigmas[-1])
         latent = cycled(self.inversion.latent, count)
         process_in, process_out = (
@@ -74,7 +73,7 @@ class DefectGuider(RegionGuider):
             self.model_patcher.model.process_latent_out,
         )
         self._regions = cycled(self.inversion.regions, count)
-        self._background = _Background(self.inversion, self.mode, process_in(latent), seed or 0)
+        self._background = SigmaBackground(self.inversion, self.mode, process_in(latent), seed or 0)
         m = (self._regions > 0)[:, None]
         start = torch.where(
             m, noise.float().cpu() * (1 + first**2) ** 0.5, self._background.at(first)
@@ -104,9 +103,10 @@ class DefectGuider(RegionGuider):
     ) -> Tensor:
         """The denoised picture (the host's word for it): the defect's inside the mask, the
         background's outside."""
-        assert self._background is not None  # sample() runs
         background, options = self._background, model_options or {}
-        regions = background.placed(self._regions, x)
+        if background is None:
+            raise RuntimeError("predict_noise was called outside of sample")
+        regions, defect = background.placed(self._regions, x)
         m = (regions > 0)[:, None]
         if self.mode.exact:
             x = torch.where(m, x, background.at(float(timestep.flatten()[0])).to(x))
@@ -121,7 +121,7 @@ class DefectGuider(RegionGuider):
                 self.mode.seen(x, m),
                 timestep,
                 self.prompts.background_context(),
-                background.union(regions),
+                defect,
                 options,
             )
         return self._after(
@@ -150,114 +150,6 @@ class DefectGuider(RegionGuider):
                 }
             )
         return guided
-
-    def _check(self, latent: Tensor, sampler: Any, sigmas: Tensor) -> None:
-        pictures = self.inversion.latent
-        if latent.shape[1:] != pictures.shape[1:] or len(latent) % len(pictures):
-            what = f"latent_image has the shape {list(latent.shape)}"
-            expected = f"{list(pictures.shape)} as the inversion's, or a multiple of its pictures"
-            raise SettingError(what, expected, "connect the latent that was inverted")
-        if not bool(torch.isfinite(sigmas).all()):
-            raise SettingError(
-                "sigmas hold NaN or infinity", "finite numbers", "choose another scheduler"
-            )
-        bottom, *_, top = map(sigma_of, self.inversion.levels.alphas)
-        first, last = float(sigmas[0]), float(sigmas[-1])
-        if (
-            first < top / 2 or last > 2 * bottom
-        ):  # a part of a run: the noise inside the mask would not fit, or stay
-            what = f"sigmas go from {first:.3g} to {last:.3g}"
-            raise SettingError(
-                what,
-                f"about {top:.3g} to {bottom:.2g} or 0",
-                "connect whole sigmas: not split, denoise 1",
-            )
-        if not self.mode.allows_added_noise and adds_noise(sampler):
-            others = [name for name, mode in BACKGROUNDS.items() if mode.allows_added_noise]
-            raise SettingError(
-                f"sampler adds noise and background is {self.mode.name!r}",
-                "a deterministic sampler such as euler",
-                f"choose one, or the background {' or '.join(others)}",
-            )
-
-
-def adds_noise(sampler: Any) -> bool:
-    """Whether a SAMPLER of the host draws noise on its way (ancestral, SDE, LCM): then no two
-    branches stay together."""
-    function, options = (
-        getattr(sampler, "sampler_function", None),
-        getattr(sampler, "extra_options", {}),
-    )
-    if function is None:
-        return False
-    if options.get("s_churn", 0) > 0:
-        return True
-    parameters = signature(function).parameters
-    if function.__name__ in _QUIET or "noise_sampler" not in parameters:
-        return False
-    eta = options.get("eta", parameters["eta"].default if "eta" in parameters else 1)
-    return bool(eta != 0)
-
-
-class _Background:
-    """The background in sigma space at any sigma, for the S samples of one run."""
-
-    def __init__(self, inversion: Inversion, mode: Background, z_0: Tensor, seed: int) -> None:
-        """``z_0``: ``[S, C, h, w]`` on the CPU, as the network sees it."""
-        self.z_0 = z_0
-        self._eps = None if mode.inverts else _forward_noise(seed, z_0)
-        self._sigmas = [0.0, *map(sigma_of, inversion.levels.alphas)]
-        self._levels: list[Tensor] = []
-        if mode.inverts:
-            pairs = zip(inversion.trajectory, inversion.levels.alphas, strict=True)
-            self._levels = [z_0, *(cycled(level, len(z_0)) / alpha**0.5 for level, alpha in pairs)]
-        self._placed: tuple[Tensor, Tensor] | None = None
-
-    def at(self, sigma: float) -> Tensor:
-        """``[S, C, h, w]``: ``z_0 + sigma eps``, or the trajectory between its levels, carried on
-        in a straight line above the last."""
-        if self._eps is not None:
-            return self.z_0 + sigma * self._eps
-        upper = min(max(bisect_right(self._sigmas, sigma), 1), len(self._sigmas) - 1)
-        below, above = self._sigmas[upper - 1], self._sigmas[upper]
-        return torch.lerp(
-            self._levels[upper - 1], self._levels[upper], (sigma - below) / (above - below)
-        )
-
-    def placed(self, regions: Tensor, like: Tensor) -> Tensor:
-        """The region map on ``like``'s device: one object a run, so that attention masks are made
-        once."""
-        if self._placed is None:
-            moved = regions.to(like.device)
-            self._placed = (moved, union(moved))
-        return self._placed[0]
-
-    def union(self, regions: Tensor) -> Tensor:
-        """All defects of the placed ``regions`` as one, again one object a run."""
-        assert self._placed is not None and regions is self._placed[0]
-        return self._placed[1]
-
-
-def _forward_noise(seed: int, z_0: Tensor) -> Tensor:
-    """The fixed noise of the ``noised`` background, as in the sampler node: one stream a sample's
-    own seed."""
-    return seeded_noise(
-        [(seed + number) % SEEDS for number in range(len(z_0))], z_0.shape[1:], stream=1
-    )
-
-
-class SampleNoise:
-    """The host's NOISE with a seed a sample, as in the sampler node: sample i has ``seed + i``."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def generate_noise(self, latent: Mapping[str, Any]) -> Tensor:
-        """For LATENT samples ``[S, C, h, w]``: float32 of the same shape."""
-        samples: Tensor = latent["samples"]
-        return seeded_noise(
-            [(self.seed + number) % SEEDS for number in range(len(samples))], samples.shape[1:]
-        )
 
 
 class NoiseNode(io.ComfyNode):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..bgdefect_core.errors import MaskError, SettingError
+from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.inversion import invert
-from ._compat import field, schema
-from ._convert import cut, latent_regions, mask_batch, matched
-from ._host import HostPredictor, Progress, RegionGuider, schedule_of, sigmas_of
+from ..bgdefect_core.method.sampling import SamplingSettings
+from ._compat import field, option, schema
+from ._convert import latent_regions
+from ._graph_prompts import masks_of_defects, together
+from ._host import HostPredictor, Progress, RegionGuider, schedule_of
+from ._sigma_space import sigmas_of
 from ._types import InversionWire, PromptsWire
 from ._wires import GraphPrompts, Inversion
 
@@ -41,7 +43,7 @@ def invert_latents(
             "encode the picture with the VAE of the same checkpoint",
         )
     levels = schedule_of(model).levels(steps)
-    masks = _masks_of(prompts, mask, len(latent))
+    masks = masks_of_defects(prompts, mask, len(latent))
     regions = latent_regions(masks, (latent.shape[-2], latent.shape[-1])).cpu()
     trajectory: list[Tensor] = []
     if not skip:
@@ -63,41 +65,8 @@ def invert_latents(
         latent.float().cpu(),
         trajectory,
         regions,
-        _together(masks, regions),
+        together(masks, regions),
     )
-
-
-def _masks_of(prompts: GraphPrompts, mask: Tensor, count: int) -> list[Tensor]:
-    """Every defect's masks, bool ``[B, H, W]``, in the order of the prompts; none empty, none
-    full."""
-    masks = []
-    for number, defect_mask in enumerate(prompts.masks, start=1):
-        if defect_mask is None:
-            name, image_mask = "mask", mask
-        else:
-            name, image_mask = f"the mask of defect {number}", defect_mask
-        batch = matched(mask_batch(image_mask, name).cpu(), count, name)
-        covered = batch.flatten(1)
-        if not bool(covered.any(1).all()):
-            raise MaskError(
-                f"{name} is empty", "at least one white pixel", "paint where the defect shall come"
-            )
-        if bool(covered.all(1).any()):
-            raise MaskError(
-                f"{name} is full", "some black around the defect", "paint only the defect in white"
-            )
-        masks.append(batch)
-    return masks
-
-
-def _together(masks: list[Tensor], regions: Tensor) -> Tensor:
-    """All defects' masks as one MASK, at the first one's size, less what the host's VAE cut off: as
-    the decoded samples will be."""
-    masks = [cut(mask, (regions.shape[-2], regions.shape[-1])) for mask in masks]
-    size = masks[0].shape[-2:]
-    if any(mask.shape[-2:] != size for mask in masks):
-        masks = [latent_regions([mask], (size[0], size[1])) > 0 for mask in masks]
-    return torch.stack(masks).any(0).float()
 
 
 class MaskedInversion(io.ComfyNode):
@@ -128,12 +97,9 @@ class MaskedInversion(io.ComfyNode):
                     "mask",
                     tooltip="Where the first defect shall come, white: one mask, or one a picture.",
                 ),
-                field(
-                    io.Int,
+                option(
+                    SamplingSettings,
                     "steps",
-                    default=50,
-                    min=1,
-                    max=999,
                     tooltip="DDIM steps of the sampler, and as many up where skip is off. The "
                     "paper uses 50; 20 are often enough.",
                 ),

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from ..bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS
-from ._compat import field, schema
+from ..bgdefect_core.method.refinement import LabelSettings
+from ..bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS, Signal
+from ._compat import field, option, schema
 from ._picture_steps import RefineSettings, refined
 from ._types import CropWire, MapsWire
 
@@ -17,6 +18,22 @@ def _signals() -> list[str]:
     """The signals that need no further evaluation of the network, the default first."""
     names = [name for name, signal in SIGNALS.items() if not signal.evaluations]
     return sorted(names, key=lambda name: name != DEFAULT_SIGNAL)
+
+
+def _needs(signal: Signal) -> str:
+    needs = ["painted and normal"] * signal.needs_before + ["maps"] * signal.needs_attention
+    return " and ".join(needs)
+
+
+_SIGNALS = " ".join(
+    ["What the mask is made from."]
+    + [f"{name}: {SIGNALS[name].summary} (needs {_needs(SIGNALS[name])})." for name in _signals()]
+)
+_THRESHOLD = (
+    "Share of the signal's peak inside the mask that counts as defect. Suited: "
+    + ", ".join(f"{SIGNALS[name].threshold:g} for {name}" for name in _signals())
+    + ". 0 returns the requested mask."
+)
 
 
 class RefineMask(io.ComfyNode):
@@ -36,24 +53,13 @@ class RefineMask(io.ComfyNode):
             ),
             search_aliases=["label", "segmentation mask", "heat map"],
             inputs=[
-                field(
-                    io.Combo,
-                    "signal",
-                    options=_signals(),
-                    tooltip="difference: what changed (needs painted and normal). attention: the "
-                    "defect words' attention (needs maps). "
-                    "product: both multiplied.",
-                ),
-                field(
-                    io.Float,
+                option(LabelSettings, "signal", options=_signals(), tooltip=_SIGNALS),
+                option(
+                    LabelSettings,
                     "threshold",
-                    default=0.3,
-                    min=0.0,
-                    max=1.0,
+                    default=SIGNALS[DEFAULT_SIGNAL].threshold,
                     step=0.01,
-                    tooltip="Share of the signal's peak inside the mask that counts as defect: 0.3 "
-                    "suits difference and product, 0.5 "
-                    "attention. 0 returns the requested mask.",
+                    tooltip=_THRESHOLD,
                 ),
                 field(
                     io.Image,

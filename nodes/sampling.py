@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.attention import MapRecorder
-from ..bgdefect_core.method.backgrounds import (
-    BACKGROUNDS,
-    DEFAULT_BACKGROUND,
-    Background,
-    BackgroundName,
-)
-from ..bgdefect_core.method.sampling import sample
-from ._compat import field, schema
+from ..bgdefect_core.method.backgrounds import BACKGROUNDS, Background, BackgroundName
+from ..bgdefect_core.method.sampling import SamplingSettings, sample
+from ._compat import field, option, schema
 from ._convert import cycled
 from ._host import HostPredictor, Progress, RegionGuider
+from ._sample_batches import SampleBatch, joined, recorder_of
+from ._sigma_space import SEEDS, check_mode, seeds_of, with_background
 from ._types import InversionWire, MapsWire
 from ._wires import AttentionMaps, Inversion
-
-SEEDS = 2**64
-"""The host's seeds are below this."""
 
 
 def sample_latents(
@@ -52,44 +44,25 @@ def sample_latents(
     check_mode(inversion, background, guidance)
     guider, pictures = RegionGuider(inversion.model, inversion.prompts), len(inversion.latent)
     total = pictures * variants
-    batches = [
-        list(range(start, min(start + at_once, total))) for start in range(0, total, at_once)
-    ]
+    seeds = seeds_of(seed, total)
+    starts = range(0, total, at_once)
     branch = background.descends and not inversion.descent
-    progress = Progress(guider.model_patcher, inversion.levels.steps * (len(batches) + branch))
+    progress = Progress(guider.model_patcher, inversion.levels.steps * (len(starts) + branch))
     if branch:
         _branch(guider, inversion, background, progress)
-    latents, recorders = [], []
-    for batch in batches:
-        seeds = [(seed + number) % SEEDS for number in batch]
-        which = [number % pictures for number in batch]
-        recorder = (
-            MapRecorder(inversion.prompts.word_positions())
-            if all(map(len, inversion.prompts.defect_words))
-            else None
+    latents: list[Tensor] = []
+    recorders: list[MapRecorder] = []
+    for start in starts:
+        numbers = range(start, min(start + at_once, total))
+        batch = SampleBatch(
+            owners=[number % pictures for number in numbers],
+            seeds=seeds[start : numbers.stop],
+            recorder=recorder_of(inversion.prompts),
         )
-        latents.append(
-            _sample(guider, inversion, background, which, seeds, guidance, recorder, progress)
-        )
-        recorders.append(recorder)
-    return torch.cat(latents), AttentionMaps(_joined(recorders), cycled(inversion.mask, total))
-
-
-def check_mode(inversion: Inversion, background: Background, guidance: float) -> None:
-    """Raise SettingError where the inversion lacks what the background or the guidance needs."""
-    if background.inverts and not inversion.trajectory:
-        free = [name for name, other in BACKGROUNDS.items() if not other.inverts]
-        raise SettingError(
-            f"background is {background.name!r} and the inversion was skipped",
-            repr(" or ".join(free)),
-            "turn skip off in Masked DDIM Inversion",
-        )
-    if guidance != 1 and inversion.prompts.empty is None:
-        raise SettingError(
-            f"guidance is {guidance:g} without an empty prompt",
-            "1, or an empty prompt",
-            "connect the empty text's encoding",
-        )
+        latents.append(_sample(guider, inversion, background, batch, guidance, progress))
+        if batch.recorder is not None:
+            recorders.append(batch.recorder)
+    return torch.cat(latents), AttentionMaps(joined(recorders), cycled(inversion.mask, total))
 
 
 def _branch(
@@ -114,14 +87,13 @@ def _sample(
     guider: RegionGuider,
     inversion: Inversion,
     background: Background,
-    which: Sequence[int],
-    seeds: Sequence[int],
+    batch: SampleBatch,
     guidance: float,
-    recorder: MapRecorder | None,
     progress: Progress,
 ) -> Tensor:
-    """One batch: sample i paints into picture ``which[i]``."""
-    index, levels = list(which), inversion.levels
+    """One batch as LATENT samples; outside the mask bit for bit the input where the background is
+    exact."""
+    index, levels = batch.owners, inversion.levels
     computed = inversion.descent if background.descends else inversion.trajectory
     regions = inversion.regions[index]
 
@@ -138,62 +110,33 @@ def _sample(
             placed,
             guider.prompts,
             levels,
-            seeds,
+            batch.seeds,
             guidance,
-            recorder,
+            batch.recorder,
             progress.steps(predict),
         )
 
-    painted = guider.run(inversion.latent[index], run, levels, seeds[0])
-    return (
-        with_background(painted, inversion.latent[index], regions) if background.exact else painted
-    )
-
-
-def with_background(painted: Tensor, latent: Tensor, regions: Tensor) -> Tensor:
-    """``painted`` inside the mask, the good picture's own LATENT samples outside, bit for bit."""
-    m = (regions > 0)[:, None].to(painted.device)
-    return torch.where(m, painted, latent.to(painted))
-
-
-def _joined(recorders: Sequence[MapRecorder | None]) -> MapRecorder:
-    """The maps of all batches as one, on the CPU; without maps where a prompt's words are not
-    known."""
-    known = [recorder for recorder in recorders if recorder is not None]
-    joined = MapRecorder(known[0].words if known else [])
-    for grid in known[0].means if known else ():
-        joined.means[grid] = torch.cat([recorder.means[grid].cpu() for recorder in known])
-    return joined
+    painted = guider.run(inversion.latent[index], run, levels, batch.seeds[0])
+    if not background.exact:
+        return painted
+    return with_background(painted, inversion.latent[index], regions)
 
 
 def mode_input() -> Any:
     """The widget for the background mode."""
-    return field(
-        io.Combo,
-        "background",
-        options=list(BACKGROUNDS),
-        default=DEFAULT_BACKGROUND,
-        tooltip="How the background is held. noised: the picture with fixed noise (exact, needs no "
-        "inversion, the default). replay: the"
-        " inversion, put back at every step (exact; defects come out smoother and fainter). "
-        "masked: the paper's proof (costs one more"
-        " pass, once a picture). literal: the paper's printed equation, whose background drifts; "
-        "for comparison.",
-    )
+    return option(SamplingSettings, "background")
 
 
 def guidance_input() -> Any:
-    """The widget for the defect guidance."""
-    return field(
-        io.Float,
+    """The widget for the defect guidance: one value, since a graph has no retries."""
+    return option(
+        SamplingSettings,
         "guidance",
         default=1.0,
-        min=0.0,
-        max=30.0,
         step=0.1,
         round=0.01,
-        tooltip="How strongly the defect's words act inside the mask. 1: none (neutral); 2 to 4 "
-        "for weak defects, at half speed.",
+        tooltip="Guidance of the defect's prompt inside the mask. 1: none (neutral). 2 to 4: for "
+        "faint defects; the network is evaluated twice as often.",
     )
 
 

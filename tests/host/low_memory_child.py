@@ -27,6 +27,7 @@ host, core_randomness, core_weights = (
     ours("bgdefect_core.method.randomness"),
     ours("bgdefect_core.weights.files"),
 )
+sigma_space = ours("nodes._sigma_space")
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def painted(model, case):
     latents, maps = sampling.sample_latents(inversion, 7, "replay", 1.5, 1, 2)
     guider = guider_of.DefectGuider(inversion, "replay", 1.5)
     noise = core_randomness.seeded_noise([7, 8], case.latent.shape[1:])
-    euler, sigmas = comfy.samplers.sampler_object("euler"), host.sigmas_of(inversion.levels)
+    euler, sigmas = comfy.samplers.sampler_object("euler"), sigma_space.sigmas_of(inversion.levels)
     return [
         *inversion.trajectory,
         *maps.recorder.means.values(),

@@ -23,12 +23,13 @@ prompts_of, weights_of, inversion_of = (
     ours("nodes._weights"),
     ours("nodes.inversion"),
 )
-sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
+sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._wires")
 core_regions, core_randomness = (
     ours("bgdefect_core.method.regions"),
     ours("bgdefect_core.method.randomness"),
 )
 prepare_callback = latent_preview.prepare_callback
+sigma_space = ours("nodes._sigma_space")
 
 
 def load(source):
@@ -127,7 +128,7 @@ def run(folder):
         model, graph, z_0 / scale, masks[0], case["steps"], False
     )
     result["inversion"] = apart(torch.stack(inversion.trajectory), wanted["levels.replay"])
-    sigmas = host.sigmas_of(inversion.levels)
+    sigmas = sigma_space.sigmas_of(inversion.levels)
     for name in sorted(wanted):
         kind, _, rest = name.partition(".")
         if kind != "sampled":

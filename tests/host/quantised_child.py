@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 inversion_of, sampling, types = (
     ours("nodes.inversion"),
     ours("nodes.sampling"),
-    ours("nodes._types"),
+    ours("nodes._wires"),
 )
 weights_of, core_weights, core_regions = (
     ours("nodes._weights"),

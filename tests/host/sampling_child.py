@@ -25,13 +25,14 @@ loaders, prompts_of, inversion_of = (
     ours("nodes.prompts"),
     ours("nodes.inversion"),
 )
-sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._types")
+sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._wires")
 core_randomness = ours("bgdefect_core.method.randomness")
 host, weights_of, core_weights = (
     ours("nodes._host"),
     ours("nodes._weights"),
     ours("bgdefect_core.weights.files"),
 )
+sigma_space = ours("nodes._sigma_space")
 
 
 def plain_run(model, clip, latent):
@@ -126,7 +127,10 @@ def the_hosts_noise_is_ours_in_a_first_sample():
 
 def parts_of_a_run_are_refused(inversion, latent):
     guider = guider_of.DefectGuider(inversion, "replay", 1.0)
-    euler, top = comfy.samplers.sampler_object("euler"), host.sigma_of(inversion.levels.alphas[-1])
+    euler, top = (
+        comfy.samplers.sampler_object("euler"),
+        sigma_space.sigma_of(inversion.levels.alphas[-1]),
+    )
     for part in ([top, top / 3], [top / 3, 0.0], [0.03, top]):
         with refused("sigmas go from", "denoise 1"):
             guider.sample(torch.zeros_like(latent), latent, euler, torch.tensor(part), seed=1)
@@ -151,7 +155,7 @@ def guidance_of_other_nodes_is_left_out(model, graph, latent, mask):
         sampled = sampling.sample_latents(inversion, 7, "replay", 1.0, 1, 2)[0]
         guider = guider_of.DefectGuider(inversion, "replay", 1.0)
         noise = core_randomness.seeded_noise([7, 8], latent.shape[1:])
-        sigmas = host.sigmas_of(inversion.levels)
+        sigmas = sigma_space.sigmas_of(inversion.levels)
         runs.append(
             (
                 sampled,

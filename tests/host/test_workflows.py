@@ -280,9 +280,7 @@ def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, An
         made += 8
         records = read_manifest(root / "extras/brushed_metal/scratch/manifest.jsonl")
         assert [record.index for record in records] == list(range(made))
-    assert (
-        len({record.seed for record in records}) == made
-    )  # no sample starts from another's noise
+    assert len({record.seed for record in records}) == made  # no sample starts from another's noise
     sources = {record.source_sha256 for record in records}
     assert len(sources) == 4 and len(list((root / "brushed_metal/train/good").iterdir())) == 4
     accepted = [record for record in records if record.accepted]
