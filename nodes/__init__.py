@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from ._declare import Node
+
 MODULES: tuple[str, ...] = (
     "loaders",
     "prompts",
@@ -22,12 +24,24 @@ MODULES: tuple[str, ...] = (
 """Modules with a list ``NODES`` of node classes, in the order of a workflow; one a line."""
 
 
+def declared_nodes() -> list[type[Node]]:
+    """All nodes, in the order of a workflow; needs no host."""
+    nodes: list[type[Node]] = []
+    for name in MODULES:
+        nodes += import_module(f".{name}", __name__).NODES
+    return nodes
+
+
 def make_extension() -> Any:
     """The host's view of this pack: `comfy_api.latest.ComfyExtension` with the nodes of all
     `MODULES`."""
     from comfy_api.latest import ComfyExtension
 
-    nodes = [node for name in MODULES for node in import_module(f".{name}", __name__).NODES]
+    from ._compat import host_class
+    from ._loading import register_folder
+
+    register_folder()
+    nodes = [host_class(node) for node in declared_nodes()]
 
     class BGDefectExtension(ComfyExtension):  # type: ignore[misc, unused-ignore]
         async def get_node_list(self) -> list[Any]:

@@ -1,69 +1,87 @@
-"""One code base for ComfyUI v0.3.64 to v0.33: newer keywords are left out where the host does not
-know them.
+"""The host's classes of the pack's nodes, one code base for ComfyUI v0.3.64 to v0.33.
 
-An unknown keyword would make the older host drop that node and all after it. Newer ones in use:
-    `search_aliases`,
-`essentials_category` (schema), `advanced` (inputs).
+Newer keywords are left out where the host does not know them: an unknown one would make the older
+host drop that node and all after it. Newer ones in use: `search_aliases` (schema), `advanced`
+(inputs).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Any, get_args
+from typing import Any
 
 from comfy_api.latest import io
 
-from ..bgdefect_core.declarations import Option, options_of
+from ._declare import Input, Node, Output, Schema
+
+_KINDS = {
+    "BOOLEAN": io.Boolean,
+    "CLIP": io.Clip,
+    "COMBO": io.Combo,
+    "CONDITIONING": io.Conditioning,
+    "FLOAT": io.Float,
+    "GUIDER": io.Guider,
+    "IMAGE": io.Image,
+    "INT": io.Int,
+    "LATENT": io.Latent,
+    "MASK": io.Mask,
+    "MODEL": io.Model,
+    "NOISE": io.Noise,
+    "SIGMAS": io.Sigmas,
+    "STRING": io.String,
+    "VAE": io.Vae,
+}
 
 
-def schema(**options: Any) -> Any:
-    """`io.Schema`, less what this host does not know."""
-    return io.Schema(**_known(io.Schema, options))
+def host_class(node: type[Node]) -> type:
+    """The node as a class of the host's V3 API."""
+
+    def define_schema(cls: type) -> Any:
+        return _schema(node.define_schema())
+
+    attributes: dict[str, Any] = {
+        "define_schema": classmethod(define_schema),
+        "__doc__": node.__doc__,
+    }
+    return type(node.__name__, (node, io.ComfyNode), attributes)
 
 
-def field(kind: Any, name: str, **options: Any) -> Any:
-    """One input, ``kind.Input(name, ...)`` as in ``field(io.Int, "steps", default=50)``, less what
-    this host does not know."""
-    return kind.Input(name, **_known(kind.Input, options))
+def _schema(declared: Schema) -> Any:
+    return io.Schema(
+        **_known(
+            io.Schema,
+            {
+                "node_id": declared.node_id,
+                "display_name": declared.display_name,
+                "category": declared.category,
+                "description": declared.description,
+                "search_aliases": list(declared.search_aliases),
+                "is_output_node": declared.is_output_node,
+                "hidden": [getattr(io.Hidden, name) for name in declared.hidden],
+                "inputs": [_input(entry) for entry in declared.inputs],
+                "outputs": [_output(entry) for entry in declared.outputs],
+            },
+        )
+    )
 
 
-def option(settings: type, name: str, neutral: str = "", **options: Any) -> Any:
-    """The widget of an option that the core declares (`bgdefect_core.declarations`).
-
-    Kind, default, range, choices and tooltip are the declaration's.
-
-    Args:
-        neutral: ends the tooltip: which value changes nothing.
-        options: these replace the declaration's, such as a default of the graph's own.
-    """
-    declared = {entry.name: entry for entry in options_of(settings)}[name]
-    widget = _widget(declared) | options
-    widget["tooltip"] = f"{widget['tooltip']} {neutral}".strip()
-    return field(_kind(declared), name, **widget)
+def _kind(name: str) -> Any:
+    return _KINDS[name] if name in _KINDS else io.Custom(name)
 
 
-def _kind(declared: Option) -> Any:
-    """The host's input class for the option's type."""
-    if declared.choices:
-        return io.Combo
-    members = (*get_args(declared.kind), declared.kind)  # of a union, or of a tuple
-    for kind, widget in ((bool, io.Boolean), (int, io.Int), (float, io.Float)):
-        if kind in members:
-            return widget
-    return io.String
+def _input(declared: Input) -> Any:
+    kind = _kind(declared.kind).Input
+    options = dict(declared.options)
+    if callable(options.get("options")):  # a list that the host knows
+        options["options"] = options["options"]()
+    return kind(declared.name, **_known(kind, options))
 
 
-def _widget(declared: Option) -> dict[str, Any]:
-    widget: dict[str, Any] = {"tooltip": declared.help}
-    if declared.default is not None and not isinstance(declared.default, tuple):
-        widget["default"] = declared.default
-    if declared.range is not None:
-        number = int if _kind(declared) is io.Int else float
-        widget |= {"min": number(declared.range.low), "max": number(declared.range.high)}
-    if declared.choices:
-        widget["options"] = list(declared.choices)
-    return widget
+def _output(declared: Output) -> Any:
+    return _kind(declared.kind).Output(
+        display_name=declared.name, tooltip=declared.tooltip, is_output_list=declared.is_list
+    )
 
 
 def _known(target: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from comfy_api.latest import io
 
-from ._compat import field, schema
+from ._declare import CROP, Node, Output, Schema, widget, wire
 from ._picture_steps import crop_pictures, cropped_image, cropped_mask, stitched
-from ._types import CropWire
 from .pictures import CATEGORY
 
 
-class CropToMask(io.ComfyNode):
+class CropToMask(Node):
     """Crop to Mask: the square around each mask."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectCropToMask",
             display_name="Crop to Mask",
             category=CATEGORY,
@@ -29,15 +27,15 @@ class CropToMask(io.ComfyNode):
             ),
             search_aliases=["zoom", "inpaint crop"],
             inputs=[
-                field(io.Image, "image", tooltip="The good pictures, one or a batch."),
-                field(
-                    io.Mask,
+                wire("IMAGE", "image", tooltip="The good pictures, one or a batch."),
+                wire(
+                    "MASK",
                     "mask",
                     tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a "
                     "picture.",
                 ),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "resolution",
                     default=128,
                     min=32,
@@ -46,15 +44,15 @@ class CropToMask(io.ComfyNode):
                     tooltip="Side of the square in pixels after resizing: as in training. 128 for "
                     "bgdefect-mini, 512 for SD 1.5.",
                 ),
-                field(
-                    io.Combo,
+                widget(
+                    "COMBO",
                     "zoom",
                     options=["defect", "whole"],
                     tooltip="defect: 2.5 times the mask's longest side is seen. whole: the whole "
                     "picture. Choose what training used.",
                 ),
-                field(
-                    io.Float,
+                widget(
+                    "FLOAT",
                     "feather",
                     default=-1.0,
                     min=-1.0,
@@ -66,9 +64,9 @@ class CropToMask(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The squares."),
-                io.Mask.Output(display_name="mask", tooltip="The masks in the squares."),
-                CropWire.Output(display_name="crop", tooltip="The way back into the pictures."),
+                Output("IMAGE", "image", tooltip="The squares."),
+                Output("MASK", "mask", tooltip="The masks in the squares."),
+                Output(CROP, "crop", tooltip="The way back into the pictures."),
             ],
         )
 
@@ -77,43 +75,47 @@ class CropToMask(io.ComfyNode):
         cls, image: torch.Tensor, mask: torch.Tensor, resolution: int, zoom: Any, feather: float
     ) -> Any:
         crop = crop_pictures(image, mask, resolution, zoom, None if feather < 0 else feather)
-        return io.NodeOutput(cropped_image(crop), cropped_mask(crop), crop)
+        return (
+            cropped_image(crop),
+            cropped_mask(crop),
+            crop,
+        )
 
 
-class CropMask(io.ComfyNode):
+class CropMask(Node):
     """Crop Another Mask: further masks in the same squares."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectCropMask",
             display_name="Crop Another Mask",
             category=CATEGORY,
             description="Cuts a further mask with the squares of Crop to Mask: each of several "
             "defects in one picture has its own.",
             inputs=[
-                field(CropWire, "crop", tooltip="From Crop to Mask, which had all masks together."),
-                field(
-                    io.Mask,
+                wire(CROP, "crop", tooltip="From Crop to Mask, which had all masks together."),
+                wire(
+                    "MASK",
                     "mask",
                     tooltip="The mask of one defect, at the whole picture's size: 1 mask, or one a "
                     "picture.",
                 ),
             ],
-            outputs=[io.Mask.Output(display_name="mask", tooltip="The masks in the squares.")],
+            outputs=[Output("MASK", "mask", tooltip="The masks in the squares.")],
         )
 
     @classmethod
     def execute(cls, crop: Any, mask: torch.Tensor) -> Any:
-        return io.NodeOutput(cropped_mask(crop, mask))
+        return (cropped_mask(crop, mask),)
 
 
-class Stitch(io.ComfyNode):
+class Stitch(Node):
     """Stitch Defect: the painted squares back in their pictures."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectStitch",
             display_name="Stitch Defect",
             category=CATEGORY,
@@ -124,17 +126,17 @@ class Stitch(io.ComfyNode):
             ),
             search_aliases=["inpaint stitch", "uncrop"],
             inputs=[
-                field(CropWire, "crop", tooltip="From Crop to Mask."),
-                field(io.Image, "painted", tooltip="The decoded samples of these squares."),
-                field(
-                    io.Boolean,
+                wire(CROP, "crop", tooltip="From Crop to Mask."),
+                wire("IMAGE", "painted", tooltip="The decoded samples of these squares."),
+                widget(
+                    "BOOLEAN",
                     "blend",
                     default=True,
                     tooltip="On: only the masked area and its seam change. Off: the whole square, "
                     "and with it the VAE's losses.",
                 ),
-                field(
-                    io.Image,
+                wire(
+                    "IMAGE",
                     "normal",
                     optional=True,
                     tooltip="The good squares, encoded and decoded by the same VAE: what the VAE "
@@ -144,8 +146,9 @@ class Stitch(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="image",
+                Output(
+                    "IMAGE",
+                    "image",
                     tooltip="The whole pictures with their defects, one a sample.",
                 )
             ],
@@ -155,7 +158,7 @@ class Stitch(io.ComfyNode):
     def execute(
         cls, crop: Any, painted: torch.Tensor, blend: bool, normal: torch.Tensor | None = None
     ) -> Any:
-        return io.NodeOutput(stitched(crop, painted, blend, normal))
+        return (stitched(crop, painted, blend, normal),)
 
 
 NODES = [CropToMask, CropMask, Stitch]

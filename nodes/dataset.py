@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 import torch
-from comfy.cli_args import args
-from comfy_api.latest import io, ui
-from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..bgdefect_core.quality import QualityLimits
-from ._compat import field, option, schema
 from ._convert import cycled, mask_of
+from ._declare import CROP, QUALITY, Node, Output, Schema, option, widget, wire
 from ._folders import inside, refuse_links
 from ._judging import judged
 from ._saving import overlays, save_samples, zoomed
-from ._types import CropWire, QualityWire
 
 CATEGORY = "BGDefect/data set"
 
 
-class DefectQuality(io.ComfyNode):
+class DefectQuality(Node):
     """Defect Quality: figures and verdict of each sample."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectQuality",
             display_name="Defect Quality",
             category=CATEGORY,
@@ -38,23 +32,23 @@ class DefectQuality(io.ComfyNode):
             ),
             search_aliases=["filter", "quality gate"],
             inputs=[
-                field(CropWire, "crop", tooltip="From Crop to Mask."),
-                field(io.Image, "painted", tooltip="The decoded samples, before stitching."),
-                field(
-                    io.Image,
+                wire(CROP, "crop", tooltip="From Crop to Mask."),
+                wire("IMAGE", "painted", tooltip="The decoded samples, before stitching."),
+                wire(
+                    "IMAGE",
                     "normal",
                     tooltip="The good squares encoded and decoded by the same VAE, not the raw "
                     "ones.",
                 ),
-                field(io.Image, "result", tooltip="The stitched pictures."),
-                field(
-                    io.Mask,
+                wire("IMAGE", "result", tooltip="The stitched pictures."),
+                wire(
+                    "MASK",
                     "refined",
                     tooltip="The refined masks at the whole picture's size (connect crop to Refine "
                     "Defect Mask).",
                 ),
-                field(
-                    io.Boolean,
+                widget(
+                    "BOOLEAN",
                     "only_good",
                     default=False,
                     tooltip="On: only samples with the verdict good are passed on. Off: all, with "
@@ -97,31 +91,35 @@ class DefectQuality(io.ComfyNode):
                     neutral="0: any.",
                     step=1.0,
                 ),
-                field(
-                    io.Image,
+                wire(
+                    "IMAGE",
                     "heat",
                     optional=True,
                     tooltip="Heat maps to pass on with their samples.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="result", tooltip="The samples passed on."),
-                io.Mask.Output(display_name="refined", tooltip="Their labels."),
-                io.Mask.Output(
-                    display_name="mask",
+                Output("IMAGE", "result", tooltip="The samples passed on."),
+                Output("MASK", "refined", tooltip="Their labels."),
+                Output(
+                    "MASK",
+                    "mask",
                     tooltip="Their requested masks, at the whole picture's size.",
                 ),
-                io.Image.Output(display_name="image", tooltip="Their good pictures."),
-                io.Image.Output(
-                    display_name="heat",
+                Output("IMAGE", "image", tooltip="Their good pictures."),
+                Output(
+                    "IMAGE",
+                    "heat",
                     tooltip="Their heat maps; nothing follows it unless heat is connected.",
                 ),
-                QualityWire.Output(
-                    display_name="quality",
+                Output(
+                    QUALITY,
+                    "quality",
                     tooltip="Their figures and verdicts, for Save Defect Data Set.",
                 ),
-                io.String.Output(
-                    display_name="report",
+                Output(
+                    "STRING",
+                    "report",
                     tooltip="Figures and verdicts of all samples in words, one line each.",
                 ),
             ],
@@ -139,27 +137,38 @@ class DefectQuality(io.ComfyNode):
         heat: torch.Tensor | None = None,
         **limits: float,
     ) -> Any:
+        from comfy_execution.graph_utils import ExecutionBlocker
+
         verdicts = judged(crop, painted, normal, result, refined, QualityLimits(**limits))
         count = len(verdicts)
         report = "\n".join(f"{judgement.number}: {judgement.line}" for judgement in verdicts)
         passed = [judgement for judgement in verdicts if judgement.verdict.good or not only_good]
         if not passed:
-            return io.NodeOutput(*[ExecutionBlocker(None)] * 6, report)
+            return (
+                *[ExecutionBlocker(None)] * 6,
+                report,
+            )
         numbers = [judgement.number for judgement in passed]
         masks = cycled(mask_of(crop.masks), count)[numbers]
         images = cycled(crop.image, count)[numbers]
         heats = ExecutionBlocker(None) if heat is None else cycled(heat, count)[numbers]
-        return io.NodeOutput(
-            result[numbers], refined[numbers], masks, images, heats, passed, report
+        return (
+            result[numbers],
+            refined[numbers],
+            masks,
+            images,
+            heats,
+            passed,
+            report,
         )
 
 
-class DefectPreview(io.ComfyNode):
+class DefectPreview(Node):
     """Preview Defects: samples with the outlines of their masks."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectPreview",
             display_name="Preview Defects",
             category=CATEGORY,
@@ -170,29 +179,29 @@ class DefectPreview(io.ComfyNode):
             search_aliases=["overlay", "show mask"],
             is_output_node=True,
             inputs=[
-                field(io.Image, "result", tooltip="The samples."),
-                field(
-                    io.Boolean,
+                wire("IMAGE", "result", tooltip="The samples."),
+                widget(
+                    "BOOLEAN",
                     "zoom",
                     default=True,
                     tooltip="On: only the surroundings of the mask, enlarged (needs mask). Off: "
                     "the whole picture.",
                 ),
-                field(
-                    io.Mask,
+                wire(
+                    "MASK",
                     "mask",
                     optional=True,
                     tooltip="The requested masks: a cyan line around them.",
                 ),
-                field(
-                    io.Mask,
+                wire(
+                    "MASK",
                     "refined",
                     optional=True,
                     tooltip="The refined masks: a green line around them.",
                 ),
-                field(io.Image, "heat", optional=True, tooltip="Heat maps, shown at the right."),
+                wire("IMAGE", "heat", optional=True, tooltip="Heat maps, shown at the right."),
             ],
-            outputs=[io.Image.Output(display_name="overlay", tooltip="The pictures as shown.")],
+            outputs=[Output("IMAGE", "overlay", tooltip="The pictures as shown.")],
         )
 
     @classmethod
@@ -209,15 +218,17 @@ class DefectPreview(io.ComfyNode):
             if zoom and mask is not None
             else overlays(result, mask, refined, heat)
         )
+        from comfy_api.latest import io, ui
+
         return io.NodeOutput(shown, ui=ui.PreviewImage(shown, cls=cls))
 
 
-class SaveDataSet(io.ComfyNode):
+class SaveDataSet(Node):
     """Save Defect Data Set: samples and manifest in MVTec AD's layout."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectSaveDataSet",
             display_name="Save Defect Data Set",
             category=CATEGORY,
@@ -228,46 +239,46 @@ class SaveDataSet(io.ComfyNode):
             ),
             search_aliases=["mvtec", "export data set"],
             is_output_node=True,
-            hidden=[io.Hidden.prompt],
+            hidden=["prompt"],
             inputs=[
-                field(io.Image, "result", tooltip="The samples, whole pictures."),
-                field(io.Mask, "refined", tooltip="Their labels."),
-                field(io.Mask, "mask", tooltip="Their requested masks."),
-                field(
-                    io.Image,
+                wire("IMAGE", "result", tooltip="The samples, whole pictures."),
+                wire("MASK", "refined", tooltip="Their labels."),
+                wire("MASK", "mask", tooltip="Their requested masks."),
+                wire(
+                    "IMAGE",
                     "image",
                     tooltip="Their good pictures; they go to train/good, each once.",
                 ),
-                field(
-                    io.String,
+                widget(
+                    "STRING",
                     "folder",
                     default="bgdefect",
                     tooltip="Folder below ComfyUI's output folder: screws or parts/screws.",
                 ),
-                field(
-                    io.String,
+                widget(
+                    "STRING",
                     "object",
                     default="part",
                     tooltip="Name of the part: a folder of the data set.",
                 ),
-                field(
-                    io.String,
+                widget(
+                    "STRING",
                     "defect",
                     default="defect",
                     tooltip="Name of the defect class: a folder of the data set. Not good.",
                 ),
-                field(
-                    QualityWire,
+                wire(
+                    QUALITY,
                     "quality",
                     optional=True,
                     tooltip="From Defect Quality: rejected samples are kept apart. Unplugged: all "
                     "samples with a label count as good.",
                 ),
-                field(
-                    io.Image, "heat", optional=True, tooltip="Heat maps, kept beside the manifest."
+                wire(
+                    "IMAGE", "heat", optional=True, tooltip="Heat maps, kept beside the manifest."
                 ),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "seed",
                     optional=True,
                     force_input=True,
@@ -275,9 +286,7 @@ class SaveDataSet(io.ComfyNode):
                     tooltip="The sampler's seed, for the manifest: sample i gets seed + i.",
                 ),
             ],
-            outputs=[
-                io.String.Output(display_name="report", tooltip="What was written, in words.")
-            ],
+            outputs=[Output("STRING", "report", tooltip="What was written, in words.")],
         )
 
     @classmethod
@@ -294,12 +303,16 @@ class SaveDataSet(io.ComfyNode):
         heat: torch.Tensor | None = None,
         seed: int | None = None,
     ) -> Any:
-        base = Path(folder_paths.get_output_directory())
+        from comfy_api.latest import io, ui
+
+        from ._host_folders import output_directory, writes_metadata
+
+        base = output_directory()
         root = inside(base, folder, "folder")
         refuse_links(
             root, inside(root, object, "object").name, inside(root, defect, "defect").name, base
         )
-        prompt = None if args.disable_metadata else cls.hidden.prompt
+        prompt = cls.hidden.prompt if writes_metadata() else None
         records = save_samples(
             root, (object, defect), image, result, refined, mask, heat, quality, seed, prompt
         )

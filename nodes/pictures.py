@@ -2,88 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import comfy.utils
-import folder_paths
 import torch
-from comfy_api.latest import io
 
-from ..bgdefect_core.errors import DataError
 from ..bgdefect_core.pictures.files import read_picture
-from ..bgdefect_core.pictures.mask_files import pictures_beside, read_library
-from ..bgdefect_core.placement.placing import MaskLibrary, PlacementSettings
-from ._compat import field, schema
-from ._convert import image_of, mask_of, masks_of
-from ._folders import ASSETS, DEMO, inside, picture_files, refuse_outside, state
+from ..bgdefect_core.placement.placing import PlacementSettings
+from ._convert import image_of, mask_of
+from ._declare import Node, Output, Schema, widget, wire
+from ._folders import DEMO, state
+from ._libraries import NO_LIBRARY, good_files, library_files, mask_library, page_of
 from ._picture_steps import colour_image, placed
 
 CATEGORY = "BGDefect/pictures"
-NO_LIBRARY = "(masks input)"
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 
-def _input_folder(name: str, what: str) -> Path:
-    return inside(folder_paths.get_input_directory(), name, what)
+def _subfolders() -> list[str]:
+    from ._host_folders import input_subfolders
+
+    return input_subfolders()
 
 
-def _good_files(folder: str) -> list[Path]:
-    """The pictures of a choice of Load Good Pictures, sorted by name."""
-    if folder == DEMO:
-        return picture_files(ASSETS / "demo" / "good", ASSETS)
-    return picture_files(_input_folder(folder, "folder"), Path(folder_paths.get_input_directory()))
-
-
-def _mask_files(library: str) -> list[Path]:
-    """The files of a choice of Place Defect Mask."""
-    if library == DEMO:
-        return picture_files(ASSETS / "demo" / "masks", ASSETS)
-    return refuse_outside(
-        _input_folder(library, "library"), Path(folder_paths.get_input_directory()), "library"
-    )
-
-
-def _library(library: str, masks: torch.Tensor | None) -> MaskLibrary:
-    """The masks of a folder, or of the masks input."""
-    if library == NO_LIBRARY:
-        if masks is None:
-            do = "connect masks, or choose a folder of masks in library"
-            raise DataError("neither masks is connected nor a library chosen", "one of them", do)
-        return MaskLibrary(masks_of(masks, "masks"))
-    if masks is not None:
-        raise DataError(
-            "masks is connected and a library chosen too",
-            "one of them",
-            f"set library to {NO_LIBRARY!r} or unplug masks",
-        )
-    files = _mask_files(library)
-    if library == DEMO:
-        return read_library(files[0].parent)
-    folder = _input_folder(library, "library")
-    return read_library(folder, pictures=_defect_pictures(folder))
-
-
-def _defect_pictures(folder: Path) -> Path | None:
-    """The real pictures beside a folder of masks, where they too lie below ComfyUI's input folder.
-
-    Raises:
-        SettingError: a link among them leads out of it.
-    """
-    base = Path(folder_paths.get_input_directory())
-    pictures = pictures_beside(folder)
-    if pictures is None or not pictures.is_relative_to(base):
-        return None
-    refuse_outside(pictures, base, "library")
-    return pictures
-
-
-class LoadPictures(io.ComfyNode):
+class LoadPictures(Node):
     """Load Good Pictures: a folder, page by page."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectLoadPictures",
             display_name="Load Good Pictures",
             category=CATEGORY,
@@ -95,15 +41,15 @@ class LoadPictures(io.ComfyNode):
             ),
             search_aliases=["load folder", "load images from folder", "good parts"],
             inputs=[
-                field(
-                    io.Combo,
+                widget(
+                    "COMBO",
                     "folder",
-                    options=[DEMO, *folder_paths.get_input_subfolders()],
+                    options=lambda: [DEMO, *_subfolders()],
                     tooltip="Folder of good pictures below ComfyUI's input folder. (shipped demo): "
                     "the pictures that come with the pack.",
                 ),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "page",
                     default=0,
                     min=0,
@@ -112,8 +58,8 @@ class LoadPictures(io.ComfyNode):
                     tooltip="Which pictures: page p with count n takes the n pictures from number "
                     "p x n on, sorted by name. 0: the first.",
                 ),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "count",
                     default=1,
                     min=1,
@@ -123,9 +69,10 @@ class LoadPictures(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="image",
-                    is_output_list=True,
+                Output(
+                    "IMAGE",
+                    "image",
+                    is_list=True,
                     tooltip="One batch for each size of picture; what follows runs once a batch.",
                 )
             ],
@@ -137,29 +84,28 @@ class LoadPictures(io.ComfyNode):
         None."""
         if folder is None:
             return float("nan")
-        files = _good_files(folder)
-        return state(files if page is None or count is None else _page(files, page, count))
+        from ._host_folders import input_directory
+
+        files = good_files(folder, input_directory())
+        return state(files if page is None or count is None else page_of(files, page, count))
 
     @classmethod
     def execute(cls, folder: str, page: int, count: int) -> Any:
+        from ._host_folders import input_directory
+
         batches: dict[tuple[int, ...], list[Any]] = {}
-        for path in _page(_good_files(folder), page, count):
+        for path in page_of(good_files(folder, input_directory()), page, count):
             picture = read_picture(path)
             batches.setdefault(picture.shape, []).append(picture)
-        return io.NodeOutput([image_of(batch) for batch in batches.values()])
+        return ([image_of(batch) for batch in batches.values()],)
 
 
-def _page(files: list[Path], page: int, count: int) -> list[Path]:
-    """``count`` files from number ``page * count`` on, going round; none twice."""
-    return [files[(page * count + turn) % len(files)] for turn in range(min(count, len(files)))]
-
-
-class PlaceMask(io.ComfyNode):
+class PlaceMask(Node):
     """Place Defect Mask: new masks of a class, laid on the part."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectPlaceMask",
             display_name="Place Defect Mask",
             category=CATEGORY,
@@ -171,33 +117,33 @@ class PlaceMask(io.ComfyNode):
             ),
             search_aliases=["random mask", "mask library"],
             inputs=[
-                field(io.Image, "image", tooltip="The good pictures, one or a batch."),
-                field(
-                    io.Combo,
+                wire("IMAGE", "image", tooltip="The good pictures, one or a batch."),
+                widget(
+                    "COMBO",
                     "library",
-                    options=[NO_LIBRARY, DEMO, *folder_paths.get_input_subfolders()],
+                    options=lambda: [NO_LIBRARY, DEMO, *_subfolders()],
                     tooltip="Folder of real masks (white on black) below ComfyUI's input folder; "
                     "(masks input): the masks connected below. "
                     "Beside ground_truth/DEFECT the pictures in test/DEFECT are found: masks then "
                     "go where the part looks as it did there.",
                 ),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "number",
                     default=1,
                     min=1,
                     max=64,
                     tooltip="Masks for each picture. 1 is neutral.",
                 ),
-                field(
-                    io.Combo,
+                widget(
+                    "COMBO",
                     "part",
                     options=["auto", "object", "texture"],
                     tooltip="Where defects may lie. object: on the part in front of its tray. "
                     "texture: everywhere. auto: it is found out.",
                 ),
-                field(
-                    io.Float,
+                widget(
+                    "FLOAT",
                     "rotate",
                     default=180.0,
                     min=0.0,
@@ -205,8 +151,8 @@ class PlaceMask(io.ComfyNode):
                     step=1.0,
                     tooltip="Largest turn either way, in degrees. 0: not turned.",
                 ),
-                field(
-                    io.Float,
+                widget(
+                    "FLOAT",
                     "scale_min",
                     default=0.8,
                     min=0.1,
@@ -214,8 +160,8 @@ class PlaceMask(io.ComfyNode):
                     step=0.05,
                     tooltip="Smallest factor of size. 1: not smaller.",
                 ),
-                field(
-                    io.Float,
+                widget(
+                    "FLOAT",
                     "scale_max",
                     default=1.25,
                     min=0.1,
@@ -223,11 +169,11 @@ class PlaceMask(io.ComfyNode):
                     step=0.05,
                     tooltip="Largest factor of size. 1: not larger.",
                 ),
-                field(
-                    io.Boolean, "flip", default=True, tooltip="Mirror half of the masks. Off: none."
+                widget(
+                    "BOOLEAN", "flip", default=True, tooltip="Mirror half of the masks. Off: none."
                 ),
-                field(
-                    io.Float,
+                widget(
+                    "FLOAT",
                     "elastic",
                     default=0.04,
                     min=0.0,
@@ -236,8 +182,8 @@ class PlaceMask(io.ComfyNode):
                     tooltip="How far masks are bent, as a share of their longest side. "
                     "0: not bent.",
                 ),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "seed",
                     default=0,
                     min=0,
@@ -245,15 +191,15 @@ class PlaceMask(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="The same seed and picture give the same masks. No value is special.",
                 ),
-                field(
-                    io.Mask,
+                wire(
+                    "MASK",
                     "masks",
                     optional=True,
                     tooltip="A drawn mask or a batch of real ones to make new ones from, in place "
                     "of a library. Any size.",
                 ),
-                field(
-                    io.Mask,
+                wire(
+                    "MASK",
                     "avoid",
                     optional=True,
                     tooltip="Where no defect may lie, at the picture's size: a hole, a label, "
@@ -261,8 +207,8 @@ class PlaceMask(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The picture of each mask."),
-                io.Mask.Output(display_name="mask", tooltip="The masks, picture by picture."),
+                Output("IMAGE", "image", tooltip="The picture of each mask."),
+                Output("MASK", "mask", tooltip="The masks, picture by picture."),
             ],
         )
 
@@ -272,10 +218,9 @@ class PlaceMask(io.ComfyNode):
             return float("nan")
         if library == NO_LIBRARY:
             return ()
-        pictures = None if library == DEMO else _defect_pictures(_input_folder(library, "library"))
-        return state(
-            [*_mask_files(library), *(picture_files(pictures, pictures) if pictures else ())]
-        )
+        from ._host_folders import input_directory
+
+        return state(library_files(library, input_directory()))
 
     @classmethod
     def execute(
@@ -294,10 +239,12 @@ class PlaceMask(io.ComfyNode):
         avoid: torch.Tensor | None = None,
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
-        bar = comfy.utils.ProgressBar(len(image) * number)  # the host checks Cancel in it
+        from ._host_folders import input_directory, progress_bar
+
+        bar = progress_bar(len(image) * number)  # the host checks Cancel in it
         owners, new_masks = placed(
             image,
-            _library(library, masks),
+            mask_library(library, masks, input_directory()),
             part,
             settings,
             number,
@@ -305,7 +252,10 @@ class PlaceMask(io.ComfyNode):
             avoid,
             lambda: bar.update(1),
         )
-        return io.NodeOutput(colour_image(image, "image")[owners], mask_of(new_masks))
+        return (
+            colour_image(image, "image")[owners],
+            mask_of(new_masks),
+        )
 
 
 NODES = [LoadPictures, PlaceMask]

@@ -6,14 +6,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from comfy_api.latest import io
 from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.regions import RegionPrompts, word_places
-from ._compat import field, schema
+from ._declare import PROMPTS, Node, Output, Schema, widget, wire
 from ._graph_prompts import from_conditioning, pooled_of, with_defect, word_range
-from ._types import PromptsWire
 from ._wires import GraphPrompts
 
 log = logging.getLogger(__name__)
@@ -61,14 +59,14 @@ def _tokenize(clip: Any, text: str) -> tuple[list[Any], list[int]]:
 
 
 def _text(name: str, default: str, tooltip: str) -> Any:
-    return field(
-        io.String, name, default=default, multiline=True, dynamic_prompts=True, tooltip=tooltip
+    return widget(
+        "STRING", name, default=default, multiline=True, dynamic_prompts=True, tooltip=tooltip
     )
 
 
 def _words() -> Any:
-    return field(
-        io.Int,
+    return widget(
+        "INT",
         "words",
         default=0,
         min=0,
@@ -81,8 +79,8 @@ def _words() -> Any:
 
 
 def _attention_words() -> Any:
-    return field(
-        io.String,
+    return widget(
+        "STRING",
         "attention_words",
         default="",
         optional=True,
@@ -100,12 +98,12 @@ _MASK = (
 _PROMPTS = "For Masked DDIM Inversion, or to add a further defect."
 
 
-class RegionPromptEncode(io.ComfyNode):
+class RegionPromptEncode(Node):
     """Encode Region Prompts (Eq. 10, 11): three texts by the host's CLIP."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectRegionPromptEncode",
             display_name="Encode Region Prompts",
             category="BGDefect/prompts",
@@ -114,7 +112,7 @@ class RegionPromptEncode(io.ComfyNode):
             " defect's words alone, those outside the background's.",
             search_aliases=["bgdefect", "regional prompt", "defect prompt"],
             inputs=[
-                field(io.Clip, "clip", tooltip="The text encoder of the same base as the model."),
+                wire("CLIP", "clip", tooltip="The text encoder of the same base as the model."),
                 _text(
                     "background",
                     "a photo of a part",
@@ -133,7 +131,7 @@ class RegionPromptEncode(io.ComfyNode):
                 ),
                 _attention_words(),
             ],
-            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+            outputs=[Output(PROMPTS, "prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
@@ -145,43 +143,43 @@ class RegionPromptEncode(io.ComfyNode):
         if not words:
             log.warning("the defect's prompt is empty: the network paints what it likes")
         empty_mask, nothing = encode(clip, placeholder)[0], encode(clip, "")[0]
-        return io.NodeOutput(
+        return (
             GraphPrompts(
                 RegionPrompts(part, [tokens], empty_mask, [words], nothing, pooled_of(pooled)),
                 [None],
-            )
+            ),
         )
 
 
-class RegionPromptsNode(io.ComfyNode):
+class RegionPromptsNode(Node):
     """Region Prompts from Conditioning (Eq. 10, 11): texts that other nodes encoded."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectRegionPrompts",
             display_name="Region Prompts from Conditioning",
             category="BGDefect/prompts",
             description="Region prompts from texts that any encoder of the host has encoded.",
             search_aliases=["bgdefect", "regional prompt"],
             inputs=[
-                field(io.Conditioning, "background", tooltip="What the good part is."),
-                field(io.Conditioning, "defect", tooltip="What shall be painted inside the mask."),
-                field(
-                    io.Conditioning,
+                wire("CONDITIONING", "background", tooltip="What the good part is."),
+                wire("CONDITIONING", "defect", tooltip="What shall be painted inside the mask."),
+                wire(
+                    "CONDITIONING",
                     "placeholder",
                     tooltip="Stands for the mask while the background is inverted, such as the "
                     "word mask.",
                 ),
                 _words(),
-                field(
-                    io.Conditioning,
+                wire(
+                    "CONDITIONING",
                     "empty",
                     optional=True,
                     tooltip="The encoded empty text: only a defect guidance other than 1 needs it.",
                 ),
             ],
-            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+            outputs=[Output(PROMPTS, "prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
@@ -195,15 +193,15 @@ class RegionPromptsNode(io.ComfyNode):
         prompts = RegionPrompts(
             part, [tokens], empty_mask, [word_range(words, tokens, "defect")], nothing, pooled
         )
-        return io.NodeOutput(GraphPrompts(prompts, [None]))
+        return (GraphPrompts(prompts, [None]),)
 
 
-class AddDefect(io.ComfyNode):
+class AddDefect(Node):
     """Add Defect: one more region with its text and mask."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectAddDefect",
             display_name="Add Defect",
             category="BGDefect/prompts",
@@ -211,17 +209,17 @@ class AddDefect(io.ComfyNode):
             "Can be chained.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
-                field(
-                    PromptsWire,
+                wire(
+                    PROMPTS,
                     "prompts",
                     tooltip="The region prompts so far. They stay as they are.",
                 ),
-                field(io.Clip, "clip", tooltip="The text encoder of the same base as the model."),
-                field(io.Mask, "mask", tooltip=_MASK),
+                wire("CLIP", "clip", tooltip="The text encoder of the same base as the model."),
+                wire("MASK", "mask", tooltip=_MASK),
                 _text("defect", "a defect on a part", "What shall be painted inside this mask."),
                 _attention_words(),
             ],
-            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+            outputs=[Output(PROMPTS, "prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
@@ -229,15 +227,15 @@ class AddDefect(io.ComfyNode):
         cls, prompts: GraphPrompts, clip: Any, mask: Tensor, defect: str, attention_words: str = ""
     ) -> Any:
         tokens, _, words = encode(clip, defect, attention_words)
-        return io.NodeOutput(with_defect(prompts, tokens, words, mask))
+        return (with_defect(prompts, tokens, words, mask),)
 
 
-class AddDefectConditioning(io.ComfyNode):
+class AddDefectConditioning(Node):
     """Add Defect from Conditioning: one more region with its encoded text and mask."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectAddDefectConditioning",
             display_name="Add Defect from Conditioning",
             category="BGDefect/prompts",
@@ -245,24 +243,22 @@ class AddDefectConditioning(io.ComfyNode):
             "host has encoded.",
             search_aliases=["bgdefect", "several defects"],
             inputs=[
-                field(
-                    PromptsWire,
+                wire(
+                    PROMPTS,
                     "prompts",
                     tooltip="The region prompts so far. They stay as they are.",
                 ),
-                field(io.Conditioning, "defect", tooltip="What shall be painted inside this mask."),
-                field(io.Mask, "mask", tooltip=_MASK),
+                wire("CONDITIONING", "defect", tooltip="What shall be painted inside this mask."),
+                wire("MASK", "mask", tooltip=_MASK),
                 _words(),
             ],
-            outputs=[PromptsWire.Output(display_name="prompts", tooltip=_PROMPTS)],
+            outputs=[Output(PROMPTS, "prompts", tooltip=_PROMPTS)],
         )
 
     @classmethod
     def execute(cls, prompts: GraphPrompts, defect: Any, mask: Tensor, words: int) -> Any:
         tokens, _ = from_conditioning(defect, "defect")
-        return io.NodeOutput(
-            with_defect(prompts, tokens, word_range(words, tokens, "defect"), mask)
-        )
+        return (with_defect(prompts, tokens, word_range(words, tokens, "defect"), mask),)
 
 
 NODES = [RegionPromptEncode, RegionPromptsNode, AddDefect, AddDefectConditioning]

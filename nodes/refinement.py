@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from comfy_api.latest import io
 
 from ..bgdefect_core.method.refinement import LabelSettings
 from ..bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS, Signal
-from ._compat import field, option, schema
+from ._declare import CROP, MAPS, Node, Output, Schema, option, wire
 from ._picture_steps import RefineSettings, refined
-from ._types import CropWire, MapsWire
 
 
 def _signals() -> list[str]:
@@ -36,12 +34,12 @@ _THRESHOLD = (
 )
 
 
-class RefineMask(io.ComfyNode):
+class RefineMask(Node):
     """Refine Defect Mask (Eq. 13): the label that a detector learns from."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectRefineMask",
             display_name="Refine Defect Mask",
             category="BGDefect/masks",
@@ -61,29 +59,29 @@ class RefineMask(io.ComfyNode):
                     step=0.01,
                     tooltip=_THRESHOLD,
                 ),
-                field(
-                    io.Image,
+                wire(
+                    "IMAGE",
                     "painted",
                     optional=True,
                     tooltip="The decoded samples, before stitching.",
                 ),
-                field(
-                    io.Image,
+                wire(
+                    "IMAGE",
                     "normal",
                     optional=True,
                     tooltip="The good pictures encoded and decoded by the same VAE.",
                 ),
-                field(MapsWire, "maps", optional=True, tooltip="Attention maps from the sampler."),
-                field(
-                    io.Mask,
+                wire(MAPS, "maps", optional=True, tooltip="Attention maps from the sampler."),
+                wire(
+                    "MASK",
                     "mask",
                     optional=True,
                     tooltip="The requested mask at the size of painted; with crop connected at the "
                     "whole picture's size, needed only for "
                     "one of several defects.",
                 ),
-                field(
-                    CropWire,
+                wire(
+                    CROP,
                     "crop",
                     optional=True,
                     tooltip="From Crop to Mask, where the samples are its squares: the refined "
@@ -91,12 +89,14 @@ class RefineMask(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Mask.Output(
-                    display_name="refined",
+                Output(
+                    "MASK",
+                    "refined",
                     tooltip="The refined masks, one a sample, within the requested ones.",
                 ),
-                io.Image.Output(
-                    display_name="heat",
+                Output(
+                    "IMAGE",
+                    "heat",
                     tooltip="The signal from black to white, 0 outside the requested mask.",
                 ),
             ],
@@ -117,7 +117,10 @@ class RefineMask(io.ComfyNode):
         label, heat = refined(
             RefineSettings(signal, threshold), recorder, painted, normal, mask, crop
         )
-        return io.NodeOutput(label, heat[..., None].repeat(1, 1, 1, 3))
+        return (
+            label,
+            heat[..., None].repeat(1, 1, 1, 3),
+        )
 
 
 NODES = [RefineMask]

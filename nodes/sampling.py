@@ -4,130 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from comfy_api.latest import io
-from torch import Tensor
-
-from ..bgdefect_core.method.attention import MapRecorder
-from ..bgdefect_core.method.backgrounds import BACKGROUNDS, Background, BackgroundName
-from ..bgdefect_core.method.sampling import SamplingSettings, sample
-from ._compat import field, option, schema
-from ._convert import cycled
-from ._host import HostPredictor, Progress, RegionGuider
-from ._sample_batches import SampleBatch, joined, recorder_of
-from ._sigma_space import SEEDS, check_mode, seeds_of, with_background
-from ._types import InversionWire, MapsWire
-from ._wires import AttentionMaps, Inversion
+from ..bgdefect_core.method.backgrounds import BackgroundName
+from ..bgdefect_core.method.sampling import SamplingSettings
+from ._declare import INVERSION, MAPS, Input, Node, Output, Schema, option, widget, wire
+from ._sigma_space import SEEDS
+from ._wires import Inversion
 
 
-def sample_latents(
-    inversion: Inversion,
-    seed: int,
-    mode: BackgroundName,
-    guidance: float,
-    variants: int,
-    at_once: int,
-) -> tuple[Tensor, AttentionMaps]:
-    """``variants`` samples of each of the inversion's B pictures.
-
-    Args:
-        seed: sample i has the seed ``seed + i``; its noise depends on nothing else.
-        at_once: how many samples run in one batch.
-
-    Returns:
-        LATENT samples ``[B * variants, C, h, w]``, sample i of picture ``i % B``, and their maps.
-
-    Raises:
-        SettingError: the mode needs what was skipped, or guidance needs an empty prompt.
-    """
-    background = BACKGROUNDS.named(mode)  # older hosts let any value of a combo through
-    check_mode(inversion, background, guidance)
-    guider, pictures = RegionGuider(inversion.model, inversion.prompts), len(inversion.latent)
-    total = pictures * variants
-    seeds = seeds_of(seed, total)
-    starts = range(0, total, at_once)
-    branch = background.descends and not inversion.descent
-    progress = Progress(guider.model_patcher, inversion.levels.steps * (len(starts) + branch))
-    if branch:
-        _branch(guider, inversion, background, progress)
-    latents: list[Tensor] = []
-    recorders: list[MapRecorder] = []
-    for start in starts:
-        numbers = range(start, min(start + at_once, total))
-        batch = SampleBatch(
-            owners=[number % pictures for number in numbers],
-            seeds=seeds[start : numbers.stop],
-            recorder=recorder_of(inversion.prompts),
-        )
-        latents.append(_sample(guider, inversion, background, batch, guidance, progress))
-        if batch.recorder is not None:
-            recorders.append(batch.recorder)
-    return torch.cat(latents), AttentionMaps(joined(recorders), cycled(inversion.mask, total))
-
-
-def _branch(
-    guider: RegionGuider, inversion: Inversion, background: Background, progress: Progress
-) -> None:
-    """The background's second pass depends on neither seed nor defect: it is stored with the
-    inversion."""
-
-    def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
-        trajectory = [level.to(z_0.device) for level in inversion.trajectory]
-        regions = inversion.regions.to(z_0.device)
-        descent = background.from_trajectory(
-            predict, trajectory, regions, guider.prompts, inversion.levels, progress.steps(predict)
-        )
-        inversion.descent.extend(level.cpu() for level in descent)
-        return descent[0]
-
-    guider.run(inversion.latent, run, inversion.levels)
-
-
-def _sample(
-    guider: RegionGuider,
-    inversion: Inversion,
-    background: Background,
-    batch: SampleBatch,
-    guidance: float,
-    progress: Progress,
-) -> Tensor:
-    """One batch as LATENT samples; outside the mask bit for bit the input where the background is
-    exact."""
-    index, levels = batch.owners, inversion.levels
-    computed = inversion.descent if background.descends else inversion.trajectory
-    regions = inversion.regions[index]
-
-    def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
-        placed = regions.to(z_0.device)
-        if background.inverts:
-            latents = [level[index].to(z_0.device) for level in computed]
-        else:
-            latents = background.prepare(predict, z_0, placed, guider.prompts, levels)
-        return sample(
-            predict,
-            background,
-            latents,
-            placed,
-            guider.prompts,
-            levels,
-            batch.seeds,
-            guidance,
-            batch.recorder,
-            progress.steps(predict),
-        )
-
-    painted = guider.run(inversion.latent[index], run, levels, batch.seeds[0])
-    if not background.exact:
-        return painted
-    return with_background(painted, inversion.latent[index], regions)
-
-
-def mode_input() -> Any:
+def mode_input() -> Input:
     """The widget for the background mode."""
     return option(SamplingSettings, "background")
 
 
-def guidance_input() -> Any:
+def guidance_input() -> Input:
     """The widget for the defect guidance: one value, since a graph has no retries."""
     return option(
         SamplingSettings,
@@ -140,10 +29,10 @@ def guidance_input() -> Any:
     )
 
 
-def seed_input() -> Any:
+def seed_input() -> Input:
     """The widget for the seed."""
-    return field(
-        io.Int,
+    return widget(
+        "INT",
         "seed",
         default=0,
         min=0,
@@ -153,12 +42,12 @@ def seed_input() -> Any:
     )
 
 
-class DefectSampler(io.ComfyNode):
+class DefectSampler(Node):
     """Background/Defect Sampler (Eq. 9): the core's own sampling loop."""
 
     @classmethod
     def define_schema(cls) -> Any:
-        return schema(
+        return Schema(
             node_id="BGDefectSampler",
             display_name="Background/Defect Sampler",
             category="BGDefect/sampling",
@@ -168,20 +57,20 @@ class DefectSampler(io.ComfyNode):
             "Repeat Image Batch.",
             search_aliases=["bgdefect", "defect sampler", "anomaly generation"],
             inputs=[
-                field(InversionWire, "inversion", tooltip="From Masked DDIM Inversion."),
+                wire(INVERSION, "inversion", tooltip="From Masked DDIM Inversion."),
                 seed_input(),
                 mode_input(),
                 guidance_input(),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "variants",
                     default=1,
                     min=1,
                     max=4096,
                     tooltip="Samples of each picture.",
                 ),
-                field(
-                    io.Int,
+                widget(
+                    "INT",
                     "at_once",
                     default=4,
                     min=1,
@@ -192,18 +81,18 @@ class DefectSampler(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="The samples, for VAE Decode."),
-                MapsWire.Output(
-                    display_name="maps",
+                Output("LATENT", "latent", tooltip="The samples, for VAE Decode."),
+                Output(
+                    MAPS,
+                    "maps",
                     tooltip="Where the defect's words were read, for Refine Defect Mask.",
                 ),
-                io.Mask.Output(
-                    display_name="mask",
+                Output(
+                    "MASK",
+                    "mask",
                     tooltip="The requested mask of each sample, all defects together.",
                 ),
-                io.Int.Output(
-                    display_name="seed", tooltip="The seed as it was, for Save Defect Data Set."
-                ),
+                Output("INT", "seed", tooltip="The seed as it was, for Save Defect Data Set."),
             ],
         )
 
@@ -217,8 +106,15 @@ class DefectSampler(io.ComfyNode):
         variants: int,
         at_once: int,
     ) -> Any:
+        from ._sampling import sample_latents
+
         samples, maps = sample_latents(inversion, seed, background, guidance, variants, at_once)
-        return io.NodeOutput({"samples": samples}, maps, maps.mask, seed)
+        return (
+            {"samples": samples},
+            maps,
+            maps.mask,
+            seed,
+        )
 
 
 NODES = [DefectSampler]

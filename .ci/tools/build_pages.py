@@ -1,93 +1,87 @@
 """Writes the help pages `web/docs/*.md` and the English `locales/en/nodeDefs.json` from the nodes
-themselves and `page_notes.py`.
+themselves and `page_notes.py`. Needs no ComfyUI.
 
-python .ci/tools/build_pages.py http://127.0.0.1:8188
+python .ci/tools/build_pages.py
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
-import urllib.request
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from page_notes import NOTES
 
 ROOT = Path(__file__).resolve().parents[2]
+UNBOUNDED = 1e9
+"""A range that ends above it is none to a reader."""
 
 
-def kind_of(spec: list[Any]) -> str:
-    """The type in words."""
-    options = spec[1] if len(spec) > 1 else {}
-    kind = "choice" if isinstance(spec[0], list) or spec[0] == "COMBO" else spec[0]
-    if "min" in options and "max" in options and options["max"] < 1e9:
+def load_pack(name: str = "bgdefect_pack") -> ModuleType:
+    """The pack as the host imports it: a package of any name."""
+    path = ROOT / "__init__.py"
+    spec = importlib.util.spec_from_file_location(
+        name, path, submodule_search_locations=[str(ROOT)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return importlib.import_module(f"{name}.nodes")
+
+
+def kind_of(entry: Any) -> str:
+    """The type of an input in words."""
+    options = entry.options
+    kind = "choice" if entry.kind == "COMBO" else entry.kind
+    if "min" in options and "max" in options and options["max"] < UNBOUNDED:
         kind += f", {options['min']:g} to {options['max']:g}"
-    if (
-        "default" in options
-        and options["default"] != ""
-        and not isinstance(options["default"], list)
-    ):
+    if options.get("default", "") != "":
         kind += f", default {options['default']}"
-    return kind
+    return kind + (", optional" if options.get("optional") else "")
 
 
-def page(name: str, info: dict[str, Any]) -> str:
+def page(schema: Any) -> str:
     """The help page of a node."""
-    lines = [
-        f"# {info['display_name']}",
-        "",
-        info["description"],
-        "",
-        "## Inputs",
-        "",
-        "| input | type | meaning |",
-        "|---|---|---|",
-    ]
-    for group in ("required", "optional"):
-        for widget, spec in info["input"].get(group, {}).items():
-            kind = kind_of(spec) + (", optional" if group == "optional" else "")
-            lines.append(f"| `{widget}` | {kind} | {spec[1]['tooltip']} |")
+    lines = [f"# {schema.display_name}", "", schema.description, "", "## Inputs", ""]
+    lines += ["| input | type | meaning |", "|---|---|---|"]
+    for entry in schema.inputs:
+        meaning = entry.options["tooltip"].replace("\n", "<br>")
+        lines.append(f"| `{entry.name}` | {kind_of(entry)} | {meaning} |")
     lines += ["", "## Outputs", "", "| output | type | meaning |", "|---|---|---|"]
-    rows = zip(info["output_name"], info["output"], info["output_tooltips"], strict=True)
-    lines += [f"| `{output}` | {kind} | {meaning} |" for output, kind, meaning in rows]
-    return "\n".join([*lines, "", "## Good to know", "", NOTES[name].strip("\n"), ""])
+    for slot in schema.outputs:
+        lines.append(f"| `{slot.name}` | {slot.kind} | {slot.tooltip} |")
+    return "\n".join([*lines, "", "## Good to know", "", NOTES[schema.node_id].strip("\n"), ""])
 
 
-def texts(info: dict[str, Any]) -> dict[str, Any]:
+def texts(schema: Any) -> dict[str, Any]:
     """A node's entry in nodeDefs.json."""
-    specs = {
-        widget: spec
-        for group in ("required", "optional")
-        for widget, spec in info["input"].get(group, {}).items()
-    }
-    inputs = {
-        widget: {"name": widget, "tooltip": spec[1]["tooltip"]} for widget, spec in specs.items()
-    }
-    outputs = {
-        str(slot): {"name": name, "tooltip": meaning}
-        for slot, (name, meaning) in enumerate(
-            zip(info["output_name"], info["output_tooltips"], strict=True)
-        )
-    }
-    entry = {"display_name": info["display_name"], "description": info["description"]}
-    return entry | {
-        kind: names for kind, names in (("inputs", inputs), ("outputs", outputs)) if names
-    }
+    inputs = {}
+    for entry in schema.inputs:
+        inputs[entry.name] = {"name": entry.name, "tooltip": entry.options["tooltip"]}
+    outputs = {}
+    for number, slot in enumerate(schema.outputs):
+        outputs[str(number)] = {"name": slot.name, "tooltip": slot.tooltip}
+    entry = {"display_name": schema.display_name, "description": schema.description}
+    return entry | {"inputs": inputs, "outputs": outputs}
 
 
-def main(address: str) -> None:
+def main() -> None:
     """Write all."""
-    with urllib.request.urlopen(f"{address}/object_info", timeout=60) as answer:
-        infos = {
-            name: info for name, info in json.load(answer).items() if name.startswith("BGDefect")
-        }
-    for name, info in infos.items():
-        (ROOT / "web" / "docs" / f"{name}.md").write_text(page(name, info), encoding="utf-8")
-    entries = {name: texts(info) for name, info in sorted(infos.items())}
+    entries = {}
+    for node in load_pack().declared_nodes():
+        schema = node.define_schema()
+        path = ROOT / "web" / "docs" / f"{schema.node_id}.md"
+        path.write_text(page(schema), encoding="utf-8")
+        entries[schema.node_id] = texts(schema)
     target = ROOT / "locales" / "en" / "nodeDefs.json"
-    target.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False)
+    target.write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

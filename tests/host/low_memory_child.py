@@ -16,11 +16,11 @@ import comfy.samplers
 import torch
 from small_case import small_case
 
-loaders, base_of, weights_of = ours("nodes.loaders"), ours("nodes._base"), ours("nodes._weights")
+loaders, base_of, weights_of = ours("nodes._loading"), ours("nodes._base"), ours("nodes._weights")
 inversion_of, sampling, guider_of = (
-    ours("nodes.inversion"),
-    ours("nodes.sampling"),
-    ours("nodes.guider"),
+    ours("nodes._inverting"),
+    ours("nodes._sampling"),
+    ours("nodes._guider"),
 )
 host, core_randomness, core_weights = (
     ours("nodes._host"),

@@ -17,13 +17,13 @@ import latent_preview
 import torch
 from safetensors.torch import load_file
 
-base_of, host, loaders = ours("nodes._base"), ours("nodes._host"), ours("nodes.loaders")
+base_of, host, loaders = ours("nodes._base"), ours("nodes._host"), ours("nodes._loading")
 prompts_of, weights_of, inversion_of = (
     ours("nodes.prompts"),
     ours("nodes._weights"),
-    ours("nodes.inversion"),
+    ours("nodes._inverting"),
 )
-sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._wires")
+sampling, guider_of, types = ours("nodes._sampling"), ours("nodes._guider"), ours("nodes._wires")
 core_regions, core_randomness = (
     ours("bgdefect_core.method.regions"),
     ours("bgdefect_core.method.randomness"),
@@ -83,9 +83,9 @@ def apart(one, other):
 
 def texts_and_pictures(case, wanted, clip, vae, scale, result):
     texts = case["texts"]
-    prompts = prompts_of.RegionPromptEncode.execute(clip, *texts[:3]).args[0]
+    prompts = prompts_of.RegionPromptEncode.execute(clip, *texts[:3])[0]
     if "defect.1" in wanted:
-        prompts = prompts_of.AddDefect.execute(prompts, clip, wanted["masks"][1], texts[3]).args[0]
+        prompts = prompts_of.AddDefect.execute(prompts, clip, wanted["masks"][1], texts[3])[0]
     result["text"] = max(
         apart(prompts.prompts.background, wanted["background"]),
         apart(prompts.prompts.placeholder, wanted["placeholder"]),

@@ -23,8 +23,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 inversion_of, sampling, types = (
-    ours("nodes.inversion"),
-    ours("nodes.sampling"),
+    ours("nodes._inverting"),
+    ours("nodes._sampling"),
     ours("nodes._wires"),
 )
 weights_of, core_weights, core_regions = (

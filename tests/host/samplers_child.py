@@ -14,10 +14,11 @@ import torch
 from small_case import small_case
 
 inversion_of, guider_of, core_randomness = (
-    ours("nodes.inversion"),
-    ours("nodes.guider"),
+    ours("nodes._inverting"),
+    ours("nodes._guider"),
     ours("bgdefect_core.method.randomness"),
 )
+sigma_space = ours("nodes._sigma_space")
 HELD, FREE = ("replay", "noised"), ("masked", "literal")
 
 
@@ -43,7 +44,7 @@ def main():
     noise = core_randomness.seeded_noise([1], case.latent.shape[1:])
     levels = case.model.get_model_object("model_sampling")
     for sampler in comfy.samplers.SAMPLER_NAMES:
-        noisy = guider_of.adds_noise(comfy.samplers.sampler_object(sampler))
+        noisy = sigma_space.adds_noise(comfy.samplers.sampler_object(sampler))
         for mode in HELD if noisy else (*HELD, *FREE):
             paint(
                 inversion,

@@ -21,18 +21,19 @@ from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from small_case import refused, small_case
 
 loaders, prompts_of, inversion_of = (
-    ours("nodes.loaders"),
+    ours("nodes._loading"),
     ours("nodes.prompts"),
-    ours("nodes.inversion"),
+    ours("nodes._inverting"),
 )
-sampling, guider_of, types = ours("nodes.sampling"), ours("nodes.guider"), ours("nodes._wires")
+sampling, guider_of, types = ours("nodes._sampling"), ours("nodes._guider"), ours("nodes._wires")
 core_randomness = ours("bgdefect_core.method.randomness")
 host, weights_of, core_weights = (
     ours("nodes._host"),
     ours("nodes._weights"),
     ours("bgdefect_core.weights.files"),
 )
-sigma_space = ours("nodes._sigma_space")
+sigma_space, nodes = ours("nodes._sigma_space"), ours("nodes.loaders")
+loaders.register_folder()
 
 
 def plain_run(model, clip, latent):
@@ -99,7 +100,7 @@ def stock_samplers_keep_the_background(inversion, sigmas, latent):
 
 def a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent):
     repeated = latent.repeat(2, 1, 1, 1)
-    noise = guider_of.SampleNoise(7).generate_noise({"samples": repeated})
+    noise = sigma_space.SampleNoise(7).generate_noise({"samples": repeated})
     for mode in ("replay", "noised"):
         guider = guider_of.DefectGuider(inversion, mode, 1.0)
         painted = guider.sample(
@@ -144,7 +145,7 @@ def parts_of_a_run_are_refused(inversion, latent):
 def guidance_of_other_nodes_is_left_out(model, graph, latent, mask):
     """PAG on the MODEL: the same samples as without, by sampler and guider, and one line of the
     log."""
-    guided = PerturbedAttentionGuidance.execute(model, 3.0).args[0]
+    guided = PerturbedAttentionGuidance.execute(model, 3.0)[0]
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
@@ -238,8 +239,8 @@ def class_weights_that_do_not_fit_are_refused(model):
         with refused(down.split(".")[0], str(list(broken.shape)), "one rank"):
             weights_of.apply_weights(model, changed, 1.0, False)
     assert (
-        loaders.ApplyWeights.fingerprint_inputs(None)
-        == loaders.ApplyWeights.fingerprint_inputs(None)
+        nodes.ApplyWeights.fingerprint_inputs(None)
+        == nodes.ApplyWeights.fingerprint_inputs(None)
         != ()
     )
 
@@ -326,7 +327,7 @@ def samplers_that_add_noise_are_known(inversion, sigmas, latent):
         noisy = any(
             word in name for word in ("ancestral", "sde", "ddpm", "lcm", "seeds", "sa_solver")
         )
-        assert guider_of.adds_noise(comfy.samplers.sampler_object(name)) == noisy, name
+        assert sigma_space.adds_noise(comfy.samplers.sampler_object(name)) == noisy, name
     with refused("sampler adds noise", "replay"):
         guider.sample(
             torch.zeros_like(latent),
@@ -393,7 +394,7 @@ def conditioning_gives_the_same_prompts(clip, graph):
 
     other = prompts_of.RegionPromptsNode.execute(
         text("a metal part"), text("a deep scratch"), text("mask"), 3, text("")
-    ).args[0]
+    )[0]
     for one, same in (
         (graph.prompts.background, other.prompts.background),
         (graph.prompts.defects[0], other.prompts.defects[0]),
@@ -404,7 +405,7 @@ def conditioning_gives_the_same_prompts(clip, graph):
     for words, places in (("scratch", [3]), (" deep scratch", [2, 3]), (" ", [1, 2, 3])):
         chosen = prompts_of.RegionPromptEncode.execute(
             clip, "a metal part", "a deep scratch", "mask", words
-        ).args[0]
+        )[0]
         assert [list(one) for one in chosen.prompts.defect_words] == [places]
         assert torch.equal(chosen.prompts.defects[0], graph.prompts.defects[0])
 
@@ -414,9 +415,9 @@ def main():
     model, clip, latent, mask, graph = case.model, case.clip, case.latent, case.mask, case.graph
     before = plain_run(model, clip, latent)
     conditioning_gives_the_same_prompts(clip, graph)
-    inversion, sigmas = inversion_of.MaskedInversion.execute(
+    inversion, sigmas = ours("nodes.inversion").MaskedInversion.execute(
         model, graph, {"samples": latent}, mask, 2, False
-    ).args
+    )
     samples_depend_on_their_seed_alone(inversion)
     stock_samplers_keep_the_background(inversion, sigmas, latent)
     samplers_that_add_noise_are_known(inversion, sigmas, latent)

@@ -30,15 +30,13 @@ def random_encoders():
 def main():
     clip = random_encoders()
     texts = ("a metal part", "a deep scratch", "mask")
-    prompts = prompts_of.RegionPromptEncode.execute(clip, *texts).args[0].prompts
+    prompts = prompts_of.RegionPromptEncode.execute(clip, *texts)[0].prompts
     background, defect, placeholder, empty = (
         stock.CLIPTextEncode().encode(clip, text)[0] for text in (*texts, "")
     )
-    same = (
-        prompts_of.RegionPromptsNode.execute(background, defect, placeholder, 3, empty)
-        .args[0]
-        .prompts
-    )
+    same = prompts_of.RegionPromptsNode.execute(background, defect, placeholder, 3, empty)[
+        0
+    ].prompts
     assert prompts.background.shape == (1, 77, 2048) and prompts.added["pooled_output"].shape == (
         1,
         1280,

@@ -242,7 +242,9 @@ def test_another_tokenizer_is_another_run(settings: PretrainConfig, tmp_path: Pa
     pretrain(replace(settings, tokenizer=copy))
     with (copy / "tokenizer_config.json").open("a") as file:
         file.write("\n")
-    with pytest.raises(OtherRunError, match="tokenizer_config.json is not what it was when the run began"):
+    with pytest.raises(
+        OtherRunError, match="tokenizer_config.json is not what it was when the run began"
+    ):
         pretrain(replace(settings, tokenizer=copy))
 
 
