@@ -1,9 +1,7 @@
-"""The one zoom rule of training and generation, and the way back into the picture (docs/method.md,
-choice 5).
+"""The zoom rule of training and generation (docs/method.md, choice 5).
 
 A defect must be painted at the scale at which it was learned, so both sides cut their squares with
-``crop_box`` and ``take``. ``stitch`` puts the painted square back: outside the feather band the
-picture stays byte for byte.
+``crop_box`` and ``take``. ``stitching`` puts the painted square back.
 """
 
 from __future__ import annotations
@@ -16,10 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import MaskError, PictureError, SettingError
-from .detail import with_detail
-from .masks import Mask, bounding_box, feather, mean_width
-from .tones import nearest_tone, two_tones
+from ..errors import PictureError, SettingError
+from .masks import Mask, bounding_box, mean_width
+from .picture import DeepPixels, Picture
+
+__all__ = [
+    "CONTEXT",
+    "FEATHER_SHARE",
+    "Crop",
+    "Window",
+    "Zoom",
+    "crop_box",
+    "default_feather",
+    "put_back",
+    "resized_window",
+    "take",
+    "take_picture",
+]
 
 Zoom = Literal["whole", "defect"]
 
@@ -42,6 +53,21 @@ class Crop:
     top: int
     left: int
     side: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the picture, rows top..bottom and columns left..right (ends excluded)."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the window in an array ``[H, W, ...]``."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 def crop_box(mask: Mask, resolution: int, zoom: Zoom) -> Crop:
@@ -72,50 +98,37 @@ def crop_box(mask: Mask, resolution: int, zoom: Zoom) -> Crop:
         return Crop((height - longest) // 2, (width - longest) // 2, longest)
     if zoom != "defect":
         raise SettingError(f"zoom is {zoom!r}", "'whole' or 'defect'", "choose one of the two")
+
     top, left, box_height, box_width = bounding_box(mask)
-    side = min(max(math.ceil(CONTEXT * max(box_height, box_width)), resolution // 2), longest)
+    wanted = math.ceil(CONTEXT * max(box_height, box_width))
+    side = min(max(wanted, resolution // 2), longest)
 
     def slide(start: int, length: int, available: int) -> int:
         if side > available:
             return (available - side) // 2
-        return min(max((2 * start + length - side) // 2, 0), available - side)
+        centred = (2 * start + length - side) // 2
+        return min(max(centred, 0), available - side)
 
     return Crop(slide(top, box_height, height), slide(left, box_width, width), side)
 
 
 def default_feather(crop: Crop, mask: Mask) -> int:
-    """The feather width in picture pixels where none is given: a quarter of the mask's mean width,
-    at most 1/32 of the crop's side, at least 2. What shows in the seam is in no label: around a
-    thin scratch it must be thin.
+    """The default feather width in picture pixels: a quarter of the mask's mean width, at most 1/32
+    of the crop's side, at least 2. The label does not cover the seam, so it must be thin around a
+    thin scratch.
 
     Args:
-        crop: the square. mask: the requested mask, bool [H, W], not empty.
+        crop: the square.
+        mask: the requested mask, bool [H, W], not empty.
     """
     return max(2, min(round(mean_width(mask) / 4), round(crop.side * FEATHER_SHARE)))
-
-
-def _mirrored(start: int, side: int, available: int) -> NDArray[np.int64]:
-    """Indices of ``side`` pixels from ``start``, symmetrically mirrored at both ends as often as
-    needed."""
-    index = np.arange(start, start + side) % (2 * available)
-    return np.where(index < available, index, 2 * available - 1 - index)
-
-
-def _any_along_rows(mask: Mask, count: int) -> Mask:
-    """Squeeze or stretch the rows to ``count``: a new row is the union of the old ones that it
-    overlaps."""
-    rows = mask.shape[0]
-    return np.stack(
-        [mask[i * rows // count : -(-(i + 1) * rows // count)].any(axis=0) for i in range(count)]
-    )
 
 
 def take(array: NDArray[Any], crop: Crop, resolution: int) -> NDArray[Any]:
     """Cut the square out and bring it to the network's size.
 
     What lies beyond the picture is mirrored, in the mask too: a mirrored defect is a defect, and
-        left unmarked it would
-    be learned as background.
+    left unmarked it would be learned as background.
 
     Args:
         array: a picture, uint8 [H, W, 3], or a mask, bool [H, W].
@@ -130,51 +143,82 @@ def take(array: NDArray[Any], crop: Crop, resolution: int) -> NDArray[Any]:
     Raises:
         PictureError: neither of the two.
     """
-    is_mask = array.dtype == np.bool_ and array.ndim == 2
-    if not is_mask and not (array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3):
+    if array.dtype == np.bool_ and array.ndim == 2:
+        rows = _any_along_rows(_square(array, crop), resolution)
+        return _any_along_rows(rows.T, resolution).T.copy()
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         came = f"an array of {array.dtype} {list(array.shape)}"
-        raise PictureError(
-            came, "a picture (uint8 [H, W, 3]) or a mask (bool [H, W])", "convert it first"
-        )
+        expected = "a picture (uint8 [H, W, 3]) or a mask (bool [H, W])"
+        raise PictureError(came, expected, "convert it first")
+    return take_picture(Picture(array), crop, resolution).pixels
+
+
+def take_picture(picture: Picture, crop: Crop, resolution: int) -> Picture:
+    """``take`` of a picture at its depth: ``[resolution, resolution, 3]`` with its white level."""
+    square: DeepPixels = np.ascontiguousarray(_square(picture.pixels, crop))
+    size = (resolution, resolution)
+    method = _SHRINK if resolution < crop.side else _ENLARGE
+    if crop.side == resolution:
+        square = np.array(square)
+    elif square.dtype == np.uint8:
+        square = np.asarray(Image.fromarray(square).resize(size, method)).copy()
+    else:  # Pillow resizes no colour of 16 bits
+        resized = np.empty((*size, 3), np.float32)
+        for channel in range(3):
+            plane = Image.fromarray(square[..., channel].astype(np.float32))
+            resized[..., channel] = plane.resize(size, method)
+        square = np.rint(resized).clip(0, picture.white).astype(np.uint16)
+    return Picture(square, picture.white)
+
+
+def _square(array: NDArray[Any], crop: Crop) -> NDArray[Any]:
+    """The crop's part of the array, mirrored where it reaches beyond."""
     height, width = array.shape[:2]
     if 0 <= crop.top <= height - crop.side and 0 <= crop.left <= width - crop.side:
-        square = array[crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
-    else:
-        rows = _mirrored(crop.top, crop.side, height)
-        square = array[rows[:, None], _mirrored(crop.left, crop.side, width)]
-    if is_mask:
-        return _any_along_rows(_any_along_rows(square, resolution).T, resolution).T.copy()
-    if crop.side == resolution:
-        return np.array(square)
-    method = _SHRINK if resolution < crop.side else _ENLARGE
-    return np.asarray(
-        Image.fromarray(np.ascontiguousarray(square)).resize((resolution, resolution), method)
-    ).copy()
+        return array[crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
+    rows = _mirrored(crop.top, crop.side, height)
+    columns = _mirrored(crop.left, crop.side, width)
+    return array[rows[:, None], columns]
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A part of the picture, rows top..bottom and columns left..right (ends excluded)."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+def _mirrored(start: int, side: int, available: int) -> NDArray[np.int64]:
+    """Indices of ``side`` pixels from ``start``, symmetrically mirrored at both ends as often as
+    needed."""
+    index = np.arange(start, start + side) % (2 * available)
+    return np.where(index < available, index, 2 * available - 1 - index)
 
 
-def _resized(
-    plane: NDArray[np.float32], crop: Crop, window: _Window, method: Image.Resampling
+def _any_along_rows(mask: Mask, count: int) -> Mask:
+    """Squeeze or stretch the rows to ``count``: a new row is the union of the old ones that it
+    overlaps."""
+    old = mask.shape[0]
+    rows = np.empty((count, mask.shape[1]), np.bool_)
+    for row in range(count):
+        first = row * old // count
+        end = -(-(row + 1) * old // count)
+        rows[row] = mask[first:end].any(axis=0)
+    return rows
+
+
+def resized_window(
+    plane: NDArray[np.float32], crop: Crop, window: Window, method: Image.Resampling | None = None
 ) -> NDArray[np.float32]:
-    """The window's share of ``plane`` [resolution, resolution] resized to the crop's side: float32
-    [rows, columns].
+    """The window's part of the crop's ``plane`` after resizing it to the crop's side.
 
-    Pillow computes only the window, and reads beyond its edges: the same values as cutting it from
-        the whole.
+    Pillow computes only the window and reads beyond its edges: the values are those of resizing the
+    whole plane.
+
+    Args:
+        plane: float32 ``[resolution, resolution]``, of the whole crop.
+        crop: where it lies.
+        window: within the crop.
+        method: None: Lanczos when shrinking and bicubic when enlarging.
+
+    Returns:
+        float32 ``[rows, columns]`` of the window.
     """
+    if method is None:
+        method = _SHRINK if crop.side < plane.shape[0] else _ENLARGE
     scale = plane.shape[0] / crop.side
     box = (
         (window.left - crop.left) * scale,
@@ -182,99 +226,9 @@ def _resized(
         min((window.right - crop.left) * scale, plane.shape[1]),
         min((window.bottom - crop.top) * scale, plane.shape[0]),
     )
+    size = (window.right - window.left, window.bottom - window.top)
     image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    return np.asarray(
-        image.resize((window.right - window.left, window.bottom - window.top), method, box=box)
-    )
-
-
-def _resized_colours(
-    square: NDArray[np.float32], crop: Crop, window: _Window
-) -> NDArray[np.float32]:
-    method = _SHRINK if crop.side < square.shape[0] else _ENLARGE
-    return np.stack(
-        [_resized(square[..., channel], crop, window, method) for channel in range(3)], axis=2
-    )
-
-
-def stitch(
-    picture: NDArray[np.uint8],
-    painted: NDArray[np.float32],
-    mask: Mask,
-    crop: Crop,
-    feather_width: float | None = None,
-    normal: NDArray[np.float32] | None = None,
-) -> NDArray[np.uint8]:
-    """Blend the painted square into the picture through the feathered mask. A gray picture stays
-    gray, and one of two tones keeps to them (``tones``): it has no seam, which would mix them.
-
-    Args:
-        picture: uint8 [H, W, 3], the normal picture; left as it is.
-        painted: float32 [resolution, resolution, 3] in 0..1, the crop after painting.
-        mask: bool [H, W], the requested mask; inside it only the painted picture shows.
-        crop: where ``painted`` was taken from.
-        feather_width: in picture pixels; None: ``default_feather``; 0: a hard edge.
-        normal: float32 [resolution, resolution, 3] in 0..1, the crop's encoding, decoded: what the
-            VAE lost of the picture comes back where little changed (``detail.with_detail``). None:
-            it does not.
-
-    Returns:
-        uint8 [H, W, 3]; outside the feather band byte for byte ``picture``.
-
-    Raises:
-        MaskError: empty, of another size, or reaching out of the crop. PictureError: ``painted`` or
-            ``normal`` is not finite.
-    """
-    if mask.shape != picture.shape[:2]:
-        came = f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels"
-        raise MaskError(
-            came, f"{picture.shape[1]} x {picture.shape[0]}", "use the picture's own mask"
-        )
-    tones = two_tones(picture)
-    if tones is not None:
-        feather_width = 0
-    width = default_feather(crop, mask) if feather_width is None else feather_width
-    top, left, height, length = bounding_box(mask)
-    bottom, right = crop.top + crop.side, crop.left + crop.side
-    if top < crop.top or left < crop.left or top + height > bottom or left + length > right:
-        raise MaskError(
-            "the mask reaches out of the crop",
-            "a crop that holds it",
-            "use crop_box with this mask",
-        )
-    for name, square in (("painted", painted), ("normal", normal)):
-        if square is not None and not np.isfinite(square).all():
-            raise PictureError(
-                f"the {name} picture holds NaN or infinity",
-                "finite numbers",
-                "decode in 32-bit floats",
-            )
-    reach = math.ceil(max(width, 0))
-    window = _Window(
-        max(top - reach, crop.top, 0),
-        min(top + height + reach, bottom, mask.shape[0]),
-        max(left - reach, crop.left, 0),
-        min(left + length + reach, right, mask.shape[1]),
-    )
-    blend = feather(mask[window.slices], width)[..., None]
-    new, old = _resized_colours(painted, crop, window), picture[window.slices]
-    if normal is not None:
-        new = with_detail(
-            new, _resized_colours(normal, crop, window), np.divide(old, 255, dtype=np.float32)
-        )
-    if (
-        picture == picture[..., :1]
-    ).all():  # what colour the decoder adds would give the defect away
-        new = np.repeat(new.mean(axis=2, keepdims=True), 3, axis=2)
-    if tones is not None:
-        mixed = nearest_tone(new, tones)
-    else:
-        mixed = np.rint(blend * (np.clip(new, 0.0, 1.0) * 255.0) + (1.0 - blend) * old).astype(
-            np.uint8
-        )
-    result = picture.copy()
-    result[window.slices] = np.where(blend > 0, mixed, old)
-    return result
+    return np.asarray(image.resize(size, method, box=box))
 
 
 def put_back(heat: NDArray[np.float32], crop: Crop, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -289,12 +243,9 @@ def put_back(heat: NDArray[np.float32], crop: Crop, shape: tuple[int, int]) -> N
         float32 [H, W], resized bilinearly (as Eq. 13): never beyond the map's own range.
     """
     placed = np.zeros(shape, np.float32)
-    window = _Window(
-        max(crop.top, 0),
-        min(crop.top + crop.side, shape[0]),
-        max(crop.left, 0),
-        min(crop.left + crop.side, shape[1]),
-    )
+    bottom = min(crop.top + crop.side, shape[0])
+    right = min(crop.left + crop.side, shape[1])
+    window = Window(max(crop.top, 0), bottom, max(crop.left, 0), right)
     if window.top < window.bottom and window.left < window.right:
-        placed[window.slices] = _resized(heat, crop, window, Image.Resampling.BILINEAR)
+        placed[window.slices] = resized_window(heat, crop, window, Image.Resampling.BILINEAR)
     return placed

@@ -1,0 +1,282 @@
+"""The one decoder of picture and mask files.
+
+A file's metadata never decides about its pixels: only the orientation is used, and metadata that
+cannot be read is left out with a logged warning. Whatever a decoder raises becomes an error of
+ours.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from ..errors import BGDefectError, MaskError
+from ..paths import system_errors
+
+__all__ = ["Decoded", "bits_in_use", "decode", "holds_sixteen_bits", "orientation_of"]
+
+logger = logging.getLogger(__name__)
+
+_ORIENTATION = 0x0112
+_PHOTOMETRIC = 262
+_MIN_IS_WHITE = 0
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What a file holds, turned upright."""
+
+    pixels: NDArray[Any]
+    """uint8 ``[H, W, 3]``, or uint8 or uint16 ``[H, W]`` where it is gray. Transparency is
+    composited on black."""
+    orientation: int
+    """EXIF orientation, 1 to 8; 1: the file is stored upright."""
+    colours: NDArray[np.uint8] | None
+    """Of a palette file: its colours ``[N, 3]``."""
+    indices: NDArray[np.uint8] | None
+    """Of a palette file: the index of each pixel, ``[H, W]``."""
+    alpha_varies: bool
+    """Whether an alpha channel holds more than one value."""
+    white_is_zero: bool
+    """A bilevel TIFF whose tag says that 0 is white. Libraries also write it for label arrays, in
+    which 0 is the background."""
+
+
+def decode(path: Path, error: type[BGDefectError]) -> Decoded:
+    """Read the pixels of a file.
+
+    Args:
+        path: a picture or mask file; of several frames the first is read, with a logged warning.
+        error: ``PictureError`` or ``MaskError``.
+
+    Raises:
+        BGDefectError: of the kind ``error``: missing, damaged, above Pillow's size limit, 32-bit or
+            floating-point.
+    """
+    with system_errors(error, "a picture file"):
+        is_file = path.is_file()
+        is_empty = is_file and path.stat().st_size == 0
+    if not is_file:
+        raise error(f"{path} is not a file", "a picture file", "check the path")
+    if is_empty:
+        raise error(f"{path} is empty (0 bytes)", "a picture file", "copy or export it again")
+    with _decoder_errors(path, error):
+        image, orientation = _load(path)
+        return _decoded(path, image, orientation, error)
+
+
+@contextmanager
+def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
+    """Within it, whatever a decoder raises is ``error``, and its warnings are logged."""
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except BGDefectError:
+            raise
+        except Image.DecompressionBombError as reason:
+            limit = "the size limit of Pillow's guard against decompression bombs"
+            came = f"{path} is above {limit} ({reason})"
+            raise error(
+                came, "a smaller picture", "cut it into parts, or scale it down"
+            ) from reason
+        # Decoders raise nearly every type of exception for a damaged file. Nothing else runs here:
+        # no callback, hence no cancellation, which is an Exception in ComfyUI.
+        except Exception as reason:
+            came = f"{path} cannot be read ({reason or type(reason).__name__})"
+            raise error(came, "an intact picture file", "export it again") from reason
+    for note in notes:
+        logger.warning("%s: %s", path, note.message)
+
+
+def _load(path: Path) -> tuple[Image.Image, int]:
+    """The file's first frame, turned upright, and the orientation in which it is stored."""
+    try:
+        return _load_file(path, path)
+    except Image.DecompressionBombError:
+        raise
+    except Exception as reason:  # metadata may be what is damaged: see _decoder_errors
+        pixels_only, exif = _without_metadata(path.read_bytes())
+        if not pixels_only:
+            raise
+        try:
+            image, _ = _load_file(path, io.BytesIO(pixels_only))
+        except Exception:
+            raise reason from None
+        logger.warning("%s: read without its metadata (%s)", path, reason)
+        stored = Image.Exif()
+        stored.load(exif)
+        orientation = _orientation(path, stored)
+        return _upright(image, orientation), orientation
+
+
+def _load_file(path: Path, source: Path | IO[bytes]) -> tuple[Image.Image, int]:
+    with Image.open(source) as file:
+        frames = getattr(file, "n_frames", 1)
+        if frames > 1:
+            logger.warning("%s has %d frames: only the first is read", path, frames)
+        tags = file.tag_v2 if isinstance(file, TiffImageFile) else {}
+        stored = tags.get(_ORIENTATION)
+        file.load()  # turns a TIFF by itself, and removes its orientation then
+        try:
+            exif = file.getexif()
+        except Exception as reason:  # see _decoder_errors
+            logger.warning("%s: its EXIF data cannot be read (%s)", path, reason)
+            exif = Image.Exif()
+        image = file.copy()
+        image.info["min_is_white"] = tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE
+        orientation = _orientation(path, exif)
+        return _upright(image, orientation), stored if stored in _TURNS else orientation
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    info = image.info
+    turned = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+    turned.info = info
+    return turned
+
+
+def _orientation(path: Path, exif: Image.Exif) -> int:
+    try:
+        orientation = exif.get(_ORIENTATION, 1)
+    except Exception as reason:  # see _decoder_errors
+        logger.warning("%s: its EXIF orientation cannot be read (%s)", path, reason)
+        return 1
+    return orientation if orientation in _TURNS else 1
+
+
+def _decoded(
+    path: Path, image: Image.Image, orientation: int, error: type[BGDefectError]
+) -> Decoded:
+    min_is_white = bool(image.info["min_is_white"])
+    colours = indices = None
+    alpha_varies = False
+    if image.mode.startswith("I"):  # 16 bit gray: "I;16...", or "I" of 32 bits
+        pixels = _sixteen_bits(path, image, min_is_white, error)
+    elif image.mode == "F":
+        do = "convert it to 16 bits"
+        if error is MaskError:
+            do = "save it as 8 bits with 0 and 255"
+        raise error(f"{path} holds floating-point numbers", "8 or 16 bits a channel", do)
+    elif image.mode in ("1", "L") and "transparency" not in image.info:
+        pixels = np.asarray(image.convert("L"))
+    elif image.mode in _ALPHA_MODES or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        low, high = rgba.getchannel("A").getextrema()
+        alpha_varies = low != high
+        black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
+        pixels = np.asarray(Image.alpha_composite(black, rgba).convert("RGB"))
+    else:
+        pixels = np.asarray(image.convert("RGB"))
+        if image.mode == "P":
+            palette = image.getpalette("RGB") or []
+            colours = np.array(palette, np.uint8).reshape(-1, 3)
+            indices = np.asarray(image)
+    bilevel_white_is_zero = image.mode == "1" and min_is_white
+    return Decoded(pixels, orientation, colours, indices, alpha_varies, bilevel_white_is_zero)
+
+
+def _sixteen_bits(
+    path: Path, image: Image.Image, min_is_white: bool, error: type[BGDefectError]
+) -> NDArray[np.uint16]:
+    stored = np.asarray(image)
+    if stored.min() < 0 or stored.max() > 65535:
+        came = f"{path} holds 32-bit numbers"
+        raise error(came, "8 or 16 bits a channel", "convert it to 16 bits")
+    values = stored.astype(np.uint16)
+    if min_is_white:  # Pillow inverts such files of up to 8 bits by itself
+        return 65535 - values
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        values[values == transparent] = 0
+    return values
+
+
+def _without_metadata(content: bytes) -> tuple[bytes, bytes]:
+    """A PNG's or JPEG's bytes with all that decides about its pixels, and its EXIF data. Empty: of
+    another format, or broken off."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _png_without_metadata(content)
+    if content.startswith(b"\xff\xd8"):
+        return _jpeg_without_metadata(content)
+    return b"", b""
+
+
+def _png_without_metadata(content: bytes) -> tuple[bytes, bytes]:
+    kept, exif = content[:8], b""
+    start = 8
+    while start + 12 <= len(content):
+        end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+        kind = content[start + 4 : start + 8]
+        is_critical = kind[:1].isupper()
+        if is_critical or kind == b"tRNS":
+            kept += content[start:end]
+        elif kind == b"eXIf":
+            exif = content[start + 8 : end - 4]
+        start = end
+    return kept, exif
+
+
+def _jpeg_without_metadata(content: bytes) -> tuple[bytes, bytes]:
+    kept, exif = content[:2], b""
+    start = 2
+    while content[start : start + 1] == b"\xff":
+        marker = content[start + 1]
+        if marker == 0xDA:  # the scan: pixels up to the end
+            return kept + content[start:], exif
+        end = start + 2 + int.from_bytes(content[start + 2 : start + 4], "big")
+        is_metadata = 0xE1 <= marker <= 0xED or marker in (0xEF, 0xFE)
+        if not is_metadata:
+            kept += content[start:end]
+        elif content[start + 4 : start + 10] == b"Exif\0\0":
+            exif = content[start + 4 : end]
+        start = end
+    return b"", b""
+
+
+def orientation_of(path: Path) -> int:
+    """EXIF orientation of a file that ``decode`` reads: 1 to 8."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                return _orientation(path, file.getexif())
+    except Exception:  # see _decoder_errors
+        return decode(path, MaskError).orientation
+
+
+def holds_sixteen_bits(path: Path) -> bool:
+    """Whether a file is gray with 16 bits; False for one that cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                return file.mode.startswith("I")
+    except Exception:  # see _decoder_errors
+        return False
+
+
+def bits_in_use(highest: int) -> int:
+    """Bits of a 16-bit file by its highest value: 8, 12 (as many cameras write them) or 16."""
+    return 16 if highest > 4095 else 12 if highest > 255 else 8

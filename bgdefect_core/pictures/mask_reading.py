@@ -1,0 +1,223 @@
+"""Masks from files: black and white pictures, and what is refused because it is something else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..errors import MaskError
+from .decoding import Decoded, bits_in_use, decode, orientation_of
+from .masks import Mask, check_mask
+
+__all__ = ["read_mask", "read_masks"]
+
+logger = logging.getLogger(__name__)
+
+_THRESHOLD = 127
+_SOFT = (32, 223)
+"""Lowest and highest gray value that is neither black nor white."""
+_SOFT_SHARE = 0.2
+"""Largest share of soft pixels among the non-zero ones that needs no further look."""
+_MOST_CLASSES = 32
+
+
+def read_mask(
+    path: str | Path,
+    size: tuple[int, int] | None = None,
+    *,
+    nonzero: bool = False,
+    picture: Path | None = None,
+) -> Mask:
+    """Read a mask file: white = defect, black = background.
+
+    Values above 127 are defect, with a logged warning where soft ones (32 to 223) occur. A colour
+    counts by its strongest channel, transparency as black; in a palette of black and one colour,
+    that colour is defect. 16-bit files may hold 8, 12 or 16 bits.
+
+    Args:
+        path: the mask file.
+        size: (height, width) of its picture; None: any.
+        nonzero: MVTec LOCO's definition: every value but 0 is defect (there the value names the
+            defect's entry in ``defects_config.json``).
+        picture: file of its picture; a turn by EXIF that the mask lacks is named or warned of.
+
+    Returns:
+        bool [H, W], with at least one pixel of either kind.
+
+    Raises:
+        MaskError: missing, damaged, of another size, empty, full, the other way round, with values
+            that mean classes, or a photograph; the message names the file.
+    """
+    path = Path(path)
+    decoded = decode(path, MaskError)
+    values = decoded.pixels
+    if values.ndim == 3:
+        values = values.max(axis=2)
+    if picture is not None:
+        _compare_orientation(path, decoded, size, picture)
+    if size is not None and values.shape != tuple(size):
+        check_mask(values > 0, size, str(path))
+    if nonzero:
+        mask = values > 0
+        check_mask(mask, size, str(path))
+        return mask
+    mask = _thresholded(path, decoded, values)
+    check_mask(mask, size, str(path))
+    if _is_inverted(mask):
+        if decoded.white_is_zero:
+            logger.info("%s: 0 is the background, though its tag says that 0 is white", path)
+            return ~mask
+        came = f"{path} is white on {mask.mean():.0%} of the picture and along its border"
+        raise MaskError(came, "white only where the defect is", "swap black and white")
+    if mask.mean() > 0.5:
+        logger.warning("%s marks %.0f%% of the picture as defect", path, 100 * mask.mean())
+    return mask
+
+
+def read_masks(
+    paths: Sequence[str | Path],
+    name: str,
+    size: tuple[int, int] | None = None,
+    *,
+    nonzero: bool = False,
+    picture: Path | None = None,
+) -> Mask:
+    """The union of a defect's mask files, one or more.
+
+    Args:
+        paths, size, nonzero, picture: as for :func:`read_mask`; without ``size`` the first file's
+            is expected of the others.
+        name: of the union, for its error.
+
+    Raises:
+        MaskError: as :func:`read_mask`, and where the union is full.
+    """
+    union = read_mask(paths[0], size, nonzero=nonzero, picture=picture)
+    for path in paths[1:]:
+        expected = (union.shape[0], union.shape[1])
+        union |= read_mask(path, expected, nonzero=nonzero, picture=picture)
+    check_mask(union, size, name)
+    return union
+
+
+def _is_inverted(mask: Mask) -> bool:
+    """Whether a mask is white on most of the picture and nearly all along its border."""
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return bool(mask.mean() > 0.5 and border.mean() >= 0.9)
+
+
+def _compare_orientation(
+    path: Path, decoded: Decoded, size: tuple[int, int] | None, picture: Path
+) -> None:
+    """Refuse or warn where the picture was turned by EXIF and its mask was not."""
+    orientation = orientation_of(picture)
+    if orientation in (1, decoded.orientation):
+        return
+    height, width = decoded.pixels.shape[:2]
+    turned = f"{picture} is turned by its EXIF orientation {orientation}"
+    swaps_sides = orientation >= 5
+    if size is not None and (height, width) == (size[1], size[0]) and height != width:
+        came = (
+            f"{path} is {width} x {height} pixels, but {turned} and is {size[1]} x {size[0]} then"
+        )
+        do = "turn the mask as well, or remove the orientation from the picture's EXIF data"
+        raise MaskError(came, "a mask of the turned picture", do)
+    if not swaps_sides or height == width:
+        logger.warning("%s, its mask %s is not: check that they fit", turned, path)
+
+
+def _thresholded(path: Path, decoded: Decoded, values: NDArray[np.integer]) -> Mask:
+    """What counts as defect, after all that is no black and white mask is refused."""
+    if decoded.alpha_varies and not values.any():
+        came = f"{path} is black: only its alpha channel holds a shape"
+        raise MaskError(came, "white where the defect is", "save its alpha channel as a picture")
+    if decoded.colours is not None and decoded.indices is not None:
+        two_colours = _palette_mask(path, decoded.colours, decoded.indices)
+        if two_colours is not None:
+            return two_colours
+    bits = bits_in_use(int(values.max())) if values.dtype == np.uint16 else 8
+    white = 2**bits - 1
+    levels = (values >> (bits - 8)).astype(np.uint8)
+    _refuse_classes(path, values, levels)
+    _check_soft(path, levels)
+    mask = levels > _THRESHOLD
+    if values.any() and not mask.any():
+        came = f"{path} has no value in the upper half (its highest is {values.max()} of {white})"
+        do = f"scale its values to 0 and {white}"
+        raise MaskError(came, f"{white} where the defect is", do)
+    return mask
+
+
+def _palette_mask(
+    path: Path, colours: NDArray[np.uint8], indices: NDArray[np.uint8]
+) -> Mask | None:
+    """The mask of a palette file of black and one colour; None: its colours are grays.
+
+    Raises:
+        MaskError: more colours, which mean classes.
+    """
+    used = np.unique(indices)
+    shown = colours[used]
+    if (shown == shown[:, :1]).all():
+        return None
+    is_black = (shown == 0).all(axis=1)
+    if len(used) == 2 and is_black.any():
+        return indices == used[~is_black][0]
+    came = f"{path} is a palette file with the indices {_listed(used)}"
+    do = "save a black and white picture of the class that is the defect"
+    raise MaskError(came, "black, and one colour where the defect is", do)
+
+
+def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.uint8]) -> None:
+    """Refuse a file whose values name classes, such as 1 for the defect and 255 for an edge to be
+    ignored. JPEG's ringing beside an edge is none: it leaves values below white too."""
+    used = np.unique(values)
+    if not 2 < len(used) <= _MOST_CLASSES:
+        return
+    counts = np.bincount(levels.ravel(), minlength=256)
+    rings = counts[_SOFT[1] + 1 : 255].any()
+    nonzero = int(np.count_nonzero(values))
+    for value in used[1:-1]:
+        where = values == value
+        level = int(levels[where][0])
+        is_low = level < _SOFT[0] and not rings and where.sum() > nonzero / 10
+        is_area = level >= _SOFT[0] and ndimage.binary_erosion(where, np.ones((3, 3))).any()
+        if not (is_low or is_area):
+            continue
+        came = f"{path} holds the values {_listed(used)}, which look like classes"
+        if used[-1] == 255 and 1 in used:
+            came += " (often 1 is the defect, and 255 an edge to be ignored)"
+        do = "save a mask of the class that is the defect"
+        raise MaskError(came, "0, and 255 where the defect is", do)
+
+
+def _listed(values: NDArray[np.integer]) -> str:
+    return ", ".join(str(value) for value in values.tolist())
+
+
+def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
+    """Refuse a photograph given for a mask; warn of soft edges."""
+    soft = (levels >= _SOFT[0]) & (levels <= _SOFT[1])
+    count = int(np.count_nonzero(soft))
+    share = count / max(int(np.count_nonzero(levels)), 1)
+    if share > _SOFT_SHARE and not _has_two_peaks(levels, soft):
+        came = f"{path} is no mask: {share:.0%} of its non-zero pixels lie between {_SOFT[0]} and {_SOFT[1]}"
+        do = "check that this is not the picture itself, or threshold it"
+        raise MaskError(came, "black and white", do)
+    if count:
+        logger.warning("%s has %d grayish pixels: thresholded at %d", path, count, _THRESHOLD)
+
+
+def _has_two_peaks(levels: NDArray[np.uint8], soft: Mask) -> bool:
+    """Whether the soft pixels are the edges of a mask that was smoothed or scaled: most of the
+    picture is black, and the soft pixels are fewer than the white ones, or lie in thin lines."""
+    if np.count_nonzero(levels < _SOFT[0]) < levels.size / 2:
+        return False
+    count = int(np.count_nonzero(soft))
+    thick = int(np.count_nonzero(ndimage.binary_erosion(soft, np.ones((3, 3)))))
+    return thick <= count / 50 or count <= np.count_nonzero(levels > _SOFT[1])

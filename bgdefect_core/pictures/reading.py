@@ -1,0 +1,83 @@
+"""Pictures from files, at their depth or as 8 bits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import BGDefectError, PictureError
+from .decoding import bits_in_use, decode, holds_sixteen_bits
+from .picture import Picture, Pixels
+
+__all__ = ["MIN_SIDE", "load_picture", "read_picture", "white_level"]
+
+logger = logging.getLogger(__name__)
+
+MIN_SIDE = 16
+"""The shortest side, in pixels, of a usable picture."""
+
+
+def read_picture(path: str | Path, white: int | None = None) -> Pixels:
+    """The picture of ``load_picture`` as 8 bits: uint8 ``[H, W, 3]``, its own writable array."""
+    return load_picture(path, white).eight_bit()
+
+
+def load_picture(path: str | Path, white: int | None = None) -> Picture:
+    """Read any common picture file.
+
+    8 and 16 bits, gray (all channels equal), palette, CMYK; turned upright by its EXIF orientation.
+    Transparency is composited on black: the colour of most inspection trays, and what lies under
+    alpha 0 in most exports. Files of 16 bits are brought to 8 here: they lose their low bits, as
+    Pillow reads 16-bit colour.
+
+    Args:
+        path: the file.
+        white: ``white_level`` of the set of pictures that it belongs to. None: a 16-bit gray file
+            decides by its own highest value, with a logged warning where that is below 16 bits.
+
+    Raises:
+        PictureError: missing, damaged, 32-bit or floating-point, or under 16 pixels on a side; the
+            message names the file.
+    """
+    path = Path(path)
+    pixels = decode(path, PictureError).pixels
+    height, width = pixels.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        expected = f"at least {MIN_SIDE} on each side"
+        raise PictureError(f"{path} is {width} x {height} pixels", expected, "leave it out")
+    if pixels.dtype == np.uint16:
+        highest = int(pixels.max())
+        bits = bits_in_use(highest if white is None else white)
+        if white is None and bits < 16:
+            text = "%s holds 16-bit numbers up to %d: taken for %d bits"
+            logger.warning(text, path, highest, bits)
+        pixels = np.minimum(pixels >> (bits - 8), 255).astype(np.uint8)
+    if pixels.ndim == 2:
+        return Picture(np.repeat(pixels[..., None], 3, axis=2))
+    return Picture(pixels.copy())
+
+
+def white_level(paths: Iterable[Path]) -> int | None:
+    """The white level of a set of pictures: 255, 4095 or 65535, by the highest value of all its
+    16-bit gray files. A dark picture of a 12-bit camera so counts as 12 bits as the others do.
+
+    Only 16-bit files are read for it. None: there are none, or none that can be read.
+    """
+    highest = None
+    for path in paths:
+        if not holds_sixteen_bits(path):
+            continue
+        try:
+            pixels = decode(path, PictureError).pixels
+        except BGDefectError:
+            continue  # said when the picture is read
+        highest = max(highest or 0, int(pixels.max()))
+    if highest is None:
+        return None
+    bits = bits_in_use(highest)
+    text = "16-bit pictures reach %d: all of them are taken for %d bits"
+    logger.info(text, highest, bits)
+    return int(2**bits - 1)

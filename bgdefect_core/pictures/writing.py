@@ -1,0 +1,55 @@
+"""Pictures and masks to PNG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import PictureError
+from ..files import atomic_write
+from .masks import Mask
+from .picture import Picture
+
+__all__ = ["write_mask", "write_picture"]
+
+
+def write_picture(path: str | Path, picture: Picture | NDArray[np.uint8]) -> None:
+    """Write a picture as PNG, atomically.
+
+    Args:
+        path: the file.
+        picture: a ``Picture``, or uint8 ``[H, W, 3]`` (RGB) or ``[H, W]`` (gray). One of more than
+            8 bits must be gray, and is written with 16 bits.
+
+    Raises:
+        PictureError: another type or shape, or colour of more than 8 bits. OutputError: see
+            ``atomic_write``.
+    """
+    pixels = picture.pixels if isinstance(picture, Picture) else picture
+    if isinstance(picture, Picture) and pixels.dtype == np.uint16:
+        if (pixels != pixels[..., :1]).any():
+            came = f"{path} would hold colour of {picture.bits} bits"
+            raise PictureError(came, "8 bits a channel", "write its eight_bit()")
+        pixels = pixels[..., 0]
+    elif pixels.dtype != np.uint8 or not _is_picture(pixels):
+        came = f"{path} would hold {pixels.dtype} {list(pixels.shape)}"
+        raise PictureError(came, "uint8 [H, W, 3] or [H, W]", "convert it first")
+    with atomic_write(path) as file:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+
+
+def _is_picture(pixels: NDArray[np.generic]) -> bool:
+    return pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+
+
+def write_mask(path: str | Path, mask: Mask) -> None:
+    """Write ``bool [H, W]`` as an 8-bit gray PNG of 0 and 255, atomically. An empty label is
+    written too.
+
+    Raises:
+        OutputError: see ``atomic_write``.
+    """
+    write_picture(path, np.where(mask, np.uint8(255), np.uint8(0)))
