@@ -26,10 +26,11 @@ from .method.regions import RegionPrompts
 from .method.sampling import SamplingSettings, sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
 from .method.solvers import SOLVERS
-from .pictures.crop import Crop, Zoom, crop_box, default_feather, put_back, stitch, take
-from .pictures.files import Picture
+from .pictures.crop import Crop, Zoom, crop_box, default_feather, put_back, take, take_picture
 from .pictures.masks import Mask, check_mask, region_map
+from .pictures.picture import Picture
 from .pictures.pixels import as_pictures, to_pixels
+from .pictures.stitching import stitch
 from .placement.surroundings import Surroundings
 from .quality import Quality, QualityLimits, Verdict, judge, measure
 
@@ -106,7 +107,7 @@ class Job:
     """A good picture and where its defects are to be painted."""
 
     picture: Picture
-    """uint8 ``[H, W, 3]``."""
+    """``[H, W, 3]`` at the depth of its file."""
     masks: tuple[Mask, ...]
     """One bool ``[H, W]`` a defect, in the order of the prompts; disjoint ones are best, shared
     latent cells go to one."""
@@ -139,7 +140,7 @@ class Painted:
     """One sample."""
 
     picture: Picture
-    """uint8 ``[H, W, 3]``: outside the feather band the input byte for byte."""
+    """``[H, W, 3]`` at the depth of the input; outside the feather band equal to it in all bits."""
     mask: Mask
     """The refined mask, within the requested one: the label."""
     requested: Mask
@@ -177,7 +178,7 @@ def prepare(
         crop = crop_box(job.requested, framing.resolution, framing.zoom)
         square_masks = [take(mask, crop, framing.resolution) for mask in job.masks]
         crops.append(crop)
-        squares.append(take(job.picture, crop, framing.resolution))
+        squares.append(take_picture(job.picture, crop, framing.resolution))
         masks.append(torch.from_numpy(np.stack(square_masks)))
     z_0 = codec.encode(to_pixels(squares))
     regions = region_map(torch.stack(masks), (z_0.shape[-2], z_0.shape[-1])).to(z_0.device)
@@ -194,7 +195,7 @@ def _check_job(job: Job, prompts: RegionPrompts) -> None:
             "one mask a prompt",
         )
     for mask in job.masks:
-        check_mask(mask, job.picture.shape[:2])
+        check_mask(mask, job.picture.size)
 
 
 def join(parts: Sequence[Prepared]) -> Prepared:
@@ -297,8 +298,9 @@ def _finish(
         result = stitch(job.picture, painted, requested, crop, width, plain)
     else:
         result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
+    before, after = job.picture.eight_bit(), result.eight_bit()
     placed = put_back(heat, crop, requested.shape)
-    placed = SIGNALS[label.signal].stitched(placed, job.picture, result)
+    placed = SIGNALS[label.signal].stitched(placed, before, after)
 
     refined = np.zeros(requested.shape, np.bool_)
     shown = np.zeros(requested.shape, np.float32)
@@ -307,8 +309,8 @@ def _finish(
         refined |= part
         shown = np.maximum(shown, part_heat)
 
-    quality = measure(job.picture, result, requested, refined, painted, normal, crop, width)
-    share = None if job.real is None else job.real.share_made(job.picture, result, requested)
+    quality = measure(before, after, requested, refined, painted, normal, crop, width)
+    share = None if job.real is None else job.real.share_made(before, after, requested)
     verdict = judge(quality, limits, 1.0 if share is None else share)
     return Painted(result, refined, requested, shown, quality, share, verdict, width)
 

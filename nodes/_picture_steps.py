@@ -27,11 +27,12 @@ from ..bgdefect_core.pictures.crop import (
     crop_box,
     default_feather,
     put_back,
-    stitch,
     take,
 )
 from ..bgdefect_core.pictures.files import MIN_SIDE
 from ..bgdefect_core.pictures.masks import Mask, check_mask, feather
+from ..bgdefect_core.pictures.picture import Picture
+from ..bgdefect_core.pictures.stitching import stitch
 from ..bgdefect_core.pictures.tones import two_tones
 from ..bgdefect_core.placement.part import PartKind, part_mask
 from ..bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask
@@ -171,19 +172,20 @@ def stitched(
     results = []
     for number, square in enumerate(squares):
         owner = number % len(wholes)
+        whole = Picture(wholes[owner])
         box, mask = crop.boxes[owner], crop.masks[owner]
         if blend:
             band = feather(mask, crop.width(owner)) > 0
             plain = plains[number % len(plains)] if plains else None
-            new = stitch(wholes[owner], square, mask, box, crop.width(owner), plain)
+            new = stitch(whole, square, mask, box, crop.width(owner), plain)
         else:
             band = np.zeros_like(mask)
             band[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = (
                 True
             )
-            new = stitch(wholes[owner], square, band, box, 0)
+            new = stitch(whole, square, band, box, 0)
         changed = torch.from_numpy(band)[..., None]
-        results.append(torch.where(changed, torch.from_numpy(new).float() / 255, crop.image[owner]))
+        results.append(torch.where(changed, torch.from_numpy(new.pixels).float() / 255, crop.image[owner]))
     return torch.stack(results)
 
 

@@ -206,7 +206,8 @@ def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
     count = int(np.count_nonzero(soft))
     share = count / max(int(np.count_nonzero(levels)), 1)
     if share > _SOFT_SHARE and not _has_two_peaks(levels, soft):
-        came = f"{path} is no mask: {share:.0%} of its non-zero pixels lie between {_SOFT[0]} and {_SOFT[1]}"
+        low, high = _SOFT
+        came = f"{path} is no mask: {share:.0%} of its non-zero pixels lie between {low} and {high}"
         do = "check that this is not the picture itself, or threshold it"
         raise MaskError(came, "black and white", do)
     if count:
@@ -215,9 +216,10 @@ def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
 
 def _has_two_peaks(levels: NDArray[np.uint8], soft: Mask) -> bool:
     """Whether the soft pixels are the edges of a mask that was smoothed or scaled: most of the
-    picture is black, and the soft pixels are fewer than the white ones, or lie in thin lines."""
+    picture is black, and the soft pixels lie in thin lines or are not many more than the white ones.
+    """
     if np.count_nonzero(levels < _SOFT[0]) < levels.size / 2:
         return False
     count = int(np.count_nonzero(soft))
     thick = int(np.count_nonzero(ndimage.binary_erosion(soft, np.ones((3, 3)))))
-    return thick <= count / 50 or count <= np.count_nonzero(levels > _SOFT[1])
+    return thick <= count / 50 or count <= 2 * np.count_nonzero(levels > _SOFT[1])

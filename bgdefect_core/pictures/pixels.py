@@ -1,4 +1,4 @@
-"""Pictures of bytes to the VAE's pixels, and decoded pixels back to pictures."""
+"""Pictures to the VAE's pixels, and decoded pixels back to pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .files import Picture
+from .picture import Picture, Pixels
+
+__all__ = ["as_pictures", "to_pixels"]
 
 
-def to_pixels(pictures: Sequence[Picture]) -> Tensor:
-    """Pictures uint8 ``[H, W, 3]`` of one size -> float32 ``[B, 3, H, W]`` in -1..1."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+def to_pixels(pictures: Sequence[Picture] | Sequence[Pixels]) -> Tensor:
+    """Pictures ``[H, W, 3]`` of one size, uint8 or of any depth -> float32 ``[B, 3, H, W]`` in
+    -1..1."""
+    squares = []
+    for picture in pictures:
+        source = picture if isinstance(picture, Picture) else Picture(picture)
+        values = torch.from_numpy(source.pixels.astype(np.float32))
+        squares.append(values / (source.white / 2) - 1)
+    return torch.stack(squares).permute(0, 3, 1, 2)
 
 
 def as_pictures(decoded: Tensor) -> NDArray[np.float32]:

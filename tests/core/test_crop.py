@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from bgdefect_core.errors import MaskError, PictureError, SettingError
-from bgdefect_core.pictures.crop import Crop, crop_box, default_feather, put_back, stitch, take
+from bgdefect_core.pictures import stitching
+from bgdefect_core.pictures.crop import Crop, crop_box, default_feather, put_back, take
 from bgdefect_core.pictures.masks import bounding_box, feather
+from bgdefect_core.pictures.picture import Picture, Pixels
 
 SIZES = [(1216, 1616), (3000, 4096), (300, 130), (130, 300), (64, 64)]
+
+
+def stitch(picture: Pixels, *arguments: Any, **options: Any) -> Pixels:
+    """``stitching.stitch`` of a picture of 8 bits."""
+    result = stitching.stitch(Picture(picture), *arguments, **options)
+    assert result.white == 255 and result.pixels.dtype == np.uint8
+    return result.eight_bit()
 
 
 def box(shape: tuple[int, int], top: int, left: int, height: int, width: int) -> np.ndarray:

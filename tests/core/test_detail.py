@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from bgdefect_core.pictures.crop import Crop, crop_box, stitch, take
+from bgdefect_core.pictures import stitching
+from bgdefect_core.pictures.crop import Crop, crop_box, take
 from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
+from bgdefect_core.pictures.picture import Picture, Pixels
+
+
+def stitch(picture: Pixels, *arguments: Any, **options: Any) -> Pixels:
+    """``stitching.stitch`` of a picture of 8 bits."""
+    result = stitching.stitch(Picture(picture), *arguments, **options)
+    assert result.white == 255 and result.pixels.dtype == np.uint8
+    return result.eight_bit()
 
 
 def flat(*values: float, size: int = 9) -> np.ndarray:

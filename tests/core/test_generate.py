@@ -25,8 +25,8 @@ from bgdefect_core.painting import (
     prepare,
 )
 from bgdefect_core.pictures.crop import default_feather
-from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask, feather
+from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.quality import IDENTICAL_DB
 
 from .conftest import make_prompts, sd_schedule
@@ -74,8 +74,8 @@ def predict(unet: UNet2DConditionModel) -> Iterator[UNetPredictor]:
 
 
 def picture_of(height: int, width: int, seed: int = 0) -> Picture:
-    picture: Picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    return picture
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Picture(pixels)
 
 
 def box(size: tuple[int, int], top: float, left: float, height: float, width: float) -> Mask:
@@ -104,9 +104,9 @@ def run(
 def check_sample(job: Job, sample: Painted, width: float) -> None:
     """What must hold whatever was painted."""
     band = feather(job.requested, width) > 0
-    assert sample.picture.dtype == np.uint8 and sample.picture.shape == job.picture.shape
-    assert sample.picture[~band].tobytes() == job.picture[~band].tobytes()
-    assert (sample.picture[job.requested] != job.picture[job.requested]).mean() > 0.5
+    assert sample.picture.pixels.dtype == np.uint8 and sample.picture.pixels.shape == job.picture.pixels.shape
+    assert sample.picture.pixels[~band].tobytes() == job.picture.pixels[~band].tobytes()
+    assert (sample.picture.pixels[job.requested] != job.picture.pixels[job.requested]).mean() > 0.5
     assert sample.mask.any() and not (sample.mask & ~job.requested).any()
     assert np.array_equal(sample.requested, job.requested)
     assert (
@@ -129,10 +129,10 @@ def test_outside_the_feather_band_the_output_is_the_input(
     zoom: Any,
 ) -> None:
     job = Job(picture_of(*size), (box(size, 0.5, 0.1, 0.1, 0.2),))
-    before = job.picture.copy()
+    before = job.picture.pixels.copy()
     prepared, (sample,) = run(codec, predict, [job], prompts, framing=Framing(64, zoom))
     check_sample(job, sample, default_feather(prepared.crops[0], job.requested))
-    assert np.array_equal(job.picture, before)
+    assert np.array_equal(job.picture.pixels, before)
     assert prepared.regions.any() and not prepared.regions.all()
 
 
@@ -155,7 +155,7 @@ def test_own_feather_width(
     check_sample(job, hard, 0)
     _, (soft,) = run(codec, predict, [job], prompts, replace_options(SETTINGS, feather=20))
     check_sample(job, soft, 20)
-    assert (hard.picture != soft.picture)[feather(job.requested, 20) > 0.1].mean() > 0.3
+    assert (hard.picture.pixels != soft.picture.pixels)[feather(job.requested, 20) > 0.1].mean() > 0.3
 
 
 def test_without_stitching_the_decoded_square_is_the_result(
@@ -169,8 +169,8 @@ def test_without_stitching_the_decoded_square_is_the_result(
     square = np.zeros(size, np.bool_)
     square[crop.top : crop.top + crop.side, crop.left : crop.left + crop.side] = True
     assert not square.all()
-    assert sample.picture[~square].tobytes() == job.picture[~square].tobytes()
-    assert (sample.picture[square] != job.picture[square]).mean() > 0.9
+    assert sample.picture.pixels[~square].tobytes() == job.picture.pixels[~square].tobytes()
+    assert (sample.picture.pixels[square] != job.picture.pixels[square]).mean() > 0.9
     assert sample.quality.background_psnr < IDENTICAL_DB
     assert sample.mask.any() and not (sample.mask & ~job.requested).any()
 
@@ -188,8 +188,8 @@ def test_joined_batches_are_painted_as_each_alone(
             codec, predict, join([prepared for prepared, _ in alone]), [1], [1], prompts, SETTINGS
         )
     (second,) = alone[1][1]
-    assert np.array_equal(both[0].picture, second.picture) and not np.array_equal(
-        both[0].picture, alone[0][1][0].picture
+    assert np.array_equal(both[0].picture.pixels, second.picture.pixels) and not np.array_equal(
+        both[0].picture.pixels, alone[0][1][0].picture.pixels
     )
 
 
@@ -208,11 +208,11 @@ def test_many_jobs_and_seeds_in_one_batch(
             check_sample(
                 jobs[which], sample, default_feather(prepared.crops[which], jobs[which].requested)
             )
-        assert not np.array_equal(samples[0].picture, samples[1].picture)
+        assert not np.array_equal(samples[0].picture.pixels, samples[1].picture.pixels)
         with torch.no_grad():  # the same seeds at other places of an equal batch
             again = paint(codec, predict, prepared, [1, 0, 0, 1], [6, 6, 5, 5], prompts, settings)
         for here, there in ((0, 3), (1, 1), (2, 0), (3, 2)):
-            assert np.array_equal(again[here].picture, samples[there].picture)
+            assert np.array_equal(again[here].picture.pixels, samples[there].picture.pixels)
             assert np.array_equal(again[here].mask, samples[there].mask)
 
 
@@ -261,7 +261,7 @@ def test_the_likelihood_label_follows_from_the_samples_own_seed(
     )
     for one, two, changed in zip(first, again, other, strict=True):
         assert one.heat.tobytes() == two.heat.tobytes() and np.array_equal(one.mask, two.mask)
-        assert np.array_equal(one.picture, changed.picture) and not np.array_equal(
+        assert np.array_equal(one.picture.pixels, changed.picture.pixels) and not np.array_equal(
             one.heat, changed.heat
         )
         assert np.array_equal(
@@ -279,7 +279,7 @@ def test_codec_is_fed_pictures_from_minus_one_to_one(
     run(
         codec,
         predict,
-        [Job(picture, (box((64, 64), 0.4, 0.4, 0.1, 0.1),))],
+        [Job(Picture(picture), (box((64, 64), 0.4, 0.4, 0.1, 0.1),))],
         prompts,
         framing=Framing(64, "whole"),
     )

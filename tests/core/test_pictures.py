@@ -160,12 +160,16 @@ def test_mask_threshold_and_warning(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 def test_share_of_grayish_pixels_decides(tmp_path: Path) -> None:
-    six, seven = spot(), spot()
+    """Above 20 % they must be edges: thin lines, on a picture that is mostly black."""
+    six, edge = spot(), spot()
     six[5, 6:12] = 100  # 6 of 30 = 20 %: not over
-    seven[5, 6:12], seven[6, 6] = 100, 223
+    edge[5, 6:12], edge[6, 6] = 100, 223
     assert read_mask(save(tmp_path / "six.png", six)).sum() == 24
-    with pytest.raises(MaskError, match="seven.png is no mask: 23%"):
-        read_mask(save(tmp_path / "seven.png", seven))
+    assert read_mask(save(tmp_path / "edge.png", edge)).sum() == 24
+    area = np.tile(np.linspace(60, 200, 20).astype(np.uint8), (20, 1))
+    area[:, :8] = 0
+    with pytest.raises(MaskError, match="area.png is no mask: 100%"):
+        read_mask(save(tmp_path / "area.png", area))
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from bgdefect_core.method.refinement import refine
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.pictures.crop import Crop, stitch
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures import stitching
+from bgdefect_core.pictures.crop import Crop
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Picture, Pixels
 from bgdefect_core.pictures.tones import change, nearest_tone, two_tones
 
 COPPER, BOARD = (20, 60, 10), (230, 220, 210)
 
 
-def board(size: tuple[int, int] = (40, 60)) -> Picture:
+def stitch(picture: Pixels, *arguments: Any, **options: Any) -> Pixels:
+    """``stitching.stitch`` of a picture of 8 bits."""
+    result = stitching.stitch(Picture(picture), *arguments, **options)
+    assert result.white == 255 and result.pixels.dtype == np.uint8
+    return result.eight_bit()
+
+
+def board(size: tuple[int, int] = (40, 60)) -> Pixels:
     """A trace of 20 rows across the picture."""
     picture = np.full((*size, 3), BOARD, np.uint8)
     picture[10:30] = COPPER

@@ -9,6 +9,7 @@ import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
 from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
+from bgdefect_pack.bgdefect_core.pictures.picture import Picture
 from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary, PlacementSettings
 from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
@@ -344,7 +345,7 @@ def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None
             return decoded[-1]
 
         codec.decode = kept  # type: ignore[method-assign]
-        jobs = [Job(picture, (mask[0].numpy() > 0,))]
+        jobs = [Job(Picture(picture), (mask[0].numpy() > 0,))]
         prepared = prepare(codec, predict, jobs, prompts, Framing(64), sampling)
         samples = paint(codec, predict, prepared, [0, 0], [3, 4], prompts, settings)
     normal, painted = ((pair / 2 + 0.5).movedim(1, -1) for pair in decoded)
@@ -359,7 +360,7 @@ def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None
     results = steps.stitched(crop, painted, normal=normal)
     for sample, result in zip(samples, results, strict=True):
         assert (
-            np.abs(sample.picture.astype(int) - (result * 255).round().numpy()).max() <= 1
+            np.abs(sample.picture.pixels.astype(int) - (result * 255).round().numpy()).max() <= 1
         )  # codecs and hosts round at other places
     assert bool(
         (results != steps.stitched(crop, painted)).any()

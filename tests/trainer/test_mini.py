@@ -17,6 +17,7 @@ from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.painting import Framing, Job, PaintSettings, paint, prepare
 from bgdefect_core.paths import ASSETS
 from bgdefect_core.pictures.masks import feather
+from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.pixels import to_pixels
 from trainer.bases.load import load_base
 from trainer.drawing.draw import draw
@@ -103,7 +104,7 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
     settings = PaintSettings(SamplingSettings(steps=2))
     framing = Framing(side, "whole")
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
-        jobs = [Job(picture, (mask,))]
+        jobs = [Job(Picture(picture), (mask,))]
         prepared = prepare(base, predict, jobs, prompts, framing, settings.sampling)
         (painted,) = paint(base, predict, prepared, [0], [1], prompts, settings)
     assert (
@@ -113,8 +114,8 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
     )
     assert all(np.isfinite(value) for value in asdict(painted.quality).values())
     seam = feather(mask, painted.feather) > 0
-    assert (painted.picture[~seam] == picture[~seam]).all() and (
-        painted.picture[mask] != picture[mask]
+    assert (painted.picture.pixels[~seam] == picture[~seam]).all() and (
+        painted.picture.pixels[mask] != picture[mask]
     ).any()
 
 
