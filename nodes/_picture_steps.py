@@ -185,7 +185,9 @@ def stitched(
             )
             new = stitch(whole, square, band, box, 0)
         changed = torch.from_numpy(band)[..., None]
-        results.append(torch.where(changed, torch.from_numpy(new.pixels).float() / 255, crop.image[owner]))
+        results.append(
+            torch.where(changed, torch.from_numpy(new.pixels).float() / 255, crop.image[owner])
+        )
     return torch.stack(results)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import PictureError, SettingError
 from .masks import Mask, bounding_box, mean_width
-from .picture import DeepPixels, Picture
+from .picture import Picture
 
 __all__ = [
     "CONTEXT",
@@ -155,7 +155,7 @@ def take(array: NDArray[Any], crop: Crop, resolution: int) -> NDArray[Any]:
 
 def take_picture(picture: Picture, crop: Crop, resolution: int) -> Picture:
     """``take`` of a picture at its depth: ``[resolution, resolution, 3]`` with its white level."""
-    square: DeepPixels = np.ascontiguousarray(_square(picture.pixels, crop))
+    square = np.ascontiguousarray(_square(picture.pixels, crop))
     size = (resolution, resolution)
     method = _SHRINK if resolution < crop.side else _ENLARGE
     if crop.side == resolution:
@@ -166,7 +166,7 @@ def take_picture(picture: Picture, crop: Crop, resolution: int) -> Picture:
         resized = np.empty((*size, 3), np.float32)
         for channel in range(3):
             plane = Image.fromarray(square[..., channel].astype(np.float32))
-            resized[..., channel] = plane.resize(size, method)
+            resized[..., channel] = np.asarray(plane.resize(size, method))
         square = np.rint(resized).clip(0, picture.white).astype(np.uint16)
     return Picture(square, picture.white)
 

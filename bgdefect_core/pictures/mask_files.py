@@ -4,7 +4,6 @@ are made."""
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +23,6 @@ from .listing import (
     unique_names,
 )
 from .masks import Mask, separate_defects, trimmed
-
-logger = logging.getLogger(__name__)
 
 _reading = system_errors(DataError, "a folder of masks that can be read")
 
@@ -128,7 +125,6 @@ def read_library(
     origins: list[Path] = []
     files_read: list[Path] = []
     shares: list[float] = []
-    with_picture = 0
     for source, files in sources.items():
         is_folder = files != [source]
         union = f"the union of the masks in {files[0].parent}"
@@ -143,13 +139,11 @@ def read_library(
             picture = read_picture(shown)
             if picture.shape[:2] != mask.shape:
                 picture = None
-        with_picture += picture is not None
         for number, defect in enumerate(defects, 1):
             names.append(f"{source.name}#{number}" if len(defects) > 1 else source.name)
             origins.append(source)
             masks.append(trimmed(defect))  # whole ones of a large set would fill the memory
             surroundings.append(None if picture is None else surroundings_of(picture, defect))
-    logger.info("%s: %d of %d masks have their picture", folder, with_picture, len(sources))
     report_large_masks(str(folder), shares)
     return MaskLibrary(masks, names, surroundings, origins, files_read)
 

@@ -167,7 +167,8 @@ def _palette_mask(
         return None
     is_black = (shown == 0).all(axis=1)
     if len(used) == 2 and is_black.any():
-        return indices == used[~is_black][0]
+        mask: Mask = indices == used[~is_black][0]
+        return mask
     came = f"{path} is a palette file with the indices {_listed(used)}"
     do = "save a black and white picture of the class that is the defect"
     raise MaskError(came, "black, and one colour where the defect is", do)
@@ -216,10 +217,11 @@ def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
 
 def _has_two_peaks(levels: NDArray[np.uint8], soft: Mask) -> bool:
     """Whether the soft pixels are the edges of a mask that was smoothed or scaled: most of the
-    picture is black, and the soft pixels lie in thin lines or are not many more than the white ones.
+    picture is black, and the soft pixels lie in thin lines or are at most three times the white ones.
     """
     if np.count_nonzero(levels < _SOFT[0]) < levels.size / 2:
         return False
     count = int(np.count_nonzero(soft))
     thick = int(np.count_nonzero(ndimage.binary_erosion(soft, np.ones((3, 3)))))
-    return thick <= count / 50 or count <= 2 * np.count_nonzero(levels > _SOFT[1])
+    white = int(np.count_nonzero(levels > _SOFT[1]))
+    return thick <= count / 50 or count <= 3 * white

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .picture import Pixels
 from .masks import Mask
+from .picture import Pixels
 
 GREEN, CYAN = (60, 255, 60), (0, 220, 255)
 """The refined mask's colour, and the requested one's."""

@@ -46,6 +46,11 @@ class Picture:
         return self.pixels.shape[0], self.pixels.shape[1]
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of its pixels."""
+        return self.pixels.nbytes
+
+    @property
     def bits(self) -> int:
         """Bits a channel: 8 for a white level of 255, 12 for 4095."""
         return self.white.bit_length()

@@ -113,6 +113,8 @@ def _window(mask: Mask, crop: Crop, reach: int) -> Window:
     )
 
 
-def _resized_colours(square: NDArray[np.float32], crop: Crop, window: Window) -> NDArray[np.float32]:
+def _resized_colours(
+    square: NDArray[np.float32], crop: Crop, window: Window
+) -> NDArray[np.float32]:
     planes = [resized_window(square[..., channel], crop, window) for channel in range(3)]
     return np.stack(planes, axis=2)

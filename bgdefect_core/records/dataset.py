@@ -35,8 +35,10 @@ from PIL import Image
 from ..errors import MaskError, PictureError, SettingError
 from ..files import atomic_write
 from ..paths import system_errors
-from ..pictures.files import Picture, read_picture, write_mask, write_picture
 from ..pictures.masks import Mask
+from ..pictures.picture import Picture
+from ..pictures.reading import load_picture
+from ..pictures.writing import write_mask, write_picture
 from .dataset_place import MAX_INDEX, check_place, extras_folder, is_complete, run_record
 from .manifest import Manifest, ManifestLine, read_manifest
 from .run_record import Inputs, file_digest, locked
@@ -223,7 +225,7 @@ class DatasetWriter:
                 raise SettingError(came, "", "skip it")
             if sample.accepted and line.accepted:
                 raise SettingError(f"{name} is accepted already", "", "skip it")
-        size = sample.picture.shape[:2]
+        size = sample.picture.size
         arrays = {
             "mask": sample.mask,
             "requested mask": sample.requested,
@@ -249,7 +251,7 @@ class DatasetWriter:
             with atomic_write(target) as file:
                 file.write(content)
         else:
-            write_picture(target, read_picture(source))
+            write_picture(target, load_picture(source))
         return digest
 
 

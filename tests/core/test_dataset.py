@@ -26,6 +26,7 @@ from bgdefect_core.errors import (
     SettingError,
 )
 from bgdefect_core.pictures.files import read_mask, read_picture, write_picture
+from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample, read_manifest
 from bgdefect_core.records.dataset_place import attempts_there, extras_folder
 from bgdefect_core.records.run_record import changed_input, locked, read_inputs
@@ -55,7 +56,7 @@ def make_sample(folder: Path, index: int, attempt: int, accepted: bool) -> Sampl
     return Sample(
         index,
         attempt,
-        picture,
+        Picture(picture),
         mask,
         mask,
         heatmap,
@@ -113,7 +114,7 @@ def test_layout(tmp_path: Path, folder: Path) -> None:
         + goods
     )
     sample = make_sample(folder, 3, 0, True)
-    assert np.array_equal(read_picture(root / "nut/test/scratch/00003.png"), sample.picture)
+    assert np.array_equal(read_picture(root / "nut/test/scratch/00003.png"), sample.picture.pixels)
     assert np.array_equal(read_mask(root / "nut/ground_truth/scratch/00003_mask.png"), sample.mask)
     with Image.open(root / extras / "heatmap/00003.png") as image:
         assert set(np.unique(np.asarray(image))) == {0, 128}

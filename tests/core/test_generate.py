@@ -104,7 +104,10 @@ def run(
 def check_sample(job: Job, sample: Painted, width: float) -> None:
     """What must hold whatever was painted."""
     band = feather(job.requested, width) > 0
-    assert sample.picture.pixels.dtype == np.uint8 and sample.picture.pixels.shape == job.picture.pixels.shape
+    assert (
+        sample.picture.pixels.dtype == np.uint8
+        and sample.picture.pixels.shape == job.picture.pixels.shape
+    )
     assert sample.picture.pixels[~band].tobytes() == job.picture.pixels[~band].tobytes()
     assert (sample.picture.pixels[job.requested] != job.picture.pixels[job.requested]).mean() > 0.5
     assert sample.mask.any() and not (sample.mask & ~job.requested).any()
@@ -155,7 +158,9 @@ def test_own_feather_width(
     check_sample(job, hard, 0)
     _, (soft,) = run(codec, predict, [job], prompts, replace_options(SETTINGS, feather=20))
     check_sample(job, soft, 20)
-    assert (hard.picture.pixels != soft.picture.pixels)[feather(job.requested, 20) > 0.1].mean() > 0.3
+    assert (hard.picture.pixels != soft.picture.pixels)[
+        feather(job.requested, 20) > 0.1
+    ].mean() > 0.3
 
 
 def test_without_stitching_the_decoded_square_is_the_result(

@@ -12,6 +12,7 @@ import pytest
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.files import read_picture, write_picture
 from bgdefect_core.pictures.overlay import outlined, warmed
+from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 from trainer.generation.page import write_page
 
@@ -58,7 +59,7 @@ def data_set(tmp_path: Path) -> Path:
                 Sample(
                     index,
                     attempt,
-                    picture,
+                    Picture(picture),
                     label,
                     mask,
                     heat,

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.painting import Job
-from bgdefect_core.pictures.files import Picture, read_mask, read_picture
+from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
+from bgdefect_core.pictures.picture import Picture, Pixels
+from bgdefect_core.pictures.reading import load_picture, white_level
 from bgdefect_core.placement.part import PartKind, part_kind, part_mask
 from bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask
 from bgdefect_core.placement.surroundings import Likeness
@@ -27,7 +28,7 @@ from .sources import ExampleSources, Sources, sources_in_folders, sources_of_exa
 
 log = logging.getLogger(__name__)
 
-Array = TypeVar("Array", bound=NDArray[Any])
+Array = TypeVar("Array", Picture, Mask)
 _PARTS_COMPARED = 8
 """Good pictures that decide on the kind of part."""
 _MASKS_TRIED = 3
@@ -68,6 +69,8 @@ class Pairs:
     ) -> None:
         self.sources = sources
         self.part: PartKind = part
+        self.white = white_level(sources.good)
+        """White level of the 16-bit pictures among the good ones; None: there are none."""
         self._seed = seed
         self._placement = placement
         self._pictures = _Memory[Picture](_MEMORY)
@@ -86,7 +89,7 @@ class Pairs:
         """
         used = sorted(self._used(count))
         problems: list[str] = []
-        pictures: list[Picture] = []
+        pictures: list[Pixels] = []
         several = 0
         for path in tqdm(used, desc="reading", unit="picture", leave=False):
             try:
@@ -98,7 +101,7 @@ class Pairs:
                 problems.append(str(error))
                 continue
             if len(pictures) < _PARTS_COMPARED:
-                pictures.append(picture)
+                pictures.append(picture.eight_bit())
         if problems:
             lines = [f"{len(problems)} of {len(used)} pictures cannot be used:"]
             lines += problems[:_PROBLEMS_SHOWN]
@@ -136,8 +139,8 @@ class Pairs:
     def _placed(self, index: int, source: Path, picture: Picture, library: MaskLibrary) -> Pair:
         """A pair whose mask is a variation of a real one, placed on the part."""
         rng = np.random.default_rng((self._seed, index))
-        part = self._part_masks.get(source, lambda: part_mask(picture, self.part))
-        likeness = Likeness(picture)
+        part = self._part_masks.get(source, lambda: part_mask(picture.eight_bit(), self.part))
+        likeness = Likeness(picture.eight_bit())
         missed: list[str] = []
         for number in rng.permutation(len(library.patches))[:_MASKS_TRIED].tolist():
             name = library.names[number]
@@ -161,14 +164,14 @@ class Pairs:
         return good[int(order[place])]
 
     def _picture(self, path: Path) -> Picture:
-        return self._pictures.get(path, lambda: read_picture(path))
+        return self._pictures.get(path, lambda: load_picture(path, self.white))
 
     def _ready_mask(self, source: Path, picture: Picture) -> Mask:
-        return read_mask(self.sources.masks[source], (picture.shape[0], picture.shape[1]))
+        return read_mask(self.sources.masks[source], picture.size, picture=source)
 
 
 class _Memory(Generic[Array]):
-    """Arrays by file, up to a number of bytes; the oldest go first."""
+    """Pictures or masks by file, up to a number of bytes; the oldest go first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -176,7 +179,7 @@ class _Memory(Generic[Array]):
         self._arrays: dict[Path, Array] = {}
 
     def get(self, path: Path, make: Callable[[], Array]) -> Array:
-        """The array of a file; made where it is not there."""
+        """The picture or mask of a file; made where it is not there."""
         if path not in self._arrays:
             array = make()
             self._arrays[path] = array

@@ -28,10 +28,14 @@ from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.solvers import SOLVERS
 from bgdefect_core.painting import Framing, Job
-from bgdefect_core.pictures.crop import Crop, crop_box, stitch, take
-from bgdefect_core.pictures.files import Picture, read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.pictures.crop import Crop, crop_box, take
+from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.picture import Picture, Pixels
 from bgdefect_core.pictures.pixels import as_pictures
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.stitching import stitch
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_digest
 from bgdefect_core.weights.files import read_info
@@ -118,7 +122,7 @@ def comparable_views(made: MethodSamples) -> tuple[str, ...]:
     return ("defect",) if made.resolution >= DEFECT_RESOLUTION else ()
 
 
-def on_picture(picture: Picture, mask: Mask, crop: Crop, square: Any) -> tuple[Picture, Mask]:
+def on_picture(picture: Pixels, mask: Mask, crop: Crop, square: Any) -> tuple[Pixels, Mask]:
     """The part of a generated square that lies on the picture, in the picture's pixels, and the
     mask there.
 
@@ -134,7 +138,8 @@ def on_picture(picture: Picture, mask: Mask, crop: Crop, square: Any) -> tuple[P
     window = tuple(slice(max(at, 0), at + crop.side) for at in (crop.top, crop.left))
     inside = np.zeros_like(mask)
     inside[window] = True
-    return stitch(picture, square, inside, crop, 0)[window].copy(), mask[window].copy()
+    stitched = stitch(Picture(picture), square, inside, crop, 0).eight_bit()
+    return stitched[window].copy(), mask[window].copy()
 
 
 def _make(
@@ -178,7 +183,7 @@ def _batch(
     prompts: RegionPrompts,
     framing: Framing,
     pairs: Sequence[Pair],
-) -> list[tuple[Picture, Mask]]:
+) -> list[tuple[Pixels, Mask]]:
     """One call of the sampler, padded to ``plan.batch`` as in generation."""
     jobs: list[Job] = [pair.job for pair in pairs if pair.job is not None]
     seeds = [attempt_seed(plan.seed, pair.index, 0) for pair in pairs]
@@ -209,7 +214,7 @@ def _batch(
         )
     squares = as_pictures(base.decode(z_0))
     return [
-        on_picture(job.picture, job.requested, crop, square)
+        on_picture(job.picture.eight_bit(), job.requested, crop, square)
         for job, crop, square in zip(jobs, crops, squares, strict=False)
     ]
 
