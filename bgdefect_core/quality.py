@@ -18,8 +18,8 @@ from scipy import ndimage
 from .declarations import Doc, Range, check_settings
 from .errors import MaskError, PictureError
 from .pictures.crop import Crop, take
-from .pictures.files import Picture
 from .pictures.masks import Mask, feather
+from .pictures.picture import Pixels
 
 IDENTICAL_DB = 100.0
 """The PSNR of identical pictures, and the largest that is reported: JSON has no infinity."""
@@ -235,8 +235,8 @@ def psnr(mean_square: float) -> float:
 
 
 def measure(
-    picture: Picture,
-    result: Picture,
+    picture: Pixels,
+    result: Pixels,
     requested: Mask,
     refined: Mask,
     painted: NDArray[np.float32],

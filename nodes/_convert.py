@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, PictureError
-from ..bgdefect_core.pictures.files import Picture
 from ..bgdefect_core.pictures.masks import Mask, region_map
+from ..bgdefect_core.pictures.picture import Pixels
 
 MASK_THRESHOLD = 0.5
 """A MASK pixel above this is defect."""
 
 
-def pictures_of(image: Tensor, name: str = "image") -> list[Picture]:
+def pictures_of(image: Tensor, name: str = "image") -> list[Pixels]:
     """IMAGE ``[B, H, W, C]`` in 0..1 -> uint8 ``[H, W, 3]`` each; gray is repeated, an alpha
     channel dropped.
 
@@ -34,7 +34,7 @@ def pictures_of(image: Tensor, name: str = "image") -> list[Picture]:
     return list(colours.float().nan_to_num().clamp(0, 1).mul(255).round().byte().cpu().numpy())
 
 
-def image_of(pictures: Sequence[Picture]) -> Tensor:
+def image_of(pictures: Sequence[Pixels]) -> Tensor:
     """uint8 ``[H, W, 3]`` of one size -> IMAGE ``[B, H, W, 3]``. Back through :func:`pictures_of`
     it is the same, byte for byte."""
     return torch.from_numpy(np.stack(pictures)).float() / 255

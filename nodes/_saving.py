@@ -19,9 +19,9 @@ from torch import Tensor
 from ..bgdefect_core.errors import MaskError, PictureError
 from ..bgdefect_core.files import atomic_write
 from ..bgdefect_core.pictures.crop import crop_box, take
-from ..bgdefect_core.pictures.files import Picture
 from ..bgdefect_core.pictures.masks import Mask, check_mask
 from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
+from ..bgdefect_core.pictures.picture import Picture, Pixels
 from ..bgdefect_core.records.dataset import DatasetWriter, Sample
 from ..bgdefect_core.records.dataset_place import extras_folder
 from ..bgdefect_core.records.manifest import ManifestLine
@@ -97,7 +97,7 @@ def save_samples(
                 Sample(
                     index=first + number,
                     attempt=0,
-                    picture=picture,
+                    picture=Picture(picture),
                     mask=labels[number],
                     requested=masks[number],
                     heatmap=heats[number],
@@ -137,7 +137,7 @@ def _spread(batch: Tensor, count: int, name: str) -> Tensor:
     return cycled(batch, count)
 
 
-def _fitting(number: int, picture: Picture, good: Picture, label: Mask, requested: Mask) -> None:
+def _fitting(number: int, picture: Pixels, good: Pixels, label: Mask, requested: Mask) -> None:
     """Sizes are compared before anything is written."""
     for name, size in (
         ("image", good.shape[:2]),
@@ -162,7 +162,7 @@ def _record_prompt(extras: Path, prompt: Mapping[str, Any] | None) -> dict[str, 
     return {"prompt": name}
 
 
-def _good_file(folder: Path, picture: Picture) -> Path:
+def _good_file(folder: Path, picture: Pixels) -> Path:
     """The good picture in the data set, once, named by its file's content as the writer names
     it."""
     buffer = io.BytesIO()
@@ -232,7 +232,7 @@ def overlays(
     return torch.cat([*both, image_of(warmed_pictures)], dim=2)
 
 
-def _same_size(pictures: Sequence[Picture], others: Sequence[NDArray[Any]], name: str) -> None:
+def _same_size(pictures: Sequence[Pixels], others: Sequence[NDArray[Any]], name: str) -> None:
     """Refuse what has another size than the results."""
     for picture, array in zip(pictures, others, strict=True):
         if array.shape[:2] != picture.shape[:2]:

@@ -4,6 +4,7 @@ are made."""
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from ..errors import DataError, SettingError
 from ..paths import system_errors
 from ..placement.placing import MaskLibrary
 from ..placement.surroundings import Surroundings, surroundings_of
-from .files import read_masks, read_picture
 from .listing import (
     comparable,
     list_folders,
@@ -22,7 +22,11 @@ from .listing import (
     picture_key,
     unique_names,
 )
+from .mask_reading import read_masks
 from .masks import Mask, separate_defects, trimmed
+from .reading import read_picture
+
+logger = logging.getLogger(__name__)
 
 _reading = system_errors(DataError, "a folder of masks that can be read")
 

@@ -217,8 +217,7 @@ def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
 
 def _has_two_peaks(levels: NDArray[np.uint8], soft: Mask) -> bool:
     """Whether the soft pixels are the edges of a mask that was smoothed or scaled: most of the
-    picture is black, and the soft pixels lie in thin lines or are at most three times the white ones.
-    """
+    picture is black, and they lie in thin lines or are at most three times the white ones."""
     if np.count_nonzero(levels < _SOFT[0]) < levels.size / 2:
         return False
     count = int(np.count_nonzero(soft))

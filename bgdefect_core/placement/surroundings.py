@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..pictures.files import Picture
 from ..pictures.masks import Mask, bounding_box
+from ..pictures.picture import Pixels
 
 _LEAST, _MOST = 3, 16
 """Width of the ring in pixels: half the side of a square of the mask's area, within these."""
@@ -55,7 +55,7 @@ class Surroundings:
     """Mean colour of the tenth of its pixels that differ most from what lies beside them, ``[C]``
     in 0..1."""
 
-    def share_made(self, picture: Picture, result: Picture, mask: Mask) -> float:
+    def share_made(self, picture: Pixels, result: Pixels, mask: Mask) -> float:
         """How much of what such a defect would change at ``mask`` of a good ``picture`` is in
         ``result``: 0 and up, 1 as in life.
 
@@ -104,7 +104,7 @@ class Template:
         return _NEARLY * least + _ALIKE * self.contrast**2
 
 
-def surroundings_of(picture: Picture, mask: Mask) -> Surroundings:
+def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
     """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
     top, left, height, width = bounding_box(mask)
     reach = int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
@@ -201,7 +201,7 @@ class Likeness:
         picture: uint8 ``[H, W, 3]``.
     """
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: Pixels) -> None:
         self._picture = picture
         self._pictures: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
@@ -249,14 +249,14 @@ class Likeness:
         return self._pictures[step, reach]
 
 
-def _light(picture: Picture) -> float:
+def _light(picture: Pixels) -> float:
     step = max(
         1, min(picture.shape[:2]) // 256
     )  # a sample is enough, and quick for pictures of any size
     return float(np.percentile(picture[::step, ::step], _LIGHT)) / 255
 
 
-def _colours(picture: Picture) -> NDArray[np.float32]:
+def _colours(picture: Pixels) -> NDArray[np.float32]:
     """``[H, W, C]`` in 0..1; one channel where all three are equal: a third of the work."""
     gray = bool((picture == picture[..., :1]).all())
     return np.divide(picture[..., :1] if gray else picture, 255, dtype=np.float32)

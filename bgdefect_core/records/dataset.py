@@ -87,6 +87,7 @@ class DatasetWriter:
             manifest line.
         inputs: what the run is made from. Changed inputs are refused.
         made_with: what else a repetition needs (paths, versions). Stored in every manifest line.
+        white: white level of the good pictures (``reading.white_level``).
 
     Raises:
         SettingError: a name that cannot be a folder, or settings that are not plain JSON.
@@ -102,9 +103,11 @@ class DatasetWriter:
         settings: Mapping[str, Any],
         inputs: Inputs | None = None,
         made_with: Mapping[str, Any] | None = None,
+        white: int | None = None,
     ) -> None:
         self.root, self.object, self.defect = Path(root), object, defect
         self.extras = extras_folder(root, object, defect)
+        self._white = white
         self._test = self.root / object / "test" / defect
         self._labels = self.root / object / "ground_truth" / defect
         self._made_with = None if made_with is None else dict(made_with)
@@ -251,7 +254,7 @@ class DatasetWriter:
             with atomic_write(target) as file:
                 file.write(content)
         else:
-            write_picture(target, load_picture(source))
+            write_picture(target, load_picture(source, self._white))
         return digest
 
 

@@ -25,8 +25,10 @@ from bgdefect_core.errors import (
     PictureError,
     SettingError,
 )
-from bgdefect_core.pictures.files import read_mask, read_picture, write_picture
+from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.picture import Picture
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample, read_manifest
 from bgdefect_core.records.dataset_place import attempts_there, extras_folder
 from bgdefect_core.records.run_record import changed_input, locked, read_inputs

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.pictures.files import write_mask
 from bgdefect_core.pictures.mask_files import read_library
 from bgdefect_core.pictures.masks import (
     bounding_box,
@@ -20,6 +19,7 @@ from bgdefect_core.pictures.masks import (
     resize_region_map,
     separate_defects,
 )
+from bgdefect_core.pictures.writing import write_mask
 
 
 def test_bounding_box_by_hand() -> None:

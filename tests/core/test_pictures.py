@@ -16,7 +16,9 @@ from bgdefect_core.errors import (
     check_range,
 )
 from bgdefect_core.files import atomic_write
-from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_mask, write_picture
 
 
 def save(path: Path, array: np.ndarray, **options: object) -> Path:

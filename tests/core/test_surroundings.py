@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.pictures.mask_files import pictures_beside, read_library
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.placement.placing import PlacementSettings, place_mask
 from bgdefect_core.placement.surroundings import Likeness, surroundings_of, template
 

@@ -40,7 +40,13 @@ def generate(
     if config.dry_run:
         return dry_run(run)
     with DatasetWriter(
-        run.output, run.object, run.defect, run.record, inputs=run.inputs, made_with=run.made_with
+        run.output,
+        run.object,
+        run.defect,
+        run.record,
+        inputs=run.inputs,
+        made_with=run.made_with,
+        white=run.pairs.white,
     ) as writer:
         paint_chunks(run, writer)
         records = list(writer.records)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import SettingError
-from ...pictures.files import Picture
+from ...pictures.picture import Pixels
 from ...pictures.tones import change, two_tones
 from ..attention import SMALLEST_GRID, MapRecorder
 from ..predictor import Predictor
@@ -69,7 +69,7 @@ class Signal(ABC):
         """
 
     def stitched(
-        self, heat: NDArray[np.float32], picture: Picture, result: Picture
+        self, heat: NDArray[np.float32], picture: Pixels, result: Pixels
     ) -> NDArray[np.float32]:
         """What the signal is worth once the sample is stitched into its picture.
 
