@@ -1,0 +1,1 @@
+"""The method: one equation, background mode or mask signal a file."""

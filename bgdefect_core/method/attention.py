@@ -1,5 +1,5 @@
-"""Masked cross-attention (Eq. 10, 11) on a diffusers U-Net, and the running mean of the defect
-words' attention (Eq. 13).
+"""Masked cross-attention (Eq. 10, 11) on a diffusers U-Net, and the running mean of the attention
+to the defect's words (Eq. 13).
 
 With a binary ``m'`` the two softmaxes of Eq. 10 are exactly one attention over the concatenated
 context with the boolean mask ``region(pixel) == region(token)``. Self-attention is untouched.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -24,8 +25,8 @@ SMALLEST_GRID = 8
 """Attention grids under this many cells a side are too coarse to tell where a defect is (choice
 3)."""
 MARK_COLUMNS = 8
-"""Columns that carry the recorded attention; the fast GPU kernels want head widths that are
-multiples of 8."""
+"""Columns that carry the recorded attention; fast GPU kernels need head widths that are multiples
+of 8."""
 
 
 class AttentionHost(Protocol):
@@ -40,15 +41,17 @@ class AttentionHost(Protocol):
 
 
 class MapRecorder:
-    """Running means of the attention that inside-mask pixels pay to the defect words, averaged over
-    heads, layers and steps (Eq. 13).
+    """Running means of the attention that pixels inside the mask pay to the defect's words,
+    averaged over heads, layers and steps (Eq. 13).
 
     Only layers whose grid is at most half the latent size (rounded up) and at least 8 cells a side
-    take part (choice 3). One mean a grid size is kept, never the maps themselves.
+    take part (choice 3). One mean for each grid size is stored, never the maps themselves.
+
+    Args:
+        words: for each defect the positions of its word tokens in the context, long ``[n]``.
     """
 
     def __init__(self, words: Sequence[Tensor]) -> None:
-        """``words``: for each defect its word tokens' positions in the context, long ``[n]``."""
         self.words = words
         self.means: dict[tuple[int, int], Tensor] = {}
         """Grid ``(h, w)`` -> float32 ``[B, h, w]``: at a pixel of defect i the attention to the
@@ -63,18 +66,15 @@ class MapRecorder:
 
     def wants(self, grid: tuple[int, int], latent: tuple[int, int]) -> bool:
         """Whether a layer with this grid takes part."""
-        return (
-            SMALLEST_GRID <= min(grid)
-            and 2 * grid[0] <= latent[0] + 1
-            and 2 * grid[1] <= latent[1] + 1
-        )
+        fine = min(grid) >= SMALLEST_GRID
+        coarse = 2 * grid[0] <= latent[0] + 1 and 2 * grid[1] <= latent[1] + 1
+        return fine and coarse
 
     def marks(self, value: Tensor) -> Tensor:
         """1 at all defects' word tokens, 0 elsewhere: ``[T, 1]`` for values ``[..., T, d]``, in
         their type.
 
-        The words of one defect never reach the pixels of another, nor of the background: the
-            boolean mask sees to it.
+        The boolean mask keeps the words of one defect from the pixels of all other regions.
         """
         if self._marks is None:
             marks = torch.zeros(value.shape[-2], 1)
@@ -91,15 +91,27 @@ class MapRecorder:
         self.means[grid] = attention if mean is None else mean.lerp_(attention, 1 / count)
 
 
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """What one call of the U-Net reads."""
+
+    context: Context
+    regions: Tensor
+    """long ``[B, h, w]`` at latent size."""
+    recorder: MapRecorder | None
+
+
 class RegionAttention:
-    """The state that all patched layers of one U-Net share: whose tokens a pixel may read in the
-    call at hand."""
+    """The state that all patched layers of one U-Net share: which tokens a pixel may read in the
+    current call.
+
+    Args:
+        cache_prompts: see :func:`region_attention`.
+    """
 
     def __init__(self, cache_prompts: bool = False) -> None:
         self.cache_prompts = cache_prompts
-        self.context: Context | None = None
-        self.regions: Tensor | None = None
-        self.recorder: MapRecorder | None = None
+        self._current: _Call | None = None
         self._masks: dict[int, Tensor] = {}
         self._grids: dict[int, Tensor] = {}
         self._keys_values: WeakKeyDictionary[Context, dict[str, tuple[Tensor, Tensor]]] = (
@@ -108,17 +120,30 @@ class RegionAttention:
 
     def set(self, context: Context, regions: Tensor, recorder: MapRecorder | None = None) -> None:
         """What the next call reads: ``regions`` long ``[B, h, w]`` at latent size."""
-        if regions is not self.regions:
+        before = self._current
+        if before is None or regions is not before.regions:
             self._grids = {}
-        if regions is not self.regions or context is not self.context:
             self._masks = {}
-        self.context, self.regions, self.recorder = context, regions, recorder
+        elif context is not before.context:
+            self._masks = {}
+        self._current = _Call(context, regions, recorder)
+
+    @property
+    def current(self) -> _Call:
+        """The call that runs.
+
+        Raises:
+            RuntimeError: :meth:`set` was never called.
+        """
+        if self._current is None:
+            raise RuntimeError("set() must run before the U-Net does")
+        return self._current
 
     @property
     def latent(self) -> tuple[int, int]:
-        """Height and width of the latents in the call at hand."""
-        assert self.regions is not None  # set() runs before every call
-        return self.regions.shape[-2], self.regions.shape[-1]
+        """Height and width of the latents in the current call."""
+        height, width = self.current.regions.shape[-2:]
+        return height, width
 
     def grid(self, pixels: int) -> tuple[int, int]:
         """Height and width ``h', w'`` of an attention layer with ``pixels = h' w'`` queries."""
@@ -126,34 +151,32 @@ class RegionAttention:
 
     def grid_regions(self, pixels: int) -> Tensor:
         """The region map ``[B, h', w']`` of an attention layer."""
-        assert self.regions is not None
         if pixels not in self._grids:
-            self._grids[pixels] = resize_region_map(self.regions, self.grid(pixels))
+            self._grids[pixels] = resize_region_map(self.current.regions, self.grid(pixels))
         return self._grids[pixels]
 
     def mask(self, pixels: int) -> Tensor:
         """``region(pixel) == region(token)``: bool ``[B, 1, pixels, T]``."""
-        assert self.context is not None
         if pixels not in self._masks:
             regions = self.grid_regions(pixels).flatten(1)
-            self._masks[pixels] = (regions[:, :, None] == self.context.token_region)[:, None]
+            token_region = self.current.context.token_region
+            self._masks[pixels] = (regions[:, :, None] == token_region)[:, None]
         return self._masks[pixels]
 
     def keys_values(self, name: str, layer: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Projected keys and values ``[G, heads, T, d]`` of a layer; where prompts are cached once
-        for as long as the context lives."""
+        """Projected keys and values ``[G, heads, T, d]`` of a layer; with ``cache_prompts``
+        computed once for each context."""
         if not self.cache_prompts:
             return _project(layer, tokens)
-        assert self.context is not None
-        cache = self._keys_values.setdefault(self.context, {})
+        cache = self._keys_values.setdefault(self.current.context, {})
         if name not in cache:
             cache[name] = _project(layer, tokens)
         return cache[name]
 
 
 def attention_grid(latent: Sequence[int], pixels: int) -> tuple[int, int]:
-    """Height and width of an attention layer with this many queries: the latent size halved
-    (rounding up) as often as needed."""
+    """Height and width of an attention layer with this many queries: the latent size, halved
+    (rounding up) until it fits."""
     height, width = int(latent[0]), int(latent[1])
     while height * width > pixels:
         height, width = (height + 1) // 2, (width + 1) // 2
@@ -184,8 +207,8 @@ class RegionProcessor:
         residual = hidden_states
         query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
         key, value = self.state.keys_values(self.name, attn, tokens)
-        mask, recorder = self.state.mask(pixels), self.state.recorder
-        grid = self.state.grid(pixels)
+        mask, grid = self.state.mask(pixels), self.state.grid(pixels)
+        recorder = self.state.current.recorder
         if recorder is not None and recorder.wants(grid, self.state.latent):
             output, share = attend_and_read(query, key, value, mask, recorder.marks(value))
             recorder.add(share, grid)
@@ -203,18 +226,17 @@ class RegionProcessor:
 
 @contextmanager
 def region_attention(unet: AttentionHost, cache_prompts: bool = False) -> Iterator[RegionAttention]:
-    """Put the masked cross-attention on every cross-attention layer of a diffusers U-Net, and take
-    it off again.
+    """Put the masked cross-attention on every cross-attention layer of a diffusers U-Net while the
+    block lasts; the U-Net's processors are restored in any case.
 
-    Layers are known by diffusers' names: ``attn2`` is cross-attention. LoRA layers inside ``to_q``,
-    ``to_k``, ``to_v``, ``to_out`` keep working. Whatever happens inside, the U-Net's own processors
-    are back afterwards.
+    Layers are recognised by diffusers' names: ``attn2`` is cross-attention. LoRA layers inside
+    ``to_q``, ``to_k``, ``to_v``, ``to_out`` keep working.
 
     Args:
         unet: the network; its cross-attention layers must have names with ``.attn2.``, as those of
             every ``UNet2DConditionModel`` have.
-        cache_prompts: project each context's keys and values once, for sampling with fixed weights:
-            50 steps save 49 projections.
+        cache_prompts: project each context's keys and values once, for sampling with fixed
+            weights.
 
     Raises:
         WeightsError: no cross-attention layer: the prompts would reach every pixel, or none.
@@ -250,18 +272,17 @@ def _project(layer: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
 def attend_and_read(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor, marks: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Attention, and what share of it each query pays to the marked tokens (mean of the heads,
+    """Attention, and the share of it that each query pays to the marked tokens (mean of the heads,
     ``[B, pixels]``).
 
-    The marks ride along as further columns of the values: their attention-weighted sum is the
-        share, and the map is never formed.
+    The marks are further columns of the values: their attention-weighted sum is the share, and the
+    map is never formed.
     """
     batch, width = len(query), query.shape[-1]
     value = torch.cat([value, marks.expand(*value.shape[:-1], MARK_COLUMNS)], dim=-1)
-    query, key = (
-        F.pad(query, (0, MARK_COLUMNS)),
-        F.pad(key, (0, MARK_COLUMNS)),
-    )  # zeros: the scores stay the same
+    # columns of zeros: the scores stay the same
+    query = F.pad(query, (0, MARK_COLUMNS))
+    key = F.pad(key, (0, MARK_COLUMNS))
     output = F.scaled_dot_product_attention(
         query, _spread(key, batch), _spread(value, batch), attn_mask=mask, scale=width**-0.5
     )

@@ -1,5 +1,5 @@
-"""Masked DDIM inversion (Eq. 8): the good picture's way up to noise, with the defect's place left
-empty."""
+"""Masked DDIM inversion (Eq. 8): the good picture's way up to noise, with the place of the defect
+left empty."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .regions import RegionPrompts, union
 from .schedule import Levels, ddim_step
 
 StepCallback = Callable[[int, int, Tensor], None]
-"""Called after each step with (steps done, steps in all, latents): 1, 2, ... up to the total, which
-one call never changes; raise to stop."""
+"""Called after each step with (steps done, steps in all, latents); the total stays the same. Raise
+to stop."""
 
 
 @torch.no_grad()

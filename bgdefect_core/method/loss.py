@@ -25,7 +25,7 @@ def disentanglement_loss(
     mask_weight: float = 1.0,
 ) -> Tensor:
     """Eq. 5: the defect learns its background, the background never sees the defect. Both halves
-    are one forward of 2B.
+    are one forward pass of 2B.
 
     ``L = || eps - m eps_theta(z_t, t, C_1) - (1 - m) eps_theta(z_t^m, t, C_2) ||^2``, ``z_t^m = (1
     - m) z_t`` (Eq. 7)

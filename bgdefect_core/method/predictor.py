@@ -1,5 +1,5 @@
-"""The one thing that the method asks of a network: ``eps(z_t, t, context, regions)``; and a
-diffusers U-Net in that form."""
+"""What the method needs of a network, ``eps(z_t, t, context, regions)``, and a diffusers U-Net in
+that form."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ class UNetPredictor:
         context = self._placed(context, z_t.to(dtype))
         self.attention.set(context, regions, recorder)
         t = torch.as_tensor(timestep, device=z_t.device).expand(len(z_t))
-        added = {
-            name: value.expand(len(z_t), *value.shape[1:]) for name, value in context.added.items()
-        }
-        output: Tensor = self.unet(
+        added: dict[str, Tensor] = {}
+        for name, value in context.added.items():
+            added[name] = value.expand(len(z_t), *value.shape[1:])
+        outputs = self.unet(
             z_t.to(dtype), t, context.tokens, added_cond_kwargs=added or None, return_dict=False
-        )[0]
-        output = output.to(z_t.dtype)
+        )
+        output: Tensor = outputs[0].to(z_t.dtype)
         if self.schedule.prediction_type == "epsilon":
             return output
         return self.schedule.to_eps(output, z_t, self.schedule.alphas_of(t))
 
     def _placed(self, context: Context, like: Tensor) -> Context:
-        """``context`` on the network's device and in its type; one object per context, so that the
-        prompt cache knows it."""
+        """``context`` on the network's device and in its type: one object for each context, since
+        prompts are cached by identity."""
         if context not in self._contexts:
             self._contexts[context] = context.to(like)
         return self._contexts[context]

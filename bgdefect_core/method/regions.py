@@ -1,8 +1,8 @@
 """Region prompts: which text tokens each region of the picture may read (Eq. 10, 11, 31), for any
 number of regions.
 
-Region 0 is the background, regions 1..R are the defects of a picture. A pixel of region ``r`` reads
-only the tokens of region ``r``.
+Region 0 is the background, regions 1..R are the defects. A pixel of region ``r`` reads only the
+tokens of region ``r``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ..errors import SettingError
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What one call of the U-Net reads: the concatenated prompts, and whose each token is.
+    """The text that one call of the U-Net reads: concatenated prompts, and the region of each
+    token.
 
-    Compared by identity: projected keys and values are cached per context while sampling.
+    Compared by identity: projected keys and values are cached for each context while sampling.
     """
 
     tokens: Tensor
@@ -29,16 +30,13 @@ class Context:
     token_region: Tensor
     """long ``[T]``: 0 for background tokens, i for those of defect i."""
     added: Mapping[str, Tensor] = field(default_factory=dict)
-    """Further conditions that the U-Net wants (SDXL: ``text_embeds``, ``time_ids``), each ``[1,
-    ...]``."""
+    """Further conditions of the U-Net (SDXL: ``text_embeds``, ``time_ids``), each ``[1, ...]``."""
 
     def to(self, like: Tensor) -> Context:
         """The same context on ``like``'s device and in its type."""
-        return Context(
-            self.tokens.to(like.device, like.dtype),
-            self.token_region.to(like.device),
-            {name: value.to(like.device, like.dtype) for name, value in self.added.items()},
-        )
+        added = {name: value.to(like.device, like.dtype) for name, value in self.added.items()}
+        tokens = self.tokens.to(like.device, like.dtype)
+        return Context(tokens, self.token_region.to(like.device), added)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +53,16 @@ class RegionPrompts:
     """For each defect the positions of its prompt's word tokens (no start, end, padding), or of
     some of them: what Eq. 13 reads."""
     empty: Tensor | None = None
-    """The empty prompt ``[1, T_e, D]``; only guidance needs it."""
+    """The empty prompt ``[1, T_e, D]``, for guidance."""
     added: Mapping[str, Tensor] = field(default_factory=dict)
     """See :attr:`Context.added`."""
-    _made: dict[str, Context] = field(default_factory=dict, init=False, repr=False)
+    _contexts: dict[str, Context] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.defects or len(self.defects) != len(self.defect_words):
+            words = f"{len(self.defect_words)} lists of word positions"
             raise SettingError(
-                f"{len(self.defects)} defect prompts and {len(self.defect_words)} lists of word positions",
+                f"{len(self.defects)} defect prompts and {words}",
                 "one list a prompt, at least one",
                 "encode every defect's prompt with its words",
             )
@@ -115,44 +114,41 @@ class RegionPrompts:
         return positions
 
     def _context(self, name: str, *defects: Tensor) -> Context:
-        """One object a context, however often it is asked for: predictors keep what they derive
-        from it by identity."""
-        if name in self._made:
-            return self._made[name]
-        parts = [*defects, self.background]
-        regions = [*range(1, len(defects) + 1), 0]
-        token_region = torch.cat(
-            [
-                torch.full((part.shape[1],), region)
-                for part, region in zip(parts, regions, strict=True)
-            ]
-        )
-        self._made[name] = Context(
-            torch.cat(parts, dim=1), token_region.to(self.background.device), self.added
-        )
-        return self._made[name]
+        """The context of this name: one object, since predictors cache by identity."""
+        if name in self._contexts:
+            return self._contexts[name]
+        prompts = [*defects, self.background]
+        regions = torch.tensor([*range(1, len(defects) + 1), 0])
+        lengths = torch.tensor([prompt.shape[1] for prompt in prompts])
+        token_region = regions.repeat_interleave(lengths).to(self.background.device)
+        context = Context(torch.cat(prompts, dim=1), token_region, self.added)
+        self._contexts[name] = context
+        return context
 
 
 def word_places(prompt: Sequence[int], words: Sequence[int], text: str) -> list[int]:
-    """Where chosen words stand in a prompt: choice 3's token choice, for
-    :attr:`RegionPrompts.defect_words`.
+    """Positions of chosen words in a prompt (choice 3), for :attr:`RegionPrompts.defect_words`.
 
     Args:
-        prompt: the whole prompt's token ids. words: those of the chosen words, in their order.
-            text: the chosen words, for the error.
+        prompt: token ids of the whole prompt.
+        words: token ids of the chosen words, in their order.
+        text: the chosen words, for the error.
 
     Raises:
-        SettingError: they do not stand in the prompt, one behind the other.
+        SettingError: the prompt does not contain them one after the other.
     """
-    starts = [
-        start
-        for start in range(len(prompt))
-        if words and list(prompt[start : start + len(words)]) == list(words)
-    ]
-    if not starts:
-        do = "choose from the prompt, in its order, or leave them out: all of its words"
-        raise SettingError(f"attention words {text!r}", "words of the defect's prompt", do)
-    return [start + place for start in starts for place in range(len(words))]
+    length = len(words)
+    places: list[int] = []
+    for start in range(len(prompt)):
+        if words and list(prompt[start : start + length]) == list(words):
+            places.extend(range(start, start + length))
+    if not places:
+        raise SettingError(
+            f"attention words {text!r}",
+            "words of the defect's prompt",
+            "choose from the prompt, in its order, or leave them out: all of its words",
+        )
+    return places
 
 
 def union(regions: Tensor) -> Tensor:

@@ -18,9 +18,10 @@ from torch import Tensor
 from ..errors import SettingError, WeightsError
 
 PredictionType = Literal["epsilon", "v_prediction"]
+_MOST_TIMESTEPS = 100_000
 TERMINAL_ALPHA = 4.8973e-8
-"""Least alpha: zero terminal SNR schedules end in 0, and nothing is ever divided by 0 (ComfyUI
-clamps to the same value)."""
+"""Least alpha, so that nothing is divided by 0: schedules with zero terminal SNR end in 0. ComfyUI
+clamps to the same value."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,21 @@ class NoiseSchedule:
     def noised(self, z_0: Tensor, eps: Tensor, alpha_t: Tensor | float) -> Tensor:
         """Forward process (Eq. 6): ``sqrt(alpha_t) z_0 + sqrt(1 - alpha_t) eps``; ``alpha_t`` a
         number or ``[B]``."""
-        root, rest = _roots(alpha_t, z_0)
-        return root * z_0 + rest * eps
+        signal, noise = _roots(alpha_t, z_0)
+        return signal * z_0 + noise * eps
 
     def to_eps(self, output: Tensor, z_t: Tensor, alpha_t: Tensor | float) -> Tensor:
-        """The network's output as a noise prediction, whatever it predicts (choice 8); ``alpha_t``
-        a number or ``[B]``."""
+        """The network's output as a noise prediction (choice 8); ``alpha_t`` a number or
+        ``[B]``."""
         if self.prediction_type == "epsilon":
             return output
-        root, rest = _roots(alpha_t, z_t)
-        return root * output + rest * z_t
+        signal, noise = _roots(alpha_t, z_t)
+        return signal * output + noise * z_t
 
     def alphas_of(self, timesteps: Tensor) -> Tensor:
         """``alpha_t`` ``[B]`` (float32) of whole timesteps ``[B]``, on their device."""
-        alphas = self.alphas_cumprod.float().to(
-            timesteps.device
-        )  # float32 first: MPS knows no float64
+        # float32 first: MPS knows no float64
+        alphas = self.alphas_cumprod.float().to(timesteps.device)
         alpha_t: Tensor = alphas[timesteps]
         return alpha_t
 
@@ -113,15 +113,16 @@ def schedule_from_config(config: Mapping[str, Any]) -> NoiseSchedule:
     optional zero terminal SNR.
 
     Raises:
-        WeightsError: another beta schedule or prediction type, or what are no numbers.
+        WeightsError: another beta schedule or prediction type, or values that are no numbers.
     """
     kind = config.get("beta_schedule", "linear")
-    start, end, total = (config.get(key, default) for key, default in _BETAS.items())
+    start = config.get("beta_start", 0.0001)
+    end = config.get("beta_end", 0.02)
+    total = config.get("num_train_timesteps", 1000)
     betas_fit = all(isinstance(beta, float) and 0 < beta < 1 for beta in (start, end))
     if not betas_fit or not isinstance(total, int) or not 0 < total <= _MOST_TIMESTEPS:
-        what = f"beta_start {start!r}, beta_end {end!r}, num_train_timesteps {total!r}"
         raise WeightsError(
-            what,
+            f"beta_start {start!r}, beta_end {end!r}, num_train_timesteps {total!r}",
             f"two numbers between 0 and 1, and 1 to {_MOST_TIMESTEPS} timesteps",
             "copy the scheduler's file again",
         )
@@ -143,10 +144,6 @@ def schedule_from_config(config: Mapping[str, Any]) -> NoiseSchedule:
     return NoiseSchedule(alphas, config.get("prediction_type", "epsilon"))
 
 
-_BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "num_train_timesteps": 1000}
-_MOST_TIMESTEPS = 100_000
-
-
 def _trained_betas(values: Any) -> Tensor:
     """Betas that the configuration lists; they replace its schedule and number of timesteps."""
     numbers = isinstance(values, (list, tuple)) and 0 < len(values) <= _MOST_TIMESTEPS
@@ -160,13 +157,14 @@ def _trained_betas(values: Any) -> Tensor:
 
 
 def _zero_terminal_snr(alphas: Tensor) -> Tensor:
-    """Lin et al. 2023, Algorithm 1: shift and scale sqrt(alpha) so that the last is 0 and the first
-    stays."""
+    """Lin et al. 2023, Algorithm 1: shift and scale ``sqrt(alpha)`` so that the last is 0 and the
+    first stays."""
     root = alphas.sqrt()
     return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
 
 
 def _roots(alpha_t: Tensor | float, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
+    """``sqrt(alpha_t)`` and ``sqrt(1 - alpha_t)``, of a shape that multiplies ``like``."""
     if not isinstance(alpha_t, Tensor):
         return float(alpha_t) ** 0.5, (1 - float(alpha_t)) ** 0.5
     alpha = alpha_t.to(like.device, torch.float32).reshape(-1, *[1] * (like.ndim - 1))
