@@ -7,6 +7,7 @@ wings may import. Imports inside functions count as well: they are dependencies 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def module_of(path: Path) -> tuple[str, ...]:
     return parts[:-1] if parts[-1] == "__init__" else parts
 
 
+PLACE = re.compile(r"((?:\w+\.)+\w+):\w+")
+"""A module of the trainer and a name in it, as the table of commands writes them."""
 MODULES = {module_of(path): path for path in sorted(TRAINER.rglob("*.py"))}
 
 
@@ -41,6 +44,10 @@ def imports_of(path: Path) -> set[tuple[str, ...]]:
     package = module if path.name == "__init__.py" else module[:-1]
     targets: set[tuple[str, ...]] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            place = PLACE.fullmatch(node.value)
+            if place:
+                targets.add(("trainer", *place[1].split(".")))
         if not isinstance(node, ast.ImportFrom) or node.level == 0:
             continue
         base = package[: len(package) - node.level + 1]

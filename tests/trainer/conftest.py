@@ -22,6 +22,7 @@ from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from trainer.bases.load import load_base
 from trainer.cli import app as cli
+from trainer.cli import output
 from trainer.evaluate.config import EvaluateConfig
 from trainer.evaluate.plan.settings import PlanSettings
 
@@ -155,7 +156,7 @@ def weights(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """``main`` in this process: exit code, stdout, stderr."""
-    for name in cli._QUIET:
+    for name in output._QUIET:
         monkeypatch.setenv(name, os.environ.get(name, "error" if "VERBOSITY" in name else "1"))
     logger, levels = (
         logging.getLogger(),

@@ -27,10 +27,10 @@ from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.weights.files import read_info
 from trainer.bases import versions
-from trainer.cli import app as cli
+from trainer.cli import inspect_file
+from trainer.cli.commands import COMMANDS
 from trainer.cli.inspect_file import licence_note
 from trainer.lab import bench
-from trainer.training import tuning
 from trainer.training.tuning import make_optimizer
 
 from .conftest import Run, files_of
@@ -219,7 +219,7 @@ def test_masks_that_fit_nowhere_are_listed(
 
 def test_overview_and_help(run: Run) -> None:
     code, shown, _ = run("--help")
-    assert code == 0 and all(name in shown for name in cli._COMMANDS)
+    assert code == 0 and all(name in shown for name in COMMANDS)
     code, shown, _ = run("bench", "--help")
     assert code == 0 and "bench train" in shown and "pretrain" not in shown
     assert run()[0] == 2 and run("bench")[0] == 2
@@ -291,10 +291,10 @@ def test_a_package_that_is_not_installed_is_named(
 
 
 def test_stopping_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(arguments: object) -> int:
+    def stop(settings: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli._COMMANDS, "inspect", ("", stop))
+    monkeypatch.setattr(inspect_file, "inspect", stop)
     code, _, error = run("inspect", "x")
     assert code == 130 and "the same command goes on" in error
 
@@ -341,7 +341,7 @@ def test_bench_trains_with_the_optimizer_of_the_training(
         weights.append(arguments[6])
         return disentanglement_loss(*arguments)
 
-    monkeypatch.setattr(tuning, "make_optimizer", noted)
+    monkeypatch.setattr(bench, "make_optimizer", noted)
     monkeypatch.setattr(bench, "disentanglement_loss", weighed)
     code, shown, _ = run(
         "bench", "train", "--base", tiny_base, "--repeats", 1, "--batch", 1, "--device", "cpu"
@@ -483,7 +483,7 @@ def test_a_resolution_that_the_base_cannot_paint_is_refused(
 
 
 # --- bad weights
-# -----------------------------------------------------------------------------------------------------
+# ----
 
 
 def damaged(trained: Path, folder: Path, case: str) -> tuple[Path, str]:
@@ -563,7 +563,7 @@ def test_bad_weights(
 
 
 # --- bad training data
-# -----------------------------------------------------------------------------------------------
+# ----
 
 
 def spoil(plate: Path, case: str) -> tuple[list[object], str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import OtherRunError, SettingError
 from trainer.lab import results as module
 from trainer.lab.results import ResultsConfig, results
@@ -30,7 +31,7 @@ def config(
     whole = module._generation_config
     monkeypatch.setattr(module, "MODES", MODES)
     monkeypatch.setattr(
-        module, "_generation_config", lambda *given: dataclasses.replace(whole(*given), steps=2)
+        module, "_generation_config", lambda *given: replace_options(whole(*given), steps=2)
     )
     return ResultsConfig(
         (plates,), tmp_path / "out", steps=1, count=2, batch=2, base=str(tiny_base)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
+from bgdefect_core.declarations import Doc
 from bgdefect_core.weights.files import UNKNOWN, read_info
 
-__all__ = ["InspectConfig", "describe", "licence_note"]
+from .output import plain
 
 
 @dataclass(frozen=True)
@@ -18,23 +19,23 @@ class InspectConfig:
     """Print what a class weights file says about itself: class, prompts, base and its licence,
     training."""
 
-    file: tyro.conf.Positional[Path]
-    """Class weights file (.safetensors)."""
+    file: Annotated[Path, tyro.conf.Positional, Doc("Class weights file (.safetensors).")]
 
 
-def describe(path: Path) -> str:
-    """All metadata of the file, one line a field, and what the base's licence means for whoever
-    holds the file.
+def inspect(config: InspectConfig) -> str:
+    """All metadata of the file, one line a field, and what the base's licence means for its
+    holder.
 
     Raises:
         WeightsError: no class weights file.
     """
+    path = config.file
     info = read_info(path)
     values = {"file": str(path), "size": f"{path.stat().st_size / 1e6:.1f} MB", **asdict(info)}
-    lines = [
-        f"{name.replace('_', ' '):20} {_plain(_shown(value))}" for name, value in values.items()
-    ]
-    return "\n".join([*lines, "", licence_note(_plain(info.base_licence), info.kind)])
+    lines: list[str] = []
+    for name, value in values.items():
+        lines.append(f"{name.replace('_', ' '):20} {_in_one_line(_shown(value))}")
+    return "\n".join([*lines, "", licence_note(_in_one_line(info.base_licence), info.kind)])
 
 
 def licence_note(licence: str, kind: str) -> str:
@@ -44,33 +45,35 @@ def licence_note(licence: str, kind: str) -> str:
         licence: as the base's files name it. kind: "full" or "lora".
     """
     rail = not licence.startswith(UNKNOWN) and "RAIL" in licence
+    derivative = kind == "full"
     if licence in ("Apache-2.0", "MIT"):
-        return (
+        lines = [
             f"The base is under {licence}: pass this file on freely, with the text of that licence."
-        )
-    if rail and kind == "full":
-        return (
-            f"The base is under {licence}. This file is a full U-Net, a derivative of the base: that licence, its\n"
-            "limits on use included, passes on to it. Give the text of the licence to whoever you give the file."
-        )
-    if rail:
-        return (
-            f"The base is under {licence}. This file is a LoRA: it holds none of the base's weights, but works only\n"
-            "with them, and that licence's limits on use hold for whatever the two make together."
-        )
-    return (
-        f"The base's licence is {licence!r}: its files name none that is known here. Find out what it allows before\n"
-        f"you pass this file on{'; a full U-Net is a derivative of its base' if kind == 'full' else ''}."
-    )
+        ]
+    elif rail and derivative:
+        lines = [
+            f"The base is under {licence}. This file is a full U-Net, a derivative of the base:",
+            "that licence, its limits on use included, passes on to it. Give the text of the",
+            "licence to whoever you give the file.",
+        ]
+    elif rail:
+        lines = [
+            f"The base is under {licence}. This file is a LoRA: it holds none of the base's",
+            "weights, but works only with them, and that licence's limits on use hold for whatever",
+            "the two make together.",
+        ]
+    else:
+        note = "; a full U-Net is a derivative of its base" if derivative else ""
+        lines = [
+            f"The base's licence is {licence!r}: its files name none that is known here.",
+            f"Find out what it allows before you pass this file on{note}.",
+        ]
+    return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
-    """What a terminal would obey (escapes, line ends, turns of direction) spelled out: a file may
-    come from anywhere."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
+def _in_one_line(text: str) -> str:
+    """The text without line ends: a file cannot add fields of its own."""
+    return plain(text).replace("\n", "\\n")
 
 
 def _shown(value: Any) -> str:

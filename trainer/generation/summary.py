@@ -11,6 +11,9 @@ from bgdefect_core.records.manifest import ManifestLine
 
 from .pairs import Pair
 
+_SHOWN = 20
+"""Samples or masks of a kind that :func:`report` lists."""
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -75,3 +78,49 @@ def summarise(
 def missed_masks(source: str | Path, origin: dict[str, Any]) -> str:
     """The masks that could not be placed on a picture, as "picture: masks"; "" for none."""
     return f"{source}: {', '.join(origin['missed'])}" if origin.get("missed") else ""
+
+
+def exit_code(summary: Summary) -> int:
+    """1 where a run made no good sample at all."""
+    return 0 if summary.dry_run or summary.accepted else 1
+
+
+def report(summary: Summary) -> str:
+    """What the terminal shows at the end."""
+    minutes, seconds = divmod(round(summary.seconds), 60)
+    time = f"{minutes} min {seconds} s"
+    counts = f"{summary.accepted} of {summary.wanted} samples"
+    if summary.dry_run:
+        done = f"; {summary.done} are there already" if summary.done else ""
+        lines = [
+            f"{counts} can be made{done}",
+            f"their first attempts take about {time}; retries of rejected ones come on top",
+        ]
+    else:
+        lines = [f"{counts} are good, in {time}: {summary.root}"]
+    if summary.rejected:
+        failed: list[str] = []
+        for sample in summary.rejected:
+            failed.append(f"{sample.index:05d}: {', then '.join(sample.reasons)}")
+        lines.append(f"{len(failed)} samples were rejected in every attempt:")
+        lines += _listed(failed, ", in the manifest")
+    if summary.unmade:
+        lines.append(
+            f"{summary.unmade} samples have no mask: none could be placed on their picture"
+        )
+    if summary.unplaced:
+        lines.append("masks that could not be placed:")
+        lines += _listed(summary.unplaced)
+    if summary.sheet and summary.page:
+        lines += [f"contact sheet: {summary.sheet}", f"page:          {summary.page}"]
+    if summary.dry_run:
+        lines.append("nothing was written")
+    return "\n".join(lines)
+
+
+def _listed(items: Sequence[str], place: str = "") -> list[str]:
+    """The first items, indented, and how many more there are at another place."""
+    lines = [f"  {item}" for item in items[:_SHOWN]]
+    if len(items) > _SHOWN:
+        lines.append(f"  and {len(items) - _SHOWN} more{place}")
+    return lines

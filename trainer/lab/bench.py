@@ -1,6 +1,6 @@
 """``bgdefect bench``: what training and generation cost beside the bare U-Net, in the same run.
 
-Contenders take turns, and their order turns around each time; the median of the ratios of each turn
+Contenders take turns, and their order is reversed each time. The median of the ratios of each turn
 counts, so that a machine that slows down for a while does not decide.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from bgdefect_core.errors import check_range
+from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.method.attention import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.loss import disentanglement_loss
@@ -24,30 +25,38 @@ from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sampling import sample
 
 from ..bases.devices import pick_device
-
-if TYPE_CHECKING:
-    from ..bases.load import Base
+from ..bases.load import Base, load_base
+from ..training.batches import Batches
+from ..training.cache import LatentCache
+from ..training.tuning import make_optimizer, make_trainable
 
 Contender = Callable[[], Any]
+Turns = Mapping[str, Sequence[float]]
+"""Seconds of each contender in each turn."""
 _PROMPTS = ("a photo of a part", "a scratch defect on a part", "mask")
+_PICTURES = 8
+"""Pictures in the cache of the training."""
+
+BaseOption = Annotated[str | None, Doc("Base model. Default: the embedded one.")]
+ResolutionOption = Annotated[
+    int | None, Doc("Side of the pictures in pixels. Default: the base's native size.")
+]
+RepeatsOption = Annotated[int, Range(1, 1000), Doc("Turns; the median counts.")]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda", "mps"], Doc("Device to run on.")]
 
 
 @dataclass(frozen=True)
 class BenchTrainConfig:
     """Cost of one training iteration against the bare U-Net's forward and backward of 2B."""
 
-    base: str | None = None
-    """Base model; default: the embedded one."""
-    batch: int = 4
-    """Pictures an iteration, B; the U-Net sees 2B."""
-    resolution: int | None = None
-    """Pixels a side. Default: the base's native size."""
-    lora_rank: int = 0
-    """Rank of a LoRA; 0: the whole U-Net."""
-    repeats: int = 7
-    """Turns; the median counts."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to run."""
+    base: BaseOption = None
+    batch: Annotated[
+        int, Range(1, 1024), Doc("Pictures of an iteration, B; the U-Net sees 2B.")
+    ] = 4
+    resolution: ResolutionOption = None
+    lora_rank: Annotated[int, Range(0, 256), Doc("Rank of a LoRA. 0: the whole U-Net.")] = 0
+    repeats: RepeatsOption = 7
+    device: DeviceOption = "auto"
 
 
 @dataclass(frozen=True)
@@ -55,106 +64,97 @@ class BenchGenerateConfig:
     """Cost of N variants of one (picture, mask), latent to latent, against as many bare U-Net
     samples."""
 
-    base: str | None = None
-    """Base model; default: the embedded one."""
-    variants: int = 4
-    """N."""
-    steps: int = 50
-    """DDIM steps each way."""
-    resolution: int | None = None
-    """Pixels a side. Default: the base's native size."""
-    repeats: int = 7
-    """Turns; the median counts."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to run."""
+    base: BaseOption = None
+    variants: Annotated[int, Range(1, 1024), Doc("N.")] = 4
+    steps: Annotated[int, Doc("DDIM steps each way.")] = 50
+    resolution: ResolutionOption = None
+    repeats: RepeatsOption = 7
+    device: DeviceOption = "auto"
 
 
-def bench_train(config: BenchTrainConfig) -> float:
-    """Print the table; returns the median ratio of a whole iteration to the bare forward and
-    backward.
+def bench_train(config: BenchTrainConfig) -> str:
+    """The table of the training's cost.
 
     ``bare``: the unpatched U-Net on 2B samples, each with its own context of the same length as
-        ours (``C_def`` and ``C_bg`` together),
-    the mean square of its output, backward, gradients let go. No optimizer, no clipping: the least
-        that any training step needs.
+    ours (``C_def`` and ``C_bg`` together), the mean square of its output, backward, gradients
+    released. No optimizer, no clipping: the least that any training step needs.
+
     ``iteration``: what ``bgdefect train`` computes by default in a step of one batch, with
-        training's own functions: draw the batch, patch
-    the U-Net (training does so once a run), Eq. 5 on the batch of 2B with the base's own weight
-    inside the mask, backward, clip, the optimizer's step, gradients let go. Not in it: accelerate's
-    wrapping, logging, checkpoints. Both train the same parameters in fp32.
+    training's own functions: draw the batch, patch the U-Net (training does so once a run), Eq. 5
+    on the batch of 2B with the base's own weight inside the mask, backward, clip, the optimizer's
+    step, gradients released. Not included: accelerate's wrapping, logging, checkpoints. Both train
+    the same parameters in fp32.
 
     Raises:
         SettingError: a number out of its range.
     """
-    from ..bases.load import load_base
-    from ..training.batches import Batches
-    from ..training.cache import LatentCache
-    from ..training.tuning import make_optimizer, make_trainable
-
-    _check(config.repeats, batch=config.batch)
-    check_range("lora_rank", config.lora_rank, 0, 256)
-    device = pick_device(config.device)
+    check_settings(config)
+    device, size = pick_device(config.device), config.batch
     base = load_base(config.base).to(device)
-    latents, regions = _scene(base, config.resolution, 8)
-    batches = Batches(
-        LatentCache(latents, regions, 1, (8,) * 8),
-        config.batch,
-        len(base.schedule.alphas_cumprod),
-        0,
-    )
+    timesteps = len(base.schedule.alphas_cumprod)
+    latents, regions = _scene(base, config.resolution, _PICTURES)
+    cache = LatentCache(latents, regions, 1, (8,) * _PICTURES)
+    batches = Batches(cache, size, timesteps, 0)
     parameters = make_trainable(base.unet, base.family.lora_modules, config.lora_rank, 0)
     optimizer = make_optimizer(parameters, 1e-6, device)
     weight = base.family.mask_weight
-    context = base.prompts(_PROMPTS[0], [_PROMPTS[1]], _PROMPTS[2]).training_context().to(latents)
-    z = torch.cat([latents[: config.batch].repeat(2, 1, 1, 1)] * -(-config.batch // len(latents)))[
-        : 2 * config.batch
-    ]
-    t = torch.randint(0, len(base.schedule.alphas_cumprod), (2 * config.batch,)).to(device)
-    tokens = context.tokens.repeat_interleave(config.batch, dim=0)
+    context = _prompts(base).training_context().to(latents)
+    doubled = latents[:size].repeat(2, 1, 1, 1)
+    z = torch.cat([doubled] * -(-size // _PICTURES))[: 2 * size]
+    t = torch.randint(0, timesteps, (2 * size,)).to(device)
+    tokens = context.tokens.repeat_interleave(size, dim=0)
 
     def bare() -> None:
         base.unet(z, t, tokens, return_dict=False)[0].square().mean().backward()
         optimizer.zero_grad()
 
-    def loss() -> None:
+    def gradients() -> None:
         batch = batches.at(0)[0]
         with unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
-            disentanglement_loss(
+            loss = disentanglement_loss(
                 predict, batch.z_0, batch.regions, batch.t, batch.eps, context, weight
-            ).backward()
+            )
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
 
     def iteration() -> None:
-        loss()
+        gradients()
         optimizer.step()
         optimizer.zero_grad()
 
-    def without() -> None:
-        loss()
+    def without_step() -> None:
+        gradients()
         optimizer.zero_grad()
 
-    turns = _race({"bare": bare, "loss": without, "iteration": iteration}, config.repeats, device)
-    _heading(
-        f"training, B = {config.batch}, {base.name}, {device.type}",
+    contenders: dict[str, Contender] = {
+        "bare": bare,
+        "loss": without_step,
+        "iteration": iteration,
+    }
+    turns = _race(contenders, config.repeats, device)
+    lines = _heading(
+        f"training, B = {size}, {base.name}, {device.type}",
         "bare U-Net, forward and backward of 2B",
-        turns,
+        turns["bare"],
     )
-    _line("loss of Eq. 5, backward, clipping", turns["loss"], turns["bare"])
-    return _line("whole iteration, with the optimizer", turns["iteration"], turns["bare"])
+    lines.append(_line("loss of Eq. 5, backward, clipping", turns["loss"], turns["bare"]))
+    lines.append(_line("whole iteration, with the optimizer", turns["iteration"], turns["bare"]))
+    return "\n".join(lines)
 
 
 @torch.no_grad()
-def bench_generate(config: BenchGenerateConfig) -> dict[str, float]:
-    """Print the table; returns the median ratios of ``replay`` and ``noised`` to their shares of
-    bare U-Net samples."""
-    from ..bases.load import load_base
+def bench_generate(config: BenchGenerateConfig) -> str:
+    """The table of the generation's cost.
 
-    _check(config.repeats, variants=config.variants)
-    device, count = pick_device(config.device), config.variants
+    Raises:
+        SettingError: a number out of its range.
+    """
+    check_settings(config)
+    device, count, steps = pick_device(config.device), config.variants, config.steps
     base = load_base(config.base).to(device)
-    levels = base.schedule.levels(config.steps)
+    levels = base.schedule.levels(steps)
     z_0, regions = _scene(base, config.resolution, 1)
-    prompts = base.prompts(_PROMPTS[0], [_PROMPTS[1]], _PROMPTS[2])
+    prompts = _prompts(base)
     tokens = prompts.defect_context().to(z_0).tokens
 
     def bare(batch: int) -> Contender:
@@ -162,110 +162,105 @@ def bench_generate(config: BenchGenerateConfig) -> dict[str, float]:
         times = [torch.full((batch,), timestep, device=device) for timestep in levels.timesteps[1:]]
         return lambda: [base.unet(z, t, context, return_dict=False)[0] for t in times]
 
-    def ours(mode: BackgroundName) -> Contender:
-        return lambda: _variants(base, mode, z_0, regions, prompts, config)
+    def variants(mode: BackgroundName, pictures: int = 1) -> Contender:
+        latents, maps = z_0.expand(pictures, -1, -1, -1), regions.expand(pictures, -1, -1)
+        return lambda: _variants(base, mode, latents, maps, prompts, steps, count)
 
-    def literal() -> (
-        torch.Tensor
-    ):  # each sample with an inversion of its own, as the equations are printed
-        return _variants(
-            base,
-            "literal",
-            z_0.expand(count, -1, -1, -1),
-            regions.expand(count, -1, -1),
-            prompts,
-            config,
-        )
-
-    contenders = {
-        "bare 1": bare(1),
-        f"bare {count}": bare(count),
-        "replay": ours("replay"),
-        "noised": ours("noised"),
-        "literal": literal,
-    }
-    turns = _race(contenders, config.repeats, device)
-    once, each = turns["bare 1"], turns[f"bare {count}"]
-    steps = config.steps
-    _heading(
-        f"generation, N = {count}, {steps} steps, {base.name}, {device.type}",
-        f"bare, {steps} x batch of {count}",
-        {"": each},
-    )
-    both = [one + other for one, other in zip(once, each, strict=True)]
-    ratios = {
-        "replay": _line(f"replay: {steps} + {steps} N bare samples", turns["replay"], both),
-        "noised": _line(f"noised: {steps} N bare samples", turns["noised"], each),
-    }
-    _line(
-        f"literal, as printed: {3 * steps} N bare samples",
-        turns["literal"],
-        [3 * seconds for seconds in each],
-    )
-    for mode in ("replay", "noised"):
-        share = statistics.median(
-            own / whole for own, whole in zip(turns[mode], turns["literal"], strict=True)
-        )
-        print(f"{f'  {mode} of it':44} {share:9.2f}")
-    pixels = torch.zeros(1, 3, z_0.shape[2] * base.factor, z_0.shape[3] * base.factor)
-    latents = z_0.expand(count, -1, -1, -1)
-    vae = _race(
-        {"": lambda: (base.encode(pixels), base.decode(z_0), base.decode(latents))},
+    turns = _race(
+        {
+            "bare 1": bare(1),
+            f"bare {count}": bare(count),
+            "replay": variants("replay"),
+            "noised": variants("noised"),
+            # each sample with an inversion of its own, as the equations are printed
+            "literal": variants("literal", count),
+        },
         config.repeats,
         device,
     )
-    print(f"{f'VAE apart: 1 encoded, 1 + {count} decoded':44} {statistics.median(vae['']):9.3f} s")
-    return ratios
+    once, batched = turns["bare 1"], turns[f"bare {count}"]
+    both = [first + second for first, second in zip(once, batched, strict=True)]
+    threefold = [3 * seconds for seconds in batched]
+    lines = _heading(
+        f"generation, N = {count}, {steps} steps, {base.name}, {device.type}",
+        f"bare, {steps} x batch of {count}",
+        batched,
+    )
+    lines += [
+        _line(f"replay: {steps} + {steps} N bare samples", turns["replay"], both),
+        _line(f"noised: {steps} N bare samples", turns["noised"], batched),
+        _line(f"literal, as printed: {3 * steps} N bare samples", turns["literal"], threefold),
+    ]
+    for mode in ("replay", "noised"):
+        share = _median_ratio(turns[mode], turns["literal"])
+        lines.append(f"{f'  {mode} of it':44} {share:9.2f}")
+    return "\n".join([*lines, _vae_line(base, z_0, count, config.repeats, device)])
+
+
+def _vae_line(base: Base, z_0: Tensor, count: int, repeats: int, device: torch.device) -> str:
+    pixels = torch.zeros(1, 3, z_0.shape[2] * base.factor, z_0.shape[3] * base.factor)
+    latents = z_0.expand(count, -1, -1, -1)
+
+    def coded() -> None:
+        base.encode(pixels)
+        base.decode(z_0)
+        base.decode(latents)
+
+    seconds = _race({"vae": coded}, repeats, device)["vae"]
+    title = f"VAE apart: 1 encoded, 1 + {count} decoded"
+    return f"{title:44} {statistics.median(seconds):9.3f} s"
+
+
+def _prompts(base: Base) -> RegionPrompts:
+    background, defect, placeholder = _PROMPTS
+    return base.prompts(background, [defect], placeholder)
 
 
 def _variants(
     base: Base,
     mode: BackgroundName,
-    z_0: torch.Tensor,
-    regions: torch.Tensor,
+    z_0: Tensor,
+    regions: Tensor,
     prompts: RegionPrompts,
-    config: BenchGenerateConfig,
-) -> torch.Tensor:
+    steps: int,
+    count: int,
+) -> Tensor:
     """N variants, latent to latent, with the maps recorded where the grid allows it.
 
     Args:
-        z_0, regions: of one (picture, mask), inverted once for all variants; or N of them, each
-            inverted.
+        z_0, regions: of one (picture, mask), prepared once for all variants; or N of them.
     """
-    levels, count = base.schedule.levels(config.steps), config.variants
+    levels = base.schedule.levels(steps)
     recorder = MapRecorder(prompts.word_positions())
+    background = BACKGROUNDS[mode]
     with unet_predictor(base.unet, base.schedule) as predict:
-        background = BACKGROUNDS[mode]
         latents = background.prepare(predict, z_0, regions, prompts, levels)
         shared = [level.expand(count, -1, -1, -1) for level in latents]
-        spread = regions.expand(count, -1, -1)
+        maps = regions.expand(count, -1, -1)
         return sample(
-            predict, background, shared, spread, prompts, levels, range(count), recorder=recorder
+            predict, background, shared, maps, prompts, levels, range(count), recorder=recorder
         )
 
 
-def _scene(base: Base, resolution: int | None, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _scene(base: Base, resolution: int | None, count: int) -> tuple[Tensor, Tensor]:
     """Random latents ``[count, C, h, w]`` and a region map with a square of a quarter of the side
     in the middle.
 
     Raises:
-        SettingError: a resolution out of range, or no multiple of the base's factor.
+        SettingError: a resolution out of range, or not a multiple of the base's factor.
     """
-
     cells = base.working_resolution(resolution) // base.factor
-    device = base.unet.device
+    channels = int(base.unet.config["in_channels"])
     generator = torch.Generator().manual_seed(0)
-    latents = torch.randn(
-        count, int(base.unet.config["in_channels"]), cells, cells, generator=generator
-    ).to(device)
-    regions = torch.zeros(count, cells, cells, dtype=torch.long, device=device)
+    latents = torch.randn(count, channels, cells, cells, generator=generator)
+    regions = torch.zeros(count, cells, cells, dtype=torch.long)
     low, high = 3 * cells // 8, 5 * cells // 8
     regions[:, low:high, low:high] = 1
-    return latents, regions
+    return latents.to(base.unet.device), regions.to(base.unet.device)
 
 
 def _race(
-    contenders: dict[str, Contender], repeats: int, device: torch.device
+    contenders: Mapping[str, Contender], repeats: int, device: torch.device
 ) -> dict[str, list[float]]:
     """Seconds of each contender in each turn, after one turn to warm up."""
     turns: dict[str, list[float]] = {name: [] for name in contenders}
@@ -288,20 +283,19 @@ def _wait(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _check(repeats: int, **others: int) -> None:
-    check_range("repeats", repeats, 1, 1000)
-    for name, value in others.items():
-        check_range(name, value, 1, 1024)
+def _heading(title: str, reference: str, seconds: Sequence[float]) -> list[str]:
+    return [
+        f"{title} ({len(seconds)} turns, medians, {torch.get_num_threads()} threads)",
+        f"{'':44} {'time':>11} {'over bare':>10}",
+        f"{reference:44} {statistics.median(seconds):9.3f} s {1:10.3f}",
+    ]
 
 
-def _heading(title: str, reference: str, turns: dict[str, list[float]]) -> None:
-    seconds = next(iter(turns.values()))
-    print(f"{title} ({len(seconds)} turns, medians, {torch.get_num_threads()} threads)")
-    print(f"{'':44} {'time':>11} {'over bare':>10}")
-    print(f"{reference:44} {statistics.median(seconds):9.3f} s {1:10.3f}")
+def _line(title: str, seconds: Sequence[float], bare: Sequence[float]) -> str:
+    ratio = _median_ratio(seconds, bare)
+    return f"{title:44} {statistics.median(seconds):9.3f} s {ratio:10.3f}"
 
 
-def _line(title: str, own: Sequence[float], bare: Sequence[float]) -> float:
-    ratio = statistics.median(one / other for one, other in zip(own, bare, strict=True))
-    print(f"{title:44} {statistics.median(own):9.3f} s {ratio:10.3f}")
-    return ratio
+def _median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
+    pairs = zip(seconds, reference, strict=True)
+    return statistics.median(taken / bare for taken, bare in pairs)

@@ -14,17 +14,20 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from tqdm import tqdm
 
+from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import check_range
 from bgdefect_core.method.refinement import PEAK, refine
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.method.signals.difference import difference_heat
 from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
+from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.pixels import as_pictures, to_pixels
 from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strength, psnr
@@ -50,14 +53,29 @@ DETAILS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, math.inf)
 class CalibrateConfig:
     """Measure labels, strength and contrast of drawn defects at the base's native size."""
 
-    pictures: int = 500
-    """Drawn defects whose strength and contrast are measured."""
-    decoded: int = 200
-    """The first so many of them go through the VAE too; on these the labels are measured."""
-    base: str | None = None
-    """The base; nothing = the embedded one."""
-    seed: int = 0
-    """Another seed draws other defects."""
+    pictures: Annotated[
+        int,
+        Range(1, SEEDS // 2),
+        Doc("Drawn defects whose strength and contrast are measured."),
+    ] = 500
+    decoded: Annotated[
+        int,
+        Doc("How many of them, from the first on, go through the VAE and give labels."),
+    ] = 200
+    base: Annotated[str | None, Doc("Base model. Default: the embedded one.")] = None
+    seed: Annotated[int, Range(0, 1_000_000), Doc("Another seed draws other defects.")] = 0
+
+
+@dataclass(frozen=True)
+class DecodedDefect:
+    """What one drawn defect measures once it went through the VAE."""
+
+    shows: tuple[float, float]
+    """Strength and contrast."""
+    overlaps: NDArray[np.float64]
+    """``[1 + rules, 2]``: IoU with the truth of the requested masks, then of each label."""
+    likeness: NDArray[np.float64]
+    """``[details, 2]``: PSNR in dB against the defect as drawn, on it and around it."""
 
 
 @dataclass(frozen=True)
@@ -84,44 +102,37 @@ def calibrate(config: CalibrateConfig) -> Calibration:
     Raises:
         SettingError: a number out of range. WeightsError: no such base.
     """
-    check_range("pictures", config.pictures, 1, SEEDS // 2)
+    check_settings(config)
     check_range("decoded", config.decoded, 1, config.pictures)
-    check_range("seed", config.seed, 0, 1_000_000)
     base = load_base(config.base)
     drawn: list[tuple[float, float]] = []
-    decoded: list[tuple[float, float]] = []
-    overlaps: list[NDArray[np.float64]] = []
-    likeness: list[NDArray[np.float64]] = []
-    pictures = islice(drawn_defects(config.seed, base.resolution), config.pictures)
-    for number, one in enumerate(
-        tqdm(pictures, desc="measuring", unit="defect", total=config.pictures)
-    ):
-        drawn.append(
-            _shows(
-                one.picture.astype(np.float32) / 255, one.good.astype(np.float32) / 255, one.mask
-            )
-        )
-        if number < config.decoded:
-            shows, found, alike = _through_the_vae(base, one)
-            decoded.append(shows)
-            overlaps.append(found)
-            likeness.append(alike)
-    requested, *means = np.mean(overlaps, axis=0).tolist()
-    labels = {rule: (row[0], row[1]) for rule, row in zip(RULES, means, strict=True)}
-    details = {
-        gone: (row[0], row[1])
-        for gone, row in zip(DETAILS, np.mean(likeness, axis=0).tolist(), strict=True)
-    }
+    decoded: list[DecodedDefect] = []
+    defects = islice(drawn_defects(config.seed, base.resolution), config.pictures)
+    for defect in tqdm(defects, desc="measuring", unit="defect", total=config.pictures):
+        drawn.append(_shows(_floats(defect.picture), _floats(defect.good), defect.mask))
+        if len(decoded) < config.decoded:
+            decoded.append(_through_the_vae(base, defect))
+    overlaps = np.mean([defect.overlaps for defect in decoded], axis=0)
+    likeness = np.mean([defect.likeness for defect in decoded], axis=0)
+    pairs: list[tuple[float, float]] = [(row[0], row[1]) for row in overlaps.tolist()]
     return Calibration(
-        np.array(drawn), np.array(decoded), (requested[0], requested[1]), labels, details
+        drawn=np.array(drawn),
+        decoded=np.array([defect.shows for defect in decoded]),
+        requested=pairs[0],
+        labels=dict(zip(RULES, pairs[1:], strict=True)),
+        details={
+            gone: (row[0], row[1]) for gone, row in zip(DETAILS, likeness.tolist(), strict=True)
+        },
     )
 
 
 def drawn_defects(seed: int, size: int) -> Iterator[Drawn]:
     """An endless sequence of pictures with a defect, ``size`` pixels a side, that follows from
     ``seed`` alone."""
-    pictures = (draw(FIRST_SEED + SEEDS * seed + number, size, 1.0) for number in count())
-    return (one for one in pictures if one.mask.any())
+    for number in count():
+        drawn = draw(FIRST_SEED + SEEDS * seed + number, size, 1.0)
+        if drawn.mask.any():
+            yield drawn
 
 
 def grown(truth: Mask) -> Mask:
@@ -130,38 +141,46 @@ def grown(truth: Mask) -> Mask:
     return truth if wider.all() else wider
 
 
-def _through_the_vae(
-    base: Base, one: Drawn
-) -> tuple[tuple[float, float], NDArray[np.float64], NDArray[np.float64]]:
-    """Strength and contrast of the decoded pair; ``[1 + rules, 2]`` IoU with the truth: the
-    requested masks', then each label's; ``[details, 2]`` PSNR in dB."""
-    pair = base.decode(base.encode(to_pixels([one.picture, one.good])))
-    painted, normal = as_pictures(pair)
-    heat = difference_heat(pair[:1], pair[1:])[0].numpy()
-    masks = (grown(one.mask), requested_box(one.mask))
-    labels = [
-        masks,
-        *([refine(heat, mask, threshold, peak)[0] for mask in masks] for peak, threshold in RULES),
-    ]
-    overlaps = np.array([[overlap(label, one.mask)["iou"] for label in row] for row in labels])
-    return _shows(painted, normal, one.mask), overlaps, _detail_psnr(one, painted, normal)
+def _through_the_vae(base: Base, defect: Drawn) -> DecodedDefect:
+    decoded = base.decode(base.encode(to_pixels([defect.picture, defect.good])))
+    painted, normal = as_pictures(decoded)
+    heat = difference_heat(decoded[:1], decoded[1:])[0].numpy()
+    overlaps: list[list[float]] = []
+    requested = (grown(defect.mask), requested_box(defect.mask))
+    overlaps.append([overlap(mask, defect.mask)["iou"] for mask in requested])
+    for peak, threshold in RULES:
+        row: list[float] = []
+        for mask in requested:
+            label, _ = refine(heat, mask, threshold, peak)
+            row.append(overlap(label, defect.mask)["iou"])
+        overlaps.append(row)
+    return DecodedDefect(
+        _shows(painted, normal, defect.mask),
+        np.array(overlaps),
+        _detail_psnr(defect, painted, normal),
+    )
 
 
 def _detail_psnr(
-    one: Drawn, painted: NDArray[np.float32], normal: NDArray[np.float32]
+    defect: Drawn, painted: NDArray[np.float32], normal: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """``[details, 2]``: dB against the defect as drawn, on it and around it (where its box has no
     other pixel: on it, twice)."""
-    true, good = (np.divide(picture, 255, dtype=np.float32) for picture in (one.picture, one.good))
-    around = requested_box(one.mask) & ~one.mask
-    zones = (one.mask, around if around.any() else one.mask)
-    found = []
+    true, good = _floats(defect.picture), _floats(defect.good)
+    around = requested_box(defect.mask) & ~defect.mask
+    zones = (defect.mask, around if around.any() else defect.mask)
+    rows: list[list[float]] = []
     for gone in DETAILS:
         result = np.clip(with_detail(painted, normal, good, gone) if gone else painted, 0, 1)
-        found.append(
-            [psnr(float(np.square(result - true, dtype=np.float64)[zone].mean())) for zone in zones]
-        )
-    return np.array(found)
+        errors = np.square(result - true, dtype=np.float64)
+        rows.append([psnr(float(errors[zone].mean())) for zone in zones])
+    return np.array(rows)
+
+
+def _floats(picture: Picture) -> NDArray[np.float32]:
+    """The picture in 0..1."""
+    floats: NDArray[np.float32] = np.divide(picture, 255, dtype=np.float32)
+    return floats
 
 
 def _shows(
@@ -171,15 +190,17 @@ def _shows(
     return strength, defect_contrast(strength, normal, mask)
 
 
-def report(found: Calibration) -> str:
+def report(calibration: Calibration) -> str:
     """Three Markdown tables: labels, detail, strength and contrast."""
     lines = [
-        f"| label, {len(found.decoded)} drawn defects | IoU with the truth, mask grown by {GROWTH} pixels | bounding box |",
+        f"| label, {len(calibration.decoded)} drawn defects | IoU with the truth, mask grown by "
+        f"{GROWTH} pixels | bounding box |",
         "|---|---|---|",
-        _label("the requested mask", found.requested),
+        _label("the requested mask", calibration.requested),
     ]
-    for (peak, threshold), values in found.labels.items():
-        in_use = " (in use)" if (peak, threshold) == (PEAK, SIGNALS["difference"].threshold) else ""
+    rule_in_use = (PEAK, SIGNALS["difference"].threshold)
+    for (peak, threshold), values in calibration.labels.items():
+        in_use = " (in use)" if (peak, threshold) == rule_in_use else ""
         of = "maximum" if peak == 100 else f"{peak:g}th percentile"
         lines.append(_label(f"{threshold:g} of the change's {of}{in_use}", values))
     lines += [
@@ -187,32 +208,32 @@ def report(found: Calibration) -> str:
         "| no detail is left at a change of | dB against the defect as drawn: on it | around it |",
         "|---|---|---|",
     ]
-    for gone, values in found.details.items():
-        name = {0.0: "0 (none is given back)", math.inf: "none (all is given back)"}.get(
-            gone, f"{gone:g}"
-        )
-        lines.append(
-            f"| {name}{' (in use)' if gone == DETAIL_GONE else ''} | {values[0]:.2f} | {values[1]:.2f} |"
-        )
-    names = [
-        f"{figure}, {quantile:.0%} quantile"
-        for figure in ("strength", "contrast")
-        for quantile in QUANTILES
-    ]
+    names = {0.0: "0 (none is given back)", math.inf: "none (all is given back)"}
+    for gone, values in calibration.details.items():
+        name = names.get(gone, f"{gone:g}")
+        in_use = " (in use)" if gone == DETAIL_GONE else ""
+        lines.append(f"| {name}{in_use} | {values[0]:.2f} | {values[1]:.2f} |")
+    headings: list[str] = []
+    for figure in ("strength", "contrast"):
+        headings += [f"{figure}, {quantile:.0%} quantile" for quantile in QUANTILES]
     lines += [
         "",
-        f"| drawn defects | number | {' | '.join(names)} | above both limits |",
-        "|" + "---|" * (3 + len(names)),
+        f"| drawn defects | number | {' | '.join(headings)} | above both limits |",
+        "|" + "---|" * (3 + len(headings)),
+        _quantiles("as drawn", calibration.drawn),
+        _quantiles("encoded and decoded", calibration.decoded),
     ]
-    limits = QualityLimits()
-    for name, shows in (("as drawn", found.drawn), ("encoded and decoded", found.decoded)):
-        figures = np.quantile(shows, QUANTILES, axis=0).T.ravel()
-        above = (shows >= (limits.min_strength, limits.min_contrast)).all(axis=1).mean()
-        lines.append(
-            f"| {name} | {len(shows)} | {' | '.join(f'{figure:.3f}' for figure in figures)} | {above:.1%} |"
-        )
     return "\n".join(lines)
 
 
 def _label(name: str, values: Sequence[float]) -> str:
     return f"| {name} | " + " | ".join(f"{value:.3f}" for value in values) + " |"
+
+
+def _quantiles(name: str, shows: NDArray[np.float64]) -> str:
+    """The row of some defects; ``shows``: ``[n, 2]`` strength and contrast."""
+    limits = QualityLimits()
+    figures = np.quantile(shows, QUANTILES, axis=0).T.ravel()
+    above = (shows >= (limits.min_strength, limits.min_contrast)).all(axis=1).mean()
+    cells = " | ".join(f"{figure:.3f}" for figure in figures)
+    return f"| {name} | {len(shows)} | {cells} | {above:.1%} |"

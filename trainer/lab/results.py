@@ -1,9 +1,7 @@
-"""``bgdefect results``: what the tool does on real data sets, measured and printed as the tables of
-``docs/results.md``.
+"""``bgdefect results``: the figures of ``docs/results.md``, measured on real data sets.
 
 For each defect class: few-shot training on one half of its pictures, then generation on
-    ``train/good`` in each background mode, every
-sample a single attempt.
+``train/good`` in each background mode, every sample a single attempt.
 """
 
 from __future__ import annotations
@@ -12,11 +10,12 @@ import csv
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
+from bgdefect_core.declarations import Doc
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
@@ -41,24 +40,37 @@ MODES: tuple[BackgroundName, ...] = tuple(BACKGROUNDS)
 class ResultsConfig:
     """Train and generate every defect class of some data sets, and print the figures."""
 
-    data: tuple[Path, ...]
-    """Object folders in MVTec AD layout."""
-    output: Path = Path("runs/results")
-    """Weights, data sets, contact sheets and ``results.json``. The same command goes on where it
-    was stopped."""
-    steps: int = 300
-    """Training iterations a class."""
-    count: int = 16
-    """Samples a class and background mode."""
-    batch: int = 8
-    """Samples a call of the U-Net."""
-    base: str | None = None
-    """Base model; nothing = the embedded one."""
-    seed: int = 0
+    data: Annotated[tuple[Path, ...], Doc("Object folders in MVTec AD layout.")]
+    output: Annotated[
+        Path,
+        Doc(
+            "Folder for weights, data sets, contact sheets and ``results.json``. The same command "
+            "resumes a run that was stopped."
+        ),
+    ] = Path("runs/results")
+    steps: Annotated[int, Doc("Training iterations of a class.")] = 300
+    count: Annotated[int, Doc("Samples of a class and background mode.")] = 16
+    batch: Annotated[int, Doc("Samples in a call of the U-Net.")] = 8
+    base: Annotated[str | None, Doc("Base model. Default: the embedded one.")] = None
+    seed: Annotated[int, Doc("Seed of everything random.")] = 0
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainingRow:
+    """The training of one class."""
+
+    object: str
+    defect: str
+    pictures: int
+    before: float
+    """Validation loss before the training."""
+    after: float
+    seconds: float | None
+    """None: not known, since the run was stopped meanwhile."""
+
+
+@dataclass(frozen=True)
+class GenerationRow:
     """One class in one background mode; medians over its samples."""
 
     object: str
@@ -74,7 +86,7 @@ class Row:
     after: float
     """Background PSNR after stitching, against the input picture, dB (100 = identical)."""
     seconds: float | None
-    """A sample, all told; None: not known, as the run was stopped within."""
+    """Of a sample, everything included. None: not known, since the run was stopped meanwhile."""
 
 
 def results(config: ResultsConfig) -> str:
@@ -84,33 +96,79 @@ def results(config: ResultsConfig) -> str:
         BGDefectError: whatever ``train`` and ``generate`` refuse, settings before the first
             training.
     """
-    found = [
-        (folder, *name)
-        for folder in config.data
-        for name in sorted({(one.object, one.defect) for one in find_examples(folder)})
-    ]
-    for folder, object, defect in found:
+    classes: list[tuple[Path, str, str]] = []
+    for folder in config.data:
+        names = {(example.object, example.defect) for example in find_examples(folder)}
+        for object, defect in sorted(names):
+            classes.append((folder, object, defect))
+    for folder, object, defect in classes:
         _training_config(config, folder, object, defect).check()
         _generation_config(config, folder, object, defect, MODES[0]).check()
-    classes, rows = [], []
-    for folder, object, defect in found:
-        weights = _weights(config, object, defect)
-        started, fresh = time.monotonic(), not RunFolder(weights.absolute()).folder.exists()
-        train(_training_config(config, folder, object, defect))
-        _note(weights.with_suffix(".seconds.json"), time.monotonic() - started if fresh else None)
-        classes.append((object, defect, *_training(weights)))
+    trained: list[TrainingRow] = []
+    generated: list[GenerationRow] = []
+    for folder, object, defect in classes:
+        trained.append(_train(config, folder, object, defect))
         for mode in MODES:
-            extras = extras_folder(config.output / mode, object, defect)
-            started, before = time.monotonic(), _records(extras)
-            generate(_generation_config(config, folder, object, defect, mode))
-            if (
-                len(_records(extras)) > len(before) > 0
-            ):  # what was made before is in no time of ours
-                _write(extras / "seconds.json", None)
-            _note(extras / "seconds.json", None if before else time.monotonic() - started)
-            rows.append(_row(config, object, defect, mode))
-        _write(config.output / "results.json", [row.__dict__ for row in rows])
-    return report(classes, rows)
+            generated.append(_generate(config, folder, object, defect, mode))
+        _write(config.output / "results.json", [asdict(row) for row in generated])
+    return report(trained, generated)
+
+
+def _train(config: ResultsConfig, folder: Path, object: str, defect: str) -> TrainingRow:
+    """Train one class, or read the figures of a finished training."""
+    weights = _weights(config, object, defect)
+    run = RunFolder(weights.absolute())
+    started, fresh = time.monotonic(), not run.folder.exists()
+    train(_training_config(config, folder, object, defect))
+    times = weights.with_suffix(".seconds.json")
+    _note(times, time.monotonic() - started if fresh else None)
+    losses: list[float] = []
+    with (run.folder / "log.csv").open(newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            if line["validation"]:
+                losses.append(float(line["validation"]))
+    pictures = len(json.loads(run.split.read_text(encoding="utf-8"))["train"])
+    return TrainingRow(object, defect, pictures, losses[0], losses[-1], _read(times))
+
+
+def _generate(
+    config: ResultsConfig, folder: Path, object: str, defect: str, mode: BackgroundName
+) -> GenerationRow:
+    """Generate one class in one background mode, or read the figures of a finished run."""
+    root = config.output / mode
+    extras = extras_folder(root, object, defect)
+    times = extras / "seconds.json"
+    started, before = time.monotonic(), _lines(extras)
+    generate(_generation_config(config, folder, object, defect, mode))
+    lines = _lines(extras)
+    if len(lines) > len(before) > 0:  # the time of the earlier samples is not part of this one
+        _write(times, None)
+    _note(times, None if before else time.monotonic() - started)
+    if not lines:
+        raise DataError(
+            f"{root} holds no samples of {object} / {defect}",
+            "masks that fit on the good pictures",
+            "add good pictures",
+        )
+    limits = QualityLimits()
+    quality = [line.quality for line in lines]
+    shown = 0
+    for figures in quality:
+        strong = figures["strength"] >= limits.min_strength
+        shown += strong and figures["contrast"] >= limits.min_contrast
+    seconds = _read(times)
+    return GenerationRow(
+        object,
+        defect,
+        mode,
+        samples=len(lines),
+        shows=shown / len(lines),
+        strength=median(figures["strength"] for figures in quality),
+        fill=median(figures["fill"] for figures in quality),
+        before=median(figures["latent_background_psnr"] for figures in quality),
+        after=median(figures["background_psnr"] for figures in quality),
+        seconds=None if seconds is None else seconds / len(lines),
+    )
 
 
 def _weights(config: ResultsConfig, object: str, defect: str) -> Path:
@@ -118,10 +176,9 @@ def _weights(config: ResultsConfig, object: str, defect: str) -> Path:
 
 
 def _training_config(config: ResultsConfig, folder: Path, object: str, defect: str) -> TrainConfig:
-    weights = _weights(config, object, defect)
     return TrainConfig(
         folder,
-        weights,
+        _weights(config, object, defect),
         object,
         defect,
         config.base,
@@ -135,6 +192,8 @@ def _generation_config(
     config: ResultsConfig, folder: Path, object: str, defect: str, mode: BackgroundName
 ) -> GenerateConfig:
     weights = _weights(config, object, defect)
+    # a single attempt at each sample, with the highest guidance that the default reaches
+    sampling = SamplingSettings(background=mode, guidance=(3.0,))
     return GenerateConfig(
         weights,
         folder,
@@ -143,95 +202,56 @@ def _generation_config(
         count=config.count,
         batch=config.batch,
         retries=0,
-        paint=PaintSettings(SamplingSettings(background=mode, guidance=(3.0,))),
         seed=config.seed,
+        paint=PaintSettings(sampling),
         base=config.base,
     )
 
 
 def _note(path: Path, seconds: float | None) -> None:
-    """Keep the time of a part; None, which stays: it was stopped within, and nobody knows."""
+    """Keep the time of a part. None stays: the part was stopped, and its time is not known."""
     if not path.exists():
         _write(path, seconds)
 
 
-def _records(extras: Path) -> list[ManifestLine]:
+def _lines(extras: Path) -> list[ManifestLine]:
     path = extras / "manifest.jsonl"
     return read_manifest(path) if path.exists() else []
 
 
-def _row(config: ResultsConfig, object: str, defect: str, mode: BackgroundName) -> Row:
-    root = config.output / mode
-    seconds = json.loads((extras_folder(root, object, defect) / "seconds.json").read_text())
-    records = _records(extras_folder(root, object, defect))
-    if not records:
-        raise DataError(
-            f"{root} holds no samples of {object} / {defect}",
-            "masks that fit on the good pictures",
-            "add good pictures",
-        )
-    quality = [record.quality for record in records]
-    limits = QualityLimits()
-    return Row(
-        object,
-        defect,
-        mode,
-        len(records),
-        sum(
-            one["strength"] >= limits.min_strength and one["contrast"] >= limits.min_contrast
-            for one in quality
-        )
-        / len(records),
-        median(item["strength"] for item in quality),
-        median(item["fill"] for item in quality),
-        median(item["latent_background_psnr"] for item in quality),
-        median(item["background_psnr"] for item in quality),
-        None if seconds is None else seconds / len(records),
-    )
-
-
-def _training(weights: Path) -> tuple[int, float, float, float | None]:
-    """Training pictures, validation loss before and after, seconds (None: not known)."""
-    run = weights.with_suffix(".run")
-    with (run / "log.csv").open(newline="") as file:
-        losses = [float(line["validation"]) for line in csv.DictReader(file) if line["validation"]]
-    split = json.loads((run / "split.json").read_text())
-    return (
-        len(split["train"]),
-        losses[0],
-        losses[-1],
-        json.loads(weights.with_suffix(".seconds.json").read_text()),
-    )
-
-
-def report(
-    classes: Sequence[tuple[str, str, int, float, float, float | None]], rows: Sequence[Row]
-) -> str:
+def report(trained: Sequence[TrainingRow], generated: Sequence[GenerationRow]) -> str:
     """Two Markdown tables: training, generation."""
     lines = [
         "| set | defect | training pictures | held-out loss before | after | training, s |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {o} | {d} | {n} | {before:.4f} | {after:.4f} | {_shown(s, 0)} |"
-        for o, d, n, before, after, s in classes
-    ]
+    for row in trained:
+        lines.append(
+            f"| {row.object} | {row.defect} | {row.pictures} | {row.before:.4f} "
+            f"| {row.after:.4f} | {_shown(row.seconds, 0)} |"
+        )
     lines += [
         "",
-        "| set | defect | background | samples | defect shows | strength | refined-mask fill | background before stitching, dB "
-        "| after, dB | s a sample |",
+        "| set | defect | background | samples | defect shows | strength | refined-mask fill "
+        "| background before stitching, dB | after, dB | s a sample |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {row.object} | {row.defect} | {row.mode} | {row.samples} | {row.shows:.0%} | {row.strength:.2f} | {row.fill:.2f} "
-        f"| {row.before:.1f} | {row.after:.1f} | {_shown(row.seconds, 2)} |"
-        for row in rows
-    ]
+    for sample in generated:
+        lines.append(
+            f"| {sample.object} | {sample.defect} | {sample.mode} | {sample.samples} "
+            f"| {sample.shows:.0%} | {sample.strength:.2f} | {sample.fill:.2f} "
+            f"| {sample.before:.1f} | {sample.after:.1f} | {_shown(sample.seconds, 2)} |"
+        )
     return "\n".join(lines)
 
 
 def _shown(seconds: float | None, digits: int) -> str:
     return "-" if seconds is None else f"{seconds:.{digits}f}"
+
+
+def _read(path: Path) -> float | None:
+    seconds: float | None = json.loads(path.read_text(encoding="utf-8"))
+    return seconds
 
 
 def _write(path: Path, value: Any) -> None:

@@ -84,8 +84,11 @@ def latent_scale(vae: AutoencoderKL, seed: int, count: int = 64) -> float:
     return round(1 / float(torch.cat(latents).std()), 5)
 
 
-def pretrain(config: PretrainConfig) -> None:
+def pretrain(config: PretrainConfig) -> Path:
     """Run all parts, each resuming from its last checkpoint; at the end write the model in fp16.
+
+    Returns:
+        The model's folder.
 
     Raises:
         SettingError: a number out of its range. WeightsError: no tokenizer. OutputError: the folder
@@ -100,6 +103,7 @@ def pretrain(config: PretrainConfig) -> None:
         _check_place(config.output, record)
         record.write()
         _train_all(config, tokenizer)
+    return config.output
 
 
 def _train_all(config: PretrainConfig, tokenizer: CLIPTokenizer) -> None:

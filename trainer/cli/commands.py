@@ -1,0 +1,141 @@
+"""The commands of ``bgdefect``: one record each. A new command is one more record.
+
+Places are written ``module:name``, the module relative to the trainer. They are imported only when
+the command runs: a help text needs no networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from bgdefect_core.declarations import Registry
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command."""
+
+    name: str
+    summary: str
+    settings: str
+    """Place of the class of its settings."""
+    run: str
+    """Place of the function that does the work: settings -> result."""
+    show: str = "{}"
+    """What is printed of the result: a text with {} in its place, or the place of a function
+    result -> text or lines."""
+    says: bool = False
+    """Whether ``run`` takes a second argument that prints lines before the work begins."""
+    exit_code: str = ""
+    """Place of a function result -> exit code; without one it is 0."""
+    read: str = ""
+    """Place of a function arguments -> (default settings or None, other arguments)."""
+    loads_networks: bool = True
+
+    def shown(self, result: Any) -> str:
+        """What is printed of the result."""
+        if "{}" in self.show:
+            return self.show.format(result).rstrip()
+        text = load(self.show)(result)
+        return "\n".join(text) if isinstance(text, list) else str(text)
+
+
+COMMANDS = Registry(
+    "command",
+    Command(
+        "train",
+        "learn one defect class from a handful of pictures with masks",
+        "training.config:TrainConfig",
+        "training.train:train",
+        show="weights: {}",
+    ),
+    Command(
+        "generate",
+        "paint a trained defect into good pictures: a data set with labels",
+        "generation.config:GenerateConfig",
+        "generation.generate:generate",
+        show="generation.summary:report",
+        exit_code="generation.summary:exit_code",
+    ),
+    Command(
+        "inspect",
+        "print what a class weights file says about itself",
+        "cli.inspect_file:InspectConfig",
+        "cli.inspect_file:inspect",
+        loads_networks=False,
+    ),
+    Command(
+        "evaluate",
+        "measure realism, masks and what detectors gain, with error bars",
+        "evaluate.config:EvaluateConfig",
+        "evaluate.run:evaluate",
+        show="evaluate.command:tell",
+        says=True,
+        read="evaluate.command:take_file",
+    ),
+    Command(
+        "evaluate-summary",
+        "the results of evaluations as Markdown tables, with the goals",
+        "evaluate.report.evidence:SummaryConfig",
+        "evaluate.report.evidence:evaluate_summary",
+        loads_networks=False,
+    ),
+    Command(
+        "demo",
+        "the whole way on your pictures or on shipped textures, in minutes",
+        "recipes.demo_config:DemoConfig",
+        "recipes.demo:demo",
+        show="generation.summary:report",
+        exit_code="generation.summary:exit_code",
+    ),
+    Command(
+        "results",
+        "the figures of docs/results.md",
+        "lab.results:ResultsConfig",
+        "lab.results:results",
+    ),
+    Command(
+        "bench train",
+        "cost of one training iteration against the bare U-Net",
+        "lab.bench:BenchTrainConfig",
+        "lab.bench:bench_train",
+    ),
+    Command(
+        "bench generate",
+        "cost of generation against the bare U-Net",
+        "lab.bench:BenchGenerateConfig",
+        "lab.bench:bench_generate",
+    ),
+    Command(
+        "pretrain",
+        "train the embedded base anew, from a seed",
+        "pretrain.run:PretrainConfig",
+        "pretrain.run:pretrain",
+        show="base: {}",
+    ),
+    Command(
+        "evaluate-base",
+        "measure a base on real and drawn pictures",
+        "pretrain.evaluate_base:EvaluateBaseConfig",
+        "pretrain.evaluate_base:evaluate_base",
+        show="pretrain.evaluate_base:report",
+    ),
+    Command(
+        "calibrate",
+        "what the label's threshold and the verdict's limits rest on",
+        "lab.calibrate:CalibrateConfig",
+        "lab.calibrate:calibrate",
+        show="lab.calibrate:report",
+    ),
+)
+
+
+def load(place: str) -> Callable[..., Any]:
+    """The class or function at a place."""
+    module, _, name = place.partition(":")
+    trainer = __name__.rsplit(".", 2)[0]
+    attribute: Callable[..., Any] = getattr(import_module(f"{trainer}.{module}"), name)
+    return attribute
