@@ -3,6 +3,7 @@ opens offline."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -28,17 +29,12 @@ from trainer.evaluate.detectors.pictures import Pair
 from trainer.evaluate.detectors.reverse_distillation import ReverseDistillation
 from trainer.evaluate.measures.agreement import before_of, overlap, requested_box
 from trainer.evaluate.measures.optional import REVERSE_DISTILLATION, can, skips
-from trainer.evaluate.plan.folds import Fold, make_fold
+from trainer.evaluate.plan.folds import make_fold
+from trainer.evaluate.plan.plan import Cell
 from trainer.evaluate.report.evidence import SummaryConfig, evaluate_summary
+from trainer.evaluate.samples.generation import Generation, MethodSamples
 from trainer.evaluate.samples.methods import Method
-from trainer.evaluate.samples.ours import MethodSamples
-from trainer.evaluate.samples.sample_set import (
-    GeneratedSample,
-    SampleSet,
-    changed,
-    fidelity,
-    read_ours,
-)
+from trainer.evaluate.samples.sample_set import GeneratedSample, SampleSet, read_generated
 from trainer.evaluate.store import Store
 
 for package in (
@@ -50,7 +46,7 @@ for package in (
 ):
     pytest.importorskip(package)
 
-from trainer.evaluate import measure, run  # noqa: E402
+from trainer.evaluate import run  # noqa: E402
 from trainer.evaluate.detectors import detection  # noqa: E402
 from trainer.evaluate.detectors.metrics import detection_metrics  # noqa: E402
 from trainer.evaluate.detectors.patchcore import PatchCore, coreset  # noqa: E402
@@ -58,9 +54,12 @@ from trainer.evaluate.detectors.pictures import FoldPictures  # noqa: E402
 from trainer.evaluate.detectors.plans import join_plans, plan_arms  # noqa: E402
 from trainer.evaluate.detectors.training_data import ArmData  # noqa: E402
 from trainer.evaluate.estimate import _timed  # noqa: E402
+from trainer.evaluate.measures import cell_realism  # noqa: E402
 from trainer.evaluate.measures.features import patch_features, pooled_features, to_input  # noqa: E402
-from trainer.evaluate.measures.realism import noise_samples, realism, see  # noqa: E402
+from trainer.evaluate.measures.fidelity import changed, fidelity  # noqa: E402
+from trainer.evaluate.measures.realism import noise_samples, realism, view_features  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
+from trainer.evaluate.samples import cell_samples  # noqa: E402
 
 from .conftest import evaluation  # noqa: E402
 from .test_evaluate_folds import cells_of, scopes_of  # noqa: E402
@@ -334,23 +333,18 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
         seeds=(0,),
         generators=config.sampling.generators[:2],
     )
-    given = run.make_ours
+    paint_samples = cell_samples.paint_samples
 
-    def nothing_by_the_first(
-        config: EvaluateConfig,
-        place: Path,
-        fold: Fold,
-        shots: Sequence[Example],
-        spec: Method,
-    ) -> MethodSamples:
-        if spec.name == "ours":  # as it is where no mask fits on a good picture
-            extras = extras_folder(place / "empty", "sheet", "scratch")
+    def nothing_by_the_first(generation: Generation, cell: Cell, method: Method) -> MethodSamples:
+        if method.name == "ours":  # as it is where no mask fits on a good picture
+            root = generation.output / cell.name / "empty"
+            extras = extras_folder(root, "sheet", "scratch")
             extras.mkdir(parents=True, exist_ok=True)
             (extras / "manifest.jsonl").touch()
-            read_ours("ours", place / "empty", "sheet", "scratch")
-        return given(config, place, fold, shots, spec)
+            read_generated("ours", root, "sheet", "scratch")
+        return paint_samples(generation, cell, method)
 
-    monkeypatch.setattr(run, "make_ours", nothing_by_the_first)
+    monkeypatch.setattr(cell_samples, "paint_samples", nothing_by_the_first)
     for _ in range(2):  # and again where it goes on
         outcome = evaluate(config)
         skipped = {
@@ -359,13 +353,13 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
         }
         assert (
             "no mask could be placed for sheet / scratch"
-            in skipped["sheet-scratch-f0-k3, generator ours"]
+            in skipped["sheet-scratch-f0-k3, method ours"]
         )
         assert {row.subject for row in outcome.rows if row.part == "detection"} == {
             "real",
             "real+three refined",
         }
-        assert "generator ours" in (config.output / "index.html").read_text()
+        assert "method ours" in (config.output / "index.html").read_text()
 
 
 def test_a_detector_for_all_classes_of_an_object(
@@ -405,10 +399,12 @@ def test_a_detector_for_all_classes_of_an_object(
     (both,) = scopes_of(config)
     assert both.cells == tuple(cells) and both.whole.shots == (*cells[0].shots, *cells[1].shots)
     side = config.detector.resolution
+    output = config.output / "ours"
+    generation = Generation(config.sampling, root, output, config.seed, config.device)
     plans = []
     for cell in cells:
         pictures = FoldPictures(cell.data.fold, side)
-        generated = run._generators(config, cell)[0]
+        generated = cell_samples.make_samples(generation, cell).methods
         plans.append(plan_arms(config.all_arms, cell, pictures, config.seed, generated, []))
     joined = {
         plan.arm.name: plan for plan in join_plans(FoldPictures(both.whole.data.fold, side), plans)
@@ -461,13 +457,16 @@ def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(
         assert all(
             (picture == other).all() for (picture, _), other in zip(found, expected, strict=True)
         )
-    place = config.output / "ours" / cell.name
-    painted_into = {
-        Path(line.split(",")[0]) for line in (place / "good.csv").read_text().splitlines()[1:]
-    }
-    assert painted_into == {one.image.resolve() for one in fold.good_train}
-    known = sorted((place / "known").rglob("*_mask.png"))
-    assert [path.name[4:-9] for path in known] == [one.image.stem for one in cell.shots]
+    root = config.output / "ours" / cell.name / "samples" / "ours"
+    manifest = read_manifest(extras_folder(root, "sheet", "scratch") / "manifest.jsonl")
+    good = {hashlib.sha256(one.image.read_bytes()).hexdigest() for one in fold.good_train}
+    assert manifest and {line.source_sha256 for line in manifest} <= good
+    masks = [f"{number:03d}_{one.image.stem}_mask.png" for number, one in enumerate(cell.shots)]
+    assert {line.mask_origin["made_from"] for line in manifest} <= set(masks)
+    names = {"good_names": [one.image.name for one in fold.good_train], "mask_names": masks}
+    for kind, expected_names in names.items():  # all of them, and no others
+        digest = hashlib.sha256("\n".join(expected_names).encode()).hexdigest()[:16]
+        assert manifest[0].settings[kind] == digest
 
 
 def test_weights_that_arrive_later_are_used_and_their_lack_is_said_before_the_work(
@@ -481,14 +480,14 @@ def test_weights_that_arrive_later_are_used_and_their_lack_is_said_before_the_wo
     evaluate(replace_options(config, dry_run=True), said.append)
     assert any("will be left out: FID and KID" in line for line in said)
     assert not any("FID" in row.metric for row in evaluate(config).rows)
-    for module in (measure, run):
-        monkeypatch.setattr(
-            module, "can" if module is measure else "skips", lambda *what: True if what else []
-        )
-    monkeypatch.setattr(measure, "inception_distances", lambda *arguments: {"FID": 7.0, "KID": 0.5})
-    monkeypatch.setattr(measure, "lpips_metrics", lambda *arguments: {"IC-LPIPS (alex)": 0.25})
+    monkeypatch.setattr(cell_realism, "can", lambda what: True)
+    monkeypatch.setattr(run, "skips", lambda: [])
     monkeypatch.setattr(
-        measure,
+        cell_realism, "inception_distances", lambda *arguments: {"FID": 7.0, "KID": 0.5}
+    )
+    monkeypatch.setattr(cell_realism, "lpips_metrics", lambda *arguments: {"IC-LPIPS (alex)": 0.25})
+    monkeypatch.setattr(
+        cell_realism,
         "off_mask_lpips",
         lambda pairs, device: [0.125 * number for number in range(len(pairs))],
     )
@@ -515,7 +514,7 @@ def test_samples_that_were_made_anew_are_measured_anew(
         samples = SampleSet(
             "ours", (GeneratedSample(picture, mask, label, other),), {"seed": 0}, 1, 1, 1
         )
-        made = MethodSamples(samples, Path("w"), {"seed": 0}, 64, "defect")
+        made = MethodSamples(Method("ours"), samples, Path("w"), {"seed": 0}, 64, "defect")
         keys.append(
             next(
                 plan
@@ -607,9 +606,7 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
 def test_a_generator_is_refused_before_its_training(
     config: EvaluateConfig, settings: str, match: str
 ) -> None:
-    with pytest.raises(
-        SettingError, match=f"generator 'wrong'.*{match}|{match}.*generator 'wrong'"
-    ):
+    with pytest.raises(SettingError, match=f"method 'wrong'.*{match}|{match}.*method 'wrong'"):
         evaluate(
             replace_options(config, generators=(*config.sampling.generators, f"wrong:{settings}"))
         )
@@ -622,13 +619,13 @@ def test_a_perfect_generator_and_a_useless_one_stand_at_the_ends_of_realism() ->
         list(zip(*[scratched(rng) for _ in range(8)], strict=True)) for _ in range(3)
     )
     seen = {
-        name: see(pictures, masks)
+        name: view_features(pictures, masks)
         for name, (pictures, masks) in (("real", real), ("shots", shots), ("perfect", perfect))
     }
     noise = noise_samples([surface(rng) for _ in range(8)], shots[1], 8, 0)
-    copies = see([shots[0][0]] * 4, [shots[1][0]] * 4)
+    copies = view_features([shots[0][0]] * 4, [shots[1][0]] * 4)
     best = realism(seen["perfect"], seen["real"], seen["shots"], 0)
-    worst = realism(see(noise.pictures, noise.labels), seen["real"], seen["shots"], 0)
+    worst = realism(view_features(noise.pictures, noise.labels), seen["real"], seen["shots"], 0)
     copied = realism(copies, seen["real"], seen["shots"], 0)
     for view in ("defect", "whole"):
         for name in ("frechet distance", "kernel distance"):

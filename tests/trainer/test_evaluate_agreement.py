@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from trainer.data.examples import Example
 from trainer.data.layouts import find_examples
 from trainer.evaluate.measures.agreement import (
     AgreementSettings,
-    Refining,
     generated_agreement,
     real_agreement,
 )
@@ -49,21 +49,15 @@ def test_masks_are_refined_as_the_generator_refines_its_own(
 ) -> None:
     found = real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
     lower = real_agreement(
-        weights, str(tiny_base), spots(plates), SETTINGS, "cpu", Refining(peak=50)
+        weights, str(tiny_base), spots(plates), replace(SETTINGS, peak=50), "cpu"
     )
     assert lower["requested"] == found["requested"]  # a lower peak labels more
     assert sum(one["recall"] for one in lower["likelihood"]) > sum(
         one["recall"] for one in found["likelihood"]
     )
     with pytest.raises(SettingError, match="attention words 'hole'"):
-        real_agreement(
-            weights,
-            str(tiny_base),
-            spots(plates),
-            SETTINGS,
-            "cpu",
-            Refining(attention_words="hole"),
-        )
+        wrong = replace(SETTINGS, attention_words="hole")
+        real_agreement(weights, str(tiny_base), spots(plates), wrong, "cpu")
 
 
 def test_a_perfect_label_and_an_empty_one_stand_at_the_ends() -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bgdefect_core.declarations import replace_options
+from bgdefect_core.declarations import options_of, replace_options
 from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.quality import QualityLimits
@@ -26,7 +25,7 @@ from trainer.evaluate.config import (
 from trainer.evaluate.plan.folds import Fold, make_fold, read_fold, write_fold
 from trainer.evaluate.plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from trainer.evaluate.report.goals import naive_of
-from trainer.evaluate.run import _check_candidates
+from trainer.evaluate.samples.cell_samples import check_candidates
 from trainer.evaluate.samples.methods import read_method
 
 from .conftest import evaluation
@@ -191,11 +190,11 @@ def test_a_candidate_may_hold_nothing_that_its_object_tests(
                 root / "test" / defect / f"{path.stem[:3]}.png", np.zeros((32, 32, 3), np.uint8)
             )
     config = replace_options(config, candidate=(f"other={tmp_path / 'other'}",))
-    _check_candidates(config, [tested])
+    check_candidates(config.sampling, [tested])
     cut = next(one for one in tested.whole.data.fold.test if one.defect == "cut")
     shutil.copy(cut.image, root / "test/dent/000.png")
     with pytest.raises(DataError, match=f"'other' leaks: .*dent/000.png is .*cut/{cut.image.name}"):
-        _check_candidates(config, [tested])
+        check_candidates(config.sampling, [tested])
 
 
 def test_the_folds_swap_their_sides(grouped: Path) -> None:
@@ -260,7 +259,7 @@ def test_damaged_splits_and_unknown_classes_say_what_to_do(grouped: Path, tmp_pa
             cells_of(wrong)
     absent = evaluation(grouped, tmp_path / "out", candidate=(f"other={tmp_path / 'nothing'}",))
     with pytest.raises(DataError):
-        _check_candidates(absent, scopes_of(absent))
+        check_candidates(absent.sampling, scopes_of(absent))
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.json")), ids=lambda path: path.stem)
@@ -293,7 +292,7 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
         and config.detector.epochs == 200
         and config.sampling.samples == 500
     )
-    assert ours.train_settings == {
+    assert ours.train == {
         "zoom": "whole",
         "resolution": 256,
         "flips": False,
@@ -309,12 +308,11 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
         "detail": False,
     }
     assert painted.items() <= ours.generate_settings.items()
-    given = ours.generate_settings
-    limits = asdict(QualityLimits(**{n: given[n] for n in asdict(QualityLimits()) if n in given}))
+    limits = {
+        option.name: ours.generate_settings[option.name] for option in options_of(QualityLimits)
+    }
     assert limits.pop("max_background_max") == 255 and not any(limits.values())
-    assert (
-        naive.train_settings == from_noise.train_settings == ours.train_settings | {"loss": "naive"}
-    )
+    assert naive.train == from_noise.train == ours.train | {"loss": "naive"}
     assert (
         naive.generate == ours.generate
         and from_noise.from_noise
@@ -359,8 +357,8 @@ def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
         ({"shots": ["x"]}, "shots is 'x'"),
         ({"seeds": [True]}, "seeds is True"),
         ({"generators": [3]}, "generators is 3"),
-        ({"generators": ["../x:steps=10"]}, "name '../x' of a generator"),
-        ({"generators": [":steps=10"]}, "name '' of a generator"),
+        ({"generators": ["../x:steps=10"]}, "name '../x' of a generation method"),
+        ({"generators": [":steps=10"]}, "name '' of a generation method"),
         ({"candidate": ["a/b=folder"]}, "name 'a/b' of a candidate"),
     ],
 )
@@ -374,12 +372,13 @@ def test_generators_part_training_from_generation() -> None:
     spec = read_method("naive:loss=naive,steps=20,train_zoom=whole")
     assert (spec.name, dict(spec.train), dict(spec.generate)) == (
         "naive",
-        {"loss": "naive", "train_zoom": "whole"},
+        {"loss": "naive", "zoom": "whole"},
         {"steps": 20},
     )
     assert dict(read_method("plain:detail=false").generate) == {"detail": False}
     with pytest.raises(
-        SettingError, match="detail is 'no' in the generator 'plain'; expected true or false"
+        SettingError,
+        match="detail is 'no' in the generation method 'plain'; expected true or false",
     ):
         read_method("plain:detail=no")
     assert recipe_path("deeppcb").is_file()

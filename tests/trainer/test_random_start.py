@@ -24,13 +24,13 @@ for package in (
     pytest.importorskip(package)
 
 from trainer.evaluate.config import EvaluateConfig  # noqa: E402
-from trainer.evaluate.estimate import place_of  # noqa: E402
+from trainer.evaluate.measures.cell_realism import comparable_views  # noqa: E402
 from trainer.evaluate.measures.features import views  # noqa: E402
 from trainer.evaluate.plan.plan import make_cells  # noqa: E402
 from trainer.evaluate.run import evaluate  # noqa: E402
-from trainer.evaluate.samples.methods import read_method  # noqa: E402
-from trainer.evaluate.samples.ours import MethodSamples, make_ours  # noqa: E402
-from trainer.evaluate.samples.random_start import comparable_views, make_from_noise, on_picture  # noqa: E402
+from trainer.evaluate.samples.generation import Generation, MethodSamples, paint_samples  # noqa: E402
+from trainer.evaluate.samples.methods import Method, read_method  # noqa: E402
+from trainer.evaluate.samples.random_start import make_from_noise, on_picture  # noqa: E402
 from trainer.evaluate.samples.sample_set import SampleSet  # noqa: E402
 from trainer.generation.attempts import attempt_seed  # noqa: E402
 
@@ -85,9 +85,11 @@ def config(sheets: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
 
 def make(config: EvaluateConfig, text: str) -> MethodSamples:
     cell = make_cells(config.plan, config.seed, config.output)[0]
-    spec = read_method(text)
-    maker = make_from_noise if spec.from_noise else make_ours
-    return maker(config, place_of(config, cell), cell.data.fold, cell.shots, spec)
+    method = read_method(text)
+    data, output = config.plan.data, config.output / "ours"
+    generation = Generation(config.sampling, data, output, config.seed, config.device)
+    sample = make_from_noise if method.from_noise else paint_samples
+    return sample(generation, cell, method)
 
 
 def test_samples_are_squares_with_the_masks_that_the_others_get(config: EvaluateConfig) -> None:
@@ -96,9 +98,9 @@ def test_samples_are_squares_with_the_masks_that_the_others_get(config: Evaluate
     painted = make(config, config.sampling.generators[0])
     made = make(config, WHOLE)
     assert made.weights == painted.weights and made.from_noise and not painted.from_noise
-    assert len(made.samples.samples) == 3 and [
-        one.record["seed"] for one in made.samples.samples if one.record
-    ] == [attempt_seed(config.seed, index, 0) for index in range(3)]
+    assert len(made.samples.samples) == 3 and [one.seed for one in made.samples.samples] == [
+        attempt_seed(config.seed, index, 0) for index in range(3)
+    ]
     for ours, theirs in zip(made.samples.samples, painted.samples.samples, strict=True):
         assert (
             ours.picture.shape == theirs.picture.shape == (64, 80, 3)
@@ -211,11 +213,9 @@ def test_nothing_of_the_good_picture_enters_but_that_gray_stays_gray() -> None:
 
 def test_views_that_are_compared(tmp_path: Path) -> None:
     def of(resolution: int, zoom: str, from_noise: bool = True) -> tuple[str, ...]:
-        return comparable_views(
-            MethodSamples(
-                SampleSet("x", (), {}, 0, 0, 0), tmp_path, {}, resolution, zoom, from_noise
-            )
-        )
+        method = Method("x", generate={"start": "noise"} if from_noise else {})
+        samples = SampleSet("x", (), {}, 0, 0, 0)
+        return comparable_views(MethodSamples(method, samples, tmp_path, {}, resolution, zoom))
 
     assert (
         of(128, "whole")

@@ -1,0 +1,8 @@
+"""The evaluation: realism, masks and what detectors gain from generated defects.
+
+From the bottom: ``plan`` (who trains and who tests), ``rows`` and ``store`` (figures and finished
+measurements), ``samples`` (generated defects), ``measures`` (realism and masks), ``detectors``,
+``report``; ``run`` puts them together.
+"""
+
+__all__ = ["command", "config", "measures", "report", "run"]

@@ -14,52 +14,46 @@ from .report.tables import markdown
 from .run import Outcome
 
 _FILES = ("--config", "--recipe")
-_TOLD = ("pixel_ap", "iou", "frechet distance (efficientnet-lite0, defect)")
+_PRINTED = ("pixel_ap", "iou", "frechet distance (efficientnet-lite0, defect)")
 
 
 def take_file(arguments: Sequence[str]) -> tuple[EvaluateConfig | None, list[str]]:
-    """The settings of ``--config FILE`` or ``--recipe NAME``, where one is given, and the other
-    arguments: they win.
+    """The settings of ``--config FILE`` or ``--recipe NAME``, if one is given, and the remaining
+    arguments, which win.
 
     Raises:
         SettingError: both, no value, or a file that cannot be read.
     """
-    rest: list[str] = []
-    found: list[tuple[str, str]] = []
+    remaining: list[str] = []
+    files: list[tuple[str, str]] = []
     items = iter(arguments)
     for item in items:
         option, equals, value = item.partition("=")
         if option in _FILES:
-            value = value if equals else next(items, "")
-            found.append((option, value))
+            files.append((option, value if equals else next(items, "")))
         else:
-            rest.append(item)
-    if not found:
-        return None, rest
-    if len(found) > 1 or not found[0][1]:
-        raise SettingError(
-            f"{' and '.join(option for option, _ in found)}",
-            "one of the two, with its value",
-            "correct the command",
-        )
-    option, value = found[0]
-    return read_config(Path(value) if option == "--config" else recipe_path(value)), rest
+            remaining.append(item)
+    if not files:
+        return None, remaining
+    option, value = files[0]
+    if len(files) > 1 or not value:
+        came = " and ".join(option for option, _ in files)
+        raise SettingError(came, "one of the two, with its value", "correct the command")
+    path = Path(value) if option == "--config" else recipe_path(value)
+    return read_config(path), remaining
 
 
 def tell(outcome: Outcome) -> list[str]:
-    """What the terminal shows at the end."""
+    """Lines for the terminal at the end of a run."""
     if outcome.dry_run:
         return ["every path is there; nothing was written"]
-    told = [
-        row
-        for row in outcome.summary
-        if row.metric in _TOLD and row.part != "masks on generated samples"
-    ]
-    lines = [
-        f"{row.object}/{row.defect} k={row.k or 'all'} {row.subject}: {row.metric} {cell_text(row)}"
-        for row in told
-    ]
-    lines += [f"{markdown(table)}\n" for table in outcome.by_object]
+    lines = []
+    for row in outcome.summary:
+        if row.metric in _PRINTED and row.part != "masks on generated samples":
+            where = f"{row.object}/{row.defect} k={row.k or 'all'} {row.subject}"
+            lines.append(f"{where}: {row.metric} {cell_text(row)}")
+    for table in outcome.by_object:
+        lines.append(f"{markdown(table)}\n")
     return [
         *lines,
         *outcome.goals.lines(),

@@ -152,6 +152,14 @@ class EvaluateConfig:
         candidates = self.sampling.candidate_folders
         return chosen_arms(self.arms.arms, methods[0], others, candidates)
 
+    @property
+    def needs_samples(self) -> bool:
+        """Whether anything asks for samples of the generation methods."""
+        if {"realism", "masks"} & set(self.parts):
+            return True
+        trains = bool({"detection", "landscape"} & set(self.parts))
+        return trains and any(arm.samples == "generator" for arm in self.all_arms)
+
     def record(self) -> dict[str, Any]:
         """All that decides the results, as flat JSON; it can be given back as a config file."""
         settings: dict[str, Any] = json.loads(json.dumps(flat_values(self), default=str))

@@ -1,4 +1,4 @@
-"""One figure of the results."""
+"""One figure of the results, and what was not measured."""
 
 from __future__ import annotations
 
@@ -62,6 +62,14 @@ class Measurement:
             reference=self.reference,
             split=data.split_file,
         )
+
+
+@dataclass(frozen=True)
+class Skip:
+    """What was not measured, and why."""
+
+    what: str
+    why: str
 
 
 def place(object: str, defect: str, k: int) -> str:

@@ -1,14 +1,11 @@
-"""``bgdefect evaluate``: plan, estimate, measure, report. The same command goes on where it was
-stopped."""
+"""``bgdefect evaluate``: plan, estimate, measure, report. The same command resumes a run."""
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from io import StringIO
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from bgdefect_core.files import atomic_write
 
 from ..bases.devices import pick_device
 from .config import EvaluateConfig
+from .detectors.arms.arm import Arm
 from .detectors.detection import Detectors
 from .detectors.landscape_rows import Landscapes
 from .detectors.metrics import sklearn_metrics
@@ -27,10 +25,20 @@ from .detectors.pictures import FoldPictures
 from .detectors.plans import ArmPlan, join_plans, plan_arms
 from .detectors.reverse_distillation import ReverseDistillation
 from .detectors.unsupervised import Baseline, baseline_rows
-from .estimate import Estimate, estimate, needs_ours, place_of
-from .measure import mask_rows, realism_rows, sample_rows
+from .estimate import (
+    Estimate,
+    Work,
+    detector_work,
+    generation_work,
+    landscape_work,
+    realism_work,
+    reverse_distillation_work,
+)
+from .measures.cell_masks import MaskMeasure
+from .measures.cell_realism import RealismMeasure
 from .measures.features import network
-from .measures.optional import Skip, can, skips
+from .measures.optional import can, skips
+from .measures.realism import ANCHORS
 from .plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from .report.by_object import write_object_tables
 from .report.goals import Measured, judge
@@ -39,11 +47,12 @@ from .report.strips import sample_strips
 from .report.summary import SummaryRow, summarise
 from .report.tables import Table
 from .report.verdicts import Goals
+from .results import Results
 from .rows import Row
-from .samples.ours import MethodSamples, base_name, check_generators, make_ours
-from .samples.random_start import make_from_noise
-from .samples.sample_set import NoSamples, SampleSet, candidate_folder, check_unseen, read_candidate
-from .store import Store, plain_json
+from .samples.cell_samples import check_candidates, make_samples
+from .samples.generation import Generation
+from .samples.methods import Method
+from .store import Store
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +62,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an evaluation came to."""
+    """What came of an evaluation."""
 
     output: Path
     rows: tuple[Row, ...]
@@ -66,7 +75,7 @@ class Outcome:
 
 
 def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
-    """Run it all, or go on with it.
+    """Measure everything, or resume.
 
     Args:
         config: what to measure. say: takes the estimate's lines before the work begins.
@@ -76,189 +85,170 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             is done.
     """
     config.check()
-    if needs_ours(config):
-        check_generators(config)
-    network()
-    sklearn_metrics()
-    _check_output(config)
-    cells = make_cells(config.plan, config.seed, config.output, write=not config.dry_run)
-    tests = make_scopes(config.plan, cells, config.output, write=not config.dry_run)
-    _check_candidates(config, tests)
-    expected = estimate(config, cells, [tested.whole for tested in tests])
-    for line in expected.lines():
-        say(line)
-    lacking = skips()
-    for skip in lacking:
-        say(f"will be left out: {skip.what}: {skip.why}")
-    if config.dry_run:
-        return Outcome(config.output, (), (), expected, dry_run=True)
-    with atomic_write(config.output / "config.json", "w") as file:
-        json.dump(config.record(), file, indent=1)
-    store = Store(config.output)
-    device = pick_device(config.device)
-    detectors = Detectors(config.detector, config.arms.seeds, store, device)
-    landscapes = Landscapes(config.landscape, detectors, config.seed)
-    baselines = _baselines(config)
-    arms = config.all_arms if _needs_plans(config) else []
-    rows: list[Row] = []
-    grids: dict[str, Any] = {}
-    lines: list[dict[str, Any]] = []
-    strips: dict[str, bytes] = {}
-    maps: dict[str, Path] = {}
-    skipped = lacking
-    for tested in tqdm(tests, desc="evaluating", unit="cell"):
-        own: list[list[ArmPlan]] = []
-        for cell in tested.cells:
-            made, others, unmade = _generators(config, cell)
-            skipped += unmade
-            strips |= {
-                name: strip
-                for name, strip in sample_strips(cell, made)
-                if cell.data.number == config.plan.folds[0]
-            }
-            lines += [line for one in made for line in sample_rows(config, store, cell, one)]
-            if "realism" in config.parts:
-                rows += realism_rows(config, store, cell, made, others)
-            if "masks" in config.parts:
-                rows += mask_rows(config, store, cell, made)
-            pictures = FoldPictures(cell.data.fold, config.detector.resolution)
-            own.append(plan_arms(arms, cell, pictures, config.seed, made, others))
-        whole, plans = tested.whole, own[0]
-        if config.plan.detectors_by == "object":
-            pictures = FoldPictures(whole.data.fold, config.detector.resolution)
-            plans = join_plans(pictures, own)
-        if "detection" in config.parts:
-            rows += detectors.rows(whole, pictures, plans)
-            maps |= detectors.map_files(whole, plans)
-        for baseline in baselines:
-            rows += baseline_rows(baseline, store, whole, pictures)
-        if "landscape" in config.parts:
-            landscape_rows, surfaces = landscapes.rows(whole, pictures, plans)
-            rows += landscape_rows
-            grids |= surfaces
-        _write(config, rows, grids, lines, skipped)
-    summary = summarise(rows)
-    goals = judge([Measured(config.sampling.methods, tuple(rows))])
-    objects = write_object_tables(config.output / OBJECT_TABLES, rows)
-    report = Report(config.record(), rows, summary, goals, objects, grids, strips, maps, skipped)
-    write_report(config.output / "index.html", report)
-    return Outcome(config.output, tuple(rows), tuple(summary), expected, goals, tuple(objects))
-
-
-def _needs_plans(config: EvaluateConfig) -> bool:
-    return "detection" in config.parts or "landscape" in config.parts
-
-
-def _baselines(config: EvaluateConfig) -> list[Baseline]:
-    """The unsupervised baselines that are measured; reverse distillation where its weights are on
-    this machine."""
+    output, seed, device = config.output, config.seed, pick_device(config.device)
+    store = Store(output)
+    sampling = config.sampling
+    generation = Generation(
+        sampling, config.plan.data, output / "ours", seed, config.device, config.needs_samples
+    )
     baselines: list[Baseline] = []
     if "patchcore" in config.parts:
-        baselines.append(PatchCore(config.patchcore.patchcore_share, config.seed))
+        baselines.append(PatchCore(config.patchcore.patchcore_share, seed))
     if "reverse_distillation" in config.parts and can("reverse distillation"):
         epochs = config.reverse_distillation.reverse_epochs
-        baselines.append(ReverseDistillation(epochs, config.seed, pick_device(config.device)))
-    return baselines
+        baselines.append(ReverseDistillation(epochs, seed, device))
+    detectors = Detectors(config.detector, config.arms.seeds, store, device)
+    evaluation = _Evaluation(
+        parts=config.parts,
+        generation=generation,
+        realism=RealismMeasure(store, config.measures.features, sampling.samples, seed, device),
+        masks=MaskMeasure(store, sampling.base, config.measures.mask_levels, seed, config.device),
+        arms=config.all_arms,
+        detectors=detectors,
+        baselines=baselines,
+        landscapes=Landscapes(config.landscape, detectors, seed),
+        shown_fold=config.plan.folds[0],
+    )
+    generation.check()
+    network()
+    sklearn_metrics()
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file", "a folder", "choose another output")
+    cells = make_cells(config.plan, seed, output, write=not config.dry_run)
+    scopes = make_scopes(config.plan, cells, output, write=not config.dry_run)
+    check_candidates(sampling, scopes)
+    estimate = evaluation.estimate(cells, scopes)
+    unavailable = skips()
+    for line in estimate.lines():
+        say(line)
+    for skip in unavailable:
+        say(f"will be left out: {skip.what}: {skip.why}")
+    if config.dry_run:
+        return Outcome(output, (), (), estimate, dry_run=True)
+
+    record = config.record()
+    with atomic_write(output / "config.json", "w") as file:
+        json.dump(record, file, indent=1)
+    results = Results(unavailable)
+    for scope in tqdm(scopes, desc="evaluating", unit="cell"):
+        evaluation.measure(scope, results)
+        results.write(output, record, generation.base_name)
+
+    return _report(results, output, record, sampling.methods, estimate)
 
 
-def _check_output(config: EvaluateConfig) -> None:
-    if config.output.exists() and not config.output.is_dir():
-        raise OutputError(f"{config.output} is a file", "a folder", "choose another output")
+def _report(
+    results: Results,
+    output: Path,
+    record: Mapping[str, Any],
+    methods: tuple[Method, ...],
+    estimate: Estimate,
+) -> Outcome:
+    """Judge the goals and write the tables and the page."""
+    rows, summary = tuple(results.rows), tuple(summarise(results.rows))
+    goals = judge([Measured(methods, rows)])
+    by_object = tuple(write_object_tables(output / OBJECT_TABLES, rows))
+    report = Report(
+        settings=record,
+        rows=rows,
+        summary=summary,
+        goals=goals,
+        by_object=by_object,
+        landscapes=results.landscapes,
+        strips=results.strips,
+        maps=results.maps,
+        skipped=results.skips,
+    )
+    write_report(output / "index.html", report)
+    return Outcome(output, rows, summary, estimate, goals, by_object)
 
 
-def _check_candidates(config: EvaluateConfig, tests: Sequence[DetectorScope]) -> None:
-    """Refuse a candidate that holds what a detector is tested or chosen with, before any work."""
-    for tested in tests:
-        for data in {cell.data.name: cell.data for cell in tested.cells}.values():
-            for name, folder in config.sampling.candidate_folders.items():
-                check_unseen(
-                    name,
-                    candidate_folder(folder, data.number),
-                    data.object,
-                    data.defect,
-                    tested.whole.data.fold,
+@dataclass(frozen=True)
+class _Evaluation:
+    """All measures of one evaluation."""
+
+    parts: Sequence[str]
+    generation: Generation
+    realism: RealismMeasure
+    masks: MaskMeasure
+    arms: Sequence[Arm]
+    detectors: Detectors
+    baselines: Sequence[Baseline]
+    landscapes: Landscapes
+    shown_fold: int
+    """The fold whose samples the report shows."""
+
+    def estimate(self, cells: Sequence[Cell], scopes: Sequence[DetectorScope]) -> Estimate:
+        """Time one step of each kind of work and count the steps."""
+        settings, device = self.detectors.settings, self.detectors.device
+        folds = {scope.whole.data.name: scope.whole.data.fold for scope in scopes}
+        first = scopes[0].whole.data.fold
+        works: list[Work] = []
+        if self.generation.needed:
+            levels = self.masks.levels if "masks" in self.parts else 0
+            works += generation_work(self.generation, cells, levels)
+        if "detection" in self.parts:
+            few = sum(arm.known != "all" for arm in self.arms)
+            count = few * len(scopes)
+            if all(scope.whole.k for scope in scopes):  # else "real" is the ceiling where k = 0
+                count += (len(self.arms) - few) * len(folds)
+            count *= len(self.detectors.seeds)
+            works.append(detector_work(settings, first, count, device))
+        if "landscape" in self.parts:
+            count = sum(arm.landscape for arm in self.arms) * len(scopes)
+            works.append(landscape_work(self.landscapes.settings, settings, count, device))
+        if "realism" in self.parts:
+            sampling = self.generation.settings
+            subjects = len(sampling.methods) + len(sampling.candidate_folders) + len(ANCHORS)
+            works.append(realism_work(sampling.samples, subjects * len(cells)))
+        for baseline in self.baselines:
+            if isinstance(baseline, ReverseDistillation):
+                side = settings.resolution
+                works.append(
+                    reverse_distillation_work(baseline.epochs, side, list(folds.values()), device)
                 )
+        return Estimate(tuple(works))
 
+    def measure(self, scope: DetectorScope, results: Results) -> None:
+        """Measure the cells of one detector, then the detector; everything is added to the
+        results."""
+        class_plans: list[list[ArmPlan]] = []
+        plans: list[ArmPlan] = []
+        for cell in scope.cells:
+            samples = make_samples(self.generation, cell)
+            results.skips += samples.skips
+            if cell.data.number == self.shown_fold:
+                results.strips |= dict(sample_strips(cell, samples.methods))
+            perceived = "realism" in self.parts
+            for method in samples.methods:
+                results.sample_lines += self.realism.sample_lines(cell, method, perceived)
+            if "realism" in self.parts:
+                results.rows += self.realism.rows(cell, samples)
+            if "masks" in self.parts:
+                results.rows += self.masks.rows(cell, samples.methods)
+            pictures = self._pictures(cell)
+            if self._trains_detectors:
+                seed = self.generation.seed
+                plans = plan_arms(
+                    self.arms, cell, pictures, seed, samples.methods, samples.candidates
+                )
+                class_plans.append(plans)
+        if scope.is_joined:
+            pictures = self._pictures(scope.whole)
+            plans = join_plans(pictures, class_plans)
+        if "detection" in self.parts:
+            results.rows += self.detectors.rows(scope.whole, pictures, plans)
+            results.maps |= self.detectors.map_files(scope.whole, plans)
+        for baseline in self.baselines:
+            results.rows += baseline_rows(baseline, self.detectors.store, scope.whole, pictures)
+        if "landscape" in self.parts:
+            rows, landscapes = self.landscapes.rows(scope.whole, pictures, plans)
+            results.rows += rows
+            results.landscapes |= landscapes
 
-def _generators(
-    config: EvaluateConfig, cell: Cell
-) -> tuple[list[MethodSamples], list[SampleSet], list[Skip]]:
-    """Our samples by every generator that made any, the candidates', and which generator made
-    none."""
-    made: list[MethodSamples] = []
-    unmade: list[Skip] = []
-    if needs_ours(config):
-        place = place_of(config, cell)
-        for spec in config.sampling.methods:
-            make = make_from_noise if spec.from_noise else make_ours
-            try:
-                made.append(make(config, place, cell.data.fold, cell.shots, spec))
-                if not made[-1].samples.samples:
-                    raise NoSamples(
-                        f"none of {made[-1].samples.attempts} attempts was accepted",
-                        "",
-                        "see the page beside its samples",
-                    )
-            except NoSamples as reason:
-                unmade.append(Skip(f"{cell.name}, generator {spec.name}", str(reason)))
-                log.warning("%s, generator %s is left out: %s", cell.name, spec.name, reason)
-    object, defect = cell.data.object, cell.data.defect
-    folders = {
-        name: candidate_folder(folder, cell.data.number)
-        for name, folder in config.sampling.candidate_folders.items()
-    }
-    return (
-        made,
-        [read_candidate(name, folder, object, defect) for name, folder in folders.items()],
-        unmade,
-    )
+    def _pictures(self, cell: Cell) -> FoldPictures:
+        return FoldPictures(cell.data.fold, self.detectors.settings.resolution)
 
-
-def _write(
-    config: EvaluateConfig,
-    rows: Sequence[Row],
-    grids: dict[str, Any],
-    lines: Sequence[dict[str, Any]],
-    skipped: Sequence[Skip],
-) -> None:
-    """The results so far: ``results.json``, ``results.csv``, ``summary.csv``, ``samples.csv``.
-
-    Times stand in the units alone: they never repeat.
-    """
-    summary = summarise(rows)
-    document = {
-        "config": config.record(),
-        "base": base_name(config),
-        "skipped": [asdict(skip) for skip in skipped],
-        "rows": [asdict(row) for row in rows],
-        "summary": [asdict(row) for row in summary],
-        "landscapes": grids,
-    }
-    with atomic_write(config.output / "results.json", "w") as file:
-        json.dump(plain_json(document), file, indent=1, allow_nan=False)
-        file.write("\n")
-    _write_csv(
-        config.output / "results.csv",
-        [field.name for field in fields(Row)],
-        [asdict(row) for row in rows],
-    )
-    _write_csv(
-        config.output / "summary.csv",
-        [field.name for field in fields(SummaryRow)],
-        [asdict(row) for row in summary],
-    )
-    if lines:
-        _write_csv(
-            config.output / "samples.csv",
-            list(dict.fromkeys(key for line in lines for key in line)),
-            lines,
-        )
-
-
-def _write_csv(path: Path, header: Sequence[str], lines: Sequence[dict[str, Any]]) -> None:
-    text = StringIO()
-    writer = csv.DictWriter(text, header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    with atomic_write(path, "w") as file:
-        file.write(text.getvalue())
+    @property
+    def _trains_detectors(self) -> bool:
+        return "detection" in self.parts or "landscape" in self.parts

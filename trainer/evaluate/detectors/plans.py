@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..plan.plan import Cell
-from ..samples.ours import MethodSamples
+from ..samples.generation import MethodSamples
 from ..samples.sample_set import SampleSet
 from .arms.arm import Arm, Label
 from .pictures import FoldPictures, Pair, load_pairs, squared

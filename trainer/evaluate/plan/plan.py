@@ -1,7 +1,7 @@
 """What an evaluation consists of: one cell for each class, fold and number of known real defects.
 
-Detectors are about a class, or about an object with all of its classes (``DetectorScope``). Only file
-names are read here.
+Detectors are about a class, or about an object with all of its classes (``DetectorScope``). Only
+file names are read here.
 """
 
 from __future__ import annotations
@@ -75,7 +75,12 @@ class DetectorScope:
 
     whole: Cell
     cells: tuple[Cell, ...]
-    """Of each class; the whole itself where it is one class."""
+    """Of each class; the whole itself where detectors are about a class."""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the detector is about an object, with the classes of all cells."""
+        return self.whole is not self.cells[0]
 
 
 def classes_of(settings: PlanSettings) -> list[tuple[str, str]]:
@@ -131,13 +136,11 @@ def make_cells(settings: PlanSettings, seed: int, output: Path, write: bool = Tr
 
 def _detector_classes(settings: PlanSettings) -> list[tuple[str, list[str]]]:
     """An object and those of its classes that share a detector, for each detector."""
-    classes = classes_of(settings)
-    if settings.detectors_by == "class":
-        return [(object, [defect]) for object, defect in classes]
-    defects: dict[str, list[str]] = {}
-    for object, defect in classes:
-        defects.setdefault(object, []).append(defect)
-    return list(defects.items())
+    detectors: dict[tuple[str, ...], tuple[str, list[str]]] = {}
+    for object, defect in classes_of(settings):
+        key = (object,) if settings.detectors_by == "object" else (object, defect)
+        detectors.setdefault(key, (object, []))[1].append(defect)
+    return list(detectors.values())
 
 
 def _split_name(object: str, defect: str, number: int) -> str:

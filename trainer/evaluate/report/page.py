@@ -13,8 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from bgdefect_core.files import atomic_write
 
 from ..detectors.arms.real import CEILING, REAL
-from ..measures.optional import Skip
-from ..rows import Row, place
+from ..rows import Row, Skip, place
 from .plots import arm_plot, landscape_plot
 from .statistics import Runs, closed_gap, minus
 from .summary import Key, SummaryRow, grouped

@@ -15,8 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 
-from ..measures.optional import Skip
-from ..rows import Row, place
+from ..rows import Row, Skip, place
 from ..samples.methods import read_method
 from .goals import Measured
 

@@ -14,7 +14,7 @@ from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined
 
 from ..plan.plan import Cell
 from ..rows import place
-from ..samples.ours import MethodSamples
+from ..samples.generation import MethodSamples
 from ..samples.sample_set import GeneratedSample
 
 _TILE, _GAP, _SAMPLES = 112, 4, 8

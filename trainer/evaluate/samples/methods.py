@@ -1,164 +1,197 @@
-"""Ways to generate, as the settings name them: ``NAME`` or ``NAME:key=value,key=value``."""
+"""Methods of generation, as the settings name them: ``NAME`` or ``NAME:key=value,key=value``.
+
+A key is an option of training or generation. Where painting has an option of the same name, the
+option of training is written ``train_NAME``.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, get_args
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union, get_args, get_origin
 
+from bgdefect_core.declarations import Option, options_of
 from bgdefect_core.errors import SettingError
-from bgdefect_core.method.backgrounds import BACKGROUNDS
-from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.method.solvers import SOLVERS
-from bgdefect_core.pictures.crop import Zoom
-from bgdefect_core.quality import QualityLimits
+from bgdefect_core.painting import Framing, PaintSettings
 
-from ...training.config import LOSSES
+from ...generation.config import GenerateConfig
+from ...training.config import TrainConfig
 
-
-def _ladder(text: str) -> tuple[float, ...]:
-    """``1/2/3``, or one number: guidance of the first attempt, the second, ..."""
-    return tuple(float(value) for value in text.split("/"))
-
-
-def _flag(text: str) -> bool:
-    """``true`` or ``false``."""
-    if text not in ("true", "false"):
-        raise ValueError(text)
-    return text == "true"
-
-
-GENERATOR_KEYS: dict[str, Callable[[str], Any]] = {
-    "loss": str,
-    "train_steps": int,
-    "lr": float,
-    "mask_weight": float,
-    "train_zoom": str,
-    "train_resolution": int,
-    "flips": _flag,
-    "quarter_turns": _flag,
-    "background": str,
-    "guidance": _ladder,
-    "steps": int,
-    "solver": str,
-    "start": str,
-    "signal": str,
-    "threshold": float,
-    "attention_words": str,
-    "peak": float,
-    "detail": _flag,
-    "stitch": _flag,
-    "feather": float,
-    "retries": int,
-    **{field.name: float for field in fields(QualityLimits)},
+_SET_BY_EVALUATION = {
+    "allow_other_base",
+    "base",
+    "batch",
+    "count",
+    "data",
+    "defect",
+    "device",
+    "dry_run",
+    "fold",
+    "good",
+    "mask_library",
+    "mask_split",
+    "masks",
+    "object",
+    "output",
+    "precision",
+    "sample_every",
+    "save_every",
+    "seed",
+    "shots",
+    "split_file",
+    "tensorboard",
+    "weights",
 }
-"""What a generator's specification may set: those of ``_TRAINING`` belong to its training, the
-limits of quality stand last."""
-STARTS = ("background", "noise")
-"""Composited into a good picture, the default; or from pure noise over the whole square
-(docs/method.md, choice 11 (a))."""
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": tuple(LOSSES),
-    "train_zoom": get_args(Zoom),
-    "background": tuple(BACKGROUNDS),
-    "solver": tuple(SOLVERS),
-    "start": STARTS,
-    "signal": tuple(SIGNALS),
-}
-_TRAINING = (
-    "loss",
-    "train_steps",
-    "lr",
-    "mask_weight",
-    "train_zoom",
-    "train_resolution",
-    "flips",
-    "quarter_turns",
+"""Options of training and generation that are not a method's to choose."""
+START = Option(
+    name="start",
+    kind=Literal["background", "noise"],
+    default="background",
+    help="Composited into a good picture, or from pure noise over the whole square "
+    "(docs/method.md, choice 11 (a)).",
+    choices=("background", "noise"),
 )
-_FROM_NOISE = ("guidance", "steps", "solver", "start")
+READ_FROM_NOISE = ("guidance", "steps", "solver", START.name)
+"""Keys of generation that a start from noise reads."""
+
+
+def _keys() -> tuple[dict[str, Option], dict[str, Option]]:
+    """The keys of training and those of generation, each with its option."""
+    generation: dict[str, Option] = {START.name: START}
+    for option in options_of(GenerateConfig):
+        if option.name not in _SET_BY_EVALUATION:
+            generation[option.name] = option
+    painting = {option.name for option in options_of(Framing)} | generation.keys()
+    training: dict[str, Option] = {}
+    for option in options_of(TrainConfig):
+        if option.name not in _SET_BY_EVALUATION:
+            key = f"train_{option.name}" if option.name in painting else option.name
+            training[key] = option
+    return training, generation
+
+
+TRAINING_KEYS, GENERATION_KEYS = _keys()
+_KEY_OF_OPTION = {option.name: key for key, option in TRAINING_KEYS.items()}
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to generate: what differs from the defaults."""
+    """A method of generation: what differs from the defaults."""
 
     name: str
-    train: Mapping[str, Any]
-    """Settings of the training; generators that agree here share their weights."""
-    generate: Mapping[str, Any]
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """Options of ``TrainConfig``; methods that agree here share their weights."""
+    generate: Mapping[str, Any] = field(default_factory=dict)
+    """Options of ``GenerateConfig``, and the start."""
 
     @property
     def from_noise(self) -> bool:
         """Whether nothing of a good picture enters: neither a background nor a refined mask."""
-        return self.generate.get("start") == "noise"
-
-    @property
-    def train_settings(self) -> dict[str, Any]:
-        """As ``TrainConfig`` names them."""
-        named = {"train_steps": "steps", "train_zoom": "zoom", "train_resolution": "resolution"}
-        return {named.get(name, name): value for name, value in self.train.items()}
+        return bool(self.generate.get(START.name) == "noise")
 
     @property
     def generate_settings(self) -> dict[str, Any]:
-        """As the options of ``GenerateConfig`` are named."""
-        return {name: value for name, value in self.generate.items() if name != "start"}
+        """Options of ``GenerateConfig`` alone."""
+        settings = dict(self.generate)
+        settings.pop(START.name, None)
+        return settings
+
+    @property
+    def paint_settings(self) -> dict[str, Any]:
+        """Options of ``PaintSettings`` alone."""
+        names = {option.name for option in options_of(PaintSettings)}
+        return {name: value for name, value in self.generate.items() if name in names}
+
+    @property
+    def training_name(self) -> str:
+        """Folder of the weights: the same for methods that share them."""
+        parts = [f"{_KEY_OF_OPTION[name]}={value}" for name, value in self.train.items()]
+        return "-".join(sorted(parts)) or "default"
 
 
-def check_name(what: str, name: str) -> None:
-    """Refuse a name that could not be a folder's.
+def check_name(kind: str, name: str) -> None:
+    """Refuse a name that is not safe as the name of a folder.
+
+    Args:
+        kind: what the name is of, for the message.
 
     Raises:
-        SettingError: it is empty, begins with a dot, or holds what paths or tables are made of.
+        SettingError: it is empty, begins with a dot, or holds characters of paths or tables.
     """
     if not re.fullmatch(r"\w[\w .+-]*", name):
-        raise SettingError(
-            f"the name {name!r} of a {what}",
-            "letters, digits, spaces and any of _ . + -",
-            "choose a plain name",
-        )
+        expected = "letters, digits, spaces and any of _ . + -"
+        raise SettingError(f"the name {name!r} of a {kind}", expected, "choose a plain name")
 
 
 def read_method(text: str) -> Method:
-    """``NAME`` or ``NAME:key=value,key=value``.
+    """Parse ``NAME`` or ``NAME:key=value,key=value``.
 
     Raises:
-        SettingError: no plain name, an unknown key, a value that is no such number or none of the
-            choices, or a key that a start from noise does not read.
+        SettingError: no plain name, an unknown key, a value of another type or none of the choices,
+            or a key that a start from noise does not read.
     """
-    name, _, rest = text.partition(":")
-    check_name("generator", name)
+    name, _, assignments = text.partition(":")
+    check_name("generation method", name)
     train: dict[str, Any] = {}
     generate: dict[str, Any] = {}
-    for item in filter(None, rest.split(",")):
-        key, _, value = item.partition("=")
-        if key not in GENERATOR_KEYS:
+    for assignment in filter(None, assignments.split(",")):
+        key, _, value = assignment.partition("=")
+        if key in TRAINING_KEYS:
+            option = TRAINING_KEYS[key]
+            train[option.name] = _parse(option, key, value, name)
+        elif key in GENERATION_KEYS:
+            generate[key] = _parse(GENERATION_KEYS[key], key, value, name)
+        else:
+            keys = ", ".join([*TRAINING_KEYS, *GENERATION_KEYS])
             raise SettingError(
-                f"the generator {text!r} sets {key!r}",
-                f"NAME:key=value with {', '.join(GENERATOR_KEYS)}",
+                f"the generation method {text!r} sets {key!r}",
+                f"NAME:key=value with {keys}",
                 "correct it",
             )
-        try:
-            parsed = GENERATOR_KEYS[key](value)
-        except ValueError as reason:
-            expected = "true or false" if GENERATOR_KEYS[key] is _flag else "a number"
-            raise SettingError(
-                f"{key} is {value!r} in the generator {name!r}", expected, "correct it"
-            ) from reason
-        if key in _CHOICES and parsed not in _CHOICES[key]:
-            raise SettingError(
-                f"{key} is {value!r} in the generator {name!r}",
-                f"one of {', '.join(_CHOICES[key])}",
-                "correct it",
-            )
-        (train if key in _TRAINING else generate)[key] = parsed
-    spec = Method(name, train, generate)
-    unread = [key for key in generate if key not in _FROM_NOISE]
-    if spec.from_noise and unread:
-        came = f"the generator {name!r} starts from noise and sets {unread[0]!r}"
+    method = Method(name, train, generate)
+    unread = [key for key in generate if key not in READ_FROM_NOISE]
+    if method.from_noise and unread:
         raise SettingError(
-            came,
-            f"{', '.join(_FROM_NOISE)} and its training",
-            "there is no background, no change and no verdict",
+            f"the generation method {name!r} starts from noise and sets {unread[0]!r}",
+            f"{', '.join(READ_FROM_NOISE)} and options of training",
+            "remove it: there is no background, no change and no verdict",
         )
-    return spec
+    return method
+
+
+def _parse(option: Option, key: str, text: str, method: str) -> Any:
+    """The value of an option from its text.
+
+    Raises:
+        SettingError: the text is no value of the option's type, or none of its choices.
+    """
+    came = f"{key} is {text!r} in the generation method {method!r}"
+    if option.choices and text not in option.choices:
+        raise SettingError(came, f"one of {', '.join(option.choices)}", "correct it")
+    try:
+        return _value(option.kind, text)
+    except ValueError as reason:
+        expected = "true or false" if option.kind is bool else "a number"
+        raise SettingError(came, expected, "correct it") from reason
+
+
+def _value(kind: Any, text: str) -> Any:
+    """A value of this type; the elements of a tuple are separated by slashes.
+
+    Raises:
+        ValueError: the text is no such value.
+    """
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = get_args(kind)[0]
+    if get_origin(kind) is tuple:
+        element = get_args(kind)[0]
+        return tuple(_value(element, part) for part in text.split("/"))
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ValueError(text)
+        return text == "true"
+    if kind in (int, float):
+        return kind(text)
+    return text

@@ -1,25 +1,26 @@
 """Samples that start from pure noise: the paper's own form of the loss L' (Table 4; docs/method.md,
 choice 11 (a)).
 
-The class is trained as ever and the masks are laid as ever, on the very pictures that the other
-generators paint into, with the same seeds. But the whole square comes from noise
-(:func:`bgdefect_core.method.random_start.sample_from_noise`): a sample is that square alone, its
-label the requested mask within it. There is no picture before, so that no label is refined, nothing
-is rejected, and neither fidelity nor strength is defined.
+The class is trained as for any method, and the masks are placed on the same pictures with the same
+seeds. But the whole square comes from noise (``method/random_start.py``): a sample is that square
+alone, and its label is the requested mask within it. There is no picture before the defect, so that
+no label is refined, nothing is rejected, and neither fidelity nor strength is defined.
 
-FOLDER/run.json says what made the samples; the digest of its settings stands in the folder's name; a
-sample is finished where its picture lies. Batches are formed from the pairs' numbers alone, so that
-a resumed run gives the same bits.
+FOLDER/run.json says what made the samples; the digest of its settings is part of the folder's name.
+A sample is finished where its picture exists. Batches are formed from the pairs' numbers alone, so
+that a resumed run gives the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bgdefect_core.declarations import options_of, replace_options
@@ -27,7 +28,7 @@ from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.solvers import SOLVERS
-from bgdefect_core.painting import Framing, Job
+from bgdefect_core.painting import Framing, Job, PaintSettings
 from bgdefect_core.pictures.crop import Crop, crop_box, take
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, region_map
@@ -41,85 +42,62 @@ from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_di
 from bgdefect_core.weights.files import read_info
 
 from ...bases.load import Base
-from ...data.examples import Example
 from ...generation.attempts import attempt_seed
 from ...generation.config import GenerateConfig
-from ...generation.pairs import Pair, Pairs, open_pairs
+from ...generation.pairs import Pairs, open_pairs
 from ...generation.record import run_settings
 from ...generation.setup import ready_base
-from ..config import EvaluateConfig
-from ..measures.features import DEFECT_RESOLUTION
-from ..plan.folds import Fold
-from .methods import Method
-from .ours import MethodSamples, base_name, trained
+from ..plan.plan import Cell
+from .generation import Generation, MethodSamples
+from .methods import READ_FROM_NOISE, Method
 from .sample_set import GeneratedSample, NoSamples, SampleSet
 
-_UNREAD = (
-    "ready_masks",
-    "variants",
-    "retries",
-    "background",
-    "signal",
-    "threshold",
-    "peak",
-    "feather",
-    "stitch",
-    "detail",
-    *(option.name for option in options_of(QualityLimits)),
-    "mask_prompt",
-)
-"""Settings of generation that a start from noise does not read."""
+
+def _unread() -> frozenset[str]:
+    """Settings of generation that a start from noise does not read."""
+    names = {"ready_masks", "variants", "retries", "mask_prompt"}
+    for option in (*options_of(PaintSettings), *options_of(QualityLimits)):
+        if option.name not in READ_FROM_NOISE:
+            names.add(option.name)
+    return frozenset(names)
 
 
-def make_from_noise(
-    config: EvaluateConfig, place: Path, fold: Fold, shots: Sequence[Example], spec: Method
-) -> MethodSamples:
-    """Train the class and make its squares, or go on with both. Arguments as
-    :func:`trainer.evaluate.samples.ours.make_ours`.
+def make_from_noise(generation: Generation, cell: Cell, method: Method) -> MethodSamples:
+    """Train the class and make its squares, or resume both.
 
     Raises:
-        BGDefectError: whatever the trainer refuses; NoSamples: no mask could be placed.
+        BGDefectError: whatever the trainer refuses. NoSamples: no mask could be placed.
     """
-    plan = trained(config, place, fold, shots, spec)
-    first = plan.paint.sampling.guidance[:1]
-    plan = replace_options(plan, guidance=first)  # nothing is judged: no retries
-    info = read_info(plan.weights)
-    pairs = open_pairs(plan, info)
-    record = run_settings(plan, info, pairs)
-    record |= {"base": base_name(config), "start": "noise"}
-    settings = {name: value for name, value in record.items() if name not in _UNREAD}
-    folder = plan.output.with_name(f"{spec.name}-{settings_digest(settings)}")
-    run = RunRecord(folder / "run.json", settings, read_inputs(pairs.files(plan.count)))
+    config = generation.train(cell, method)
+    first = config.paint.sampling.guidance[:1]
+    config = replace_options(config, guidance=first)  # nothing is judged: no retries
+    info = read_info(config.weights)
+    pairs = open_pairs(config, info, generation.sources(cell))
+    record = run_settings(config, info, pairs)
+    record |= {"base": generation.base_name, "start": "noise"}
+    unread = _unread()
+    settings = {name: value for name, value in record.items() if name not in unread}
+    folder = config.output.with_name(f"{method.name}-{settings_digest(settings)}")
+    run = RunRecord(folder / "run.json", settings, read_inputs(pairs.files(config.count)))
     run.check()
     run.write()
-    made = _make(plan, pairs, Framing(info.resolution, info.zoom), plan.prompts(info), folder)
-    if not made:
-        came = f"no mask could be placed for {plan.object} / {plan.defect}"
+    sampler = _Sampler(config, Framing(info.resolution, info.zoom), config.prompts(info))
+    indices = _make_files(sampler, pairs, folder)
+    if not indices:
         raise NoSamples(
-            came, "masks that fit on the good pictures", "see the log, or add good pictures"
+            f"no mask could be placed for {config.object} / {config.defect}",
+            "masks that fit on the good pictures",
+            "see the log, or add good pictures",
         )
-    samples = tuple(_read(folder, plan, index) for index in made)
-    found = SampleSet(spec.name, samples, settings, len(samples), 0, 0)
+    samples = tuple(_read(folder, config.seed, index) for index in indices)
     return MethodSamples(
-        found,
-        plan.weights,
-        settings | {"samples": len(samples)},
-        info.resolution,
-        info.zoom,
-        from_noise=True,
+        method=method,
+        samples=SampleSet(method.name, samples, settings, attempts=len(samples), shown=0, firsts=0),
+        weights=config.weights,
+        settings=settings | {"samples": len(samples)},
+        resolution=info.resolution,
+        zoom=info.zoom,
     )
-
-
-def comparable_views(made: MethodSamples) -> tuple[str, ...]:
-    """Views in which a generator's samples show as much of a part as real pictures do.
-
-    Samples from noise are squares. Where the zoom is "whole" such a square is the picture. Else it
-    holds the surroundings of the defect, where the network's side is large enough for those of the
-    "defect" view, and never the whole picture.
-    """
-    if not made.from_noise or made.zoom == "whole":
-        return ("defect", "whole")
-    return ("defect",) if made.resolution >= DEFECT_RESOLUTION else ()
 
 
 def on_picture(picture: Pixels, mask: Mask, crop: Crop, square: Any) -> tuple[Pixels, Mask]:
@@ -142,81 +120,84 @@ def on_picture(picture: Pixels, mask: Mask, crop: Crop, square: Any) -> tuple[Pi
     return stitched[window].copy(), mask[window].copy()
 
 
-def _make(
-    plan: GenerateConfig,
-    pairs: Pairs,
-    framing: Framing,
-    prompts: tuple[str, str, str],
-    folder: Path,
-) -> list[int]:
-    """The numbers of the pairs that took a mask; their files are there afterwards."""
+@dataclass
+class _Sampler:
+    """Makes squares from noise; the networks are loaded when they are first needed."""
+
+    config: GenerateConfig
+    framing: Framing
+    texts: tuple[str, str, str]
+    """Prompts of the background, the defect and the empty mask."""
     base: Base | None = None
-    made: list[int] = []
-    for first in tqdm(range(0, plan.count, plan.batch), desc="from noise", unit="batch"):
-        drawn = [pairs[number] for number in range(first, min(first + plan.batch, plan.count))]
-        chosen = [pair for pair in drawn if pair.job is not None]
-        made += [pair.index for pair in chosen]
-        lacking = [pair for pair in chosen if not _picture(folder, pair.index).is_file()]
-        if lacking:
-            base = base or ready_base(plan)
-            background, defect, placeholder = prompts
-            encoded = base.prompts(background, [defect], placeholder)
-            squares = dict(
-                zip(
-                    (pair.index for pair in chosen),
-                    _batch(plan, base, encoded, framing, chosen),
-                    strict=True,
-                )
+
+    def squares(self, jobs: Mapping[int, Job]) -> dict[int, tuple[Pixels, Mask]]:
+        """Pair number -> its square and the mask within it, by one call of the sampler."""
+        if self.base is None:
+            self.base = ready_base(self.config)
+        background, defect, placeholder = self.texts
+        prompts = self.base.prompts(background, [defect], placeholder)
+        crops: list[Crop] = []
+        masks: list[Mask] = []
+        seeds: list[int] = []
+        for index, job in jobs.items():
+            crop = crop_box(job.requested, self.framing.resolution, self.framing.zoom)
+            crops.append(crop)
+            masks.append(take(job.requested, crop, self.framing.resolution))
+            seeds.append(attempt_seed(self.config.seed, index, 0))
+        pictures = self._sample(self.base, prompts, masks, seeds)
+        squares = {}
+        for (index, job), crop, picture in zip(jobs.items(), crops, pictures, strict=False):
+            squares[index] = on_picture(job.picture.eight_bit(), job.requested, crop, picture)
+        return squares
+
+    def _sample(
+        self, base: Base, prompts: RegionPrompts, masks: list[Mask], seeds: list[int]
+    ) -> NDArray[np.float32]:
+        """The decoded squares of a batch, float32 ``[B, R, R, 3]`` in 0..1.
+
+        The batch is filled up to its full size as in generation: its size decides last digits.
+        """
+        missing = self.config.batch - len(masks)
+        masks = masks + masks[:1] * missing
+        seeds = seeds + seeds[:1] * missing
+        sampling = self.config.paint.sampling
+        cells = self.framing.resolution // base.factor
+        regions = region_map(torch.from_numpy(np.stack(masks))[:, None], (cells, cells))
+        with unet_predictor(base.unet, base.schedule) as predict:
+            z_0 = sample_from_noise(
+                predict,
+                regions.to(base.unet.device),
+                prompts,
+                base.schedule.levels(sampling.steps),
+                seeds,
+                int(base.unet.config["in_channels"]),
+                sampling.guidance[0],
+                solver=SOLVERS[sampling.solver],
             )
-            for pair in lacking:
-                picture, mask = squares[pair.index]
-                write_mask(_label(folder, pair.index), mask)
-                write_picture(
-                    _picture(folder, pair.index), picture
-                )  # last: it says that the sample is finished
-    return made
+        return as_pictures(base.decode(z_0))
 
 
-def _batch(
-    plan: GenerateConfig,
-    base: Base,
-    prompts: RegionPrompts,
-    framing: Framing,
-    pairs: Sequence[Pair],
-) -> list[tuple[Pixels, Mask]]:
-    """One call of the sampler, padded to ``plan.batch`` as in generation."""
-    jobs: list[Job] = [pair.job for pair in pairs if pair.job is not None]
-    seeds = [attempt_seed(plan.seed, pair.index, 0) for pair in pairs]
-    padding = plan.batch - len(jobs)
-    sampling = plan.paint.sampling
-    crops = [crop_box(job.requested, framing.resolution, framing.zoom) for job in jobs]
-    masks = np.stack(
-        [
-            take(job.requested, crop, framing.resolution)
-            for job, crop in zip(jobs, crops, strict=True)
-        ]
-    )
-    cells = framing.resolution // base.factor
-    regions = region_map(
-        torch.from_numpy(np.concatenate([masks, masks[:1].repeat(padding, 0)]))[:, None],
-        (cells, cells),
-    )
-    with unet_predictor(base.unet, base.schedule) as predict:
-        z_0 = sample_from_noise(
-            predict,
-            regions.to(base.unet.device),
-            prompts,
-            base.schedule.levels(sampling.steps),
-            seeds + seeds[:1] * padding,
-            int(base.unet.config["in_channels"]),
-            sampling.guidance[0],
-            solver=SOLVERS[sampling.solver],
-        )
-    squares = as_pictures(base.decode(z_0))
-    return [
-        on_picture(job.picture.eight_bit(), job.requested, crop, square)
-        for job, crop, square in zip(jobs, crops, squares, strict=False)
-    ]
+def _make_files(sampler: _Sampler, pairs: Pairs, folder: Path) -> list[int]:
+    """Make the missing files; returns the numbers of the pairs that took a mask."""
+    count, batch = sampler.config.count, sampler.config.batch
+    indices: list[int] = []
+    for first in tqdm(range(0, count, batch), desc="from noise", unit="batch"):
+        jobs: dict[int, Job] = {}
+        for number in range(first, min(first + batch, count)):
+            job = pairs[number].job
+            if job is not None:
+                jobs[number] = job
+        indices += jobs
+        missing = [index for index in jobs if not _picture(folder, index).is_file()]
+        if not missing:
+            continue
+        squares = sampler.squares(jobs)
+        for index in missing:
+            picture, mask = squares[index]
+            write_mask(_label(folder, index), mask)
+            # The picture comes last: it says that the sample is finished.
+            write_picture(_picture(folder, index), picture)
+    return indices
 
 
 def _picture(folder: Path, index: int) -> Path:
@@ -227,9 +208,9 @@ def _label(folder: Path, index: int) -> Path:
     return folder / f"{index:05d}_mask.png"
 
 
-def _read(folder: Path, plan: GenerateConfig, index: int) -> GeneratedSample:
+def _read(folder: Path, seed: int, index: int) -> GeneratedSample:
     file = _picture(folder, index)
     picture = read_picture(file)
     mask = read_mask(_label(folder, index), (picture.shape[0], picture.shape[1]))
-    record = {"file": f"{folder.name}/{file.name}", "seed": attempt_seed(plan.seed, index, 0)}
-    return GeneratedSample(picture, mask, mask, record=record)
+    seed = attempt_seed(seed, index, 0)
+    return GeneratedSample(picture, mask, mask, file=f"{folder.name}/{file.name}", seed=seed)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from bgdefect_core.declarations import Doc, NotEmpty, Range
 from bgdefect_core.errors import SettingError
 
-from .methods import Method, check_name, read_method
+from .methods import GENERATION_KEYS, TRAINING_KEYS, Method, check_name, read_method
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,10 @@ class SampleSettings:
         NotEmpty(),
         Doc(
             "Methods of generation; the first is the one of the detection arms. NAME, or "
-            "NAME:key=value,key=value with the keys loss, train_steps, lr, mask_weight, "
-            "train_zoom, train_resolution, flips, quarter_turns (training); background, guidance, "
-            "steps, solver, start, signal, threshold, attention_words, peak, detail, stitch, "
-            "feather, retries and the limits of quality such as min_strength (generation). "
-            "guidance=1/2/3: of the first attempt at a sample, the second, the third. start=noise: "
-            "whole squares from pure noise, for realism alone."
+            "NAME:key=value,key=value. guidance=1/2/3: of the first attempt at a sample, the "
+            "second, the third. start=noise: whole squares from pure noise, for realism alone. "
+            f"Keys of training: {', '.join(TRAINING_KEYS)}. "
+            f"Keys of generation: {', '.join(GENERATION_KEYS)}."
         ),
     ] = ("ours",)
     samples: Annotated[
