@@ -41,7 +41,7 @@ class VAEConfig:
     lr: Annotated[
         float,
         Range(1e-10, 1),
-        Doc("Peak of the one-cycle learning rate of weights that start at zero."),
+        Doc("Peak learning rate (one cycle) of weights that start at zero."),
     ] = 3e-4
     linear_lr: float = 0.3
     """Of what starts as the linear coder, in shares of ``lr``."""
