@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 GOOD = "good"
 """What stands in place of a defect where there is none."""
-_REMEMBERED = 1 << 30
+_REMEMBERED = 1 << 29
 """Bytes of pictures and masks that are kept, so that each file is decoded once a run."""
 _State = tuple[tuple[int, int, int], ...]
 
