@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,6 @@ from bgdefect_core.pictures.mask_files import report_large_masks
 from bgdefect_core.pictures.masks import Mask
 
 __all__ = ["GOOD", "Example", "load_example", "validate"]
-
-log = logging.getLogger(__name__)
 
 GOOD = "good"
 """What stands in place of a defect where there is none."""
@@ -55,7 +52,9 @@ def load_example(example: Example) -> tuple[Picture, Mask]:
         picture = read_picture(example.image)
         size = (picture.shape[0], picture.shape[1])
         union = f"the union of the masks of {example.image}"
-        mask = read_masks(example.masks, union, size, nonzero=example.nonzero)
+        mask = read_masks(
+            example.masks, union, size, nonzero=example.nonzero, picture=example.image
+        )
         pair = _loaded[key] = (picture, mask)
         while sum(array.nbytes for arrays in _loaded.values() for array in arrays) > _REMEMBERED:
             del _loaded[next(iter(_loaded))]
