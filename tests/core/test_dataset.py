@@ -98,10 +98,10 @@ def folder(tmp_path: Path) -> Path:
 def test_layout(tmp_path: Path, folder: Path) -> None:
     root = tmp_path / "out"
     write_plan(root, folder)
-    goods = [
-        f"nut/train/good/{hashlib.sha256((folder / f'good{i}.png').read_bytes()).hexdigest()[:16]}.png"
-        for i in (0, 1)
-    ]
+    goods = []
+    for index in (0, 1):
+        digest = hashlib.sha256((folder / f"good{index}.png").read_bytes()).hexdigest()
+        goods.append(f"nut/train/good/{digest[:16]}.png")
     extras = "extras/nut/scratch"
     assert sorted(contents(root)) == sorted(
         [f"nut/test/scratch/0000{i}.png" for i in (0, 1, 3)]
