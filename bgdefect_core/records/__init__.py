@@ -1,0 +1,1 @@
+"""The data set on disk, its manifest, and the records of runs."""
