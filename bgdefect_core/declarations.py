@@ -92,7 +92,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def help(self, introduction: str) -> str:
         """A help text: the introduction, then each entry's name and summary."""
-        lines = [f"{name}: {entry.summary}" for name, entry in self._entries.items()]
+        lines = [f"{name}: {entry.summary}." for name, entry in self._entries.items()]
         return "\n".join([introduction, *lines])
 
 
@@ -243,7 +243,8 @@ def check_settings(settings: Any) -> None:
             continue
         option = _option(field, *_annotation(hints[field.name]))
         if NotEmpty() in option.metadata and not value:
-            raise SettingError(f"no {option.name} are given", "at least one", "name some")
+            expected = "one value or more"
+            raise SettingError(f"{option.name} is empty", expected, "leave it out for the default")
         for element in value if isinstance(value, tuple) else (value,):
             _check_value(option, element)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from ..declarations import Choice, Doc, Range, check_settings
+from ..declarations import Choice, Doc, NotEmpty, Range, check_settings
 from ..errors import SettingError
 from .attention import MapRecorder
 from .backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND, Background, BackgroundName
@@ -39,6 +39,7 @@ class SamplingSettings:
     ] = DEFAULT_BACKGROUND
     guidance: Annotated[
         tuple[float, ...],
+        NotEmpty(),
         Range(0, 30),
         Doc(
             "Guidance inside the mask at the first attempt at a sample, the second, and so on; the "
@@ -50,10 +51,6 @@ class SamplingSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if not self.guidance:
-            raise SettingError(
-                "no value of guidance", "one or more", "leave it out for the default"
-            )
 
     def guidance_at(self, attempt: int) -> float:
         """Guidance of an attempt, counted from 0."""

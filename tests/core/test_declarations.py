@@ -64,7 +64,7 @@ def test_every_value_is_held_against_its_declaration(changes: dict[str, object])
 
 def test_a_registry_names_its_entries() -> None:
     assert FRUITS.named("pear").summary == "not round"
-    assert FRUITS.help("A fruit.") == "A fruit.\napple: round\npear: not round"
+    assert FRUITS.help("A fruit.") == "A fruit.\napple: round.\npear: not round."
     with pytest.raises(SettingError, match=r"no fruit 'plum'; expected one of apple, pear"):
         FRUITS.named("plum")
     with pytest.raises(ValueError, match="share a name"):

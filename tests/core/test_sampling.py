@@ -425,7 +425,7 @@ def test_what_a_mode_says_is_what_it_does(
 def test_guidance_of_the_attempts() -> None:
     settings = SamplingSettings(guidance=(1.0, 2.5))
     assert [settings.guidance_at(attempt) for attempt in range(4)] == [1.0, 2.5, 2.5, 2.5]
-    with pytest.raises(SettingError, match="no value of guidance"):
+    with pytest.raises(SettingError, match="guidance is empty"):
         SamplingSettings(guidance=())
     with pytest.raises(SettingError, match="guidance"):
         SamplingSettings(guidance=(1.0, 31.0))

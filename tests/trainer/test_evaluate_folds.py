@@ -348,7 +348,7 @@ def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
         ({"crop": 512}, "crop is 512"),
         ({"resolution": 100, "crop": 32}, "multiple of 32"),
         ({"arms": ["ceiling"]}, "'real' is left out"),
-        ({"seeds": []}, "no seeds"),
+        ({"seeds": []}, "seeds is empty"),
         ({"generators": ["a", "a:steps=10"]}, "given twice"),
         ({"generators": ["a:stepps=10"]}, "stepps"),
         ({"generators": ["a:steps=ten"]}, "ten"),
