@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgdefect_core.declarations import options_of, replace_options
+from bgdefect_core.declarations import flat_values, replace_options
 from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.quality import QualityLimits
@@ -308,9 +308,8 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
         "detail": False,
     }
     assert painted.items() <= ours.generate_settings.items()
-    limits = {
-        option.name: ours.generate_settings[option.name] for option in options_of(QualityLimits)
-    }
+    limits = flat_values(QualityLimits())
+    limits |= {name: ours.generate_settings.get(name, limit) for name, limit in limits.items()}
     assert limits.pop("max_background_max") == 255 and not any(limits.values())
     assert naive.train == from_noise.train == ours.train | {"loss": "naive"}
     assert (
