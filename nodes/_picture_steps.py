@@ -29,9 +29,9 @@ from ..bgdefect_core.pictures.crop import (
     put_back,
     take,
 )
-from ..bgdefect_core.pictures.files import MIN_SIDE
 from ..bgdefect_core.pictures.masks import Mask, check_mask, feather
 from ..bgdefect_core.pictures.picture import Picture
+from ..bgdefect_core.pictures.reading import MIN_SIDE
 from ..bgdefect_core.pictures.stitching import stitch
 from ..bgdefect_core.pictures.tones import two_tones
 from ..bgdefect_core.placement.part import PartKind, part_mask

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..bgdefect_core.pictures.files import read_picture
+from ..bgdefect_core.pictures.reading import read_picture
 from ..bgdefect_core.placement.placing import PlacementSettings
 from ._convert import image_of, mask_of
 from ._declare import Node, Output, Schema, widget, wire

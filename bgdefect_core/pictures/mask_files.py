@@ -24,7 +24,7 @@ from .listing import (
 )
 from .mask_reading import read_masks
 from .masks import Mask, separate_defects, trimmed
-from .reading import read_picture
+from .reading import read_picture, white_level
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +123,7 @@ def read_library(
             came = f"{split} trains on none of the masks in {folder}"
             raise DataError(came, "the split of this class", "check both paths")
     shown_in = unique_names(list_pictures(pictures)) if pictures else {}
+    white = white_level(shown_in.values())
     names: list[str] = []
     masks: list[Mask] = []
     surroundings: list[Surroundings | None] = []
@@ -132,16 +133,18 @@ def read_library(
     for source, files in sources.items():
         is_folder = files != [source]
         union = f"the union of the masks in {files[0].parent}"
-        mask = read_masks(files, union, nonzero=is_folder)
+        shown = shown_in.get(mask_key(source))
+        mask = read_masks(files, union, nonzero=is_folder, picture=shown)
         defects = separate_defects(mask) if apart and not is_folder else [mask]
         shares.append(float(mask.mean()))
         files_read += files
         picture = None
-        shown = shown_in.get(mask_key(source))
         if shown is not None:
             files_read.append(shown)
-            picture = read_picture(shown)
+            picture = read_picture(shown, white)
             if picture.shape[:2] != mask.shape:
+                text = "%s and its mask %s differ in size: its surroundings are not used"
+                logger.warning(text, shown, source)
                 picture = None
         for number, defect in enumerate(defects, 1):
             names.append(f"{source.name}#{number}" if len(defects) > 1 else source.name)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import BGDefectError, PictureError
+from ..paths import system_errors
 from .decoding import bits_in_use, decode, holds_sixteen_bits
+from .listing import list_pictures
 from .picture import Picture, Pixels
 
-__all__ = ["MIN_SIDE", "load_picture", "read_picture", "white_level"]
+__all__ = ["MIN_SIDE", "folder_white_level", "load_picture", "read_picture", "white_level"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,3 +84,10 @@ def white_level(paths: Iterable[Path]) -> int | None:
     text = "16-bit pictures reach %d: all of them are taken for %d bits"
     logger.info(text, highest, bits)
     return int(2**bits - 1)
+
+
+@lru_cache(maxsize=1024)
+@system_errors(PictureError, "a folder that can be read")
+def folder_white_level(folder: Path) -> int | None:
+    """``white_level`` of the pictures that lie in a folder; decided once a process."""
+    return white_level(list_pictures(folder)) if folder.is_dir() else None

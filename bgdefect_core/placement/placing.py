@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from ..declarations import Doc, Range, check_settings
 from ..errors import DataError, check_range
 from ..pictures.masks import Mask, trimmed
 from .surroundings import Likeness, Surroundings, Template, template
@@ -79,34 +80,43 @@ class MaskLibrary:
 class PlacementSettings:
     """How far a new mask may differ from the real one that it is made from.
 
-    Attributes:
-        rotate: largest turn either way, degrees in 0..180.
-        scale: smallest and largest factor of size, in 0.1..10.
-        flip: mirror half of them.
-        elastic: largest local shift as a share of the mask's longest side, in 0..0.5.
-        tries: how many variations are tried before a placement is given up, 1 or more.
-        variations, places: how many variations, and places of each, are compared with the real
-            defect's surroundings where these are known; 1 and 1: none. Every second variation is a
-            turn by quarters at the real size, within the ranges: what is made has edges, and they
-            mostly lie square.
+    Raises:
+        SettingError: a value out of its range, or the largest scale below the smallest.
     """
 
-    rotate: float = 180.0
-    scale: tuple[float, float] = (0.8, 1.25)
-    flip: bool = True
-    elastic: float = 0.04
-    tries: int = 20
-    variations: int = 16
-    places: int = 200
+    rotate: Annotated[
+        float, Range(0, 180), Doc("Largest turn of a new mask either way, in degrees.")
+    ] = 180.0
+    scale: Annotated[
+        tuple[float, float], Range(0.1, 10), Doc("Smallest and largest scale of a new mask.")
+    ] = (0.8, 1.25)
+    flip: Annotated[bool, Doc("Mirror half of the new masks.")] = True
+    elastic: Annotated[
+        float,
+        Range(0, 0.5),
+        Doc("Largest local shift of a new mask, as a share of its longest side."),
+    ] = 0.04
+    tries: Annotated[
+        int, Range(1, math.inf), Doc("Variations that are tried before a placement is given up.")
+    ] = 20
+    variations: Annotated[
+        int,
+        Range(1, 1000),
+        Doc(
+            "Variations whose places are compared with the real defect's surroundings, where these "
+            "are known. Every second one is turned by quarters at the real size, within the "
+            "ranges: manufactured parts mostly have straight edges."
+        ),
+    ] = 16
+    places: Annotated[
+        int,
+        Range(1, 10_000),
+        Doc("Places of each variation that are compared; with 1 variation and 1 place: none."),
+    ] = 200
 
     def __post_init__(self) -> None:
-        check_range("rotate", self.rotate, 0, 180)
-        check_range("the smallest scale", self.scale[0], 0.1, 10)
+        check_settings(self)
         check_range("the largest scale", self.scale[1], self.scale[0], 10)
-        check_range("elastic", self.elastic, 0, 0.5)
-        check_range("tries", self.tries, 1, math.inf)
-        check_range("variations", self.variations, 1, 1000)
-        check_range("places", self.places, 1, 10_000)
 
 
 def vary_mask(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bgdefect_core.pictures.crop import crop_box, default_feather
-from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.pictures.masks import feather
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
 
 from .conftest import Figure

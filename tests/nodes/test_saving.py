@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, OutputError, SettingError
-from bgdefect_pack.bgdefect_core.pictures.files import read_mask, read_picture
+from bgdefect_pack.bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_pack.bgdefect_core.pictures.reading import read_picture
 from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
 from bgdefect_pack.bgdefect_core.records.dataset import read_manifest
 from bgdefect_pack.bgdefect_core.records.manifest import ManifestLine

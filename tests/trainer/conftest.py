@@ -18,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.paths import ASSETS
-from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from trainer.bases.load import load_base
 from trainer.cli import app as cli

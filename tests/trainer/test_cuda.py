@@ -15,7 +15,8 @@ from bgdefect_core.declarations import replace_options
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sampling import sample
-from bgdefect_core.pictures.files import read_mask, read_picture
+from bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset import read_manifest
 from trainer.bases.load import load_base

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from bgdefect_core.errors import DataError, MaskError, OutputError
-from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.pictures.mask_files import read_library
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from trainer.data.examples import Example, load_example, validate
 from trainer.data.layouts import find_examples, good_pictures
 from trainer.data.splits import read_split, split_halves, split_k_shots, write_split

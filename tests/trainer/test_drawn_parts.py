@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.placement.part import part_mask
 from trainer.drawing.camera import draw_camera, photograph
 from trainer.drawing.grounds import draw_ground
@@ -16,9 +16,9 @@ SIDE = 128
 SEED = 2024
 
 
-def taken(rng: np.random.Generator, scene: np.ndarray) -> Picture:
+def taken(rng: np.random.Generator, scene: np.ndarray) -> Pixels:
     """The scene through a drawn camera."""
-    picture: Picture = np.rint(np.clip(photograph(scene, draw_camera(rng)), 0, 1) * 255).astype(
+    picture: Pixels = np.rint(np.clip(photograph(scene, draw_camera(rng)), 0, 1) * 255).astype(
         np.uint8
     )
     return picture

@@ -19,7 +19,8 @@ from scipy import ndimage
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.pictures.files import read_picture, write_mask, write_picture
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from trainer.data.examples import Example, load_example

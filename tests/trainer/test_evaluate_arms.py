@@ -12,7 +12,8 @@ pytest.importorskip("sklearn")
 
 from bgdefect_core.declarations import options_of
 from bgdefect_core.errors import SettingError
-from bgdefect_core.pictures.files import Picture, write_mask, write_picture
+from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from trainer.data.examples import Example
 from trainer.evaluate.detectors.arms import ARMS
 from trainer.evaluate.detectors.arms.arm import Arm
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIDE = 32
 
 
-def dots(good: Picture, other: Picture, rng: np.random.Generator) -> Pair:
+def dots(good: Pixels, other: Pixels, rng: np.random.Generator) -> Pair:
     """A white dot in a good crop."""
     picture, mask = good.copy(), np.zeros(good.shape[:2], bool)
     mask[3:6, 3:6] = True

@@ -11,7 +11,7 @@ import pytest
 
 from bgdefect_core.declarations import flat_values, replace_options
 from bgdefect_core.errors import DataError, SettingError
-from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.quality import QualityLimits
 from trainer.data.splits import group_of
 from trainer.evaluate.command import take_file

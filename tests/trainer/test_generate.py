@@ -28,7 +28,9 @@ from bgdefect_core.errors import (
     SettingError,
 )
 from bgdefect_core.method.signals import SIGNALS, SignalName
-from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.placement.placing import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records import dataset

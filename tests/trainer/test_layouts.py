@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from bgdefect_core.pictures.files import read_mask, read_picture, write_mask, write_picture
+from bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.manifest import ManifestLine
 

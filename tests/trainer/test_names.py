@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.files import write_mask, write_picture
 from bgdefect_core.pictures.mask_files import (
     find_library,
     held_out_masks,
@@ -23,6 +22,7 @@ from bgdefect_core.pictures.mask_files import (
     pictures_beside,
     read_library,
 )
+from bgdefect_core.pictures.writing import write_mask, write_picture
 from trainer.data.examples import Example, load_example, validate
 from trainer.data.layouts import (
     LAYOUTS,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.files import read_picture, write_picture
 from bgdefect_core.pictures.overlay import outlined, warmed
 from bgdefect_core.pictures.picture import Picture
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 from trainer.generation.page import write_page
 

@@ -14,8 +14,8 @@ import pytest
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import BGDefectError, DataError, OutputError, WeightsError
-from bgdefect_core.pictures.files import read_picture
 from bgdefect_core.pictures.mask_files import masks_by_name, read_library
+from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.weights.files import read_info
 from trainer.bases.load import load_base

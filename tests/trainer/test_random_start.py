@@ -12,7 +12,7 @@ import pytest
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import SettingError
 from bgdefect_core.pictures.crop import Crop, crop_box, take
-from bgdefect_core.pictures.files import write_mask, write_picture
+from bgdefect_core.pictures.writing import write_mask, write_picture
 
 for package in (
     "sklearn",

@@ -28,7 +28,7 @@ from bgdefect_core.errors import (
     WeightsError,
 )
 from bgdefect_core.pictures.crop import crop_box
-from bgdefect_core.pictures.files import read_picture
+from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.run_record import locked
 from bgdefect_core.weights.files import read_info
 from trainer.bases.apply import load_class

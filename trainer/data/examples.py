@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bgdefect_core.errors import BGDefectError, DataError
-from bgdefect_core.pictures.files import Picture, read_masks, read_picture
 from bgdefect_core.pictures.mask_files import report_large_masks
+from bgdefect_core.pictures.mask_reading import read_masks
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.reading import folder_white_level, read_picture
 
 __all__ = ["GOOD", "Example", "load_example", "validate"]
 
@@ -36,10 +38,10 @@ class Example:
     """MVTec LOCO's masks, in which every value but 0 counts."""
 
 
-_loaded: dict[tuple[Example, _State], tuple[Picture, Mask]] = {}
+_loaded: dict[tuple[Example, _State], tuple[Pixels, Mask]] = {}
 
 
-def load_example(example: Example) -> tuple[Picture, Mask]:
+def load_example(example: Example) -> tuple[Pixels, Mask]:
     """The picture, ``uint8 [H, W, 3]``, and the union of its masks, ``bool [H, W]``. The caller
     owns the arrays.
 
@@ -49,7 +51,8 @@ def load_example(example: Example) -> tuple[Picture, Mask]:
     key = (example, _state(example))
     pair = _loaded.get(key)
     if pair is None:
-        picture = read_picture(example.image)
+        white = folder_white_level(example.image.parent)
+        picture = read_picture(example.image, white)
         size = (picture.shape[0], picture.shape[1])
         union = f"the union of the masks of {example.image}"
         mask = read_masks(

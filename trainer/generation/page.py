@@ -20,9 +20,11 @@ from PIL import Image, ImageDraw
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.files import Picture, read_picture, write_picture
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
+from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.manifest import ManifestLine
@@ -78,7 +80,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
             "see which masks could not be placed",
         )
     sections: dict[str, list[Row]] = {"accepted": [], "rejected": []}
-    tiles: dict[str, list[Picture]] = {"accepted": [], "rejected": []}
+    tiles: dict[str, list[Pixels]] = {"accepted": [], "rejected": []}
     for record in records:
         kind = "accepted" if record.accepted else "rejected"
         shown = len(sections[kind]) < SHOWN
@@ -108,7 +110,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
     return sheet, page
 
 
-def zoom_strip(root: Path, record: ManifestLine) -> Picture:
+def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
     """The surroundings of the mask, five times: normal, requested outline, result, refined outline,
     heat map."""
     result = read_picture(root / record.file)
@@ -143,7 +145,7 @@ def _normal(root: Path, record: ManifestLine) -> Path:
     return Path(object) / "train" / "good" / record.good_name
 
 
-def _gray(path: Path) -> Picture:
+def _gray(path: Path) -> Pixels:
     return read_picture(path)[..., 0].copy()
 
 
@@ -195,14 +197,14 @@ def _caption(record: ManifestLine, name: str) -> str:
     )
 
 
-def _captioned(strip: Picture, text: str) -> Picture:
+def _captioned(strip: Pixels, text: str) -> Pixels:
     image = Image.new("RGB", (strip.shape[1], strip.shape[0] + _TEXT), "white")
     image.paste(Image.fromarray(strip), (0, _TEXT))
     ImageDraw.Draw(image).text((2, 1), text, fill="black")
     return np.asarray(image).copy()
 
 
-def _sheet(title: str, tiles: dict[str, list[Picture]]) -> Picture:
+def _sheet(title: str, tiles: dict[str, list[Pixels]]) -> Pixels:
     """All strips, two side by side, the rejected ones below under their own heading."""
     width = 2 * (5 * (_SIDE + _GAP) - _GAP) + 8 * _GAP
     bands = [_heading(f"{title}: {', '.join(TITLES)} (zoomed to the mask)", width)]
@@ -221,7 +223,7 @@ def _sheet(title: str, tiles: dict[str, list[Picture]]) -> Picture:
     return np.concatenate(bands)
 
 
-def _heading(text: str, width: int) -> Picture:
+def _heading(text: str, width: int) -> Pixels:
     image = Image.new("RGB", (width, 24), "white")
     ImageDraw.Draw(image).text((2, 6), text, fill="black")
     return np.asarray(image).copy()

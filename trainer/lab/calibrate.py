@@ -27,8 +27,8 @@ from bgdefect_core.method.refinement import PEAK, refine
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.method.signals.difference import difference_heat
 from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
-from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import as_pictures, to_pixels
 from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strength, psnr
 
@@ -37,7 +37,7 @@ from ..drawing.draw import Drawn, draw
 from ..evaluate.measures.agreement import overlap, requested_box
 
 FIRST_SEED, SEEDS = 40_000_000, 1_000_000
-"""Picture i of seed s is drawn with ``FIRST_SEED + SEEDS * s + i``: neither trained on nor used by
+"""Pixels i of seed s is drawn with ``FIRST_SEED + SEEDS * s + i``: neither trained on nor used by
 ``evaluate-base``."""
 GROWTH = 3
 """Pixels by which a requested mask is wider than the defect; the other requested mask is the
@@ -177,7 +177,7 @@ def _detail_psnr(
     return np.array(rows)
 
 
-def _floats(picture: Picture) -> NDArray[np.float32]:
+def _floats(picture: Pixels) -> NDArray[np.float32]:
     """The picture in 0..1."""
     floats: NDArray[np.float32] = np.divide(picture, 255, dtype=np.float32)
     return floats

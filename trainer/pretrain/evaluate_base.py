@@ -21,8 +21,9 @@ from torch import Tensor
 from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import PictureError, SettingError
 from bgdefect_core.method.randomness import generator
-from bgdefect_core.pictures.files import Picture, read_picture
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.quality import psnr
 
 from ..bases.load import Base, load_base
@@ -184,7 +185,7 @@ def _noise_losses(
     return losses
 
 
-def _native_crop(path: Path, size: int, index: int) -> Picture:
+def _native_crop(path: Path, size: int, index: int) -> Pixels:
     picture = read_picture(path)
     height, width = picture.shape[:2]
     if min(height, width) < size:

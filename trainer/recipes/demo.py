@@ -14,8 +14,9 @@ from tqdm import tqdm
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, check_range
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.painting import PaintSettings
-from bgdefect_core.pictures.files import Picture, write_mask, write_picture
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.writing import write_mask, write_picture
 
 from ..bases.load import load_base
 from ..data.layouts import find_examples, good_pictures
@@ -181,7 +182,7 @@ def write_textures(root: Path, seed: int) -> None:
         if (root / name / "test" / TEXTURE_DEFECT / f"{_DEFECTIVE - 1:03d}.png").is_file():
             continue
         gray = np.asarray(getattr(pictures, name)(), np.uint8)
-        texture: Picture = np.repeat(gray[..., None], 3, axis=2)
+        texture: Pixels = np.repeat(gray[..., None], 3, axis=2)
         rng = np.random.default_rng((seed, number))
         upper, lower = texture[: len(texture) // 2], texture[len(texture) // 2 :]
         for index in range(_GOOD):
@@ -194,13 +195,13 @@ def write_textures(root: Path, seed: int) -> None:
             write_picture(root / name / "test" / TEXTURE_DEFECT / f"{index:03d}.png", picture)
 
 
-def _crop(rng: np.random.Generator, texture: Picture) -> Picture:
+def _crop(rng: np.random.Generator, texture: Pixels) -> Pixels:
     top = int(rng.integers(texture.shape[0] - _SIDE + 1))
     left = int(rng.integers(texture.shape[1] - _SIDE + 1))
     return texture[top : top + _SIDE, left : left + _SIDE].copy()
 
 
-def _damaged(rng: np.random.Generator, texture: Picture) -> tuple[Picture, Mask]:
+def _damaged(rng: np.random.Generator, texture: Pixels) -> tuple[Pixels, Mask]:
     while True:
         crop = _crop(rng, texture)
         everywhere = np.ones((_SIDE, _SIDE), np.bool_)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.files import Picture, write_mask, write_picture
 from bgdefect_core.pictures.masks import Mask, bounding_box
+from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.writing import write_mask, write_picture
 
 from ..drawing.defects import SURFACE_DEFECTS
 from ..drawing.grounds import GROUNDS
@@ -61,7 +62,7 @@ def _ground(rng: np.random.Generator, side: int) -> np.ndarray:
             return ground
 
 
-def _scratched(seed: int, kind: int, index: int) -> tuple[Picture, Mask]:
+def _scratched(seed: int, kind: int, index: int) -> tuple[Pixels, Mask]:
     """A ground with one light scratch of fair size that shows.
 
     Raises:
@@ -87,6 +88,6 @@ def _scratched(seed: int, kind: int, index: int) -> tuple[Picture, Mask]:
     )
 
 
-def _bytes(picture: np.ndarray) -> Picture:
-    drawn: Picture = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+def _bytes(picture: np.ndarray) -> Pixels:
+    drawn: Pixels = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
     return drawn

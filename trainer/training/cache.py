@@ -19,8 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bgdefect_core.pictures.crop import Crop, Zoom, crop_box, take
-from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.masks import Mask, bounding_box, region_map, separate_defects
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
 
 from ..bases.load import Base
@@ -92,21 +92,21 @@ def view_crop(mask: Mask, views: Views, rng: np.random.Generator) -> Crop:
 
 
 def view(
-    picture: Picture, mask: Mask, views: Views, picture_index: int, view_index: int
-) -> tuple[Picture, Mask]:
+    picture: Pixels, mask: Mask, views: Views, picture_index: int, view_index: int
+) -> tuple[Pixels, Mask]:
     """One view, ``uint8 [R, R, 3]`` and ``bool [R, R]``; it depends on the seed and the two indices
     alone."""
     return _cut(picture, mask, view_targets(mask, views), views, picture_index, view_index)
 
 
 def _cut(
-    picture: Picture,
+    picture: Pixels,
     mask: Mask,
     defects: Sequence[Mask],
     views: Views,
     picture_index: int,
     view_index: int,
-) -> tuple[Picture, Mask]:
+) -> tuple[Pixels, Mask]:
     """:func:`view` with the picture's targets, which all its views share."""
     defect = defects[view_index % len(defects)]
     if view_index == 0:
@@ -152,7 +152,7 @@ def build_cache(
     sides: list[int] = []
     cells = (views.resolution // base.factor, views.resolution // base.factor)
 
-    def cut_views() -> Iterator[tuple[Picture, Mask]]:
+    def cut_views() -> Iterator[tuple[Pixels, Mask]]:
         bar = tqdm(examples, desc="encoding", unit="picture", disable=not progress)
         for index, example in enumerate(bar):
             picture, mask = load_example(example)
@@ -161,7 +161,7 @@ def build_cache(
             for number in range(views.count):
                 yield _cut(picture, mask, defects, views, index, number)
 
-    pending: list[tuple[Picture, Mask]] = []
+    pending: list[tuple[Pixels, Mask]] = []
     total = len(examples) * views.count
     for number, pair in enumerate(cut_views(), start=1):
         pending.append(pair)

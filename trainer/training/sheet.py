@@ -16,16 +16,18 @@ from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sampling import sample
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.files import Picture, read_picture, write_picture
 from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_picture
 
 from ..bases.load import Base
 from ..data.examples import Example, load_example
 from ..data.layouts import good_pictures
 from .cache import Views, view_targets
 
-SheetItem = tuple[Picture, Mask]
+SheetItem = tuple[Pixels, Mask]
 """A crop at the network's size, ``uint8 [R, R, 3]``, and the mask of the new defect, ``bool [R,
 R]``."""
 _GAP = 4
@@ -98,7 +100,7 @@ def make_sheet(
     write_picture(path, np.concatenate(rows))
 
 
-def _row(normal: Picture, mask: Mask, result: Picture) -> Picture:
+def _row(normal: Pixels, mask: Mask, result: Pixels) -> Pixels:
     """Three squares side by side, framed at the right and below."""
     drawn = np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
     framed = []

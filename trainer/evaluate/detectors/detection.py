@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from bgdefect_core.files import atomic_write
-from bgdefect_core.pictures.files import write_picture
+from bgdefect_core.pictures.writing import write_picture
 
 from ..plan.plan import Cell
 from ..rows import Measurement, Row, place

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.overlay import GREEN, outlined, warmed
+from bgdefect_core.pictures.picture import Pixels
 
 from .metrics import Map
 from .pictures import Pair
@@ -15,7 +15,7 @@ from .pictures import Pair
 _SHOWN, _GAP = 4, 4
 
 
-def map_strip(pairs: Sequence[Pair], maps: Sequence[Map]) -> Picture:
+def map_strip(pairs: Sequence[Pair], maps: Sequence[Map]) -> Pixels:
     """The first test pictures side by side, each with its truth (green outline) and followed by
     the detector's map; all maps share one scale."""
     shown = maps[:_SHOWN]

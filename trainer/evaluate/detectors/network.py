@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 GAMMA = 2.0
 _TEST_BATCH = 4
@@ -27,7 +27,7 @@ def _block(channels_in: int, channels: int) -> nn.Sequential:
 
 
 class SegmentationNet(nn.Module):
-    """Picture -> two logits a pixel: background, defect. Five levels of w, 2w, 4w, 8w and 8w
+    """Pixels -> two logits a pixel: background, defect. Five levels of w, 2w, 4w, 8w and 8w
     channels with skip connections.
 
     Args:
@@ -80,15 +80,13 @@ def make_net(width: int, seed: int) -> SegmentationNet:
         return SegmentationNet(width)
 
 
-def to_tensor(pictures: Sequence[Picture]) -> Tensor:
+def to_tensor(pictures: Sequence[Pixels]) -> Tensor:
     """``uint8 [H, W, 3]`` each -> ``[B, 3, H, W]`` in 0..1."""
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 @torch.no_grad()
-def probability_maps(
-    net: SegmentationNet, pictures: Sequence[Picture]
-) -> list[NDArray[np.float32]]:
+def probability_maps(net: SegmentationNet, pictures: Sequence[Pixels]) -> list[NDArray[np.float32]]:
     """P(defect) of whole pictures of one size: float32 ``[H, W]`` in 0..1 each."""
     training = net.training
     net.eval()

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 from ..measures.features import patch_features, to_input
 from .metrics import Map
@@ -45,7 +45,7 @@ class PatchCore:
     def key(self) -> dict[str, Any]:
         return {"share": self.share, "seed": self.seed}
 
-    def maps(self, good: Sequence[Picture], test: Sequence[Picture]) -> list[Map]:
+    def maps(self, good: Sequence[Pixels], test: Sequence[Pixels]) -> list[Map]:
         """Distances of the test pictures; all pictures of one size, sides multiples of 32."""
         features, _ = patches(good)
         memory = coreset(features.flatten(0, 1), self.share, self.seed)
@@ -53,7 +53,7 @@ class PatchCore:
 
 
 @torch.no_grad()
-def patches(pictures: Sequence[Picture]) -> tuple[Tensor, tuple[int, int]]:
+def patches(pictures: Sequence[Pixels]) -> tuple[Tensor, tuple[int, int]]:
     """Patch features ``[n, cells, C]`` and their grid (rows, columns).
 
     Args:
@@ -91,7 +91,7 @@ def coreset(rows: Tensor, share: float, seed: int) -> Tensor:
     return rows[chosen]
 
 
-def score_maps(memory: Tensor, pictures: Sequence[Picture]) -> list[Map]:
+def score_maps(memory: Tensor, pictures: Sequence[Pixels]) -> list[Map]:
     """Anomaly maps, float32 ``[H, W]`` each: distances, not probabilities."""
     maps: list[Map] = []
     size = pictures[0].shape[:2]

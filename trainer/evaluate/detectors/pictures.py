@@ -9,14 +9,15 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from bgdefect_core.pictures.files import Picture, read_picture
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.reading import read_picture
 
 from ...data.examples import Example, load_example
 from ..plan.folds import Fold
 from ..samples.sample_set import by_area
 
-Pair = tuple[Picture, Mask]
+Pair = tuple[Pixels, Mask]
 """uint8 ``[H, W, 3]`` and bool ``[H, W]``, True = defect."""
 
 
@@ -29,7 +30,7 @@ class FoldPictures:
     """In pixels."""
 
     @cached_property
-    def good(self) -> list[Picture]:
+    def good(self) -> list[Pixels]:
         """Good pictures to train on."""
         return [picture for picture, _ in load_pairs(self.fold.good_train, self.side)]
 
@@ -45,7 +46,7 @@ class FoldPictures:
 
 
 def window(
-    picture: Picture, mask: Mask, side: int, rng: np.random.Generator, on_defect: bool
+    picture: Pixels, mask: Mask, side: int, rng: np.random.Generator, on_defect: bool
 ) -> Pair:
     """A random crop of ``side`` pixels.
 
@@ -66,8 +67,8 @@ def window(
     return picture[crop], mask[crop]
 
 
-def squared(picture: Picture, mask: Mask | None, side: int) -> Pair:
-    """Picture and mask, resized to a square of ``side`` pixels whatever their shape.
+def squared(picture: Pixels, mask: Mask | None, side: int) -> Pair:
+    """Pixels and mask, resized to a square of ``side`` pixels whatever their shape.
 
     Detectors in the literature resize in this way. The mask is resized by area.
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 from .metrics import Map
 
@@ -42,7 +42,7 @@ class ReverseDistillation:
     def key(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "seed": self.seed}
 
-    def maps(self, good: Sequence[Picture], test: Sequence[Picture]) -> list[Map]:
+    def maps(self, good: Sequence[Pixels], test: Sequence[Pixels]) -> list[Map]:
         """Summed cosine distances; all pictures squares of one size, sides multiples of 32."""
         net, loss = make_student(good[0].shape[0], self.seed)
         net = net.to(self.device)
@@ -83,7 +83,7 @@ def teach(teacher: nn.Module, weights: dict[str, Tensor]) -> None:
     teacher.requires_grad_(False)
 
 
-def to_input(pictures: Sequence[Picture], device: torch.device) -> Tensor:
+def to_input(pictures: Sequence[Pixels], device: torch.device) -> Tensor:
     """uint8 ``[H, W, 3]`` each -> ``[B, 3, H, W]``, standardised with ImageNet's mean and
     deviation."""
     batch = torch.from_numpy(np.stack(pictures)).to(device).permute(0, 3, 1, 2)
@@ -93,9 +93,7 @@ def to_input(pictures: Sequence[Picture], device: torch.device) -> Tensor:
     return (batch - mean) / deviation
 
 
-def fit_student(
-    net: nn.Module, loss: Loss, good: Sequence[Picture], epochs: int, seed: int
-) -> None:
+def fit_student(net: nn.Module, loss: Loss, good: Sequence[Pixels], epochs: int, seed: int) -> None:
     """Train on good pictures; the order follows from the seed alone.
 
     Args:
@@ -120,7 +118,7 @@ def fit_student(
 
 
 @torch.no_grad()
-def score_maps(net: nn.Module, pictures: Sequence[Picture]) -> list[Map]:
+def score_maps(net: nn.Module, pictures: Sequence[Pixels]) -> list[Map]:
     """Anomaly maps, float32 ``[H, W]`` each: summed cosine distances, not probabilities."""
     device = next(net.parameters()).device
     net.eval()

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 from .arms.arm import Maker
 from .pictures import Pair, window
@@ -35,7 +35,7 @@ class Purpose(IntEnum):
 class ArmData:
     """The training data of one arm; all pictures are squares of one side."""
 
-    good: Sequence[Picture]
+    good: Sequence[Pixels]
     real: Sequence[Pair]
     synthetic: Sequence[Pair] = ()
     maker: Maker | None = None
@@ -93,7 +93,7 @@ class ArmData:
         return good, empty
 
 
-def visible(good: Picture, pair: Pair) -> bool:
+def visible(good: Pixels, pair: Pair) -> bool:
     """Whether the picture differs from the good one by ``LEAST_CHANGE`` somewhere in the mask."""
     picture, mask = pair
     change = np.abs(picture[mask].astype(np.int16) - good[mask])

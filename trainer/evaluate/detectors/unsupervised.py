@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 from ..plan.plan import Cell
 from ..rows import Row
@@ -31,7 +31,7 @@ class Baseline(Protocol):
     def key(self) -> dict[str, Any]:
         """All settings that decide its maps, as JSON."""
 
-    def maps(self, good: Sequence[Picture], test: Sequence[Picture]) -> Sequence[Map]:
+    def maps(self, good: Sequence[Pixels], test: Sequence[Pixels]) -> Sequence[Map]:
         """Anomaly maps of the test pictures after learning from the good ones."""
 
 

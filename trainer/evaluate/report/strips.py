@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.files import Picture
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined
+from bgdefect_core.pictures.picture import Pixels
 
 from ..plan.plan import Cell
 from ..rows import place
@@ -44,7 +44,7 @@ def _strip(samples: Sequence[GeneratedSample]) -> bytes:
     return file.getvalue()
 
 
-def _column(sample: GeneratedSample) -> Picture:
+def _column(sample: GeneratedSample) -> Pixels:
     """Three squares above each other, zoomed to the mask."""
     crop = crop_box(sample.requested, _ZOOM_RESOLUTION, "defect")
     source = sample.picture if sample.source is None else sample.source

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 from ..pictures import Pair
 
-Maker = Callable[[Picture, Picture, np.random.Generator], Pair]
+Maker = Callable[[Pixels, Pixels, np.random.Generator], Pair]
 """Draws a synthetic defect into the first good crop; the second is a crop of another good
 picture."""
 Known = Literal["shots", "all", "none"]

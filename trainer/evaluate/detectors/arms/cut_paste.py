@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 from ..pictures import Pair
 from .arm import Arm
@@ -18,7 +18,7 @@ _JITTER = 0.1
 """Largest change of brightness, contrast and saturation; of hue, as a share of the circle."""
 
 
-def cut_paste(good: Picture, other: Picture, rng: np.random.Generator) -> Pair:
+def cut_paste(good: Pixels, other: Pixels, rng: np.random.Generator) -> Pair:
     """A good crop with a patch of another, and the mask of the patch.
 
     Args:
@@ -40,7 +40,7 @@ def cut_paste(good: Picture, other: Picture, rng: np.random.Generator) -> Pair:
     return picture, mask
 
 
-def jittered(patch: Picture, rng: np.random.Generator) -> Picture:
+def jittered(patch: Pixels, rng: np.random.Generator) -> Pixels:
     """CutPaste's colour jitter of a patch: brightness, contrast, saturation and hue."""
     image = Image.fromarray(np.ascontiguousarray(patch))
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
@@ -49,9 +49,7 @@ def jittered(patch: Picture, rng: np.random.Generator) -> Picture:
     turn = round(255 * rng.uniform(-_JITTER, _JITTER))
     turned = (np.asarray(hue).astype(np.int16) + turn) % 256
     hue = Image.fromarray(turned.astype(np.uint8))
-    jittered_patch: Picture = np.asarray(
-        Image.merge("HSV", (hue, saturation, value)).convert("RGB")
-    )
+    jittered_patch: Pixels = np.asarray(Image.merge("HSV", (hue, saturation, value)).convert("RGB"))
     return jittered_patch
 
 

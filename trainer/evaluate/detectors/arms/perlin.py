@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bgdefect_core.pictures.files import Picture
+from bgdefect_core.pictures.picture import Pixels
 
 from ....drawing.grounds import draw_ground
 from ..pictures import Pair, window
@@ -21,7 +21,7 @@ _SMALLEST_CELL = 8
 _THRESHOLD = 0.5
 
 
-def perlin_blend(good: Picture, texture: Picture, rng: np.random.Generator) -> Pair:
+def perlin_blend(good: Pixels, texture: Pixels, rng: np.random.Generator) -> Pair:
     """A good crop with a half-transparent texture where Perlin noise exceeds a threshold.
 
     Args:
@@ -79,7 +79,7 @@ def _fade(t: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
-def _textures(side: int) -> tuple[Picture, ...]:
+def _textures(side: int) -> tuple[Pixels, ...]:
     """The drawn grounds that textures are cropped from; they are the same in every process."""
     textures = []
     for index in range(_TEXTURES):
@@ -88,14 +88,14 @@ def _textures(side: int) -> tuple[Picture, ...]:
     return tuple(textures)
 
 
-def texture(side: int, rng: np.random.Generator) -> Picture:
+def texture(side: int, rng: np.random.Generator) -> Pixels:
     """A crop of a drawn ground that has nothing to do with the part: uint8 ``[side, side, 3]``."""
     textures = _textures(max(side, _TEXTURE_SIDE))
     ground = textures[int(rng.integers(len(textures)))]
     return window(ground, np.zeros(ground.shape[:2], np.bool_), side, rng, on_defect=False)[0]
 
 
-def perlin_defect(good: Picture, other: Picture, rng: np.random.Generator) -> Pair:
+def perlin_defect(good: Pixels, other: Pixels, rng: np.random.Generator) -> Pair:
     """A Perlin blend of a good crop with a drawn texture; the other good crop is not used."""
     return perlin_blend(good, texture(good.shape[0], rng), rng)
 
