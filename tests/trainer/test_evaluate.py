@@ -65,7 +65,10 @@ from trainer.evaluate.samples import cell_samples  # noqa: E402
 from .conftest import evaluation  # noqa: E402
 from .test_evaluate_folds import cells_of, scopes_of  # noqa: E402
 
-ANYTHING = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
+ANYTHING = (
+    "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,"
+    "max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
+)
 
 
 def surface(rng: np.random.Generator, side: int = 64) -> np.ndarray:

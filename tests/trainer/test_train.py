@@ -228,7 +228,8 @@ def test_two_processes_equal_the_larger_batch(config: TrainConfig, tmp_path: Pat
     one = train(changed(config, steps=1, batch=4, output=config.output / "one"))
     script = tmp_path / "launched.py"
     script.write_text(
-        "import sys\nfrom pathlib import Path\nfrom trainer.training.train import TrainConfig, train\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from trainer.training.train import TrainConfig, train\n"
         "data, base, output = sys.argv[1:]\n"
         "train(TrainConfig(data=Path(data), output=Path(output), defect='spot', base=base, "
         "steps=1, batch=2, views=2,\n"

@@ -1,5 +1,5 @@
-"""The command ``bgdefect``."""
+"""The command ``bgdefect``: the table of its commands, and the output of every one."""
 
-from .app import main
+from .app import main as main
 
-__all__ = ["main"]
+__all__ = ["app"]
