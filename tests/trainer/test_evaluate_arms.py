@@ -91,6 +91,12 @@ def test_the_command_lines_choices_and_help_are_the_registry() -> None:
         assert f"{name}: {arm.summary}" in option.help
 
 
+def test_the_documentations_table_is_the_registry() -> None:
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    lines = [f"| `{name}` | {arm.summary} |" for name, arm in ARMS.items()]
+    assert "\n".join(lines) in text
+
+
 def test_no_other_file_names_an_arm() -> None:
     for path in sorted((ROOT / "trainer").rglob("*.py")):
         if "arms" not in path.parts:

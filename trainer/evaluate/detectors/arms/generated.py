@@ -19,7 +19,7 @@ OURS = Arm(
 )
 CLASSICAL_OURS = Arm(
     "real+classical+ours refined",
-    "as before, with the classical augmentation of every crop",
+    "the known real defects and our samples with refined masks, with classical augmentation",
     samples="generator",
     augment=True,
 )
