@@ -86,8 +86,8 @@ class ArmData:
         good, empty = self._good(index, side, crop)
         for _ in range(_TRIES):
             step = int(rng.integers(1, max(len(self.good), 2)))
-            other, _ = self._good((index + step) % len(self.good), side, rng)
-            pair = maker(good, other, rng)
+            donor, _ = self._good((index + step) % len(self.good), side, rng)
+            pair = maker(good, donor, rng)
             if visible(good, pair):
                 return pair
         return good, empty

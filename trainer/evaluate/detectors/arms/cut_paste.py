@@ -18,11 +18,11 @@ _JITTER = 0.1
 """Largest change of brightness, contrast and saturation; of hue, as a share of the circle."""
 
 
-def cut_paste(good: Pixels, other: Pixels, rng: np.random.Generator) -> Pair:
+def cut_paste(good: Pixels, donor: Pixels, rng: np.random.Generator) -> Pair:
     """A good crop with a patch of another, and the mask of the patch.
 
     Args:
-        good: uint8 ``[H, W, 3]``. other: uint8 of the same size, from which the patch is taken.
+        good: uint8 ``[H, W, 3]``. donor: uint8 of the same size, from which the patch is taken.
     """
     height, width = good.shape[:2]
     area = rng.uniform(*_AREA) * height * width
@@ -32,7 +32,7 @@ def cut_paste(good: Pixels, other: Pixels, rng: np.random.Generator) -> Pair:
 
     spans = (height - rows, width - columns) * 2
     top, left, to_top, to_left = (int(rng.integers(span + 1)) for span in spans)
-    patch = other[top : top + rows, left : left + columns]
+    patch = donor[top : top + rows, left : left + columns]
     target = slice(to_top, to_top + rows), slice(to_left, to_left + columns)
     picture, mask = good.copy(), np.zeros((height, width), np.bool_)
     picture[target] = jittered(patch, rng)
