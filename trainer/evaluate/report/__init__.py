@@ -1,4 +1,4 @@
-"""The report of an evaluation: tables, goals and their verdicts, plots, the page and the summary."""
+"""The report of an evaluation: tables, goals with verdicts, plots, the page, the summary."""
 
 __all__ = [
     "by_object",
