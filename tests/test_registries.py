@@ -75,7 +75,7 @@ def test_every_entry_is_a_choice_that_the_help_explains(
 @pytest.mark.parametrize("command", build.COMMANDS)
 def test_every_option_is_explained(command: str, help_texts: dict[str, str]) -> None:
     for option in options_of(build.COMMANDS[command]):
-        assert len(option.help) > 15, option.name
+        assert len(option.help) > 10, option.name
         assert f"--{option.name.replace('_', '-')}" in help_texts[command], option.name
 
 

