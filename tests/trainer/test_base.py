@@ -9,35 +9,20 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.paths import ASSETS
 from bgdefect_core.weights.files import UNKNOWN
-from trainer.bases.families import FAMILIES, family
 from trainer.bases.licences import licence_of
 from trainer.bases.load import Base, load_base, load_tokenizer
-from trainer.training.tuning import class_tensors, make_trainable
-
-from . import single_file_writer as writer
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = ASSETS / "configs"
 
 
 @pytest.fixture(scope="module")
 def base(tiny_base: Path) -> Base:
     return load_base(tiny_base)
-
-
-def config(name: str, part: str) -> dict[str, Any]:
-    return json.loads((CONFIGS / name / part / "config.json").read_text())
-
-
-def parameters(module: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def test_folder_says_what_it_is(base: Base) -> None:
@@ -259,48 +244,6 @@ def test_weights_that_are_no_numbers_are_refused(
         load_base(copy)
 
 
-# --- single files
-# ------------------------------------------------------------------------------
-
-SMALL_UNET = {
-    "block_out_channels": [32, 32, 32, 32],
-    "attention_head_dim": 4,
-    "use_linear_projection": False,
-}
-SMALL_VAE = {"block_out_channels": [32, 32, 32, 32]}
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Our configurations with all widths shrunk, but the text's own: where it stands in the file
-    tells 1.x from 2.x."""
-    assets = tmp_path / "assets"
-    shutil.copytree(CONFIGS, assets / "configs")
-    for name in ("sd1", "sd2"):
-        text = {"num_hidden_layers": 1, "intermediate_size": 32}
-        for part, changes in (("unet", SMALL_UNET), ("vae", SMALL_VAE), ("text_encoder", text)):
-            path = assets / "configs" / name / part / "config.json"
-            path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    monkeypatch.setattr(family, "ASSETS", assets)
-    return assets / "configs"
-
-
-def networks(configs: Path, name: str) -> tuple[Any, Any, Any]:
-    def read(part: str) -> dict[str, Any]:
-        return json.loads((configs / name / part / "config.json").read_text())
-
-    text = CLIPTextConfig(**read("text_encoder"))
-    return (
-        UNet2DConditionModel(**_plain(read("unet"))),
-        AutoencoderKL(**_plain(read("vae"))),
-        CLIPTextModel(text),
-    )
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if not key.startswith("_")}
-
-
 def _tokenizer(base: Path, file: str, text: str | None) -> None:
     shutil.rmtree(base / "tokenizer")
     shutil.copytree(ASSETS / "bgdefect-mini" / "tokenizer", base / "tokenizer")
@@ -357,203 +300,3 @@ def test_a_damaged_scheduler_is_no_linear_one(
     path.write_text("{}" if change is None else json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(WeightsError, match=message):
         load_base(copy)
-
-
-@pytest.mark.parametrize("name", ["sd1", "sd2"])
-def test_single_file_round_trip(small: Path, tmp_path: Path, name: str) -> None:
-    unet, vae, text = networks(small, name)
-    with torch.no_grad():
-        torch.nn.init.normal_(
-            dict(unet.named_parameters())[
-                "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias"
-            ]
-        )
-    encode = writer.clip_names if name == "sd1" else writer.open_clip_names
-    parts = (
-        writer.unet_names(unet.state_dict()),
-        writer.vae_names(vae.state_dict()),
-        encode(text.state_dict()),
-    )
-    base = load_base(writer.write_single_file(tmp_path / "some-model.safetensors", *parts))
-    for ours, theirs in ((base.unet, unet), (base.vae, vae), (base.text_encoder, text)):
-        found = ours.state_dict()
-        for key, tensor in theirs.state_dict().items():
-            assert torch.equal(found[key], tensor), key
-    assert base.name == "some-model"
-    assert (base.resolution, base.schedule.prediction_type) == (
-        (512, "epsilon") if name == "sd1" else (768, "v_prediction")
-    )
-    assert base.licence == (
-        "CreativeML OpenRAIL-M (SD 1.x)" if name == "sd1" else "CreativeML Open RAIL++-M (SD 2.x)"
-    )
-    assert base.tokenizer.pad_token_id == (49407 if name == "sd1" else 0)
-    assert base.prompts("a", ["b"], "c").background.shape[1] == 77
-
-
-def test_single_file_refusals(small: Path, tmp_path: Path) -> None:
-    unet, vae, text = networks(small, "sd1")
-    unet_part, vae_part = writer.unet_names(unet.state_dict()), writer.vae_names(vae.state_dict())
-    text_part = writer.clip_names(text.state_dict())
-
-    def refused(match: str, *parts: dict[str, torch.Tensor]) -> None:
-        with pytest.raises(WeightsError, match=match):
-            load_base(writer.write_single_file(tmp_path / "model.safetensors", *parts))
-
-    refused("holds no VAE", unet_part, text_part)
-    refused("holds no text encoder", unet_part, vae_part)
-    refused("holds no U-Net", vae_part, text_part)
-    first = "model.diffusion_model.input_blocks.0.0.weight"
-    refused("reads 9 channels", unet_part | {first: torch.zeros(32, 9, 3, 3)}, vae_part, text_part)
-    wide = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
-    refused("text of width 2048", unet_part | {wide: torch.zeros(32, 2048)}, vae_part, text_part)
-    refused("unknown layout", {"model.diffusion_model.x": torch.zeros(1)}, vae_part, text_part)
-    some = {name: tensor for name, tensor in unet_part.items() if "middle_block.0" not in name}
-    refused("mid_block|cannot be loaded", some, vae_part, text_part)
-
-
-def test_our_configurations_are_stable_diffusions() -> None:
-    """Published numbers of parameters, and the size of a LoRA: rank 8 stays under 10 MB even in
-    fp32."""
-    with torch.device("meta"):
-        for name, unet, text in (
-            ("sd1", 859_520_964, 123_060_480),
-            ("sd2", 865_910_724, 340_387_840),
-        ):
-            assert parameters(CLIPTextModel(CLIPTextConfig(**config(name, "text_encoder")))) == text
-            assert parameters(AutoencoderKL(**_plain(config(name, "vae")))) == 83_653_863
-            network = UNet2DConditionModel(**_plain(config(name, "unet")))
-            assert parameters(network) == unet
-    rank = 8
-    wanted = 0
-    for key, tensor in network.state_dict().items():
-        if key.endswith(("to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight")):
-            wanted += rank * sum(tensor.shape)
-    trained = make_trainable(network, FAMILIES["sd2"].lora_modules, rank, 0)
-    assert sum(parameter.numel() for parameter in trained) == wanted
-    tensors = class_tensors(network, rank)
-    assert (
-        sum(tensor.numel() for key, tensor in tensors.items() if not key.endswith(".alpha"))
-        == wanted
-    )
-    assert 4 * wanted < 10e6
-
-
-_UNET = {
-    "in_channels": 4,
-    "out_channels": 4,
-    "sample_size": 64,
-    "block_out_channels": [320, 640, 1280, 1280],
-    "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
-    "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
-    "layers_per_block": 2,
-    "downsample_padding": 1,
-    "mid_block_scale_factor": 1,
-    "act_fn": "silu",
-    "norm_num_groups": 32,
-    "norm_eps": 1e-5,
-    "center_input_sample": False,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
-}
-_TEXT = {
-    "vocab_size": 49408,
-    "max_position_embeddings": 77,
-    "layer_norm_eps": 1e-5,
-    "attention_dropout": 0.0,
-    "initializer_factor": 1.0,
-    "initializer_range": 0.02,
-    "bos_token_id": 0,
-    "eos_token_id": 2,
-    "pad_token_id": 1,
-}
-_VAE = {
-    "in_channels": 3,
-    "out_channels": 3,
-    "latent_channels": 4,
-    "block_out_channels": [128, 256, 512, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "layers_per_block": 2,
-    "act_fn": "silu",
-    "norm_num_groups": 32,
-    "scaling_factor": 0.18215,
-}
-PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
-    "sd1": {
-        "unet": _UNET | {"cross_attention_dim": 768, "attention_head_dim": 8},
-        "text_encoder": _TEXT
-        | {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-        }
-        | {"projection_dim": 768, "hidden_act": "quick_gelu"},
-        "vae": _VAE | {"sample_size": 512},
-    },
-    "sd2": {
-        # upcast_attention as in 2.1 for 768 px; the 512 px one leaves it out. It changes what old
-        # attention code did in fp16 alone.
-        "unet": _UNET
-        | {"cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20]}
-        | {"use_linear_projection": True, "upcast_attention": True},
-        "text_encoder": _TEXT
-        | {
-            "hidden_size": 1024,
-            "intermediate_size": 4096,
-            "num_hidden_layers": 23,
-            "num_attention_heads": 16,
-        }
-        | {"projection_dim": 512, "hidden_act": "gelu"},
-        "vae": _VAE | {"sample_size": 768},
-    },
-}
-"""The configurations of stable-diffusion-v1-5 and stable-diffusion-2-1-base as their makers publish
-them in diffusers' form."""
-SCHEDULE = {
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "trained_betas": None,
-}
-SCHEDULE |= {
-    "clip_sample": False,
-    "set_alpha_to_one": False,
-    "steps_offset": 1,
-    "prediction_type": "epsilon",
-}
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_our_configurations_say_what_the_published_ones_say(name: str) -> None:
-    for part, published in PUBLISHED[name].items():
-        ours = _plain(config(name, part))
-        kept = {
-            key: value for key, value in ours.items() if key not in ("architectures", "model_type")
-        }
-        assert kept == published, part
-    scheduler = json.loads((CONFIGS / name / "scheduler" / "scheduler_config.json").read_text())
-    assert _plain(scheduler) == SCHEDULE
-
-
-@pytest.mark.slow
-def test_real_size_single_file(tmp_path: Path) -> None:
-    """A file of SD 1.5's own size and shapes (2 GB of zeros in fp16)."""
-    parts: list[dict[str, torch.Tensor]] = []
-    with torch.device("meta"):
-        made = (
-            (writer.unet_names, UNet2DConditionModel(**_plain(config("sd1", "unet")))),
-            (writer.vae_names, AutoencoderKL(**_plain(config("sd1", "vae")))),
-            (writer.clip_names, CLIPTextModel(CLIPTextConfig(**config("sd1", "text_encoder")))),
-        )
-    for names, network in made:
-        state = {
-            key: torch.zeros(tensor.shape, dtype=torch.float16)
-            for key, tensor in network.state_dict().items()
-        }
-        parts.append(names(state))
-    base = load_base(writer.write_single_file(tmp_path / "sd15.safetensors", *parts))
-    assert parameters(base.unet) == 859_520_964
-    assert (base.factor, base.resolution) == (8, 512)
-    assert base.encode(torch.zeros(1, 3, 64, 64)).shape == (1, 4, 8, 8)

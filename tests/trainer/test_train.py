@@ -31,12 +31,13 @@ from bgdefect_core.pictures.crop import crop_box
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.run_record import locked
 from bgdefect_core.weights.files import read_info
-from trainer.bases.apply import load_class
+from trainer.bases.apply import load_class, load_trained
 from trainer.bases.families import FAMILIES
 from trainer.bases.load import load_base
 from trainer.training.batches import Batches, validation_batches
 from trainer.training.cache import LatentCache, Views, view, view_crop
 from trainer.training.train import TrainConfig, train
+from trainer.training.tuning import averaged, make_average
 
 from .conftest import nudge
 
@@ -281,6 +282,36 @@ def test_average_is_what_is_written(config: TrainConfig) -> None:
         (average[name] - start[name]).abs().mean(),
     )
     assert 0 < lagging < moved
+
+
+def test_the_mean_is_the_recursion_by_hand() -> None:
+    """Decay n / (n + 9) in iteration n, at most the given one."""
+    parameter = torch.nn.Parameter(torch.zeros(3))
+    average = make_average([parameter], 0.6)
+    mean = torch.zeros(3)
+    for step in range(1, 30):
+        with torch.no_grad():
+            parameter.copy_(torch.tensor([float(step), step**0.5, -1.0]))
+        average.step([parameter])
+        decay = min(0.6, step / (step + 9))
+        mean = decay * mean + (1 - decay) * parameter.detach()
+        torch.testing.assert_close(average.shadow_params[0], mean, atol=1e-6, rtol=1e-6)
+    with averaged(average, [parameter]):
+        torch.testing.assert_close(parameter.detach(), mean, atol=1e-6, rtol=1e-6)
+    assert parameter.detach().tolist() == [29.0, pytest.approx(29**0.5), -1.0]
+
+
+def test_a_given_prediction_type_is_recorded_and_followed(config: TrainConfig) -> None:
+    """The base's scheduler says epsilon: generation would refuse the weights without the record."""
+    weights = train(changed(config, steps=1, prediction="v_prediction"))
+    info = read_info(weights)
+    assert (info.prediction_type, info.prediction_given) == ("v_prediction", True)
+    base, _ = load_trained(config.base, weights)
+    assert base.schedule.prediction_type == "v_prediction" and base.applied == str(weights)
+    with pytest.raises(WeightsError, match="predicts 'epsilon'; expected 'v_prediction'"):
+        load_class(load_base(config.base), weights)
+    other = train(changed(config, steps=1, output=config.output / "as the base says"))
+    assert not read_info(other).prediction_given
 
 
 def test_early_stop_writes_the_best_weights(config: TrainConfig) -> None:
