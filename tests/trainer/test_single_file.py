@@ -241,7 +241,7 @@ def test_what_diffusers_raises_is_named(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b"<html>log in</html>", "is a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer.*git lfs pull"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer.*git lfs pull"),
         (b"\x80\x02}q\x00.", "is a pickle"),
         (b"\x00\x01\x00\x00\x00\x00\x00\x00{", "is truncated"),
     ],

@@ -131,7 +131,7 @@ def test_attention_under_its_old_names(tiny_base: Path, copy: Path) -> None:
     [
         (b"", "is empty"),
         (b"<!DOCTYPE html>", "is a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
     ],
 )
 def test_a_file_that_is_something_else_is_named(copy: Path, content: bytes, message: str) -> None:
