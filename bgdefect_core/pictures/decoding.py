@@ -24,7 +24,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from ..errors import BGDefectError, MaskError
 from ..paths import system_errors
 
-__all__ = ["Decoded", "bits_in_use", "decode", "holds_sixteen_bits", "orientation_of"]
+__all__ = [
+    "Decoded",
+    "bits_in_use",
+    "decode",
+    "holds_sixteen_bits",
+    "is_plain_png",
+    "orientation_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -273,6 +280,20 @@ def holds_sixteen_bits(path: Path) -> bool:
             warnings.simplefilter("ignore")
             with Image.open(path) as file:
                 return file.mode.startswith("I")
+    except Exception:  # see _decoder_errors
+        return False
+
+
+def is_plain_png(path: Path) -> bool:
+    """Whether any reader gives the pixels that ``decode`` gives: an upright PNG of 8 bits, RGB or
+    gray, without transparency or damaged metadata."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                is_plain = file.format == "PNG" and file.mode in ("RGB", "L")
+                is_opaque = "transparency" not in file.info
+                return is_plain and is_opaque and _orientation(path, file.getexif()) == 1
     except Exception:  # see _decoder_errors
         return False
 

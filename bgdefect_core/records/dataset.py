@@ -30,11 +30,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import MaskError, PictureError, SettingError
 from ..files import atomic_write
 from ..paths import system_errors
+from ..pictures.decoding import is_plain_png
 from ..pictures.masks import Mask
 from ..pictures.picture import Picture
 from ..pictures.reading import load_picture
@@ -248,7 +248,7 @@ class DatasetWriter:
         target = self.root / self.object / "train" / "good" / f"{digest[:16]}.png"
         if target.exists():
             return digest
-        if _is_plain_png(source):
+        if is_plain_png(source):
             with system_errors(PictureError, "the good picture"):
                 content = source.read_bytes()
             with atomic_write(target) as file:
@@ -256,19 +256,3 @@ class DatasetWriter:
         else:
             write_picture(target, load_picture(source, self._white))
         return digest
-
-
-def _is_plain_png(path: Path) -> bool:
-    """Whether anomalib would read this very file as our reader does: 8 bits, RGB or gray,
-    upright."""
-    try:
-        with Image.open(path) as image:
-            upright = image.getexif().get(0x0112, 1) == 1
-            return (
-                image.format == "PNG"
-                and image.mode in ("RGB", "L")
-                and upright
-                and "transparency" not in image.info
-            )
-    except (OSError, SyntaxError, ValueError) as reason:
-        raise PictureError(f"{path} cannot be read ({reason})") from reason

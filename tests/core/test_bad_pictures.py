@@ -106,6 +106,7 @@ def test_chunks_beside_the_pixels_do_not_matter(tmp_path: Path, chunk: bytes) ->
     path = tmp_path / "a.png"
     path.write_bytes(png(chunk))
     assert np.array_equal(read_picture(path), PIXELS)
+    decoding.is_plain_png(path)  # False or True, but no exception
 
 
 def test_orientation_survives_other_damaged_metadata(
@@ -228,6 +229,7 @@ def test_every_orientation_of_every_format(tmp_path: Path, orientation: int, end
     assert np.array_equal(read_picture(path), turned[orientation])
     assert decoding.orientation_of(path) == orientation
     assert decoding.decode(path, PictureError).orientation == orientation
+    assert decoding.is_plain_png(path) == (ending == "png" and orientation == 1)
 
 
 def tiff(values: np.ndarray, bits: int, photometric: int) -> bytes:
