@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import BGDefectError, OutputError
 
-__all__ = ["ASSETS", "check_path", "system_errors"]
+__all__ = ["ASSETS", "check_path", "system_errors", "without_surrogates"]
 
 ASSETS = Path(__file__).parent / "assets"
 """Files that are installed with the package."""
 _LONGEST = 255
 """Bytes of a file's or a folder's name, on nearly all file systems."""
 _SHOWN = 120
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -45,7 +47,7 @@ def check_path(path: Path, error: type[BGDefectError] = OutputError) -> None:
             to look.
     """
     for part in path.parts:
-        size = len(os.fsencode(part))
+        size = len(_bytes_of(part, error))
         if size > _LONGEST:
             raise error(
                 f"{_short(str(path))} has a name of {size} bytes",
@@ -54,6 +56,23 @@ def check_path(path: Path, error: type[BGDefectError] = OutputError) -> None:
             )
     with system_errors(error), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)
+
+
+def without_surrogates(text: str) -> str:
+    """The text with the replacement character in place of what UTF-8 cannot hold: bytes of a file
+    name that are no text (PEP 383), or halves of a UTF-16 pair."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def _bytes_of(name: str, error: type[BGDefectError]) -> bytes:
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError as reason:
+        came = f"{name!a} cannot be a file name here ({reason.reason})"
+        raise error(came, "letters that the system's encoding has", "rename it") from reason
+    if b"\0" in encoded:
+        raise error(f"{name!a} cannot be a file name", "no zero character", "correct the path")
+    return encoded
 
 
 def _short(path: str) -> str:

@@ -30,6 +30,7 @@ from trainer.bases import versions
 from trainer.cli import inspect_file
 from trainer.cli.commands import COMMANDS
 from trainer.cli.inspect_file import licence_note
+from trainer.cli.output import plain
 from trainer.lab import bench
 from trainer.training.tuning import make_optimizer
 
@@ -405,6 +406,27 @@ def test_numbers_out_of_range(
     more = ["--data", plates] if words[0] == "evaluate-base" else []
     code, shown, error = run(*words, *more, "--base", tiny_base)
     assert code == 2 and said in error and not shown and "Traceback" not in error
+
+
+@pytest.mark.parametrize("encoding", ["cp1252:strict", "ascii:strict", "utf-8:strict"])
+def test_no_encoding_stops_the_output(encoding: str, tmp_path: Path) -> None:
+    """Letters that a console lacks are spelled out; undecodable bytes are replaced."""
+    missing = os.fsencode(tmp_path) + "/한국".encode() + b"\xe9\x1b[2J"
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", "inspect", missing],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2 and b"no such file" in done.stderr
+    assert b"Traceback" not in done.stderr and b"\x1b" not in done.stderr
+    letters = "한국" if encoding.startswith("utf-8") else "\\ud55c\\uad6d"
+    assert letters.encode() in done.stderr
+
+
+def test_output_spells_out_what_a_terminal_obeys() -> None:
+    assert plain("a\x1b[2J\u202eb\udcffc\nd") == "a\\x1b[2J\\u202eb\ufffdc\nd"
 
 
 def test_licences() -> None:

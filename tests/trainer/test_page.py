@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pytest
 
-from bgdefect_core.errors import DataError
+from bgdefect_core.errors import DataError, OutputError
 from bgdefect_core.pictures.overlay import outlined, warmed
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
@@ -131,3 +133,22 @@ def test_heat_runs_from_gray_to_yellow() -> None:
         and shown[0, 1, 1] < 20
         and shown[0, 2, 1] > 220
     )
+
+
+def test_names_that_are_no_text_are_shown_with_the_replacement_character(tmp_path: Path) -> None:
+    """A byte that is not UTF-8, letters that the sheet's font lacks, a line end."""
+    plain, mask = np.full((40, 48, 3), 100, np.uint8), np.zeros((40, 48), bool)
+    mask[10:16, 10:16] = True
+    source = tmp_path / "f\udcfcr\n한국.png"
+    try:
+        write_picture(source, plain)
+    except OutputError:
+        pytest.skip("the file system holds only text")
+    root = tmp_path / "caf\udce9"
+    with DatasetWriter(root, "부품", "spot", {"prompt": "\udce9"}) as writer:
+        writer.add(Sample(0, 0, plain, mask, mask, None, source, {}, 7, QUALITY, "good", True))
+    _, page = write_page(root, "부품", "spot")
+    text = page.read_text(encoding="utf-8")
+    assert "f\ufffdr\n한국.png" in text and "부품" in text
+    for file in Links(page).files:
+        assert os.path.isfile(os.path.join(os.fsencode(page.parent), unquote_to_bytes(file)))

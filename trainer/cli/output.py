@@ -11,13 +11,13 @@ import warnings
 
 from tqdm import tqdm
 
+from bgdefect_core.paths import without_surrogates
+
 __all__ = ["complain", "configure", "plain", "say"]
 
 _OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters and separators but the line end, and marks that turn the direction of
 writing."""
-_UNDECODABLE = re.compile("[\ud800-\udfff]")
-"""Bytes of a file name that are no text (PEP 383), and halves of a UTF-16 pair."""
 _QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
@@ -30,8 +30,8 @@ _QUIET = {
 def plain(text: str) -> str:
     """The text with everything spelled out that a terminal would obey: names of files and classes
     come from anywhere. Undecodable characters become the replacement character."""
-    text = _UNDECODABLE.sub("\ufffd", text)
-    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    spelled = _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return without_surrogates(spelled)
 
 
 def say(*lines: str) -> None:

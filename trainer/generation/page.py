@@ -8,6 +8,7 @@ ROOT/extras/OBJECT/DEFECT/zoom/*.png     the zoomed crops of one sample side by 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
+from bgdefect_core.paths import without_surrogates
 from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
@@ -106,7 +108,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
         "reasons": _reasons(records),
     }
     with atomic_write(page, "w") as file:
-        file.write(template.render(values))
+        file.write(without_surrogates(template.render(values)))
     return sheet, page
 
 
@@ -154,39 +156,34 @@ def _plain_mask(path: Path) -> Mask:
     return _gray(path) > 127
 
 
-def _row(root: Path, folder: Path, record: ManifestLine, name: str, zoom: Path | None) -> Row:
-    files = [
-        _normal(root, record),
-        *(record.requested, record.file, record.label, record.heatmap),
-    ]
-    images = [
-        (title, _link(root / file, folder))
-        for title, file in zip(TITLES, files, strict=True)
-        if file and zoom
-    ]
+def _row(root: Path, folder: Path, line: ManifestLine, name: str, zoom: Path | None) -> Row:
+    files = (_normal(root, line), line.requested, line.file, line.label, line.heatmap)
+    images: list[tuple[str, str]] = []
+    for title, file in zip(TITLES, files, strict=True):
+        if file and zoom:
+            images.append((title, _link(root / file, folder)))
+    figures: dict[str, str] = {}
+    for key, label in _LABELS.items():
+        if key in line.quality:
+            figures[label] = f"{line.quality[key]:.3g}"
     return Row(
         name=name,
-        verdict=record.verdict,
-        seed=record.seed,
-        source=Path(record.source).name,
-        figures={
-            label: f"{record.quality[key]:.3g}"
-            for key, label in _LABELS.items()
-            if key in record.quality
-        },
+        verdict=line.verdict,
+        seed=line.seed,
+        source=Path(line.source).name,
+        figures=figures,
         images=images,
         zoom=_link(zoom, folder) if zoom else "",
     )
 
 
 def _link(path: Path, folder: Path) -> str:
-    return quote(Path(os.path.relpath(path, folder)).as_posix())
+    """The relative address of a file, byte for byte: names need not be text."""
+    return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
 
 
-def _reasons(records: Sequence[ManifestLine]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for record in records:
-        counts[record.verdict] = counts.get(record.verdict, 0) + 1
+def _reasons(lines: Sequence[ManifestLine]) -> dict[str, int]:
+    counts = Counter(line.verdict for line in lines)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -200,7 +197,7 @@ def _caption(record: ManifestLine, name: str) -> str:
 def _captioned(strip: Pixels, text: str) -> Pixels:
     image = Image.new("RGB", (strip.shape[1], strip.shape[0] + _TEXT), "white")
     image.paste(Image.fromarray(strip), (0, _TEXT))
-    ImageDraw.Draw(image).text((2, 1), text, fill="black")
+    ImageDraw.Draw(image).text((2, 1), _drawable(text), fill="black")
     return np.asarray(image).copy()
 
 
@@ -212,18 +209,22 @@ def _sheet(title: str, tiles: dict[str, list[Pixels]]) -> Pixels:
         if strips:
             bands.append(_heading(kind, width))
         for first in range(0, len(strips), 2):
-            margin = ((0, 2 * _GAP), (0, 8 * _GAP), (0, 0))
-            pair = [
-                np.pad(strip, margin, constant_values=255) for strip in strips[first : first + 2]
-            ]
-            band = np.concatenate(pair, axis=1)[:, :width]
-            bands.append(
-                np.pad(band, ((0, 0), (0, width - band.shape[1]), (0, 0)), constant_values=255)
-            )
+            height = strips[first].shape[0]
+            band = np.full((height + 2 * _GAP, width, 3), 255, np.uint8)
+            left = 0
+            for strip in strips[first : first + 2]:
+                band[:height, left : left + strip.shape[1]] = strip[:, : width - left]
+                left += strip.shape[1] + 8 * _GAP
+            bands.append(band)
     return np.concatenate(bands)
 
 
 def _heading(text: str, width: int) -> Pixels:
     image = Image.new("RGB", (width, 24), "white")
-    ImageDraw.Draw(image).text((2, 6), text, fill="black")
+    ImageDraw.Draw(image).text((2, 6), _drawable(text), fill="black")
     return np.asarray(image).copy()
+
+
+def _drawable(text: str) -> str:
+    """The text in the letters that Pillow's own font has."""
+    return text.encode("latin-1", "replace").decode("latin-1")
