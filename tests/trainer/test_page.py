@@ -146,7 +146,9 @@ def test_names_that_are_no_text_are_shown_with_the_replacement_character(tmp_pat
         pytest.skip("the file system holds only text")
     root = tmp_path / "caf\udce9"
     with DatasetWriter(root, "부품", "spot", {"prompt": "\udce9"}) as writer:
-        writer.add(Sample(0, 0, plain, mask, mask, None, source, {}, 7, QUALITY, "good", True))
+        writer.add(
+            Sample(0, 0, Picture(plain), mask, mask, None, source, {}, 7, QUALITY, "good", True)
+        )
     _, page = write_page(root, "부품", "spot")
     text = page.read_text(encoding="utf-8")
     assert "f\ufffdr\n한국.png" in text and "부품" in text

@@ -21,7 +21,7 @@ from typing import Any
 
 from bgdefect_core.errors import OutputError, SettingError
 from bgdefect_core.files import atomic_write
-from bgdefect_core.paths import check_path, system_errors
+from bgdefect_core.paths import check_path, system_errors, without_surrogates
 from bgdefect_core.records.run_record import Inputs, RunRecord, locked, read_record
 
 log = logging.getLogger(__name__)
@@ -140,9 +140,11 @@ class RunLog:
         with atomic_write(self.path, "w") as file:
             file.write("\n".join(lines) + "\n")
         self.events: Any = None
-        if tensorboard:
-            purge_step = step + 1 if step else None
-            self.events = events_writer()(str(run.folder / "tensorboard"), purge_step=purge_step)
+        events = str(run.folder / "tensorboard")
+        if tensorboard and without_surrogates(events) != events:
+            log.warning("TensorBoard cannot write into %s: its name is not text", events)
+        elif tensorboard:
+            self.events = events_writer()(events, purge_step=step + 1 if step else None)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append lines; they are on the disk when this returns.
