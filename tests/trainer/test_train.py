@@ -31,9 +31,11 @@ from bgdefect_core.pictures.crop import crop_box
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.run_record import locked
 from bgdefect_core.weights.files import read_info
-from trainer.bases.apply import load_class, load_trained
+from trainer.bases.apply import load_class
 from trainer.bases.families import FAMILIES
 from trainer.bases.load import load_base
+from trainer.generation.config import GenerateConfig
+from trainer.generation.setup import ready_base
 from trainer.training.batches import Batches, validation_batches
 from trainer.training.cache import LatentCache, Views, view, view_crop
 from trainer.training.train import TrainConfig, train
@@ -306,7 +308,7 @@ def test_a_given_prediction_type_is_recorded_and_followed(config: TrainConfig) -
     weights = train(changed(config, steps=1, prediction="v_prediction"))
     info = read_info(weights)
     assert (info.prediction_type, info.prediction_given) == ("v_prediction", True)
-    base, _ = load_trained(config.base, weights)
+    base = ready_base(GenerateConfig(weights, config.data, config.output / "out", base=config.base))
     assert base.schedule.prediction_type == "v_prediction" and base.applied == str(weights)
     with pytest.raises(WeightsError, match="predicts 'epsilon'; expected 'v_prediction'"):
         load_class(load_base(config.base), weights)

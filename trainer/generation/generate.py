@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from bgdefect_core.records.dataset import DatasetWriter
 
-from ..bases.load import Base
 from .chunks import paint_chunks
 from .config import GenerateConfig
 from .dry_run import dry_run
@@ -21,22 +20,19 @@ from .sources import ExampleSources
 from .summary import Summary, summarise
 
 
-def generate(
-    config: GenerateConfig, examples: ExampleSources | None = None, base: Base | None = None
-) -> Summary:
+def generate(config: GenerateConfig, examples: ExampleSources | None = None) -> Summary:
     """Make the data set, or resume it.
 
     Args:
         config: settings of the run.
         examples: good pictures and real defects, in place of the settings' folders.
-        base: the settings' base without a class; it gets the class. None: it is loaded.
 
     Raises:
         BGDefectError: whatever the user can mend, of any kind; all but a full disk before anything
             is written.
     """
     started = time.monotonic()
-    run = set_up(config, examples, base)
+    run = set_up(config, examples)
     if config.dry_run:
         return dry_run(run)
     with DatasetWriter(

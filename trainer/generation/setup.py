@@ -15,9 +15,9 @@ from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info
 
-from ..bases.apply import load_class
+from ..bases.apply import load_trained
 from ..bases.devices import pick_device
-from ..bases.load import Base, load_base
+from ..bases.load import Base
 from .attempts import SamplePlan
 from .config import GenerateConfig
 from .pairs import Pair, Pairs, open_pairs
@@ -49,14 +49,11 @@ class Run:
     """Pairs whose picture took none of the masks that were tried."""
 
 
-def set_up(
-    config: GenerateConfig, examples: ExampleSources | None = None, base: Base | None = None
-) -> Run:
+def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Run:
     """Check the settings, read the sources and load the networks. Nothing is written.
 
     Args:
         examples: sources in place of the settings' folders.
-        base: the settings' base without a class; None: it is loaded.
 
     Raises:
         BGDefectError: whatever the user can mend.
@@ -65,7 +62,7 @@ def set_up(
     info = read_info(config.weights)
     framing = Framing(info.resolution, info.zoom)
     pairs = open_pairs(config, info, examples)
-    base = ready_base(config, base)
+    base = ready_base(config)
     SIGNALS[config.paint.label.signal].check_resolution(framing.resolution, base.factor)
     background, defect, mask = config.prompts(info)
     record = run_settings(config, info, pairs)
@@ -88,18 +85,14 @@ def set_up(
     )
 
 
-def ready_base(config: GenerateConfig, base: Base | None = None) -> Base:
+def ready_base(config: GenerateConfig) -> Base:
     """The base with the class on it, on the device and in the precision of the settings.
-
-    Args:
-        base: the settings' base without a class; None: it is loaded.
 
     Raises:
         WeightsError: weights and base do not fit. SettingError: more steps than the base's schedule
             has.
     """
-    base = load_base(config.base) if base is None else base
-    load_class(base, config.weights, config.allow_other_base)
+    base, _ = load_trained(config.base, config.weights, config.allow_other_base)
     base.to(pick_device(config.device))
     if config.dtype != torch.float32:
         network: torch.nn.Module = base.unet
