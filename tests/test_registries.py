@@ -72,6 +72,23 @@ def test_every_entry_is_a_choice_that_the_help_explains(
         assert f"{entry.name}: {entry.summary.split()[0]}" in help_texts[command], entry.name
 
 
+@pytest.mark.parametrize(
+    ("command", "title"),
+    [
+        ("train", "Data layouts (`--data`)"),
+        ("evaluate", "Data layouts (`--data`)"),
+        ("generate", "Data layouts (`--data`)"),
+        ("train", "Base families (`--base`)"),
+        ("generate", "Base families (`--base`)"),
+    ],
+)
+def test_every_layout_and_family_is_explained(
+    command: str, title: str, help_texts: dict[str, str]
+) -> None:
+    for entry in build.REGISTRIES[title].values():
+        assert f"{entry.name}: {entry.summary.split()[0]}" in help_texts[command], entry.name
+
+
 @pytest.mark.parametrize("command", build.COMMANDS)
 def test_every_option_is_explained(command: str, help_texts: dict[str, str]) -> None:
     for option in options_of(build.COMMANDS[command]):

@@ -20,6 +20,8 @@ from bgdefect_core.records.dataset_place import MAX_INDEX
 from bgdefect_core.weights.info import ClassWeightsInfo
 
 from ..bases.devices import DTYPES, pick_device
+from ..bases.families import BASE_HELP
+from ..data.layouts import LAYOUTS
 from .attempts import SamplePlan
 
 
@@ -34,10 +36,7 @@ class GenerateConfig:
     good: Annotated[
         Path,
         Free(),
-        Doc(
-            "Good pictures: a folder of them, an object's folder in MVTec layout, or a data set of "
-            "several objects."
-        ),
+        Doc(LAYOUTS.help("Good pictures, in one of these layouts.")),
     ]
     output: Annotated[
         Path,
@@ -136,10 +135,7 @@ class GenerateConfig:
     mask_prompt: Annotated[str | None, Doc("Prompt of the empty mask.")] = None
     base: Annotated[
         str | None,
-        Doc(
-            'Base model: "bgdefect-mini" (embedded, the default), a diffusers folder, or a Stable '
-            "Diffusion 1.x/2.x .safetensors file."
-        ),
+        Doc(BASE_HELP),
     ] = None
     allow_other_base: Annotated[
         bool, Free(), Doc("Use a full U-Net although it was trained on another base.")

@@ -13,7 +13,9 @@ from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.pictures.crop import Zoom
 
 from ..bases.devices import pick_device
+from ..bases.families import BASE_HELP
 from ..bases.families.family import RESOLUTION
+from ..data.layouts import LAYOUTS
 
 __all__ = ["LOSSES", "TrainConfig"]
 
@@ -27,10 +29,7 @@ class TrainConfig:
 
     data: Annotated[
         Path,
-        Doc(
-            "Data set: a folder in MVTec AD or MVTec LOCO layout (all objects, or one), or a csv"
-            " (image, mask, class, defect, group)."
-        ),
+        Doc(LAYOUTS.help("Data set, of all objects or of one, in one of these layouts.")),
     ]
     output: Annotated[
         Path,
@@ -50,10 +49,7 @@ class TrainConfig:
     ] = None
     base: Annotated[
         str | None,
-        Doc(
-            "Base model: bgdefect-mini (embedded, the default), a diffusers folder, or a Stable"
-            " Diffusion 1.x/2.x .safetensors file."
-        ),
+        Doc(BASE_HELP),
     ] = None
     prediction: Annotated[
         PredictionType | None,

@@ -7,6 +7,11 @@ from .mini import MINI
 from .sd1 import SD1
 from .sd2 import SD2
 
-__all__ = ["FAMILIES", "Family"]
+__all__ = ["BASE_HELP", "FAMILIES", "Family"]
 
 FAMILIES: Registry[Family] = Registry("base family", MINI, SD1, SD2)
+BASE_HELP = FAMILIES.help(
+    "Base model: bgdefect-mini (embedded, the default), a diffusers folder, or a .safetensors file "
+    "of one of these families."
+)
+"""Help text of the option ``base``, wherever it stands."""

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from bgdefect_core.declarations import Doc, NotEmpty, Range
 
+from ...data.layouts import LAYOUTS
+
 _ANY_NUMBER = Range(0, 1_000_000)
 _LEAST_ONE = Range(1, 10_000)
 
@@ -18,9 +20,7 @@ class PlanSettings:
 
     data: Annotated[
         Path,
-        Doc(
-            "Data set of real pictures: MVTec AD or LOCO layout (one object or several), or a csv."
-        ),
+        Doc(LAYOUTS.help("Data set of real pictures, in one of these layouts.")),
     ]
     classes: Annotated[
         tuple[str, ...],
