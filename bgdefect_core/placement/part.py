@@ -1,10 +1,9 @@
 """Where on a part a defect may lie.
 
 An object is told from its tray by colour: a quadratic surface of colour is fitted to the picture's
-    border (trays are
-rarely lit evenly), then again to all that looks like it; Otsu's threshold (1979) splits the
-distances to it, and of what is left the large components stay. It works on dark and light trays
-alike, for only the distance counts.
+border (trays are rarely lit evenly), then again to all that looks like it; Otsu's threshold (1979)
+splits the distances to it, and of what is left the large components stay. It works on dark and
+light trays alike, for only the distance counts.
 """
 
 from __future__ import annotations
@@ -22,9 +21,8 @@ from ..pictures.masks import Mask
 
 PartKind = Literal["auto", "object", "texture"]
 
-_WORK_SIDE = (
-    512  # the part is looked for on a picture of at most this side: enough, and fast at any size
-)
+_WORK_SIDE = 512
+"""Longest side, in pixels, of the shrunk picture on which the part is looked for."""
 
 
 def part_mask(picture: NDArray[np.uint8], kind: PartKind = "auto") -> Mask:
@@ -54,7 +52,8 @@ def part_mask(picture: NDArray[np.uint8], kind: PartKind = "auto") -> Mask:
     everywhere = np.ones((height, width), np.bool_)
     if kind == "texture":
         return everywhere
-    small, shrink = Image.fromarray(np.ascontiguousarray(picture)), max(height, width) / _WORK_SIDE
+    small = Image.fromarray(np.ascontiguousarray(picture))
+    shrink = max(height, width) / _WORK_SIDE
     if shrink > 1:
         size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
         small = small.resize(size, Image.Resampling.BOX)
@@ -87,9 +86,8 @@ def _tray_distance(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     border = _border(picture.shape)
     known, colours = terms[border], picture[border]
     near = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
-    trusted = (
-        near <= np.median(near) + 1
-    )  # the half nearest to the median: a part that touches the border is left out
+    # The half nearest to the median: a part that touches the border is left out.
+    trusted = near <= np.median(near) + 1
     for _ in range(3):
         surface, *_ = np.linalg.lstsq(known[trusted], colours[trusted], rcond=None)
         residual = np.linalg.norm(colours - known @ surface, axis=1)
@@ -113,9 +111,8 @@ def _otsu(values: NDArray[np.float32]) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
     best = np.nan_to_num(between, posinf=0.0)
-    ties = np.flatnonzero(
-        best >= best.max() * (1 - 1e-9)
-    )  # an empty valley is one long tie: take its middle
+    # An empty valley is one long tie: take its middle.
+    ties = np.flatnonzero(best >= best.max() * (1 - 1e-9))
     return float(edges[1:-1][ties].mean())
 
 

@@ -1,8 +1,7 @@
-"""New defect masks, made from a class's own real ones and laid wholly on the part.
+"""New defect masks, varied from a class's real ones and laid wholly on the part.
 
 A mask is placed exactly: correlating "off the part" with the mask gives for every offset the number
-    of defect pixels
-that would fall off; the offsets with none are all valid, and one is drawn uniformly.
+of defect pixels that would fall off; all offsets with none are valid, and one is drawn uniformly.
 """
 
 from __future__ import annotations
@@ -57,13 +56,11 @@ class MaskLibrary:
         files: Sequence[Path] = (),
     ) -> None:
         self.patches = [trimmed(mask) for mask in masks]
-        self.names = (
-            [str(index) for index in range(len(self.patches))] if names is None else list(names)
-        )
-        self.surroundings = (
-            [None] * len(self.patches) if surroundings is None else list(surroundings)
-        )
-        self.origins, self.files = list(origins), list(files)
+        count = len(self.patches)
+        self.names = list(map(str, range(count))) if names is None else list(names)
+        self.surroundings = [None] * count if surroundings is None else list(surroundings)
+        self.origins = list(origins)
+        self.files = list(files)
         if not self.patches:
             raise DataError(
                 "the mask library is empty",
@@ -151,27 +148,21 @@ def _vary(
     by quarters, at the real size."""
     patch = trimmed(mask)
     if square:
-        angle = (
-            math.pi
-            / 2
-            * float(
-                rng.choice([turns for turns in (0, 1, -1, 2) if 90 * abs(turns) <= settings.rotate])
-            )
-        )
+        quarters = [turns for turns in (0, 1, -1, 2) if 90 * abs(turns) <= settings.rotate]
+        angle = math.pi / 2 * float(rng.choice(quarters))
         scale = min(max(1.0, settings.scale[0]), settings.scale[1])
     else:
         angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
         scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
     colours = None if around is None else around.colours
     if settings.flip and rng.random() < 0.5:
-        patch, colours = patch[:, ::-1], None if colours is None else colours[:, ::-1]
+        patch = patch[:, ::-1]
+        colours = None if colours is None else colours[:, ::-1]
     height, width = patch.shape
     bend = settings.elastic * max(height, width) * scale
     cos, sin = math.cos(angle), math.sin(angle)
     reach = 0 if around is None else max(round(around.reach * scale), 1)
-    margin = (
-        2 * math.ceil(bend) + 2 * reach
-    )  # even, so that the centre stays on the same half pixel
+    margin = 2 * math.ceil(bend) + 2 * reach  # even: the centre stays on the same half pixel
     rows = math.ceil(scale * (abs(cos) * height + abs(sin) * width) - 1e-6) + margin
     columns = math.ceil(scale * (abs(sin) * height + abs(cos) * width) - 1e-6) + margin
     y, x = np.mgrid[:rows, :columns].astype(np.float64)
@@ -185,9 +176,8 @@ def _vary(
         soft = ndimage.gaussian_filter(soft, 0.5 * (1 / scale - 1))
     values = ndimage.map_coordinates(soft, source, order=1, mode="constant")
     depth = ndimage.distance_transform_edt(np.pad(patch, 1))[1:-1, 1:-1][patch].mean()
-    thickness = max(
-        4 * depth - 3, 1.0
-    )  # mean depth is 1 in a line one pixel wide, a quarter of the width in a wide one
+    # The mean depth is 1 in a line one pixel wide, and a quarter of the width in a wide one.
+    thickness = max(4 * depth - 3, 1.0)
     area = min(max(round(float(patch.sum()) * scale * max(scale, 1 / thickness)), 1), values.size)
     cut = max(float(np.partition(values.ravel(), -area)[-area]), 1e-6)
     if values.max() <= 0:
@@ -197,8 +187,8 @@ def _vary(
         return trimmed(varied), None
     places = [axis + around.margin - 2 for axis in source]
     bent = [
-        ndimage.map_coordinates(one, places, order=1, mode="constant", cval=np.nan)
-        for one in np.moveaxis(colours, 2, 0)
+        ndimage.map_coordinates(channel, places, order=1, mode="constant", cval=np.nan)
+        for channel in np.moveaxis(colours, 2, 0)
     ]
     return trimmed(varied), template(varied, np.stack(bent, axis=2), reach, around.contrast)
 
@@ -243,14 +233,13 @@ def _fittings(
     """Variations of one mask that fit on the part, with the places drawn for each; the arguments of
     :func:`place_mask`."""
     compared = likeness is not None and settings.places * settings.variations > 1
-    found: list[_Fitting] = []
+    fittings: list[_Fitting] = []
     drawn = 0
     spectrum: NDArray[Any] | None = None
     size = [fft.next_fast_len(length, real=True) for length in part.shape]
     for number in range(settings.tries):
-        drawn = (
-            drawn if found else int(rng.integers(len(masks)))
-        )  # one that fits is kept: every real mask has its share
+        if not fittings:  # a mask that fits is taken for all: every real mask has its share
+            drawn = int(rng.integers(len(masks)))
         around = surroundings[drawn] if surroundings and compared else None
         patch, wanted = _vary(
             masks[drawn], around, rng, settings, square=around is not None and number % 2 == 1
@@ -268,16 +257,15 @@ def _fittings(
         valid = np.flatnonzero(allowed)
         if not valid.size:
             continue
-        corners = np.stack(
-            np.divmod(rng.choice(valid, settings.places if wanted else 1), columns), axis=1
-        )
-        differences = (
-            likeness.difference(wanted, corners) if wanted and likeness else np.zeros(1, np.float32)
-        )
-        found.append(_Fitting(patch, wanted, allowed, corners, differences))
-        if wanted is None or len(found) == settings.variations:
+        places = rng.choice(valid, settings.places if wanted else 1)
+        corners = np.stack(np.divmod(places, columns), axis=1)
+        differences = np.zeros(1, np.float32)
+        if wanted and likeness:
+            differences = likeness.difference(wanted, corners)
+        fittings.append(_Fitting(patch, wanted, allowed, corners, differences))
+        if wanted is None or len(fittings) == settings.variations:
             break
-    return found
+    return fittings
 
 
 def _nearer(fitting: _Fitting, likeness: Likeness, starts: Mask) -> _Fitting:
@@ -292,12 +280,12 @@ def _nearer(fitting: _Fitting, likeness: Likeness, starts: Mask) -> _Fitting:
         around = corners[:, None] + step * _NEIGHBOURS
         inside = ((around >= 0) & (around < fitting.allowed.shape)).all(axis=2)
         inside[inside] = fitting.allowed[tuple(around[inside].T)]
-        found = np.full(inside.shape, np.inf, np.float32)
-        found[inside] = likeness.difference(wanted, around[inside])
-        best = found.argmin(axis=1)
-        better = found.min(axis=1) < differences
+        nearby = np.full(inside.shape, np.inf, np.float32)
+        nearby[inside] = likeness.difference(wanted, around[inside])
+        best = nearby.argmin(axis=1)
+        better = nearby.min(axis=1) < differences
         corners[better] = around[better, best[better]]
-        differences[better] = found[better, best[better]]
+        differences[better] = nearby[better, best[better]]
         step //= 2
     return _Fitting(
         fitting.patch,
@@ -306,6 +294,21 @@ def _nearer(fitting: _Fitting, likeness: Likeness, starts: Mask) -> _Fitting:
         np.concatenate([fitting.corners, corners]),
         np.concatenate([fitting.differences, differences]),
     )
+
+
+def _all_nearer(fittings: Sequence[_Fitting], likeness: Likeness) -> list[_Fitting]:
+    """Move on from the ``_STARTS`` best places of all variations together."""
+    differences = [fitting.differences for fitting in fittings]
+    order = np.argsort(np.concatenate(differences), kind="stable")
+    best = np.zeros(len(order), np.bool_)
+    best[order[:_STARTS]] = True
+    moved = []
+    first = 0
+    for fitting in fittings:
+        after = first + len(fitting.differences)
+        moved.append(_nearer(fitting, likeness, best[first:after]))
+        first = after
+    return moved
 
 
 def place_mask(
@@ -337,24 +340,17 @@ def place_mask(
         bool [H, W], or None where no variation fits: the caller counts these.
     """
     settings = settings or PlacementSettings()
-    found = _fittings(part, masks, rng, settings, surroundings, likeness)
-    if not found:
+    fittings = _fittings(part, masks, rng, settings, surroundings, likeness)
+    if not fittings:
         return None
-    if likeness is not None and found[0].wanted is not None:
-        differences = np.concatenate([one.differences for one in found])
-        best = np.zeros(len(differences), np.bool_)
-        best[np.argsort(differences, kind="stable")[:_STARTS]] = True
-        starts = np.split(best, np.cumsum([len(one.differences) for one in found])[:-1])
-        found = [_nearer(one, likeness, chosen) for one, chosen in zip(found, starts, strict=True)]
-    least = min(float(one.differences.min()) for one in found)
+    if likeness is not None and fittings[0].wanted is not None:
+        fittings = _all_nearer(fittings, likeness)
+    least = min(float(fitting.differences.min()) for fitting in fittings)
     alike: list[tuple[Mask, NDArray[Any]]] = []
-    for one in found:
-        alike += [
-            (one.patch, corner)
-            for corner in one.corners[
-                one.differences <= (one.wanted.alike(least) if one.wanted else least)
-            ]
-        ]
+    for fitting in fittings:
+        limit = fitting.wanted.alike(least) if fitting.wanted else least
+        for corner in fitting.corners[fitting.differences <= limit]:
+            alike.append((fitting.patch, corner))
     patch, (top, left) = alike[int(rng.integers(len(alike)))]
     placed = np.zeros(part.shape, np.bool_)
     placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch

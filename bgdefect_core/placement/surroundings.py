@@ -1,8 +1,7 @@
 """Where a defect belongs: where a good picture looks like the surroundings of the real ones.
 
 Not from the paper: it paints at masks that are given. A gap is a defect in a trace and nothing on
-    bare board, and a bite goes into a trace
-from its edge. A new mask is therefore turned, scaled and bent together with the real picture around
+bare board, and a bite goes into a trace from its edge. A new mask is therefore turned, scaled and bent together with the real picture around
 and under it, and laid where the ring around it differs least from the good picture, and where that
 does not look like the defect already (the ring around a bridge between two traces is also that of a
 piece of one trace): template matching by mean squared differences of colours.
@@ -48,9 +47,9 @@ class Surroundings:
     """Mean colour of the defect, ``[C]`` in 0..1."""
     light: float
     """How light the whole picture is: the 95th percentile of its values, 0..1."""
-    made: float
-    """How much the real defect makes of the change that its mean colour would make: 1 for an even
-    one in a tight mask, less in a loose one; 0: it would change nearly nothing."""
+    fullness: float
+    """Share of the change by the defect's mean colour that the real defect shows: 1 for an even
+    defect in a tight mask, less in a loose mask; 0: the mean colour would change nearly nothing."""
     core: NDArray[np.float32]
     """Mean colour of the tenth of its pixels that differ most from what lies beside them, ``[C]``
     in 0..1."""
@@ -67,19 +66,17 @@ class Surroundings:
         """
         top, left, height, width = bounding_box(mask)
         window = np.s_[top : top + height, left : left + width]
-        good, new = (
-            np.divide(one[window][mask[window]], 255, dtype=np.float32) for one in (picture, result)
-        )
+        inside = mask[window]
+        good = np.divide(picture[window][inside], 255, dtype=np.float32)
+        new = np.divide(result[window][inside], 255, dtype=np.float32)
         light = _light(picture) / max(self.light, 1 / 255)
         change = _distance(new, good)
         share = _share(change, _distance(np.minimum(self.colour * light, 1), good))
-        whole = share / self.made if share is not None and self.made else 1.0
+        whole = share / self.fullness if share is not None and self.fullness else 1.0
         core = float(np.percentile(_distance(np.minimum(self.core * light, 1), good), _TYPICAL))
-        return (
-            min(whole, float(change[_strongest(change)].mean()) / core)
-            if core >= _VISIBLE
-            else whole
-        )
+        if core < _VISIBLE:
+            return whole
+        return min(whole, float(change[_strongest(change)].mean()) / core)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,32 +105,25 @@ def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
     """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
     top, left, height, width = bounding_box(mask)
     reach = int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
-    margin = (
-        2 * reach + 2
-    )  # a turned and shrunk ring reaches further into the picture than the ring itself
+    margin = 2 * reach + 2  # a turned and shrunk ring reaches further into the picture
     bottom, right = top + height + margin, left + width + margin
     inside = picture[max(top - margin, 0) : bottom, max(left - margin, 0) : right]
-    before, after = (
-        (max(margin - top, 0), max(margin - left, 0)),
-        (max(bottom - len(mask), 0), max(right - mask.shape[1], 0)),
-    )
-    colours = np.pad(
-        _colours(inside), (*zip(before, after, strict=True), (0, 0)), constant_values=np.nan
-    )
+    beyond_rows = (max(margin - top, 0), max(bottom - len(mask), 0))
+    beyond_columns = (max(margin - left, 0), max(right - mask.shape[1], 0))
+    beyond = (beyond_rows, beyond_columns, (0, 0))
+    colours = np.pad(_colours(inside), beyond, constant_values=np.nan)
     patch = np.pad(mask[top : top + height, left : left + width], margin)
     distance = ndimage.distance_transform_edt(~patch)
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
     colour = colours[patch].mean(axis=0)
     contrast = float(np.percentile(_distance(ring, colour), _CONTRAST)) if ring.size else 0.0
     beside = _beside(colours, patch)
-    made, core = 0.0, colour
+    fullness, core = 0.0, colour
     if beside is not None:
         change = _distance(colours[patch], beside)
-        made, core = (
-            _share(change, _distance(colour, beside)) or 0.0,
-            colours[patch][_strongest(change)].mean(axis=0),
-        )
-    return Surroundings(colours, margin, reach, contrast, colour, _light(picture), made, core)
+        fullness = _share(change, _distance(colour, beside)) or 0.0
+        core = colours[patch][_strongest(change)].mean(axis=0)
+    return Surroundings(colours, margin, reach, contrast, colour, _light(picture), fullness, core)
 
 
 def _beside(colours: NDArray[np.float32], patch: Mask) -> NDArray[np.float32] | None:
@@ -146,14 +136,14 @@ def _beside(colours: NDArray[np.float32], patch: Mask) -> NDArray[np.float32] | 
     rows, columns = ndimage.distance_transform_edt(
         covered, return_distances=False, return_indices=True
     )
-    found: NDArray[np.float32] = colours[rows[patch], columns[patch]]
-    return found
+    nearest: NDArray[np.float32] = colours[rows[patch], columns[patch]]
+    return nearest
 
 
-def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+def _distance(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Between colours ``[N, C]``: the root of their mean squared difference, ``[N]``."""
-    found: NDArray[np.float32] = np.square(one - other).mean(axis=-1) ** 0.5
-    return found
+    distance: NDArray[np.float32] = np.square(left - right).mean(axis=-1) ** 0.5
+    return distance
 
 
 def _strongest(change: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -180,18 +170,28 @@ def template(mask: Mask, colours: NDArray[np.float32], reach: int, contrast: flo
             around it; NaN: not known.
         reach: width of the ring in pixels, 1 or more. contrast: of the real defect.
     """
-    mask, colours = (
-        np.pad(mask, reach),
-        np.pad(colours, ((reach, reach), (reach, reach), (0, 0)), constant_values=np.nan),
-    )
+    mask = np.pad(mask, reach)
+    beyond = ((reach, reach), (reach, reach), (0, 0))
+    colours = np.pad(colours, beyond, constant_values=np.nan)
     top, left, height, width = bounding_box(mask)
     window = np.s_[top - reach : top + height + reach, left - reach : left + width + reach]
     distance = ndimage.distance_transform_edt(~mask[window])
     known = np.isfinite(colours[window][..., 0])
     ring, under = (distance > 0) & (distance <= reach), distance == 0
     values = np.where(known[..., None], colours[window], 0).astype(np.float32)
-    weights = [(one / max(one.sum(), 1)).astype(np.float32) for one in (ring, under & known)]
-    return Template(values, known.astype(np.float32), weights[0], weights[1], contrast, reach)
+    return Template(
+        values,
+        known.astype(np.float32),
+        _weights(ring),
+        _weights(under & known),
+        contrast,
+        reach,
+    )
+
+
+def _weights(area: Mask) -> NDArray[np.float32]:
+    """Equal weights of an area's pixels, 1 in all."""
+    return np.asarray(area / max(area.sum(), 1), np.float32)
 
 
 class Likeness:
@@ -219,22 +219,20 @@ class Likeness:
         picture, inside = self._shrunk(step, wanted.reach)
         ring, under = _blocks(wanted.ring, step), _blocks(wanted.under, step)
         counted = ((wanted.ring + wanted.under) > 0).astype(np.float32)
-        seen = _blocks(wanted.known * counted, step)
-        colours = (
-            _blocks(wanted.colours * (wanted.known * counted)[..., None], step)
-            / np.maximum(seen, 1)[..., None]
-        )
-        known = seen / np.maximum(_blocks(counted, step), 1)
+        compared = wanted.known * counted
+        weight = _blocks(compared, step)
+        sums = _blocks(wanted.colours * compared[..., None], step)
+        colours = sums / np.maximum(weight, 1)[..., None]
+        known = weight / np.maximum(_blocks(counted, step), 1)
         contrast = wanted.contrast**2
-        found = np.empty(len(corners), np.float32)
+        differences = np.empty(len(corners), np.float32)
         for number, (row, column) in enumerate((corners // step).tolist()):
-            window = np.s_[row : row + seen.shape[0], column : column + seen.shape[1]]
+            window = np.s_[row : row + weight.shape[0], column : column + weight.shape[1]]
             squares = np.square(picture[window] - colours).mean(axis=2)
             both = squares * inside[window] * known + contrast * (inside[window] - known) ** 2
-            found[number] = (ring * both).sum() + 2 * max(
-                contrast / 2 - float((under * squares).sum()), 0
-            )
-        return found
+            lacking = max(contrast / 2 - float((under * squares).sum()), 0)
+            differences[number] = (ring * both).sum() + 2 * lacking
+        return differences
 
     def _shrunk(self, step: int, reach: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share
@@ -250,9 +248,7 @@ class Likeness:
 
 
 def _light(picture: Pixels) -> float:
-    step = max(
-        1, min(picture.shape[:2]) // 256
-    )  # a sample is enough, and quick for pictures of any size
+    step = max(1, min(picture.shape[:2]) // 256)  # a sample of the pixels is enough
     return float(np.percentile(picture[::step, ::step], _LIGHT)) / 255
 
 

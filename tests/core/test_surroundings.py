@@ -215,7 +215,7 @@ def test_contrast_by_hand() -> None:
     )
     assert around.colour.tolist() == pytest.approx(
         [0.4], abs=1e-6
-    ) and around.made == pytest.approx(1, abs=1e-6)
+    ) and around.fullness == pytest.approx(1, abs=1e-6)
 
 
 def painted(good: np.ndarray, mask: np.ndarray, value: int) -> np.ndarray:
@@ -246,17 +246,17 @@ def test_a_faint_defect_beside_the_tray_is_held_against_the_part() -> None:
     good, scratch = np.full((20, 20, 3), 204, np.uint8), box(8, 8, 4, 4, (20, 20))
     good[:, 12:] = 0
     around = surroundings_of(painted(good, scratch, 190), scratch)
-    assert around.contrast > 0.7 and around.made > 0
+    assert around.contrast > 0.7 and around.fullness > 0
     assert around.share_made(good, painted(good, scratch, 190), scratch) == pytest.approx(
-        1 / around.made
+        1 / around.fullness
     )
-    assert around.share_made(good, painted(good, scratch, 202), scratch) < 0.2 / around.made
+    assert around.share_made(good, painted(good, scratch, 202), scratch) < 0.2 / around.fullness
 
 
 def test_a_bite_that_is_white_as_the_board_beside_it_has_to_show() -> None:
     good, bite = board(60, 60), box(50, 40, 12, 10)  # two of its rows are white already
     around = surroundings_of(painted(good, bite, 255), bite)
-    assert around.made == pytest.approx(1, abs=1e-6)
+    assert around.fullness == pytest.approx(1, abs=1e-6)
     assert around.share_made(good, painted(good, bite, 255), bite) == pytest.approx(1, abs=1e-6)
     gray = np.maximum(good, painted(np.zeros_like(good), bite, 90))
     assert around.share_made(good, gray, bite) == pytest.approx(90 / 255, abs=1e-6)
@@ -268,7 +268,7 @@ def test_a_loose_mask_asks_for_as_little_as_the_real_defect_fills() -> None:
     good, loose = np.full((40, 40, 3), 200, np.uint8), box(10, 10, 20, 20, (40, 40))
     crack = box(10, 18, 20, 4, (40, 40))  # a fifth of its mask
     around = surroundings_of(painted(good, crack, 0), loose)
-    assert around.made == pytest.approx(0.2, abs=1e-6)
+    assert around.fullness == pytest.approx(0.2, abs=1e-6)
     assert around.share_made(good, painted(good, crack, 0), loose) == pytest.approx(1, abs=1e-6)
     assert around.share_made(
         good, painted(good, box(10, 18, 10, 4, (40, 40)), 0), loose
@@ -293,7 +293,9 @@ def test_where_nothing_else_is_seen_nothing_is_asked_for() -> None:
     picture, everywhere = np.full((12, 12, 3), 50, np.uint8), np.ones((12, 12), np.bool_)
     everywhere[0, 0] = False
     around = surroundings_of(picture, everywhere)
-    assert around.made == 0 and around.share_made(picture, picture, box(2, 2, 3, 3, (12, 12))) == 1
+    assert (
+        around.fullness == 0 and around.share_made(picture, picture, box(2, 2, 3, 3, (12, 12))) == 1
+    )
 
 
 def test_places_are_moved_to_where_the_surroundings_fit() -> None:
@@ -327,7 +329,7 @@ def test_colours_that_are_equally_light_differ() -> None:
     around = surroundings_of(damaged, stain)
     assert around.colour.tolist() == pytest.approx(
         [180 / 255, 0, 0], abs=1e-6
-    ) and around.made == pytest.approx(1, abs=1e-6)
+    ) and around.fullness == pytest.approx(1, abs=1e-6)
     likeness = Likeness(good)
     for seed in range(12):
         settings = replace(EXACT, places=100)

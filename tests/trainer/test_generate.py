@@ -475,7 +475,7 @@ def test_examples_stand_in_for_folders(
 
 def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateConfig) -> None:
     pair = open_pairs(config, read_info(config.weights))[0]
-    assert pair.job is not None and pair.job.real is not None and pair.job.real.made > 0
+    assert pair.job is not None and pair.job.real is not None and pair.job.real.fullness > 0
     strict = dataclasses.replace(ANYTHING, min_real_share=1000.0)  # no share is as large
     judged = replace_options(config, limits=strict, count=2, variants=1, retries=0)
     generate(judged)
