@@ -207,10 +207,9 @@ def _clip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
             )
 
     width = config["hidden_size"]
-    renamed = {
-        name if name.startswith("text_model.") else f"text_model.{name}": tensor
-        for name, tensor in tensors.items()
-    }
+    renamed = {}
+    for name, tensor in tensors.items():
+        renamed[f"text_model.{name.removeprefix('text_model.')}"] = tensor
     renamed.pop("text_model.embeddings.position_ids", None)
     target = comfy.supported_models_base.ClipTarget(Tokenizer, TextModels)
     clip = comfy.sd.CLIP(target, parameters=comfy.utils.calculate_parameters(renamed))

@@ -48,22 +48,18 @@ def host_class(node: type[Node]) -> type:
 
 
 def _schema(declared: Schema) -> Any:
-    return io.Schema(
-        **_known(
-            io.Schema,
-            {
-                "node_id": declared.node_id,
-                "display_name": declared.display_name,
-                "category": declared.category,
-                "description": declared.description,
-                "search_aliases": list(declared.search_aliases),
-                "is_output_node": declared.is_output_node,
-                "hidden": [getattr(io.Hidden, name) for name in declared.hidden],
-                "inputs": [_input(entry) for entry in declared.inputs],
-                "outputs": [_output(entry) for entry in declared.outputs],
-            },
-        )
-    )
+    options = {
+        "node_id": declared.node_id,
+        "display_name": declared.display_name,
+        "category": declared.category,
+        "description": declared.description,
+        "search_aliases": list(declared.search_aliases),
+        "is_output_node": declared.is_output_node,
+        "hidden": [getattr(io.Hidden, name) for name in declared.hidden],
+        "inputs": list(map(_input, declared.inputs)),
+        "outputs": list(map(_output, declared.outputs)),
+    }
+    return io.Schema(**_known(io.Schema, options))
 
 
 def _kind(name: str) -> Any:

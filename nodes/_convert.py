@@ -107,9 +107,8 @@ def latent_regions(masks: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     Returns:
         long ``[B, h, w]``: 0 = background, i = defect i.
     """
-    if (
-        len({tuple(mask.shape[1:]) for mask in masks}) > 1
-    ):  # area coverage at latent size makes them comparable
+    sizes = {tuple(mask.shape[1:]) for mask in masks}
+    if len(sizes) > 1:  # area coverage at latent size makes them comparable
         at_size = [(region_map(cut(mask, size)[:, None], size) > 0) for mask in masks]
         return region_map(torch.stack(at_size, 1), size)
     return region_map(cut(torch.stack(list(masks), 1), size), size)
@@ -121,9 +120,8 @@ def cut(masks: Tensor, size: tuple[int, int]) -> Tensor:
     factor = masks.shape[-2] // size[0]
     if factor < 1 or masks.shape[-1] // size[1] != factor:
         return masks
-    top, left = (
-        (whole - cells * factor) for whole, cells in zip(masks.shape[-2:], size, strict=True)
-    )
+    top = masks.shape[-2] - size[0] * factor
+    left = masks.shape[-1] - size[1] * factor
     if top >= factor or left >= factor:
         return masks
     return masks[

@@ -12,9 +12,16 @@ from ..bgdefect_core.errors import DataError, OutputError, SettingError
 from ..bgdefect_core.pictures.listing import PICTURE_SUFFIXES
 from ..bgdefect_core.records.dataset_place import extras_folder
 
+_RESERVED = re.compile(r'[\x00-\x1f<>:"|?*]')
+
 DEMO = "(shipped demo)"
 """The choice that stands for the pack's own pictures and masks."""
 ASSETS = Path(__file__).resolve().parent.parent / "bgdefect_core" / "assets"
+
+
+def _is_plain(part: str) -> bool:
+    stands_for_folder = part not in ("", ".", "..")
+    return stands_for_folder and part == part.strip() and not re.search(_RESERVED, part)
 
 
 def inside(base: str | Path, name: str, what: str) -> Path:
@@ -26,12 +33,7 @@ def inside(base: str | Path, name: str, what: str) -> Path:
     """
     parts = name.replace("\\", "/").split("/")
     target = Path(base, *parts)
-    plain = all(
-        part == part.strip()
-        and not re.search(r'[\x00-\x1f<>:"|?*]', part)
-        and part not in ("", ".", "..")
-        for part in parts
-    )
+    plain = all(map(_is_plain, parts))
     if not plain or not os.path.realpath(target).startswith(os.path.realpath(base) + os.sep):
         raise SettingError(
             f"{what} is {name!r}",
@@ -77,14 +79,11 @@ def picture_files(folder: Path, base: Path) -> list[Path]:
     """
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     root = os.path.realpath(base) + os.sep
-    pictures = [
-        path
-        for path in files
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-        and os.path.realpath(path).startswith(root)
-    ]
+    pictures = []
+    for path in files:
+        is_picture = path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+        if is_picture and path.is_file() and os.path.realpath(path).startswith(root):
+            pictures.append(path)
     if not pictures:
         raise DataError(
             f"the folder {folder.name!r} holds no pictures",
@@ -106,7 +105,7 @@ def refuse_outside(folder: Path, base: Path, what: str) -> list[Path]:
         SettingError: one of them is a link that leads out of ``base``.
     """
     root = os.path.realpath(base) + os.sep
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(filter(Path.is_file, folder.rglob("*")))
     for path in files:
         if not os.path.realpath(path).startswith(root):
             raise SettingError(

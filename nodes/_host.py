@@ -226,12 +226,12 @@ def _check_prompts(model: Any, prompts: RegionPrompts) -> None:
     """Refuse prompts of another text encoder: their width is not what the U-Net reads, or they lack
     what SDXL reads besides."""
     width = model.model.model_config.unet_config.get("context_dim")
-    for name, tokens in (
-        ("background", prompts.background),
-        ("mask", prompts.placeholder),
-        *(("defect", defect) for defect in prompts.defects),
-        *(() if prompts.empty is None else (("empty", prompts.empty),)),
-    ):
+    named = [("background", prompts.background), ("mask", prompts.placeholder)]
+    for defect in prompts.defects:
+        named.append(("defect", defect))
+    if prompts.empty is not None:
+        named.append(("empty", prompts.empty))
+    for name, tokens in named:
         if width is not None and tokens.shape[-1] != width:
             what = f"the {name} prompt has {tokens.shape[-1]} numbers a token"
             raise SettingError(

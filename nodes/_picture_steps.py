@@ -92,9 +92,9 @@ def sized_masks(mask: Tensor, count: int, size: tuple[int, int], name: str) -> l
     Raises:
         MaskError: another number or size, or one is empty or full.
     """
-    given = masks_of(mask, name)
-    for number, one in enumerate(given):
-        check_mask(one, size, name if len(given) == 1 else f"{name} {number}")
+    masks = masks_of(mask, name)
+    for number, member in enumerate(masks):
+        check_mask(member, size, name if len(masks) == 1 else f"{name} {number}")
     return masks_of(matched(mask_batch(mask, name), count, name), name)
 
 
@@ -108,23 +108,23 @@ def crop_pictures(
     """
     colours = colour_image(image, "image")
     masks = sized_masks(mask, len(colours), _size(colours), "mask")
-    return CropBatch(
-        colours,
-        masks,
-        [crop_box(one, resolution, zoom) for one in masks],
-        resolution,
-        feather_width,
-    )
+    boxes = [crop_box(member, resolution, zoom) for member in masks]
+    return CropBatch(colours, masks, boxes, resolution, feather_width)
 
 
 def cropped_image(crop: CropBatch) -> Tensor:
     """The squares as IMAGE ``[B, R, R, 3]``."""
-    return image_of(
-        [
-            take(picture, box, crop.resolution)
-            for picture, box in zip(pictures_of(crop.image), crop.boxes, strict=True)
-        ]
-    )
+    squares = []
+    for picture, box in zip(pictures_of(crop.image), crop.boxes, strict=True):
+        squares.append(take(picture, box, crop.resolution))
+    return image_of(squares)
+
+
+def _masks_at(crop: CropBatch, mask: Tensor | None) -> Sequence[Mask]:
+    """The requested masks, or further masks of the same pictures."""
+    if mask is None:
+        return crop.masks
+    return sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
 
 
 def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
@@ -134,12 +134,10 @@ def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
     Raises:
         MaskError: another number or size, or one has no pixel in its square.
     """
-    masks = (
-        crop.masks
-        if mask is None
-        else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
-    )
-    squares = [take(one, box, crop.resolution) for one, box in zip(masks, crop.boxes, strict=True)]
+    masks = _masks_at(crop, mask)
+    squares = []
+    for member, box in zip(masks, crop.boxes, strict=True):
+        squares.append(take(member, box, crop.resolution))
     for number, square in enumerate(squares):
         if not square.any():
             raise MaskError(
@@ -251,31 +249,25 @@ def refined(
     heat = signal.heat(evidence).cpu().numpy().astype(np.float32)
     if crop is None:
         assert mask is not None
-        masks, heats = (
-            sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask"),
-            list(heat),
-        )
+        masks = sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask")
+        heats = list(heat)
     else:
-        masks = (
-            list(crop.masks)
-            if mask is None
-            else sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
-        )
-        heats = [
-            put_back(one, crop.boxes[i % len(masks)], _size(crop.image))
-            for i, one in enumerate(heat)
-        ]
+        masks = list(_masks_at(crop, mask))
+        heats = []
+        for number, square in enumerate(heat):
+            heats.append(put_back(square, crop.boxes[number % len(masks)], _size(crop.image)))
         wholes = pictures_of(crop.image)
         if painted is not None and any(two_tones(picture) is not None for picture in wholes):
             results = pictures_of(stitched(crop, painted, normal=normal))
-            heats = [
-                signal.stitched(one, wholes[i % len(masks)], results[i])
-                for i, one in enumerate(heats)
-            ]
-    pairs = [refine(one, masks[i % len(masks)], settings.threshold) for i, one in enumerate(heats)]
-    return mask_of([label for label, _ in pairs]), torch.from_numpy(
-        np.stack([inside for _, inside in pairs])
-    )
+            for number, square in enumerate(heats):
+                whole = wholes[number % len(masks)]
+                heats[number] = signal.stitched(square, whole, results[number])
+    labels, maps = [], []
+    for number, member in enumerate(heats):
+        label, inside = refine(member, masks[number % len(masks)], settings.threshold)
+        labels.append(label)
+        maps.append(inside)
+    return mask_of(labels), torch.from_numpy(np.stack(maps))
 
 
 def placed(
@@ -404,11 +396,10 @@ def _check_maps(recorder: MapRecorder, painted: Tensor | None, crop: CropBatch |
     if painted is not None and count != len(painted):
         came = f"maps are of {count} samples and painted has {len(painted)}"
         raise SettingError(came, "as many", "connect maps and decoded samples of one sampler")
-    if crop is not None and (
-        count % len(crop.boxes) or any(height != width for height, width in recorder.means)
-    ):
-        grids = " and ".join(f"{width} x {height}" for height, width in recorder.means)
-        came = f"maps are of {count} samples, {grids} cells"
+    are_squares = all(height == width for height, width in recorder.means)
+    if crop is not None and (count % len(crop.boxes) or not are_squares):
+        grids = [f"{width} x {height}" for height, width in recorder.means]
+        came = f"maps are of {count} samples, {' and '.join(grids)} cells"
         raise SettingError(
             came,
             f"squares, a multiple of {len(crop.boxes)} of them",

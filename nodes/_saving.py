@@ -72,10 +72,8 @@ def save_samples(
     pictures = pictures_of(colour_image(result, "result"), "result")
     count = len(pictures)
     goods = pictures_of(_spread(colour_image(image, "image"), count, "image"), "image")
-    labels, masks = (
-        masks_of(_spread(mask_batch(mask, name), count, name), name)
-        for mask, name in ((label, "refined"), (requested, "mask"))
-    )
+    labels = masks_of(_spread(mask_batch(label, "refined"), count, "refined"), "refined")
+    masks = masks_of(_spread(mask_batch(requested, "mask"), count, "mask"), "mask")
     heats = (
         [None] * count
         if heat is None

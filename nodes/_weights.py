@@ -38,15 +38,13 @@ def apply_weights(
     """
     tensors, info = load_weights(path)
     unet_config = model.model.model_config.unet_config
-    names = {
-        theirs: _PREFIX + ours
-        for theirs, ours in comfy.utils.unet_to_diffusers(unet_config).items()
-    }
-    weights = {
-        theirs: weight
-        for theirs, ours in names.items()
-        if (weight := _unpatched(model, ours)) is not None
-    }
+    names: dict[str, str] = {}
+    weights: dict[str, Tensor] = {}
+    for theirs, ours in comfy.utils.unet_to_diffusers(unet_config).items():
+        names[theirs] = _PREFIX + ours
+        weight = _unpatched(model, names[theirs])
+        if weight is not None:
+            weights[theirs] = weight
     if not weights:
         what = f"model is a {type(model.model).__name__}"
         raise WeightsError(
@@ -87,21 +85,21 @@ def _unpatched(model: Any, name: str) -> Tensor | None:
 def _lora(model: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """A LoRA by the host's own reader; every module must have its place and fit."""
     places = comfy.lora.model_lora_keys_unet(model.model, {})
-    unknown = sorted({name.split(".")[0] for name in tensors} - set(places))
+    modules = sorted({name.split(".")[0] for name in tensors})
+    unknown = [module for module in modules if module not in places]
     if unknown:
         raise WeightsError(
             f"model has no module {unknown[0][:200]!r}",
             "the base that the LoRA was trained on",
             "load that base",
         )
-    for module in sorted({name.split(".")[0] for name in tensors}):
+    for module in modules:
         weight = comfy.utils.get_attr(model.model, places[module])
-        down, up, alpha = (
-            tensors[f"{module}.{end}"] for end in ("lora_down.weight", "lora_up.weight", "alpha")
-        )
-        deep = (
-            min(down.ndim, up.ndim) > 1
-        )  # the host would leave a module out that does not fit, and paint without it
+        down = tensors[f"{module}.lora_down.weight"]
+        up = tensors[f"{module}.lora_up.weight"]
+        alpha = tensors[f"{module}.alpha"]
+        # The host would leave a module out that does not fit, and paint without it.
+        deep = min(down.ndim, up.ndim) > 1
         if (
             not deep
             or up.flatten(1).shape != (len(weight), len(down))

@@ -316,16 +316,16 @@ class SaveDataSet(Node):
         records = save_samples(
             root, (object, defect), image, result, refined, mask, heat, quality, seed, prompt
         )
-        good = [record for record in records if record.accepted]
+        saved = []
+        for record in records:
+            if record.accepted:
+                path = (root / record.file).relative_to(base)
+                place = ui.SavedResult(path.name, path.parent.as_posix(), io.FolderType.output)
+                saved.append(place)
         report = (
-            f"{len(good)} good of {len(records)} samples added to "
+            f"{len(saved)} good of {len(records)} samples added to "
             f"{folder}/{object}/test/{defect}, numbers from {records[0].index}"
         )
-        shown = [(root / record.file).relative_to(base) for record in good]
-        saved = [
-            ui.SavedResult(path.name, path.parent.as_posix(), io.FolderType.output)
-            for path in shown
-        ]
         return io.NodeOutput(report, ui=ui.SavedImages(saved))
 
 

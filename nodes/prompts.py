@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import Any
 
 from torch import Tensor
@@ -49,13 +50,15 @@ def encode(
 def _tokenize(clip: Any, text: str) -> tuple[list[Any], list[int]]:
     """All token ids, and the positions of the words."""
     marked = clip.tokenize(text, return_word_ids=True)
-    chunks = next(
-        iter(marked.values())
-    )  # SDXL's two encoders share one tokenizer: their words stand at the same places
-    tokens = [token for chunk in chunks for token in chunk]
-    return [token[0] for token in tokens], [
-        place for place, token in enumerate(tokens) if token[2] != 0
-    ]
+    # SDXL's two encoders share one tokenizer: their words stand at the same places.
+    chunks = next(iter(marked.values()))
+    ids: list[int] = []
+    places: list[int] = []
+    for token in chain.from_iterable(chunks):
+        if token[2] != 0:
+            places.append(len(ids))
+        ids.append(token[0])
+    return ids, places
 
 
 def _text(name: str, default: str, tooltip: str) -> Any:

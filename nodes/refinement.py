@@ -23,15 +23,22 @@ def _needs(signal: Signal) -> str:
     return " and ".join(needs)
 
 
-_SIGNALS = " ".join(
-    ["What the mask is made from."]
-    + [f"{name}: {SIGNALS[name].summary} (needs {_needs(SIGNALS[name])})." for name in _signals()]
-)
-_THRESHOLD = (
-    "Share of the signal's peak inside the mask that counts as defect. Suited: "
-    + ", ".join(f"{SIGNALS[name].threshold:g} for {name}" for name in _signals())
-    + ". 0 returns the requested mask."
-)
+def _tooltips() -> tuple[str, str]:
+    """The tooltips of ``signal`` and ``threshold``, from the signals' declarations."""
+    sentences = ["What the mask is made from."]
+    thresholds = []
+    for name in _signals():
+        signal = SIGNALS[name]
+        sentences.append(f"{name}: {signal.summary} (needs {_needs(signal)}).")
+        thresholds.append(f"{signal.threshold:g} for {name}")
+    suited = (
+        "Share of the signal's peak inside the mask that counts as defect. Suited: "
+        f"{', '.join(thresholds)}. 0 returns the requested mask."
+    )
+    return " ".join(sentences), suited
+
+
+_SIGNALS, _THRESHOLD = _tooltips()
 
 
 class RefineMask(Node):

@@ -231,31 +231,31 @@ def _without_metadata(content: bytes) -> tuple[bytes, bytes]:
 
 
 def _png_without_metadata(content: bytes) -> tuple[bytes, bytes]:
-    kept, exif = content[:8], b""
+    pixels, exif = content[:8], b""
     start = 8
     while start + 12 <= len(content):
         end = start + 12 + int.from_bytes(content[start : start + 4], "big")
         kind = content[start + 4 : start + 8]
         is_critical = kind[:1].isupper()
         if is_critical or kind == b"tRNS":
-            kept += content[start:end]
+            pixels += content[start:end]
         elif kind == b"eXIf":
             exif = content[start + 8 : end - 4]
         start = end
-    return kept, exif
+    return pixels, exif
 
 
 def _jpeg_without_metadata(content: bytes) -> tuple[bytes, bytes]:
-    kept, exif = content[:2], b""
+    pixels, exif = content[:2], b""
     start = 2
     while content[start : start + 1] == b"\xff":
         marker = content[start + 1]
         if marker == 0xDA:  # the scan: pixels up to the end
-            return kept + content[start:], exif
+            return pixels + content[start:], exif
         end = start + 2 + int.from_bytes(content[start + 2 : start + 4], "big")
         is_metadata = 0xE1 <= marker <= 0xED or marker in (0xEF, 0xFE)
         if not is_metadata:
-            kept += content[start:end]
+            pixels += content[start:end]
         elif content[start + 4 : start + 10] == b"Exif\0\0":
             exif = content[start + 4 : end]
         start = end

@@ -40,5 +40,5 @@ def with_detail(
         float32 ``[H, W, 3]``, not cut off at 0 and 1.
     """
     change = ndimage.uniform_filter(np.abs(painted - normal).max(axis=2), 3, mode="nearest")
-    kept: NDArray[np.float32] = np.clip(1 - change / gone, 0, 1)[..., None].astype(np.float32)
-    return painted + kept * (picture - normal)
+    weight: NDArray[np.float32] = np.clip(1 - change / gone, 0, 1)[..., None].astype(np.float32)
+    return painted + weight * (picture - normal)

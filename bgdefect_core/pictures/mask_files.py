@@ -173,7 +173,8 @@ def _mask_sources(folder: Path) -> dict[Path, list[Path]]:
     """Each mask's file, or its folder of parts, with the files to read for it."""
     sources = {path: _mask_files(path) for path in list_folders(folder)}
     if not sources or list_pictures(folder, folders_are_read=True):
-        sources |= {path: [path] for path in _mask_files(folder)}
+        for path in _mask_files(folder):
+            sources[path] = [path]
     unique_names(sources, mask_key)
     return sources
 
@@ -207,4 +208,8 @@ def _on_side(split: Path, defect: str, side: str) -> set[str]:
         came = f"{split} is no split file ({reason!r})"
         raise DataError(came, "split.json of a training", "check the path") from reason
     key = comparable(defect)
-    return {picture_key(path) for path in pictures if comparable(path.parent.name) == key}
+    names = set()
+    for path in pictures:
+        if comparable(path.parent.name) == key:
+            names.add(picture_key(path))
+    return names

@@ -9,6 +9,7 @@ than a latent cell still gets its cell.
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import torch
@@ -105,9 +106,10 @@ def separate_defects(mask: Mask) -> list[Mask]:
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     if not 1 < count <= _MOST_PIECES:
         return [mask]
-    boxes = np.array(
-        [[[one.start, one.stop] for one in box] for box in ndimage.find_objects(labels)]
-    )
+    bounds = []
+    for rows, columns in ndimage.find_objects(labels):
+        bounds.append([[rows.start, rows.stop], [columns.start, columns.stop]])
+    boxes = np.array(bounds)
     longest = (boxes[..., 1] - boxes[..., 0]).max(axis=1)
     gaps = (
         np.maximum(boxes[:, None, :, 0], boxes[None, :, :, 0])
@@ -118,9 +120,12 @@ def separate_defects(mask: Mask) -> list[Mask]:
     areas = np.bincount(
         group, weights=np.bincount(labels.ravel(), minlength=count + 1)[1:], minlength=defects
     )
-    kept = [int(one) for one in np.argsort(-areas, kind="stable") if areas[one] >= areas.max() / 10]
     of_pixel = np.append(group, -1)[labels - 1]  # the background's label 0 reads the last
-    return [of_pixel == one for one in kept]
+    masks = []
+    for defect in np.argsort(-areas, kind="stable").tolist():
+        if areas[defect] >= areas.max() / 10:
+            masks.append(of_pixel == defect)
+    return masks
 
 
 def mean_width(mask: Mask) -> float:
@@ -234,8 +239,8 @@ def region_map(masks: Tensor, size: tuple[int, int]) -> Tensor:
         best = torch.where(larger, covered[:, index], best)
         regions = torch.where(larger, index + 1, regions)
     numbers = torch.arange(1, count + 1, device=regions.device)
-    kept = (regions.flatten(1)[:, None] == numbers[:, None]).any(-1)
-    lost = (covered.flatten(2).amax(-1) > 0) & ~kept
+    has_cells = (regions.flatten(1)[:, None] == numbers[:, None]).any(-1)
+    lost = (covered.flatten(2).amax(-1) > 0) & ~has_cells
     for picture, index in lost.nonzero().tolist():
         _give_cell(regions[picture], covered[picture, index], index + 1)
     return regions
@@ -248,7 +253,7 @@ def _give_cell(regions: Tensor, covered: Tensor, number: int) -> None:
     owners = regions.flatten().tolist()
     shares = covered.flatten().tolist()
     main = shares.index(max(shares))
-    cells_of = {owner: owners.count(owner) for owner in set(owners)}
+    cells_of = Counter(owners)
 
     def preference(cell: int) -> tuple[float, int, int]:
         distance = (cell // width - main // width) ** 2 + (cell % width - main % width) ** 2

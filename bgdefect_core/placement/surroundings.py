@@ -1,10 +1,11 @@
 """Where a defect belongs: where a good picture looks like the surroundings of the real ones.
 
 Not from the paper: it paints at masks that are given. A gap is a defect in a trace and nothing on
-bare board, and a bite goes into a trace from its edge. A new mask is therefore turned, scaled and bent together with the real picture around
-and under it, and laid where the ring around it differs least from the good picture, and where that
-does not look like the defect already (the ring around a bridge between two traces is also that of a
-piece of one trace): template matching by mean squared differences of colours.
+bare board, and a bite goes into a trace from its edge. A new mask is therefore turned, scaled and
+bent together with the real picture around and under it, and laid where the ring around it differs
+least from the good picture, and where that does not look like the defect already (the ring around a
+bridge between two traces is also that of a piece of one trace): template matching by mean squared
+differences of colours.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _pipeline(folder: Path) -> str:
 
 def _nested(folder: Path, depth: int) -> Path | None:
     """The first model in the sub-folders."""
-    for inside in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for inside in sorted(filter(Path.is_dir, folder.iterdir())):
         if (inside / "unet").is_dir():
             return inside
         deeper = _nested(inside, depth - 1) if depth > 1 else None

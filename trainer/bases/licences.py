@@ -42,7 +42,7 @@ def licence_of(folder: Path) -> str:
     Returns:
         A name of ours; "unknown (NAME)" for another licence; "unknown" where none is stated.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = sorted(filter(Path.is_file, folder.iterdir()))
     for path in files:
         if path.name.lower() == "readme.md":
             name = _of_card(_read(path))
@@ -91,5 +91,5 @@ def _of_text(text: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    plain = "".join(letter for letter in name if letter.isprintable())[:_LONGEST]
+    plain = "".join(filter(str.isprintable, name))[:_LONGEST]
     return f"{UNKNOWN} ({plain})" if plain else UNKNOWN

@@ -77,7 +77,9 @@ def load_single_file(path: Path, prediction: PredictionType | None = None) -> Pa
         raise WeightsError(came, expected, "convert the checkpoint to safetensors")
     with open_safetensors(path, _EXPECTED) as file:
         names = list(file.keys())
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name in names:
+            shapes[name] = tuple(file.get_slice(name).get_shape())
         header = FileHeader(shapes, file.metadata() or {})
         family = _family(path, header)
         tensors = {name: file.get_tensor(name) for name in names}
@@ -119,8 +121,11 @@ def _family(path: Path, header: FileHeader) -> Family:
     for sign, model in _OTHERS:
         if any(sign in name for name in header.shapes):
             raise WeightsError(f"{path} is {model}", _EXPECTED, _OTHER_BASE)
-    starts = {name.split(".")[0] + "." for name in header.shapes}
-    starts |= {_UNET} if any(name.startswith(_UNET) for name in header.shapes) else set()
+    starts = set()
+    for name in header.shapes:
+        starts.add(name.split(".")[0] + ".")
+        if name.startswith(_UNET):
+            starts.add(_UNET)
     averaged = _EMA in starts
     for prefix, part in _PARTS:
         if prefix not in starts:
@@ -145,8 +150,9 @@ def _family(path: Path, header: FileHeader) -> Family:
 
 def _check_types(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Refuse quantised weights: diffusers would take their numbers for the weights."""
+    prefixes = tuple(prefix for prefix, _ in _PARTS)
     for name, tensor in tensors.items():
-        model = name.startswith(tuple(prefix for prefix, _ in _PARTS))
+        model = name.startswith(prefixes)
         whole = model and not tensor.is_floating_point() and "position_ids" not in name
         if whole or name.endswith(_QUANTISED):
             came = f"{path} holds quantised weights ({name[:200]} is {tensor.dtype})"

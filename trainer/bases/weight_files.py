@@ -100,8 +100,8 @@ def _preferred(part: Path, sets: list[WeightSet]) -> WeightSet:
             sets = matching
             break
     if len(sets) > 1:
-        names = ", ".join(f"{weights.name}.{weights.variant}".rstrip(".") for weights in sets)
-        came = f"{part} holds several sets of weights: {names}"
+        names = [f"{weights.name}.{weights.variant}".rstrip(".") for weights in sets]
+        came = f"{part} holds several sets of weights: {', '.join(names)}"
         expected = "a plain one, an fp16 one, or a single other one"
         raise WeightsError(came, expected, "keep the one to be used")
     return sets[0]
@@ -131,7 +131,7 @@ def _indexed(index: Path) -> list[str]:
         names = set(json.loads(index.read_bytes())["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
-    return sorted(str(name) for name in names)
+    return sorted(map(str, names))
 
 
 def read_tensors(files: list[Path]) -> dict[str, Tensor]:

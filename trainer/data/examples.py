@@ -59,9 +59,16 @@ def load_example(example: Example) -> tuple[Pixels, Mask]:
             example.masks, union, size, nonzero=example.nonzero, picture=example.image
         )
         pair = _loaded[key] = (picture, mask)
-        while sum(array.nbytes for arrays in _loaded.values() for array in arrays) > _REMEMBERED:
-            del _loaded[next(iter(_loaded))]
+        size_in_memory = sum(map(_bytes_of, _loaded.values()))
+        while size_in_memory > _REMEMBERED:
+            oldest = _loaded.pop(next(iter(_loaded)))
+            size_in_memory -= _bytes_of(oldest)
     return pair[0].copy(), pair[1].copy()
+
+
+def _bytes_of(pair: tuple[Pixels, Mask]) -> int:
+    picture, mask = pair
+    return picture.nbytes + mask.nbytes
 
 
 def _state(example: Example) -> _State:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from .examples import Example
 
 __all__ = [
     "Split",
+    "divide",
     "group_of",
     "read_split",
     "relative_file",
@@ -53,13 +54,13 @@ def split_halves(examples: Sequence[Example], fold: int = 0) -> Split:
     if fold not in (0, 1):
         raise DataError(f"the fold is {fold}", "0 or 1")
     groups = _fill(examples, lambda count: (count + 1) // 2)
-    first = tuple(example for example in examples if group_of(example) in groups)
-    second = tuple(example for example in examples if group_of(example) not in groups)
+    first, second = divide(examples, groups)
     if not first or not second:
         came = f"{len(examples)} pictures in one group cannot be halved"
         do = "add pictures, or give a split file"
         raise DataError(came, "pictures of at least two groups", do)
-    return Split(second, first) if fold else Split(first, second)
+    sides = (second, first) if fold else (first, second)
+    return Split(tuple(sides[0]), tuple(sides[1]))
 
 
 def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) -> Split:
@@ -84,14 +85,13 @@ def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) 
         order = np.random.default_rng(seed).permutation(len(examples))
         examples = [examples[index] for index in order]
     groups = _fill(examples, lambda count: k)
-    chosen = [example for example in examples if group_of(example) in groups]
+    chosen, held_out = divide(examples, groups)
     train: list[Example] = []
     for members in _classes(chosen).values():
         train += members[:k]
     if len(train) < k * len(_classes(examples)):
         came = f"{k} shots of every class part a group"
         raise DataError(came, "classes that share fewer groups", "split them apart")
-    held_out = [example for example in examples if group_of(example) not in groups]
     return Split(tuple(train), tuple(held_out))
 
 
@@ -118,13 +118,14 @@ def read_split(path: str | Path, examples: Sequence[Example], root: str | Path) 
             or a group on both sides, nothing to train on.
     """
     path = Path(path)
-    sides = [_listed(path, side) for side in ("train", "held_out")]
+    sides = (_listed(path, "train"), _listed(path, "held_out"))
     known = {comparable(relative_file(example, root)) for example in examples}
     for names in sides:
         for name in names:
             if comparable(name) not in known:
                 raise DataError(f"{path} lists {name}", f"pictures of {root}", "correct the file")
-    split = Split(*(_chosen(examples, root, names) for names in sides))
+    train, held_out = sides
+    split = Split(_chosen(examples, root, train), _chosen(examples, root, held_out))
     if not split.train:
         raise DataError(f"{path} lists nothing to train on", "pictures under train")
     trained = {group_of(example): example for example in split.train}
@@ -152,14 +153,31 @@ def _listed(path: Path, side: str) -> list[str]:
 def _chosen(
     examples: Sequence[Example], root: str | Path, names: Iterable[str]
 ) -> tuple[Example, ...]:
-    keys = {comparable(name) for name in names}
-    chosen = [e for e in examples if comparable(relative_file(e, root)) in keys]
+    keys = set(map(comparable, names))
+    chosen = []
+    for example in examples:
+        if comparable(relative_file(example, root)) in keys:
+            chosen.append(example)
     return tuple(chosen)
 
 
 def group_of(example: Example) -> tuple[str, str]:
     """What may not be parted; a picture is known by its file, under whatever object it stands."""
     return (example.object, example.group) if example.group else ("", str(example.image))
+
+
+def divide(
+    examples: Iterable[Example], groups: Collection[tuple[str, str]]
+) -> tuple[list[Example], list[Example]]:
+    """The examples of these groups, and the others; each in the given order."""
+    inside: list[Example] = []
+    outside: list[Example] = []
+    for example in examples:
+        if group_of(example) in groups:
+            inside.append(example)
+        else:
+            outside.append(example)
+    return inside, outside
 
 
 def _classes(examples: Iterable[Example]) -> dict[tuple[str, str], list[Example]]:

@@ -6,6 +6,7 @@ counts, so that a machine that slows down for a while does not decide.
 
 from __future__ import annotations
 
+import operator
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -179,7 +180,7 @@ def bench_generate(config: BenchGenerateConfig) -> str:
         device,
     )
     once, batched = turns["bare 1"], turns[f"bare {count}"]
-    both = [first + second for first, second in zip(once, batched, strict=True)]
+    both = list(map(operator.add, once, batched))
     threefold = [3 * seconds for seconds in batched]
     lines = _heading(
         f"generation, N = {count}, {steps} steps, {base.name}, {device.type}",
@@ -297,5 +298,4 @@ def _line(title: str, seconds: Sequence[float], bare: Sequence[float]) -> str:
 
 
 def _median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
-    pairs = zip(seconds, reference, strict=True)
-    return statistics.median(taken / bare for taken, bare in pairs)
+    return statistics.median(map(operator.truediv, seconds, reference))

@@ -151,11 +151,13 @@ def _generate(
             "add good pictures",
         )
     limits = QualityLimits()
-    quality = [line.quality for line in lines]
+    values: dict[str, list[float]] = {}
     shown = 0
-    for figures in quality:
-        strong = figures["strength"] >= limits.min_strength
-        shown += strong and figures["contrast"] >= limits.min_contrast
+    for line in lines:
+        strong = line.quality["strength"] >= limits.min_strength
+        shown += strong and line.quality["contrast"] >= limits.min_contrast
+        for name, value in line.quality.items():
+            values.setdefault(name, []).append(value)
     seconds = _read(times)
     return GenerationRow(
         object,
@@ -163,10 +165,10 @@ def _generate(
         mode,
         samples=len(lines),
         shows=shown / len(lines),
-        strength=median(figures["strength"] for figures in quality),
-        fill=median(figures["fill"] for figures in quality),
-        before=median(figures["latent_background_psnr"] for figures in quality),
-        after=median(figures["background_psnr"] for figures in quality),
+        strength=median(values["strength"]),
+        fill=median(values["fill"]),
+        before=median(values["latent_background_psnr"]),
+        after=median(values["background_psnr"]),
         seconds=None if seconds is None else seconds / len(lines),
     )
 

@@ -61,7 +61,11 @@ def find_examples(
     for name in objects:
         names.update(known[name])
     defects = choose(root, "defect", defect, names)
-    classes = {(name, member) for name in objects for member in known[name] if member in defects}
+    classes: set[tuple[str, str]] = set()
+    for name in objects:
+        for member in known[name]:
+            if member in defects:
+                classes.add((name, member))
     return layout.examples(root, classes)
 
 

@@ -38,7 +38,11 @@ class CsvList(Layout):
         return classes
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
-        return [row for row in _rows(root) if row.masks and (row.object, row.defect) in classes]
+        examples = []
+        for row in _rows(root):
+            if row.masks and (row.object, row.defect) in classes:
+                examples.append(row)
+        return examples
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
         rows = _rows(root)

@@ -122,7 +122,9 @@ def objects_in(root: Path) -> dict[str, Path]:
         return {}
     if _is_object(root):
         return {os.path.basename(os.path.abspath(root)): root}
-    objects = {folder.name: folder for folder in list_folders(root) if _is_object(folder)}
+    objects: dict[str, Path] = {}
+    for folder in filter(_is_object, list_folders(root)):
+        objects[folder.name] = folder
     manifest = file_in(root, _MANIFEST)
     if objects and manifest is not None:
         raise unfit_manifest(manifest)
@@ -139,14 +141,13 @@ def _is_object(folder: Path) -> bool:
 
 def _defects_of(folder: Path) -> list[str]:
     """Names of the defects, as their folders in ``test`` (else in ``ground_truth``) have them."""
-    parts = [named(list_folders(folder), name) for name in ("test", "ground_truth")]
-    read = {part for part in parts if part is not None}
-    train = named(list_folders(folder), "train")
-    _report_rest(folder, read | ({train} if train else set()))
+    folders = list_folders(folder)
+    parts = list(filter(None, (named(folders, "test"), named(folders, "ground_truth"))))
+    train = named(folders, "train")
+    _report_rest(folder, [*parts, train] if train else parts)
     defects: dict[str, str] = {}
     for part in parts:
-        places = list_folders(part) if part is not None else []
-        for name, place in unique_names(places).items():
+        for name, place in unique_names(list_folders(part)).items():
             defects.setdefault(name, place.name)
     defects.pop(GOOD, None)
     return sorted(defects.values())
@@ -192,7 +193,7 @@ def unfit_manifest(path: Path) -> DataError:
     """The refusal of a ``manifest.csv`` that lists neither groups nor examples: passed over, it
     would leave pictures of one part on both sides of a split."""
     header = read_table(path)[0]
-    columns = ", ".join(repr(name) for name in header) or "of an empty file"
+    columns = ", ".join(map(repr, header)) or "of an empty file"
     expected = (
         "file and group, in the object's folder; or image, mask, class and defect in the folder "
         "that is given"

@@ -35,11 +35,11 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         for cells in csv.reader(file, delimiter=mark, strict=True):
             if cells:
-                lines.append([cell.strip() for cell in cells])
+                lines.append(list(map(str.strip, cells)))
     except csv.Error as reason:
         came = f"{path} cannot be read ({reason})"
         raise DataError(came, "a csv", "save it again, and close every quote") from reason
-    header = [name.lower() for name in lines[0]] if lines else []
+    header = list(map(str.lower, lines[0])) if lines else []
     rows = []
     for number, cells in enumerate(lines):
         for cell in cells:

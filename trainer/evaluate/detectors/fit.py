@@ -93,8 +93,8 @@ def validation_score(net: SegmentationNet, pairs: Sequence[Pair]) -> float:
     """Pixel AP over all pictures of the validation side."""
     pictures, masks = zip(*pairs, strict=True)
     maps = probability_maps(net, pictures)
-    truth = np.concatenate([mask.ravel() for mask in masks])
-    score = np.concatenate([probability.ravel() for probability in maps])
+    truth = np.concatenate(masks, axis=None)
+    score = np.concatenate(maps, axis=None)
     return curve_metrics(truth, score)[1]
 
 

@@ -67,7 +67,9 @@ def landscape(
             for column, b in enumerate(steps):
                 for parameter, origin, d1, d2 in zip(parameters, start, first, second, strict=True):
                     parameter.copy_(origin + float(a) * d1 + float(b) * d2)
-                losses = [float(focal_loss(net(pictures), truth)) for pictures, truth in batches]
+                losses = []
+                for pictures, truth in batches:
+                    losses.append(float(focal_loss(net(pictures), truth)))
                 values[row, column] = float(np.mean(losses))
     finally:
         for parameter, origin in zip(parameters, start, strict=True):
@@ -88,7 +90,8 @@ def top_eigenvalue(
         None where ``RESTARTS`` do not reach the tolerance.
     """
     net.eval()
-    parameters = [parameter.requires_grad_(True) for parameter in net.parameters()]
+    net.requires_grad_(True)
+    parameters = list(net.parameters())
     sizes = [parameter.numel() for parameter in parameters]
 
     def product(flat: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,7 +124,7 @@ def _hessian_vector(
     net: SegmentationNet, batches: Batches, parameters: Sequence[Tensor], vector: Sequence[Tensor]
 ) -> list[Tensor]:
     """``H v`` of the mean loss over the batches, one tensor a parameter."""
-    products = [torch.zeros_like(parameter) for parameter in parameters]
+    products = list(map(torch.zeros_like, parameters))
     for pictures, truth in batches:
         loss = focal_loss(net(pictures), truth)
         gradients = torch.autograd.grad(loss, parameters, create_graph=True)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from bgdefect_core.pictures.picture import Pixels
+
 from ..plan.plan import Cell
 from ..rows import Measurement, Row
 from .detection import Detectors
 from .fit import draw_batch
 from .landscape import Batches, landscape, top_eigenvalue
-from .pictures import FoldPictures
+from .pictures import FoldPictures, Pair
 from .plans import ArmPlan
 from .settings import LandscapeSettings
 from .training_data import ArmData
@@ -63,8 +65,13 @@ class Landscapes:
 
     def _batches(self, pictures: FoldPictures) -> Batches:
         """Fixed crops of the test side; half of the draws have a defect."""
-        defects = [pair for pair in pictures.test if pair[1].any()]
-        good = [picture for picture, mask in pictures.test if not mask.any()]
+        defects: list[Pair] = []
+        good: list[Pixels] = []
+        for picture, mask in pictures.test:
+            if mask.any():
+                defects.append((picture, mask))
+            else:
+                good.append(picture)
         data = ArmData(good, defects)
         settings = replace(self.detectors.settings, detector_batch=BATCH, synthetic_share=0.0)
         device = self.detectors.device

@@ -19,8 +19,8 @@ def map_strip(pairs: Sequence[Pair], maps: Sequence[Map]) -> Pixels:
     """The first test pictures side by side, each with its truth (green outline) and followed by
     the detector's map; all maps share one scale."""
     shown = maps[:_SHOWN]
-    low = float(np.min([heat.min() for heat in shown]))
-    high = float(np.max([heat.max() for heat in shown]))
+    low = float(np.min(list(map(np.min, shown))))
+    high = float(np.max(list(map(np.max, shown))))
     columns = []
     for (picture, mask), heat in zip(pairs, shown, strict=False):
         scaled = (heat - low) / max(high - low, 1e-6)

@@ -108,7 +108,7 @@ def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> fl
     if regions == 0 or not good.any():
         return math.nan
 
-    score = np.concatenate([anomaly.ravel() for anomaly in maps])
+    score = np.concatenate(maps, axis=None)
     order = np.argsort(-score, kind="stable")
     changes = np.flatnonzero(np.diff(score[order]))
     last = np.append(changes, score.size - 1)  # equal scores are one step of the curve
@@ -133,11 +133,10 @@ def detection_metrics(
         maps: P(defect) or an anomaly map, float32 ``[H, W]`` each.
         score: the score of a picture by its map, the method's own rule.
     """
-    defective = np.array([truth.any() for truth in truths])
-    scores = np.array([score(anomaly) for anomaly in maps])
-    pixels = np.concatenate([truth.ravel() for truth in truths])
-    pixel_scores = np.concatenate([anomaly.ravel() for anomaly in maps])
+    defective = np.array(list(map(np.any, truths)))
+    scores = np.array(list(map(score, maps)))
     image_metrics = curve_metrics(defective, scores)
-    pixel_metrics = curve_metrics(pixels, pixel_scores)
+    pixels = np.concatenate(truths, axis=None)
+    pixel_metrics = curve_metrics(pixels, np.concatenate(maps, axis=None))
     values = (*image_metrics, *pixel_metrics, aupro(truths, maps))
     return dict(zip(METRICS, values, strict=True))

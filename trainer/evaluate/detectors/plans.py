@@ -96,9 +96,9 @@ def join_plans(whole: FoldPictures, plans: Sequence[Sequence[ArmPlan]]) -> list[
             arms.setdefault(plan.arm.name, []).append(plan)
     joined = []
     for parts in arms.values():
-        settings = parts[0].settings
-        if any(part.settings != settings for part in parts):
-            settings = {"classes": [part.settings for part in parts]}
+        classes = [part.settings for part in parts]
+        agree = classes.count(classes[0]) == len(classes)
+        settings = classes[0] if agree else {"classes": classes}
         joined.append(ArmPlan(parts[0].arm, partial(_joined, whole, parts), settings))
     return joined
 

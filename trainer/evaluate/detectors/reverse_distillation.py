@@ -108,7 +108,7 @@ def fit_student(net: nn.Module, loss: Loss, good: Sequence[Pixels], epochs: int,
     for _ in range(epochs):
         order = rng.permutation(len(good)).tolist()
         for first in range(0, len(order), BATCH):
-            batch = [good[index] for index in order[first : first + BATCH]]
+            batch = list(map(good.__getitem__, order[first : first + BATCH]))
             if len(batch) == 1 < len(order):
                 continue  # a batch norm learns nothing from one picture
             value = loss(*net(to_input(batch, device)))

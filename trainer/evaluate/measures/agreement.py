@@ -188,8 +188,14 @@ def _heats(
         first: position of the batch among all examples. complete: every picture before its defect
             is known.
     """
-    z_0 = base.encode(to_pixels([item.square for item in batch]))
-    inside = torch.from_numpy(np.stack([item.inside for item in batch]))[:, None]
+    squares, masks, befores = [], [], []
+    for item in batch:
+        squares.append(item.square)
+        masks.append(item.inside)
+        if item.before is not None:
+            befores.append(item.before)
+    z_0 = base.encode(to_pixels(squares))
+    inside = torch.from_numpy(np.stack(masks))[:, None]
     regions = region_map(inside, (z_0.shape[-2], z_0.shape[-1])).to(z_0.device)
     recorder = MapRecorder(prompts.word_positions())
     height, width = batch[0].square.shape[:2]
@@ -200,8 +206,7 @@ def _heats(
         latents = LatentEvidence(predict, z_0, regions, prompts, seeds)
         evidence = Evidence((height, width), recorder, latents=latents)
         if complete:
-            before = to_pixels([item.before for item in batch if item.before is not None])
-            normal = base.decode(base.encode(before))
+            normal = base.decode(base.encode(to_pixels(befores)))
             evidence = replace(evidence, painted=base.decode(z_0), normal=normal)
         heats: dict[str, NDArray[np.float32]] = {}
         for signal in sorted(SIGNALS.values(), key=lambda signal: signal.needs_before):

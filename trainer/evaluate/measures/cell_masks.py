@@ -95,7 +95,8 @@ def _rows(
         subject = f"{method.samples.name}: {signal}"
         row = Measurement(part, cell, subject, len(overlaps), reference, seed).row
         for metric in METRICS:
-            rows.append(row(metric, float(np.mean([overlap[metric] for overlap in overlaps]))))
+            values = [overlap[metric] for overlap in overlaps]
+            rows.append(row(metric, float(np.mean(values))))
         if signal == "requested":
             continue
         gains = []

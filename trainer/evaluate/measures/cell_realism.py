@@ -54,7 +54,8 @@ class RealismMeasure:
             n = int(figures.pop("n"))
             reference = f"{len(cell.data.fold.test)} held-out real defects"
             row = Measurement("realism", cell, subject, n, reference, self.seed).row
-            rows.extend(row(metric, value) for metric, value in figures.items())
+            for metric, value in figures.items():
+                rows.append(row(metric, value))
 
         for method in samples.methods:
 
@@ -94,7 +95,7 @@ class RealismMeasure:
             "seed": self.seed,
             "features": self.features,
         }
-        networks = [name for name in ("FID", "IC-LPIPS") if can(name)]
+        networks = list(filter(can, ("FID", "IC-LPIPS")))
         if networks:  # their weights may arrive between two runs
             known["networks"] = networks
         return self.store.get("realism", f"{cell.name}-{subject}", known | settings, measure)
@@ -105,15 +106,16 @@ class RealismMeasure:
         width = method.settings.get("feather")
         psnrs: list[float] = []
         changes: list[float] = []
+        unstitched: list[float] = []
         for sample in method.samples.samples:
+            if sample.quality:
+                unstitched.append(sample.quality["latent_background_psnr"])
             figures = fidelity(sample, method.resolution, method.zoom, width)
             if figures is not None:
                 psnrs.append(figures[0])
                 changes.append(figures[1])
         if not psnrs:
             return {}
-        qualities = [sample.quality for sample in method.samples.samples if sample.quality]
-        unstitched = [quality["latent_background_psnr"] for quality in qualities]
         result: Figures = {}
         perceived = self._lpips_outside(cell, method)
         if perceived:
@@ -212,8 +214,8 @@ class _Comparison:
         shares = _shares(samples)
         if count < 2:  # what was rejected is a result, too
             return shares | {"n": count}
-        seen = view_features(samples.pictures, samples.labels)
-        figures = realism(seen, self.reference, self.shots, self.seed, compared)
+        features = view_features(samples.pictures, samples.labels)
+        figures = realism(features, self.reference, self.shots, self.seed, compared)
         figures |= shares
         if "whole" in compared:
             figures |= self._optional(samples.pictures, samples.labels)

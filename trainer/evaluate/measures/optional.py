@@ -78,7 +78,7 @@ def _missing(module: str, weights: str) -> list[str]:
         missing.append(f"the weights {weights} (in torch's cache, TORCH_HOME)")
     if missing:
         return missing
-    return [problem for problem in (_broken(VISION), _broken(module)) if problem]
+    return list(filter(None, (_broken(VISION), _broken(module))))
 
 
 @lru_cache
@@ -194,8 +194,6 @@ def _distances(
         return np.empty(0)
     parts = []
     for first in range(0, len(pairs), _PAIRS):
-        batch = pairs[first : first + _PAIRS]
-        on_left = left[[i for i, _ in batch]]
-        on_right = right[[j for _, j in batch]]
-        parts.append(network(on_left, on_right).flatten())
+        of_left, of_right = zip(*pairs[first : first + _PAIRS], strict=True)
+        parts.append(network(left[list(of_left)], right[list(of_right)]).flatten())
     return np.asarray(torch.cat(parts).cpu().numpy())

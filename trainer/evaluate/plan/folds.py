@@ -22,7 +22,7 @@ from bgdefect_core.files import atomic_write
 
 from ...data.examples import Example
 from ...data.layouts import find_examples, good_examples
-from ...data.splits import group_of, relative_file, split_halves
+from ...data.splits import divide, group_of, relative_file, split_halves
 from .settings import PlanSettings
 
 Group = tuple[str, str]
@@ -64,7 +64,7 @@ class Fold:
             drawn_of_part[part] += 1
         turns.sort(key=lambda turn: turn[0])  # stable: the drawn order decides within a turn
         chosen = sorted(index for _, index in turns[:k])
-        return tuple(self.pool[index] for index in chosen)
+        return tuple(map(self.pool.__getitem__, chosen))
 
 
 _SIDES = {
@@ -163,9 +163,9 @@ def _split_good(settings: PlanSettings, object: str, sides: Sequence[_DefectSide
     bound = training | choosing | testing
     unbound = _groups(good) - bound
     every = [*good, *good_test]
-    train = _divide(every, training)[0] + _divide(good, unbound)[0]
-    validation, _ = _divide(every, choosing)
-    test = _divide(every, testing)[0] + _divide(good_test, bound | unbound)[1]
+    train = divide(every, training)[0] + divide(good, unbound)[0]
+    validation, _ = divide(every, choosing)
+    test = divide(every, testing)[0] + divide(good_test, bound | unbound)[1]
     return _GoodSides(train, validation, test, unbound)
 
 
@@ -175,10 +175,10 @@ def _complete_validation(good: _GoodSides, count: int, rng: np.random.Generator)
     missing = count - len(good.validation)
     if missing <= 0:
         return
-    spare, _ = _divide(good.train, good.unbound)
+    spare, _ = divide(good.train, good.unbound)
     moved, _ = _take_groups(spare, min(missing, len(spare) // 3), rng)
     good.validation.extend(moved)
-    _, good.train[:] = _divide(good.train, _groups(moved))
+    _, good.train[:] = divide(good.train, _groups(moved))
 
 
 def join_folds(folds: Sequence[Fold], where: str) -> Fold:
@@ -254,7 +254,9 @@ def read_fold(path: Path, root: Path, object: str, defect: str) -> Fold:
     """
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
-        lists = {name: list(map(str, record[name])) for name in _LISTS}
+        lists: dict[str, list[str]] = {}
+        for name in _LISTS:
+            lists[name] = list(map(str, record[name]))
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise DataError(
             f"{path} is no split of an evaluation ({reason!r})",
@@ -267,10 +269,10 @@ def read_fold(path: Path, root: Path, object: str, defect: str) -> Fold:
     sides: dict[str, Examples] = {}
     for name, files in lists.items():
         known = good if name.startswith("good") else defects
-        unknown = [file for file in files if file not in known]
-        if unknown:
-            came = f"{path} lists {unknown[0]} under {name}"
-            raise DataError(came, f"pictures of {root}", "correct the file")
+        for file in files:
+            if file not in known:
+                came = f"{path} lists {file} under {name}"
+                raise DataError(came, f"pictures of {root}", "correct the file")
         sides[name] = tuple(map(known.__getitem__, files))
     fold = Fold(**sides)
     check_fold(fold, str(path))
@@ -306,20 +308,8 @@ def _take_groups(
             break
         chosen.add(group)
         taken += sizes[group]
-    return _divide(examples, chosen)
+    return divide(examples, chosen)
 
 
 def _groups(examples: Iterable[Example]) -> set[Group]:
     return set(map(group_of, examples))
-
-
-def _divide(examples: Iterable[Example], groups: set[Group]) -> tuple[list[Example], list[Example]]:
-    """The examples of these groups, and the others; each in the given order."""
-    inside: list[Example] = []
-    outside: list[Example] = []
-    for example in examples:
-        if group_of(example) in groups:
-            inside.append(example)
-        else:
-            outside.append(example)
-    return inside, outside

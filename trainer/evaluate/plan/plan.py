@@ -90,18 +90,19 @@ def classes_of(settings: PlanSettings) -> list[tuple[str, str]]:
         DataError: a required object or class is not in the data set.
     """
     classes: dict[str, tuple[str, str]] = {}
+    objects: set[str] = set()
     for example in find_examples(settings.data):
         classes[f"{example.object}/{example.defect}"] = (example.object, example.defect)
-    objects = {object for object, _ in classes.values()}
+        objects.add(example.object)
     absent = [object for object in settings.objects if object not in objects]
     if absent:
         noun = "objects" if len(absent) > 1 else "object"
         came = f"{settings.data} lacks the {noun} {', '.join(absent)}"
         raise DataError(came, "all of them", "complete the data set")
-    missing = [name for name in settings.classes if name not in classes]
-    if missing:
-        came = f"{settings.data} has no class {missing[0]!r}"
-        raise DataError(came, f"some of {', '.join(classes)}", "correct the list")
+    for name in settings.classes:
+        if name not in classes:
+            came = f"{settings.data} has no class {name!r}"
+            raise DataError(came, f"some of {', '.join(classes)}", "correct the list")
     if settings.classes:
         return [classes[name] for name in settings.classes]
     wanted = settings.objects or objects
@@ -159,7 +160,7 @@ def _folds(
     are any."""
     folder = settings.splits or output / SPLITS
     paths = [folder / _split_name(object, defect, number) for defect in defects]
-    if settings.splits is None and not all(path.is_file() for path in paths):
+    if settings.splits is None and not all(map(Path.is_file, paths)):
         return make_folds(settings, seed, object, defects, number)
     folds = []
     for path, defect in zip(paths, defects, strict=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 from bgdefect_core.files import atomic_write
 
 from ..rows import Row
-from .statistics import Runs
+from .statistics import Run, Runs
 from .summary import Key, grouped
 from .tables import POINTS, REALISM_SHOWN, RUNS_NOTE, Cells, Table, markdown, pivot
 
@@ -125,17 +125,20 @@ def _by_object(groups: dict[Key, Runs], part: str, metric: str, k: int) -> _Grid
 
 def _mean(members: Sequence[Runs]) -> Runs:
     """The mean of each run, over the members that have it."""
-    means = {}
-    for run in sorted(set().union(*members)):
-        values = [runs[run] for runs in members if run in runs]
-        means[run] = sum(values) / len(values)
-    return means
+    values: dict[Run, list[float]] = {}
+    for runs in members:
+        for run, value in runs.items():
+            values.setdefault(run, []).append(value)
+    return {run: sum(values[run]) / len(values[run]) for run in sorted(values)}
 
 
 def _complete(members: Sequence[Runs]) -> int:
     """Number of members that have every run of any member."""
     every_run = set().union(*members)
-    return sum(bool(runs) and set(runs) == every_run for runs in members)
+    complete = 0
+    for runs in members:
+        complete += bool(runs) and set(runs) == every_run
+    return complete
 
 
 def _mark(measured: int, total: int) -> str:

@@ -108,8 +108,12 @@ def gain_table(cells: Sequence[GainCell]) -> Table | None:
     )
     title = "Detection: the gap to all real defects, then the gain"
     table = pivot(title, columns, POINTS, note=note, decimals=1)
-    table = with_column(table, "hurts", [WORDS[cell.hurts] for cell in cells])
-    return with_column(table, "counts for the goals", [WORDS[cell.counts] for cell in cells])
+    hurts, counts = [], []
+    for cell in cells:
+        hurts.append(WORDS[cell.hurts])
+        counts.append(WORDS[cell.counts])
+    table = with_column(table, "hurts", hurts)
+    return with_column(table, "counts for the goals", counts)
 
 
 def detection_goals(cells: Sequence[GainCell]) -> list[Goal]:
@@ -131,20 +135,27 @@ def _harm_goal(cells: Sequence[GainCell]) -> Goal:
 def _power(cells: Sequence[GainCell]) -> str:
     """The harm that the widest interval could hide: unhurt may only mean that nothing could be
     detected."""
-    halves = [half for cell in cells if (half := cell.gain.half) is not None]
-    if not halves:
+    widest = None
+    for cell in cells:
+        half = cell.gain.half
+        if half is not None and (widest is None or half > widest):
+            widest = half
+    if widest is None:
         return ""
     return (
-        f"; the widest interval is ± {max(halves) * POINTS:.1f} points: a smaller harm cannot be "
+        f"; the widest interval is ± {widest * POINTS:.1f} points: a smaller harm cannot be "
         "told there"
     )
 
 
 def _rival_goal(cells: Sequence[GainCell], rival: str, name: str) -> Goal:
-    differences = [cell.difference(OURS.name, rival) for cell in cells if cell.runs(rival)]
-    better = [difference.mean > 0 if difference.n else None for difference in differences]
+    better: list[bool | None] = []
     clear = 0
-    for difference in differences:
+    for cell in cells:
+        if not cell.runs(rival):
+            continue
+        difference = cell.difference(OURS.name, rival)
+        better.append(difference.mean > 0 if difference.n else None)
         clear += difference.low is not None and difference.low > 0
     text = f"real + ours beats {name} in each where both were trained ({_FEW})"
     numbers = "no such detectors"
@@ -170,8 +181,8 @@ def _closed_goal(cells: Sequence[GainCell]) -> Goal:
         wide += bool(cell_gaps)
         runs = cell_gains.keys() & cell_gaps.keys()
         if runs:
-            gains.append(sum(cell_gains[run] for run in runs))
-            gaps.append(sum(cell_gaps[run] for run in runs))
+            gains.append(sum(map(cell_gains.__getitem__, runs)))
+            gaps.append(sum(map(cell_gaps.__getitem__, runs)))
     numbers = f"the gap of the other seeds exceeds it in {wide} of {len(cells)}"
     if not gaps:
         return Goal(text, "not measured", numbers)

@@ -79,13 +79,12 @@ def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
     """
     evaluations = [*counted, *chosen]
     blocks = ["### Evaluations", markdown(_settings_table(evaluations))]
-    reasons: dict[str, str] = {}
+    skips: dict[str, str] = {}
     for evaluation in evaluations:
         for skip in evaluation.skipped:
-            reasons[skip.what] = skip.why
-    if reasons:
-        skips = [f"{what} ({why})" for what, why in reasons.items()]
-        blocks.append(f"Not measured: {'; '.join(skips)}.")
+            skips[skip.what] = f"{skip.what} ({skip.why})"
+    if skips:
+        blocks.append(f"Not measured: {'; '.join(skips.values())}.")
 
     for group, label in ((counted, ""), (chosen, ", classes that chose the defaults")):
         rows: dict[Row, None] = {}
@@ -116,7 +115,6 @@ def _settings_table(evaluations: Sequence[Results]) -> Table:
     lines = []
     for evaluation in evaluations:
         settings = evaluation.settings
-        lists = (settings.folds, settings.shots, settings.seeds, settings.generators)
         detector = (
             f"{settings.resolution}, {settings.crop}, {settings.width}, "
             f"{settings.epochs} x {settings.draws}"
@@ -124,7 +122,10 @@ def _settings_table(evaluations: Sequence[Results]) -> Table:
         line = (
             evaluation.name,
             evaluation.base,
-            *(", ".join(map(str, items)) for items in lists),
+            ", ".join(map(str, settings.folds)),
+            ", ".join(map(str, settings.shots)),
+            ", ".join(map(str, settings.seeds)),
+            ", ".join(settings.generators),
             str(settings.samples),
             str(settings.train_steps),
             detector,

@@ -151,7 +151,8 @@ def _mask_goals(measured: Sequence[Measured]) -> tuple[list[Goal], Table | None]
         table = with_column(table, "the samples' labels are made by", signals)
     goals = []
     for signal in SIGNALS:
-        goals.append(_mask_goal(signal, [gains.get((line, signal), {}) for line in label_signals]))
+        classes = [gains.get((line, signal), {}) for line in label_signals]
+        goals.append(_mask_goal(signal, classes))
     return goals, table
 
 

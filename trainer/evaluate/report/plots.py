@@ -44,7 +44,9 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
     """
     figure = _figure(7, 0.35 * len(rows) + 1.2)
     axes = figure.add_subplot()
+    labels = []
     for line, row in enumerate(rows):
+        labels.append(f"{row.subject} (n = {row.runs})")
         if row.mean is None:
             continue
         if row.low is not None and row.high is not None:
@@ -54,7 +56,7 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
     for row in rows:
         if row.subject == REAL.name and row.mean is not None:
             axes.axvline(POINTS * row.mean, color=_GRAY, linestyle=":", linewidth=1)
-    axes.set_yticks(range(len(rows)), [f"{row.subject} (n = {row.runs})" for row in rows])
+    axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.set_xlim(0, POINTS * reach)
     axes.set_xlabel(f"{metric}, points: mean and 95 % interval")

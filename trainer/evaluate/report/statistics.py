@@ -76,7 +76,8 @@ def other_gaps(real: Runs, ceiling: Runs, least: float = LEAST_GAP) -> Runs:
     gaps = minus(ceiling, real)
     wide: Runs = {}
     for run in gaps:
-        others = interval([gap for (_, seed), gap in gaps.items() if seed != run[1]])
+        gaps_of_others = [gap for (_, seed), gap in gaps.items() if seed != run[1]]
+        others = interval(gaps_of_others)
         if others.n and others.mean > least:
             wide[run] = others.mean
     return wide
@@ -108,5 +109,5 @@ def closed_gap(arm: Runs, real: Runs, ceiling: Runs) -> Runs:
     runs = sorted(gaps.keys() & gains.keys())
     if not runs:
         return {}
-    values = shares([gains[run] for run in runs], [gaps[run] for run in runs])
+    values = shares(list(map(gains.__getitem__, runs)), list(map(gaps.__getitem__, runs)))
     return dict(zip(runs, values, strict=True))

@@ -209,7 +209,8 @@ def _run_of(row: Row) -> tuple[int, int | None, str]:
 def _number_tables(rows: Sequence[Row], metric: str) -> list[Table]:
     """One metric along k, and its paired differences."""
     along = by_number(rows)
-    folds = ", ".join(map(str, sorted({row.fold for row in along})))
+    numbers = {row.fold for row in along}
+    folds = ", ".join(map(str, sorted(numbers)))
     tables = []
     for table in (
         metric_table(along, "detection", metric, scale=POINTS, note="Points."),

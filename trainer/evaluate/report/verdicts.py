@@ -35,7 +35,10 @@ class Goals:
 
     def lines(self) -> list[str]:
         """For the terminal."""
-        return [f"goal {goal.verdict}: {goal.text} ({goal.numbers})" for goal in self.goals]
+        lines = []
+        for goal in self.goals:
+            lines.append(f"goal {goal.verdict}: {goal.text} ({goal.numbers})")
+        return lines
 
 
 def verdict(reached: Sequence[bool | None]) -> Verdict:

@@ -107,7 +107,9 @@ class Method:
     @property
     def training_name(self) -> str:
         """Folder of the weights: the same for methods that share them."""
-        parts = [f"{_KEY_OF_OPTION[name]}={value}" for name, value in self.train.items()]
+        parts = []
+        for name, value in self.train.items():
+            parts.append(f"{_KEY_OF_OPTION[name]}={value}")
         return "-".join(sorted(parts)) or "default"
 
 

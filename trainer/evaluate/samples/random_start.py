@@ -113,7 +113,9 @@ def on_picture(picture: Pixels, mask: Mask, crop: Crop, square: Any) -> tuple[Pi
         uint8 ``[h, w, 3]`` and bool ``[h, w]``; of the picture's own size where the zoom is
         "whole".
     """
-    window = tuple(slice(max(at, 0), at + crop.side) for at in (crop.top, crop.left))
+    rows = slice(max(crop.top, 0), crop.top + crop.side)
+    columns = slice(max(crop.left, 0), crop.left + crop.side)
+    window = (rows, columns)
     inside = np.zeros_like(mask)
     inside[window] = True
     stitched = stitch(Picture(picture), square, inside, crop, 0).eight_bit()
