@@ -53,11 +53,18 @@ def disentanglement_loss(
 
 
 def naive_loss(
-    predict: Predictor, z_0: Tensor, regions: Tensor, t: Tensor, eps: Tensor, prompts: RegionPrompts
+    predict: Predictor,
+    z_0: Tensor,
+    regions: Tensor,
+    t: Tensor,
+    eps: Tensor,
+    context: Context,
+    mask_weight: float = 1.0,
 ) -> Tensor:
-    """Table 4's L': plain noise matching (Eq. 2) under ``C_1``. Arguments as in
-    :func:`disentanglement_loss`."""
-    return _naive(predict, z_0, regions, t, eps, prompts.defect_context(), 1.0)
+    """Table 4's L': plain noise matching (Eq. 2) under ``C_1``, the context given. Arguments as in
+    :func:`disentanglement_loss`; ``mask_weight`` is not read."""
+    z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
+    return (eps - predict(z_t, t, context, regions)).square().mean()
 
 
 @dataclass(frozen=True)
@@ -75,19 +82,6 @@ class Loss:
     """Whether it reads the mask's weight."""
 
 
-def _naive(
-    predict: Predictor,
-    z_0: Tensor,
-    regions: Tensor,
-    t: Tensor,
-    eps: Tensor,
-    context: Context,
-    mask_weight: float,
-) -> Tensor:
-    z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    return (eps - predict(z_t, t, context, regions)).square().mean()
-
-
 LOSSES: Registry[Loss] = Registry(
     "loss",
     Loss(
@@ -101,7 +95,7 @@ LOSSES: Registry[Loss] = Registry(
         "naive",
         "plain noise matching (its Table 4), for comparison",
         RegionPrompts.defect_context,
-        _naive,
+        naive_loss,
         weighted=False,
     ),
 )

@@ -117,8 +117,12 @@ class PlacementSettings:
 
 
 def vary_mask(
-    mask: Mask, rng: np.random.Generator, settings: PlacementSettings | None = None
-) -> Mask:
+    mask: Mask,
+    rng: np.random.Generator,
+    settings: PlacementSettings,
+    around: Surroundings | None = None,
+    square: bool = False,
+) -> tuple[Mask, Template | None]:
     """A new mask of the same kind: flipped, turned, scaled and bent at random.
 
     One interpolation does all of it. As many of the strongest pixels are kept as the scaled mask
@@ -128,24 +132,14 @@ def vary_mask(
     Args:
         mask: bool [H, W], not empty.
         rng: the only source of randomness.
-        settings: ranges; None: the defaults.
+        settings: ranges.
+        around: the surroundings of the real defect, varied alike.
+        square: turned by quarters, at the real size.
 
     Returns:
-        bool [h, w], cut to its box, never empty. With all ranges neutral: the mask itself, cut to
-        its box.
+        bool [h, w], cut to its box, never empty (with all ranges neutral: the mask itself, cut to
+        its box); and what should lie around it, None without surroundings.
     """
-    return _vary(mask, None, rng, settings or PlacementSettings(), square=False)[0]
-
-
-def _vary(
-    mask: Mask,
-    around: Surroundings | None,
-    rng: np.random.Generator,
-    settings: PlacementSettings,
-    square: bool,
-) -> tuple[Mask, Template | None]:
-    """:func:`vary_mask`, and what the surroundings of the real defect become with it; ``square``:
-    by quarters, at the real size."""
     patch = trimmed(mask)
     if square:
         quarters = [turns for turns in (0, 1, -1, 2) if 90 * abs(turns) <= settings.rotate]
@@ -241,9 +235,8 @@ def _fittings(
         if not fittings:  # a mask that fits is taken for all: every real mask has its share
             drawn = int(rng.integers(len(masks)))
         around = surroundings[drawn] if surroundings and compared else None
-        patch, wanted = _vary(
-            masks[drawn], around, rng, settings, square=around is not None and number % 2 == 1
-        )
+        square = around is not None and number % 2 == 1
+        patch, wanted = vary_mask(masks[drawn], rng, settings, around, square)
         rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
         if rows < 1 or columns < 1 or patch.sum() >= part.size:
             continue

@@ -83,9 +83,9 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     )
     weighted = disentanglement_loss(predict, z_0, regions, t, eps, context, mask_weight=100)
     assert weighted.item() == pytest.approx((0.25 + 2.25) / 2)
-    assert naive_loss(predict, z_0, regions, t, eps, prompts).item() == pytest.approx(
-        (0.0025 + 2.25) / 2
-    )
+    assert naive_loss(
+        predict, z_0, regions, t, eps, prompts.defect_context()
+    ).item() == pytest.approx((0.0025 + 2.25) / 2)
     # v: eps = .8 v + .6 z_t with v = z_t / 2, so 1.0 z_t: left .5 - 1.1, right -1 - 1
     predict.schedule = NoiseSchedule(torch.tensor([0.64]), "v_prediction")
     with_v = StandIn(lambda z, t, c, r: predict.schedule.to_eps(0.5 * z, z, 0.64), predict.schedule)
@@ -129,7 +129,8 @@ def test_background_term_never_sees_the_defect() -> None:
             )
             for z in (z_0, other)
         ]
-        naive = [naive_loss(predict, z, REGIONS, t, eps, prompts) for z in (z_0, other)]
+        context = prompts.defect_context()
+        naive = [naive_loss(predict, z, REGIONS, t, eps, context) for z in (z_0, other)]
     assert torch.equal(*regularizer)
     assert (naive[0] - naive[1]).abs() > 1e-3
 
@@ -144,4 +145,5 @@ def test_naive_loss_is_plain_noise_matching_under_c_1(prompts: RegionPrompts) ->
         alpha_t = predict.schedule.alphas_cumprod.float()[t].view(-1, 1, 1, 1)
         z_t = alpha_t.sqrt() * z_0 + (1 - alpha_t).sqrt() * eps
         expected = (eps - predict(z_t, t, prompts.defect_context(), REGIONS)).square().mean()
-        torch.testing.assert_close(naive_loss(predict, z_0, REGIONS, t, eps, prompts), expected)
+        loss = naive_loss(predict, z_0, REGIONS, t, eps, prompts.defect_context())
+        torch.testing.assert_close(loss, expected)

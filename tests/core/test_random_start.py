@@ -59,7 +59,7 @@ def test_reads_what_the_naive_loss_trained(
 
     predict = StandIn(network)
     z_0, eps = random_tensor(2, 4, 16, 16), random_tensor(2, 4, 16, 16, seed=1)
-    naive_loss(predict, z_0, BOX, torch.tensor([10, 500]), eps, prompts)
+    naive_loss(predict, z_0, BOX, torch.tensor([10, 500]), eps, prompts.defect_context())
     sample_from_noise(predict, BOX, prompts, LEVELS, [1, 2])
     assert len(seen) == 5 and len({(id(context), regions) for context, regions in seen}) == 1
     with unet_predictor(unet, sd_schedule()) as predicts:

@@ -30,7 +30,7 @@ from trainer.evaluate.detectors.pictures import Pair
 from trainer.evaluate.detectors.reverse_distillation import ReverseDistillation
 from trainer.evaluate.measures.agreement import before_of, overlap, requested_box
 from trainer.evaluate.measures.optional import REVERSE_DISTILLATION, can, skips
-from trainer.evaluate.plan.folds import make_fold
+from trainer.evaluate.plan.folds import make_folds
 from trainer.evaluate.plan.plan import Cell
 from trainer.evaluate.report.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.samples.generation import Generation, MethodSamples
@@ -259,7 +259,7 @@ def test_a_candidates_data_set_stands_in_the_same_tables(
         config, parts=("detection",), arms=("real",), arm_generators=(), seeds=(0,)
     )
     copies = copied(
-        make_fold(config.plan, config.seed, "sheet", "scratch", 0).pool, tmp_path / "copies"
+        make_folds(config.plan, config.seed, "sheet", ["scratch"], 0)[0].pool, tmp_path / "copies"
     )
     config = replace_options(config, candidate=(f"copies={copies}",))
     rows = evaluate(config).rows
@@ -311,7 +311,9 @@ def test_a_candidate_that_holds_held_out_pictures_is_refused(
     config = replace_options(
         config, parts=("detection",), folds=(0, 1), arms=("real",), arm_generators=(), dry_run=True
     )
-    folds = [make_fold(config.plan, config.seed, "sheet", "scratch", number) for number in (0, 1)]
+    folds = [
+        make_folds(config.plan, config.seed, "sheet", ["scratch"], number)[0] for number in (0, 1)
+    ]
     held = getattr(folds[0], side)[0]
     leaking = copied([folds[0].pool[0], held], tmp_path / "leaking")
     with pytest.raises(

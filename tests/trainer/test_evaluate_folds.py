@@ -22,7 +22,7 @@ from trainer.evaluate.config import (
     read_config,
     recipe_path,
 )
-from trainer.evaluate.plan.folds import Fold, make_fold, read_fold, write_fold
+from trainer.evaluate.plan.folds import Fold, make_folds, read_fold, write_fold
 from trainer.evaluate.plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from trainer.evaluate.report.goals import naive_of
 from trainer.evaluate.samples.cell_samples import check_candidates
@@ -63,9 +63,9 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_no_part_stands_on_two_sides(grouped: Path, number: int) -> None:
-    fold = make_fold(
-        evaluation(grouped, validation=3, validation_good=2).plan, 0, "lid", "dent", number
-    )
+    fold = make_folds(
+        evaluation(grouped, validation=3, validation_good=2).plan, 0, "lid", ["dent"], number
+    )[0]
     sides = [
         (fold.pool, fold.good_train),
         (fold.validation, fold.good_validation),
@@ -99,7 +99,7 @@ def test_classes_whose_parts_fall_into_different_halves_share_no_detector(
         scopes_of(config)
     one = replace_options(config, classes=("lid/dent",))
     (alone,) = scopes_of(one)
-    assert alone.whole.data.fold == make_fold(one.plan, 0, "lid", "dent", 0)
+    assert alone.whole.data.fold == make_folds(one.plan, 0, "lid", ["dent"], 0)[0]
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_classes_that_share_a_detector_share_their_good_pictures(
             assert not sides & {group_of(one) for one in cell.data.fold.good_train}
     alone = replace_options(config, detectors_by="class")
     assert [cell.data.fold for cell in cells_of(alone)] == [
-        make_fold(alone.plan, 0, "cup", defect, number)
+        make_folds(alone.plan, 0, "cup", [defect], number)[0]
         for defect in ("cut", "dent")
         for number in (0, 1)
     ]
@@ -161,7 +161,7 @@ def test_split_files_whose_classes_disagree_about_good_pictures_are_refused(
     for defect in ("cut", "dent"):
         write_fold(
             tmp_path / "splits" / f"cup-{defect}-fold0.json",
-            make_fold(config.plan, 0, "cup", defect, 0),
+            make_folds(config.plan, 0, "cup", [defect], 0)[0],
             two_classes,
         )
     with pytest.raises(DataError, match="all classes together leaks"):
@@ -198,12 +198,14 @@ def test_a_candidate_may_hold_nothing_that_its_object_tests(
 
 
 def test_the_folds_swap_their_sides(grouped: Path) -> None:
-    one, two = (make_fold(evaluation(grouped).plan, 0, "lid", "dent", number) for number in (0, 1))
+    one, two = (
+        make_folds(evaluation(grouped).plan, 0, "lid", ["dent"], number)[0] for number in (0, 1)
+    )
     assert set(one.test) >= {*two.pool, *two.validation} and not set(one.test) & set(two.test)
 
 
 def test_shots_are_different_parts_as_long_as_there_are_some(grouped: Path) -> None:
-    fold = make_fold(evaluation(grouped, validation=3).plan, 0, "lid", "dent", 0)
+    fold = make_folds(evaluation(grouped, validation=3).plan, 0, "lid", ["dent"], 0)[0]
     parts = len({group_of(one) for one in fold.pool})
     assert len({group_of(one) for one in fold.shots(parts, 0)}) == parts
     assert fold.shots(2, 0) == fold.shots(2, 0) and len(fold.shots(parts + 1, 0)) == parts + 1
@@ -233,7 +235,7 @@ def test_a_leak_planted_in_a_split_file_is_refused(
     grouped: Path, tmp_path: Path, leak: object
 ) -> None:
     config = evaluation(grouped, splits=tmp_path, folds=(0,), shots=(2,))
-    fold = make_fold(config.plan, 0, "lid", "dent", 0)
+    fold = make_folds(config.plan, 0, "lid", ["dent"], 0)[0]
     path = tmp_path / "lid-dent-fold0.json"
     write_fold(path, fold, grouped)
     assert read_fold(path, grouped, "lid", "dent") == fold

@@ -98,15 +98,6 @@ class _GoodSides:
     """Groups without defects, from ``train/good``."""
 
 
-def make_fold(settings: PlanSettings, seed: int, object: str, defect: str, number: int) -> Fold:
-    """Fold ``number`` of a class; arguments as :func:`make_folds`.
-
-    Raises:
-        DataError: too few pictures or groups for three sides.
-    """
-    return make_folds(settings, seed, object, [defect], number)[0]
-
-
 def make_folds(
     settings: PlanSettings, seed: int, object: str, defects: Sequence[str], number: int
 ) -> list[Fold]:
