@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import BGDefectError, MaskError
@@ -47,6 +47,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TIFF_METADATA = frozenset({269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 333, 337})
+"""Tags that describe a TIFF: texts and the print resolution."""
+_LAST_PIXEL_TAG = 532
+"""Tags of TIFF beyond it are metadata too, such as EXIF, XMP and colour profiles."""
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -108,6 +112,13 @@ def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
             raise error(
                 came, "a smaller picture", "cut it into parts, or scale it down"
             ) from reason
+        except UnidentifiedImageError as reason:
+            with path.open("rb") as file:
+                start = file.read(24)
+            came = f"{path} cannot be read: its format is unknown, or it is damaged"
+            came += f" (it begins with {start!r})"
+            expected = "an intact PNG, JPEG, BMP, TIFF or WebP of 8 or 16 bits a channel"
+            raise error(came, expected, "convert it, or export it again") from reason
         # Decoders raise nearly every type of exception for a damaged file. Nothing else runs here:
         # no callback, hence no cancellation, which is an Exception in ComfyUI.
         except Exception as reason:
@@ -128,10 +139,12 @@ def _load(path: Path) -> tuple[Image.Image, int]:
         if not pixels_only:
             raise
         try:
-            image, _ = _load_file(path, io.BytesIO(pixels_only))
+            image, orientation = _load_file(path, io.BytesIO(pixels_only))
         except Exception:
             raise reason from None
         logger.warning("%s: read without its metadata (%s)", path, reason)
+        if not exif:
+            return image, orientation
         stored = Image.Exif()
         stored.load(exif)
         orientation = _orientation(path, stored)
@@ -209,8 +222,8 @@ def _sixteen_bits(
 ) -> NDArray[np.uint16]:
     stored = np.asarray(image)
     if stored.min() < 0 or stored.max() > 65535:
-        came = f"{path} holds 32-bit numbers"
-        raise error(came, "8 or 16 bits a channel", "convert it to 16 bits")
+        came = f"{path} holds numbers from {stored.min()} to {stored.max()}"
+        raise error(came, "0 to 65535: 8 or 16 bits a channel", "convert it to 16 bits")
     values = stored.astype(np.uint16)
     if min_is_white:  # Pillow inverts such files of up to 8 bits by itself
         return 65535 - values
@@ -221,12 +234,14 @@ def _sixteen_bits(
 
 
 def _without_metadata(content: bytes) -> tuple[bytes, bytes]:
-    """A PNG's or JPEG's bytes with all that decides about its pixels, and its EXIF data. Empty: of
-    another format, or broken off."""
+    """The bytes of a PNG, JPEG or TIFF with all that decides about its pixels, and the EXIF data of
+    the first two. Empty: of another format, or broken off."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return _png_without_metadata(content)
     if content.startswith(b"\xff\xd8"):
         return _jpeg_without_metadata(content)
+    if content.startswith((b"II*\0", b"MM\0*")):
+        return _tiff_without_metadata(content), b""
     return b"", b""
 
 
@@ -260,6 +275,23 @@ def _jpeg_without_metadata(content: bytes) -> tuple[bytes, bytes]:
             exif = content[start + 4 : end]
         start = end
     return b"", b""
+
+
+def _tiff_without_metadata(content: bytes) -> bytes:
+    """The first picture of a TIFF, whose list of tags is written again at its place. Its
+    orientation stays."""
+    order: Literal["little", "big"] = "little" if content.startswith(b"II") else "big"
+    start = int.from_bytes(content[4:8], order)
+    count = int.from_bytes(content[start : start + 2], order)
+    entries = b""
+    for place in range(start + 2, start + 2 + 12 * count, 12):
+        entry = content[place : place + 12]
+        tag = int.from_bytes(entry[:2], order)
+        if tag <= _LAST_PIXEL_TAG and tag not in _TIFF_METADATA:
+            entries += entry
+    no_further_picture = bytes(4)
+    tags = (len(entries) // 12).to_bytes(2, order) + entries + no_further_picture
+    return content[:start] + tags + content[start + len(tags) :]
 
 
 def orientation_of(path: Path) -> int:

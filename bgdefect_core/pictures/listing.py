@@ -25,6 +25,7 @@ __all__ = [
     "named",
     "picture_key",
     "report_once",
+    "shown_names",
     "unique_names",
 ]
 
@@ -90,7 +91,9 @@ def list_pictures(folder: Path, *, folders_are_read: bool = False) -> list[Path]
         passed_over.pop(_FOLDER, None)
     if passed_over:
         expected = passed_over.keys() <= {_LEFTOVER, _SIDECAR}
-        reasons = "; ".join(f"{_shown(names)} ({reason})" for reason, names in passed_over.items())
+        reasons = "; ".join(
+            f"{shown_names(names)} ({reason})" for reason, names in passed_over.items()
+        )
         report_once(f"{folder}: {len(pictures)} pictures; passed over: {reasons}", expected)
     return pictures
 
@@ -117,7 +120,8 @@ def _reason_to_pass_over(path: Path) -> str:
     return _SIDECAR if suffix in _SIDECARS else _UNREAD
 
 
-def _shown(names: list[str]) -> str:
+def shown_names(names: list[str]) -> str:
+    """The first five of some names, and how many there are more."""
     shown = ", ".join(names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import DataError, SettingError
@@ -20,6 +20,7 @@ from .listing import (
     mask_key,
     named,
     picture_key,
+    shown_names,
     unique_names,
 )
 from .mask_reading import read_masks
@@ -116,13 +117,15 @@ def read_library(
         MaskError: a bad mask, or a bad union of parts; the message names it.
     """
     sources = _mask_sources(folder)
+    shown_in = unique_names(list_pictures(pictures)) if pictures else {}
+    if pictures:
+        _report_unpaired(pictures, shown_in, folder, {mask_key(path): path for path in sources})
     if split is not None:
         trained_on = _on_side(split, folder.name, "train")
         sources = {path: files for path, files in sources.items() if mask_key(path) in trained_on}
         if not sources:
             came = f"{split} trains on none of the masks in {folder}"
             raise DataError(came, "the split of this class", "check both paths")
-    shown_in = unique_names(list_pictures(pictures)) if pictures else {}
     white = white_level(shown_in.values())
     names: list[str] = []
     masks: list[Mask] = []
@@ -153,6 +156,19 @@ def read_library(
             surroundings.append(None if picture is None else surroundings_of(picture, defect))
     report_large_masks(str(folder), shares)
     return MaskLibrary(masks, names, surroundings, origins, files_read)
+
+
+def _report_unpaired(
+    pictures_at: Path, pictures: Mapping[str, Path], masks_at: Path, masks: Mapping[str, Path]
+) -> None:
+    """Warn of pictures without mask, which are not used, and of masks without picture, whose
+    surroundings are unknown."""
+    without_mask = [path.name for name, path in pictures.items() if name not in masks]
+    if without_mask:
+        logger.warning("%s: not used, without mask: %s", pictures_at, shown_names(without_mask))
+    without_picture = [path.name for name, path in masks.items() if name not in pictures]
+    if without_picture:
+        logger.warning("%s: without picture: %s", masks_at, shown_names(without_picture))
 
 
 def report_large_masks(name: str, shares: Sequence[float]) -> None:

@@ -176,18 +176,24 @@ def _palette_mask(
 
 def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.uint8]) -> None:
     """Refuse a file whose values name classes, such as 1 for the defect and 255 for an edge to be
-    ignored. JPEG's ringing beside an edge is none: it leaves values below white too."""
+    ignored. The ringing of JPEG and WebP beside an edge is none: it leaves values both above black
+    and below white."""
     used = np.unique(values)
+    if len(used) == 2 and used[0] == 0 and _SOFT[0] <= levels.max() <= _SOFT[1]:
+        came = f"{path} has the values {_listed(used)}"
+        raise MaskError(came, "0, and 255 where the defect is", "scale its values to 0 and 255")
     if not 2 < len(used) <= _MOST_CLASSES:
         return
     counts = np.bincount(levels.ravel(), minlength=256)
-    rings = counts[_SOFT[1] + 1 : 255].any()
+    rings_at_white = counts[_SOFT[1] + 1 : 255].any()
+    rings_at_black = counts[1 : _SOFT[0]].any()
     nonzero = int(np.count_nonzero(values))
     for value in used[1:-1]:
         where = values == value
         level = int(levels[where][0])
-        is_low = level < _SOFT[0] and not rings and where.sum() > nonzero / 10
-        is_area = level >= _SOFT[0] and ndimage.binary_erosion(where, np.ones((3, 3))).any()
+        is_low = level < _SOFT[0] and not rings_at_white and where.sum() > nonzero / 10
+        may_be_area = level >= _SOFT[0] and not (level > _SOFT[1] and rings_at_black)
+        is_area = may_be_area and ndimage.binary_erosion(where, np.ones((3, 3))).any()
         if not (is_low or is_area):
             continue
         came = f"{path} holds the values {_listed(used)}, which look like classes"

@@ -64,6 +64,19 @@ def test_ringing_of_jpeg_stays_accepted(tmp_path: Path, quality: int) -> None:
         assert (mask != shape).mean() < 0.01
 
 
+@pytest.mark.parametrize("quality", [30, 50, 80])
+def test_ringing_of_webp_stays_accepted(tmp_path: Path, quality: int) -> None:
+    Image.fromarray(white(spot())).save(tmp_path / "m.webp", quality=quality)
+    assert np.array_equal(read_mask(tmp_path / "m.webp"), spot())
+
+
+@pytest.mark.parametrize("value", [100, 128, 200])
+def test_two_values_without_white_are_to_be_scaled(tmp_path: Path, value: int) -> None:
+    values = spot().astype(np.uint8) * value
+    with pytest.raises(MaskError, match=f"has the values 0, {value};.*scale its values to 0"):
+        read_mask(save(tmp_path / "m.png", values))
+
+
 def test_smooth_edges_are_thresholded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     hairline = Image.new("L", (4 * SIDE, 4 * SIDE))
     ImageDraw.Draw(hairline).line((40, 60, 300, 200), fill=255, width=9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -252,6 +253,34 @@ def tiff(values: np.ndarray, bits: int, photometric: int) -> bytes:
     fields = b"".join(struct.pack("<HHLL", tag, kind, 1, value) for tag, kind, value in tags)
     header = b"II*\0" + struct.pack("<L", 8 + len(strip))
     return header + strip + struct.pack("<H", len(tags)) + fields + struct.pack("<L", 0)
+
+
+@pytest.mark.parametrize("tag", [(700, 4, 1, 7), (270, 2, 9999, 99999), (282, 5, 1, 99999)])
+def test_tiff_tags_that_describe_decide_nothing(
+    tmp_path: Path, tag: tuple[int, int, int, int]
+) -> None:
+    """XMP that is a number; a description and a resolution beyond the end of the file."""
+    content = tiff(PIXELS[..., 0], 8, 1)
+    start = int.from_bytes(content[4:8], "little")
+    count = int.from_bytes(content[start : start + 2], "little")
+    entries = []
+    for place in range(start + 2, start + 2 + 12 * count, 12):
+        entries.append(content[place : place + 12])
+    entries += [struct.pack("<HHLHH", 0x0112, 3, 1, 3, 0), struct.pack("<HHLL", *tag)]
+    entries.sort(key=lambda entry: int.from_bytes(entry[:2], "little"))
+    tags = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    path = tmp_path / "a.tif"
+    path.write_bytes(content[:start] + tags)
+    assert np.array_equal(read_picture(path)[..., 0], PIXELS[::-1, ::-1, 0])
+
+
+@pytest.mark.parametrize("start", [b"<!DOCTYPE html>", b"version https://git-lfs", b"\0ftypheic"])
+def test_another_format_is_shown(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(start + bytes(200))
+    words = re.escape(repr(start)[2:-1])
+    with pytest.raises(PictureError, match=f"begins with b'{words}.*expected an intact PNG"):
+        read_picture(path)
 
 
 def test_white_is_zero_at_every_depth(tmp_path: Path) -> None:

@@ -253,6 +253,21 @@ def test_nothing_is_left_out_without_a_word(
     assert f"{tmp_path}: passed over the folders pictures" in caplog.messages
 
 
+def test_a_library_names_what_has_no_partner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = nut(tmp_path / "nut")
+    masks, pictures = root / "ground_truth/cut", root / "test/cut"
+    read_library(masks, pictures=pictures)
+    assert not caplog.messages
+    picture(pictures / "000 (1).png")
+    mask(masks / "007_mask.png")
+    assert len(read_library(masks, pictures=pictures).names) == 4
+    without_mask, without_picture = caplog.messages
+    assert without_mask.endswith("not used, without mask: 000 (1).png")
+    assert without_picture.endswith("without picture: 007_mask.png")
+
+
 # --- csv and split files
 
 
@@ -270,6 +285,14 @@ def test_csv_of_every_program(encoding: str, end: str, mark: str, tmp_path: Path
     (example,) = find_examples(tmp_path)
     assert example.image == tmp_path / "Bilder/ä 0.PNG" and example.defect == "Riß"
     assert example.masks == (tmp_path / "Masken/ä 0.png",)
+
+
+def test_empty_rows_of_spreadsheets_are_none(tmp_path: Path) -> None:
+    picture(tmp_path / "0.png")
+    mask(tmp_path / "0_mask.png")
+    text = "image,mask,class,defect,,\n0.png,0_mask.png,nut,cut,,\n,,,,,\n , ,,,,\n"
+    (tmp_path / "manifest.csv").write_text(text, encoding="utf-8")
+    assert len(find_examples(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16-le", "utf-32"])

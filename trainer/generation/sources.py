@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.listing import comparable, list_folders, named
 from bgdefect_core.pictures.mask_files import (
     find_library,
     held_out_masks,
@@ -148,10 +148,15 @@ def _object_in(good: Path, name: str) -> str | None:
         return name
     if _is_object(good):
         return None
-    objects = [path for path in good.iterdir() if path.is_dir() and _is_object(path)]
-    return name if len(objects) > 1 or (good / "manifest.csv").is_file() else None
+    objects = [path for path in list_folders(good) if _is_object(path)]
+    has_manifest = named(good.iterdir(), "manifest.csv") is not None
+    return name if len(objects) > 1 or has_manifest else None
 
 
 def _is_object(folder: Path) -> bool:
     """Whether a folder is an object's in MVTec layout."""
-    return any(os.path.isdir(folder / part) for part in ("test", "train", "ground_truth"))
+    try:
+        names = {comparable(path.name) for path in list_folders(folder)}
+    except PermissionError:  # a folder beside the objects that is none of ours
+        return False
+    return not names.isdisjoint(("test", "train", "ground_truth"))

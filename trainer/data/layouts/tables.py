@@ -34,8 +34,9 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     lines: list[list[str]] = []
     try:
         for cells in csv.reader(file, delimiter=mark, strict=True):
-            if cells:
-                lines.append(list(map(str.strip, cells)))
+            stripped = list(map(str.strip, cells))
+            if any(stripped):  # spreadsheet programs leave rows of empty cells
+                lines.append(stripped)
     except csv.Error as reason:
         came = f"{path} cannot be read ({reason})"
         raise DataError(came, "a csv", "save it again, and close every quote") from reason
