@@ -21,7 +21,7 @@ from .method.attention import MapRecorder
 from .method.backgrounds import BACKGROUNDS
 from .method.inversion import StepCallback
 from .method.predictor import Predictor
-from .method.refinement import LabelSettings, refine
+from .method.refinement import LabelSettings, label_of
 from .method.regions import RegionPrompts
 from .method.sampling import SamplingSettings, sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
@@ -305,7 +305,7 @@ def _finish(
     refined = np.zeros(requested.shape, np.bool_)
     shown = np.zeros(requested.shape, np.float32)
     for mask in job.masks:
-        part, part_heat = refine(placed, mask, label.threshold_in_use, label.peak)
+        part, part_heat = label_of(placed, mask, label)
         refined |= part
         shown = np.maximum(shown, part_heat)
 

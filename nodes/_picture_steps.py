@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, PictureError, SettingError
 from ..bgdefect_core.method.attention import MapRecorder
-from ..bgdefect_core.method.refinement import refine
-from ..bgdefect_core.method.signals import SIGNALS, Evidence, SignalName
+from ..bgdefect_core.method.refinement import LabelSettings, label_of
+from ..bgdefect_core.method.signals import SIGNALS, Evidence
 from ..bgdefect_core.pictures.crop import (
     Crop,
     Zoom,
@@ -189,16 +189,8 @@ def stitched(
     return torch.stack(results)
 
 
-@dataclass(frozen=True, eq=False)
-class RefineSettings:
-    """How masks are refined; see `bgdefect_core.method.refinement`."""
-
-    signal: SignalName
-    threshold: float
-
-
 def refined(
-    settings: RefineSettings,
+    settings: LabelSettings,
     recorder: MapRecorder | None,
     painted: Tensor | None,
     normal: Tensor | None,
@@ -208,8 +200,8 @@ def refined(
     """Eq. 13 for S samples: the refined MASK and the heat as MASK, ``[S, H, W]`` both.
 
     Args:
-        recorder: attention maps of S samples; needed for "attention" and "product".
-        painted: IMAGE of the S decoded samples; needed for "difference" and "product".
+        recorder: attention maps of S samples, where the signal needs attention.
+        painted: IMAGE of the S decoded samples, where the signal needs the picture before.
         normal: IMAGE of the B decoded encodings of the good pictures; needed likewise.
         mask: the requested MASK; with ``crop`` at the whole picture's size, and None means the
             crop's own.
@@ -264,7 +256,7 @@ def refined(
                 heats[number] = signal.stitched(square, whole, results[number])
     labels, maps = [], []
     for number, member in enumerate(heats):
-        label, inside = refine(member, masks[number % len(masks)], settings.threshold)
+        label, inside = label_of(member, masks[number % len(masks)], settings)
         labels.append(label)
         maps.append(inside)
     return mask_of(labels), torch.from_numpy(np.stack(maps))

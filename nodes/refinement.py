@@ -9,7 +9,7 @@ import torch
 from ..bgdefect_core.method.refinement import LabelSettings
 from ..bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS, Signal
 from ._declare import CROP, MAPS, Node, Output, Schema, option, wire
-from ._picture_steps import RefineSettings, refined
+from ._picture_steps import refined
 
 
 def _signals() -> list[str]:
@@ -122,7 +122,7 @@ class RefineMask(Node):
     ) -> Any:
         recorder = None if maps is None else maps.recorder
         label, heat = refined(
-            RefineSettings(signal, threshold), recorder, painted, normal, mask, crop
+            LabelSettings(signal, threshold), recorder, painted, normal, mask, crop
         )
         return (
             label,

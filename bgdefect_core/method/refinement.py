@@ -91,3 +91,14 @@ def refine(
         return requested & (threshold == 0), inside
     inside = np.minimum(inside / largest, 1)
     return requested & (inside >= threshold), inside
+
+
+def label_of(
+    heat: NDArray[np.float32], requested: Mask, settings: LabelSettings
+) -> tuple[Mask, NDArray[np.float32]]:
+    """The label that the settings make of a signal: :func:`refine`, and whatever option is added.
+
+    Arguments, results and errors as in :func:`refine`. Painting, the nodes and the evaluation all
+    make labels here.
+    """
+    return refine(heat, requested, settings.threshold_in_use, settings.peak)

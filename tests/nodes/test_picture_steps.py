@@ -9,6 +9,7 @@ import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
 from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
+from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
 from bgdefect_pack.bgdefect_core.pictures.picture import Picture
 from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary, PlacementSettings
 from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
@@ -30,7 +31,7 @@ from bgdefect_core.painting import (
 from ..core.conftest import make_prompts, sd_schedule, tiny_unet
 from ..core.test_generate import TinyCodec
 
-DIFFERENCE = steps.RefineSettings("difference", 0.5)
+DIFFERENCE = LabelSettings("difference", 0.5)
 
 
 def pictures(count: int, height: int, width: int, channels: int = 3, seed: int = 0) -> torch.Tensor:
@@ -171,7 +172,7 @@ def test_refining_names_what_is_missing(arguments: tuple[object, ...], named: st
 def test_attention_without_maps_is_refused() -> None:
     with pytest.raises(SettingError, match="maps"):
         steps.refined(
-            steps.RefineSettings("attention", 0.5),
+            LabelSettings("attention", 0.5),
             None,
             None,
             None,
@@ -183,7 +184,7 @@ def test_attention_without_maps_is_refused() -> None:
 @pytest.mark.parametrize("signal", ["attention", "product"])
 def test_maps_that_cannot_serve_are_refused_by_name(signal: str) -> None:
     settings, pair = (
-        steps.RefineSettings(signal, 0.5),
+        LabelSettings(signal, 0.5),
         (torch.zeros(3, 32, 32, 3), torch.zeros(1, 32, 32, 3)),
     )
     with pytest.raises(SettingError, match="words is 0"):
@@ -205,7 +206,7 @@ def test_with_a_crop_what_is_refined_must_be_its_squares() -> None:
     ):
         with pytest.raises(PictureError, match=words):
             steps.refined(DIFFERENCE, None, painted, normal, None, crop)
-    attention = steps.RefineSettings("attention", 0.5)
+    attention = LabelSettings("attention", 0.5)
     for maps_of, words in (
         (torch.ones(2, 8, 8), "maps are of 2 samples, 8 x 8 cells"),
         (torch.ones(3, 6, 8), "3 samples, 8 x 6 cells"),
@@ -352,9 +353,7 @@ def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None
     crop = steps.crop_pictures(
         torch.from_numpy(picture)[None].float() / 255, mask, 64, "defect", feather
     )
-    label, _ = steps.refined(
-        steps.RefineSettings("difference", 0.3), None, painted, normal, None, crop
-    )
+    label, _ = steps.refined(LabelSettings("difference", 0.3), None, painted, normal, None, crop)
     for sample, one in zip(samples, label, strict=True):
         assert np.array_equal(sample.mask, one.numpy() > 0.5)
     results = steps.stitched(crop, painted, normal=normal)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bgdefect_core.errors import SettingError
+from bgdefect_core.method.refinement import LabelSettings
 from bgdefect_core.method.signals import SIGNALS
 from trainer.data.examples import Example
 from trainer.data.layouts import find_examples
@@ -49,7 +50,11 @@ def test_masks_are_refined_as_the_generator_refines_its_own(
 ) -> None:
     found = real_agreement(weights, str(tiny_base), spots(plates), SETTINGS, "cpu")
     lower = real_agreement(
-        weights, str(tiny_base), spots(plates), replace(SETTINGS, peak=50), "cpu"
+        weights,
+        str(tiny_base),
+        spots(plates),
+        replace(SETTINGS, label=LabelSettings(peak=50)),
+        "cpu",
     )
     assert lower["requested"] == found["requested"]  # a lower peak labels more
     assert sum(one["recall"] for one in lower["likelihood"]) > sum(

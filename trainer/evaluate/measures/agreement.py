@@ -9,7 +9,7 @@ picture before the defect are measured only in data sets with ``paired_good``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from bgdefect_core.errors import PictureError
 from bgdefect_core.method.attention import MapRecorder
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
-from bgdefect_core.method.refinement import PEAK, refine
+from bgdefect_core.method.refinement import LabelSettings, label_of
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS, Evidence, LatentEvidence
 from bgdefect_core.pictures.crop import Crop, crop_box, put_back, take
@@ -50,9 +50,8 @@ class AgreementSettings:
 
     levels: int
     """Noise levels at which attention is recorded, evenly over the schedule."""
-    threshold: float | None = None
-    """None: each signal's own (``Signal.threshold``)."""
-    peak: float = PEAK
+    label: LabelSettings = field(default_factory=LabelSettings)
+    """Used with every signal in turn."""
     attention_words: str | None = None
     seed: int = 0
     batch: int = 4
@@ -123,10 +122,10 @@ def real_agreement(
         for item in batch:
             agreement["requested"].append(overlap(item.requested, item.truth))
         for name, heats in _heats(base, prompts, batch, settings, first, complete).items():
-            threshold = SIGNALS[name].threshold_in_use(settings.threshold)
+            label = replace(settings.label, signal=name)
             for item, heat in zip(batch, heats, strict=True):
                 placed = put_back(heat, item.crop, item.truth.shape)
-                refined, _ = refine(placed, item.requested, threshold, settings.peak)
+                refined, _ = label_of(placed, item.requested, label)
                 agreement.setdefault(name, []).append(overlap(refined, item.truth))
     return agreement
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from bgdefect_core.declarations import options_of
+from bgdefect_core.method.refinement import LabelSettings
 from bgdefect_core.method.signals import SIGNALS
 
 from ..plan.plan import Cell
@@ -54,8 +56,7 @@ class MaskMeasure:
     def _on_real_defects(self, cell: Cell, method: MethodSamples) -> list[Row]:
         settings = AgreementSettings(
             levels=self.levels,
-            threshold=method.method.generate.get("threshold"),
-            peak=method.settings["peak"],
+            label=_label_settings(method),
             attention_words=method.settings.get("attention_words"),
             seed=self.seed,
         )
@@ -104,3 +105,10 @@ def _rows(
             gains.append(refined["iou"] - requested["iou"])
         rows.append(row("iou minus requested", float(np.mean(gains))))
     return rows
+
+
+def _label_settings(method: MethodSamples) -> LabelSettings:
+    """How the method's labels were made; the threshold only where the method sets it, since each
+    signal has its own."""
+    values = {option.name: method.settings[option.name] for option in options_of(LabelSettings)}
+    return LabelSettings(**values | {"threshold": method.method.generate.get("threshold")})
