@@ -145,7 +145,8 @@ def _family(path: Path, header: FileHeader) -> Family:
         if family.fits_file(header):
             return family
     came = f"the U-Net of {path} reads text of width {header.text_width}"
-    raise WeightsError(came, "768 (SD 1.x) or 1024 (SD 2.x)", _OTHER_BASE)
+    known = [family.summary for family in FAMILIES.values() if family.configs]
+    raise WeightsError(came, " or ".join(known), _OTHER_BASE)
 
 
 def _check_types(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -18,7 +18,7 @@ from bgdefect_core.errors import BGDefectError, SettingError
 from bgdefect_core.paths import check_path
 
 from .commands import COMMANDS, Command, load
-from .output import accept_all_text, complain, configure, hide_loading_bars, say
+from .output import accept_all_text, close_stdout, complain, configure, hide_loading_bars, say
 
 __all__ = ["main"]
 
@@ -42,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BGDefectError as error:
         complain(f"bgdefect: error: {error}")
         return 2
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has read enough
+        close_stdout()
+        return 0
     except KeyboardInterrupt:
-        complain("\nbgdefect: stopped; the same command goes on where it was")
+        complain("\nbgdefect: stopped; the same command resumes it")
         return 130
 
 

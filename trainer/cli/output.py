@@ -37,12 +37,17 @@ def plain(text: str) -> str:
 def say(*lines: str) -> None:
     """Print, from one process of several."""
     if os.environ.get("RANK", "0") == "0":
-        print(plain("\n".join(lines)))
+        print(plain("\n".join(lines)), flush=True)
 
 
 def complain(text: str) -> None:
     """Print on stderr."""
     print(plain(text), file=sys.stderr)
+
+
+def close_stdout() -> None:
+    """Point stdout at nothing, so that Python does not write to a closed pipe when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def accept_all_text() -> None:

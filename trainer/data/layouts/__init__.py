@@ -31,10 +31,7 @@ LAYOUTS: Registry[Layout] = Registry(
 )
 
 _reading = system_errors(DataError, "a data set that can be read")
-_EXPECTED = (
-    "test/DEFECT with ground_truth/DEFECT, folders that hold these, or a csv with image, mask, "
-    "class, defect, group"
-)
+_EXPECTED = "one of: " + "; ".join(layout.summary for layout in LAYOUTS.values())
 
 
 @_reading
