@@ -279,13 +279,13 @@ def finish(run: Run) -> Path:
         tensors = class_tensors(run.base.unet, run.config.lora_rank)
         half = run.config.weights_precision == "fp16"
         save_weights(weights, tensors, _info(run), fp16=half)
-    first, last = _validation(run.progress, run.config.early_stop > 0)
+    first, last = _reported_losses(run.progress, run.config.early_stop > 0)
     if first is not None and last is not None:
         log.info("validation loss %.4f before, %.4f after", first, last)
     return weights
 
 
-def _validation(progress: Progress, early_stop: bool) -> tuple[float | None, float | None]:
+def _reported_losses(progress: Progress, early_stop: bool) -> tuple[float | None, float | None]:
     """Validation loss before the training and of the weights that are written; None where there is
     none, or no finite one."""
     first = progress.first
@@ -299,7 +299,7 @@ def _validation(progress: Progress, early_stop: bool) -> tuple[float | None, flo
 
 def _info(run: Run) -> ClassWeightsInfo:
     config, base = run.config, run.base
-    first, last = _validation(run.progress, config.early_stop > 0)
+    first, last = _reported_losses(run.progress, config.early_stop > 0)
     return ClassWeightsInfo(
         kind="lora" if config.lora_rank else "full",
         object=run.target.object,
