@@ -12,6 +12,6 @@ Notation, in all files:
 ``alpha_t``        the cumulative noise schedule
 ``m``              mask at latent size: bool ``[B, 1, h, w]``, True = defect
 ``level``          index into the steps of a run, 0 = picture, ``steps`` = noise
-``C_1``, ``C_2``   prompts ``[C_def, C_bg]`` and ``[C_m, C_bg]``: of the defect, the background, the mask
+``C_1``, ``C_2``   prompts ``[C_def, C_bg]`` and ``[C_m, C_bg]``: defect, background, mask
 ``B``, ``P``       samples of a batch, pairs of picture and mask
 """
