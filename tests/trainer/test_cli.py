@@ -641,7 +641,7 @@ def spoil(plate: Path, case: str) -> tuple[list[object], str]:
             ["--shots", 6, "--early-stop", 1, "--validate-every", 1],
             "nothing held out",
         ),
-        "zero shots": (["--shots", 0], "0 shots"),
+        "zero shots": (["--shots", 0], "shots is 0"),
         "too many shots": (["--shots", 99], "99 shots"),
         "out of range": (["--steps", -5], "steps is -5"),
         "base that is nowhere": (["--base", plate / "nothing"], "does not exist"),
