@@ -199,7 +199,10 @@ class _FrameSampler(comfy.samplers.Sampler):
         denoise_mask: Tensor | None = None,
         disable_pbar: bool = False,
     ) -> Tensor:
-        assert latent_image is not None  # RegionGuider.run gives it
+        if latent_image is None:
+            raise RuntimeError(
+                "the sampler was called without latents; RegionGuider.run gives them"
+            )
         return self.function(
             HostPredictor(model_wrap, self.schedule, extra_args["model_options"]), latent_image
         )

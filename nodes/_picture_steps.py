@@ -230,17 +230,13 @@ def refined(
             f"attention maps for the signal {settings.signal!r}",
             "connect the sampler's maps",
         )
-    if crop is None and mask is None:
-        raise SettingError(
-            "neither mask nor crop is connected", "one of them", "connect the requested mask"
-        )
     size = _heat_size(pictures, mask, crop)
     if recorder is not None and signal.needs_attention:
         _check_maps(recorder, painted, crop)
     evidence = Evidence(size, recorder, *(pictures or ()))
     heat = signal.heat(evidence).cpu().numpy().astype(np.float32)
     if crop is None:
-        assert mask is not None
+        mask = _connected(mask)
         masks = sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask")
         heats = list(heat)
     else:
@@ -420,10 +416,20 @@ def _heat_size(
     pictures: tuple[Tensor, Tensor] | None, mask: Tensor | None, crop: CropBatch | None
 ) -> tuple[int, int]:
     """At which size the signals meet: the pictures', else the square's, else the mask's."""
+    if crop is None:
+        mask = _connected(mask)
     if pictures is not None:
         return int(pictures[0].shape[2]), int(pictures[0].shape[3])
     if crop is not None:
         return crop.resolution, crop.resolution
-    assert mask is not None
-    height, width = mask_batch(mask).shape[1:]
+    height, width = mask_batch(_connected(mask)).shape[1:]
     return int(height), int(width)
+
+
+def _connected(mask: Tensor | None) -> Tensor:
+    """The mask, which must be there without a crop."""
+    if mask is None:
+        raise SettingError(
+            "neither mask nor crop is connected", "one of them", "connect the requested mask"
+        )
+    return mask

@@ -218,7 +218,8 @@ def _write(into: Sequence[nn.Conv2d], convs: Sequence[nn.Conv2d]) -> None:
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
+    if conv.bias is None:
+        raise ValueError("a convolution without bias cannot hold the constant channels")
     return conv.bias
 
 
