@@ -37,10 +37,9 @@ def make_extension() -> Any:
     `MODULES`."""
     from comfy_api.latest import ComfyExtension
 
+    from . import _loading  # noqa: F401  (tells the host where class weights lie)
     from ._compat import host_class
-    from ._loading import register_folder
 
-    register_folder()
     nodes = [host_class(node) for node in declared_nodes()]
 
     class BGDefectExtension(ComfyExtension):  # type: ignore[misc, unused-ignore]

@@ -138,3 +138,6 @@ def weights_path(name: str) -> Path:
             "copy it there and press R",
         )
     return Path(path)
+
+
+register_folder()

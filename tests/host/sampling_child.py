@@ -33,7 +33,6 @@ host, weights_of, core_weights = (
     ours("bgdefect_core.weights.files"),
 )
 sigma_space, nodes = ours("nodes._sigma_space"), ours("nodes.loaders")
-loaders.register_folder()
 
 
 def plain_run(model, clip, latent):
