@@ -297,7 +297,7 @@ def test_stopping_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(inspect_file, "inspect", stop)
     code, _, error = run("inspect", "x")
-    assert code == 130 and "the same command goes on" in error
+    assert code == 130 and "the same command resumes it" in error
 
 
 def test_loading_bars_of_the_libraries_are_off_in_the_command_alone(
