@@ -26,8 +26,8 @@ setup: $(STAMP)  ## make the environment
 demo: $(STAMP)  ## learn a defect class and paint it into good parts (BGDEFECT_DATA=folder: your own pictures)
 	$(BIN)/bgdefect demo $(ARGS)
 
-test: $(STAMP)  ## run the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: $(STAMP)  ## run the tests, without the slow ones, a process with one thread on each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)  ## run the slow tests
 	$(BIN)/python -m pytest -m "slow and not host" $(ARGS)
