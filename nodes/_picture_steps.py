@@ -35,7 +35,8 @@ from ..bgdefect_core.pictures.reading import MIN_SIDE
 from ..bgdefect_core.pictures.stitching import stitch
 from ..bgdefect_core.pictures.tones import two_tones
 from ..bgdefect_core.placement.part import PartKind, part_mask
-from ..bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask
+from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
+from ..bgdefect_core.placement.settings import PlacementSettings
 from ..bgdefect_core.placement.surroundings import Likeness
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
 
@@ -311,14 +312,14 @@ def placed(
         likeness = Likeness(picture)
         for turn in range(number):
             rng = np.random.default_rng((seed, index, turn, content))
-            mask = (
+            place = (
                 place_mask(part, library.patches, rng, settings, library.surroundings, likeness)
                 if part.any()
                 else None
             )
-            if mask is not None:
+            if place is not None:
                 owners.append(index)
-                masks.append(mask)
+                masks.append(place.mask)
             callback()
     if not masks:
         do = "widen the scale range, choose another part, or give smaller masks"

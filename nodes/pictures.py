@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..bgdefect_core.pictures.reading import read_picture
-from ..bgdefect_core.placement.placing import PlacementSettings
+from ..bgdefect_core.placement.settings import PlacementSettings
 from ._convert import image_of, mask_of
 from ._declare import Node, Output, Schema, widget, wire
 from ._folders import DEMO, state

@@ -6,22 +6,22 @@ of defect pixels that would fall off; all offsets with none are valid, and one i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
-from ..declarations import Doc, Range, check_settings
-from ..errors import DataError, check_range
+from ..errors import DataError
 from ..pictures.masks import Mask, trimmed
-from .surroundings import Likeness, Surroundings, Template, template
+from .exemplar import Exemplar, exemplar_at
+from .settings import PlacementSettings
+from .surroundings import Likeness, Surroundings
+from .variation import Variation, vary_mask
 
-_BEND_SIDE = 256
 _STARTS = 8
 _NEIGHBOURS = np.array(
     [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column]
@@ -73,141 +73,24 @@ class MaskLibrary:
             )
 
 
-@dataclass(frozen=True)
-class PlacementSettings:
-    """How far a new mask may differ from the real one that it is made from.
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A new mask at its place on a picture."""
 
-    Raises:
-        SettingError: a value out of its range, or the largest scale below the smallest.
-    """
-
-    rotate: Annotated[
-        float, Range(0, 180), Doc("Largest turn of a new mask either way, in degrees.")
-    ] = 180.0
-    scale: Annotated[
-        tuple[float, float], Range(0.1, 10), Doc("Smallest and largest scale of a new mask.")
-    ] = (0.8, 1.25)
-    flip: Annotated[bool, Doc("Mirror half of the new masks.")] = True
-    elastic: Annotated[
-        float,
-        Range(0, 0.5),
-        Doc("Largest local shift of a new mask, as a share of its longest side."),
-    ] = 0.04
-    tries: Annotated[
-        int, Range(1, math.inf), Doc("Variations that are tried before a placement is given up.")
-    ] = 20
-    variations: Annotated[
-        int,
-        Range(1, 1000),
-        Doc(
-            "Variations whose places are compared with the real defect's surroundings, where these "
-            "are known. Every second one is turned by quarters at the real size, within the "
-            "ranges: manufactured parts mostly have straight edges."
-        ),
-    ] = 16
-    places: Annotated[
-        int,
-        Range(1, 10_000),
-        Doc("Places of each variation that are compared; with 1 variation and 1 place: none."),
-    ] = 200
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        check_range("the largest scale", self.scale[1], self.scale[0], 10)
-
-
-def vary_mask(
-    mask: Mask,
-    rng: np.random.Generator,
-    settings: PlacementSettings,
-    around: Surroundings | None = None,
-    square: bool = False,
-) -> tuple[Mask, Template | None]:
-    """A new mask of the same kind: flipped, turned, scaled and bent at random.
-
-    One interpolation does all of it. As many of the strongest pixels are kept as the scaled mask
-    has area (a shrunk scratch counts as one pixel wide at least), so that thin masks neither break
-    nor vanish.
-
-    Args:
-        mask: bool [H, W], not empty.
-        rng: the only source of randomness.
-        settings: ranges.
-        around: the surroundings of the real defect, varied alike.
-        square: turned by quarters, at the real size.
-
-    Returns:
-        bool [h, w], cut to its box, never empty (with all ranges neutral: the mask itself, cut to
-        its box); and what should lie around it, None without surroundings.
-    """
-    patch = trimmed(mask)
-    if square:
-        quarters = [turns for turns in (0, 1, -1, 2) if 90 * abs(turns) <= settings.rotate]
-        angle = math.pi / 2 * float(rng.choice(quarters))
-        scale = min(max(1.0, settings.scale[0]), settings.scale[1])
-    else:
-        angle = math.radians(rng.uniform(-settings.rotate, settings.rotate))
-        scale = float(np.exp(rng.uniform(*np.log(settings.scale))))
-    colours = None if around is None else around.colours
-    if settings.flip and rng.random() < 0.5:
-        patch = patch[:, ::-1]
-        colours = None if colours is None else colours[:, ::-1]
-    height, width = patch.shape
-    bend = settings.elastic * max(height, width) * scale
-    cos, sin = math.cos(angle), math.sin(angle)
-    reach = 0 if around is None else max(round(around.reach * scale), 1)
-    margin = 2 * math.ceil(bend) + 2 * reach  # even: the centre stays on the same half pixel
-    rows = math.ceil(scale * (abs(cos) * height + abs(sin) * width) - 1e-6) + margin
-    columns = math.ceil(scale * (abs(sin) * height + abs(cos) * width) - 1e-6) + margin
-    y, x = np.mgrid[:rows, :columns].astype(np.float64)
-    if bend > 0:
-        y += bend * _smooth_noise((rows, columns), rng)
-        x += bend * _smooth_noise((rows, columns), rng)
-    y, x = (y - (rows - 1) / 2) / scale, (x - (columns - 1) / 2) / scale
-    source = [cos * y + sin * x + (height + 3) / 2, cos * x - sin * y + (width + 3) / 2]
-    soft = np.pad(patch, 2).astype(np.float64)  # scipy interpolates nothing beyond the array's edge
-    if scale < 1:  # sampling fewer points than pixels must not step over thin parts
-        soft = ndimage.gaussian_filter(soft, 0.5 * (1 / scale - 1))
-    values = ndimage.map_coordinates(soft, source, order=1, mode="constant")
-    depth = ndimage.distance_transform_edt(np.pad(patch, 1))[1:-1, 1:-1][patch].mean()
-    # The mean depth is 1 in a line one pixel wide, and a quarter of the width in a wide one.
-    thickness = max(4 * depth - 3, 1.0)
-    area = min(max(round(float(patch.sum()) * scale * max(scale, 1 / thickness)), 1), values.size)
-    cut = max(float(np.partition(values.ravel(), -area)[-area]), 1e-6)
-    if values.max() <= 0:
-        return np.ones((1, 1), np.bool_), None
-    varied = values >= min(cut, float(values.max()))
-    if colours is None or around is None:
-        return trimmed(varied), None
-    places = [axis + around.margin - 2 for axis in source]
-    bent = [
-        ndimage.map_coordinates(channel, places, order=1, mode="constant", cval=np.nan)
-        for channel in np.moveaxis(colours, 2, 0)
-    ]
-    return trimmed(varied), template(varied, np.stack(bent, axis=2), reach, around.contrast)
-
-
-def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """A smooth random field in -1..1 whose largest magnitude is 1; drawn on at most ``_BEND_SIDE``
-    points a side, the rest between them."""
-    step = max(shape) / min(max(shape), _BEND_SIDE)
-    few = (max(round(shape[0] / step), 1), max(round(shape[1] / step), 1))
-    field: NDArray[np.float64] = ndimage.gaussian_filter(
-        rng.standard_normal(few), 0.15 * max(few), mode="wrap"
-    )
-    if few != shape:
-        field = ndimage.zoom(
-            field, (shape[0] / few[0], shape[1] / few[1]), order=1, grid_mode=True, mode="nearest"
-        )
-    return field / max(float(np.abs(field).max()), 1e-12)
+    mask: Mask
+    """bool ``[H, W]`` of the picture."""
+    difference: float | None
+    """How far the place differs from the real defect's surroundings, 0 and up
+    (:meth:`Likeness.difference`); None where these are not known."""
+    exemplar: Exemplar | None
+    """The real defect's pixels for this place; None where its picture is not known."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Fitting:
     """A variation of a mask, and places for it."""
 
-    patch: Mask
-    wanted: Template | None
+    variation: Variation
     allowed: Mask
     """Where its box may begin: ``[rows, columns]``."""
     corners: NDArray[np.int64]
@@ -236,7 +119,8 @@ def _fittings(
             drawn = int(rng.integers(len(masks)))
         around = surroundings[drawn] if surroundings and compared else None
         square = around is not None and number % 2 == 1
-        patch, wanted = vary_mask(masks[drawn], rng, settings, around, square)
+        variation = vary_mask(masks[drawn], rng, settings, around, square)
+        patch, wanted = variation.mask, variation.wanted
         rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
         if rows < 1 or columns < 1 or patch.sum() >= part.size:
             continue
@@ -255,7 +139,7 @@ def _fittings(
         differences = np.zeros(1, np.float32)
         if wanted and likeness:
             differences = likeness.difference(wanted, corners)
-        fittings.append(_Fitting(patch, wanted, allowed, corners, differences))
+        fittings.append(_Fitting(variation, allowed, corners, differences))
         if wanted is None or len(fittings) == settings.variations:
             break
     return fittings
@@ -264,7 +148,7 @@ def _fittings(
 def _nearer(fitting: _Fitting, likeness: Likeness, starts: Mask) -> _Fitting:
     """More places: from each of ``starts`` ``[N]``, on to the best of its eight neighbours where
     that is better, in steps from the ring's width down to a pixel."""
-    wanted = fitting.wanted
+    wanted = fitting.variation.wanted
     if wanted is None or not starts.any():
         return fitting
     corners, differences = fitting.corners[starts], fitting.differences[starts]
@@ -281,8 +165,7 @@ def _nearer(fitting: _Fitting, likeness: Likeness, starts: Mask) -> _Fitting:
         differences[better] = nearby[better, best[better]]
         step //= 2
     return _Fitting(
-        fitting.patch,
-        wanted,
+        fitting.variation,
         fitting.allowed,
         np.concatenate([fitting.corners, corners]),
         np.concatenate([fitting.differences, differences]),
@@ -311,7 +194,7 @@ def place_mask(
     settings: PlacementSettings | None = None,
     surroundings: Sequence[Surroundings | None] | None = None,
     likeness: Likeness | None = None,
-) -> Mask | None:
+) -> Placed | None:
     """A new mask that lies wholly on the part.
 
     Each try draws one of the masks, varies it, and finds every offset at which none of its pixels
@@ -330,21 +213,36 @@ def place_mask(
             picture; needed with them.
 
     Returns:
-        bool [H, W], or None where no variation fits: the caller counts these.
+        The mask and how it fits, or None where no variation fits: the caller counts these.
     """
     settings = settings or PlacementSettings()
     fittings = _fittings(part, masks, rng, settings, surroundings, likeness)
     if not fittings:
         return None
-    if likeness is not None and fittings[0].wanted is not None:
+    if likeness is not None and fittings[0].variation.wanted is not None:
         fittings = _all_nearer(fittings, likeness)
     least = min(float(fitting.differences.min()) for fitting in fittings)
-    alike: list[tuple[Mask, NDArray[Any]]] = []
+    alike: list[tuple[Variation, NDArray[Any], float]] = []
     for fitting in fittings:
-        limit = fitting.wanted.alike(least) if fitting.wanted else least
-        for corner in fitting.corners[fitting.differences <= limit]:
-            alike.append((fitting.patch, corner))
-    patch, (top, left) = alike[int(rng.integers(len(alike)))]
-    placed = np.zeros(part.shape, np.bool_)
-    placed[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
-    return placed
+        wanted = fitting.variation.wanted
+        limit = wanted.alike(least) if wanted else least
+        chosen = fitting.differences <= limit
+        for corner, difference in zip(
+            fitting.corners[chosen], fitting.differences[chosen], strict=True
+        ):
+            alike.append((fitting.variation, corner, float(difference)))
+    variation, corner, difference = alike[int(rng.integers(len(alike)))]
+    return _placed(part.shape, variation, corner, difference)
+
+
+def _placed(
+    shape: tuple[int, ...], variation: Variation, corner: NDArray[Any], difference: float
+) -> Placed:
+    """A variation with its box at ``corner`` (top, left) of a picture of ``shape``."""
+    top, left = corner.tolist()
+    height, width = variation.mask.shape
+    mask = np.zeros(shape, np.bool_)
+    mask[top : top + height, left : left + width] = variation.mask
+    if variation.wanted is None:
+        return Placed(mask, None, None)
+    return Placed(mask, difference, exemplar_at(variation, top, left))

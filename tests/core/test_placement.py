@@ -6,7 +6,9 @@ from scipy import ndimage
 
 from bgdefect_core.errors import DataError, MaskError, SettingError
 from bgdefect_core.placement.part import part_kind, part_mask
-from bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask, vary_mask
+from bgdefect_core.placement.placing import MaskLibrary, place_mask
+from bgdefect_core.placement.settings import PlacementSettings
+from bgdefect_core.placement.variation import vary_mask
 
 STILL = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 ELL = np.array([[1, 0], [1, 0], [1, 1]], np.bool_)
@@ -115,13 +117,13 @@ def test_settings_out_of_range(values: dict[str, object]) -> None:
 def test_neutral_variation_is_the_mask_itself() -> None:
     mask = np.random.default_rng(3).random((17, 24)) > 0.6
     mask[0, 0] = mask[-1, -1] = True
-    assert np.array_equal(vary_mask(mask, np.random.default_rng(0), STILL)[0], mask)
-    assert np.array_equal(vary_mask(np.pad(ELL, 5), np.random.default_rng(0), STILL)[0], ELL)
+    assert np.array_equal(vary_mask(mask, np.random.default_rng(0), STILL).mask, mask)
+    assert np.array_equal(vary_mask(np.pad(ELL, 5), np.random.default_rng(0), STILL).mask, ELL)
 
 
 def test_flip_alone_gives_only_the_two_mirror_images() -> None:
     rng, settings = np.random.default_rng(0), PlacementSettings(rotate=0, scale=(1, 1), elastic=0)
-    seen = {vary_mask(ELL, rng, settings)[0].tobytes() for _ in range(30)}
+    seen = {vary_mask(ELL, rng, settings).mask.tobytes() for _ in range(30)}
     assert seen == {ELL.tobytes(), ELL[:, ::-1].tobytes()}
 
 
@@ -131,7 +133,7 @@ def test_scale_sets_area_and_size(scale: float) -> None:
     mask[5:25, 10:40] = True
     varied = vary_mask(
         mask, np.random.default_rng(0), PlacementSettings(0, (scale, scale), False, 0)
-    )[0]
+    ).mask
     assert abs(varied.sum() / (600 * scale**2) - 1) < 0.15
     assert abs(varied.shape[0] - 20 * scale) <= 2 and abs(varied.shape[1] - 30 * scale) <= 2
 
@@ -140,7 +142,7 @@ def test_a_thin_scratch_survives_turning_and_bending() -> None:
     scratch = np.ones((1, 60), np.bool_)
     rng, shapes = np.random.default_rng(0), set()
     for _ in range(60):
-        varied = vary_mask(scratch, rng, PlacementSettings(scale=(0.7, 1.2)))[0]
+        varied = vary_mask(scratch, rng, PlacementSettings(scale=(0.7, 1.2))).mask
         shapes.add(varied.tobytes())
         assert 60 * 0.4 <= varied.sum() <= 60 * 2.2
         assert 60 * 0.6 <= np.hypot(*varied.shape) <= 60 * 1.4
@@ -148,7 +150,7 @@ def test_a_thin_scratch_survives_turning_and_bending() -> None:
             varied.any(axis=0)[[0, -1]].all() and varied.any(axis=1)[[0, -1]].all()
         )  # cut to its box
     assert len(shapes) == 60
-    assert vary_mask(np.ones((1, 1), np.bool_), rng, PlacementSettings(scale=(0.1, 0.1)))[0].any()
+    assert vary_mask(np.ones((1, 1), np.bool_), rng, PlacementSettings(scale=(0.1, 0.1))).mask.any()
 
 
 def test_exactly_the_valid_offsets_are_drawn_and_evenly() -> None:
@@ -158,8 +160,8 @@ def test_exactly_the_valid_offsets_are_drawn_and_evenly() -> None:
     rng, counts = np.random.default_rng(0), dict.fromkeys(valid, 0)
     for _ in range(100 * len(valid)):
         placed = place_mask(part, [ELL], rng, STILL)
-        assert placed is not None and placed.shape == part.shape and placed.sum() == 4
-        rows, columns = np.nonzero(placed)
+        assert placed is not None and placed.mask.shape == part.shape and placed.mask.sum() == 4
+        rows, columns = np.nonzero(placed.mask)
         counts[int(rows.min()), int(columns.min())] += (
             1  # a KeyError is an offset that is not valid
         )
@@ -170,7 +172,7 @@ def test_the_only_place_is_found_and_none_is_none() -> None:
     part = np.zeros((301, 403), np.bool_)
     part[200:203, 77:79] = ELL
     placed = place_mask(part, MaskLibrary([ELL]).patches, np.random.default_rng(0), STILL)
-    assert placed is not None and (placed == part).all()
+    assert placed is not None and (placed.mask == part).all()
     part[202, 78] = False
     assert place_mask(part, [ELL], np.random.default_rng(0), STILL) is None
     assert place_mask(np.ones((2, 9), np.bool_), [ELL], np.random.default_rng(0), STILL) is None
@@ -187,5 +189,5 @@ def test_placed_masks_stay_on_the_part_and_repeat_with_the_seed() -> None:
     for seed in range(10):
         placed = place_mask(part, [blob, ELL], np.random.default_rng(seed))
         again = place_mask(part, [blob, ELL], np.random.default_rng(seed))
-        assert placed is not None and again is not None and (placed == again).all()
-        assert placed.any() and not (placed & ~part).any()
+        assert placed is not None and again is not None and (placed.mask == again.mask).all()
+        assert placed.mask.any() and not (placed.mask & ~part).any()

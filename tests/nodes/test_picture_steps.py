@@ -11,7 +11,8 @@ from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, Picture
 from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
 from bgdefect_pack.bgdefect_core.pictures.picture import Picture
-from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary, PlacementSettings
+from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_pack.bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _judging

@@ -31,7 +31,7 @@ from bgdefect_core.method.signals import SIGNALS, SignalName
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
-from bgdefect_core.placement.placing import PlacementSettings
+from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records import dataset
 from bgdefect_core.records import manifest as lines

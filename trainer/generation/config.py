@@ -14,7 +14,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.painting import PaintSettings
 from bgdefect_core.placement.part import PartKind
-from bgdefect_core.placement.placing import PlacementSettings
+from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset_place import MAX_INDEX
 from bgdefect_core.weights.info import ClassWeightsInfo

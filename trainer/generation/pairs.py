@@ -19,7 +19,8 @@ from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels
 from bgdefect_core.pictures.reading import load_picture, white_level
 from bgdefect_core.placement.part import PartKind, part_kind, part_mask
-from bgdefect_core.placement.placing import MaskLibrary, PlacementSettings, place_mask
+from bgdefect_core.placement.placing import MaskLibrary, place_mask
+from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import Likeness
 from bgdefect_core.weights.info import ClassWeightsInfo
 
@@ -146,11 +147,11 @@ class Pairs:
             name = library.names[number]
             around = library.surroundings[number]
             patches = [library.patches[number]]
-            mask = place_mask(part, patches, rng, self._placement, [around], likeness)
-            if mask is not None:
+            placed = place_mask(part, patches, rng, self._placement, [around], likeness)
+            if placed is not None:
                 file = os.path.abspath(library.origins[number])
                 origin = {"kind": "placed", "made_from": name, "file": file, "missed": missed}
-                return Pair(index, source, Job(picture, (mask,), around), origin)
+                return Pair(index, source, Job(picture, (placed.mask,), around), origin)
             missed.append(name)
         return Pair(index, source, None, {"kind": "none", "missed": missed})
 
