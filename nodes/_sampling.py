@@ -26,7 +26,7 @@ def sample_latents(
     """``variants`` samples of each of the inversion's B pictures.
 
     Args:
-        seed: sample i has the seed ``seed + i``; its noise depends on nothing else.
+        seed: of the run; a sample's noise depends on it and the sample's number alone.
         at_once: how many samples run in one batch.
 
     Returns:

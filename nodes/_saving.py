@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, PictureError
 from ..bgdefect_core.files import atomic_write
+from ..bgdefect_core.method.randomness import attempt_seed
 from ..bgdefect_core.pictures.crop import crop_box, take
 from ..bgdefect_core.pictures.masks import Mask, check_mask
 from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
@@ -59,7 +60,7 @@ def save_samples(
             MASKs; heat: IMAGE. What has fewer items is repeated, in the order of the host's Repeat
             Image Batch.
         quality: one a sample; None: all with a label are accepted.
-        seed: of the run, for the record: sample i of it gets seed + i. prompt: the workflow, for
+        seed: of the run, for the record: sample i gets its own of it. prompt: the workflow, for
             the record.
 
     Returns:
@@ -103,7 +104,7 @@ def save_samples(
                     mask_origin=origin | {"sample": number},
                     seed=UNKNOWN_SEED
                     if seed is None
-                    else seed + (quality[number].number if quality else number),
+                    else attempt_seed(seed, quality[number].number if quality else number, 0),
                     **_verdict(quality[number] if quality else None, labels[number]),
                 )
             )

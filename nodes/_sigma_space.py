@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.backgrounds import BACKGROUNDS, Background
-from ..bgdefect_core.method.randomness import seeded_noise
+from ..bgdefect_core.method.randomness import attempt_seed, seeded_noise
 from ..bgdefect_core.method.regions import union
 from ..bgdefect_core.method.schedule import Levels
 from ._convert import cycled
@@ -39,8 +39,9 @@ def sigmas_of(levels: Levels) -> Tensor:
 
 
 def seeds_of(seed: int, count: int) -> list[int]:
-    """One seed a sample: ``seed + i``, below ``SEEDS``."""
-    return [(seed + number) % SEEDS for number in range(count)]
+    """One seed a sample, as the command line's first attempts have: a run with the next ``seed``
+    shares none of them."""
+    return [attempt_seed(seed, number, 0) for number in range(count)]
 
 
 def check_mode(inversion: Inversion, background: Background, guidance: float) -> None:
@@ -159,7 +160,7 @@ class SigmaBackground:
 
 
 class SampleNoise:
-    """The host's NOISE with a seed a sample, as in the sampler node: sample i has ``seed + i``."""
+    """The host's NOISE with a seed a sample, as in the sampler node."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

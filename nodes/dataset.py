@@ -283,7 +283,8 @@ class SaveDataSet(Node):
                     optional=True,
                     force_input=True,
                     min=0,
-                    tooltip="The sampler's seed, for the manifest: sample i gets seed + i.",
+                    tooltip="The sampler's seed, for the manifest: each sample's own seed follows "
+                    "from it.",
                 ),
             ],
             outputs=[Output("STRING", "report", tooltip="What was written, in words.")],

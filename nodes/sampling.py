@@ -38,7 +38,8 @@ def seed_input() -> Input:
         min=0,
         max=SEEDS - 1,
         control_after_generate=True,
-        tooltip="Sample i is made from seed + i alone: the same seed gives the same defect.",
+        tooltip="Sample i is made from the seed and i alone: the same seed gives the same defects, "
+        "and no other seed shares any of them.",
     )
 
 

@@ -55,16 +55,15 @@ NOTES: dict[str, str] = {
   exactly.
 - An inverted background carries less noise than the network was trained with: with `replay` more
   samples come out faint, and each costs an inversion more.
-- Sample i is made from `seed` + i and belongs to picture i modulo the number of pictures.
-- Another seed does not repeat the inversion. Two runs whose seeds are nearer than their samples
-  share some of their noise: let the seed be drawn anew (*randomize*) rather than go up by 1.
+- Sample i belongs to picture i modulo the number of pictures. Its own seed is drawn from `seed` and
+  i, as on the command line: no two runs share samples, also where `seed` goes up by 1.
+- Another seed does not repeat the inversion.
 - `guidance` 1 is the paper's; with `bgdefect-mini` 2 or 3 make faint defects clearer.
 """,
     "BGDefectNoise": """
-- Sample i of a batch is drawn from `seed` + i alone, as in **Background/Defect Sampler**; repeat
+- Sample i of a batch is drawn from `seed` and i alone, as in **Background/Defect Sampler**; repeat
   the latent for several samples.
-- The host's RandomNoise works too: a single sample is the same. Of a batch only the first is,
-  where the latents' width and height are even; the others are not.
+- The host's RandomNoise works too, with other samples for the same seed.
 """,
     "BGDefectGuider": """
 - For **SamplerCustomAdvanced**: connect `guider`, a sampler, `sigmas` of the inversion, and the

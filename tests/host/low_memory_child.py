@@ -57,7 +57,7 @@ def painted(model, case):
     inversion = inversion_of.invert_latents(model, case.graph, case.latent, case.mask, 2, False)
     latents, maps = sampling.sample_latents(inversion, 7, "replay", 1.5, 1, 2)
     guider = guider_of.DefectGuider(inversion, "replay", 1.5)
-    noise = core_randomness.seeded_noise([7, 8], case.latent.shape[1:])
+    noise = core_randomness.seeded_noise(sigma_space.seeds_of(7, 2), case.latent.shape[1:])
     euler, sigmas = comfy.samplers.sampler_object("euler"), sigma_space.sigmas_of(inversion.levels)
     return [
         *inversion.trajectory,

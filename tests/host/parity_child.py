@@ -134,7 +134,7 @@ def run(folder):
         if kind != "sampled":
             continue
         mode, guidance = rest.split(".", 1)[0], float(rest.split(".", 1)[1])
-        seed = case["seeds"][0]
+        seed = case["seed"]
         passed = []
         latent_preview.prepare_callback = lambda model, steps, into=passed: (
             lambda step, x_0, z, total: into.append(z)

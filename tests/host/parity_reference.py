@@ -15,12 +15,14 @@ from torch import Tensor
 from bgdefect_core.method.attention import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sampling import sample
 from bgdefect_core.method.schedule import NoiseSchedule
 from bgdefect_core.pictures.masks import region_map
 from trainer.bases.load import Base
 
+SEED = 100
 TEXTS = ("a photo of a metal part", "a deep scratch on a metal part", "mask", "a dark stain")
 """Background, defect, placeholder, a second defect."""
 
@@ -98,7 +100,7 @@ def write_case(
         schedule.levels(steps),
         region_map(masks.transpose(0, 1), (z_0.shape[-2], z_0.shape[-1])),
     )
-    seeds = [100 + number for number in range(count)]
+    seeds = [attempt_seed(SEED, number, 0) for number in range(count)]
     stored = {
         "z_0": z_0,
         "masks": masks,
@@ -152,6 +154,7 @@ def write_case(
     case = {
         "source": dict(source),
         "steps": steps,
+        "seed": SEED,
         "seeds": seeds,
         "words": words,
         "texts": TEXTS if base else None,

@@ -12,7 +12,7 @@ import torch
 from bgdefect_pack.bgdefect_core.errors import MaskError, SettingError
 from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.method.backgrounds import BACKGROUNDS
-from bgdefect_pack.bgdefect_core.method.randomness import seeded_noise
+from bgdefect_pack.bgdefect_core.method.randomness import attempt_seed, seeded_noise
 from bgdefect_pack.bgdefect_core.method.regions import RegionPrompts
 from bgdefect_pack.bgdefect_core.method.schedule import Levels
 
@@ -44,14 +44,20 @@ def test_sigmas_go_from_noise_to_the_last_level() -> None:
     assert sigma_space.sigmas_of(LEVELS).tolist() == pytest.approx([2, 1, 0.5])
 
 
-def test_seeds_follow_each_other_and_stay_below_the_host_s() -> None:
-    assert sigma_space.seeds_of(2**64 - 1, 3) == [2**64 - 1, 0, 1]
+def test_no_two_runs_share_a_sample_s_seed() -> None:
+    seeds = [seed for run in (0, 1, 2, 2**64 - 1) for seed in sigma_space.seeds_of(run, 50)]
+    assert len(set(seeds)) == 200
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert sigma_space.seeds_of(7, 3) == sigma_space.seeds_of(7, 5)[:3]
+    assert sigma_space.seeds_of(7, 3) == [attempt_seed(7, number, 0) for number in range(3)]
 
 
 def test_noise_depends_on_each_sample_s_seed_alone() -> None:
     batch = sigma_space.SampleNoise(7).generate_noise({"samples": torch.zeros(3, 2, 4, 4)})
-    second = sigma_space.SampleNoise(8).generate_noise({"samples": torch.zeros(1, 2, 4, 4)})
-    assert torch.equal(batch[1], second[0])
+    assert torch.equal(batch, seeded_noise(sigma_space.seeds_of(7, 3), (2, 4, 4)))
+    other = sigma_space.SampleNoise(8).generate_noise({"samples": torch.zeros(3, 2, 4, 4)})
+    values = [tuple(sample.flatten().tolist()) for sample in (*batch, *other)]
+    assert len(set(values)) == 6
 
 
 @pytest.mark.parametrize("name", ["replay", "masked", "literal"])
@@ -70,7 +76,7 @@ def test_the_noised_background_has_one_fixed_noise_a_sample() -> None:
     z_0 = inversion().latent.repeat(2, 1, 1, 1)
     mode = BACKGROUNDS["noised"]
     background = sigma_space.SigmaBackground(inversion(False), mode, z_0, 5)
-    noise = seeded_noise([5, 6], (2, 4, 4), stream=1)
+    noise = seeded_noise(sigma_space.seeds_of(5, 2), (2, 4, 4), stream=1)
     assert torch.equal(background.at(0.5), z_0 + 0.5 * noise)
 
 

@@ -27,6 +27,7 @@ from bgdefect_core.errors import (
     OutputError,
     SettingError,
 )
+from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.signals import SIGNALS, SignalName
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.reading import read_picture
@@ -39,7 +40,7 @@ from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.manifest import ManifestLine
 from bgdefect_core.weights.files import read_info
 from trainer.data.layouts import find_examples, good_examples
-from trainer.generation.attempts import attempt_seed, batches, needed
+from trainer.generation.attempts import batches, needed
 from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate
 from trainer.generation.pairs import open_pairs

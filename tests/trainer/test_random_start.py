@@ -23,6 +23,7 @@ for package in (
 ):
     pytest.importorskip(package)
 
+from bgdefect_core.method.randomness import attempt_seed  # noqa: E402
 from trainer.evaluate.config import EvaluateConfig  # noqa: E402
 from trainer.evaluate.measures.cell_realism import comparable_views  # noqa: E402
 from trainer.evaluate.measures.features import views  # noqa: E402
@@ -32,7 +33,6 @@ from trainer.evaluate.samples.generation import Generation, MethodSamples, paint
 from trainer.evaluate.samples.methods import Method, read_method  # noqa: E402
 from trainer.evaluate.samples.random_start import make_from_noise, on_picture  # noqa: E402
 from trainer.evaluate.samples.sample_set import SampleSet  # noqa: E402
-from trainer.generation.attempts import attempt_seed  # noqa: E402
 
 from .conftest import evaluation, files_of  # noqa: E402
 from .test_evaluate import ANYTHING, scratched, surface  # noqa: E402

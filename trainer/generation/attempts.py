@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 Slot = tuple[int, int]
 """Index of a sample and number of an attempt at it."""
 Verdicts = Callable[[int, int], "bool | None"]
@@ -67,12 +65,6 @@ class SamplePlan:
             verdicts: of its attempts so far, True for an accepted one.
         """
         return any(verdicts) or len(verdicts) > self.retries
-
-
-def attempt_seed(seed: int, index: int, attempt: int) -> int:
-    """Seed of one attempt, 0 .. 2^63 - 1: a function of these three numbers alone."""
-    sequence = np.random.SeedSequence((seed, index, attempt))
-    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def batches(

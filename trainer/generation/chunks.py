@@ -12,11 +12,12 @@ from typing import Any
 from tqdm import tqdm
 
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.painting import Painted, Prepared, join, paint, prepare
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
 from ..bases.load import Base
-from .attempts import SamplePlan, Slot, attempt_seed, batches, needed
+from .attempts import SamplePlan, Slot, batches, needed
 from .pairs import Pair
 from .progress import SampleBar
 from .setup import Run

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from bgdefect_core.declarations import options_of, replace_options
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.random_start import sample_from_noise
+from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.solvers import SOLVERS
 from bgdefect_core.painting import Framing, Job, PaintSettings
@@ -42,7 +43,6 @@ from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_di
 from bgdefect_core.weights.files import read_info
 
 from ...bases.load import Base
-from ...generation.attempts import attempt_seed
 from ...generation.config import GenerateConfig
 from ...generation.pairs import Pairs, open_pairs
 from ...generation.record import run_settings
