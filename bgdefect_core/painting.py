@@ -182,7 +182,7 @@ def prepare(
         masks.append(torch.from_numpy(np.stack(square_masks)))
     z_0 = codec.encode(to_pixels(squares))
     regions = region_map(torch.stack(masks), (z_0.shape[-2], z_0.shape[-1])).to(z_0.device)
-    levels = predict.schedule.levels(sampling.steps)
+    levels = sampling.levels(predict.schedule)
     mode = BACKGROUNDS[sampling.background]
     background = mode.prepare(predict, z_0, regions, prompts, levels, callback)
     return Prepared(jobs, crops, regions, background, codec.decode(z_0))
@@ -244,7 +244,7 @@ def paint(
         [latents[index] for latents in prepared.background],
         regions,
         prompts,
-        predict.schedule.levels(sampling.steps),
+        sampling.levels(predict.schedule),
         seeds,
         sampling.guidance_at(0) if guidance is None else guidance,
         recorder,

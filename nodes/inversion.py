@@ -43,8 +43,8 @@ class MaskedInversion(Node):
                 option(
                     SamplingSettings,
                     "steps",
-                    tooltip="DDIM steps of the sampler, and as many up where skip is off. The "
-                    "paper uses 50; 20 are often enough.",
+                    tooltip="Steps of the sampler, and as many DDIM steps up where skip is off. "
+                    "10 are enough with the default spacing and solver; the paper uses 50.",
                 ),
                 widget(
                     "BOOLEAN",

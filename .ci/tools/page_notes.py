@@ -45,7 +45,7 @@ NOTES: dict[str, str] = {
 - With `skip` off, masked DDIM inversion (Eq. 8): the picture without the defect's place goes up to
   noise, step by step, and the way is kept. It does not depend on the seed: as long as picture,
   mask, prompts and steps stay, the host takes it from its cache.
-- `steps` down, and with `skip` off as many up: 20 for a look, 50 as in the paper.
+- `steps` down, and with `skip` off as many up: 10 by default, 50 in the paper.
 - The host's VAE Encode cuts a picture to a multiple of 8 pixels (of 4 with `bgdefect-mini`),
   evenly on both sides, unless **Crop to Mask** made the square. The sampler's `mask` is cut alike
   and fits the decoded samples.

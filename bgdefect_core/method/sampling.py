@@ -18,8 +18,9 @@ from .inversion import StepCallback
 from .predictor import Predictor
 from .randomness import seeded_noise
 from .regions import RegionPrompts, union
-from .schedule import Levels
+from .schedule import Levels, NoiseSchedule
 from .solvers import DEFAULT_SOLVER, SOLVERS, Solver, SolverName
+from .spacings import DEFAULT_SPACING, SPACINGS, SpacingName
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class SamplingSettings:
         SettingError: a value out of its range, an unknown name, or no value of guidance.
     """
 
-    steps: Annotated[int, Range(1, 999), Doc("Steps each way; the way up is always DDIM.")] = 50
+    steps: Annotated[int, Range(1, 999), Doc("Steps each way; the way up is always DDIM.")] = 10
+    spacing: Annotated[
+        SpacingName, Choice(SPACINGS), Doc(SPACINGS.help("How the steps are spread."))
+    ] = DEFAULT_SPACING
     solver: Annotated[
         SolverName, Choice(SOLVERS), Doc(SOLVERS.help("How the steps down are taken."))
     ] = DEFAULT_SOLVER
@@ -51,6 +55,14 @@ class SamplingSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    def levels(self, schedule: NoiseSchedule) -> Levels:
+        """The levels of a run on this schedule.
+
+        Raises:
+            SettingError: more steps than the schedule has.
+        """
+        return schedule.levels(self.steps, self.spacing)
 
     def guidance_at(self, attempt: int) -> float:
         """Guidance of an attempt, counted from 0."""

@@ -1,9 +1,10 @@
 """Noise schedule, DDIM levels, and the deterministic DDIM step in both directions (Eq. 6, 8, 9;
-docs/method.md, choices 8 and 9).
+docs/method.md, choices 8, 9 and 14).
 
 ``alpha_t`` is the cumulative schedule (diffusers' ``alphas_cumprod``). A *level* is a place on the
-way between picture and noise: levels ``0 .. steps`` are the timesteps ``[final, 1, 21, ..., 981]``
-for 50 steps, where ``final`` has ``alpha = alphas_cumprod[0]`` and the U-Net timestep 0.
+way between picture and noise: levels ``0 .. steps`` are the timesteps ``[final, 99, 199, ...,
+999]`` for 10 steps, where ``final`` has ``alpha = alphas_cumprod[0]`` and the U-Net timestep 0.
+:mod:`.spacings` says how they are spread.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingError, WeightsError
+from .spacings import DEFAULT_SPACING, SPACINGS, SpacingName
 
 PredictionType = Literal["epsilon", "v_prediction"]
 _MOST_TIMESTEPS = 100_000
@@ -29,9 +31,9 @@ class Levels:
     """The levels of one run, from picture (index 0) to noise (index ``steps``)."""
 
     timesteps: tuple[int, ...]
-    """U-Net timestep of each level, ``steps + 1`` of them: 0, 1, 21, ..."""
+    """U-Net timestep of each level, ``steps + 1`` of them: 0, 99, 199, ..."""
     alphas: tuple[float, ...]
-    """``alpha_t`` of each level, falling."""
+    """``alpha_t`` of each level, falling; the first two may be equal (``spacings.trailing``)."""
 
     @property
     def steps(self) -> int:
@@ -57,22 +59,21 @@ class NoiseSchedule:
         clamped = self.alphas_cumprod.detach().cpu().double().clamp_min(TERMINAL_ALPHA)
         object.__setattr__(self, "alphas_cumprod", clamped)
 
-    def levels(self, steps: int) -> Levels:
-        """The levels of a run of ``steps`` DDIM steps: leading spacing, offset 1, as SD's DDIM
-        (choice 9).
+    def levels(self, steps: int, spacing: SpacingName = DEFAULT_SPACING) -> Levels:
+        """The levels of a run of ``steps`` DDIM steps (choices 9 and 14).
 
         Raises:
-            SettingError: steps outside 1 .. T - 1.
+            SettingError: steps outside 1 .. T - 1, or an unknown spacing.
         """
         total = len(self.alphas_cumprod)
         if not 1 <= steps < total:
             raise SettingError(
                 f"steps is {steps}",
                 f"a whole number from 1 to {total - 1}",
-                "50 is the paper's choice",
+                "10 are enough with the default spacing and solver; the paper's choice is 50",
             )
-        timesteps = (0, *(1 + i * (total // steps) for i in range(steps)))
-        alphas = self.alphas_cumprod[[0, *timesteps[1:]]]
+        timesteps = (0, *SPACINGS.named(spacing).timesteps(self.alphas_cumprod, steps))
+        alphas = self.alphas_cumprod[list(timesteps)]
         return Levels(timesteps, tuple(alphas.tolist()))
 
     def noised(self, z_0: Tensor, eps: Tensor, alpha_t: Tensor | float) -> Tensor:

@@ -93,10 +93,10 @@ def predicted_x_0(z: Tensor, eps: Tensor, alpha_t: float) -> Tensor:
 SOLVERS: Registry[Solver] = Registry(
     "solver",
     Solver("ddim", "deterministic first-order steps, the paper's", ddim_steps),
-    Solver("dpmpp_2m", "DPM-Solver++, second order, for 10 or 20 steps", dpmpp_2m_steps),
+    Solver("dpmpp_2m", "DPM-Solver++, second order, the default", dpmpp_2m_steps),
 )
 if TYPE_CHECKING:
     SolverName = str
 else:
     SolverName = Literal[tuple(SOLVERS)]
-DEFAULT_SOLVER: SolverName = "ddim"
+DEFAULT_SOLVER: SolverName = "dpmpp_2m"

@@ -47,7 +47,7 @@ def test_the_gain_by_hand() -> None:
     assert heat.dtype == torch.float32
     assert set(seen) == {(True, False), (False, True)}  # C_2 sees no region, C_1 sees them
     assert network.evaluated == 2 * LEVELS and sorted(set(network.timesteps)) == [
-        1 + 100 * level for level in range(LEVELS)
+        1 + 100 * level for level in range(1, LEVELS + 1)
     ]
 
     # to twice as many pixels, a row through the region: -4, 0, 8, 12, 12, 8, 0, -4; what is below 0

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMInverseScheduler, DDIMScheduler
+from diffusers import (
+    DDIMInverseScheduler,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    SchedulerMixin,
+)
 
 from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.method.schedule import (
@@ -14,6 +19,7 @@ from bgdefect_core.method.schedule import (
     ddim_step,
     schedule_from_config,
 )
+from bgdefect_core.method.spacings import SPACINGS
 
 from .conftest import SD_SCHEDULE, random_tensor, sd_schedule
 
@@ -30,14 +36,28 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def ddim(config: dict[str, Any], **options: Any) -> DDIMScheduler:
+COUNTS = [1, 2, 7, 10, 20, 30, 48, 50, 64, 200, 333, 501, 768, 999]
+"""Numbers of steps; 48 and 768 end in halves that must be rounded as diffusers rounds them."""
+
+
+def ddim(config: dict[str, Any], spacing: str = "leading", **options: Any) -> DDIMScheduler:
     return DDIMScheduler(
         **config,
         clip_sample=False,
         set_alpha_to_one=False,
         steps_offset=1,
-        timestep_spacing="leading",
+        timestep_spacing=spacing,
         **options,
+    )
+
+
+def inverse(spacing: str) -> DDIMInverseScheduler:
+    return DDIMInverseScheduler(
+        **SD_SCHEDULE,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing=spacing,
     )
 
 
@@ -73,21 +93,74 @@ def test_alphas_by_hand() -> None:
     assert schedule.alphas_cumprod.tolist() == pytest.approx(expected)
 
 
-def test_levels_of_fifty_steps() -> None:
-    levels = sd_schedule().levels(50)
+def test_levels_of_ten_steps() -> None:
+    levels = sd_schedule().levels(10)
+    assert levels.timesteps == (0, *range(99, 1000, 100))
+    assert levels.steps == 10
+    assert levels.alphas[0] == float(sd_schedule().alphas_cumprod[0])
+    assert levels.alphas[10] == float(sd_schedule().alphas_cumprod[999])
+
+
+def test_levels_of_fifty_leading_steps() -> None:
+    levels = sd_schedule().levels(50, "leading")
     assert levels.timesteps == (0, *range(1, 982, 20))
     assert levels.steps == 50
     assert levels.alphas[0] == float(sd_schedule().alphas_cumprod[0])
     assert levels.alphas[50] == float(sd_schedule().alphas_cumprod[981])
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 10, 20, 30, 50, 64, 200, 333, 999])
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # diffusers, of its own tensors
+@pytest.mark.parametrize("steps", COUNTS)
 def test_levels_agree_with_diffusers(steps: int) -> None:
-    scheduler = ddim(SD_SCHEDULE)
+    trailing = sd_schedule().levels(steps).timesteps
+    solver = DPMSolverMultistepScheduler(**SD_SCHEDULE, timestep_spacing="trailing")
+    for scheduler in (ddim(SD_SCHEDULE, "trailing"), solver):
+        assert list(trailing[:0:-1]) == timesteps_of(scheduler, steps)
+    assert list(trailing[1:]) == timesteps_of(inverse("trailing"), steps)
+    leading = sd_schedule().levels(steps, "leading").timesteps
+    assert list(leading[:0:-1]) == timesteps_of(ddim(SD_SCHEDULE), steps)
+
+
+def timesteps_of(scheduler: SchedulerMixin, steps: int) -> list[int]:
     scheduler.set_timesteps(steps)
-    levels = sd_schedule().levels(steps)
-    assert list(levels.timesteps[:0:-1]) == scheduler.timesteps.tolist()
-    assert all(a > b for a, b in zip(levels.alphas, levels.alphas[1:], strict=False))
+    timesteps: list[int] = scheduler.timesteps.tolist()
+    return timesteps
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_levels_fall_and_all_but_leading_reach_the_noise(
+    config: dict[str, Any], spacing: str
+) -> None:
+    """Only where a step is a single timestep do the first two levels share one (0), as diffusers
+    has it."""
+    schedule = schedule_from_config(config)
+    total = len(schedule.alphas_cumprod)
+    for steps in {count for count in COUNTS if count < total} | {total - 1}:
+        levels = schedule.levels(steps, spacing)
+        assert levels.steps == steps and levels.timesteps[0] == 0
+        assert (levels.timesteps[-1] == total - 1) or spacing == "leading"
+        pairs = list(zip(levels.alphas, levels.alphas[1:], strict=False))
+        assert all(a > b for a, b in pairs[1:])
+        assert pairs[0][0] > pairs[0][1] or (spacing == "trailing" and steps > total / 2)
+
+
+def test_even_log_snr_by_hand() -> None:
+    """log-SNR 3, 2, 1, 0, -1, -2, -9: two steps from 3 to -9 pass at -3, nearest to -2; of five,
+    at 0.6, -1.8, -4.2, -6.6, -9, the timesteps are 2, 5, 5, 6, 6, which is 2 to 6 without
+    repetition."""
+    alphas = torch.sigmoid(torch.tensor([3.0, 2, 1, 0, -1, -2, -9]))
+    schedule = NoiseSchedule(alphas)
+    assert schedule.levels(2, "logsnr").timesteps == (0, 5, 6)
+    assert schedule.levels(5, "logsnr").timesteps == (0, 2, 3, 4, 5, 6)
+    assert schedule.levels(6, "logsnr").timesteps == tuple(range(7))
+
+
+def test_unknown_spacing_is_refused() -> None:
+    with pytest.raises(SettingError, match="no spacing 'linspace'; expected one of trailing, lead"):
+        sd_schedule().levels(10, "linspace")
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1000, 5000])
@@ -100,11 +173,14 @@ def test_steps_out_of_range_are_refused(steps: int) -> None:
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("config", [CONFIGS["sd"], CONFIGS["linear"]], ids=["sd", "linear"])
-def test_step_down_is_diffusers_step(config: dict[str, Any], prediction_type: str) -> None:
-    scheduler = ddim(config, prediction_type=prediction_type)
+@pytest.mark.parametrize("spacing", ["trailing", "leading"])
+def test_step_down_is_diffusers_step(
+    config: dict[str, Any], prediction_type: str, spacing: str
+) -> None:
+    scheduler = ddim(config, spacing, prediction_type=prediction_type)
     scheduler.set_timesteps(50)
     schedule = schedule_from_config({**config, "prediction_type": prediction_type})
-    levels = schedule.levels(50)
+    levels = schedule.levels(50, spacing)
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
     scheduler.final_alpha_cumprod = scheduler.final_alpha_cumprod.double()
     z = random_tensor(1, 4, 8, 8, seed=1).double()
@@ -116,16 +192,11 @@ def test_step_down_is_diffusers_step(config: dict[str, Any], prediction_type: st
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
-def test_step_up_is_diffusers_inverse_step() -> None:
-    scheduler = DDIMInverseScheduler(
-        **SD_SCHEDULE,
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        timestep_spacing="leading",
-    )
+@pytest.mark.parametrize("spacing", ["trailing", "leading"])
+def test_step_up_is_diffusers_inverse_step(spacing: str) -> None:
+    scheduler = inverse(spacing)
     scheduler.set_timesteps(50)
-    levels = sd_schedule().levels(50)
+    levels = sd_schedule().levels(50, spacing)
     z = random_tensor(1, 4, 8, 8, seed=1)
     for level in (2, 25, 49, 50):  # diffusers names a step by the timestep arrived at
         eps = random_tensor(1, 4, 8, 8, seed=level)
@@ -185,7 +256,7 @@ def test_one_alpha_a_sample() -> None:
 def test_zero_terminal_snr_never_divides_by_zero() -> None:
     schedule = schedule_from_config({**CONFIGS["zero terminal"], "prediction_type": "v_prediction"})
     assert float(schedule.alphas_cumprod[-1]) == TERMINAL_ALPHA
-    levels = schedule.levels(999)
+    levels = schedule.levels(500)
     assert levels.timesteps[-1] == 999
     z_0, eps = random_tensor(1, 4, 4, 4, seed=1), random_tensor(1, 4, 4, 4, seed=2)
     z = schedule.noised(z_0, eps, levels.alphas[-2])

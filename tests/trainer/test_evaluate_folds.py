@@ -301,6 +301,9 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
         "quarter_turns": False,
     }
     painted = {
+        "steps": 50,
+        "spacing": "leading",
+        "solver": "ddim",
         "background": "masked",
         "stitch": False,
         "signal": "attention",
@@ -317,6 +320,7 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
     assert (
         naive.generate == ours.generate
         and from_noise.from_noise
+        and from_noise.generate_settings.items() <= ours.generate_settings.items()
         and naive_of(config.sampling.methods) == naive
     )
     assert (config.plan.detectors_by == "object") == (name == "mvtec_ad") and len(

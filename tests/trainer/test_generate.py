@@ -176,14 +176,14 @@ def test_the_solver_is_recorded(config: GenerateConfig, tmp_path: Path) -> None:
     short = replace_options(config, limits=ANYTHING, count=2, steps=3)
     generate(short)
     records = manifest(short)
-    assert {record.settings["solver"] for record in records} == {"ddim"}
-    generate(replace_options(short, solver="ddim"))
+    assert {record.settings["solver"] for record in records} == {"dpmpp_2m"}
+    generate(replace_options(short, solver="dpmpp_2m"))
     assert manifest(short) == records
-    with pytest.raises(OutputError, match="solver was ddim, now dpmpp_2m"):
-        generate(replace_options(short, solver="dpmpp_2m"))
-    other = replace_options(short, solver="dpmpp_2m", output=tmp_path / "other")
+    with pytest.raises(OutputError, match="solver was dpmpp_2m, now ddim"):
+        generate(replace_options(short, solver="ddim"))
+    other = replace_options(short, solver="ddim", output=tmp_path / "other")
     generate(other)
-    assert {record.settings["solver"] for record in manifest(other)} == {"dpmpp_2m"}
+    assert {record.settings["solver"] for record in manifest(other)} == {"ddim"}
     for one, two in zip(records, manifest(other), strict=True):
         assert one.seed == two.seed
         assert (

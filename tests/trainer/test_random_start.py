@@ -37,8 +37,8 @@ from trainer.evaluate.samples.sample_set import SampleSet  # noqa: E402
 from .conftest import evaluation, files_of  # noqa: E402
 from .test_evaluate import ANYTHING, scratched, surface  # noqa: E402
 
-WHOLE = "whole:loss=naive,start=noise,steps=2,train_zoom=whole"
-ZOOMED = "zoomed:loss=naive,start=noise,steps=2,train_zoom=defect"
+WHOLE = "whole:loss=naive,whole_square=true,steps=2,train_zoom=whole"
+ZOOMED = "zoomed:loss=naive,whole_square=true,steps=2,train_zoom=defect"
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_samples_are_squares_with_the_masks_that_the_others_get(config: Evaluate
     assert files_of(folder) == first and (folder / "00000.png").stat().st_mtime_ns == kept
     settings = json.loads(first["run.json"])["settings"]
     assert (
-        settings["start"] == "noise"
+        settings["whole_square"] is True
         and settings["steps"] == 2
         and not {"background", "threshold", "limits"} & set(settings)
     )
@@ -213,7 +213,7 @@ def test_nothing_of_the_good_picture_enters_but_that_gray_stays_gray() -> None:
 
 def test_views_that_are_compared(tmp_path: Path) -> None:
     def of(resolution: int, zoom: str, from_noise: bool = True) -> tuple[str, ...]:
-        method = Method("x", generate={"start": "noise"} if from_noise else {})
+        method = Method("x", generate={"whole_square": True} if from_noise else {})
         samples = SampleSet("x", (), {}, 0, 0, 0)
         return comparable_views(MethodSamples(method, samples, tmp_path, {}, resolution, zoom))
 
@@ -227,17 +227,17 @@ def test_views_that_are_compared(tmp_path: Path) -> None:
 
 
 def test_what_a_start_from_noise_does_not_read_is_refused(config: EvaluateConfig) -> None:
-    spec = read_method("n:loss=naive,start=noise,guidance=1,solver=dpmpp_2m,steps=9")
+    spec = read_method("n:loss=naive,whole_square=true,guidance=1,solver=dpmpp_2m,steps=9")
     assert (
         spec.from_noise
-        and "start" not in spec.generate_settings
+        and "whole_square" not in spec.generate_settings
         and spec.train == {"loss": "naive"}
     )
-    assert not read_method("n:start=background,signal=product").from_noise
+    assert not read_method("n:whole_square=false,signal=product").from_noise
     for text, match in (
-        ("n:start=noise,background=noised", "sets 'background'"),
-        ("n:start=noise,min_strength=0", "sets 'min_strength'"),
-        ("n:start=chaos", "start is 'chaos'"),
+        ("n:whole_square=true,background=noised", "sets 'background'"),
+        ("n:whole_square=true,min_strength=0", "sets 'min_strength'"),
+        ("n:whole_square=perhaps", "whole_square is 'perhaps'"),
         ("n:solver=heun", "solver is 'heun'"),
     ):
         with pytest.raises(SettingError, match=match):

@@ -97,5 +97,5 @@ def ready_base(config: GenerateConfig) -> Base:
     if config.dtype != torch.float32:
         network: torch.nn.Module = base.unet
         network.to(config.dtype)
-    base.schedule.levels(config.paint.sampling.steps)
+    config.paint.sampling.levels(base.schedule)
     return base

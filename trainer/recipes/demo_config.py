@@ -29,7 +29,7 @@ class DemoConfig:
     """Pictures to learn from."""
     train_steps: int = 500
     """Training iterations."""
-    steps: int = 50
+    steps: int = 10
     """DDIM steps each way."""
     seed: int = 0
     """Everything random follows from it."""

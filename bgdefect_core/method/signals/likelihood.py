@@ -22,8 +22,9 @@ from ..randomness import seeded_noise
 from ..regions import RegionPrompts
 from .signal import Evidence, Signal, missing
 
-LEVELS = 10
-"""Noise levels, evenly over the schedule; each costs two network evaluations a sample."""
+LEVELS = 9
+"""Noise levels, evenly over the schedule; each costs two network evaluations a sample. Timestep 1
+is left out: its spread is the largest of all and its gain nil (docs/method.md, choice 18)."""
 FIRST_STREAM = 2
 """Streams 0 and 1 of a seed are the noise that a sample was painted from: a test of the sample must
 not use it again."""
@@ -78,18 +79,18 @@ def likelihood_heat(
         float32 ``[B, H, W]``, at least 0, on ``z_0``'s device.
 
     Raises:
-        SettingError: latents, regions and seeds are not equally many; a schedule of fewer steps
-            than ``LEVELS``.
+        SettingError: latents, regions and seeds are not equally many; a schedule of no more steps
+            than ``LEVELS`` + 1.
     """
     if not len(seeds) == len(regions) == len(z_0):
         came = f"{len(seeds)} seeds for {len(z_0)} latents and {len(regions)} region maps"
         raise SettingError(came, "as many of each", "give one seed and one region map a sample")
-    levels = predict.schedule.levels(LEVELS)
+    levels = predict.schedule.levels(LEVELS + 1, "leading")
     background = (prompts.background_context(), torch.zeros_like(regions))
     defect = (prompts.defect_context(), regions)
     gain = torch.zeros_like(z_0[:, :1], dtype=torch.float32)
-    for level in range(1, LEVELS + 1):
-        eps = seeded_noise(seeds, z_0.shape[1:], stream=FIRST_STREAM + level - 1).to(z_0)
+    for level in range(2, levels.steps + 1):
+        eps = seeded_noise(seeds, z_0.shape[1:], stream=FIRST_STREAM + level - 2).to(z_0)
         z_t = predict.schedule.noised(z_0, eps, levels.alphas[level])
         t = levels.timesteps[level]
         error_background = (predict(z_t, t, *background) - eps).float().square()

@@ -94,7 +94,7 @@ class Generation:
                 training.check()
                 generation.check()
                 resolution = base.working_resolution(training.resolution)
-                base.schedule.levels(generation.paint.sampling.steps)
+                generation.paint.sampling.levels(base.schedule)
                 signal = SIGNALS[generation.paint.label.signal]
                 signal.check_resolution(resolution, base.factor)
             except SettingError as reason:

@@ -10,7 +10,7 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from bgdefect_core.declarations import Option, options_of
 from bgdefect_core.errors import SettingError
@@ -45,21 +45,20 @@ _SET_BY_EVALUATION = {
     "weights",
 }
 """Options of training and generation that are not a method's to choose."""
-START = Option(
-    name="start",
-    kind=Literal["background", "noise"],
-    default="background",
-    help="Composited into a good picture, or from pure noise over the whole square "
-    "(docs/method.md, choice 11 (a)).",
-    choices=("background", "noise"),
+WHOLE_SQUARE = Option(
+    name="whole_square",
+    kind=bool,
+    default=False,
+    help="The whole square comes from pure noise, in place of a defect that is composited into a "
+    "good picture (docs/method.md, choice 11 (a)).",
 )
-READ_FROM_NOISE = ("guidance", "steps", "solver", START.name)
-"""Keys of generation that a start from noise reads."""
+READ_BY_WHOLE_SQUARE = ("guidance", "steps", "spacing", "solver", WHOLE_SQUARE.name)
+"""Keys of generation that whole squares from noise read."""
 
 
 def _keys() -> tuple[dict[str, Option], dict[str, Option]]:
     """The keys of training and those of generation, each with its option."""
-    generation: dict[str, Option] = {START.name: START}
+    generation: dict[str, Option] = {WHOLE_SQUARE.name: WHOLE_SQUARE}
     for option in options_of(GenerateConfig):
         if option.name not in _SET_BY_EVALUATION:
             generation[option.name] = option
@@ -84,18 +83,18 @@ class Method:
     train: Mapping[str, Any] = field(default_factory=dict)
     """Options of ``TrainConfig``; methods that agree here share their weights."""
     generate: Mapping[str, Any] = field(default_factory=dict)
-    """Options of ``GenerateConfig``, and the start."""
+    """Options of ``GenerateConfig``, and whether whole squares are made."""
 
     @property
     def from_noise(self) -> bool:
         """Whether nothing of a good picture enters: neither a background nor a refined mask."""
-        return bool(self.generate.get(START.name) == "noise")
+        return bool(self.generate.get(WHOLE_SQUARE.name))
 
     @property
     def generate_settings(self) -> dict[str, Any]:
         """Options of ``GenerateConfig`` alone."""
         settings = dict(self.generate)
-        settings.pop(START.name, None)
+        settings.pop(WHOLE_SQUARE.name, None)
         return settings
 
     @property
@@ -132,7 +131,7 @@ def read_method(text: str) -> Method:
 
     Raises:
         SettingError: no plain name, an unknown key, a value of another type or none of the choices,
-            or a key that a start from noise does not read.
+            or a key that whole squares from noise do not read.
     """
     name, _, assignments = text.partition(":")
     check_name("generation method", name)
@@ -153,11 +152,11 @@ def read_method(text: str) -> Method:
                 "correct it",
             )
     method = Method(name, train, generate)
-    unread = [key for key in generate if key not in READ_FROM_NOISE]
+    unread = [key for key in generate if key not in READ_BY_WHOLE_SQUARE]
     if method.from_noise and unread:
         raise SettingError(
-            f"the generation method {name!r} starts from noise and sets {unread[0]!r}",
-            f"{', '.join(READ_FROM_NOISE)} and options of training",
+            f"the generation method {name!r} makes whole squares and sets {unread[0]!r}",
+            f"{', '.join(READ_BY_WHOLE_SQUARE)} and options of training",
             "remove it: there is no background, no change and no verdict",
         )
     return method

@@ -49,15 +49,15 @@ from ...generation.record import run_settings
 from ...generation.setup import ready_base
 from ..plan.plan import Cell
 from .generation import Generation, MethodSamples
-from .methods import READ_FROM_NOISE, Method
+from .methods import READ_BY_WHOLE_SQUARE, WHOLE_SQUARE, Method
 from .sample_set import GeneratedSample, NoSamples, SampleSet
 
 
 def _unread() -> frozenset[str]:
-    """Settings of generation that a start from noise does not read."""
+    """Settings of generation that whole squares from noise do not read."""
     names = {"ready_masks", "variants", "retries", "mask_prompt"}
     for option in (*options_of(PaintSettings), *options_of(QualityLimits)):
-        if option.name not in READ_FROM_NOISE:
+        if option.name not in READ_BY_WHOLE_SQUARE:
             names.add(option.name)
     return frozenset(names)
 
@@ -74,7 +74,7 @@ def make_from_noise(generation: Generation, cell: Cell, method: Method) -> Metho
     info = read_info(config.weights)
     pairs = open_pairs(config, info, generation.sources(cell))
     record = run_settings(config, info, pairs)
-    record |= {"base": generation.base_name, "start": "noise"}
+    record |= {"base": generation.base_name, WHOLE_SQUARE.name: True}
     unread = _unread()
     settings = {name: value for name, value in record.items() if name not in unread}
     folder = config.output.with_name(f"{method.name}-{settings_digest(settings)}")
@@ -170,7 +170,7 @@ class _Sampler:
                 predict,
                 regions.to(base.unet.device),
                 prompts,
-                base.schedule.levels(sampling.steps),
+                sampling.levels(base.schedule),
                 seeds,
                 int(base.unet.config["in_channels"]),
                 sampling.guidance[0],

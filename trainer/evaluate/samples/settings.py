@@ -30,7 +30,7 @@ class SampleSettings:
         Doc(
             "Methods of generation; the first is the one of the detection arms. NAME, or "
             "NAME:key=value,key=value. guidance=1/2/3: of the first attempt at a sample, the "
-            "second, the third. start=noise: whole squares from pure noise, for realism alone. "
+            "second, the third. whole_square=true: squares from pure noise, for realism alone. "
             f"Keys of training: {', '.join(TRAINING_KEYS)}. "
             f"Keys of generation: {', '.join(GENERATION_KEYS)}."
         ),
