@@ -19,6 +19,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS  # noqa: E402
 from bgdefect_core.method.loss import LOSSES  # noqa: E402
 from bgdefect_core.method.signals import SIGNALS  # noqa: E402
 from bgdefect_core.method.solvers import SOLVERS  # noqa: E402
+from bgdefect_core.method.spacings import SPACINGS  # noqa: E402
 from trainer.bases.families import FAMILIES  # noqa: E402
 from trainer.data.layouts import LAYOUTS  # noqa: E402
 from trainer.evaluate.config import EvaluateConfig  # noqa: E402
@@ -32,6 +33,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "Background modes (`--background`)": BACKGROUNDS,
     "Mask signals (`--signal`)": SIGNALS,
     "Solvers (`--solver`)": SOLVERS,
+    "Spacings (`--spacing`)": SPACINGS,
     "Losses (`--loss`)": LOSSES,
     "Data layouts (`--data`)": LAYOUTS,
     "Base families (`--base`)": FAMILIES,
