@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .copies import COPY
 from .declarations import Doc, Range, check_settings
 from .errors import MaskError, SettingError
 from .method.attention import MapRecorder
@@ -26,11 +27,15 @@ from .method.regions import RegionPrompts
 from .method.sampling import SamplingSettings, sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
 from .method.solvers import SOLVERS
+from .method.start import NOISE, StartSettings
+from .pasting import Pasted, Pastes, joined, levels_in_use, paste_heat, paste_jobs, pasted_of
 from .pictures.crop import Crop, Zoom, crop_box, default_feather, put_back, take, take_picture
 from .pictures.masks import Mask, check_mask, region_map
 from .pictures.picture import Picture
 from .pictures.pixels import as_pictures, to_pixels
 from .pictures.stitching import stitch
+from .placement.exemplar import Exemplar
+from .placement.paste import edge_width
 from .placement.surroundings import Surroundings
 from .quality import Quality, QualityLimits, Verdict, judge, measure
 
@@ -74,6 +79,14 @@ class StitchSettings:
         ),
     ] = True
 
+    paste_detail: Annotated[
+        bool,
+        Doc(
+            "Where a sample starts from a real defect: restore also what the VAE lost of that "
+            "defect, where the sample stayed near it. Needs detail."
+        ),
+    ] = False
+
     def __post_init__(self) -> None:
         check_settings(self)
 
@@ -83,6 +96,7 @@ class PaintSettings:
     """How samples are made."""
 
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    starting: StartSettings = field(default_factory=StartSettings)
     label: LabelSettings = field(default_factory=LabelSettings)
     stitching: StitchSettings = field(default_factory=StitchSettings)
 
@@ -113,6 +127,9 @@ class Job:
     latent cells go to one."""
     real: Surroundings | None = None
     """The real defect whose mask this is made from, for the verdict; None: not known."""
+    exemplars: tuple[Exemplar, ...] = ()
+    """The real defects' own pixels at this place, one a mask, for a start from them; empty: not
+    known."""
 
     @property
     def requested(self) -> Mask:
@@ -133,6 +150,8 @@ class Prepared:
     """``[P, C, h, w]`` a level (:meth:`Background.prepare`)."""
     normal: Tensor
     """The decoded encoding of each crop: ``[P, 3, H, W]`` in -1..1."""
+    pastes: Pastes | None = None
+    """The real defects, laid over the pictures; None: all samples start from noise."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +172,11 @@ class Painted:
     verdict: Verdict
     feather: float
     """Width of the seam in picture pixels, as set or by default."""
+    start_level: float = NOISE
+    """0: the paste of the real defect; 1: from noise."""
+    exemplar_difference: float | None = None
+    """How far the sample is from its exemplar (``copies.exemplar_difference``); None: started from
+    noise."""
 
 
 def prepare(
@@ -163,8 +187,14 @@ def prepare(
     framing: Framing,
     sampling: SamplingSettings,
     callback: StepCallback | None = None,
+    starting: StartSettings | None = None,
+    paste_detail: bool = False,
 ) -> Prepared:
     """Crop, encode and invert P jobs in one batch.
+
+    Args:
+        starting: where their samples will start; None: from noise.
+        paste_detail: whether the pastes' detail will be restored.
 
     Raises:
         MaskError: a mask is empty, full, of another size, or there are not as many as defect
@@ -185,7 +215,42 @@ def prepare(
     levels = sampling.levels(predict.schedule)
     mode = BACKGROUNDS[sampling.background]
     background = mode.prepare(predict, z_0, regions, prompts, levels, callback)
-    return Prepared(jobs, crops, regions, background, codec.decode(z_0))
+    pastes = None
+    if starting is not None and starting.uses_real:
+        pastes = paste_jobs(
+            codec,
+            [job.picture for job in jobs],
+            [job.exemplars for job in jobs],
+            [job.requested for job in jobs],
+            crops,
+            framing.resolution,
+            regions,
+            starting,
+            paste_detail,
+        )
+    return Prepared(jobs, crops, regions, background, codec.decode(z_0), pastes)
+
+
+def prepare_pastes(jobs: Sequence[Job], framing: Framing, starting: StartSettings) -> Prepared:
+    """What P jobs need whose samples are all pastes (start level 0): no network.
+
+    Raises:
+        MaskError: a bad mask. SettingError: a job without exemplars.
+    """
+    crops: list[Crop] = []
+    pasted: list[Pasted | None] = []
+    for job in jobs:
+        check_mask(job.requested, job.picture.size)
+        if not job.exemplars:
+            raise SettingError(
+                "a paste of a real defect that is not known",
+                "the picture of the real defect",
+                "start from noise",
+            )
+        crops.append(crop_box(job.requested, framing.resolution, framing.zoom))
+        pasted.append(pasted_of(job.picture, job.exemplars, job.requested, starting))
+    nothing = torch.zeros(len(jobs), 0)
+    return Prepared(jobs, crops, nothing, [], nothing, Pastes(pasted, nothing, None))
 
 
 def _check_job(job: Job, prompts: RegionPrompts) -> None:
@@ -208,6 +273,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         regions=torch.cat([part.regions for part in parts]),
         background=[torch.cat(latents) for latents in backgrounds],
         normal=torch.cat([part.normal for part in parts]),
+        pastes=joined([part.pastes for part in parts]),
     )
 
 
@@ -222,21 +288,67 @@ def paint(
     limits: QualityLimits | None = None,
     callback: StepCallback | None = None,
     guidance: Sequence[float] | None = None,
+    start_levels: Sequence[float] | None = None,
 ) -> list[Painted]:
     """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the
     same place, in one batch.
 
     Args:
         guidance: of each sample; None: that of a first attempt.
+        start_levels: of each sample (``StartSettings.level_of``); a sample whose job knows no real
+            defect starts from noise. None: all from noise.
 
     Raises:
-        SettingError: not as many seeds (or values of guidance) as positions, or a position that
-            ``prepared`` has not.
+        SettingError: not as many seeds (or values of guidance, or start levels) as positions, a
+            position that ``prepared`` has not, or one that was not prepared for its start.
     """
     _check_positions(len(prepared.jobs), which, seeds)
+    pastes = prepared.pastes
+    known = [pastes is not None and pastes.pasted[position] is not None for position in which]
+    levels = levels_in_use(known, start_levels)
+    if guidance is None:
+        guidance = [settings.sampling.guidance_at(0)] * len(which)
+    sampled = [number for number, level in enumerate(levels) if level > 0]
+    samples: dict[int, Painted] = {}
+    if sampled:
+        batch = _Batch(
+            [which[number] for number in sampled],
+            [seeds[number] for number in sampled],
+            [guidance[number] for number in sampled],
+            [levels[number] for number in sampled],
+        )
+        painted = _sampled(codec, predict, prepared, batch, prompts, settings, limits, callback)
+        samples = dict(zip(sampled, painted, strict=True))
+    for number, position in enumerate(which):
+        if number not in samples:
+            samples[number] = _paste_alone(prepared, position, settings, limits)
+    return [samples[number] for number in range(len(which))]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Samples that go through the network together: each at the same place of every list."""
+
+    which: Sequence[int]
+    seeds: Sequence[int]
+    guidance: Sequence[float]
+    start_levels: Sequence[float]
+
+
+def _sampled(
+    codec: Codec,
+    predict: Predictor,
+    prepared: Prepared,
+    batch: _Batch,
+    prompts: RegionPrompts,
+    settings: PaintSettings,
+    limits: QualityLimits | None,
+    callback: StepCallback | None,
+) -> list[Painted]:
+    """The samples of one batch, decoded and finished."""
     sampling, signal = settings.sampling, SIGNALS[settings.label.signal]
-    index = list(which)  # a list picks from tensors of any device: a codec may decode to the CPU
-    regions = prepared.regions[index]
+    index = list(batch.which)  # picks from tensors of any device: a codec may decode to the CPU
+    regions, pastes = prepared.regions[index], prepared.pastes
     recorder = MapRecorder(prompts.word_positions()) if signal.needs_attention else None
     z_0 = sample(
         predict,
@@ -245,21 +357,26 @@ def paint(
         regions,
         prompts,
         sampling.levels(predict.schedule),
-        seeds,
-        sampling.guidance_at(0) if guidance is None else guidance,
+        batch.seeds,
+        batch.guidance,
         recorder,
         callback,
         SOLVERS[sampling.solver],
+        None if pastes is None else pastes.start(index, batch.start_levels),
     )
     painted, normal = codec.decode(z_0), prepared.normal[index]
     size = (painted.shape[-2], painted.shape[-1])
-    latents = LatentEvidence(predict, z_0, regions, prompts, seeds)
+    latents = LatentEvidence(predict, z_0, regions, prompts, batch.seeds)
     heats = signal.heat(Evidence(size, recorder, painted, normal, latents)).cpu().numpy()
-    squares = zip(as_pictures(painted), as_pictures(normal), heats, strict=True)
-    samples = []
-    for position, (square, plain, heat) in zip(which, squares, strict=True):
+    parts = zip(
+        index, as_pictures(painted), as_pictures(normal), heats, batch.start_levels, strict=True
+    )
+    samples: list[Painted] = []
+    for position, square, plain, heat, level in parts:
+        pasted = pastes.pasted[position] if pastes is not None and level < NOISE else None
+        decoded = Decoded(square, plain, heat, level, pasted)
         job, crop = prepared.jobs[position], prepared.crops[position]
-        samples.append(_finish(job, crop, square, plain, heat, settings, limits))
+        samples.append(_finish(job, crop, decoded, settings, limits))
     return samples
 
 
@@ -278,41 +395,118 @@ def _check_positions(jobs: int, which: Sequence[int], seeds: Sequence[int]) -> N
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A sample before it is stitched."""
+
+    painted: NDArray[np.float32]
+    """float32 ``[R, R, 3]`` in 0..1; so is the next."""
+    normal: NDArray[np.float32]
+    heat: NDArray[np.float32]
+    """float32 ``[R, R]``; of a paste that of the whole picture."""
+    start_level: float = NOISE
+    pasted: Pasted | None = None
+    """The real defect that it started from."""
+
+
 def _finish(
     job: Job,
     crop: Crop,
-    painted: NDArray[np.float32],
-    normal: NDArray[np.float32],
-    heat: NDArray[np.float32],
+    decoded: Decoded,
     settings: PaintSettings,
     limits: QualityLimits | None,
 ) -> Painted:
     """Stitch one decoded sample into its picture, make its label and judge it."""
-    stitching, label = settings.stitching, settings.label
-    requested = job.requested
+    stitching, requested, pasted = settings.stitching, job.requested, decoded.pasted
     width = stitching.feather
     if width is None:
         width = default_feather(crop, requested)
     if stitching.stitch:
-        plain = normal if stitching.detail else None
-        result = stitch(job.picture, painted, requested, crop, width, plain)
+        plain = decoded.normal if stitching.detail else None
+        real = None
+        if stitching.paste_detail and pasted is not None and pasted.decoded is not None:
+            real = (pasted.decoded, pasted.picture)
+        result = stitch(job.picture, decoded.painted, requested, crop, width, plain, real)
     else:
-        result = stitch(job.picture, painted, _square(crop, requested.shape), crop, 0)
-    before, after = job.picture.eight_bit(), result.eight_bit()
-    placed = put_back(heat, crop, requested.shape)
-    placed = SIGNALS[label.signal].stitched(placed, before, after)
+        whole = _square(crop, requested.shape)
+        result = stitch(job.picture, decoded.painted, whole, crop, 0)
+    if pasted is not None:
+        result = pasted.finished(result)
+    placed = put_back(decoded.heat, crop, requested.shape)
+    signal = SIGNALS[settings.label.signal]
+    placed = signal.stitched(placed, job.picture.eight_bit(), result.eight_bit())
+    return _judged(job, crop, decoded, result, placed, width, settings, limits)
 
+
+def _paste_alone(
+    prepared: Prepared, position: int, settings: PaintSettings, limits: QualityLimits | None
+) -> Painted:
+    """The sample of start level 0: the paste itself, judged as any other, on the pictures' own
+    pixels: no decoder changed them."""
+    job, crop = prepared.jobs[position], prepared.crops[position]
+    pasted = None if prepared.pastes is None else prepared.pastes.pasted[position]
+    if pasted is None:
+        raise SettingError(
+            "a start level of 0 without a real defect", "its picture", "start from noise"
+        )
+    side = crop.side
+    squares: list[NDArray[np.float32]] = []
+    for picture in (pasted.picture, job.picture):
+        square = take_picture(picture, crop, side)
+        squares.append(np.divide(square.pixels, square.white, dtype=np.float32))
+    good, result = job.picture.eight_bit(), pasted.picture.eight_bit()
+    heat = paste_heat(good, result, job.requested)
+    decoded = Decoded(squares[0], squares[1], heat, 0.0, pasted)
+    width = edge_width(job.picture)
+    return _judged(job, crop, decoded, pasted.picture, heat, width, settings, limits)
+
+
+def _judged(
+    job: Job,
+    crop: Crop,
+    decoded: Decoded,
+    result: Picture,
+    placed: NDArray[np.float32],
+    width: float,
+    settings: PaintSettings,
+    limits: QualityLimits | None,
+) -> Painted:
+    """A finished sample with its label, its figures and its verdict.
+
+    Args:
+        placed: the signal behind the label, float32 ``[H, W]``. width: of the seam.
+    """
+    before, after, requested = job.picture.eight_bit(), result.eight_bit(), job.requested
     refined = np.zeros(requested.shape, np.bool_)
     shown = np.zeros(requested.shape, np.float32)
     for mask in job.masks:
-        part, part_heat = label_of(placed, mask, label)
+        part, part_heat = label_of(placed, mask, settings.label)
         refined |= part
         shown = np.maximum(shown, part_heat)
 
-    quality = measure(before, after, requested, refined, painted, normal, crop, width)
+    quality = measure(
+        before, after, requested, refined, decoded.painted, decoded.normal, crop, width
+    )
     share = None if job.real is None else job.real.share_made(before, after, requested)
     verdict = judge(quality, limits, 1.0 if share is None else share)
-    return Painted(result, refined, requested, shown, quality, share, verdict, width)
+    difference = None
+    if decoded.pasted is not None:
+        difference = decoded.pasted.difference(after, before, requested)
+        copied = decoded.start_level > 0 and decoded.pasted.is_copied_by(after, before, requested)
+        if copied and verdict.good:
+            verdict = Verdict(False, COPY)
+    return Painted(
+        result,
+        refined,
+        requested,
+        shown,
+        quality,
+        share,
+        verdict,
+        width,
+        decoded.start_level,
+        difference,
+    )
 
 
 def _square(crop: Crop, shape: tuple[int, ...]) -> Mask:

@@ -56,7 +56,11 @@ class MapRecorder:
         self.means: dict[tuple[int, int], Tensor] = {}
         """Grid ``(h, w)`` -> float32 ``[B, h, w]``: at a pixel of defect i the attention to the
         words of i; 0 in the background."""
+        self.rows: tuple[Tensor, int] | None = None
+        """Which samples the next calls hold, long ``[n]``, and how many there are in all; None:
+            the calls hold all of them."""
         self._counts: dict[tuple[int, int], int] = {}
+        self._counts_of_rows: dict[tuple[int, int], Tensor] = {}
         self._marks: Tensor | None = None
 
     @property
@@ -85,10 +89,25 @@ class MapRecorder:
     def add(self, share: Tensor, grid: tuple[int, int]) -> None:
         """Take in one layer's attention to the words: ``[B, h*w]`` on this grid."""
         attention = share.float().view(len(share), *grid)
+        if self.rows is not None or grid in self._counts_of_rows:
+            self._add_rows(attention, grid)
+            return
         count = self._counts.get(grid, 0) + 1
         self._counts[grid] = count
         mean = self.means.get(grid)
         self.means[grid] = attention if mean is None else mean.lerp_(attention, 1 / count)
+
+    def _add_rows(self, attention: Tensor, grid: tuple[int, int]) -> None:
+        """Take in a layer's attention of some samples: each has its own number of maps."""
+        rows, samples = self.rows or (torch.arange(len(attention)), len(attention))
+        rows = rows.to(attention.device)
+        mean = self.means.setdefault(grid, attention.new_zeros(samples, *grid))
+        if grid not in self._counts_of_rows:
+            before = self._counts.get(grid, 0)
+            self._counts_of_rows[grid] = attention.new_full((samples, 1, 1), before)
+        counts = self._counts_of_rows[grid]
+        counts[rows] += 1
+        mean[rows] = mean[rows].lerp(attention, 1 / counts[rows])
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,14 @@ from ..declarations import Choice, Doc, NotEmpty, Range, check_settings
 from ..errors import SettingError
 from .attention import MapRecorder
 from .backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND, Background, BackgroundName
+from .descent import Descent, descents
 from .inversion import StepCallback
 from .predictor import Predictor
-from .randomness import seeded_noise
 from .regions import RegionPrompts, union
 from .schedule import Levels, NoiseSchedule
 from .solvers import DEFAULT_SOLVER, SOLVERS, Solver, SolverName
 from .spacings import DEFAULT_SPACING, SPACINGS, SpacingName
+from .start import Start
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def sample(
     recorder: MapRecorder | None = None,
     callback: StepCallback | None = None,
     solver: Solver = SOLVERS[DEFAULT_SOLVER],
+    start: Start | None = None,
 ) -> Tensor:
     """Eq. 9: paint the defects of ``regions`` into the background, one sample a seed.
 
@@ -97,16 +99,18 @@ def sample(
         guidance: ``w`` of choice 7, inside the mask only, for all samples or one a sample; 1 =
             none.
         recorder: takes in the attention of the ``C_1`` pass.
-        callback: called after each step, 1 .. ``steps``.
+        callback: called after each step, 1 .. ``steps``; a sample that starts lower waits.
         solver: of the defect's way down; the background's latents stay DDIM's.
+        start: of each sample (choice 15); None: all from noise. A sample is evaluated from its own
+            start level down, at 0 not at all.
 
     Returns:
         ``z*_0`` ``[B, C, h, w]``; outside the mask equal to the background's level 0 where it is
         put back.
 
     Raises:
-        SettingError: latents, regions, seeds and guidance are not equally many; guidance without an
-            empty prompt.
+        SettingError: latents, regions, seeds, guidance and starts are not equally many; guidance
+            without an empty prompt; a start level out of its range.
     """
     samples = len(background_latents[0])
     if not len(seeds) == len(regions) == samples:
@@ -115,26 +119,69 @@ def sample(
             "as many of each",
             "give one seed a sample, and expand what the samples share",
         )
-    m = (regions > 0)[:, None]
-    defect = union(regions)
-    latents_at = background.latents_at(background_latents, predict.schedule, levels, seeds)
-    noise = seeded_noise(seeds, background_latents[0].shape[1:]).to(background_latents[0])
-    step = solver.start(levels)
-    z = torch.where(m, noise, latents_at(levels.steps))
+    groups = descents(
+        predict.schedule, background, background_latents, regions, levels, seeds, solver, start
+    )
+    weights = guidance_of(guidance, samples)
+    z = torch.empty_like(background_latents[0])
+    for group in groups:
+        z = z.index_copy(0, group.rows, group.first)
+    batch = _Batch([], regions, weights)
     for level in range(levels.steps, 0, -1):
-        t = levels.timesteps[level]
-        eps = defect_eps(predict, z, t, regions, prompts, guidance, recorder)
-        eps = background.eps(eps, m, predict, z, t, prompts, defect)
-        z = background.put_back(step(z, eps, level), m, latents_at(level - 1))
+        if any(group.levels.steps == level for group in groups):
+            batch = _Batch(
+                [group for group in groups if group.levels.steps >= level], regions, weights
+            )
+        if batch.groups:
+            z_t, t = z[batch.rows], batch.timesteps(level)
+            if recorder is not None:
+                recorder.rows = None if len(batch.rows) == samples else (batch.rows, samples)
+            eps = defect_eps(predict, z_t, t, batch.regions, prompts, batch.weights, recorder)
+            eps = background.eps(eps, batch.m, predict, z_t, t, prompts, batch.defect)
+            z = z.index_copy(0, batch.rows, batch.down(z_t, eps, level))
         if callback:
             callback(levels.steps - level + 1, levels.steps, z)
     return z
 
 
+class _Batch:
+    """The samples that are evaluated together at a level: those of all descents that have begun."""
+
+    def __init__(
+        self, groups: Sequence[Descent], regions: Tensor, weights: Sequence[float]
+    ) -> None:
+        self.groups = groups
+        none = torch.zeros(0, dtype=torch.long, device=regions.device)
+        self.rows = torch.cat([none, *(group.rows for group in groups)])
+        self.regions = regions if len(self.rows) == len(regions) else regions[self.rows]
+        self.defect = union(self.regions)
+        self.m = (self.regions > 0)[:, None]
+        self.weights = [weights[row] for row in self.rows.tolist()]
+
+    def timesteps(self, level: int) -> int | Tensor:
+        """Of the network at a level: one number, or ``[B]`` where they differ."""
+        timesteps: list[int] = []
+        for group in self.groups:
+            timesteps += [group.levels.timesteps[level]] * len(group.rows)
+        if len(set(timesteps)) == 1:
+            return timesteps[0]
+        return torch.tensor(timesteps, device=self.rows.device)
+
+    def down(self, z: Tensor, eps: Tensor, level: int) -> Tensor:
+        """The step of each descent from ``level`` to the one below: ``[B, C, h, w]``."""
+        latents: list[Tensor] = []
+        first = 0
+        for group in self.groups:
+            part = slice(first, first + len(group.rows))
+            latents.append(group.down(z[part], eps[part], self.m[part], level))
+            first = part.stop
+        return torch.cat(latents)
+
+
 def defect_eps(
     predict: Predictor,
     z: Tensor,
-    t: int,
+    t: int | Tensor,
     regions: Tensor,
     prompts: RegionPrompts,
     guidance: float | Sequence[float] = 1.0,
@@ -142,13 +189,7 @@ def defect_eps(
 ) -> Tensor:
     """``eps_theta(z_t, t, C_1)``, with guidance ``e_0 + w (e_C1 - e_0)`` inside the mask (choice
     7). Arguments as in :func:`sample`."""
-    weights = [guidance] * len(z) if isinstance(guidance, int | float) else list(guidance)
-    if len(weights) != len(z):
-        raise SettingError(
-            f"{len(weights)} values of guidance for {len(z)} samples",
-            "one, or one a sample",
-            "give as many",
-        )
+    weights = guidance_of(guidance, len(z))
     is_guided = [weight != 1 for weight in weights]
     if not any(is_guided):
         return predict(z, t, prompts.defect_context(), regions, recorder)
@@ -159,3 +200,19 @@ def defect_eps(
     guided = torch.tensor(is_guided, device=z.device)[:, None, None, None]
     m = (regions > 0)[:, None]
     return torch.where(guided & m, e_0 + w * (eps - e_0), eps)
+
+
+def guidance_of(guidance: float | Sequence[float], samples: int) -> list[float]:
+    """The guidance of each sample, from one value or one a sample.
+
+    Raises:
+        SettingError: another number of values.
+    """
+    weights = [guidance] * samples if isinstance(guidance, int | float) else list(guidance)
+    if len(weights) != samples:
+        raise SettingError(
+            f"{len(weights)} values of guidance for {samples} samples",
+            "one, or one a sample",
+            "give as many",
+        )
+    return weights

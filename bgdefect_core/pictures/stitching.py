@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import MaskError, PictureError
 from .crop import Crop, Window, default_feather, resized_window
-from .detail import with_detail
+from .detail import with_detail, with_either_detail
 from .masks import Mask, bounding_box, feather
 from .picture import Picture
 from .tones import nearest_tone, two_tones
@@ -28,6 +28,7 @@ def stitch(
     crop: Crop,
     feather_width: float | None = None,
     normal: NDArray[np.float32] | None = None,
+    pasted: tuple[NDArray[np.float32], Picture] | None = None,
 ) -> Picture:
     """Blend the painted square into the picture through the feathered mask.
 
@@ -43,6 +44,9 @@ def stitch(
         normal: float32 [resolution, resolution, 3] in 0..1, the crop's encoding, decoded: what the
             VAE lost of the picture comes back where little changed (``detail.with_detail``). None:
             it does not.
+        pasted: where the sample started from a real defect, that picture and its crop's encoding,
+            decoded, as ``normal``: its detail comes back where the sample stayed near it
+            (``detail.with_either_detail``); read with ``normal`` alone.
 
     Returns:
         A picture of the same depth and white level; outside the feather band equal in all bits.
@@ -64,7 +68,13 @@ def stitch(
     old = pixels[window.slices]
     if normal is not None:
         reconstructed = _resized_colours(normal, crop, window)
-        new = with_detail(new, reconstructed, np.divide(old, white, dtype=np.float32))
+        good = (reconstructed, np.divide(old, white, dtype=np.float32))
+        if pasted is None:
+            new = with_detail(new, *good)
+        else:
+            decoded = _resized_colours(pasted[0], crop, window)
+            real = np.divide(pasted[1].pixels[window.slices], white, dtype=np.float32)
+            new = with_either_detail(new, good, (decoded, real))
     is_gray = (pixels == pixels[..., :1]).all()
     if is_gray:  # what colour the decoder adds would give the defect away
         new = np.repeat(new.mean(axis=2, keepdims=True), 3, axis=2)

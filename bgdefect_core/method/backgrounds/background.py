@@ -4,6 +4,7 @@ pair of picture and mask, and says what stands outside the mask at each step of 
 from __future__ import annotations
 
 from abc import ABC
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 import torch
@@ -96,6 +97,31 @@ class Background(ABC):
         """
         return lambda level: latents[level]
 
+    def cut(self, latents: Sequence[Tensor], levels: Levels, lower: Levels) -> Sequence[Tensor]:
+        """The latents of samples that start below the schedule's highest level.
+
+        A start between two levels has what a DDIM step between them passes through: ``z /
+        sqrt(alpha)`` is linear in ``sigma = sqrt(1 / alpha - 1)`` there, so that nothing is
+        computed anew.
+
+        Args:
+            latents: of :meth:`prepare`, ``[B, C, h, w]`` a level of ``levels``.
+            lower: ``levels``, or what :func:`..start.levels_from` makes of them.
+
+        Returns:
+            As many tensors as ``lower`` has levels.
+        """
+        top, timestep = lower.steps, lower.timesteps[-1]
+        if timestep == levels.timesteps[top]:
+            return latents[: top + 1]
+        above = bisect_left(levels.timesteps, timestep, lo=1)
+        start = between(
+            (latents[above - 1], levels.alphas[above - 1]),
+            (latents[above], levels.alphas[above]),
+            lower.alphas[-1],
+        )
+        return [*latents[:top], start]
+
     def seen(self, z: Tensor, m: Tensor) -> Tensor:
         """What the background's evaluation of the network reads of ``z_t`` (Eq. 28): the defect is
         hidden from it. ``m``: bool ``[B, 1, h, w]``, the mask."""
@@ -107,7 +133,7 @@ class Background(ABC):
         m: Tensor,
         predict: Predictor,
         z: Tensor,
-        t: int,
+        t: int | Tensor,
         prompts: RegionPrompts,
         defect: Tensor,
     ) -> Tensor:
@@ -119,6 +145,17 @@ class Background(ABC):
     def put_back(self, z: Tensor, m: Tensor, background: Tensor) -> Tensor:
         """The latents after a step: ``z`` inside the mask, ``background`` outside."""
         return torch.where(m, z, background)
+
+
+def between(lower: tuple[Tensor, float], upper: tuple[Tensor, float], alpha: float) -> Tensor:
+    """The latents at ``alpha`` on the DDIM step between two levels, each ``(z, alpha)``."""
+    sigmas: list[float] = []
+    for level in (lower[1], alpha, upper[1]):
+        sigmas.append((1 / level - 1) ** 0.5)
+    share = (sigmas[1] - sigmas[0]) / (sigmas[2] - sigmas[0])
+    scaled = torch.lerp(lower[0] / lower[1] ** 0.5, upper[0] / upper[1] ** 0.5, share)
+    latents: Tensor = alpha**0.5 * scaled
+    return latents
 
 
 def _part(callback: StepCallback | None, before: int, total: int) -> StepCallback | None:

@@ -31,7 +31,7 @@ class LiteralBackground(Background):
         m: Tensor,
         predict: Predictor,
         z: Tensor,
-        t: int,
+        t: int | Tensor,
         prompts: RegionPrompts,
         defect: Tensor,
     ) -> Tensor:

@@ -37,6 +37,10 @@ class NoisedBackground(Background):
         """``z_0`` for every level; ``callback`` is never called."""
         return [z_0] * (levels.steps + 1)
 
+    def cut(self, latents: Sequence[Tensor], levels: Levels, lower: Levels) -> Sequence[Tensor]:
+        """``z_0`` for every level."""
+        return latents[: lower.steps + 1]
+
     def latents_at(
         self,
         latents: Sequence[Tensor],

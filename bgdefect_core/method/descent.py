@@ -1,0 +1,121 @@
+"""The way down of samples that start together (docs/method.md, choice 15): their levels, their
+background and their solver. A batch holds one descent for each start level in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .backgrounds import Background
+from .backgrounds.background import LatentsAt
+from .randomness import seeded_noise
+from .schedule import Levels, NoiseSchedule
+from .solvers import Solver, Step
+from .start import NOISE, Start, levels_from
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Cells that stay those of the pasted picture."""
+
+    core: Tensor
+    """bool ``[n, 1, h, w]``."""
+    pasted: Tensor
+    """``[n, C, h, w]``."""
+    noise: Tensor
+    """``[n, C, h, w]``: the samples' own noise."""
+
+    def put_back(self, z: Tensor, schedule: NoiseSchedule, levels: Levels, level: int) -> Tensor:
+        """``z`` with the held cells of the forward process (Eq. 6) at ``level``; at level 0 the
+        paste itself."""
+        return torch.where(self.core, noised(self.pasted, self.noise, schedule, levels, level), z)
+
+
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """Samples that start at one level."""
+
+    rows: Tensor
+    """long ``[n]``: their places in the batch."""
+    levels: Levels
+    """From their start down; level 0 alone where nothing is sampled."""
+    first: Tensor
+    """``[n, C, h, w]``: their latents at the start."""
+    background: Background
+    latents_at: LatentsAt
+    step: Step
+    schedule: NoiseSchedule
+    held: Held | None = None
+
+    def down(self, z: Tensor, eps: Tensor, m: Tensor, level: int) -> Tensor:
+        """The latents ``[n, C, h, w]`` at ``level - 1``, from ``z`` and its noise at ``level``."""
+        z = self.background.put_back(self.step(z, eps, level), m, self.latents_at(level - 1))
+        if self.held is None:
+            return z
+        return self.held.put_back(z, self.schedule, self.levels, level - 1)
+
+
+def descents(
+    schedule: NoiseSchedule,
+    background: Background,
+    background_latents: Sequence[Tensor],
+    regions: Tensor,
+    levels: Levels,
+    seeds: Sequence[int],
+    solver: Solver,
+    start: Start | None = None,
+) -> list[Descent]:
+    """The descents of B samples, one for each start level, in the order of their first sample.
+
+    Arguments as in :func:`.sampling.sample`.
+
+    Raises:
+        SettingError: not B starts, or a start level out of its range.
+    """
+    shares = [NOISE] * len(seeds)
+    if start is not None:
+        start.check(len(seeds))
+        shares = list(start.levels)
+    members: dict[float, list[int]] = {}
+    for row, share in enumerate(shares):
+        members.setdefault(share, []).append(row)
+    noise = seeded_noise(seeds, background_latents[0].shape[1:]).to(background_latents[0])
+    groups: list[Descent] = []
+    for share, places in members.items():
+        lower = levels_from(schedule, levels, share)
+        rows = torch.tensor(places, device=regions.device)
+        latents = _rows_of(background.cut(background_latents, levels, lower), rows)
+        own_seeds = [seeds[place] for place in places]
+        latents_at = background.latents_at(latents, schedule, lower, own_seeds)
+        m = (regions[rows] > 0)[:, None]
+        inside, held = noise[rows], None
+        if start is not None and share < NOISE:
+            pasted = start.pasted[rows]
+            if start.core is not None:
+                held = Held(start.core[rows][:, None], pasted, inside)
+            inside = noised(pasted, inside, schedule, lower, lower.steps)
+        first = torch.where(m, inside, latents_at(lower.steps))
+        step = solver.start(lower)
+        groups.append(Descent(rows, lower, first, background, latents_at, step, schedule, held))
+    return groups
+
+
+def noised(
+    z_0: Tensor, noise: Tensor, schedule: NoiseSchedule, levels: Levels, level: int
+) -> Tensor:
+    """The forward process (Eq. 6) at a level of a run; ``z_0`` itself at level 0."""
+    return schedule.noised(z_0, noise, levels.alphas[level]) if level else z_0
+
+
+def _rows_of(latents: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
+    """Some rows of each level; a tensor that stands for several levels is copied once."""
+    if len(rows) == len(latents[0]):
+        return list(latents)
+    copies: dict[int, Tensor] = {}
+    for level in latents:
+        if id(level) not in copies:
+            copies[id(level)] = level[rows]
+    return [copies[id(level)] for level in latents]

@@ -1,0 +1,176 @@
+"""What a start from real defects adds to a batch of pictures: the pastes, encoded, and samples that
+are the paste itself (docs/method.md, choice 15). ``painting`` puts both into the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .copies import exemplar_difference, is_copy
+from .errors import SettingError
+from .method.start import NOISE, Start, StartSettings, core_cells
+from .pictures.crop import Crop, take, take_picture
+from .pictures.masks import Mask
+from .pictures.picture import Picture, Pixels
+from .pictures.pixels import as_pictures, to_pixels
+from .pictures.tones import change, two_tones
+from .placement.exemplar import Exemplar
+from .placement.paste import core_of, paste, with_core
+
+
+class Coder(Protocol):
+    """A VAE; see :class:`.painting.Codec`."""
+
+    def encode(self, pixels: Tensor) -> Tensor: ...
+
+    def decode(self, latents: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Pasted:
+    """One good picture with its real defects laid over it."""
+
+    picture: Picture
+    """``[H, W, 3]`` at the good picture's depth."""
+    core: Mask
+    """bool ``[H, W]``: what stays the paste's own; empty by default."""
+    decoded: NDArray[np.float32] | None = None
+    """Its crop, encoded and decoded: float32 ``[R, R, 3]`` in 0..1; None where its detail is not
+    given back."""
+
+    def finished(self, result: Picture) -> Picture:
+        """A sample with the core put back."""
+        return with_core(result, self.picture, self.core)
+
+    def is_copied_by(self, result: Pixels, good: Pixels, mask: Mask) -> bool:
+        """Whether a sample, ``result``, is this paste within the camera's noise, outside its
+        core."""
+        return is_copy(result, self.picture.eight_bit(), good, mask & ~self.core)
+
+    def difference(self, result: Pixels, good: Pixels, mask: Mask) -> float:
+        """How far a sample is from this paste (:func:`.copies.exemplar_difference`)."""
+        return exemplar_difference(result, self.picture.eight_bit(), good, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Pastes:
+    """The pastes of P jobs."""
+
+    pasted: Sequence[Pasted | None]
+    """None where no real defect is known: these samples start from noise."""
+    latents: Tensor
+    """``[P, C, h, w]``; of the good picture where there is no paste."""
+    core: Tensor | None
+    """bool ``[P, h, w]`` at latent size; None: nothing is held."""
+
+    def start(self, which: Sequence[int], levels: Sequence[float]) -> Start | None:
+        """Where the samples of these jobs start; None: all from noise."""
+        if all(level == NOISE for level in levels):
+            return None
+        index = list(which)
+        core = None if self.core is None else self.core[index]
+        return Start(levels, self.latents[index], core)
+
+
+def paste_jobs(
+    codec: Coder,
+    pictures: Sequence[Picture],
+    exemplars: Sequence[Sequence[Exemplar]],
+    masks: Sequence[Mask],
+    crops: Sequence[Crop],
+    resolution: int,
+    regions: Tensor,
+    starting: StartSettings,
+    detail: bool,
+) -> Pastes:
+    """Lay the real defects of P jobs over their pictures and encode the crops, in one batch.
+
+    Args:
+        codec: the VAE. pictures, masks, crops: of each job. exemplars: of each; none: not known.
+        resolution: side of the network's picture. regions: long ``[P, h, w]``.
+        starting: how much of the masks is held as the core.
+        detail: whether the pastes are decoded, so that their detail can be given back.
+    """
+    plain: list[Pasted | None] = []
+    squares: list[Picture] = []
+    cores: list[Mask] = []
+    for picture, defects, mask, crop in zip(pictures, exemplars, masks, crops, strict=True):
+        pasted = pasted_of(picture, defects, mask, starting)
+        plain.append(pasted)
+        shown = picture if pasted is None else pasted.picture
+        squares.append(take_picture(shown, crop, resolution))
+        core = np.zeros_like(mask) if pasted is None else pasted.core
+        cores.append(take(core, crop, resolution))
+    latents = codec.encode(to_pixels(squares))
+    held = None
+    if starting.start_core > 0:
+        held = core_cells(torch.from_numpy(np.stack(cores)), regions)
+    if not detail:
+        return Pastes(plain, latents, held)
+    decoded = as_pictures(codec.decode(latents))
+    whole: list[Pasted | None] = []
+    for pasted, square in zip(plain, decoded, strict=True):
+        whole.append(None if pasted is None else Pasted(pasted.picture, pasted.core, square))
+    return Pastes(whole, latents, held)
+
+
+def pasted_of(
+    picture: Picture, exemplars: Sequence[Exemplar], mask: Mask, starting: StartSettings
+) -> Pasted | None:
+    """The paste of one job; None where no real defect is known. ``mask``: of all its defects."""
+    if not exemplars:
+        return None
+    return Pasted(paste(picture, exemplars), core_of(mask, starting.start_core))
+
+
+def joined(parts: Sequence[Pastes | None]) -> Pastes | None:
+    """The pastes of several batches as one; None where they have none."""
+    present = [part for part in parts if part is not None]
+    if len(present) < len(parts) or not present:
+        return None
+    pasted: list[Pasted | None] = []
+    cores: list[Tensor] = []
+    for part in present:
+        pasted += part.pasted
+        if part.core is not None:
+            cores.append(part.core)
+    latents = torch.cat([part.latents for part in present])
+    return Pastes(pasted, latents, torch.cat(cores) if cores else None)
+
+
+def levels_in_use(known: Sequence[bool], start_levels: Sequence[float] | None) -> list[float]:
+    """The start level of each sample: :data:`NOISE` where no real defect is known.
+
+    Args:
+        known: of each sample, whether the real defects of its job are.
+        start_levels: as asked for, one a sample; None: all from noise.
+
+    Raises:
+        SettingError: not as many levels as samples.
+    """
+    if start_levels is None:
+        return [NOISE] * len(known)
+    if len(start_levels) != len(known):
+        raise SettingError(
+            f"{len(start_levels)} start levels for {len(known)} samples",
+            "one start level a sample",
+            "give as many of each",
+        )
+    levels: list[float] = []
+    for is_known, level in zip(known, start_levels, strict=True):
+        levels.append(level if is_known else NOISE)
+    return levels
+
+
+def paste_heat(good: Pixels, pasted: Pixels, mask: Mask) -> NDArray[np.float32]:
+    """What the label of a paste is made from: on two tones the changed pixels, else the mask that
+    was varied with it. float32 ``[H, W]`` in 0..1."""
+    if two_tones(good) is None:
+        return mask.astype(np.float32)
+    return change(good, pasted)
