@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
+from bgdefect_core.copies import COPY
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import MaskError, SettingError
 from bgdefect_core.method.predictor import UNetPredictor, unet_predictor
@@ -23,13 +24,17 @@ from bgdefect_core.painting import (
     join,
     paint,
     prepare,
+    prepare_pastes,
 )
 from bgdefect_core.pictures.crop import default_feather
-from bgdefect_core.pictures.masks import Mask, feather
+from bgdefect_core.pictures.masks import Mask, bounding_box, feather
 from bgdefect_core.pictures.picture import Picture
+from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.placement.exemplar import Exemplar
+from bgdefect_core.placement.paste import SOFT_EDGE, core_of, paste
 from bgdefect_core.quality import IDENTICAL_DB
 
-from .conftest import make_prompts, sd_schedule
+from .conftest import StandIn, make_prompts, sd_schedule
 
 FRAMING = Framing(64)
 SETTINGS = replace_options(PaintSettings(), steps=2)
@@ -412,3 +417,185 @@ def test_a_new_signal_needs_only_its_registration(
     _, (sample,) = run(codec, predict, [job], prompts, settings)
     assert np.array_equal(sample.mask, job.requested)
     assert (sample.heat[job.requested] == 1).all()
+
+
+def real_defect(mask: Mask, seed: int, channels: int = 3) -> Exemplar:
+    """A made-up real defect for a mask, with a margin of 4 pixels."""
+    top, left, height, width = bounding_box(mask)
+    patch = np.pad(mask[top : top + height, left : left + width], 4)
+    rng = np.random.default_rng(seed)
+    colours = rng.random((*patch.shape, channels)).astype(np.float32)
+    return Exemplar(colours, patch, top - 4, left - 4, 0.0, 1.0, False)
+
+
+def start_jobs(*pictures: Picture) -> list[Job]:
+    jobs: list[Job] = []
+    for number, picture in enumerate(pictures):
+        mask = box(picture.size, 0.3, 0.3, 0.2, 0.3)
+        jobs.append(Job(picture, (mask,), None, (real_defect(mask, number),)))
+    return jobs
+
+
+def started(
+    codec: TinyCodec,
+    predict: Any,
+    jobs: Sequence[Job],
+    prompts: RegionPrompts,
+    levels: Sequence[float] | None,
+    settings: PaintSettings = SETTINGS,
+    framing: Framing = FRAMING,
+) -> list[Painted]:
+    """One sample of each job; ``levels`` None: without a start at all."""
+    real = replace_options(settings, start=("real",))
+    which = range(len(jobs))
+    with torch.no_grad():
+        prepared = prepare(
+            codec,
+            predict,
+            jobs,
+            prompts,
+            framing,
+            settings.sampling,
+            starting=None if levels is None else real.starting,
+            paste_detail=settings.stitching.paste_detail,
+        )
+        return paint(codec, predict, prepared, which, which, prompts, real, start_levels=levels)
+
+
+TWO_TONED = Picture(np.repeat((np.indices((96, 96)).sum(0) < 90)[..., None], 3, 2) * np.uint8(255))
+
+
+@pytest.mark.parametrize("zoom", ["defect", "whole"])
+@pytest.mark.parametrize("background", ["noised", "replay"])
+def test_a_start_at_1_is_a_start_from_noise(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, background: str, zoom: Any
+) -> None:
+    jobs = start_jobs(picture_of(96, 80, 1), picture_of(80, 96, 2))
+    settings = replace_options(SETTINGS, background=background)
+    framing = Framing(64, zoom)
+    plain = started(codec, predict, jobs, prompts, None, settings, framing)
+    at_1 = started(codec, predict, jobs, prompts, [1.0, 1.0], settings, framing)
+    for one, other in zip(plain, at_1, strict=True):
+        assert one.picture.pixels.tobytes() == other.picture.pixels.tobytes()
+        assert np.array_equal(one.mask, other.mask)
+        assert other.start_level == 1 and other.exemplar_difference is None
+
+
+def test_samples_near_the_start_resemble_the_exemplar(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
+    jobs = start_jobs(*[picture_of(96, 80, 1)] * 3)
+    samples = started(codec, predict, jobs, prompts, [0.0, 0.2, 0.9])
+    assert [sample.start_level for sample in samples] == [0.0, 0.2, 0.9]
+    assert samples[0].exemplar_difference == 0
+    for job, sample in zip(jobs, samples, strict=True):
+        band = feather(job.requested, sample.feather) > 0
+        assert (sample.picture.pixels[~band] == job.picture.pixels[~band]).all()
+        assert sample.mask.any() and not (sample.mask & ~job.requested).any()
+
+
+def test_a_paste_alone_needs_no_network(prompts: RegionPrompts) -> None:
+    """Label: the mask; on two tones the pixels that changed."""
+    (gray, toned), unused = start_jobs(picture_of(96, 80, 1), TWO_TONED), cast(Any, None)
+    settings = replace_options(SETTINGS, start=("real",))
+    prepared = prepare_pastes([gray, toned], FRAMING, settings.starting)
+    samples = paint(
+        unused, unused, prepared, [0, 1, 0], [1, 2, 3], prompts, settings, start_levels=[0, 0, 0]
+    )
+    assert np.array_equal(samples[0].mask, gray.requested)
+    expected = paste(gray.picture, gray.exemplars).pixels
+    assert np.array_equal(samples[0].picture.pixels, expected)
+    assert np.array_equal(samples[2].picture.pixels, expected)
+    changed = (samples[1].picture.pixels != TWO_TONED.pixels).any(axis=2)
+    assert changed.any() and np.array_equal(samples[1].mask, changed & toned.requested)
+    assert set(np.unique(samples[1].picture.pixels)) == {0, 255}
+    assert samples[1].feather == 0 and samples[0].feather == SOFT_EDGE
+    with pytest.raises(SettingError, match="a real defect that is not known"):
+        prepare_pastes([Job(gray.picture, gray.masks)], FRAMING, settings.starting)
+
+
+def test_deep_gray_and_two_toned_pictures_start_from_real(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
+    deep = Picture(np.random.default_rng(3).integers(0, 4096, (96, 80, 3), np.uint16), 4095)
+    gray = Picture(np.repeat(picture_of(96, 80, 4).pixels[..., :1], 3, axis=2))
+    jobs = start_jobs(deep, gray, TWO_TONED)
+    for paste_detail in (False, True):
+        settings = replace_options(SETTINGS, paste_detail=paste_detail)
+        samples = started(codec, predict, jobs, prompts, [0.5, 0.5, 0.5], settings)
+        assert samples[0].picture.white == 4095 and samples[0].picture.pixels.dtype == np.uint16
+        assert (samples[1].picture.pixels == samples[1].picture.pixels[..., :1]).all()
+        assert set(np.unique(samples[2].picture.pixels)) == {0, 255}
+
+
+def test_several_real_defects_in_one_picture(codec: TinyCodec, predict: UNetPredictor) -> None:
+    size, prompts = (96, 96), make_prompts(2)
+    masks = (box(size, 0.1, 0.1, 0.2, 0.2), box(size, 0.6, 0.6, 0.2, 0.2))
+    exemplars = tuple(real_defect(mask, number) for number, mask in enumerate(masks))
+    job = Job(picture_of(*size), masks, None, exemplars)
+    samples = started(codec, predict, [job, job], prompts, [0.0, 0.6])
+    for exemplar, mask in zip(exemplars, masks, strict=True):
+        assert (samples[0].picture.pixels[mask] != job.picture.pixels[mask]).mean() > 0.9
+        assert exemplar.mask.sum() == mask.sum()
+        assert (samples[1].mask & mask).any()
+
+
+def test_a_core_held_still_is_the_pastes_own(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
+    jobs = start_jobs(picture_of(96, 80, 1))
+    settings = replace_options(SETTINGS, start_core=0.4)
+    (sample,) = started(codec, predict, jobs, prompts, [0.8], settings)
+    core = core_of(jobs[0].requested, 0.4)
+    pasted = paste(jobs[0].picture, jobs[0].exemplars)
+    assert core.any() and (sample.picture.pixels[core] == pasted.pixels[core]).all()
+    band = jobs[0].requested & ~(feather(core, SOFT_EDGE) > 0)
+    assert (sample.picture.pixels[band] != pasted.pixels[band]).any()
+
+
+def test_a_job_without_a_real_defect_starts_from_noise(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts
+) -> None:
+    jobs = start_jobs(picture_of(96, 80, 1), picture_of(96, 80, 2))
+    jobs[1] = Job(jobs[1].picture, jobs[1].masks)
+    samples = started(codec, predict, jobs, prompts, [0.4, 0.4])
+    assert [sample.start_level for sample in samples] == [0.4, 1.0]
+    with pytest.raises(SettingError, match="1 start levels for 2 samples"):
+        started(codec, predict, jobs, prompts, [0.4])
+
+
+class Unchanged:
+    """A codec that loses nothing: latents are the pixels."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        return torch.nn.functional.pad(pixels, (0, 0, 0, 0, 0, 1))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return latents[:, :3]
+
+
+def test_a_copy_of_the_real_defect_is_rejected_by_name(prompts: RegionPrompts) -> None:
+    """A network that knows the paste by heart gives it back from any level; at 0 it is wanted."""
+    rng = np.random.default_rng(0)
+    good = Picture(rng.integers(120, 136, (64, 64, 1), np.uint8).repeat(3, 2))
+    mask = box(good.size, 0.3, 0.3, 0.3, 0.3)
+    job = Job(good, (mask,), None, (real_defect(mask, 1, 1),))
+    framing = Framing(64, "whole")
+    known = Unchanged().encode(to_pixels([paste(good, job.exemplars)]))
+    schedule = sd_schedule()
+
+    def by_heart(z: Tensor, t: int, context: Any, regions: Tensor) -> Tensor:
+        alpha = float(schedule.alphas_cumprod[t])
+        return (z - alpha**0.5 * known) / (1 - alpha) ** 0.5
+
+    codec = cast(TinyCodec, Unchanged())
+    predict = StandIn(by_heart, schedule)
+    verdicts = []
+    for settings, level in (
+        (SETTINGS, 0.5),
+        (SETTINGS, 0.0),
+        (replace_options(SETTINGS, start_core=1.0), 0.5),
+    ):
+        (sample,) = started(codec, predict, [job], prompts, [level], settings, framing)
+        verdicts.append(sample.verdict.reason)
+    assert verdicts == [COPY, "", ""]
