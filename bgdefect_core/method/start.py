@@ -78,6 +78,22 @@ class StartSettings:
         share = self.start_share
         return any(name == "real" or (name == "mixed" and share > 0) for name in self.start)
 
+    @property
+    def only_pastes(self) -> bool:
+        """Whether all attempts are pastes, which need no network, where the real defects are
+        known."""
+        always = all(
+            name == "real" or (name == "mixed" and self.start_share == 1) for name in self.start
+        )
+        return always and self.start_level[1] == 0
+
+    @property
+    def mean_level(self) -> float:
+        """Mean start level of first attempts: about the share of the steps that they take."""
+        real = sum(self.start_level) / 2
+        share = {"noise": 0.0, "real": 1.0, "mixed": self.start_share}[self.start[0]]
+        return share * real + (1 - share) * NOISE
+
     def level_of(self, seed: int, attempt: int) -> float:
         """The start level of one attempt, :data:`NOISE` where it starts from noise: a function of
         the attempt's seed alone.

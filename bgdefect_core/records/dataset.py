@@ -75,6 +75,8 @@ class Sample:
     guidance: float | None = None
     feather: float | None = None
     """Width of the seam in pixels."""
+    start: dict[str, Any] | None = None
+    """Where the sample started, as plain JSON (:class:`ManifestLine`)."""
 
 
 class DatasetWriter:
@@ -181,6 +183,7 @@ class DatasetWriter:
             settings=self._settings,
             guidance=sample.guidance,
             feather=sample.feather,
+            start=sample.start,
             made_with=self._made_with,
         )
         line = self._manifest.append(line)

@@ -46,6 +46,9 @@ class ManifestLine:
     guidance: float | None = None
     feather: float | None = None
     """Width of the seam in pixels."""
+    start: dict[str, Any] | None = None
+    """Where the sample started: "kind" (noise, real, paste), and for the latter two "level", and
+    "exemplar" and "file", the name of the real defect's mask and its file."""
     made_with: dict[str, Any] | None = None
     """What else a repetition needs: paths and versions."""
 
@@ -85,6 +88,7 @@ _TYPES: dict[str, Any] = {
     "heatmap": (str, type(None)),
     "guidance": (int, float, type(None)),
     "feather": (int, float, type(None)),
+    "start": (dict, type(None)),
     "made_with": (dict, type(None)),
 }
 """Types of the entries that are not text."""

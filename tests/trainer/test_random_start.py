@@ -238,6 +238,7 @@ def test_what_a_start_from_noise_does_not_read_is_refused(config: EvaluateConfig
         ("n:whole_square=true,background=noised", "sets 'background'"),
         ("n:whole_square=true,min_strength=0", "sets 'min_strength'"),
         ("n:whole_square=perhaps", "whole_square is 'perhaps'"),
+        ("n:start=chaos", "start is 'chaos'"),
         ("n:solver=heun", "solver is 'heun'"),
     ):
         with pytest.raises(SettingError, match=match):

@@ -106,14 +106,17 @@ def generation_work(generation: Generation, cells: Sequence[Cell], levels: int) 
     return works
 
 
-def _evaluations(method: Method) -> int:
+def _evaluations(method: Method) -> float:
     """U-Net samples of one sample that is accepted at once."""
     paint = replace_options(PaintSettings(), **method.paint_settings)
     sampling = paint.sampling
     background = BACKGROUNDS[sampling.background]
-    bare = 1 if method.from_noise else background.per_pair + background.per_sample
     guided = int(sampling.guidance[0] != 1)
-    return sampling.steps * (bare + guided) + SIGNALS[paint.label.signal].evaluations
+    bare: float = 1 + guided
+    if not method.from_noise:
+        sampled = (background.per_sample + guided) * paint.starting.mean_level
+        bare = background.per_pair + sampled
+    return sampling.steps * bare + SIGNALS[paint.label.signal].evaluations
 
 
 def detector_work(settings: DetectorSettings, fold: Fold, count: int, device: torch.device) -> Work:

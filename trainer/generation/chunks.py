@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
-from bgdefect_core.painting import Painted, Prepared, join, paint, prepare
+from bgdefect_core.method.start import NOISE
+from bgdefect_core.painting import Painted, Prepared, join, paint, prepare, prepare_pastes
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
 from ..bases.load import Base
@@ -76,6 +77,9 @@ def _prepare(run: Run, pairs: Sequence[Pair], progress: SampleBar) -> Prepared:
     many pairs are asked for."""
     size = run.plan.inversion_batch
     jobs = [pair.job for pair in pairs if pair.job is not None]
+    starting = run.paint.starting
+    if starting.only_pastes and all(job.exemplars for job in jobs):
+        return prepare_pastes(jobs, run.framing, starting)
     jobs += [jobs[0]] * (-len(jobs) % size)
     step = progress.step("inverting")
     parts: list[Prepared] = []
@@ -83,7 +87,15 @@ def _prepare(run: Run, pairs: Sequence[Pair], progress: SampleBar) -> Prepared:
         for first in range(0, len(jobs), size):
             batch = jobs[first : first + size]
             part = prepare(
-                run.base, predict, batch, run.prompts, run.framing, run.paint.sampling, step
+                run.base,
+                predict,
+                batch,
+                run.prompts,
+                run.framing,
+                run.paint.sampling,
+                step,
+                starting,
+                run.paint.stitching.paste_detail,
             )
             parts.append(part)
     return join(parts)
@@ -100,18 +112,24 @@ def _paint_batch(
 ) -> None:
     """Paint one batch, and write the attempts that count."""
     place = {pair.index: number for number, pair in enumerate(pairs)}
+    seeds = [attempt_seed(run.seed, *slot) for slot in slots]
+    starting = run.paint.starting
+    levels: list[float] = []
+    for seed, (_, attempt) in zip(seeds, slots, strict=True):
+        levels.append(starting.level_of(seed, attempt))
     with predictor(run.base) as predict:
         painted = paint(
             run.base,
             predict,
             prepared,
             [place[run.plan.pair_of(index)] for index, _ in slots],
-            [attempt_seed(run.seed, *slot) for slot in slots],
+            seeds,
             run.prompts,
             run.paint,
             run.limits,
             progress.step("painting"),
             [run.paint.sampling.guidance_at(attempt) for _, attempt in slots],
+            levels,
         )
     results = dict(zip(slots, painted, strict=True))
     for slot in needed(slots, verdict):
@@ -132,6 +150,8 @@ def _sample(run: Run, pair: Pair, slot: Slot, painted: Painted) -> Sample:
     quality = asdict(painted.quality)
     if painted.real_share is not None:
         quality["real_share"] = painted.real_share
+    if painted.exemplar_difference is not None:
+        quality["exemplar_difference"] = painted.exemplar_difference
     return Sample(
         index=index,
         attempt=attempt,
@@ -147,4 +167,17 @@ def _sample(run: Run, pair: Pair, slot: Slot, painted: Painted) -> Sample:
         accepted=painted.verdict.good,
         guidance=run.paint.sampling.guidance_at(attempt),
         feather=painted.feather,
+        start=_start(pair, painted.start_level),
     )
+
+
+def _start(pair: Pair, level: float) -> dict[str, Any]:
+    """Where a sample started, as plain JSON; with the real defect that it started from."""
+    if level == NOISE:
+        return {"kind": "noise"}
+    return {
+        "kind": "real" if level else "paste",
+        "level": level,
+        "exemplar": pair.origin.get("made_from"),
+        "file": pair.origin.get("file"),
+    }

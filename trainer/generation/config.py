@@ -164,6 +164,12 @@ class GenerateConfig:
             raise SettingError(
                 "both masks and a mask library are given", "one of them", "leave the other out"
             )
+        if self.masks is not None and self.paint.starting.uses_real:
+            raise SettingError(
+                "a start from real defects with ready masks",
+                "a mask library, whose masks know their real defects",
+                "give --mask-library, or start from noise",
+            )
         signal = SIGNALS[self.paint.label.signal]
         if self.attention_words is not None and not signal.needs_attention:
             readers = [name for name in SIGNALS if SIGNALS[name].needs_attention]

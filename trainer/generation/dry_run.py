@@ -81,9 +81,12 @@ def _seconds(run: Run, samples: Sequence[int]) -> float:
     inverted = inversions * plan.inversion_batch / plan.batch
     background = BACKGROUNDS[sampling.background]
     per_sample = background.per_sample + (sampling.guidance_at(0) != 1)
-    calls = sampling.steps * (inverted * background.per_pair + batches * per_sample)
+    sampled = batches * per_sample * run.paint.starting.mean_level
+    calls = sampling.steps * (inverted * background.per_pair + sampled)
     calls += batches * SIGNALS[run.paint.label.signal].evaluations
-    return calls * call + inverted * (encode + decode) + batches * decode
+    pastes = run.paint.starting.uses_real * (1 + run.paint.stitching.paste_detail)
+    encoded = inverted * (encode + decode + pastes * encode)
+    return calls * call + encoded + batches * decode
 
 
 def _time(call: Callable[[], torch.Tensor]) -> float:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -31,16 +32,20 @@ from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.manifest import ManifestLine
 
+from .variety import is_real, variety_lines
+
 SHOWN = 200
 """Samples of either section that are shown with pictures; the others are listed."""
 _SHEET = {"accepted": 48, "rejected": 12}
 _SIDE, _GAP, _TEXT = 144, 4, 30
+_NO_EVIDENCE = "share of the real (no evidence: it started there)"
 TITLES = ("normal", "requested mask", "result", "refined mask", "heat map")
 _LABELS = {
     "strength": "strength",
     "contrast": "contrast",
     "fill": "fill",
     "real_share": "share of the real",
+    "exemplar_difference": "difference from its real defect",
     "background_psnr": "background dB",
     "background_max": "largest change",
     "latent_background_psnr": "before stitching dB",
@@ -106,6 +111,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
         "sections": sections,
         "settings": settings,
         "reasons": _reasons(records),
+        "variety": variety_lines(root, records),
     }
     with atomic_write(page, "w") as file:
         file.write(without_surrogates(template.render(values)))
@@ -165,7 +171,11 @@ def _row(root: Path, folder: Path, line: ManifestLine, name: str, zoom: Path | N
     figures: dict[str, str] = {}
     for key, label in _LABELS.items():
         if key in line.quality:
+            if key == "real_share" and is_real(line):
+                label = _NO_EVIDENCE
             figures[label] = f"{line.quality[key]:.3g}"
+    if line.start is not None:
+        figures["start"] = _start(line.start)
     return Row(
         name=name,
         verdict=line.verdict,
@@ -175,6 +185,12 @@ def _row(root: Path, folder: Path, line: ManifestLine, name: str, zoom: Path | N
         images=images,
         zoom=_link(zoom, folder) if zoom else "",
     )
+
+
+def _start(start: Mapping[str, Any]) -> str:
+    if start["kind"] == "noise":
+        return "noise"
+    return f"{start['kind']} at {start['level']:.2f}, {start['exemplar']}"
 
 
 def _link(path: Path, folder: Path) -> str:

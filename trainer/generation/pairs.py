@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from bgdefect_core.errors import BGDefectError, DataError
+from bgdefect_core.errors import BGDefectError, DataError, SettingError
 from bgdefect_core.painting import Job
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
@@ -151,7 +151,9 @@ class Pairs:
             if placed is not None:
                 file = os.path.abspath(library.origins[number])
                 origin = {"kind": "placed", "made_from": name, "file": file, "missed": missed}
-                return Pair(index, source, Job(picture, (placed.mask,), around), origin)
+                exemplars = () if placed.exemplar is None else (placed.exemplar,)
+                job = Job(picture, (placed.mask,), around, exemplars)
+                return Pair(index, source, job, origin)
             missed.append(name)
         return Pair(index, source, None, {"kind": "none", "missed": missed})
 
@@ -211,7 +213,33 @@ def open_pairs(
         sources = sources_of_examples(examples, info)
     if sources.library is not None:
         total = len(sources.mask_names)
-        log.info("%d of %d masks have their picture", sources.known_surroundings, total)
+        known = sources.known_surroundings
+        log.info("%d of %d masks have their picture", known, total)
+        _check_exemplars(config, known, total)
     pairs = Pairs(sources, config.seed, config.part, config.placement)
     pairs.validate(config.plan.pairs, apart=info.zoom != "whole")
     return pairs
+
+
+def _check_exemplars(config: GenerateConfig, known: int, total: int) -> None:
+    """Refuse, or warn of, a start from real defects whose pictures are not known.
+
+    Raises:
+        SettingError: none is known, or the placement compares no places.
+    """
+    if not config.paint.starting.uses_real:
+        return
+    compared = config.placement.places * config.placement.variations > 1
+    if not known or not compared:
+        came = "no mask has its picture" if compared else "1 variation and 1 place are compared"
+        raise SettingError(
+            f"a start from real defects, but {came}",
+            "the pictures of the real defects beside their masks, and more than 1 place",
+            "start from noise, or give ground_truth/DEFECT beside test/DEFECT",
+        )
+    if known < total:
+        log.warning(
+            "samples of %d masks start from noise: the pictures of their real defects are not "
+            "known",
+            total - known,
+        )

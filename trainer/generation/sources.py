@@ -91,8 +91,11 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
         return Sources(good, masks_by_name(good, config.masks))
     folder = config.mask_library or find_library(config.good, object, info.defect)
     apart = info.zoom != "whole"
-    library = read_library(folder, config.mask_split, pictures_beside(folder), apart)
-    if config.mask_split is None:
+    split = config.mask_split
+    if split is None and config.paint.starting.uses_real:
+        split = _split_beside(config.weights)
+    library = read_library(folder, split, pictures_beside(folder), apart)
+    if split is None:
         _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
     return Sources(good, library=library, folder=folder)
 
@@ -120,6 +123,21 @@ def sources_of_examples(examples: ExampleSources, info: ClassWeightsInfo) -> Sou
         files += [*example.masks, example.image]
     library = MaskLibrary(masks, names, surroundings, origins, files)
     return Sources([example.image for example in examples.good], library=library)
+
+
+def _split_beside(weights: Path) -> Path | None:
+    """The split of the training of these weights, where it stands beside them: samples must not
+    start from real defects that it held out."""
+    split = RunFolder(weights).split
+    if split.is_file():
+        log.info("samples start from real defects of the training side alone: %s", split)
+        return split
+    log.warning(
+        "%s has no split beside it: name the training's split.json by --mask-split, so that no "
+        "sample starts from a real defect that the training held out",
+        weights,
+    )
+    return None
 
 
 def _warn_of_held_out(folder: Path, names: Sequence[str], split: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bgdefect_core.copies import diversity
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
@@ -19,7 +20,7 @@ from ..plan.plan import Cell
 from ..rows import Measurement, Row
 from ..samples.cell_samples import CellSamples
 from ..samples.generation import MethodSamples
-from ..samples.sample_set import SampleSet
+from ..samples.sample_set import GeneratedSample, SampleSet
 from ..store import Store
 from .features import DEFECT_RESOLUTION, views
 from .fidelity import fidelity, seam_of
@@ -61,6 +62,7 @@ class RealismMeasure:
 
             def of_method(method: MethodSamples = method) -> Figures:
                 figures = comparison.of_samples(method.samples, comparable_views(method))
+                figures |= variety(method.samples)
                 return figures | self._fidelity_figures(cell, method)
 
             add(method.samples.name, {"generator": method.key}, of_method)
@@ -236,6 +238,31 @@ class _Comparison:
         if can("IC-LPIPS"):
             figures |= lpips_metrics(pictures, masks, *self.shot_pictures, self.device)
         return figures
+
+
+def variety(samples: SampleSet) -> Figures:
+    """In-mask difference between samples of one mask, where masks were painted twice, and the
+    distance to the real defects that samples started from (``bgdefect_core.copies``)."""
+    figures: Figures = {}
+    groups: dict[int, list[GeneratedSample]] = {}
+    differences: list[float] = []
+    for sample in samples.samples:
+        if sample.pair is not None:
+            groups.setdefault(sample.pair, []).append(sample)
+        if "exemplar_difference" in sample.quality:
+            differences.append(sample.quality["exemplar_difference"])
+    values: list[float] = []
+    for members in groups.values():
+        pictures = [member.picture for member in members]
+        value = diversity(pictures, members[0].requested)
+        if value is not None:
+            values.append(value)
+    if values:
+        figures["in-mask difference between seeds"] = float(np.mean(values))
+    if differences:
+        figures["difference from the exemplar, median"] = float(np.median(differences))
+        figures["difference from the exemplar, least"] = float(np.min(differences))
+    return figures
 
 
 def _load(examples: Sequence[Example]) -> Pictures:

@@ -169,7 +169,8 @@ def _parse(option: Option, key: str, text: str, method: str) -> Any:
         SettingError: the text is no value of the option's type, or none of its choices.
     """
     came = f"{key} is {text!r} in the generation method {method!r}"
-    if option.choices and text not in option.choices:
+    parts = text.split("/") if get_origin(option.kind) is tuple else [text]
+    if option.choices and not all(part in option.choices for part in parts):
         raise SettingError(came, f"one of {', '.join(option.choices)}", "correct it")
     try:
         return _value(option.kind, text)

@@ -47,6 +47,8 @@ class GeneratedSample:
     seed: int | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     """Figures of the verdict; empty where nothing is judged."""
+    pair: int | None = None
+    """Number of the pair of picture and mask, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
                 file=record.file,
                 seed=record.seed,
                 quality=record.quality,
+                pair=record.mask_origin.get("pair"),
             )
     return SampleSet(
         name=name,

@@ -30,7 +30,8 @@ class SampleSettings:
         Doc(
             "Methods of generation; the first is the one of the detection arms. NAME, or "
             "NAME:key=value,key=value. guidance=1/2/3: of the first attempt at a sample, the "
-            "second, the third. whole_square=true: squares from pure noise, for realism alone. "
+            "second, the third. start=real,start_level=0.3/0.7: from real defects, at 0/0 their "
+            "pastes alone. whole_square=true: squares from pure noise, for realism alone. "
             f"Keys of training: {', '.join(TRAINING_KEYS)}. "
             f"Keys of generation: {', '.join(GENERATION_KEYS)}."
         ),

@@ -1,0 +1,74 @@
+"""How much the samples of a run differ from each other, and from the real defects that they started
+from (docs/method.md, choice 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bgdefect_core.copies import diversity
+from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.records.manifest import ManifestLine
+
+NEAR = 0.25
+"""A sample that differs from its exemplar by less than this share of what the good picture does is
+counted as near."""
+
+
+def is_real(line: ManifestLine) -> bool:
+    """Whether the sample started from a real defect."""
+    return line.start is not None and line.start.get("kind") != "noise"
+
+
+def variety_lines(root: Path, lines: Sequence[ManifestLine]) -> list[str]:
+    """What the page says of the accepted samples; nothing where none started from a real defect and
+    no mask was painted twice.
+
+    Args:
+        root: of the data set. lines: of its manifest.
+    """
+    accepted = [line for line in lines if line.accepted]
+    differences: list[float] = []
+    for line in accepted:
+        if is_real(line) and "exemplar_difference" in line.quality:
+            differences.append(line.quality["exemplar_difference"])
+    said: list[str] = []
+    if differences:
+        near = sum(difference < NEAR for difference in differences)
+        said = [
+            f"{len(differences)} samples started from real defects. For these the share of the "
+            "real defect's change is no evidence: they are compared with what they started from",
+            f"difference from the real defect, median: {np.median(differences):.2f} "
+            f"(0: a copy, 1: as far as the good picture); below {NEAR}: {near}",
+        ]
+    between = in_mask_diversity(root, accepted)
+    if between is not None:
+        said.append(f"in-mask difference between samples of one mask, mean: {between:.3f} (of 1)")
+    elif differences:
+        said.append(
+            "in-mask difference between samples of one mask: not known, each mask was painted "
+            "once; make 2 variants or more to measure it"
+        )
+    return said
+
+
+def in_mask_diversity(root: Path, accepted: Sequence[ManifestLine]) -> float | None:
+    """The mean of :func:`bgdefect_core.copies.diversity` over all pairs of picture and mask with
+    two accepted samples or more; None: there are none."""
+    groups: dict[int, list[ManifestLine]] = {}
+    for line in accepted:
+        pair = line.mask_origin.get("pair")
+        if isinstance(pair, int):
+            groups.setdefault(pair, []).append(line)
+    values: list[float] = []
+    for members in groups.values():
+        if len(members) < 2:
+            continue
+        mask = read_picture(root / members[0].requested)[..., 0] > 127
+        pictures = [read_picture(root / line.file) for line in members]
+        value = diversity(pictures, mask)
+        if value is not None:
+            values.append(value)
+    return float(np.mean(values)) if values else None
