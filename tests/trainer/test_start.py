@@ -1,4 +1,4 @@
-"""Generation that starts from real defects: manifest, resume, the line again, held-out ones, page."""
+"""Generation that starts from real defects: manifest, resume, replay, held-out ones, page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from trainer.generation.pairs import open_pairs
 from trainer.training.run_folder import RunFolder
 
 from .conftest import files_of
-from .test_generate import ANYTHING, NEVER, config, from_manifest, killed_at, manifest
+from .test_generate import NEVER, config, from_manifest, killed_at, manifest
 
 __all__ = ["config"]  # the fixture
 
@@ -84,10 +84,9 @@ def test_pastes_need_no_network(config: GenerateConfig, monkeypatch: pytest.Monk
 
 
 def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path: Path) -> None:
-    limits = NEVER if config.seed else ANYTHING
-    whole = real(config, start=("mixed",), output=tmp_path / "whole", limits=limits)
+    whole = real(config, start=("mixed",), output=tmp_path / "whole")
     generate(whole)
-    stopped = real(config, start=("mixed",), limits=limits)
+    stopped = real(config, start=("mixed",))
     killed_at(lines.Manifest, "append", 3, lambda: generate(stopped))
     generate(stopped)
     assert files_of(stopped.output) == files_of(whole.output)
