@@ -12,6 +12,7 @@ import pytest
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import SettingError
+from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask
@@ -21,7 +22,6 @@ from trainer.evaluate.measures.cell_realism import variety
 from trainer.evaluate.samples.methods import read_method
 from trainer.evaluate.samples.sample_set import read_generated
 from trainer.generation import chunks
-from trainer.generation.attempts import attempt_seed
 from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate
 from trainer.generation.pairs import open_pairs
