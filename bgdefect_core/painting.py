@@ -231,14 +231,13 @@ def prepare(
     return Prepared(jobs, crops, regions, background, codec.decode(z_0), pastes)
 
 
-def prepare_pastes(jobs: Sequence[Job], framing: Framing, starting: StartSettings) -> Prepared:
+def prepare_pastes(jobs: Sequence[Job], framing: Framing) -> Prepared:
     """What P jobs need whose samples are all pastes (start level 0): no network.
 
     Raises:
         MaskError: a bad mask. SettingError: a job without exemplars.
     """
     crops: list[Crop] = []
-    pasted: list[Pasted | None] = []
     for job in jobs:
         check_mask(job.requested, job.picture.size)
         if not job.exemplars:
@@ -248,9 +247,8 @@ def prepare_pastes(jobs: Sequence[Job], framing: Framing, starting: StartSetting
                 "start from noise",
             )
         crops.append(crop_box(job.requested, framing.resolution, framing.zoom))
-        pasted.append(pasted_of(job.picture, job.exemplars, job.requested, starting))
     nothing = torch.zeros(len(jobs), 0)
-    return Prepared(jobs, crops, nothing, [], nothing, Pastes(pasted, nothing, None))
+    return Prepared(jobs, crops, nothing, [], nothing, Pastes([True] * len(jobs), nothing))
 
 
 def _check_job(job: Job, prompts: RegionPrompts) -> None:
@@ -304,7 +302,7 @@ def paint(
     """
     _check_positions(len(prepared.jobs), which, seeds)
     pastes = prepared.pastes
-    known = [pastes is not None and pastes.pasted[position] is not None for position in which]
+    known = [pastes is not None and pastes.known[position] for position in which]
     levels = levels_in_use(known, start_levels)
     if guidance is None:
         guidance = [settings.sampling.guidance_at(0)] * len(which)
@@ -373,9 +371,11 @@ def _sampled(
     )
     samples: list[Painted] = []
     for position, square, plain, heat, level in parts:
-        pasted = pastes.pasted[position] if pastes is not None and level < NOISE else None
-        decoded = Decoded(square, plain, heat, level, pasted)
         job, crop = prepared.jobs[position], prepared.crops[position]
+        decoded = Decoded(square, plain, heat)
+        if pastes is not None and level < NOISE:
+            pasted = pasted_of(job.picture, job.exemplars, job.requested, settings.starting)
+            decoded = Decoded(square, plain, heat, level, pasted, pastes.square(position))
         samples.append(_finish(job, crop, decoded, settings, limits))
     return samples
 
@@ -407,6 +407,8 @@ class Decoded:
     start_level: float = NOISE
     pasted: Pasted | None = None
     """The real defect that it started from."""
+    pasted_square: NDArray[np.float32] | None = None
+    """Its crop, encoded and decoded, as ``painted``; None: its detail is not given back."""
 
 
 def _finish(
@@ -424,8 +426,8 @@ def _finish(
     if stitching.stitch:
         plain = decoded.normal if stitching.detail else None
         real = None
-        if stitching.paste_detail and pasted is not None and pasted.decoded is not None:
-            real = (pasted.decoded, pasted.picture)
+        if pasted is not None and decoded.pasted_square is not None:
+            real = (decoded.pasted_square, pasted.picture)
         result = stitch(job.picture, decoded.painted, requested, crop, width, plain, real)
     else:
         whole = _square(crop, requested.shape)
@@ -444,11 +446,7 @@ def _paste_alone(
     """The sample of start level 0: the paste itself, judged as any other, on the pictures' own
     pixels: no decoder changed them."""
     job, crop = prepared.jobs[position], prepared.crops[position]
-    pasted = None if prepared.pastes is None else prepared.pastes.pasted[position]
-    if pasted is None:
-        raise SettingError(
-            "a start level of 0 without a real defect", "its picture", "start from noise"
-        )
+    pasted = pasted_of(job.picture, job.exemplars, job.requested, settings.starting)
     side = crop.side
     squares: list[NDArray[np.float32]] = []
     for picture in (pasted.picture, job.picture):

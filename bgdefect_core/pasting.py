@@ -40,9 +40,6 @@ class Pasted:
     """``[H, W, 3]`` at the good picture's depth."""
     core: Mask
     """bool ``[H, W]``: what stays the paste's own; empty by default."""
-    decoded: NDArray[np.float32] | None = None
-    """Its crop, encoded and decoded: float32 ``[R, R, 3]`` in 0..1; None where its detail is not
-    given back."""
 
     def finished(self, result: Picture) -> Picture:
         """A sample with the core put back."""
@@ -60,14 +57,18 @@ class Pasted:
 
 @dataclass(frozen=True, eq=False)
 class Pastes:
-    """The pastes of P jobs."""
+    """What P jobs need for a start from their real defects. The pasted pictures themselves are made
+    anew for each sample: of a chunk of large pictures they would fill the memory."""
 
-    pasted: Sequence[Pasted | None]
-    """None where no real defect is known: these samples start from noise."""
+    known: Sequence[bool]
+    """Whether the real defects of each job are known; else its samples start from noise."""
     latents: Tensor
     """``[P, C, h, w]``; of the good picture where there is no paste."""
-    core: Tensor | None
+    core: Tensor | None = None
     """bool ``[P, h, w]`` at latent size; None: nothing is held."""
+    decoded: Tensor | None = None
+    """``[P, 3, R, R]`` in -1..1, the crops encoded and decoded; None: their detail is not given
+    back."""
 
     def start(self, which: Sequence[int], levels: Sequence[float]) -> Start | None:
         """Where the samples of these jobs start; None: all from noise."""
@@ -76,6 +77,13 @@ class Pastes:
         index = list(which)
         core = None if self.core is None else self.core[index]
         return Start(levels, self.latents[index], core)
+
+    def square(self, position: int) -> NDArray[np.float32] | None:
+        """The decoded crop of one job: float32 ``[R, R, 3]`` in 0..1; None: not decoded."""
+        if self.decoded is None:
+            return None
+        square: NDArray[np.float32] = as_pictures(self.decoded[position : position + 1])[0]
+        return square
 
 
 def paste_jobs(
@@ -97,35 +105,27 @@ def paste_jobs(
         starting: how much of the masks is held as the core.
         detail: whether the pastes are decoded, so that their detail can be given back.
     """
-    plain: list[Pasted | None] = []
     squares: list[Picture] = []
     cores: list[Mask] = []
     for picture, defects, mask, crop in zip(pictures, exemplars, masks, crops, strict=True):
         pasted = pasted_of(picture, defects, mask, starting)
-        plain.append(pasted)
-        shown = picture if pasted is None else pasted.picture
-        squares.append(take_picture(shown, crop, resolution))
-        core = np.zeros_like(mask) if pasted is None else pasted.core
-        cores.append(take(core, crop, resolution))
+        squares.append(take_picture(pasted.picture, crop, resolution))
+        cores.append(take(pasted.core, crop, resolution))
     latents = codec.encode(to_pixels(squares))
     held = None
     if starting.start_core > 0:
         held = core_cells(torch.from_numpy(np.stack(cores)), regions)
-    if not detail:
-        return Pastes(plain, latents, held)
-    decoded = as_pictures(codec.decode(latents))
-    whole: list[Pasted | None] = []
-    for pasted, square in zip(plain, decoded, strict=True):
-        whole.append(None if pasted is None else Pasted(pasted.picture, pasted.core, square))
-    return Pastes(whole, latents, held)
+    known = [bool(defects) for defects in exemplars]
+    return Pastes(known, latents, held, codec.decode(latents) if detail else None)
 
 
 def pasted_of(
     picture: Picture, exemplars: Sequence[Exemplar], mask: Mask, starting: StartSettings
-) -> Pasted | None:
-    """The paste of one job; None where no real defect is known. ``mask``: of all its defects."""
+) -> Pasted:
+    """The paste of one job: the good picture itself where no real defect is known. ``mask``: of all
+    its defects."""
     if not exemplars:
-        return None
+        return Pasted(picture, np.zeros_like(mask))
     return Pasted(paste(picture, exemplars), core_of(mask, starting.start_core))
 
 
@@ -134,14 +134,21 @@ def joined(parts: Sequence[Pastes | None]) -> Pastes | None:
     present = [part for part in parts if part is not None]
     if len(present) < len(parts) or not present:
         return None
-    pasted: list[Pasted | None] = []
+    known: list[bool] = []
     cores: list[Tensor] = []
+    decoded: list[Tensor] = []
     for part in present:
-        pasted += part.pasted
+        known += part.known
         if part.core is not None:
             cores.append(part.core)
-    latents = torch.cat([part.latents for part in present])
-    return Pastes(pasted, latents, torch.cat(cores) if cores else None)
+        if part.decoded is not None:
+            decoded.append(part.decoded)
+    return Pastes(
+        known,
+        torch.cat([part.latents for part in present]),
+        torch.cat(cores) if cores else None,
+        torch.cat(decoded) if decoded else None,
+    )
 
 
 def levels_in_use(known: Sequence[bool], start_levels: Sequence[float] | None) -> list[float]:

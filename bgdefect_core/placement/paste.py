@@ -3,14 +3,15 @@ and at start level 0 the sample itself (docs/method.md, choice 15)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..pictures.masks import Mask, feather
-from ..pictures.picture import DeepPixels, Picture
+from ..pictures.masks import Mask, bounding_box, feather
+from ..pictures.picture import Picture
 from ..pictures.tones import nearest_tone, two_tones
 from .exemplar import Exemplar
 
@@ -76,16 +77,21 @@ def core_of(mask: Mask, share: float) -> Mask:
     Returns:
         bool ``[H, W]``, within ``mask``: its pixels farthest from the outside.
     """
+    core = np.zeros_like(mask)
     wanted = round(share * float(mask.sum()))
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    depths = np.sort(depth[mask])[::-1]
     if wanted < 1:
-        return np.zeros_like(mask)
+        return core
+    top, left, height, width = bounding_box(mask)
+    window = np.s_[top : top + height, left : left + width]
+    inside = mask[window]
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    depths = np.sort(depth[inside])[::-1]
     if wanted >= len(depths):
         return mask.copy()
     limit = depths[wanted - 1]
-    core: Mask = depth > limit if depths[wanted] == limit else depth >= limit
-    return core & mask
+    deep = depth > limit if depths[wanted] == limit else depth >= limit
+    core[window] = deep & inside
+    return core
 
 
 def with_core(result: Picture, pasted: Picture, core: Mask) -> Picture:
@@ -97,11 +103,17 @@ def with_core(result: Picture, pasted: Picture, core: Mask) -> Picture:
     """
     if not core.any():
         return result
-    weight = feather(core, edge_width(pasted))[..., None]
-    mixed = weight * pasted.pixels + (1 - weight) * result.pixels
-    pixels: DeepPixels = np.where(
-        weight > 0, np.rint(mixed).astype(result.pixels.dtype), result.pixels
-    )
+    width = edge_width(pasted)
+    top, left, height, length = bounding_box(core)
+    reach = math.ceil(width)
+    window = np.s_[
+        max(top - reach, 0) : top + height + reach, max(left - reach, 0) : left + length + reach
+    ]
+    weight = feather(core[window], width)[..., None]
+    below, above = result.pixels[window], pasted.pixels[window]
+    mixed = np.rint(weight * above + (1 - weight) * below).astype(below.dtype)
+    pixels = result.pixels.copy()
+    pixels[window] = np.where(weight > 0, mixed, below)
     return Picture(pixels, result.white)
 
 

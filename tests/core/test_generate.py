@@ -498,7 +498,7 @@ def test_a_paste_alone_needs_no_network(prompts: RegionPrompts) -> None:
     """Label: the mask; on two tones the pixels that changed."""
     (gray, toned), unused = start_jobs(picture_of(96, 80, 1), TWO_TONED), cast(Any, None)
     settings = replace_options(SETTINGS, start=("real",))
-    prepared = prepare_pastes([gray, toned], FRAMING, settings.starting)
+    prepared = prepare_pastes([gray, toned], FRAMING)
     samples = paint(
         unused, unused, prepared, [0, 1, 0], [1, 2, 3], prompts, settings, start_levels=[0, 0, 0]
     )
@@ -511,7 +511,7 @@ def test_a_paste_alone_needs_no_network(prompts: RegionPrompts) -> None:
     assert set(np.unique(samples[1].picture.pixels)) == {0, 255}
     assert samples[1].feather == 0 and samples[0].feather == SOFT_EDGE
     with pytest.raises(SettingError, match="a real defect that is not known"):
-        prepare_pastes([Job(gray.picture, gray.masks)], FRAMING, settings.starting)
+        prepare_pastes([Job(gray.picture, gray.masks)], FRAMING)
 
 
 def test_deep_gray_and_two_toned_pictures_start_from_real(

@@ -79,7 +79,7 @@ def _prepare(run: Run, pairs: Sequence[Pair], progress: SampleBar) -> Prepared:
     jobs = [pair.job for pair in pairs if pair.job is not None]
     starting = run.paint.starting
     if starting.only_pastes and all(job.exemplars for job in jobs):
-        return prepare_pastes(jobs, run.framing, starting)
+        return prepare_pastes(jobs, run.framing)
     jobs += [jobs[0]] * (-len(jobs) % size)
     step = progress.step("inverting")
     parts: list[Prepared] = []
