@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -25,7 +25,7 @@ class Judged:
     def line(self) -> str:
         """In words, for people."""
         figures = ", ".join(
-            f"{name.replace('_', ' ')} {value:.3g}" for name, value in asdict(self.quality).items()
+            f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.quality.figures.items()
         )
         return f"{'good' if self.verdict.good else self.verdict.reason}: {figures}"
 

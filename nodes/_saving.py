@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,7 @@ def _verdict(judged: Judged | None, label: Mask) -> dict[str, Any]:
     good = judged.verdict.good and bool(label.any())
     reason = judged.verdict.reason or "label empty"
     return {
-        "quality": asdict(judged.quality),
+        "quality": judged.quality.figures,
         "verdict": "good" if good else reason,
         "accepted": good,
     }
