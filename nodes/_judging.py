@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..bgdefect_core.errors import PictureError
-from ..bgdefect_core.quality import Quality, QualityLimits, Verdict, judge, measure
+from ..bgdefect_core.quality import ClassProfile, Quality, QualityLimits, Verdict, judge, measure
 from ._convert import masks_of, pictures_of
 from ._picture_steps import CropBatch, colour_image, good_squares, squares_of
 
@@ -37,6 +37,7 @@ def judged(
     result: Tensor,
     label: Tensor,
     limits: QualityLimits,
+    profile: ClassProfile | None = None,
 ) -> list[Judged]:
     """Figures and verdicts of S samples.
 
@@ -44,6 +45,7 @@ def judged(
         painted: IMAGE ``[S, r, r, 3]``, decoded samples. normal: IMAGE ``[B, r, r, 3]``, the
             decoded encodings of the good squares.
         result: IMAGE ``[S, H, W, 3]``, stitched. label: refined MASK ``[S, H, W]``.
+        profile: of the class, from its library; None: no real defect is known.
 
     Raises:
         PictureError, MaskError: numbers or sizes that do not fit together.
@@ -72,6 +74,7 @@ def judged(
             plain,
             box,
             crop.width(owner),
+            profile,
         )
-        verdicts.append(Judged(number, quality, judge(quality, limits)))
+        verdicts.append(Judged(number, quality, judge(quality, limits, profile=profile)))
     return verdicts

@@ -136,7 +136,9 @@ def test_is_diffusers_scheduler_on_our_levels(steps: int) -> None:
 
 @pytest.mark.parametrize("spread", [0.05, 0.1, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("steps", [10, 20, 50])
-@pytest.mark.parametrize(("spacing", "share"), [("trailing", 1), ("leading", 0.98), ("logsnr", 0.6)])
+@pytest.mark.parametrize(
+    ("spacing", "share"), [("trailing", 1), ("leading", 0.98), ("logsnr", 0.6)]
+)
 def test_nearer_to_the_exact_solution_than_ddim(
     spacing: str, share: float, steps: int, spread: float
 ) -> None:
