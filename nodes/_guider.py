@@ -15,26 +15,48 @@ import torch
 from torch import Tensor
 
 from ..bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
+from ..bgdefect_core.method.start import levels_from
 from ._convert import cycled
-from ._host import HostCallback, RegionGuider
+from ._host import HostCallback, RegionGuider, schedule_of
 from ._sigma_space import (
     SigmaBackground,
     check_mode,
     check_run,
+    sigma_of,
+    sigmas_of,
     with_background,
 )
+from ._starting import check_pasted
 from ._wires import Inversion
 
 
 class DefectGuider(RegionGuider):
     """The GUIDER of one inversion."""
 
-    def __init__(self, inversion: Inversion, mode: BackgroundName, guidance: float) -> None:
-        """Raises SettingError where the inversion lacks what the mode or the guidance needs."""
+    def __init__(
+        self,
+        inversion: Inversion,
+        mode: BackgroundName,
+        guidance: float,
+        pasted: Tensor | None = None,
+    ) -> None:
+        """
+        Args:
+            pasted: LATENT samples of the inversion's pictures with a real defect pasted in; a run
+                then starts from them at its first sigma, from noise where that is the highest.
+                None: every run starts from noise.
+
+        Raises:
+            SettingError: the inversion lacks what the mode or the guidance needs, or ``pasted`` has
+                another size.
+        """
         background = BACKGROUNDS.named(mode)
         check_mode(inversion, background, guidance)
+        if pasted is not None:
+            check_pasted(inversion, pasted)
         super().__init__(inversion.model, inversion.prompts)
         self.inversion, self.mode, self.guidance = inversion, background, guidance
+        self.pasted = pasted
         self._background: SigmaBackground | None = None
         self._regions = inversion.regions
 
@@ -49,7 +71,8 @@ class DefectGuider(RegionGuider):
         disable_pbar: bool = False,
         seed: int | None = None,
     ) -> Tensor:
-        """As `CFGGuider.sample`, with a start of our own: ``(z~_T^m + m eps) / sqrt(alpha_T)``.
+        """As `CFGGuider.sample`, with a start of our own: ``(z~_T^m + m eps) / sqrt(alpha_T)``, or
+        from the paste, ``(z~_s^m + m z_s) / sqrt(alpha_s)`` with ``z_s`` of Eq. 6.
 
         The latent's values and its noise mask are not read, only its size; sample i belongs to
         picture ``i % B``.
@@ -60,7 +83,8 @@ class DefectGuider(RegionGuider):
         """
         if sigmas.shape[-1] == 0:
             return latent_image
-        check_run(self.inversion, self.mode, latent_image, sampler, sigmas)
+        with_paste = self.pasted is not None
+        check_run(self.inversion, self.mode, latent_image, sampler, sigmas, with_paste)
         count, first, last = len(latent_image), float(sigmas[0]), float(sigmas[-1])
         latent = cycled(self.inversion.latent, count)
         process_in, process_out = (
@@ -70,9 +94,10 @@ class DefectGuider(RegionGuider):
         self._regions = cycled(self.inversion.regions, count)
         self._background = SigmaBackground(self.inversion, self.mode, process_in(latent), seed or 0)
         m = (self._regions > 0)[:, None]
-        start = torch.where(
-            m, noise.float().cpu() * (1 + first**2) ** 0.5, self._background.at(first)
-        )
+        inside = self._inside(noise.float().cpu(), first)
+        if len(sigmas) == 1 and self.pasted is not None:  # no step at all: the paste itself
+            return with_background(cycled(self.pasted, count), latent, self._regions)
+        start = torch.where(m, inside, self._background.at(first))
         try:
             painted = super().sample(
                 torch.zeros_like(start),
@@ -88,6 +113,22 @@ class DefectGuider(RegionGuider):
             self._background = None
         painted = painted / (1 + last**2) ** 0.5
         return with_background(painted, latent, self._regions) if self.mode.exact else painted
+
+    def sigmas(self, start_level: float) -> Tensor:
+        """SIGMAS of the inversion from a start level down; the whole ones without a paste."""
+        levels = self.inversion.levels
+        if self.pasted is None:
+            return sigmas_of(levels)
+        return sigmas_of(levels_from(schedule_of(self.inversion.model), levels, start_level))
+
+    def _inside(self, noise: Tensor, sigma: float) -> Tensor:
+        """What the mask holds at the first sigma: noise of that strength, or the noised paste."""
+        top = sigma_of(self.inversion.levels.alphas[-1])
+        if self.pasted is None or sigma >= top * (1 - 1e-4):  # float32
+            return noise * (1 + sigma**2) ** 0.5
+        pasted = cycled(self.pasted.float().cpu(), len(noise))
+        z_0: Tensor = self.model_patcher.model.process_latent_in(pasted)
+        return z_0 + sigma * noise
 
     def predict_noise(
         self,

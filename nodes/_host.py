@@ -28,7 +28,7 @@ from ..bgdefect_core.method.inversion import StepCallback
 from ..bgdefect_core.method.regions import Context, RegionPrompts
 from ..bgdefect_core.method.schedule import Levels, NoiseSchedule, PredictionType
 from ._attention import with_region_attention
-from ._sigma_space import sigma_of, sigmas_of
+from ._sigma_space import sigmas_of
 
 log = logging.getLogger(__name__)
 
@@ -165,19 +165,14 @@ class HostPredictor:
         regions: Tensor,
         recorder: MapRecorder | None = None,
     ) -> Tensor:
-        """The noise in ``z_t``, at one timestep for the whole batch."""
-        alpha = float(self.schedule.alphas_cumprod[int(timestep)])
-        sigma = sigma_of(alpha)
-        x = z_t / alpha**0.5
-        self.x_0 = self.guider.denoised(
-            x,
-            torch.full((len(x),), sigma, device=x.device),
-            context,
-            regions,
-            self.options,
-            recorder,
-        )
-        return (x - self.x_0) / sigma
+        """The noise in ``z_t``, at one timestep for all or one a sample."""
+        places = torch.as_tensor(timestep).flatten().cpu()
+        alpha = self.schedule.alphas_cumprod[places].expand(len(z_t))
+        sigma = (1 / alpha - 1).sqrt().to(z_t)
+        of_each = (-1, *[1] * (z_t.ndim - 1))
+        x = z_t / alpha.sqrt().to(z_t).view(of_each)
+        self.x_0 = self.guider.denoised(x, sigma, context, regions, self.options, recorder)
+        return (x - self.x_0) / sigma.view(of_each)
 
 
 class _FrameSampler(comfy.samplers.Sampler):

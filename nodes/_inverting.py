@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError
 from ..bgdefect_core.method.inversion import invert
+from ..bgdefect_core.method.spacings import DEFAULT_SPACING, SpacingName
 from ._convert import latent_regions
 from ._graph_prompts import masks_of_defects, together
 from ._host import HostPredictor, Progress, RegionGuider, schedule_of
@@ -15,7 +16,13 @@ from ._wires import GraphPrompts, Inversion
 
 
 def invert_latents(
-    model: Any, prompts: GraphPrompts, latent: Tensor, mask: Tensor, steps: int, skip: bool
+    model: Any,
+    prompts: GraphPrompts,
+    latent: Tensor,
+    mask: Tensor,
+    steps: int,
+    skip: bool,
+    spacing: SpacingName = DEFAULT_SPACING,
 ) -> Inversion:
     """The host's values to an :class:`Inversion`.
 
@@ -23,6 +30,7 @@ def invert_latents(
         latent: LATENT samples ``[B, C, h, w]``.
         mask: MASK of the first defect, 1 or B.
         skip: leave the trajectory empty, for the ``noised`` mode.
+        spacing: how the steps are spread.
 
     Raises:
         SettingError: latents of another model, too many steps. MaskError: a mask is empty, full, or
@@ -37,7 +45,7 @@ def invert_latents(
             f"[B, {channels}, h, w], as model reads",
             "encode the picture with the VAE of the same checkpoint",
         )
-    levels = schedule_of(model).levels(steps)
+    levels = schedule_of(model).levels(steps, spacing)
     masks = masks_of_defects(prompts, mask, len(latent))
     regions = latent_regions(masks, (latent.shape[-2], latent.shape[-1])).cpu()
     trajectory: list[Tensor] = []

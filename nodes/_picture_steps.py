@@ -7,10 +7,8 @@ i of S belongs to picture ``i % B``, the order of the host's Repeat Image Batch.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import torch
@@ -34,10 +32,6 @@ from ..bgdefect_core.pictures.picture import Picture
 from ..bgdefect_core.pictures.reading import MIN_SIDE
 from ..bgdefect_core.pictures.stitching import stitch
 from ..bgdefect_core.pictures.tones import two_tones
-from ..bgdefect_core.placement.part import PartKind, part_mask
-from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
-from ..bgdefect_core.placement.settings import PlacementSettings
-from ..bgdefect_core.placement.surroundings import Likeness
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
 
 
@@ -113,10 +107,19 @@ def crop_pictures(
     return CropBatch(colours, masks, boxes, resolution, feather_width)
 
 
-def cropped_image(crop: CropBatch) -> Tensor:
-    """The squares as IMAGE ``[B, R, R, 3]``."""
+def cropped_image(crop: CropBatch, image: Tensor | None = None) -> Tensor:
+    """The squares of the pictures, or of further pictures of their size: IMAGE ``[B, R, R, 3]``.
+
+    Raises:
+        PictureError: another number or size.
+    """
+    wholes = crop.image if image is None else colour_image(image, "image")
+    if wholes.shape != crop.image.shape:
+        came = f"image is {len(wholes)} of {wholes.shape[2]} x {wholes.shape[1]} pixels"
+        expected = f"{len(crop.image)} of {crop.image.shape[2]} x {crop.image.shape[1]}"
+        raise PictureError(came, expected, "connect pictures of the same Place Defect Mask")
     squares = []
-    for picture, box in zip(pictures_of(crop.image), crop.boxes, strict=True):
+    for picture, box in zip(pictures_of(wholes), crop.boxes, strict=True):
         squares.append(take(picture, box, crop.resolution))
     return image_of(squares)
 
@@ -257,78 +260,6 @@ def refined(
         labels.append(label)
         maps.append(inside)
     return mask_of(labels), torch.from_numpy(np.stack(maps))
-
-
-def placed(
-    image: Tensor,
-    library: MaskLibrary,
-    kind: PartKind,
-    settings: PlacementSettings,
-    number: int,
-    seed: int,
-    avoid: Tensor | None = None,
-    callback: Callable[[], object] = lambda: None,
-) -> tuple[list[int], list[Mask]]:
-    """``number`` new masks for each of B pictures, wholly on the part, where it looks like the
-    library's real surroundings.
-
-    A mask follows from the seed, the picture's content, its place in the batch and the mask's
-    number.
-
-    Args:
-        image: IMAGE. avoid: MASK of 1 or B where no defect may lie; None: nowhere.
-        callback: called after each of the ``B * number`` masks, found or not; raise to stop.
-
-    Returns:
-        For each mask the number of its picture, picture by picture, and the masks. Pictures that no
-        mask fits are left out.
-
-    Raises:
-        MaskError: none fits anywhere.
-    """
-    if kind not in get_args(PartKind):  # older hosts let any value of a combo through
-        raise SettingError(
-            f"part is {kind!r}", f"one of {', '.join(get_args(PartKind))}", "choose one of them"
-        )
-    pictures = pictures_of(colour_image(image, "image"))
-    closed = (
-        None
-        if avoid is None
-        else masks_of(matched(mask_batch(avoid, "avoid"), len(pictures), "avoid"), "avoid")
-    )
-    owners, masks = list[int](), list[Mask]()
-    for index, picture in enumerate(pictures):
-        part = part_mask(picture, kind)
-        if closed is not None:
-            if closed[index].shape != part.shape:
-                came = f"avoid is {closed[index].shape[1]} x {closed[index].shape[0]} pixels"
-                raise MaskError(
-                    came,
-                    f"{part.shape[1]} x {part.shape[0]} like image",
-                    "connect a mask of the picture's size to avoid",
-                )
-            part = part & ~closed[index]
-        content = zlib.crc32(np.ascontiguousarray(picture).tobytes())
-        likeness = Likeness(picture)
-        for turn in range(number):
-            rng = np.random.default_rng((seed, index, turn, content))
-            place = (
-                place_mask(part, library.patches, rng, settings, library.surroundings, likeness)
-                if part.any()
-                else None
-            )
-            if place is not None:
-                owners.append(index)
-                masks.append(place.mask)
-            callback()
-    if not masks:
-        do = "widen the scale range, choose another part, or give smaller masks"
-        raise MaskError(
-            f"no mask of the library fits on the part in any of {len(pictures)} pictures",
-            "masks smaller than the part",
-            do,
-        )
-    return owners, masks
 
 
 def _size(image: Tensor) -> tuple[int, int]:

@@ -118,9 +118,10 @@ def _verdict(judged: Judged | None, label: Mask) -> dict[str, Any]:
     good = judged.verdict.good and bool(label.any())
     reason = judged.verdict.reason or "label empty"
     return {
-        "quality": judged.quality.figures,
+        "quality": judged.figures,
         "verdict": "good" if good else reason,
         "accepted": good,
+        "start": judged.start,
     }
 
 

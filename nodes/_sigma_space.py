@@ -34,8 +34,9 @@ def sigma_of(alpha: float) -> float:
 
 def sigmas_of(levels: Levels) -> Tensor:
     """SIGMAS of a run, from noise to picture: float32 ``[steps + 1]``; the last is that of level 0,
-    not 0."""
-    return torch.tensor([sigma_of(alpha) for alpha in reversed(levels.alphas)])
+    not 0. A level that repeats the one below it is left out: samplers divide by their distance."""
+    alphas = sorted(set(levels.alphas))
+    return torch.tensor([sigma_of(alpha) for alpha in alphas])
 
 
 def seeds_of(seed: int, count: int) -> list[int]:
@@ -62,7 +63,12 @@ def check_mode(inversion: Inversion, background: Background, guidance: float) ->
 
 
 def check_run(
-    inversion: Inversion, background: Background, latent: Tensor, sampler: Any, sigmas: Tensor
+    inversion: Inversion,
+    background: Background,
+    latent: Tensor,
+    sampler: Any,
+    sigmas: Tensor,
+    from_paste: bool = False,
 ) -> None:
     """Refuse what a guider of this inversion cannot sample.
 
@@ -70,10 +76,12 @@ def check_run(
         latent: the LATENT samples ``[S, C, h, w]`` that the host's sampler node was given.
         sampler: its SAMPLER.
         sigmas: its SIGMAS, not empty.
+        from_paste: whether the run starts from a pasted defect, at any of the levels.
 
     Raises:
-        SettingError: another size or number of latents, sigmas that do not go from noise to
-            picture, or a sampler that adds noise with a background that does not allow it.
+        SettingError: another size or number of latents, sigmas that do not go from noise (or from
+            where the paste is noised to) to picture, or a sampler that adds noise with a background
+            that does not allow it.
     """
     pictures = inversion.latent
     if latent.shape[1:] != pictures.shape[1:] or len(latent) % len(pictures):
@@ -87,11 +95,14 @@ def check_run(
     bottom, top = sigma_of(inversion.levels.alphas[0]), sigma_of(inversion.levels.alphas[-1])
     first, last = float(sigmas[0]), float(sigmas[-1])
     # A part of a run is refused: the noise inside the mask would not fit, or remain.
-    if first < top / 2 or last > 2 * bottom:
+    if last > 2 * bottom or (first < top / 2 and not from_paste):
+        do = "connect whole sigmas: not split, denoise 1"
+        if last <= 2 * bottom:
+            do += "; or connect pasted to the guider, to start below the noise"
         raise SettingError(
             f"sigmas go from {first:.3g} to {last:.3g}",
             f"about {top:.3g} to {bottom:.2g} or 0",
-            "connect whole sigmas: not split, denoise 1",
+            do,
         )
     if not background.allows_added_noise and adds_noise(sampler):
         modes = [name for name, mode in BACKGROUNDS.items() if mode.allows_added_noise]

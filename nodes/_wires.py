@@ -11,6 +11,9 @@ from torch import Tensor
 from ..bgdefect_core.method.attention import MapRecorder
 from ..bgdefect_core.method.regions import RegionPrompts
 from ..bgdefect_core.method.schedule import Levels
+from ..bgdefect_core.placement.exemplar import Exemplar
+from ..bgdefect_core.placement.placing import MaskLibrary
+from ..bgdefect_core.placement.surroundings import Surroundings
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +57,25 @@ class AttentionMaps:
     `bgdefect_core.method.signals.attention.attention_heat` takes."""
     mask: Tensor
     """MASK ``[S, H, W]`` of 0 and 1: all defects together, as requested."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealDefect:
+    """The real defect that a placed mask was made from."""
+
+    name: str
+    """Of its mask, as the library has it."""
+    surroundings: Surroundings | None = None
+    """None where its picture is not known; so is the next."""
+    exemplar: Exemplar | None = None
+    """Its pixels at the place of the new mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealDefects:
+    """What is known of the real defects behind M placed masks, for labels and verdicts."""
+
+    behind: Sequence[RealDefect]
+    """One a mask, in their order."""
+    library: MaskLibrary
+    """All real defects of the class."""

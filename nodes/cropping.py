@@ -110,6 +110,33 @@ class CropMask(Node):
         return (cropped_mask(crop, mask),)
 
 
+class CropPicture(Node):
+    """Crop Another Picture: further pictures in the same squares."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return Schema(
+            node_id="BGDefectCropPicture",
+            display_name="Crop Another Picture",
+            category=CATEGORY,
+            description="Cuts further pictures with the squares of Crop to Mask, such as the "
+            "pasted ones of Place Defect Mask.",
+            inputs=[
+                wire(CROP, "crop", tooltip="From Crop to Mask."),
+                wire(
+                    "IMAGE",
+                    "image",
+                    tooltip="One picture for each square, at the size of the whole pictures.",
+                ),
+            ],
+            outputs=[Output("IMAGE", "image", tooltip="The squares.")],
+        )
+
+    @classmethod
+    def execute(cls, crop: Any, image: torch.Tensor) -> Any:
+        return (cropped_image(crop, image),)
+
+
 class Stitch(Node):
     """Stitch Defect: the painted squares back in their pictures."""
 
@@ -161,4 +188,4 @@ class Stitch(Node):
         return (stitched(crop, painted, blend, normal),)
 
 
-NODES = [CropToMask, CropMask, Stitch]
+NODES = [CropToMask, CropMask, CropPicture, Stitch]

@@ -8,7 +8,7 @@ import torch
 
 from ..bgdefect_core.quality import QualityLimits
 from ._convert import cycled, mask_of
-from ._declare import CROP, QUALITY, Node, Output, Schema, option, widget, wire
+from ._declare import CROP, QUALITY, REAL, START, Node, Output, Schema, option, widget, wire
 from ._folders import inside, refuse_links
 from ._judging import judged
 from ._saving import overlays, save_samples, zoomed
@@ -97,6 +97,21 @@ class DefectQuality(Node):
                     optional=True,
                     tooltip="Heat maps to pass on with their samples.",
                 ),
+                wire(
+                    REAL,
+                    "real",
+                    optional=True,
+                    tooltip="From Place Defect Mask: samples are compared with the real defects of "
+                    "the class, as on the command line. Unplugged: with the fixed limits alone.",
+                ),
+                wire(
+                    START,
+                    "start",
+                    optional=True,
+                    tooltip="From the sampler or the guider: a sample that is a copy of the real "
+                    "defect it started from is rejected (needs real). Unplugged: all started from "
+                    "noise.",
+                ),
             ],
             outputs=[
                 Output("IMAGE", "result", tooltip="The samples passed on."),
@@ -135,11 +150,14 @@ class DefectQuality(Node):
         refined: torch.Tensor,
         only_good: bool,
         heat: torch.Tensor | None = None,
+        real: Any = None,
+        start: Any = None,
         **limits: float,
     ) -> Any:
         from comfy_execution.graph_utils import ExecutionBlocker
 
-        verdicts = judged(crop, painted, normal, result, refined, QualityLimits(**limits))
+        least = QualityLimits(**limits)
+        verdicts = judged(crop, painted, normal, result, refined, least, real, start)
         count = len(verdicts)
         report = "\n".join(f"{judgement.number}: {judgement.line}" for judgement in verdicts)
         passed = [judgement for judgement in verdicts if judgement.verdict.good or not only_good]

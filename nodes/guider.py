@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..bgdefect_core.method.backgrounds import BackgroundName
-from ._declare import INVERSION, Node, Output, Schema, wire
+from ..bgdefect_core.method.start import NOISE
+from ._declare import INVERSION, START, Node, Output, Schema, wire
 from ._sigma_space import SampleNoise
 from ._wires import Inversion
-from .sampling import guidance_input, mode_input, seed_input
+from .sampling import (
+    START_LEVEL,
+    guidance_input,
+    mode_input,
+    pasted_input,
+    seed_input,
+    start_input,
+)
 
 
 class NoiseNode(Node):
@@ -53,6 +61,13 @@ class GuiderNode(Node):
                 wire(INVERSION, "inversion", tooltip="From Masked DDIM Inversion."),
                 mode_input(),
                 guidance_input(),
+                pasted_input(),
+                start_input(
+                    "start_level",
+                    1,
+                    "Where the sigmas of this node begin; read only where pasted is connected. 0: "
+                    "the pasted defect as it is. 1: noise (neutral).",
+                ),
             ],
             outputs=[
                 Output(
@@ -60,15 +75,35 @@ class GuiderNode(Node):
                     "guider",
                     tooltip="For SamplerCustomAdvanced, with the latent that was inverted and "
                     "sigmas from noise down to the picture.",
-                )
+                ),
+                Output(
+                    "SIGMAS",
+                    "sigmas",
+                    tooltip="The inversion's noise levels from the start level down, for "
+                    "SamplerCustomAdvanced.",
+                ),
+                Output(START, "start", tooltip="Where they start, for Defect Quality."),
             ],
         )
 
     @classmethod
-    def execute(cls, inversion: Inversion, background: BackgroundName, guidance: float) -> Any:
+    def execute(
+        cls,
+        inversion: Inversion,
+        background: BackgroundName,
+        guidance: float,
+        pasted: dict[str, Any] | None = None,
+        start_level: float = START_LEVEL[1],
+    ) -> Any:
         from ._guider import DefectGuider
 
-        return (DefectGuider(inversion, background, guidance),)
+        latents = None if pasted is None else pasted["samples"]
+        guider = DefectGuider(inversion, background, guidance, latents)
+        return (
+            guider,
+            guider.sigmas(start_level),
+            [NOISE if pasted is None else start_level],
+        )
 
 
 NODES = [NoiseNode, GuiderNode]

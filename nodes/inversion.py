@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..bgdefect_core.method.sampling import SamplingSettings
+from ..bgdefect_core.method.spacings import DEFAULT_SPACING, SpacingName
 from ._declare import INVERSION, PROMPTS, Node, Output, Schema, option, widget, wire
 from ._sigma_space import sigmas_of
 from ._wires import GraphPrompts
@@ -54,6 +55,7 @@ class MaskedInversion(Node):
                     "mode noised, the default, needs no"
                     " inversion. Turn it off for replay, masked and literal.",
                 ),
+                option(SamplingSettings, "spacing", optional=True),
             ],
             outputs=[
                 Output(INVERSION, "inversion", tooltip="For Background/Defect Sampler or Guider."),
@@ -74,10 +76,12 @@ class MaskedInversion(Node):
         mask: Tensor,
         steps: int,
         skip: bool,
+        spacing: SpacingName = DEFAULT_SPACING,
     ) -> Any:
         from ._inverting import invert_latents
 
-        inversion = invert_latents(model, prompts, latent["samples"], mask, steps, skip)
+        samples = latent["samples"]
+        inversion = invert_latents(model, prompts, samples, mask, steps, skip, spacing)
         return (
             inversion,
             sigmas_of(inversion.levels),

@@ -9,10 +9,12 @@ import torch
 from ..bgdefect_core.pictures.reading import read_picture
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ._convert import image_of, mask_of
-from ._declare import Node, Output, Schema, widget, wire
+from ._declare import REAL, Node, Output, Schema, widget, wire
 from ._folders import DEMO, state
 from ._libraries import NO_LIBRARY, good_files, library_files, mask_library, page_of
-from ._picture_steps import colour_image, placed
+from ._picture_steps import colour_image
+from ._placing import Ground, new_masks, pasted_image
+from ._wires import RealDefects
 
 CATEGORY = "BGDefect/pictures"
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
@@ -205,10 +207,29 @@ class PlaceMask(Node):
                     tooltip="Where no defect may lie, at the picture's size: a hole, a label, "
                     "another defect. Unplugged: nowhere.",
                 ),
+                wire(
+                    "MASK",
+                    "allowed",
+                    optional=True,
+                    tooltip="Where defects may lie, at the picture's size: 1 mask, or one a "
+                    "picture. Unplugged: everywhere on the part.",
+                ),
             ],
             outputs=[
                 Output("IMAGE", "image", tooltip="The picture of each mask."),
                 Output("MASK", "mask", tooltip="The masks, picture by picture."),
+                Output(
+                    "IMAGE",
+                    "pasted",
+                    tooltip="The same pictures with the real defect pasted in, for Crop Another "
+                    "Picture; the picture as it is where the real defect's is not known.",
+                ),
+                Output(
+                    REAL,
+                    "real",
+                    tooltip="The real defects behind the masks, for Refine Defect Mask and Defect "
+                    "Quality.",
+                ),
             ],
         )
 
@@ -237,24 +258,21 @@ class PlaceMask(Node):
         seed: int,
         masks: torch.Tensor | None = None,
         avoid: torch.Tensor | None = None,
+        allowed: torch.Tensor | None = None,
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
         from ._host_folders import input_directory, progress_bar
 
         bar = progress_bar(len(image) * number)  # the host checks Cancel in it
-        owners, new_masks = placed(
-            image,
-            mask_library(library, masks, input_directory()),
-            part,
-            settings,
-            number,
-            seed,
-            avoid,
-            lambda: bar.update(1),
-        )
+        real_masks = mask_library(library, masks, input_directory())
+        ground = Ground(part, allowed, avoid)
+        placed = new_masks(image, real_masks, ground, settings, number, seed, lambda: bar.update(1))
+        owners = [mask.owner for mask in placed]
         return (
             colour_image(image, "image")[owners],
-            mask_of(new_masks),
+            mask_of([mask.mask for mask in placed]),
+            pasted_image(image, placed),
+            RealDefects([mask.real for mask in placed], real_masks),
         )
 
 

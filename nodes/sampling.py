@@ -6,9 +6,15 @@ from typing import Any
 
 from ..bgdefect_core.method.backgrounds import BackgroundName
 from ..bgdefect_core.method.sampling import SamplingSettings
-from ._declare import INVERSION, MAPS, Input, Node, Output, Schema, option, widget, wire
-from ._sigma_space import SEEDS
+from ..bgdefect_core.method.solvers import DEFAULT_SOLVER, SolverName
+from ..bgdefect_core.method.start import StartSettings
+from ._declare import INVERSION, MAPS, START, Input, Node, Output, Schema, option, widget, wire
+from ._sigma_space import SEEDS, seeds_of
+from ._starting import GraphStart
 from ._wires import Inversion
+
+START_LEVEL = StartSettings.start_level
+"""Lowest and highest start level of the core's own defaults."""
 
 
 def mode_input() -> Input:
@@ -26,6 +32,32 @@ def guidance_input() -> Input:
         round=0.01,
         tooltip="Guidance of the defect's prompt inside the mask. 1: none (neutral). 2 to 4: for "
         "faint defects; the network is evaluated twice as often.",
+    )
+
+
+def pasted_input() -> Input:
+    """The wire with the pasted pictures."""
+    return wire(
+        "LATENT",
+        "pasted",
+        optional=True,
+        tooltip="The pasted squares of Crop to Mask, encoded by the base's VAE: samples start from "
+        "the real defect, noised. Unplugged: from noise, as in the paper.",
+    )
+
+
+def start_input(name: str, end: int, tooltip: str) -> Input:
+    """A widget for one end of the range of start levels: 0 the lowest, 1 the highest."""
+    return widget(
+        "FLOAT",
+        name,
+        default=START_LEVEL[end],
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        round=0.001,
+        optional=True,
+        tooltip=tooltip,
     )
 
 
@@ -80,6 +112,19 @@ class DefectSampler(Node):
                     tooltip="Samples that run in one batch: more is faster on a GPU and needs more "
                     "memory. Results stay the same to 1e-4.",
                 ),
+                option(SamplingSettings, "solver", optional=True),
+                pasted_input(),
+                start_input(
+                    "start_min",
+                    0,
+                    "Lowest start level; each sample draws its own between the two. Read only "
+                    "where pasted is connected. 0: the pasted defect as it is. 1: noise (neutral).",
+                ),
+                start_input(
+                    "start_max",
+                    1,
+                    "Highest start level. Low ones stay close to the real defect. 1: noise.",
+                ),
             ],
             outputs=[
                 Output("LATENT", "latent", tooltip="The samples, for VAE Decode."),
@@ -94,6 +139,11 @@ class DefectSampler(Node):
                     tooltip="The requested mask of each sample, all defects together.",
                 ),
                 Output("INT", "seed", tooltip="The seed as it was, for Save Defect Data Set."),
+                Output(
+                    START,
+                    "start",
+                    tooltip="Where each sample started, for Defect Quality.",
+                ),
             ],
         )
 
@@ -106,15 +156,23 @@ class DefectSampler(Node):
         guidance: float,
         variants: int,
         at_once: int,
+        solver: SolverName = DEFAULT_SOLVER,
+        pasted: dict[str, Any] | None = None,
+        start_min: float = START_LEVEL[0],
+        start_max: float = START_LEVEL[1],
     ) -> Any:
         from ._sampling import sample_latents
 
-        samples, maps = sample_latents(inversion, seed, background, guidance, variants, at_once)
+        start = GraphStart(None if pasted is None else pasted["samples"], start_min, start_max)
+        samples, maps = sample_latents(
+            inversion, seed, background, guidance, variants, at_once, solver, start
+        )
         return (
             {"samples": samples},
             maps,
             maps.mask,
             seed,
+            start.levels(inversion, seeds_of(seed, len(samples))),
         )
 
 

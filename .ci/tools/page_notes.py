@@ -45,7 +45,10 @@ NOTES: dict[str, str] = {
 - With `skip` off, masked DDIM inversion (Eq. 8): the picture without the defect's place goes up to
   noise, step by step, and the way is kept. It does not depend on the seed: as long as picture,
   mask, prompts and steps stay, the host takes it from its cache.
-- `steps` down, and with `skip` off as many up: 10 by default, 50 in the paper.
+- `steps` down, and with `skip` off as many up. 10 with the spacing trailing and the solver dpmpp_2m
+  of the sampler; the paper's form is 50 with leading and ddim.
+- With `spacing` trailing the levels end at the highest noise for any number of steps; with leading
+  few steps give fainter defects.
 - The host's VAE Encode cuts a picture to a multiple of 8 pixels (of 4 with `bgdefect-mini`),
   evenly on both sides, unless **Crop to Mask** made the square. The sampler's `mask` is cut alike
   and fits the decoded samples.
@@ -58,6 +61,10 @@ NOTES: dict[str, str] = {
 - Sample i belongs to picture i modulo the number of pictures. Its own seed is drawn from `seed` and
   i, as on the command line: no two runs share samples, also where `seed` goes up by 1.
 - Another seed does not repeat the inversion.
+- With `pasted` connected each sample starts from the real defect, noised to a start level between
+  `start_min` and `start_max`: fewer steps, and a defect that keeps more of the real one. At 0 it is
+  the paste, at 1 the paper's start from noise. Low levels give copies: look at several seeds.
+- The way: **Place Defect Mask** `pasted`, **Crop Another Picture**, VAE Encode, `pasted` here.
 - `guidance` 1 is the paper's; with `bgdefect-mini` 2 or 3 make faint defects clearer.
 """,
     "BGDefectNoise": """
@@ -69,9 +76,11 @@ NOTES: dict[str, str] = {
 - For **SamplerCustomAdvanced**: connect `guider`, a sampler, `sigmas` of the inversion, and the
   latent that was inverted.
 - With `euler`, the inversion's sigmas and **Defect Noise** the result equals **Background/Defect
-  Sampler**.
+  Sampler** with the solver ddim; with `dpmpp_2m` it nearly equals that with the solver dpmpp_2m.
 - Sigmas of another scheduler must go all the way from noise to the picture: split ones, or a
   `denoise` well below 1, are refused.
+- With `pasted` connected a run starts from the real defect at its first sigma, whatever that is:
+  connect the `sigmas` of this node, cut at `start_level`, or a scheduler with a lower `denoise`.
 - Guidance that other nodes put on the model (PAG, SAG, RescaleCFG) is not used, here and in the
   sampler: the log says so. A model whose cross-attention another node has replaced (IPAdapter) is
   refused.
@@ -102,7 +111,13 @@ NOTES: dict[str, str] = {
 - With the real pictures at hand (`test/DEFECT` beside `ground_truth/DEFECT`) the best of many
   turns and offsets is taken: around the mask the part looks as it did around the real defect, and
   under it not like the defect already.
-- `avoid` keeps a second defect clear of the first: connect the first mask.
+- `avoid` keeps a second defect clear of the first: connect the first mask. `allowed` bounds where
+  defects may lie.
+- `pasted` shows each picture with the real defect laid over it, where the real picture is known:
+  the start of **Background/Defect Sampler** from real defects, by way of **Crop Another Picture**
+  and VAE Encode.
+- `real` goes to **Defect Quality**: samples are then compared with the real defects of the class,
+  as on the command line.
 - If nothing fits, lower `scale_min` and `scale_max`, or set `part` to texture.
 """,
     "BGDefectCropToMask": """
@@ -116,6 +131,11 @@ NOTES: dict[str, str] = {
 - Needed only where one picture has several defects: each has its own mask in the square.
 - A mask that lies outside the square is refused: **Crop to Mask** must have had all masks
   together.
+""",
+    "BGDefectCropPicture": """
+- For the pasted pictures of **Place Defect Mask**: encode these squares with the VAE of the base
+  and connect them to `pasted` of **Background/Defect Sampler** or **Background/Defect Guider**.
+- One picture for each square, of the size of the pictures that **Crop to Mask** had.
 """,
     "BGDefectStitch": """
 - Outside the feather band the result is the input, value by value; the band's width is set in

@@ -31,6 +31,7 @@ NODES = {
     "BGDefectPlaceMask",
     "BGDefectCropToMask",
     "BGDefectCropMask",
+    "BGDefectCropPicture",
     "BGDefectStitch",
     "BGDefectQuality",
     "BGDefectPreview",

@@ -79,8 +79,8 @@ def test_every_background_and_signal_is_explained_in_every_language(language: st
 @pytest.mark.parametrize(
     ("node_id", "settings", "names"),
     [
-        ("BGDefectSampler", SamplingSettings, ["background", "guidance"]),
-        ("BGDefectInversion", SamplingSettings, ["steps"]),
+        ("BGDefectSampler", SamplingSettings, ["background", "guidance", "solver"]),
+        ("BGDefectInversion", SamplingSettings, ["steps", "spacing"]),
         ("BGDefectRefineMask", LabelSettings, ["threshold"]),
         ("BGDefectQuality", QualityLimits, ["min_strength", "min_fill", "max_background_max"]),
     ],

@@ -1,8 +1,6 @@
-"""Crop, stitch, refine, place and judge on batches, without a host."""
+"""Crop, stitch, refine and judge on batches, without a host."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,27 +8,9 @@ import torch
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
 from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
-from bgdefect_pack.bgdefect_core.pictures.picture import Picture
-from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary
-from bgdefect_pack.bgdefect_core.placement.settings import PlacementSettings
-from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _judging
 from bgdefect_pack.nodes import _picture_steps as steps
-
-from bgdefect_core.method.predictor import unet_predictor
-from bgdefect_core.method.sampling import SamplingSettings
-from bgdefect_core.painting import (
-    Framing,
-    Job,
-    PaintSettings,
-    StitchSettings,
-    paint,
-    prepare,
-)
-
-from ..core.conftest import make_prompts, sd_schedule, tiny_unet
-from ..core.test_generate import TinyCodec
 
 DIFFERENCE = LabelSettings("difference", 0.5)
 
@@ -107,6 +87,17 @@ def test_a_further_mask_is_cut_with_the_same_square() -> None:
         steps.cropped_mask(
             steps.crop_pictures(large, box_mask(1, 400, 400, 0, 0, 4), 64, "defect", None), far
         )
+
+
+def test_a_further_picture_is_cut_with_the_same_square() -> None:
+    image, mask = pictures(2, 80, 90), box_mask(1, 80, 90, 10, 10, 4)
+    crop = steps.crop_pictures(image, mask, 64, "defect", None)
+    assert torch.equal(steps.cropped_image(crop, image), steps.cropped_image(crop))
+    other = steps.cropped_image(crop, 1 - image)
+    assert torch.allclose(other, 1 - steps.cropped_image(crop), atol=1.5 / 255)
+    for wrong in (image[:1], image[:, :60]):
+        with pytest.raises(PictureError, match="2 of 90 x 80"):
+            steps.cropped_image(crop, wrong)
 
 
 def test_the_difference_refines_the_mask_in_the_square_and_in_the_picture() -> None:
@@ -242,71 +233,6 @@ def test_what_cannot_be_cropped_is_named(
         steps.crop_pictures(image, mask, 64, "defect", None)
 
 
-def test_placed_masks_lie_on_the_part_and_avoid_what_is_closed() -> None:
-    library = MaskLibrary([np.ones((6, 3), np.bool_)])
-    avoid = torch.zeros(1, 50, 60)
-    avoid[:, :, :30] = 1
-    owners, masks = steps.placed(
-        pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid
-    )
-    assert owners == [0] * 4 + [1] * 4 + [2] * 4
-    assert all(mask.any() and not mask[:, :30].any() for mask in masks)
-    again = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, avoid)[
-        1
-    ]
-    assert all(np.array_equal(one, two) for one, two in zip(masks, again, strict=True))
-    assert len({mask.tobytes() for mask in masks}) > 8
-    other = steps.placed(pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 8, avoid)[
-        1
-    ]
-    assert any(not np.array_equal(one, two) for one, two in zip(masks, other, strict=True))
-
-
-def test_placing_tells_of_each_mask_and_can_be_stopped() -> None:
-    library, told = MaskLibrary([np.ones((6, 3), np.bool_)]), list[int]()
-
-    def stop_at_five() -> None:
-        told.append(len(told))
-        if len(told) == 5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        steps.placed(
-            pictures(3, 50, 60), library, "texture", PlacementSettings(), 4, 7, None, stop_at_five
-        )
-    assert len(told) == 5
-
-
-def test_masks_with_known_surroundings_go_where_it_looks_alike() -> None:
-    """A defect that was seen on white goes to the white half of the picture, and without its
-    picture anywhere."""
-    image = torch.zeros(1, 50, 60, 3)
-    image[:, :, 30:] = 1
-    patch = np.ones((4, 4), np.bool_)
-    real, mask = np.full((20, 20, 3), 255, np.uint8), np.pad(patch, 8)
-    real[mask] = 128
-    for around, expected in ((surroundings_of(real, mask), True), (None, False)):
-        library = MaskLibrary([patch], surroundings=[around])
-        masks = steps.placed(image, library, "texture", PlacementSettings(), 8, 1)[1]
-        assert all(not mask[:, :30].any() for mask in masks) == expected
-
-
-def test_a_mask_that_fits_nowhere_is_said_so() -> None:
-    library = MaskLibrary([np.ones((300, 300), np.bool_)])
-    with pytest.raises(MaskError, match="no mask of the library fits"):
-        steps.placed(pictures(1, 50, 60), library, "texture", PlacementSettings(tries=2), 1, 0)
-    with pytest.raises(MaskError, match="avoid is 60 x 40"):
-        steps.placed(
-            pictures(1, 50, 60),
-            library,
-            "texture",
-            PlacementSettings(tries=2),
-            1,
-            0,
-            torch.zeros(1, 40, 60),
-        )
-
-
 def test_verdicts_follow_the_figures() -> None:
     image, mask = torch.full((1, 120, 120, 3), 0.5), box_mask(1, 120, 120, 50, 50, 20)
     crop = steps.crop_pictures(image, mask, 60, "defect", 2.0)
@@ -327,45 +253,3 @@ def test_verdicts_follow_the_figures() -> None:
         _judging.judged(crop, painted, normal, result, label[:1], QualityLimits())
     with pytest.raises(PictureError, match="normal is 30 pixels"):
         _judging.judged(crop, painted, normal[:, :30, :30], result, label, QualityLimits())
-
-
-@pytest.mark.parametrize("feather", [None, 5.0])
-def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None:
-    """`generate` from start to end against Crop, Refine, Stitch and Quality, fed the very same
-    decoded squares."""
-    sampling, stitching = SamplingSettings(steps=2), StitchSettings(feather=feather)
-    settings = PaintSettings(sampling=sampling, stitching=stitching)
-    size, prompts, codec = (140, 190), make_prompts(), TinyCodec()
-    mask = box_mask(1, *size, 60, 90, 25)
-    picture = (pictures(1, *size)[0] * 255).round().to(torch.uint8).numpy()
-    with torch.no_grad(), unet_predictor(tiny_unet(), sd_schedule()) as predict:
-        decoded: list[torch.Tensor] = []
-        decode = codec.decode
-
-        def kept(latents: torch.Tensor) -> torch.Tensor:
-            decoded.append(decode(latents).clamp(-1, 1))  # as the host does
-            return decoded[-1]
-
-        codec.decode = kept  # type: ignore[method-assign]
-        jobs = [Job(Picture(picture), (mask[0].numpy() > 0,))]
-        prepared = prepare(codec, predict, jobs, prompts, Framing(64), sampling)
-        samples = paint(codec, predict, prepared, [0, 0], [3, 4], prompts, settings)
-    normal, painted = ((pair / 2 + 0.5).movedim(1, -1) for pair in decoded)
-    crop = steps.crop_pictures(
-        torch.from_numpy(picture)[None].float() / 255, mask, 64, "defect", feather
-    )
-    label, _ = steps.refined(LabelSettings("difference", 0.3), None, painted, normal, None, crop)
-    for sample, one in zip(samples, label, strict=True):
-        assert np.array_equal(sample.mask, one.numpy() > 0.5)
-    results = steps.stitched(crop, painted, normal=normal)
-    for sample, result in zip(samples, results, strict=True):
-        assert (
-            np.abs(sample.picture.pixels.astype(int) - (result * 255).round().numpy()).max() <= 1
-        )  # codecs and hosts round at other places
-    assert bool(
-        (results != steps.stitched(crop, painted)).any()
-    )  # without the good squares no detail comes back
-    verdicts = _judging.judged(crop, painted, normal, results, label, QualityLimits())
-    for sample, verdict in zip(samples, verdicts, strict=True):
-        assert verdict.quality.figures == pytest.approx(sample.quality.figures, rel=1e-5)
-        assert asdict(verdict.verdict) == asdict(sample.verdict)

@@ -15,12 +15,14 @@ from bgdefect_pack.bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_pack.bgdefect_core.method.randomness import attempt_seed, seeded_noise
 from bgdefect_pack.bgdefect_core.method.regions import RegionPrompts
 from bgdefect_pack.bgdefect_core.method.schedule import Levels
+from bgdefect_pack.bgdefect_core.method.start import StartSettings
 
 from .conftest import NAME
 
 sigma_space = import_module(f"{NAME}.nodes._sigma_space")
 wires = import_module(f"{NAME}.nodes._wires")
 graph_prompts = import_module(f"{NAME}.nodes._graph_prompts")
+starting = import_module(f"{NAME}.nodes._starting")
 sample_batches = import_module(f"{NAME}.nodes._sample_batches")
 LEVELS = Levels((0, 1, 501), (0.8, 0.5, 0.2))
 
@@ -42,6 +44,28 @@ def inversion(trajectory: bool = True, empty: bool = False) -> Any:
 def test_sigmas_go_from_noise_to_the_last_level() -> None:
     # sqrt((1 - alpha) / alpha): 2 at 0.2, 1 at 0.5, 1/2 at 0.8.
     assert sigma_space.sigmas_of(LEVELS).tolist() == pytest.approx([2, 1, 0.5])
+
+
+def test_a_level_that_repeats_the_one_below_gives_one_sigma() -> None:
+    levels = Levels((0, 0, 1, 501), (0.8, 0.8, 0.5, 0.2))
+    assert sigma_space.sigmas_of(levels).tolist() == pytest.approx([2, 1, 0.5])
+
+
+def test_samples_start_where_the_command_line_s_would() -> None:
+    case, seeds = inversion(), sigma_space.seeds_of(3, 20)
+    assert starting.GraphStart().levels(case, seeds) == [1.0] * 20
+    start = starting.GraphStart(case.latent + 1, 0.2, 0.4)
+    levels = start.levels(case, seeds)
+    settings = StartSettings(("real",), (0.2, 0.4))
+    assert levels == [settings.level_of(seed, 0) for seed in seeds]
+    assert all(0.2 <= level <= 0.4 for level in levels) and len(set(levels)) == 20
+    # The good picture itself, where no real defect is known.
+    assert starting.GraphStart(case.latent, 0.2, 0.4).levels(case, seeds) == [1.0] * 20
+    with pytest.raises(SettingError, match="pasted has the shape"):
+        starting.GraphStart(case.latent[:, :1], 0.2, 0.4).levels(case, seeds)
+    for low, high in ((0.5, 0.4), (0.2, 1.5)):
+        with pytest.raises(SettingError):
+            starting.GraphStart(case.latent, low, high)
 
 
 def test_no_two_runs_share_a_sample_s_seed() -> None:
@@ -150,6 +174,11 @@ def test_a_run_must_go_from_noise_to_the_picture() -> None:
     ):
         with pytest.raises(SettingError, match=message):
             sigma_space.check_run(case, mode, latent, sampler(sample_plain), wrong)
+    below = torch.tensor([0.9, 0.5])
+    sigma_space.check_run(case, mode, latent, sampler(sample_plain), below, from_paste=True)
+    with pytest.raises(SettingError, match="sigmas go from 2 to 1.5"):
+        open_end = torch.tensor([2.0, 1.5])
+        sigma_space.check_run(case, mode, latent, sampler(sample_plain), open_end, from_paste=True)
     with pytest.raises(SettingError, match="multiple of its pictures"):
         sigma_space.check_run(case, mode, latent[:, :1], sampler(sample_plain), sigmas)
     with pytest.raises(SettingError, match="replay"):

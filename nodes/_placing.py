@@ -1,0 +1,157 @@
+"""New masks on good pictures, without the host: where the part is, what is allowed there, and the
+real defect that belongs to each mask."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..bgdefect_core.errors import MaskError, SettingError
+from ..bgdefect_core.pictures.masks import Mask
+from ..bgdefect_core.pictures.picture import Picture, Pixels
+from ..bgdefect_core.placement.part import PartKind, part_mask
+from ..bgdefect_core.placement.paste import paste
+from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
+from ..bgdefect_core.placement.settings import PlacementSettings
+from ..bgdefect_core.placement.surroundings import Likeness
+from ._convert import mask_batch, masks_of, matched, pictures_of
+from ._picture_steps import colour_image
+from ._wires import RealDefect
+
+_MASKS_TRIED = 3
+"""Real masks that are tried for each new one, as the command line does."""
+
+
+@dataclass(frozen=True, eq=False)
+class NewMask:
+    """A mask that was placed on one of the pictures."""
+
+    owner: int
+    """Number of its picture."""
+    mask: Mask
+    """bool ``[H, W]``."""
+    real: RealDefect
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """Where on each of B pictures masks may lie."""
+
+    kind: PartKind
+    allowed: Tensor | None = None
+    """MASK of 1 or B; None: everywhere on the part."""
+    avoid: Tensor | None = None
+    """MASK of 1 or B; None: nothing."""
+
+    def parts(self, pictures: Sequence[Pixels]) -> list[Mask]:
+        """One bool ``[H, W]`` a picture, which may be empty.
+
+        Raises:
+            SettingError: an unknown kind of part. MaskError: another number or size of masks.
+        """
+        if self.kind not in get_args(PartKind):  # older hosts let any value of a combo through
+            raise SettingError(
+                f"part is {self.kind!r}",
+                f"one of {', '.join(get_args(PartKind))}",
+                "choose one of them",
+            )
+        parts = [part_mask(picture, self.kind) for picture in pictures]
+        for name, mask in (("allowed", self.allowed), ("avoid", self.avoid)):
+            if mask is None:
+                continue
+            areas = masks_of(matched(mask_batch(mask, name), len(parts), name), name)
+            for number, area in enumerate(areas):
+                part = parts[number]
+                if area.shape != part.shape:
+                    raise MaskError(
+                        f"{name} is {area.shape[1]} x {area.shape[0]} pixels",
+                        f"{part.shape[1]} x {part.shape[0]} like image",
+                        f"connect a mask of the picture's size to {name}",
+                    )
+                parts[number] = part & (area if name == "allowed" else ~area)
+        return parts
+
+
+def new_masks(
+    image: Tensor,
+    library: MaskLibrary,
+    ground: Ground,
+    settings: PlacementSettings,
+    number: int,
+    seed: int,
+    callback: Callable[[], object] = lambda: None,
+) -> list[NewMask]:
+    """``number`` new masks for each of B pictures, wholly on the part, where it looks like the
+    library's real surroundings.
+
+    A mask follows from the seed, the picture's content, its place in the batch and the mask's
+    number.
+
+    Args:
+        image: IMAGE.
+        callback: called after each of the ``B * number`` masks, found or not; raise to stop.
+
+    Returns:
+        The masks, picture by picture. Pictures that no mask fits are left out.
+
+    Raises:
+        MaskError: none fits anywhere.
+    """
+    pictures = pictures_of(colour_image(image, "image"))
+    parts = ground.parts(pictures)
+    masks: list[NewMask] = []
+    for owner, (picture, part) in enumerate(zip(pictures, parts, strict=True)):
+        content = zlib.crc32(np.ascontiguousarray(picture).tobytes())
+        likeness = Likeness(picture)
+        for turn in range(number):
+            rng = np.random.default_rng((seed, owner, turn, content))
+            drawn = _drawn(part, library, rng, settings, likeness) if part.any() else None
+            if drawn is not None:
+                masks.append(NewMask(owner, *drawn))
+            callback()
+    if not masks:
+        raise MaskError(
+            f"no mask of the library fits on the part in any of {len(pictures)} pictures",
+            "masks smaller than the part",
+            "widen the scale range, choose another part, allow more, or give smaller masks",
+        )
+    return masks
+
+
+def _drawn(
+    part: Mask,
+    library: MaskLibrary,
+    rng: np.random.Generator,
+    settings: PlacementSettings,
+    likeness: Likeness,
+) -> tuple[Mask, RealDefect] | None:
+    """A new mask and the real defect that it is made from; None: none fits."""
+    for number in rng.permutation(len(library.patches))[:_MASKS_TRIED].tolist():
+        around = library.surroundings[number]
+        place = place_mask(part, [library.patches[number]], rng, settings, [around], likeness)
+        if place is not None:
+            return place.mask, RealDefect(library.names[number], around, place.exemplar)
+    return None
+
+
+def pasted_image(image: Tensor, masks: Sequence[NewMask]) -> Tensor:
+    """The picture of each mask with its real defect pasted in: IMAGE ``[M, H, W, 3]``; the good
+    picture where the real defect's is not known. What the paste leaves keeps its value."""
+    colours = colour_image(image, "image")
+    pictures = pictures_of(colours)
+    results: list[Tensor] = []
+    for mask in masks:
+        good, pixels = colours[mask.owner], pictures[mask.owner]
+        if mask.real.exemplar is None:
+            results.append(good)
+            continue
+        new = paste(Picture(pixels), [mask.real.exemplar]).pixels
+        changed = torch.from_numpy((new != pixels).any(axis=2))[..., None]
+        results.append(torch.where(changed, torch.from_numpy(new).float() / 255, good))
+    return torch.stack(results)
