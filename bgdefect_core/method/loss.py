@@ -1,5 +1,5 @@
-"""The disentanglement loss (Eq. 5-7) and the naive one that the paper compares it with (Table
-4)."""
+"""The disentanglement loss (Eq. 5-7), the naive one that the paper compares it with (Table 4), and
+how the levels are weighted (docs/method.md, choice 17)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,49 @@ from torch import Tensor
 from ..declarations import Registry
 from .predictor import Predictor
 from .regions import Context, RegionPrompts
+from .schedule import NoiseSchedule
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What the squared errors are multiplied by."""
+
+    mask: float = 1.0
+    """Inside the mask, of the disentangled loss: 1 = the paper."""
+    min_snr_gamma: float | None = None
+    """``gamma`` of Min-SNR weighting; None: every level counts as its prediction type has it."""
+
+
+PLAIN = LossWeights()
+"""The paper's: the mask counts as its surroundings do."""
+
+
+def level_weights(schedule: NoiseSchedule, t: Tensor, gamma: float | None = None) -> Tensor:
+    """Weight of each sample's squared error of eps (choice 17).
+
+    Everything is written on eps (choice 8), and ``eps = sqrt(alpha_t) v + sqrt(1 - alpha_t) z_t``:
+    the error of v is that of eps divided by ``sqrt(alpha_t)``. A network that predicts v therefore
+    gets ``1 / alpha_t``, which makes it the v-loss; one that predicts eps gets 1.
+
+    Min-SNR (Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy") gives
+    the error of ``x_0`` the weight ``min(SNR, gamma)``, ``SNR = alpha_t / (1 - alpha_t)``. On eps
+    that is ``min(1, gamma / SNR)`` for both prediction types, since the error of eps is that of
+    ``x_0`` times ``sqrt(SNR)``.
+
+    Args:
+        schedule: of the network.
+        t: long ``[B]`` timesteps.
+        gamma: of Min-SNR; None: no such weighting.
+
+    Returns:
+        float32 ``[B]`` on the device of ``t``, above 0.
+    """
+    alpha_t = schedule.alphas_of(t)
+    if gamma is not None:
+        return (gamma * (1 - alpha_t) / alpha_t).clamp_max(1)
+    if schedule.prediction_type == "v_prediction":
+        return 1 / alpha_t
+    return torch.ones_like(alpha_t)
 
 
 def disentanglement_loss(
@@ -22,7 +65,7 @@ def disentanglement_loss(
     t: Tensor,
     eps: Tensor,
     context: Context,
-    mask_weight: float = 1.0,
+    weights: LossWeights = PLAIN,
 ) -> Tensor:
     """Eq. 5: the defect learns its background, the background never sees the defect. Both halves
     are one forward pass of 2B.
@@ -37,7 +80,7 @@ def disentanglement_loss(
         t: long ``[B]`` timesteps.
         eps: ``[B, C, h, w]`` the noise.
         context: ``C_1`` and ``C_2`` (:meth:`RegionPrompts.training_context`).
-        mask_weight: weight of the matching half, 1 = the paper.
+        weights: of the matching half and of the levels.
 
     Returns:
         Scalar: the mean over all elements (choice 10).
@@ -46,10 +89,27 @@ def disentanglement_loss(
     z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
     both = torch.cat([z_t, z_t.masked_fill(m, 0)])
     e_1, e_2 = predict(both, t.repeat(2), context, regions.repeat(2, 1, 1)).chunk(2)
-    square = (eps - torch.where(m, e_1, e_2)).square()
-    if mask_weight != 1:
-        square = torch.where(m, mask_weight * square, square)
+    square = _weighted_square(predict, eps - torch.where(m, e_1, e_2), t, weights)
+    if weights.mask != 1:
+        square = torch.where(m, weights.mask * square, square)
     return square.mean()
+
+
+def matching_loss(
+    predict: Predictor,
+    z_0: Tensor,
+    regions: Tensor,
+    t: Tensor,
+    eps: Tensor,
+    context: Context,
+    weights: LossWeights = PLAIN,
+) -> Tensor:
+    """The matching half of Eq. 5 alone, ``|| m eps - m eps_theta(z_t, t, C_1) ||^2``: one forward
+    pass of B. Arguments and result as in :func:`disentanglement_loss`; the context is ``C_1``."""
+    m = (regions > 0)[:, None]
+    z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
+    error = (eps - predict(z_t, t, context, regions)).masked_fill(~m, 0)
+    return weights.mask * _weighted_square(predict, error, t, weights).mean()
 
 
 def naive_loss(
@@ -59,12 +119,19 @@ def naive_loss(
     t: Tensor,
     eps: Tensor,
     context: Context,
-    mask_weight: float = 1.0,
+    weights: LossWeights = PLAIN,
 ) -> Tensor:
     """Table 4's L': plain noise matching (Eq. 2) under ``C_1``, the context given. Arguments as in
-    :func:`disentanglement_loss`; ``mask_weight`` is not read."""
+    :func:`disentanglement_loss`; the weight inside the mask is not read."""
     z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    return (eps - predict(z_t, t, context, regions)).square().mean()
+    error = eps - predict(z_t, t, context, regions)
+    return _weighted_square(predict, error, t, weights).mean()
+
+
+def _weighted_square(predict: Predictor, error: Tensor, t: Tensor, weights: LossWeights) -> Tensor:
+    """The squared error of eps, each sample with the weight of its level."""
+    levels = level_weights(predict.schedule, t, weights.min_snr_gamma)
+    return levels[:, None, None, None] * error.square()
 
 
 @dataclass(frozen=True)
@@ -75,8 +142,8 @@ class Loss:
     summary: str
     context: Callable[[RegionPrompts], Context]
     """What the network reads, made once a run."""
-    compute: Callable[[Predictor, Tensor, Tensor, Tensor, Tensor, Context, float], Tensor]
-    """``(predict, z_0, regions, t, eps, context, mask_weight)`` -> scalar, see
+    compute: Callable[[Predictor, Tensor, Tensor, Tensor, Tensor, Context, LossWeights], Tensor]
+    """``(predict, z_0, regions, t, eps, context, weights)`` -> scalar, see
     :func:`disentanglement_loss`."""
     weighted: bool
     """Whether it reads the mask's weight."""
@@ -97,6 +164,13 @@ LOSSES: Registry[Loss] = Registry(
         RegionPrompts.defect_context,
         naive_loss,
         weighted=False,
+    ),
+    Loss(
+        "matching",
+        "the half of Eq. 5 inside the mask alone, at half the evaluations; for comparison",
+        RegionPrompts.defect_context,
+        matching_loss,
+        weighted=True,
     ),
 )
 if TYPE_CHECKING:

@@ -6,12 +6,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from bgdefect_core.method.loss import disentanglement_loss, naive_loss
+from bgdefect_core.method.loss import (
+    LossWeights,
+    disentanglement_loss,
+    level_weights,
+    matching_loss,
+    naive_loss,
+)
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.method.schedule import NoiseSchedule
+from bgdefect_core.method.schedule import NoiseSchedule, schedule_from_config
 
-from .conftest import StandIn, boxes, make_prompts, random_tensor, sd_schedule, tiny_unet
+from .conftest import (
+    SD_SCHEDULE,
+    StandIn,
+    boxes,
+    make_prompts,
+    random_tensor,
+    sd_schedule,
+    tiny_unet,
+)
 
 REGIONS = torch.cat([boxes(1, 16, 16, (3, 9, 2, 12)), boxes(1, 16, 16, (15, 16, 0, 1))])
 
@@ -26,10 +40,10 @@ def halves_written_out(
     z_t_m = alpha_t.sqrt() * (1 - m) * z_0 + (1 - alpha_t).sqrt() * (1 - m) * eps
     matching = m * eps - m * predict(z_t, t, prompts.defect_context(), REGIONS)  # type: ignore[operator]
     regularizer = (1 - m) * eps - (1 - m) * predict(z_t_m, t, prompts.background_context(), REGIONS)  # type: ignore[operator]
-    total: Tensor = (
-        mask_weight * matching.square().sum() + regularizer.square().sum()
-    ) / z_0.numel()
-    return total
+    squares = mask_weight * matching.square() + regularizer.square()
+    if predict.schedule.prediction_type == "v_prediction":  # type: ignore[attr-defined]
+        squares = squares / alpha_t
+    return squares.mean()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +64,13 @@ def test_value_and_gradient_are_those_of_the_two_halves(
             unet.zero_grad()
             if batched:
                 loss = disentanglement_loss(
-                    predict, z_0, REGIONS, t, eps, prompts.training_context(), mask_weight
+                    predict,
+                    z_0,
+                    REGIONS,
+                    t,
+                    eps,
+                    prompts.training_context(),
+                    LossWeights(mask_weight),
                 )
             else:
                 loss = halves_written_out(predict, z_0, t, eps, prompts, mask_weight)
@@ -81,16 +101,67 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     assert disentanglement_loss(predict, z_0, regions, t, eps, context).item() == pytest.approx(
         (0.0025 + 2.25) / 2
     )
-    weighted = disentanglement_loss(predict, z_0, regions, t, eps, context, mask_weight=100)
+    weighted = disentanglement_loss(predict, z_0, regions, t, eps, context, LossWeights(100))
     assert weighted.item() == pytest.approx((0.25 + 2.25) / 2)
     assert naive_loss(
         predict, z_0, regions, t, eps, prompts.defect_context()
     ).item() == pytest.approx((0.0025 + 2.25) / 2)
-    # v: eps = .8 v + .6 z_t with v = z_t / 2, so 1.0 z_t: left .5 - 1.1, right -1 - 1
+    matching = matching_loss(predict, z_0, regions, t, eps, prompts.defect_context())
+    assert matching.item() == pytest.approx(0.0025 / 2)
+    # v: eps = .8 v + .6 z_t with v = z_t / 2, so 1.0 z_t: left .5 - 1.1, right -1 - 1; the error of
+    # v is that divided by .8
     predict.schedule = NoiseSchedule(torch.tensor([0.64]), "v_prediction")
     with_v = StandIn(lambda z, t, c, r: predict.schedule.to_eps(0.5 * z, z, 0.64), predict.schedule)
     loss = disentanglement_loss(with_v, z_0, regions, t, eps, context)
-    assert loss.item() == pytest.approx((0.36 + 4.0) / 2)
+    assert loss.item() == pytest.approx((0.36 + 4.0) / 2 / 0.64)
+
+
+def test_level_weights_by_hand() -> None:
+    """alpha 0.9, 0.5, 0.1: SNR 9, 1, 1/9. The error of v is that of eps over sqrt(alpha); Min-SNR
+    leaves levels up to gamma as they are for eps."""
+    alphas, t = torch.tensor([0.9, 0.5, 0.1]), torch.tensor([2, 0, 1])
+    eps, v = NoiseSchedule(alphas), NoiseSchedule(alphas, "v_prediction")
+    assert level_weights(eps, t).tolist() == [1, 1, 1]
+    assert level_weights(v, t).tolist() == pytest.approx([10, 1 / 0.9, 2])
+    for schedule in (eps, v):
+        assert level_weights(schedule, t, 3).tolist() == pytest.approx([1, 1 / 3, 1])
+        assert level_weights(schedule, t, 0.5).tolist() == pytest.approx([1, 1 / 18, 0.5])
+
+
+def test_min_snr_is_the_papers_weight_on_each_prediction() -> None:
+    """Hang et al. 2023: min(SNR, gamma) on the error of x_0, min(SNR, gamma) / SNR on that of eps,
+    min(SNR, gamma) / (SNR + 1) on that of v."""
+    schedule, t = sd_schedule("v_prediction"), torch.tensor([5, 300, 700, 990])
+    alpha = schedule.alphas_of(t)
+    snr, gamma = alpha / (1 - alpha), 5.0
+    weights = level_weights(schedule, t, gamma)
+    torch.testing.assert_close(weights, snr.clamp_max(gamma) / snr)
+    # eps_error^2 = alpha v_error^2 = SNR x_0_error^2
+    torch.testing.assert_close(weights * alpha, snr.clamp_max(gamma) / (snr + 1))
+    torch.testing.assert_close(weights * snr, snr.clamp_max(gamma))
+
+
+def test_a_v_base_learns_all_levels_alike(prompts: RegionPrompts) -> None:
+    """A network that is off by 0.1 in v has the loss 0.01 at every level, with zero terminal SNR,
+    too; the naive and the matching loss follow it."""
+    zero_terminal = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
+    schedule = schedule_from_config({**SD_SCHEDULE, **zero_terminal})
+    z_0, eps = random_tensor(1, 4, 16, 16, seed=1), random_tensor(1, 4, 16, 16, seed=2)
+    regions = boxes(1, 16, 16, (0, 16, 0, 16))  # all mask: z_t^m is not read
+    for timestep in (0, 500, 900, 999):
+        t = torch.tensor([timestep])
+        alpha = schedule.alphas_of(t)
+
+        def predict(z: Tensor, *_: object, alpha: Tensor = alpha) -> Tensor:
+            v = alpha.sqrt() * eps - (1 - alpha).sqrt() * z_0 + 0.1
+            return schedule.to_eps(v.repeat(len(z), 1, 1, 1), z, alpha)
+
+        network = StandIn(predict, schedule)
+        contexts = (prompts.training_context(), prompts.defect_context())
+        for compute in (disentanglement_loss, naive_loss, matching_loss):
+            context = contexts[compute is not disentanglement_loss]
+            loss = compute(network, z_0, regions, t, eps, context)
+            assert loss.item() == pytest.approx(0.01, rel=0.02)
 
 
 def test_one_forward_of_twice_the_batch_with_the_defect_taken_out_of_the_second_half(
@@ -125,7 +196,7 @@ def test_background_term_never_sees_the_defect() -> None:
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
         regularizer = [
             disentanglement_loss(
-                predict, z, REGIONS, t, eps, prompts.training_context(), mask_weight=0
+                predict, z, REGIONS, t, eps, prompts.training_context(), LossWeights(0)
             )
             for z in (z_0, other)
         ]

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,22 @@ from bgdefect_core.errors import (
     SettingError,
     WeightsError,
 )
+from bgdefect_core.method.loss import LOSSES
 from bgdefect_core.pictures.crop import crop_box
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.run_record import locked
 from bgdefect_core.weights.files import read_info
 from trainer.bases.apply import load_class
 from trainer.bases.families import FAMILIES
-from trainer.bases.load import load_base
+from trainer.bases.load import Base, load_base
 from trainer.generation.config import GenerateConfig
 from trainer.generation.setup import ready_base
 from trainer.training.batches import Batches, validation_batches
-from trainer.training.cache import LatentCache, Views, view, view_crop
+from trainer.training.cache import LatentCache, Views, build_cache, view, view_crop
+from trainer.training.setup import spread_evenly
+from trainer.training.timesteps import TIMESTEP_DRAWS
 from trainer.training.train import TrainConfig, train
-from trainer.training.tuning import averaged, make_average
+from trainer.training.tuning import TRAINED_PARTS, averaged, make_average, make_trainable
 
 from .conftest import nudge
 
@@ -171,13 +175,17 @@ def test_losses_differ_and_each_is_its_own(config: TrainConfig) -> None:
         ("weighted", {"mask_weight": 5.0}),
         ("paper", {"mask_weight": 1.0}),
         ("four", {"mask_weight": 4.0}),
+        ("matching", {"loss": "matching"}),
+        ("min snr", {"min_snr_gamma": 1.0}),
+        ("logit normal", {"timesteps": "logit_normal"}),
     ):
         weights = train(changed(config, steps=1, output=config.output / name, **changes))
         runs[name] = float(log_of(weights)[1]["loss"])
-        assert read_info(weights).loss == ("naive" if name == "naive" else "disentangled")
+        assert read_info(weights).loss == (name if name in LOSSES else "disentangled")
     assert runs.pop("four") == runs["disentangled"]  # the default of a small base
-    assert len(set(runs.values())) == 4
+    assert len(set(runs.values())) == 7
     assert runs["weighted"] > runs["disentangled"] > runs["paper"]
+    assert runs["disentangled"] > max(runs["matching"], runs["min snr"])  # parts of it
 
 
 @pytest.mark.parametrize(
@@ -356,6 +364,18 @@ def test_nothing_held_out_is_said(config: TrainConfig, caplog: pytest.LogCapture
         ({"fold": 2}, SettingError, "fold is 2"),
         ({"early_stop": 3}, SettingError, "validate_every"),
         ({"early_stop": 3, "validate_every": 1, "shots": 6}, SettingError, "nothing held out"),
+        (
+            {"early_stop": 3, "validate_every": 1, "validation_pictures": 0},
+            SettingError,
+            "early_stop without pictures",
+        ),
+        (
+            {"lora_rank": 4, "trained_part": "cross_attention_kv"},
+            SettingError,
+            "trained_part is cross_attention_kv with a LoRA",
+        ),
+        ({"min_snr_gamma": 0.0}, SettingError, "min_snr_gamma is 0"),
+        ({"timesteps": "normal"}, SettingError, "timesteps is 'normal'"),
         ({"loss": "naive", "mask_weight": 2.0}, SettingError, "naive"),
         ({"mask_weight": -1.0}, SettingError, "mask_weight is -1"),
         ({"precision": "fp16"}, SettingError, "fp16 on a CPU"),
@@ -558,6 +578,54 @@ def test_batches_are_cut_from_one_and_visit_all_pictures_equally() -> None:
     pictures = torch.cat([batch.z_0[:, 0, 0, 0] for batch in whole]).div(3, rounding_mode="floor")
     assert torch.bincount(pictures.long()).tolist() == [12] * 5
     assert not torch.equal(whole[0].eps, whole[1].eps)
+
+
+def test_a_part_alone_is_trained(tiny_base: Path) -> None:
+    unet = load_base(str(tiny_base)).unet
+    part = TRAINED_PARTS["cross_attention_kv"]
+    parameters = make_trainable(unet, (), 0, 0, part)
+    trained = [name for name, one in unet.named_parameters() if one.requires_grad]
+    blocks = [name for name, module in unet.named_modules() if name.endswith("attn2")]
+    assert len(parameters) == len(trained) == 2 * len(blocks) > 0
+    assert {name.removesuffix(".weight") for name in trained} == {
+        f"{block}.to_{kind}" for block in blocks for kind in "kv"
+    }
+    make_trainable(unet, (), 0, 0)
+    assert all(parameter.requires_grad for parameter in unet.parameters())
+
+
+def test_timesteps_follow_their_distribution() -> None:
+    """Of a uniform draw a quarter lies in each quarter; of sigmoid(n) 13.6 % below a quarter, where
+    n < -log 3."""
+    for name, share in (("uniform", 0.25), ("logit_normal", 0.136)):
+        t = TIMESTEP_DRAWS[name].draw(20_000, 1000, torch.Generator().manual_seed(1))
+        assert t.dtype == torch.long and 0 <= t.min() < t.max() <= 999
+        assert float((t < 250).float().mean()) == pytest.approx(share, abs=0.01)
+        assert float((t >= 750).float().mean()) == pytest.approx(share, abs=0.01)
+
+
+def test_pictures_of_the_validation_are_spread_evenly() -> None:
+    assert spread_evenly(list(range(10)), 3) == [0, 3, 6]  # type: ignore[arg-type]
+    assert spread_evenly(list(range(2)), 3) == [0, 1]  # type: ignore[arg-type]
+    assert spread_evenly(list(range(2)), 0) == []  # type: ignore[arg-type]
+
+
+def test_a_validation_reads_so_many_pictures(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[tuple[str, int]] = []
+
+    def counted(base: Base, examples: Sequence[Any], *arguments: Any, progress: str) -> LatentCache:
+        encoded.append((progress, len(examples)))
+        return build_cache(base, examples, *arguments, progress=progress)
+
+    monkeypatch.setattr("trainer.training.setup.build_cache", counted)
+    for most in (0, 2, 32):
+        output = config.output / str(most)
+        weights = train(changed(config, steps=1, output=output, validation_pictures=most))
+        assert (read_info(weights).validation_after is None) == (most == 0)
+    held_out = [number for progress, number in encoded if progress == "held-out pictures"]
+    assert held_out[0] == 2 and held_out[1] > 2 and len(held_out) == 2
 
 
 def test_validation_is_fixed_and_reads_plain_views_at_all_noise_levels() -> None:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.method.attention import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
-from bgdefect_core.method.loss import disentanglement_loss
+from bgdefect_core.method.loss import LossWeights, disentanglement_loss
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sampling import sample
@@ -98,7 +98,7 @@ def bench_train(config: BenchTrainConfig) -> str:
     batches = Batches(cache, size, timesteps, 0)
     parameters = make_trainable(base.unet, base.family.lora_modules, config.lora_rank, 0)
     optimizer = make_optimizer(parameters, 1e-6, device)
-    weight = base.family.mask_weight
+    weights = LossWeights(base.family.mask_weight)
     context = _prompts(base).training_context().to(latents)
     doubled = latents[:size].repeat(2, 1, 1, 1)
     z = torch.cat([doubled] * -(-size // _PICTURES))[: 2 * size]
@@ -113,7 +113,7 @@ def bench_train(config: BenchTrainConfig) -> str:
         batch = batches.at(0)[0]
         with unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
             loss = disentanglement_loss(
-                predict, batch.z_0, batch.regions, batch.t, batch.eps, context, weight
+                predict, batch.z_0, batch.regions, batch.t, batch.eps, context, weights
             )
             loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

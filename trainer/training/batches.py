@@ -15,6 +15,7 @@ from torch import Tensor
 from bgdefect_core.method.randomness import generator
 
 from .cache import LatentCache
+from .timesteps import DEFAULT_TIMESTEP_DRAW, TIMESTEP_DRAWS, TimestepDraw
 
 NOISE, ORDER, VALIDATION = 1, 2, 3
 """Streams of random numbers; see :func:`bgdefect_core.method.randomness.generator`."""
@@ -45,6 +46,7 @@ class Batches:
         accumulate: batches of an iteration.
         process: number of this process.
         processes: number of all processes.
+        draw: of the timesteps.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Batches:
         accumulate: int = 1,
         process: int = 0,
         processes: int = 1,
+        draw: TimestepDraw = TIMESTEP_DRAWS[DEFAULT_TIMESTEP_DRAW],
     ) -> None:
         self.cache = cache
         self.size = size
@@ -64,6 +67,7 @@ class Batches:
         self.accumulate = accumulate
         self.process = process
         self.processes = processes
+        self.draw = draw
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def at(self, step: int) -> list[Batch]:
@@ -71,7 +75,7 @@ class Batches:
         total = self.size * self.accumulate * self.processes
         rng = generator(self.seed, step, NOISE)
         views = torch.randint(0, self.cache.views, (total,), generator=rng)
-        t = torch.randint(0, self.timesteps, (total,), generator=rng)
+        t = self.draw.draw(total, self.timesteps, rng)
         eps = torch.randn((total, *self.cache.latents.shape[1:]), generator=rng)
         index = self._pictures(step * total, total) * self.cache.views + views
         batches = []
@@ -109,7 +113,7 @@ def take_batch(cache: LatentCache, index: Tensor, t: Tensor, eps: Tensor) -> Bat
 
 
 def validation_batches(
-    cache: LatentCache, size: int, timesteps: int, seed: int, draws: int = 4, most: int = 64
+    cache: LatentCache, size: int, timesteps: int, seed: int, draws: int = 4
 ) -> list[Batch]:
     """Fixed batches of held-out pictures, so that the loss before and after the training compare.
 
@@ -119,12 +123,10 @@ def validation_batches(
         timesteps: length of the schedule.
         seed: of the run.
         draws: spread noise levels of each picture.
-        most: largest number of pictures; more are thinned evenly.
     """
     rng = generator(seed, 0, VALIDATION)
-    pictures = torch.linspace(0, len(cache) - 1, min(most, len(cache))).round().long()
-    index = pictures.repeat_interleave(draws) * cache.views
-    slots = torch.arange(draws).repeat(len(pictures)) + torch.rand(len(index), generator=rng)
+    index = torch.arange(len(cache)).repeat_interleave(draws) * cache.views
+    slots = torch.arange(draws).repeat(len(cache)) + torch.rand(len(index), generator=rng)
     t = (slots / draws * timesteps).long().clamp_max(timesteps - 1)
     eps = torch.randn((len(index), *cache.latents.shape[1:]), generator=rng)
     batches = []

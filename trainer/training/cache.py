@@ -133,7 +133,7 @@ def build_cache(
     examples: Sequence[Example],
     views: Views,
     batch: int = 8,
-    progress: bool = False,
+    progress: str = "",
 ) -> LatentCache:
     """Cut and encode all views.
 
@@ -142,7 +142,7 @@ def build_cache(
         examples: read one at a time.
         views: of each picture.
         batch: views that are encoded together.
-        progress: show a bar.
+        progress: what is encoded, shown with a bar; empty: no bar.
 
     Returns:
         The cache, on the CPU.
@@ -153,7 +153,7 @@ def build_cache(
     cells = (views.resolution // base.factor, views.resolution // base.factor)
 
     def cut_views() -> Iterator[tuple[Pixels, Mask]]:
-        bar = tqdm(examples, desc="encoding", unit="picture", disable=not progress)
+        bar = tqdm(examples, desc=f"encoding {progress}", unit="picture", disable=not progress)
         for index, example in enumerate(bar):
             picture, mask = load_example(example)
             defects = view_targets(mask, views)

@@ -16,6 +16,8 @@ from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
 from ..bases.families.family import RESOLUTION
 from ..data.layouts import LAYOUTS
+from .timesteps import DEFAULT_TIMESTEP_DRAW, TIMESTEP_DRAWS, TimestepDrawName
+from .tuning import DEFAULT_TRAINED_PART, TRAINED_PARTS, TrainedPartName
 
 __all__ = ["LOSSES", "TrainConfig"]
 
@@ -97,6 +99,11 @@ class TrainConfig:
         Range(0, 256),
         Doc("Rank of a LoRA on all attention layers; 0: train the whole U-Net, as in the paper."),
     ] = 0
+    trained_part: Annotated[
+        TrainedPartName,
+        Choice(TRAINED_PARTS),
+        Doc(TRAINED_PARTS.help("What is trained where no LoRA is.")),
+    ] = DEFAULT_TRAINED_PART
     loss: Annotated[LossName, Choice(LOSSES), Doc(LOSSES.help("Loss of the training."))] = (
         "disentangled"
     )
@@ -108,6 +115,19 @@ class TrainConfig:
             " the paper, for Stable Diffusion."
         ),
     ] = None
+    min_snr_gamma: Annotated[
+        float | None,
+        Range(0.01, 10_000),
+        Doc(
+            "gamma of Min-SNR weighting: levels with a signal-to-noise ratio above it count less in"
+            " the loss; 5 in the literature. Default: none, the loss of the base's own prediction."
+        ),
+    ] = None
+    timesteps: Annotated[
+        TimestepDrawName,
+        Choice(TIMESTEP_DRAWS),
+        Doc(TIMESTEP_DRAWS.help("How the timesteps of the training are drawn.")),
+    ] = DEFAULT_TIMESTEP_DRAW
     views: Annotated[
         int,
         Range(1, 1024),
@@ -178,6 +198,14 @@ class TrainConfig:
             " the last iteration only."
         ),
     ] = 0
+    validation_pictures: Annotated[
+        int,
+        Range(0, _MANY),
+        Doc(
+            "Held-out pictures of a validation, evenly out of all, each at four noise levels; 0: no"
+            " validation."
+        ),
+    ] = 32
     early_stop: Annotated[
         int,
         Range(0, _MANY),
@@ -206,6 +234,12 @@ class TrainConfig:
         if self.early_stop and not self.validate_every:
             came = "early_stop without validations"
             raise SettingError(came, "validate_every above 0", "set validate_every to 50")
+        if self.early_stop and not self.validation_pictures:
+            came = "early_stop without pictures for validations"
+            raise SettingError(came, "validation_pictures above 0", "set it to 32")
+        if self.lora_rank and self.trained_part != DEFAULT_TRAINED_PART:
+            came = f"trained_part is {self.trained_part} with a LoRA of rank {self.lora_rank}"
+            raise SettingError(came, "one of them", "leave lora_rank or trained_part out")
         if not LOSSES[self.loss].weighted and self.mask_weight not in (None, 1):
             came = f"mask_weight is {self.mask_weight:g} with the {self.loss} loss"
             raise SettingError(came, "1", "leave it out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 
 from bgdefect_core.errors import DataError, OutputError, SettingError
-from bgdefect_core.method.loss import LOSSES, Loss
+from bgdefect_core.method.loss import LOSSES, Loss, LossWeights
 from bgdefect_core.method.regions import Context, RegionPrompts
 from bgdefect_core.records.run_record import RunRecord, read_inputs
 
@@ -34,7 +35,8 @@ from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
 from .run_folder import FREE, RunFolder, events_writer
 from .sheet import SheetItem, sheet_items
-from .tuning import make_average, make_optimizer, make_trainable
+from .timesteps import TIMESTEP_DRAWS
+from .tuning import TRAINED_PARTS, make_average, make_optimizer, make_trainable
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ class Run:
     loss: Loss
     context: Context
     """What the loss lets the U-Net read."""
-    mask_weight: float
+    weights: LossWeights
     cache: LatentCache
     batches: Batches
     validation: list[Batch]
@@ -213,6 +215,12 @@ def check_inputs(
     return views, sheet
 
 
+def spread_evenly(examples: Sequence[Example], most: int) -> list[Example]:
+    """At most ``most`` of the examples, evenly out of all, in their order."""
+    count = min(most, len(examples))
+    return [examples[number * len(examples) // count] for number in range(count)]
+
+
 def setup(
     config: TrainConfig,
     target: TrainingClass,
@@ -227,16 +235,24 @@ def setup(
     if main:
         write_split(target.folder.split, target.split, config.data)
     base.to(device)
-    cache = build_cache(base, target.split.train, views, progress=main).to(device)
+    shown = {part: f"{part} pictures" if main else "" for part in ("training", "held-out")}
+    cache = build_cache(base, target.split.train, views, progress=shown["training"]).to(device)
     timesteps = len(base.schedule.alphas_cumprod)
     validation: list[Batch] = []
-    if target.split.held_out:
+    validating = spread_evenly(target.split.held_out, config.validation_pictures)
+    if validating:
         plain_crops = Views(views.resolution, config.zoom, count=1)
-        held_out = build_cache(base, target.split.held_out, plain_crops).to(device)
-        validation = validation_batches(held_out, config.batch, timesteps, config.seed)
+        held_out = build_cache(base, validating, plain_crops, progress=shown["held-out"])
+        validation = validation_batches(held_out.to(device), config.batch, timesteps, config.seed)
     prompt_texts = config.prompts(target.object, target.defect)
     prompts = base.prompts(prompt_texts[0], [prompt_texts[1]], prompt_texts[2])
-    parameters = make_trainable(base.unet, base.family.lora_modules, config.lora_rank, config.seed)
+    parameters = make_trainable(
+        base.unet,
+        base.family.lora_modules,
+        config.lora_rank,
+        config.seed,
+        TRAINED_PARTS[config.trained_part],
+    )
     base.unet.train()
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
@@ -253,7 +269,7 @@ def setup(
         prompt_texts=prompt_texts,
         loss=loss,
         context=loss.context(prompts),
-        mask_weight=weight,
+        weights=LossWeights(weight, config.min_snr_gamma),
         cache=cache,
         batches=Batches(
             cache,
@@ -263,6 +279,7 @@ def setup(
             config.accumulate,
             accelerator.process_index,
             accelerator.num_processes,
+            TIMESTEP_DRAWS[config.timesteps],
         ),
         validation=validation,
         sheet=sheet,

@@ -175,7 +175,7 @@ def iteration(run: Run, predict: Predictor, step: int) -> Tensor:
 def loss_of(run: Run, predict: Predictor, batch: Batch) -> Tensor:
     """The loss of the run on one batch."""
     return run.loss.compute(
-        predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.mask_weight
+        predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.weights
     )
 
 
@@ -185,7 +185,9 @@ def validation_loss(run: Run, predict: Predictor) -> float | None:
     is held out."""
     if not run.validation:
         return None
-    losses = [loss_of(run, predict, batch) * len(batch.t) for batch in run.validation]
+    shown = run.accelerator.is_main_process
+    bar = tqdm(run.validation, desc="validating", unit="batch", leave=False, disable=not shown)
+    losses = [loss_of(run, predict, batch) * len(batch.t) for batch in bar]
     mean = torch.stack(losses).sum() / sum(len(batch.t) for batch in run.validation)
     return float(broadcast(mean))
 

@@ -1,9 +1,12 @@
-"""The trained parameters: the whole U-Net, or a LoRA on its attention; their exponential mean."""
+"""The trained parameters: the U-Net or a part of it, or a LoRA on its attention; their exponential
+mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from diffusers.models import UNet2DConditionModel
@@ -12,26 +15,59 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor, nn
 
+from bgdefect_core.declarations import Registry
 from bgdefect_core.weights.lora_names import to_host_names
 
 
+@dataclass(frozen=True)
+class TrainedPart:
+    """A part of the U-Net that a class may train."""
+
+    name: str
+    summary: str
+    holds: Callable[[str], bool]
+    """Whether the parameter of this (diffusers) name belongs to it."""
+
+
+TRAINED_PARTS: Registry[TrainedPart] = Registry(
+    "trained part",
+    TrainedPart("unet", "the whole U-Net, as in the paper", lambda name: True),
+    TrainedPart(
+        "cross_attention_kv",
+        "the keys and values of cross-attention alone",  # Custom Diffusion (Kumari et al. 2023)
+        lambda name: ".attn2.to_k." in name or ".attn2.to_v." in name,
+    ),
+)
+if TYPE_CHECKING:
+    TrainedPartName = str
+else:
+    TrainedPartName = Literal[tuple(TRAINED_PARTS)]
+DEFAULT_TRAINED_PART: TrainedPartName = "unet"
+
+
 def make_trainable(
-    unet: UNet2DConditionModel, lora_modules: Sequence[str], lora_rank: int, seed: int
+    unet: UNet2DConditionModel,
+    lora_modules: Sequence[str],
+    lora_rank: int,
+    seed: int,
+    part: TrainedPart = TRAINED_PARTS[DEFAULT_TRAINED_PART],
 ) -> list[nn.Parameter]:
-    """Unfreeze the whole U-Net (rank 0), or add a LoRA (alpha = rank) that starts as no change.
+    """Unfreeze a part of the U-Net (rank 0), or add a LoRA (alpha = rank) that starts as no change.
 
     Args:
         unet: of the base, changed in place.
         lora_modules: names of the layers that a LoRA adapts.
-        lora_rank: 0 for the whole U-Net.
+        lora_rank: 0 for no LoRA.
         seed: of the LoRA's first matrices.
+        part: that is trained where there is no LoRA.
 
     Returns:
         The parameters to train.
     """
     module: nn.Module = unet
     if lora_rank == 0:
-        module.requires_grad_(True)
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(part.holds(name))
     else:
         module.requires_grad_(False)
         config = LoraConfig(r=lora_rank, lora_alpha=lora_rank, target_modules=list(lora_modules))
