@@ -30,7 +30,7 @@ class DemoConfig:
     train_steps: int = 500
     """Training iterations."""
     steps: int = 10
-    """DDIM steps each way."""
+    """Sampling steps."""
     seed: int = 0
     """Everything random follows from it."""
     base: str | None = None
