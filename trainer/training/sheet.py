@@ -13,8 +13,9 @@ import torch
 from bgdefect_core.errors import DataError
 from bgdefect_core.method.backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.method.sampling import sample
+from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.masks import Mask, region_map
 from bgdefect_core.pictures.picture import Pixels
@@ -66,10 +67,9 @@ def make_sheet(
     prompts: RegionPrompts,
     items: Sequence[SheetItem],
     path: Path,
-    steps: int = 20,
     seed: int = 0,
 ) -> None:
-    """Paint every item with the default background and write a PNG: one row each of normal
+    """Paint every item with the default settings and write a PNG: one row each of normal
     picture, mask and decoded result.
 
     Args:
@@ -78,19 +78,18 @@ def make_sheet(
         prompts: of the class.
         items: see :func:`sheet_items`.
         path: the PNG to write.
-        steps: DDIM steps each way.
-        seed: of the first item.
+        seed: of the run; item i has the seed of a first attempt at sample i.
     """
     pictures = [picture for picture, _ in items]
     masks = np.stack([mask for _, mask in items])
-    levels = base.schedule.levels(steps)
+    levels = SamplingSettings().levels(base.schedule)
     z_0 = base.encode(to_pixels(pictures))
     cells = (z_0.shape[2], z_0.shape[3])
     regions = region_map(torch.from_numpy(masks)[:, None], cells).to(z_0.device)
     background = BACKGROUNDS[DEFAULT_BACKGROUND]
     with unet_predictor(unet, base.schedule) as predict:
         latents = background.prepare(predict, z_0, regions, prompts, levels)
-        seeds = range(seed, seed + len(items))
+        seeds = [attempt_seed(seed, number, 0) for number in range(len(items))]
         painted = base.decode(sample(predict, background, latents, regions, prompts, levels, seeds))
     scaled = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte()
     results = scaled.permute(0, 2, 3, 1).cpu().numpy()
