@@ -15,12 +15,20 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.inversion import invert
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
-from bgdefect_core.method.regions import RegionPrompts, union
+from bgdefect_core.method.regions import Context, RegionPrompts, union
 from bgdefect_core.method.sampling import SamplingSettings, sample
-from bgdefect_core.method.schedule import NoiseSchedule
+from bgdefect_core.method.schedule import NoiseSchedule, schedule_from_config
 from bgdefect_core.method.solvers import SOLVERS
 
-from .conftest import StandIn, as_bits, boxes, make_prompts, random_tensor, sd_schedule
+from .conftest import (
+    SD_SCHEDULE,
+    StandIn,
+    as_bits,
+    boxes,
+    make_prompts,
+    random_tensor,
+    sd_schedule,
+)
 
 STEPS = 4
 LEVELS = sd_schedule().levels(STEPS)
@@ -430,3 +438,43 @@ def test_guidance_of_the_attempts() -> None:
         SamplingSettings(guidance=())
     with pytest.raises(SettingError, match="guidance"):
         SamplingSettings(guidance=(1.0, 31.0))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("steps", [1, 2, 10])
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("prediction_type", "zero_terminal"),
+    [("epsilon", False), ("v_prediction", False), ("v_prediction", True)],
+)
+def test_any_number_of_steps_starts_at_the_highest_timestep(
+    prompts: RegionPrompts,
+    mode: str,
+    steps: int,
+    solver: str,
+    prediction_type: str,
+    zero_terminal: bool,
+) -> None:
+    """A network that knows the picture, 0.5 inside the mask, paints just that with any number of
+    steps, up to the noise of level 0; what holds the background exactly still does."""
+    config = {"prediction_type": prediction_type, "rescale_betas_zero_snr": zero_terminal}
+    schedule = schedule_from_config({**SD_SCHEDULE, **config})
+    levels = SamplingSettings(steps=steps).levels(schedule)
+    picture = torch.where(M, 0.5, Z_0)
+
+    def knowing(z: Tensor, t: int, context: Context, regions: Tensor) -> Tensor:
+        alpha = float(schedule.alphas_cumprod[t])
+        eps = (z - alpha**0.5 * picture) / (1 - alpha) ** 0.5
+        v = alpha**0.5 * eps - (1 - alpha) ** 0.5 * picture
+        return schedule.to_eps(eps if prediction_type == "epsilon" else v, z, alpha)
+
+    predict = StandIn(knowing, schedule)
+    background = BACKGROUNDS[mode]
+    latents = background.prepare(predict, Z_0, BOX, prompts, levels)
+    predict.timesteps.clear()
+    z_0 = sample(predict, background, latents, BOX, prompts, levels, [3], solver=SOLVERS[solver])
+    assert predict.timesteps[0] == 999 and len(set(predict.timesteps)) == steps
+    assert z_0.isfinite().all()
+    inside, noise = M.expand_as(z_0), (1 - levels.alphas[0]) ** 0.5
+    assert (z_0[inside] - 0.5).abs().max() < 4.5 * noise
+    assert not background.exact or torch.equal(z_0[~inside], Z_0[~inside])
