@@ -37,7 +37,7 @@ from .pictures.stitching import stitch
 from .placement.exemplar import Exemplar
 from .placement.paste import edge_width
 from .placement.surroundings import Surroundings
-from .quality import Quality, QualityLimits, Verdict, judge, measure
+from .quality import ClassProfile, Quality, QualityLimits, Standard, Verdict, judge, measure
 
 
 class Codec(Protocol):
@@ -287,6 +287,7 @@ def paint(
     callback: StepCallback | None = None,
     guidance: Sequence[float] | None = None,
     start_levels: Sequence[float] | None = None,
+    profile: ClassProfile | None = None,
 ) -> list[Painted]:
     """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the
     same place, in one batch.
@@ -295,6 +296,7 @@ def paint(
         guidance: of each sample; None: that of a first attempt.
         start_levels: of each sample (``StartSettings.level_of``); a sample whose job knows no real
             defect starts from noise. None: all from noise.
+        profile: of the class, for the verdict and the label; None: no real defect is known.
 
     Raises:
         SettingError: not as many seeds (or values of guidance, or start levels) as positions, a
@@ -302,6 +304,7 @@ def paint(
     """
     _check_positions(len(prepared.jobs), which, seeds)
     pastes = prepared.pastes
+    standard = Standard(limits or QualityLimits(), profile or ClassProfile(0))
     known = [pastes is not None and pastes.known[position] for position in which]
     levels = levels_in_use(known, start_levels)
     if guidance is None:
@@ -315,11 +318,11 @@ def paint(
             [guidance[number] for number in sampled],
             [levels[number] for number in sampled],
         )
-        painted = _sampled(codec, predict, prepared, batch, prompts, settings, limits, callback)
+        painted = _sampled(codec, predict, prepared, batch, prompts, settings, standard, callback)
         samples = dict(zip(sampled, painted, strict=True))
     for number, position in enumerate(which):
         if number not in samples:
-            samples[number] = _paste_alone(prepared, position, settings, limits)
+            samples[number] = _paste_alone(prepared, position, settings, standard)
     return [samples[number] for number in range(len(which))]
 
 
@@ -340,7 +343,7 @@ def _sampled(
     batch: _Batch,
     prompts: RegionPrompts,
     settings: PaintSettings,
-    limits: QualityLimits | None,
+    standard: Standard,
     callback: StepCallback | None,
 ) -> list[Painted]:
     """The samples of one batch, decoded and finished."""
@@ -376,7 +379,7 @@ def _sampled(
         if pastes is not None and level < NOISE:
             pasted = pasted_of(job.picture, job.exemplars, job.requested, settings.starting)
             decoded = Decoded(square, plain, heat, level, pasted, pastes.square(position))
-        samples.append(_finish(job, crop, decoded, settings, limits))
+        samples.append(_finish(job, crop, decoded, settings, standard))
     return samples
 
 
@@ -416,7 +419,7 @@ def _finish(
     crop: Crop,
     decoded: Decoded,
     settings: PaintSettings,
-    limits: QualityLimits | None,
+    standard: Standard,
 ) -> Painted:
     """Stitch one decoded sample into its picture, make its label and judge it."""
     stitching, requested, pasted = settings.stitching, job.requested, decoded.pasted
@@ -437,11 +440,11 @@ def _finish(
     placed = put_back(decoded.heat, crop, requested.shape)
     signal = SIGNALS[settings.label.signal]
     placed = signal.stitched(placed, job.picture.eight_bit(), result.eight_bit())
-    return _judged(job, crop, decoded, result, placed, width, settings, limits)
+    return _judged(job, crop, decoded, result, placed, width, settings, standard)
 
 
 def _paste_alone(
-    prepared: Prepared, position: int, settings: PaintSettings, limits: QualityLimits | None
+    prepared: Prepared, position: int, settings: PaintSettings, standard: Standard
 ) -> Painted:
     """The sample of start level 0: the paste itself, judged as any other, on the pictures' own
     pixels: no decoder changed them."""
@@ -456,7 +459,7 @@ def _paste_alone(
     heat = paste_heat(good, result, job.requested)
     decoded = Decoded(squares[0], squares[1], heat, 0.0, pasted)
     width = edge_width(job.picture)
-    return _judged(job, crop, decoded, pasted.picture, heat, width, settings, limits)
+    return _judged(job, crop, decoded, pasted.picture, heat, width, settings, standard)
 
 
 def _judged(
@@ -467,7 +470,7 @@ def _judged(
     placed: NDArray[np.float32],
     width: float,
     settings: PaintSettings,
-    limits: QualityLimits | None,
+    standard: Standard,
 ) -> Painted:
     """A finished sample with its label, its figures and its verdict.
 
@@ -478,15 +481,14 @@ def _judged(
     refined = np.zeros(requested.shape, np.bool_)
     shown = np.zeros(requested.shape, np.float32)
     for mask in job.masks:
-        part, part_heat = label_of(placed, mask, settings.label)
+        part, part_heat = label_of(placed, mask, settings.label, standard.profile.shape)
         refined |= part
         shown = np.maximum(shown, part_heat)
 
-    quality = measure(
-        before, after, requested, refined, decoded.painted, decoded.normal, crop, width
-    )
+    squares = (decoded.painted, decoded.normal)
+    quality = measure(before, after, requested, refined, *squares, crop, width, standard.profile)
     share = None if job.real is None else job.real.share_made(before, after, requested)
-    verdict = judge(quality, limits, 1.0 if share is None else share)
+    verdict = judge(quality, standard.limits, 1.0 if share is None else share, standard.profile)
     difference = None
     if decoded.pasted is not None:
         difference = decoded.pasted.difference(after, before, requested)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +14,7 @@ from ..bgdefect_core.method.start import NOISE, StartSettings
 from ..bgdefect_core.pasting import pasted_of
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
-from ..bgdefect_core.quality import Quality, QualityLimits, Verdict, judge, measure
+from ..bgdefect_core.quality import ClassProfile, Quality, QualityLimits, Verdict, judge, measure
 from ._convert import masks_of, pictures_of
 from ._picture_steps import CropBatch, colour_image, good_squares, squares_of
 from ._wires import RealDefect, RealDefects
@@ -38,7 +38,7 @@ class Judged:
     @property
     def figures(self) -> dict[str, float]:
         """All figures that are known, by name, as in the manifest."""
-        figures = asdict(self.quality)
+        figures = dict(self.quality.figures)
         if self.real_share is not None:
             figures["real_share"] = self.real_share
         if self.exemplar_difference is not None:
@@ -88,6 +88,9 @@ def judged(
                 f"connect the same run's {name}",
             )
     known = _real_of_squares(real, len(wholes))
+    profile = None
+    if real is not None:
+        profile = ClassProfile.from_library(real.library, crop.resolution, crop.zoom)
     levels = _levels(start, len(squares))
     verdicts = []
     for number, square in enumerate(squares):
@@ -103,8 +106,11 @@ def judged(
             plain,
             box,
             crop.width(owner),
+            profile,
         )
-        verdicts.append(_judge(number, sample, quality, limits, known[owner], levels[number]))
+        verdicts.append(
+            _judge(number, sample, quality, limits, known[owner], levels[number], profile)
+        )
     return verdicts
 
 
@@ -124,12 +130,13 @@ def _judge(
     limits: QualityLimits,
     real: RealDefect | None,
     level: float,
+    profile: ClassProfile | None,
 ) -> Judged:
     """The verdict on one sample, as ``bgdefect_core.painting`` gives it."""
     share = difference = None
     if real is not None and real.surroundings is not None:
         share = real.surroundings.share_made(sample.good, sample.result, sample.mask)
-    verdict = judge(quality, limits, 1.0 if share is None else share)
+    verdict = judge(quality, limits, 1.0 if share is None else share, profile)
     pasted = None
     if real is not None and real.exemplar is not None and level < NOISE:
         pasted = pasted_of(Picture(sample.good), [real.exemplar], sample.mask, StartSettings())

@@ -46,6 +46,8 @@ class CropBatch:
     boxes: Sequence[Crop]
     resolution: int
     """Side of the squares after resizing, in pixels."""
+    zoom: Zoom
+    """What the squares show."""
     feather: float | None
     """Width of the blended seam in the pictures' pixels; None: it follows from the mask."""
 
@@ -104,7 +106,7 @@ def crop_pictures(
     colours = colour_image(image, "image")
     masks = sized_masks(mask, len(colours), _size(colours), "mask")
     boxes = [crop_box(member, resolution, zoom) for member in masks]
-    return CropBatch(colours, masks, boxes, resolution, feather_width)
+    return CropBatch(colours, masks, boxes, resolution, zoom, feather_width)
 
 
 def cropped_image(crop: CropBatch, image: Tensor | None = None) -> Tensor:

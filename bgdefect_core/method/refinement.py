@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..declarations import Choice, Doc, Range, check_settings
 from ..errors import check_range
+from ..pictures.mask_shape import MaskShape
 from ..pictures.masks import Mask, check_mask
 from .signals import DEFAULT_SIGNAL, SIGNALS, SignalName
 
@@ -52,6 +53,13 @@ class LabelSettings:
             "the paper."
         ),
     ] = PEAK
+    tidy: Annotated[
+        bool,
+        Doc(
+            "Fill holes of a label and drop crumbs beside it, where the real masks of the class "
+            "have neither."
+        ),
+    ] = True
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -94,11 +102,20 @@ def refine(
 
 
 def label_of(
-    heat: NDArray[np.float32], requested: Mask, settings: LabelSettings
+    heat: NDArray[np.float32],
+    requested: Mask,
+    settings: LabelSettings,
+    shape: MaskShape | None = None,
 ) -> tuple[Mask, NDArray[np.float32]]:
-    """The label that the settings make of a signal: :func:`refine`, and whatever option is added.
+    """The label that the settings make of a signal: :func:`refine`, then :meth:`MaskShape.tidied`.
 
     Arguments, results and errors as in :func:`refine`. Painting, the nodes and the evaluation all
     make labels here.
+
+    Args:
+        shape: of the class's real masks; None: not known, nothing is filled or dropped.
     """
-    return refine(heat, requested, settings.threshold_in_use, settings.peak)
+    label, shown = refine(heat, requested, settings.threshold_in_use, settings.peak)
+    if settings.tidy and shape is not None:
+        label = shape.tidied(label, requested)
+    return label, shown

@@ -54,6 +54,8 @@ class Surroundings:
     core: NDArray[np.float32]
     """Mean colour of the tenth of its pixels that differ most from what lies beside them, ``[C]``
     in 0..1."""
+    size: tuple[int, int]
+    """Height and width of the whole picture."""
 
     def share_made(self, picture: Pixels, result: Pixels, mask: Mask) -> float:
         """How much of what such a defect would change at ``mask`` of a good ``picture`` is in
@@ -102,11 +104,22 @@ class Template:
         return _NEARLY * least + _ALIKE * self.contrast**2
 
 
+def ring_reach(mask: Mask) -> int:
+    """Width in pixels of the ring around a mask that is compared: half the side of a square of its
+    area, 3 to 16."""
+    return int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
+
+
+def surroundings_margin(mask: Mask) -> int:
+    """Width in pixels of what is kept around a mask's box."""
+    return 2 * ring_reach(mask) + 2
+
+
 def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
     """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
     top, left, height, width = bounding_box(mask)
-    reach = int(np.clip(round(float(mask.sum()) ** 0.5 / 2), _LEAST, _MOST))
-    margin = 2 * reach + 2  # a turned and shrunk ring reaches further into the picture
+    reach = ring_reach(mask)
+    margin = surroundings_margin(mask)  # a turned and shrunk ring reaches further into the picture
     bottom, right = top + height + margin, left + width + margin
     inside = picture[max(top - margin, 0) : bottom, max(left - margin, 0) : right]
     beyond_rows = (max(margin - top, 0), max(bottom - len(mask), 0))
@@ -124,7 +137,17 @@ def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
         change = _distance(colours[patch], beside)
         fullness = _share(change, _distance(colour, beside)) or 0.0
         core = colours[patch][_strongest(change)].mean(axis=0)
-    return Surroundings(colours, margin, reach, contrast, colour, _light(picture), fullness, core)
+    return Surroundings(
+        colours,
+        margin,
+        reach,
+        contrast,
+        colour,
+        _light(picture),
+        fullness,
+        core,
+        (mask.shape[0], mask.shape[1]),
+    )
 
 
 def _beside(colours: NDArray[np.float32], patch: Mask) -> NDArray[np.float32] | None:

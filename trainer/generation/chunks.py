@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +129,7 @@ def _paint_batch(
             progress.step("painting"),
             [run.paint.sampling.guidance_at(attempt) for _, attempt in slots],
             levels,
+            run.profile,
         )
     results = dict(zip(slots, painted, strict=True))
     for slot in needed(slots, verdict):
@@ -147,7 +147,7 @@ def predictor(base: Base) -> Iterator[Any]:
 
 def _sample(run: Run, pair: Pair, slot: Slot, painted: Painted) -> Sample:
     index, attempt = slot
-    quality = asdict(painted.quality)
+    quality = painted.quality.figures
     if painted.real_share is not None:
         quality["real_share"] = painted.real_share
     if painted.exemplar_difference is not None:

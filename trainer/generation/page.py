@@ -32,6 +32,7 @@ from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.manifest import ManifestLine
 
+from .effect import effect_line
 from .variety import is_real, variety_lines
 
 SHOWN = 200
@@ -45,6 +46,12 @@ _LABELS = {
     "contrast": "contrast",
     "fill": "fill",
     "real_share": "share of the real",
+    "mean_change": "mean change",
+    "dark_areas": "dark areas more",
+    "light_areas": "light areas more",
+    "one_piece": "in one piece",
+    "solid": "without holes",
+    "sharpness": "sharpness",
     "exemplar_difference": "difference from its real defect",
     "background_psnr": "background dB",
     "background_max": "largest change",
@@ -111,6 +118,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
         "sections": sections,
         "settings": settings,
         "reasons": _reasons(records),
+        "effect": effect_line(records),
         "variety": variety_lines(root, records),
     }
     with atomic_write(page, "w") as file:

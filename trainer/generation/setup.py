@@ -11,7 +11,7 @@ import torch
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.painting import Framing, PaintSettings
-from bgdefect_core.quality import QualityLimits
+from bgdefect_core.quality import ClassProfile, QualityLimits
 from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info
 
@@ -41,6 +41,8 @@ class Run:
     framing: Framing
     paint: PaintSettings
     limits: QualityLimits
+    profile: ClassProfile
+    """Of the known real defects."""
     record: dict[str, Any]
     """The settings that make it this run."""
     inputs: Inputs
@@ -66,6 +68,11 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
     SIGNALS[config.paint.label.signal].check_resolution(framing.resolution, base.factor)
     background, defect, mask = config.prompts(info)
     record = run_settings(config, info, pairs)
+    library = pairs.sources.library
+    profile = ClassProfile(0)
+    if library is not None:
+        profile = ClassProfile.from_library(library, framing.resolution, framing.zoom)
+    record |= {"real_defects": profile.record}
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     return Run(
         output=config.output,
@@ -79,6 +86,7 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
         framing=framing,
         paint=config.paint,
         limits=config.limits,
+        profile=profile,
         record=record,
         inputs=read_inputs(pairs.files(config.plan.pairs)) | base.inputs,
         made_with=made_with(config, pairs.sources.folder),

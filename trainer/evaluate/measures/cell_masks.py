@@ -19,6 +19,7 @@ from ..rows import Measurement, Row
 from ..samples.generation import MethodSamples
 from ..store import Store
 from .agreement import Agreement, AgreementSettings, generated_agreement, real_agreement
+from .effects import REAL, effect_shares
 
 METRICS = ("iou", "precision", "recall")
 
@@ -76,7 +77,19 @@ class MaskMeasure:
         measure = partial(generated_agreement, method.samples)
         agreement = self.store.get("masks-made", name, _known(cell, method), measure)
         reference = "pixels changed by over 16 of 255"
-        return _rows("masks on generated samples", cell, method, agreement, reference, None)
+        rows = _rows("masks on generated samples", cell, method, agreement, reference, None)
+        fold = cell.data.fold
+        measure_effects = partial(effect_shares, method.samples, fold.pool, fold.test)
+        known = _known(cell, method)
+        shares = self.store.get("effects", name, known, measure_effects)
+        for subject, share in shares.items():
+            on_real = subject == REAL
+            count = len(fold.test) if on_real else len(method.samples.samples)
+            subject = REAL if on_real else method.samples.name
+            reference = "what nearly all real defects of the training side do"
+            row = Measurement("effect", cell, subject, count, reference).row
+            rows.append(row("share with the real effect", share))
+        return rows
 
 
 def _known(cell: Cell, method: MethodSamples) -> dict[str, Any]:

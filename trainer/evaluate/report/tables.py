@@ -234,6 +234,8 @@ def sections(rows: Sequence[Row]) -> dict[str, list[Table]]:
         masks.append(metric_table(rows, "masks on real defects", metric, title))
     title = "Generated samples, iou, against the changed pixels (a check of the files)"
     masks.append(metric_table(rows, "masks on generated samples", "iou", title))
+    title = "Share that adds or removes connected areas as nearly all real defects do"
+    masks.append(metric_table(rows, "effect", "share with the real effect", title))
 
     detection = []
     for metric in METRICS:

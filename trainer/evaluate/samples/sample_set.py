@@ -23,7 +23,12 @@ from ...data.examples import load_example
 from ...data.layouts import find_examples
 from ..plan.folds import Fold
 
-HIDDEN = ("no visible defect", "defect lost in its surroundings", "far less of it than in life")
+HIDDEN = (
+    "no visible defect",
+    "defect lost in its surroundings",
+    "too little of the defect",
+    "far less of it than in life",
+)
 """Verdicts of samples that do not show their defect."""
 
 

@@ -8,18 +8,19 @@ what the VAE cannot reproduce is no defect (docs/method.md, choices 3 and 5).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .declarations import Doc, Range, check_settings
-from .errors import MaskError, PictureError
-from .pictures.crop import Crop, take
-from .pictures.masks import Mask, feather
-from .pictures.picture import Pixels
+from ..errors import MaskError, PictureError
+from ..pictures.crop import Crop, take
+from ..pictures.masks import Mask, feather
+from ..pictures.picture import Pixels
+from .effects import effect
+from .profile import ClassProfile
+from .properties import PROPERTIES
 
 IDENTICAL_DB = 100.0
 """The PSNR of identical pictures, and the largest that is reported: JSON has no infinity."""
@@ -30,15 +31,21 @@ class Quality:
     """The figures of one sample.
 
     Attributes:
-        strength: how strongly the defect shows, 0..1: see ``defect_strength``.
-        contrast: strength over the normal surroundings' own variation, 0 and up: see
-            ``defect_contrast``.
+        strength: how strongly the defect shows, 0..1: counted towards the real defects of the class
+            (``shown.shown``), or any change where none is known (``defect_strength``).
+        contrast: strength over the normal surroundings' own variation, 0 and up; of the same two.
         fill: share of the requested mask that the refined one covers, 0..1.
         background_psnr: result against input picture outside the feather band, dB, at most
             ``IDENTICAL_DB``.
         background_max: the largest change there, 0..255.
         latent_background_psnr: before stitching: painted crop against the VAE's reconstruction of
             the normal crop, outside the mask's band, dB, at most ``IDENTICAL_DB``.
+        mean_change: mean change over the requested mask, counted towards the real defects, -1..1;
+            None where none is known.
+        dark_areas, light_areas: how many connected areas of either tone more, or fewer, than in
+            the good picture; None: not two-toned (``effects.effect``).
+        one_piece, solid, sharpness: of the visible defect (``properties``); None where the class
+            has no such property.
     """
 
     strength: float
@@ -47,69 +54,17 @@ class Quality:
     background_psnr: float
     background_max: float
     latent_background_psnr: float
+    mean_change: float | None = None
+    dark_areas: int | None = None
+    light_areas: int | None = None
+    one_piece: float | None = None
+    solid: float | None = None
+    sharpness: float | None = None
 
-
-@dataclass(frozen=True)
-class QualityLimits:
-    """What a sample needs to be accepted; see ``Quality`` for the figures.
-
-    The limits of strength and contrast are those that 99 % and 95 % of 500 drawn defects of the
-    pretraining reach, each of which is visible by construction (``bgdefect calibrate``). Lower them
-    for a class of faint defects.
-
-    Raises:
-        SettingError: a limit out of its range, or NaN.
-    """
-
-    min_strength: Annotated[float, Range(0, 1), Doc("Least change inside the mask, 0..1.")] = 0.08
-    min_contrast: Annotated[
-        float,
-        Range(0, 1000),
-        Doc("Least change relative to the variation of the surroundings, 0..1000."),
-    ] = 0.95
-    min_fill: Annotated[
-        float,
-        Range(0, 1),
-        Doc("Least share of the requested mask that the label covers, 0..1."),
-    ] = 0.02
-    min_background_psnr: Annotated[
-        float,
-        Range(0, IDENTICAL_DB),
-        Doc(
-            "Least background PSNR of the result against the input picture, 0..100 dB; matters "
-            "with stitching off."
-        ),
-    ] = 20.0
-    max_background_max: Annotated[
-        float,
-        Range(0, 255),
-        Doc("Largest change of one background pixel, 0..255; matters with stitching off."),
-    ] = 255.0
-    min_latent_background_psnr: Annotated[
-        float,
-        Range(0, IDENTICAL_DB),
-        Doc("Least background PSNR before stitching, against the VAE's reconstruction, 0..100 dB."),
-    ] = 20.0
-    min_real_share: Annotated[
-        float,
-        Range(0, 1000),
-        Doc(
-            "Least share of the change that the real defect behind the mask would make at its "
-            "place, 0..1000. Applies only where the picture of that defect is known."
-        ),
-    ] = 0.5
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a sample is good, and the first reason why it is not; the reason of a good sample is
-    empty."""
-
-    good: bool
-    reason: str = ""
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that are known, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def _change(painted: NDArray[np.float32], normal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -243,6 +198,7 @@ def measure(
     normal: NDArray[np.float32],
     crop: Crop,
     feather_width: float,
+    profile: ClassProfile | None = None,
 ) -> Quality:
     """All figures of one sample.
 
@@ -253,50 +209,37 @@ def measure(
             crop's side.
         crop: where the square lies in the picture.
         feather_width: width of the blended seam in the picture's pixels.
+        profile: of the class; None: any change counts as defect.
 
     Raises:
         MaskError: the requested mask is empty, or sizes differ. PictureError: sizes differ.
     """
     side = painted.shape[0]
     inside = take(requested, crop, side)
-    strength = defect_strength(painted, normal, inside)
+    profile = profile or ClassProfile(0)
+    view = profile.view(painted, normal, inside)
+    if view is None:
+        strength = defect_strength(painted, normal, inside)
+        contrast = defect_contrast(strength, normal, inside)
+    else:
+        strength, contrast = view.strength, view.contrast
+    properties: dict[str, float] = {}
+    if view is not None:
+        for name in profile.properties:
+            properties[name] = PROPERTIES[name].of(view)
+    change = effect(picture, result, requested)
     band = feather(requested, feather_width) > 0
     band_inside = feather(inside, feather_width * side / crop.side) > 0
     background_psnr, background_max = background_change(picture, result, band)
     return Quality(
         strength=strength,
-        contrast=defect_contrast(strength, normal, inside),
+        contrast=contrast,
         fill=mask_fill(requested, refined),
         background_psnr=background_psnr,
         background_max=background_max,
         latent_background_psnr=latent_background_psnr(painted, normal, band_inside),
+        mean_change=None if view is None else view.mean,
+        dark_areas=None if change is None else change[0],
+        light_areas=None if change is None else change[1],
+        **properties,
     )
-
-
-def judge(
-    quality: Quality, limits: QualityLimits | None = None, real_share: float = 1.0
-) -> Verdict:
-    """The verdict on one sample; the most important reason for a user is tried first.
-
-    Args:
-        real_share: share of the real defect's change that the sample shows
-            (``Surroundings.share_made``); 1 where that is not known.
-    """
-    limits = limits or QualityLimits()
-    checks = (
-        (quality.strength >= limits.min_strength, "no visible defect"),
-        (quality.contrast >= limits.min_contrast, "defect lost in its surroundings"),
-        (real_share >= limits.min_real_share, "far less of it than in life"),
-        (quality.fill > 0, "label empty"),
-        (quality.fill >= limits.min_fill, "label nearly empty"),
-        (quality.background_psnr >= limits.min_background_psnr, "background moved"),
-        (quality.background_max <= limits.max_background_max, "background moved in places"),
-        (
-            quality.latent_background_psnr >= limits.min_latent_background_psnr,
-            "background not kept by the sampler",
-        ),
-    )
-    for passed, reason in checks:  # NaN passes no comparison
-        if not passed:
-            return Verdict(False, reason)
-    return Verdict(True)

@@ -1,0 +1,179 @@
+"""What a defect does on two-toned pictures: it adds or removes connected areas of a tone
+(docs/method.md, choice 16).
+
+An open cuts its trace: one area of copper more. A short joins two: one less. The rule knows no
+names: the change of the number of areas of either tone is compared with the real defects' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..pictures.masks import Mask, bounding_box, trimmed
+from ..pictures.picture import Pixels
+from ..pictures.tones import two_tones
+from ..placement.placing import MaskLibrary
+from ..placement.surroundings import surroundings_margin, surroundings_of
+
+LEAST_AREA = 0.3
+"""Areas smaller than this share of the mask do not count: crumbs."""
+LEAST_KNOWN = 5
+"""Real defects that must be known before a sample is rejected for its effect."""
+LEAST_AGREED = 0.9
+"""Share of them that must change the number of areas the same way."""
+ONE_TONE = 0.95
+"""Share of a mask's pixels in one tone from which the mask is that of the changed pixels."""
+TONES = ("dark", "light")
+
+Change = tuple[int, int]
+"""How many areas more, or fewer: of the darker tone, of the lighter tone."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What the known real defects of a class do."""
+
+    changes: tuple[Change, ...]
+    """Of each; empty where the pictures are not two-toned."""
+
+    @property
+    def expected(self) -> tuple[int | None, int | None]:
+        """Of each tone, the way in which nearly all real defects change its number of areas: -1
+        fewer, 0 as many, 1 more; None: no such way, or too few are known."""
+        return self._expected(0), self._expected(1)
+
+    def _expected(self, tone: int) -> int | None:
+        if len(self.changes) < LEAST_KNOWN:
+            return None
+        ways = np.sign([change[tone] for change in self.changes])
+        for way in (-1, 0, 1):
+            if (ways == way).mean() >= LEAST_AGREED:
+                return way
+        return None
+
+    @property
+    def known(self) -> bool:
+        """Whether samples can be held against them."""
+        return self.expected != (None, None)
+
+    @property
+    def share(self) -> float:
+        """Share of the real defects themselves that do what is expected, 0..1."""
+        agreeing = [self.agrees(change) for change in self.changes]
+        return float(np.mean(agreeing)) if agreeing else 0.0
+
+    def agrees(self, change: Change) -> bool:
+        """Whether a change goes the way that nearly all real defects go, in each tone that has
+        one."""
+        return goes_the_ways(change, self.expected)
+
+    def in_words(self) -> str:
+        """What is expected, such as ``dark areas +1``."""
+        words = []
+        for tone, way in zip(TONES, self.expected, strict=True):
+            if way is not None:
+                words.append(f"{tone} areas {('fewer', 'as many', 'more')[way + 1]}")
+        return ", ".join(words)
+
+
+def goes_the_ways(change: Change, ways: Sequence[int | None]) -> bool:
+    """Whether a change goes the way of each tone that has one, of dark and light areas."""
+    for wanted, difference in zip(ways, change, strict=True):
+        if wanted is not None and np.sign(difference) != wanted:
+            return False
+    return True
+
+
+def effects_of(library: MaskLibrary) -> Effects:
+    """The effects of the real defects of a library whose picture is known and two-toned; before
+    them stands the mask filled anew."""
+    changes: list[Change] = []
+    for patch, around in zip(library.patches, library.surroundings, strict=True):
+        if around is None:
+            continue
+        mask = np.pad(patch, around.margin)
+        change = _change_of_real(around.colours, mask)
+        if change is not None:
+            changes.append(change)
+    return Effects(tuple(changes))
+
+
+def effect(picture: Pixels, result: Pixels, mask: Mask) -> Change | None:
+    """The change of the number of areas around a mask.
+
+    Args:
+        picture, result: uint8 ``[H, W, 3]``, before and after. mask: bool ``[H, W]``, not empty.
+
+    Returns:
+        None where ``picture`` is not two-toned.
+    """
+    tones = two_tones(picture)
+    if tones is None:
+        return None
+    cut = _between(tones)
+    margin = surroundings_margin(mask)
+    top, left, height, width = bounding_box(mask)
+    rows = slice(max(top - margin, 0), top + height + margin)
+    columns = slice(max(left - margin, 0), left + width + margin)
+    light_before = picture[rows, columns].mean(axis=2) > cut
+    light_after = result[rows, columns].mean(axis=2) > cut
+    inside = np.ones_like(light_before)
+    return change_of_areas(light_before, light_after, inside, int(mask.sum()))
+
+
+def effect_of_real(picture: Pixels, mask: Mask) -> Change | None:
+    """The effect of a real defect, uint8 ``[H, W, 3]`` with its mask, against the mask filled
+    anew; None where the picture around it is not two-toned."""
+    around = surroundings_of(picture, mask)
+    return _change_of_real(around.colours, np.pad(trimmed(mask), around.margin))
+
+
+def change_of_areas(before: Mask, after: Mask, inside: Mask, mask_area: int) -> Change:
+    """The change of the number of areas.
+
+    Args:
+        before, after: bool ``[h, w]``, True: the lighter tone. inside: False beyond the picture.
+        mask_area: pixels of the mask: areas below ``LEAST_AREA`` of it do not count.
+    """
+    least = max(LEAST_AREA * mask_area, 1)
+    dark = _areas(~after & inside, least) - _areas(~before & inside, least)
+    light = _areas(after & inside, least) - _areas(before & inside, least)
+    return dark, light
+
+
+def _change_of_real(colours: NDArray[np.float32], mask: Mask) -> Change | None:
+    inside = np.isfinite(colours[..., 0])
+    values = np.where(inside, np.nan_to_num(colours).mean(axis=2), 0)
+    tones = np.unique(values[inside])
+    if len(tones) != 2 or (mask | ~inside).all():
+        return None
+    light = values > tones.mean()
+    return change_of_areas(_light_before(light, mask, inside), light, inside, int(mask.sum()))
+
+
+def _light_before(light: Mask, mask: Mask, inside: Mask) -> Mask:
+    """What a two-toned picture ``light`` may have shown before its defect: the other tone, where
+    nearly all of the mask is of one tone (a mask of the changed pixels); else each pixel is as the
+    nearest beside the mask."""
+    share = float(light[mask].mean())
+    if max(share, 1 - share) >= ONE_TONE:
+        return np.where(mask, share < 0.5, light)
+    rows, columns = ndimage.distance_transform_edt(
+        mask | ~inside, return_distances=False, return_indices=True
+    )
+    return np.where(mask, light[rows, columns], light)
+
+
+def _between(tones: NDArray[np.uint8 | np.uint16]) -> float:
+    return float(tones.mean(axis=1).mean())
+
+
+def _areas(tone: Mask, least: float) -> int:
+    """Connected areas (by sides) of at least so many pixels."""
+    labels, _ = ndimage.label(tone)
+    return int((np.bincount(labels.ravel())[1:] >= least).sum())

@@ -1,0 +1,91 @@
+"""Properties of a defect that a program can measure and nearly all real ones of a class share
+(docs/method.md, choice 16): what they share must hold for accepted samples.
+
+The visible defect is where the change towards the real defects is at least half of its strength.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..declarations import Registry
+from ..pictures.masks import Mask
+from .shown import Shown
+
+VISIBLE = 0.5
+"""Share of the strength from which on a pixel belongs to the visible defect."""
+_DIAGONAL = np.ones((3, 3))
+
+
+def visible(view: Shown) -> Mask:
+    """``[h, w]``: where the defect shows."""
+    mask: Mask = view.mask & (view.towards >= VISIBLE * view.strength)
+    return mask
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property."""
+
+    name: str
+    summary: str
+    reason: str
+    """Of the verdict on a sample that lacks it."""
+    of: Callable[[Shown], float]
+    bounded_above: bool = False
+    """Whether a sample may have too much of it."""
+
+
+def one_piece(view: Shown) -> float:
+    """Share of the visible defect that its largest piece holds."""
+    labels, count = ndimage.label(visible(view), _DIAGONAL)
+    if count == 0:
+        return 0.0
+    areas = np.bincount(labels.ravel())[1:]
+    return float(areas.max() / areas.sum())
+
+
+def solid(view: Shown) -> float:
+    """Share that the visible defect takes of itself with its holes filled."""
+    defect = visible(view)
+    whole = ndimage.binary_fill_holes(defect)
+    return float(defect.sum() / max(whole.sum(), 1))
+
+
+def sharpness(view: Shown) -> float:
+    """Mean gradient of the picture, a pixel, on the visible defect and beside it, over the
+    strength."""
+    rows, columns = np.gradient(view.picture)
+    near = ndimage.binary_dilation(visible(view), iterations=1) & view.mask
+    if view.strength <= 0 or not near.any():
+        return 0.0
+    return float(np.hypot(rows, columns)[near].mean() / view.strength)
+
+
+PROPERTIES = Registry[Property](
+    "property",
+    Property(
+        "one_piece",
+        "share of the visible defect in its largest piece",
+        "defect in pieces",
+        one_piece,
+    ),
+    Property(
+        "solid",
+        "share of the visible defect of itself with its holes filled",
+        "holes in the defect",
+        solid,
+    ),
+    Property(
+        "sharpness",
+        "mean gradient on the visible defect over its strength",
+        "sharper or softer than the real defects",
+        sharpness,
+        bounded_above=True,
+    ),
+)
+"""The properties, in the order of the verdict's checks."""
