@@ -27,6 +27,7 @@ from ..bgdefect_core.pictures.crop import (
     put_back,
     take,
 )
+from ..bgdefect_core.pictures.mask_shape import MaskShape
 from ..bgdefect_core.pictures.masks import Mask, check_mask, feather
 from ..bgdefect_core.pictures.picture import Picture
 from ..bgdefect_core.pictures.reading import MIN_SIDE
@@ -202,6 +203,7 @@ def refined(
     normal: Tensor | None,
     mask: Tensor | None,
     crop: CropBatch | None,
+    shape: MaskShape | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Eq. 13 for S samples: the refined MASK and the heat as MASK, ``[S, H, W]`` both.
 
@@ -212,6 +214,7 @@ def refined(
         mask: the requested MASK; with ``crop`` at the whole picture's size, and None means the
             crop's own.
         crop: the samples are squares of it: the result then has the whole picture's size.
+        shape: of the class's real masks, for holes and separate pieces; None: not known.
 
     Raises:
         SettingError: the signal lacks its maps or pictures. MaskError, PictureError: what does not
@@ -258,7 +261,7 @@ def refined(
                 heats[number] = signal.stitched(square, whole, results[number])
     labels, maps = [], []
     for number, member in enumerate(heats):
-        label, inside = label_of(member, masks[number % len(masks)], settings)
+        label, inside = label_of(member, masks[number % len(masks)], settings, shape)
         labels.append(label)
         maps.append(inside)
     return mask_of(labels), torch.from_numpy(np.stack(maps))

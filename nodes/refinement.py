@@ -8,7 +8,8 @@ import torch
 
 from ..bgdefect_core.method.refinement import LabelSettings
 from ..bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS, Signal
-from ._declare import CROP, MAPS, Node, Output, Schema, option, wire
+from ..bgdefect_core.pictures.mask_shape import MaskShape
+from ._declare import CROP, MAPS, REAL, Node, Output, Schema, option, wire
 from ._picture_steps import refined
 
 
@@ -94,6 +95,14 @@ class RefineMask(Node):
                     tooltip="From Crop to Mask, where the samples are its squares: the refined "
                     "mask then has the whole picture's size.",
                 ),
+                wire(
+                    REAL,
+                    "real",
+                    optional=True,
+                    tooltip="From Place Defect Mask: where the real masks of the class have no "
+                    "holes, or one piece, holes of the label are filled and crumbs dropped. "
+                    "Unplugged: the label stays as it is.",
+                ),
             ],
             outputs=[
                 Output(
@@ -119,11 +128,12 @@ class RefineMask(Node):
         maps: Any = None,
         mask: torch.Tensor | None = None,
         crop: Any = None,
+        real: Any = None,
     ) -> Any:
         recorder = None if maps is None else maps.recorder
-        label, heat = refined(
-            LabelSettings(signal, threshold), recorder, painted, normal, mask, crop
-        )
+        shape = None if real is None else MaskShape.of(real.library.patches)
+        settings = LabelSettings(signal, threshold)
+        label, heat = refined(settings, recorder, painted, normal, mask, crop, shape)
         return (
             label,
             heat[..., None].repeat(1, 1, 1, 3),

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
+from bgdefect_pack.bgdefect_core.pictures.mask_shape import MaskShape
 from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _picture_steps as steps
@@ -34,6 +35,7 @@ from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import Likeness, surroundings_of
+from bgdefect_core.quality import ClassProfile
 
 from ..core.conftest import make_prompts, sd_schedule, tiny_unet
 from ..core.test_generate import TinyCodec
@@ -50,6 +52,7 @@ class Case:
     job: Job
     settings: PaintSettings
     start_levels: list[float]
+    profile: ClassProfile | None = None
 
 
 @dataclass
@@ -95,6 +98,7 @@ def painted_by_the_core(case: Case) -> tuple[list[Painted], Squares]:
             prompts,
             settings,
             start_levels=case.start_levels,
+            profile=case.profile,
         )
     normal, painted = ((square / 2 + 0.5).movedim(1, -1) for square in decoded)
     return samples, Squares(normal, painted)
@@ -107,7 +111,13 @@ def judged_by_the_nodes(
     mask = torch.from_numpy(case.job.requested)[None].float()
     crop = steps.crop_pictures(image, mask, SIDE, "defect", case.settings.stitching.feather)
     label, _ = steps.refined(
-        LabelSettings("difference", 0.3), None, squares.painted, squares.normal, None, crop
+        LabelSettings("difference", 0.3),
+        None,
+        squares.painted,
+        squares.normal,
+        None,
+        crop,
+        None if real is None else MaskShape.of(real.library.patches),
     )
     results = steps.stitched(crop, squares.painted, normal=squares.normal)
     verdicts = judged(
@@ -131,7 +141,7 @@ def assert_equal(samples: list[Painted], nodes: tuple[torch.Tensor, ...]) -> Non
         assert np.array_equal(sample.mask, label.numpy() > 0.5)
         difference = sample.picture.pixels.astype(int) - (result * 255).round().numpy()
         assert np.abs(difference).max() <= 1  # codecs and hosts round at other places
-        assert asdict(verdict.quality) == pytest.approx(asdict(sample.quality), rel=1e-5)
+        assert verdict.quality.figures == pytest.approx(sample.quality.figures, rel=1e-5)
         assert verdict.verdict.reason == sample.verdict.reason
         for value, expected in (
             (verdict.real_share, sample.real_share),
@@ -158,15 +168,18 @@ def test_the_nodes_judge_as_the_command_line_does(feather: float | None) -> None
 
 
 def placed_defect() -> tuple[Job, RealDefects]:
-    """A dark square of 20 x 20 in a light picture, placed on another."""
-    picture, real, mask = noise(1, 140, 200), noise(2, 140, 200, (60, 60)), np.zeros((60, 60), bool)
+    """Dark squares of 20 x 20 in light pictures, five of them, and the first placed on another."""
+    picture, mask = noise(1, 140, 200), np.zeros((60, 60), np.bool_)
     mask[20:40, 20:40] = True
-    real[mask] = 60
-    around = surroundings_of(real, mask)
-    library = MaskLibrary([mask], surroundings=[around])
+    known = []
+    for number in range(5):
+        real = noise(2 + number, 140, 200, (60, 60))
+        real[mask] = 60 + 5 * number
+        known.append(surroundings_of(real, mask))
+    around, library = known[0], MaskLibrary([mask] * 5, surroundings=known)
     place = place_mask(
         np.ones(SIZE, np.bool_),
-        library.patches,
+        library.patches[:1],
         np.random.default_rng(0),
         PlacementSettings(),
         [around],
@@ -180,7 +193,10 @@ def placed_defect() -> tuple[Job, RealDefects]:
 def test_starts_from_the_real_defect_are_judged_alike() -> None:
     job, real = placed_defect()
     starting = StartSettings(("real",), (0.5, 0.5))
-    case = Case(job, PaintSettings(SamplingSettings(steps=3), starting), [0.5, 1.0])
+    settings = PaintSettings(SamplingSettings(steps=3), starting)
+    profile = ClassProfile.from_library(real.library, SIDE, "defect")
+    assert profile.strength is not None and profile.shape is not None
+    case = Case(job, settings, [0.5, 1.0], profile)
     samples, squares = painted_by_the_core(case)
     nodes = judged_by_the_nodes(case, squares, real)
     assert_equal(samples, nodes)
