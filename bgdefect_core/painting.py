@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from .copies import COPY
 from .declarations import Doc, Range, check_settings
 from .errors import MaskError, SettingError
+from .good_squares import Codec, GoodSquares
 from .method.attention import MapRecorder
 from .method.backgrounds import BACKGROUNDS
 from .method.inversion import StepCallback
@@ -32,23 +33,12 @@ from .pasting import Pasted, Pastes, joined, levels_in_use, paste_heat, paste_jo
 from .pictures.crop import Crop, Zoom, crop_box, default_feather, put_back, take, take_picture
 from .pictures.masks import Mask, check_mask, region_map
 from .pictures.picture import Picture
-from .pictures.pixels import as_pictures, to_pixels
+from .pictures.pixels import as_pictures
 from .pictures.stitching import stitch
 from .placement.exemplar import Exemplar
 from .placement.paste import edge_width
 from .placement.surroundings import Surroundings
 from .quality import ClassProfile, Quality, QualityLimits, Standard, Verdict, judge, measure
-
-
-class Codec(Protocol):
-    """A VAE: pictures to latents and back."""
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        """``[B, 3, H, W]`` in -1..1 on the CPU -> latents ``[B, C, h, w]``, scaled, on the
-        network's device."""
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents ``[B, C, h, w]`` -> ``[B, 3, H, W]`` in -1..1."""
 
 
 @dataclass(frozen=True)
@@ -189,12 +179,15 @@ def prepare(
     callback: StepCallback | None = None,
     starting: StartSettings | None = None,
     paste_detail: bool = False,
+    good_squares: GoodSquares | None = None,
 ) -> Prepared:
     """Crop, encode and invert P jobs in one batch.
 
     Args:
         starting: where their samples will start; None: from noise.
         paste_detail: whether the pastes' detail will be restored.
+        good_squares: of the run: squares that an earlier call encoded and decoded are not
+            computed again.
 
     Raises:
         MaskError: a mask is empty, full, of another size, or there are not as many as defect
@@ -210,7 +203,7 @@ def prepare(
         crops.append(crop)
         squares.append(take_picture(job.picture, crop, framing.resolution))
         masks.append(torch.from_numpy(np.stack(square_masks)))
-    z_0 = codec.encode(to_pixels(squares))
+    z_0, normal = (good_squares or GoodSquares()).coded(codec, squares)
     regions = region_map(torch.stack(masks), (z_0.shape[-2], z_0.shape[-1])).to(z_0.device)
     levels = sampling.levels(predict.schedule)
     mode = BACKGROUNDS[sampling.background]
@@ -228,7 +221,7 @@ def prepare(
             starting,
             paste_detail,
         )
-    return Prepared(jobs, crops, regions, background, codec.decode(z_0), pastes)
+    return Prepared(jobs, crops, regions, background, normal, pastes)
 
 
 def prepare_pastes(jobs: Sequence[Job], framing: Framing) -> Prepared:

@@ -218,6 +218,26 @@ def test_detail_is_recorded_and_changes_the_picture_alone(
         ).all()
 
 
+def test_an_attempt_does_not_depend_on_what_was_rejected_elsewhere(
+    config: GenerateConfig, tmp_path: Path
+) -> None:
+    """Other verdicts form other batches; the attempts that both runs make are the same bytes."""
+    config = replace_options(config, count=6, variants=1, batch=4, retries=2)
+    never = replace_options(config, limits=NEVER, output=tmp_path / "never")
+    generate(never)
+    every = {(line.index, line.attempt): line for line in manifest(never)}
+    assert len(every) == 18
+    shown = [line.quality["strength"] for line in every.values()]
+    middle = dataclasses.replace(ANYTHING, min_strength=float(np.quantile(shown, 0.6)))
+    config = replace_options(config, limits=middle)
+    generate(config)
+    lines_of_some = manifest(config)
+    assert 6 < len(lines_of_some) < 18
+    for line in lines_of_some:
+        other = every[line.index, line.attempt]
+        assert (config.output / line.file).read_bytes() == (never.output / other.file).read_bytes()
+
+
 def test_lines_layout_and_retries(config: GenerateConfig) -> None:
     never = replace_options(config, limits=NEVER, count=2, variants=1)
     summary = generate(never)

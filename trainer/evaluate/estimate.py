@@ -18,6 +18,7 @@ from bgdefect_core.painting import PaintSettings
 
 from ..bases.devices import DTYPES, pick_device
 from ..bases.load import load_base
+from ..bases.precision import choose_precision
 from .detectors.landscape import PRODUCTS
 from .detectors.landscape_rows import BATCH as LANDSCAPE_BATCH
 from .detectors.network import focal_loss, make_net, probability_maps
@@ -193,7 +194,7 @@ def _network_seconds(generation: Generation) -> tuple[float, float]:
         return torch.zeros(count, channels, side, side, device=device), regions
 
     module: torch.nn.Module = base.unet
-    kind = DTYPES[settings.train_precision]
+    kind = DTYPES[choose_precision(settings.train_precision, base, device)]
     arithmetic = torch.autocast(device.type, kind, enabled=kind != torch.float32)
     with arithmetic, unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
         z, regions = latents(settings.batch)

@@ -1,4 +1,4 @@
-"""Painting one chunk of pairs: first inversions, then samples and retries in full batches."""
+"""Painting one chunk of pairs: samples and retries in full batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import NOISE
-from bgdefect_core.painting import Painted, Prepared, join, paint, prepare, prepare_pastes
+from bgdefect_core.painting import Job, Painted, Prepared, join, paint, prepare, prepare_pastes
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
 from ..bases.load import Base
@@ -45,7 +45,7 @@ def count_final(writer: DatasetWriter, plan: SamplePlan, samples: Sequence[int])
 
 
 def _paint_chunk(run: Run, writer: DatasetWriter, numbers: range, progress: SampleBar) -> None:
-    """Invert the pairs, then paint their samples until each is accepted or out of attempts."""
+    """Paint the samples of some pairs until each is accepted or out of attempts."""
     plan = run.plan
     pairs: list[Pair] = []
     samples: list[int] = []
@@ -56,7 +56,7 @@ def _paint_chunk(run: Run, writer: DatasetWriter, numbers: range, progress: Samp
         else:
             pairs.append(pair)
             samples += plan.samples_of(number)
-    prepared: Prepared | None = None
+    chunk = _Chunk(run, pairs, progress)
 
     def verdict(index: int, attempt: int) -> bool | None:
         for line in writer.attempts(index):
@@ -66,62 +66,87 @@ def _paint_chunk(run: Run, writer: DatasetWriter, numbers: range, progress: Samp
 
     for slots in batches(samples, plan.batch, plan.retries, verdict):
         if any(verdict(*slot) is None for slot in needed(slots, verdict)):
-            prepared = prepared or _prepare(run, pairs, progress)
-            _paint_batch(run, writer, pairs, prepared, slots, verdict, progress)
+            _paint_batch(run, writer, chunk, slots, verdict, progress)
         progress.update(count_final(writer, plan, samples))
 
 
-def _prepare(run: Run, pairs: Sequence[Pair], progress: SampleBar) -> Prepared:
-    """Invert in full batches: the size of a batch decides last digits, and must not depend on how
-    many pairs are asked for."""
-    size = run.plan.inversion_batch
-    jobs = [pair.job for pair in pairs if pair.job is not None]
-    starting = run.paint.starting
-    if starting.only_pastes and all(job.exemplars for job in jobs):
-        return prepare_pastes(jobs, run.framing)
-    jobs += [jobs[0]] * (-len(jobs) % size)
-    step = progress.step("inverting")
-    parts: list[Prepared] = []
+class _Chunk:
+    """The pairs of a chunk, prepared in full batches when a sample first needs them.
+
+    The size of a batch decides last digits, and must not depend on how many pairs are asked for.
+    """
+
+    def __init__(self, run: Run, pairs: Sequence[Pair], progress: SampleBar) -> None:
+        self._run, self._pairs, self._progress = run, pairs, progress
+        self._places = {pair.index: place for place, pair in enumerate(pairs)}
+        self._parts: dict[int, Prepared] = {}
+        known = all(pair.job is not None and pair.job.exemplars for pair in pairs)
+        self._only_pastes = run.paint.starting.only_pastes and known
+
+    def pair_of(self, index: int) -> Pair:
+        """The pair of a sample."""
+        return self._pairs[self._places[self._run.plan.pair_of(index)]]
+
+    def prepared(self, samples: Sequence[int]) -> tuple[Prepared, list[int]]:
+        """What these samples need, and each sample's position in it."""
+        size = self._run.plan.inversion_batch
+        places = [self._places[self._run.plan.pair_of(index)] for index in samples]
+        numbers = sorted({place // size for place in places})
+        parts = [self._part(number) for number in numbers]
+        starts = {number: size * order for order, number in enumerate(numbers)}
+        positions = [starts[place // size] + place % size for place in places]
+        return join(parts), positions
+
+    def _part(self, number: int) -> Prepared:
+        """Inversion batch ``number`` of the chunk."""
+        if number not in self._parts:
+            size = self._run.plan.inversion_batch
+            pairs = self._pairs[number * size : (number + 1) * size]
+            jobs = [pair.job for pair in pairs if pair.job is not None]
+            self._parts[number] = _prepare(self._run, jobs, self._only_pastes, self._progress)
+        return self._parts[number]
+
+
+def _prepare(run: Run, jobs: Sequence[Job], only_pastes: bool, progress: SampleBar) -> Prepared:
+    """Prepare one inversion batch, filled up where the chunk ends within it."""
+    filled = [*jobs, *[jobs[0]] * (run.plan.inversion_batch - len(jobs))]
+    if only_pastes:
+        return prepare_pastes(filled, run.framing)
     with predictor(run.base) as predict:
-        for first in range(0, len(jobs), size):
-            batch = jobs[first : first + size]
-            part = prepare(
-                run.base,
-                predict,
-                batch,
-                run.prompts,
-                run.framing,
-                run.paint.sampling,
-                step,
-                starting,
-                run.paint.stitching.paste_detail,
-            )
-            parts.append(part)
-    return join(parts)
+        return prepare(
+            run.base,
+            predict,
+            filled,
+            run.prompts,
+            run.framing,
+            run.paint.sampling,
+            progress.step("inverting"),
+            run.paint.starting,
+            run.paint.stitching.paste_detail,
+            run.squares,
+        )
 
 
 def _paint_batch(
     run: Run,
     writer: DatasetWriter,
-    pairs: Sequence[Pair],
-    prepared: Prepared,
+    chunk: _Chunk,
     slots: Sequence[Slot],
     verdict: Any,
     progress: SampleBar,
 ) -> None:
     """Paint one batch, and write the attempts that count."""
-    place = {pair.index: number for number, pair in enumerate(pairs)}
+    prepared, positions = chunk.prepared([index for index, _ in slots])
     seeds = [attempt_seed(run.seed, *slot) for slot in slots]
-    starting = run.paint.starting
     levels: list[float] = []
     for seed, (_, attempt) in zip(seeds, slots, strict=True):
-        levels.append(starting.level_of(seed, attempt))
+        levels.append(run.paint.starting.level_of(seed, attempt))
     with predictor(run.base) as predict:
         painted = paint(
             run.base,
             predict,
             prepared,
-            [place[run.plan.pair_of(index)] for index, _ in slots],
+            positions,
             seeds,
             run.prompts,
             run.paint,
@@ -134,8 +159,7 @@ def _paint_batch(
     results = dict(zip(slots, painted, strict=True))
     for slot in needed(slots, verdict):
         if verdict(*slot) is None:
-            pair = pairs[place[run.plan.pair_of(slot[0])]]
-            writer.add(_sample(run, pair, slot, results[slot]))
+            writer.add(_sample(run, chunk.pair_of(slot[0]), slot, results[slot]))
 
 
 @contextmanager

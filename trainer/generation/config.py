@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 
 from bgdefect_core.declarations import Doc, Free, Range, check_settings
@@ -19,8 +18,9 @@ from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset_place import MAX_INDEX
 from bgdefect_core.weights.info import ClassWeightsInfo
 
-from ..bases.devices import DTYPES, pick_device
+from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
+from ..bases.precision import Precision
 from ..data.layouts import LAYOUTS
 from .attempts import SamplePlan
 
@@ -141,8 +141,13 @@ class GenerateConfig:
         bool, Free(), Doc("Use a full U-Net although it was trained on another base.")
     ] = False
     precision: Annotated[
-        Literal["fp32", "bf16", "fp16"], Doc("Arithmetic of the U-Net; fp16 needs a GPU.")
-    ] = "fp32"
+        Precision,
+        Doc(
+            "Arithmetic of the U-Net, and in bf16 of the VAE; fp16 needs a GPU. auto: bf16 where "
+            "the device computes in it and the base was measured to paint the same in it, else "
+            "fp32. A run is resumed in the precision in which it began."
+        ),
+    ] = "auto"
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"],
         Doc("Device to run on. auto: the fastest that is available."),
@@ -184,11 +189,6 @@ class GenerateConfig:
     def plan(self) -> SamplePlan:
         """Which samples are made, and how the work is divided."""
         return SamplePlan(self.count, self.variants, self.batch, self.retries)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the U-Net."""
-        return DTYPES[self.precision]
 
     def prompts(self, info: ClassWeightsInfo) -> tuple[str, str, str]:
         """Background, defect and mask prompt: as trained, where none is set."""

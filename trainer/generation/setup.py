@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from bgdefect_core.good_squares import GoodSquares
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.painting import Framing, PaintSettings
@@ -18,6 +17,7 @@ from bgdefect_core.weights.files import read_info
 from ..bases.apply import load_trained
 from ..bases.devices import pick_device
 from ..bases.load import Base
+from ..bases.precision import choose_precision
 from .attempts import SamplePlan
 from .config import GenerateConfig
 from .pairs import Pair, Pairs, open_pairs
@@ -47,6 +47,8 @@ class Run:
     """The settings that make it this run."""
     inputs: Inputs
     made_with: dict[str, Any]
+    squares: GoodSquares = field(default_factory=GoodSquares)
+    """Encoded and decoded good squares, for pairs that share one."""
     without_mask: list[Pair] = field(default_factory=list)
     """Pairs whose picture took none of the masks that were tried."""
 
@@ -74,6 +76,7 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
         profile = ClassProfile.from_library(library, framing.resolution, framing.zoom)
     record |= {"real_defects": profile.record}
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
+    record["precision"] = base.precision
     return Run(
         output=config.output,
         object=config.object or info.object,
@@ -101,9 +104,7 @@ def ready_base(config: GenerateConfig) -> Base:
             has.
     """
     base, _ = load_trained(config.base, config.weights, config.allow_other_base)
-    base.to(pick_device(config.device))
-    if config.dtype != torch.float32:
-        network: torch.nn.Module = base.unet
-        network.to(config.dtype)
+    device = pick_device(config.device)
+    base.to(device).to_precision(choose_precision(config.precision, base, device))
     config.paint.sampling.levels(base.schedule)
     return base

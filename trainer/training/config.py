@@ -15,6 +15,7 @@ from bgdefect_core.pictures.crop import Zoom
 from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
 from ..bases.families.family import RESOLUTION
+from ..bases.precision import Precision
 from ..data.layouts import LAYOUTS
 from .timesteps import DEFAULT_TIMESTEP_DRAW, TIMESTEP_DRAWS, TimestepDrawName
 from .tuning import DEFAULT_TRAINED_PART, TRAINED_PARTS, TrainedPartName
@@ -162,9 +163,13 @@ class TrainConfig:
     )
     mask_prompt: Annotated[str, Doc("Prompt of the empty mask, C_m.")] = "mask"
     precision: Annotated[
-        Literal["fp32", "bf16", "fp16"],
-        Doc("Arithmetic of the U-Net; fp16 needs a GPU. The trained weights are kept in fp32."),
-    ] = "fp32"
+        Precision,
+        Doc(
+            "Arithmetic of the U-Net; fp16 needs a GPU. The trained weights, the optimizer, the "
+            "loss and the encoding of the pictures stay in fp32. auto: bf16 where the device "
+            "computes in it and the base was measured to paint the same in it, else fp32."
+        ),
+    ] = "auto"
     accumulate: Annotated[
         int,
         Range(1, 1024),

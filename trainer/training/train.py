@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import closing, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -27,7 +27,9 @@ from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from bgdefect_core.weights.safetensors_file import open_safetensors
 
+from ..bases.devices import pick_device
 from ..bases.load import load_base
+from ..bases.precision import choose_precision
 from ..bases.versions import library_versions
 from .batches import Batch
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
@@ -67,6 +69,8 @@ def train(config: TrainConfig) -> Path:
     config.check()
     target = choose_class(config)
     base = load_base(config.base, config.prediction)
+    precision = choose_precision(config.precision, base, pick_device(config.device))
+    config = replace(config, precision=precision)
     accelerator = make_accelerator(config.device, config.precision)
     folder = target.folder
     try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from bgdefect_core.declarations import Doc, NotEmpty, Range
 from bgdefect_core.errors import SettingError
 
+from ...bases.precision import Precision
 from .methods import GENERATION_KEYS, TRAINING_KEYS, Method, check_name, read_method
 
 
@@ -46,9 +47,12 @@ class SampleSettings:
     ] = None
     train_steps: Annotated[int, Range(1, 1_000_000), Doc("Training iterations of a class.")] = 500
     train_precision: Annotated[
-        Literal["fp32", "bf16", "fp16"],
-        Doc("Arithmetic of the U-Net in training and generation; fp16 needs a GPU."),
-    ] = "fp32"
+        Precision,
+        Doc(
+            "Arithmetic of the U-Net in training and generation; fp16 needs a GPU. auto: bf16 "
+            "where the device computes in it and the base was measured, else fp32."
+        ),
+    ] = "auto"
     batch: Annotated[int, Range(1, 1024), Doc("Samples per U-Net call in generation.")] = 8
 
     @property
