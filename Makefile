@@ -5,6 +5,10 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.installed-demo
+# Options of pip, such as an index with builds of torch for the processor alone, which are far smaller than those for CUDA.
+PIP_ARGS ?=
+INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
 CHOSEN_ON := deeppcb-defaults magnetic_tile-defaults
 EVIDENCE := deeppcb magnetic_tile deeppcb-shots magnetic_tile-shots
 RECORDS ?= runs/evidence/records
@@ -18,12 +22,18 @@ help:  ## list the targets
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,demo,evaluate,dev]'
+	@$(INSTALL) -e '.[train,demo,evaluate,dev]'
+	@touch $@ $(DEMO_STAMP)
+
+$(DEMO_STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) for the demo ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --no-compile -e '.[demo]'
 	@touch $@
 
 setup: $(STAMP)  ## make the environment
 
-demo: $(STAMP)  ## learn a defect class and paint it into good parts (BGDEFECT_DATA=folder: your own pictures)
+demo: $(DEMO_STAMP)  ## learn a defect class and paint it into good parts (BGDEFECT_DATA=folder: your own pictures)
 	$(BIN)/bgdefect demo $(ARGS)
 
 test: $(STAMP)  ## run the tests, without the slow ones, a process with one thread on each core
@@ -56,6 +66,7 @@ evidence: $(STAMP)  ## the figures of docs/evidence.md (BGDEFECT_DATA=folder of 
 
 bench: $(STAMP)  ## cost of training and generation against the bare U-Net
 	$(BIN)/bgdefect bench train $(ARGS)
+	$(BIN)/bgdefect bench sampling $(ARGS)
 	$(BIN)/bgdefect bench generate $(ARGS)
 
 pretrain: $(STAMP)  ## train the embedded base anew (hours; continues after a kill)

@@ -348,11 +348,11 @@ def test_bench_trains_with_the_optimizer_of_the_training(
         "bench", "train", "--base", tiny_base, "--repeats", 1, "--batch", 1, "--device", "cpu"
     )
     assert code == 0 and len(made) == 1 and made[0].defaults["fused"]
-    assert [line.split()[0] for line in shown.splitlines()[-3:]] == ["bare", "loss", "whole"]
+    assert [line.split()[0] for line in shown.splitlines()[-4:]] == ["bare", "loss", "whole", "the"]
     assert set(weights) == {4.0}  # a small base's default
 
 
-def test_bench_generates_to_the_end(run: Run, tiny_base: Path) -> None:
+def test_bench_samples_to_the_end(run: Run, tiny_base: Path) -> None:
     options = [
         "--base",
         tiny_base,
@@ -365,7 +365,7 @@ def test_bench_generates_to_the_end(run: Run, tiny_base: Path) -> None:
         "--device",
         "cpu",
     ]
-    code, shown, error = run("bench", "generate", *options)
+    code, shown, error = run("bench", "sampling", *options)
     assert code == 0, error
     assert [line.split()[0] for line in shown.splitlines()] == [
         "generation,",
@@ -387,8 +387,8 @@ def test_bench_generates_to_the_end(run: Run, tiny_base: Path) -> None:
         ("bench train --resolution -8", "resolution is -8"),
         ("bench train --resolution 33", "resolution is 33; expected a multiple of 2"),
         ("bench train --lora-rank -8", "lora_rank is -8"),
-        ("bench generate --resolution 0", "resolution is 0"),
-        ("bench generate --resolution 7", "resolution is 7"),
+        ("bench sampling --resolution 0", "resolution is 0"),
+        ("bench sampling --resolution 7", "resolution is 7"),
         ("evaluate-base --pictures 0", "pictures is 0"),
         ("evaluate-base --pictures -2", "pictures is -2"),
         ("evaluate-base --crop 0", "crop is 0"),

@@ -81,7 +81,7 @@ def test_what_is_set_is_taken_with_a_warning_where_it_is_slow(
 
 
 def test_the_embedded_base_was_measured() -> None:
-    """A new base needs a new measurement: ``bgdefect bench generate``."""
+    """A new base needs a new measurement: ``bgdefect bench precision``."""
     assert 0 < GRAY_LEVELS[load_base().fingerprint] <= MOST_GRAY_LEVELS
 
 

@@ -27,7 +27,7 @@ MOST_GRAY_LEVELS = 2.0
 
 GRAY_LEVELS: dict[str, float] = {}
 """Mean difference inside the mask, of 255, by the fingerprint of the base: the same 64 samples in
-bf16 and in fp32 (``bgdefect bench generate``)."""
+bf16 and in fp32 (``bgdefect bench precision``)."""
 
 _AMPERE = (8, 0)
 """The first CUDA devices with bf16."""

@@ -104,10 +104,22 @@ COMMANDS = Registry(
         "lab.bench:bench_train",
     ),
     Command(
+        "bench sampling",
+        "cost of sampling against the bare U-Net",
+        "lab.bench:BenchSamplingConfig",
+        "lab.bench:bench_sampling",
+    ),
+    Command(
         "bench generate",
-        "cost of generation against the bare U-Net",
-        "lab.bench:BenchGenerateConfig",
-        "lab.bench:bench_generate",
+        "whole runs with the first release's settings and today's defaults",
+        "lab.bench_generate:BenchGenerateConfig",
+        "lab.bench_generate:bench_generate",
+    ),
+    Command(
+        "bench precision",
+        "how far samples in bf16 lie from the same samples in fp32",
+        "lab.bench_precision:BenchPrecisionConfig",
+        "lab.bench_precision:bench_precision",
     ),
     Command(
         "pretrain",

@@ -1,3 +1,3 @@
 """Measurements of the tool itself: cost, results on real data sets, calibration of thresholds."""
 
-__all__ = ["bench", "calibrate", "results"]
+__all__ = ["bench", "bench_generate", "bench_precision", "calibrate", "results"]

@@ -1,4 +1,4 @@
-"""``bgdefect bench``: what training and generation cost beside the bare U-Net, in the same run.
+"""``bgdefect bench train`` and ``bench sampling``: cost beside the bare U-Net, in the same run.
 
 Contenders take turns, and their order is reversed each time. The median of the ratios of each turn
 counts, so that a machine that slows down for a while does not decide.
@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -25,25 +25,19 @@ from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sampling import sample
 
-from ..bases.devices import pick_device
+from ..bases.devices import DTYPES, pick_device
 from ..bases.load import Base, load_base
+from ..bases.precision import choose_precision
 from ..training.batches import Batches
 from ..training.cache import LatentCache
 from ..training.tuning import make_optimizer, make_trainable
+from .options import PROMPTS, BaseOption, DeviceOption, RepeatsOption, ResolutionOption
 
 Contender = Callable[[], Any]
 Turns = Mapping[str, Sequence[float]]
 """Seconds of each contender in each turn."""
-_PROMPTS = ("a photo of a part", "a scratch defect on a part", "mask")
 _PICTURES = 8
 """Pictures in the cache of the training."""
-
-BaseOption = Annotated[str | None, Doc("Base model. Default: the embedded one.")]
-ResolutionOption = Annotated[
-    int | None, Doc("Side of the pictures in pixels. Default: the base's native size.")
-]
-RepeatsOption = Annotated[int, Range(1, 1000), Doc("Turns; the median counts.")]
-DeviceOption = Annotated[Literal["auto", "cpu", "cuda", "mps"], Doc("Device to run on.")]
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class BenchTrainConfig:
 
 
 @dataclass(frozen=True)
-class BenchGenerateConfig:
+class BenchSamplingConfig:
     """Cost of N variants of one (picture, mask), latent to latent, against as many bare U-Net
     samples."""
 
@@ -86,6 +80,9 @@ def bench_train(config: BenchTrainConfig) -> str:
     step, gradients released. Not included: accelerate's wrapping, logging, checkpoints. Both train
     the same parameters in fp32.
 
+    The last line is the same iteration in the precision that ``auto`` comes to here. In bf16 the
+    products of the U-Net are bf16; weights, optimizer, normalisations and loss stay in fp32.
+
     Raises:
         SettingError: a number out of its range.
     """
@@ -109,17 +106,22 @@ def bench_train(config: BenchTrainConfig) -> str:
         base.unet(z, t, tokens, return_dict=False)[0].square().mean().backward()
         optimizer.zero_grad()
 
-    def gradients() -> None:
+    precision = choose_precision("auto", base, device)
+
+    def gradients(precision: str = "fp32") -> None:
         batch = batches.at(0)[0]
-        with unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
+        with (
+            torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"),
+            unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict,
+        ):
             loss = disentanglement_loss(
                 predict, batch.z_0, batch.regions, batch.t, batch.eps, context, weights
             )
-            loss.backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
 
-    def iteration() -> None:
-        gradients()
+    def iteration(precision: str = "fp32") -> None:
+        gradients(precision)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -132,6 +134,8 @@ def bench_train(config: BenchTrainConfig) -> str:
         "loss": without_step,
         "iteration": iteration,
     }
+    if precision != "fp32":
+        contenders["auto"] = lambda: iteration(precision)
     turns = _race(contenders, config.repeats, device)
     lines = _heading(
         f"training, B = {size}, {base.name}, {device.type}",
@@ -140,11 +144,16 @@ def bench_train(config: BenchTrainConfig) -> str:
     )
     lines.append(_line("loss of Eq. 5, backward, clipping", turns["loss"], turns["bare"]))
     lines.append(_line("whole iteration, with the optimizer", turns["iteration"], turns["bare"]))
+    if precision == "fp32":
+        return "\n".join([*lines, "the precision auto comes to fp32 here"])
+    lines.append(_line(f"whole iteration in {precision}", turns["auto"], turns["bare"]))
+    share = _median_ratio(turns["iteration"], turns["auto"])
+    lines.append(f"{'  iterations a second over fp32':44} {share:9.2f}")
     return "\n".join(lines)
 
 
 @torch.no_grad()
-def bench_generate(config: BenchGenerateConfig) -> str:
+def bench_sampling(config: BenchSamplingConfig) -> str:
     """The table of the generation's cost.
 
     Raises:
@@ -213,7 +222,7 @@ def _vae_line(base: Base, z_0: Tensor, count: int, repeats: int, device: torch.d
 
 
 def _prompts(base: Base) -> RegionPrompts:
-    background, defect, placeholder = _PROMPTS
+    background, defect, placeholder = PROMPTS
     return base.prompts(background, [defect], placeholder)
 
 

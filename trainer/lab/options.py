@@ -1,0 +1,17 @@
+"""Options and prompts that several benches share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from bgdefect_core.declarations import Doc, Range
+
+PROMPTS = ("a photo of a part", "a scratch defect on a part", "mask")
+"""Of the background, the defect and the empty mask."""
+
+BaseOption = Annotated[str | None, Doc("Base model. Default: the embedded one.")]
+ResolutionOption = Annotated[
+    int | None, Doc("Side of the pictures in pixels. Default: the base's native size.")
+]
+RepeatsOption = Annotated[int, Range(1, 1000), Doc("Turns; the median counts.")]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda", "mps"], Doc("Device to run on.")]
