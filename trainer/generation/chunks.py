@@ -20,31 +20,35 @@ from ..bases.load import Base
 from .attempts import SamplePlan, Slot, batches, needed
 from .pairs import Pair
 from .progress import SampleBar
+from .sample_queue import SampleQueue
 from .setup import Run
 
 
 def paint_chunks(run: Run, writer: DatasetWriter) -> None:
     """Paint all chunks that an earlier run has not finished, under one progress bar."""
-    with tqdm(total=run.plan.count, desc="painting", unit="sample") as bar:
+    with (
+        tqdm(total=run.plan.count, desc="painting", unit="sample") as bar,
+        SampleQueue(writer) as queue,
+    ):
         progress = SampleBar(bar)
         for numbers in run.plan.chunks():
             samples: list[int] = []
             for number in numbers:
                 samples += run.plan.samples_of(number)
-            if count_final(writer, run.plan, samples) < len(samples):
-                _paint_chunk(run, writer, numbers, progress)
+            if count_final(queue, run.plan, samples) < len(samples):
+                _paint_chunk(run, queue, numbers, progress)
             progress.done(len(samples))
 
 
-def count_final(writer: DatasetWriter, plan: SamplePlan, samples: Sequence[int]) -> int:
+def count_final(queue: SampleQueue, plan: SamplePlan, samples: Sequence[int]) -> int:
     """How many of the samples need no further attempt."""
     count = 0
     for index in samples:
-        count += plan.is_final([line.accepted for line in writer.attempts(index)])
+        count += plan.is_final(queue.verdicts(index))
     return count
 
 
-def _paint_chunk(run: Run, writer: DatasetWriter, numbers: range, progress: SampleBar) -> None:
+def _paint_chunk(run: Run, queue: SampleQueue, numbers: range, progress: SampleBar) -> None:
     """Paint the samples of some pairs until each is accepted or out of attempts."""
     plan = run.plan
     pairs: list[Pair] = []
@@ -58,16 +62,10 @@ def _paint_chunk(run: Run, writer: DatasetWriter, numbers: range, progress: Samp
             samples += plan.samples_of(number)
     chunk = _Chunk(run, pairs, progress)
 
-    def verdict(index: int, attempt: int) -> bool | None:
-        for line in writer.attempts(index):
-            if line.attempt == attempt:
-                return line.accepted
-        return None
-
-    for slots in batches(samples, plan.batch, plan.retries, verdict):
-        if any(verdict(*slot) is None for slot in needed(slots, verdict)):
-            _paint_batch(run, writer, chunk, slots, verdict, progress)
-        progress.update(count_final(writer, plan, samples))
+    for slots in batches(samples, plan.batch, plan.retries, queue.verdict):
+        if any(queue.verdict(*slot) is None for slot in needed(slots, queue.verdict)):
+            _paint_batch(run, queue, chunk, slots, progress)
+        progress.update(count_final(queue, plan, samples))
 
 
 class _Chunk:
@@ -128,14 +126,9 @@ def _prepare(run: Run, jobs: Sequence[Job], only_pastes: bool, progress: SampleB
 
 
 def _paint_batch(
-    run: Run,
-    writer: DatasetWriter,
-    chunk: _Chunk,
-    slots: Sequence[Slot],
-    verdict: Any,
-    progress: SampleBar,
+    run: Run, queue: SampleQueue, chunk: _Chunk, slots: Sequence[Slot], progress: SampleBar
 ) -> None:
-    """Paint one batch, and write the attempts that count."""
+    """Paint one batch, and write the attempts that count while the next one is painted."""
     prepared, positions = chunk.prepared([index for index, _ in slots])
     seeds = [attempt_seed(run.seed, *slot) for slot in slots]
     levels: list[float] = []
@@ -157,9 +150,10 @@ def _paint_batch(
             run.profile,
         )
     results = dict(zip(slots, painted, strict=True))
-    for slot in needed(slots, verdict):
-        if verdict(*slot) is None:
-            writer.add(_sample(run, chunk.pair_of(slot[0]), slot, results[slot]))
+    queue.wait()  # of the last batch: a full disk ends the run
+    for slot in needed(slots, queue.verdict):
+        if queue.verdict(*slot) is None:
+            queue.add(_sample(run, chunk.pair_of(slot[0]), slot, results[slot]))
 
 
 @contextmanager

@@ -1,0 +1,63 @@
+"""Samples are written while the next batch is painted: one thread, in the order in which they came.
+
+The writer's promise stays: files first, then their manifest line. A kill loses at most the samples
+of the last two batches, and a resumed run makes them again.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from bgdefect_core.records.dataset import DatasetWriter, Sample
+
+__all__ = ["SampleQueue"]
+
+
+class SampleQueue:
+    """Takes samples for a writer, and knows the verdict of every attempt; a context manager."""
+
+    def __init__(self, writer: DatasetWriter) -> None:
+        self._writer = writer
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writing")
+        self._pending: list[Future[Any]] = []
+        self._verdicts: dict[int, dict[int, bool]] = {}
+        for line in writer.records:
+            self._verdicts.setdefault(line.index, {})[line.attempt] = line.accepted
+
+    def verdict(self, index: int, attempt: int) -> bool | None:
+        """Whether an attempt was accepted; None where it has not been made."""
+        return self._verdicts.get(index, {}).get(attempt)
+
+    def verdicts(self, index: int) -> list[bool]:
+        """Of all attempts at a sample."""
+        return list(self._verdicts.get(index, {}).values())
+
+    def add(self, sample: Sample) -> None:
+        """Take a sample; its verdict counts at once."""
+        self._verdicts.setdefault(sample.index, {})[sample.attempt] = sample.accepted
+        self._pending.append(self._thread.submit(self._writer.add, sample))
+
+    def wait(self) -> None:
+        """Wait until all samples are on the disk.
+
+        Raises:
+            BGDefectError: what :meth:`DatasetWriter.add` raised.
+        """
+        pending, self._pending = self._pending, []
+        for written in pending:
+            written.result()
+
+    def __enter__(self) -> SampleQueue:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=error is not None)
+        if error is None:
+            self.wait()
