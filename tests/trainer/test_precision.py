@@ -15,7 +15,7 @@ from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.run_record import read_record
 from trainer.bases import precision
 from trainer.bases.load import Base, load_base
-from trainer.bases.precision import GRAY_LEVELS, MOST_GRAY_LEVELS, choose_precision, has_bf16
+from trainer.bases.precision import choose_precision, has_bf16
 from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate
 from trainer.training.config import TrainConfig
@@ -78,11 +78,6 @@ def test_what_is_set_is_taken_with_a_warning_where_it_is_slow(
     assert "imitated" in caplog.text
     assert choose_precision("fp32", base, CPU) == "fp32"
     assert not has_bf16(torch.device("mps"))
-
-
-def test_the_embedded_base_was_measured() -> None:
-    """A new base needs a new measurement: ``bgdefect bench precision``."""
-    assert 0 < GRAY_LEVELS[load_base().fingerprint] <= MOST_GRAY_LEVELS
 
 
 def test_bf16_reaches_unet_and_vae_and_leaves_the_text_encoder(base: Base) -> None:
