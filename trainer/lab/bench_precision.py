@@ -152,7 +152,9 @@ class _Imitation(TorchDispatchMode):
         in_bf16 = any(tensor.dtype == torch.bfloat16 for tensor in tensors)
         if not in_bf16 or func._schema.name not in _PRODUCTS:
             return func(*args, **named)
-        result = func(*tree_map_only(Tensor, _widened, args), **named)
+        result = func(
+            *tree_map_only(Tensor, _widened, args), **tree_map_only(Tensor, _widened, named)
+        )
         return tree_map_only(Tensor, _rounded, result)
 
 
