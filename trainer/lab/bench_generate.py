@@ -42,7 +42,7 @@ from ..training.run_folder import RunFolder
 from .bench_precision import draw_scenes
 from .options import PROMPTS, BaseOption, DeviceOption
 
-FIRST_RELEASE = ("--steps", "50", "--solver", "ddim", "--precision", "fp32")
+FIRST_RELEASE = tuple("--spacing leading --steps 50 --solver ddim --precision fp32".split())
 """What the first release did by default, as options of ``bgdefect generate``."""
 CONTENDERS = {"first release": FIRST_RELEASE, "defaults": ()}
 _ANYTHING = ("strength", "contrast", "fill", "background-psnr", "latent-background-psnr")

@@ -118,7 +118,7 @@ def _painted(base: Base, pictures: Sequence[Pixels], masks: Sequence[Mask], seed
     regions = regions.to(z_0.device)
     background, defect, placeholder = PROMPTS
     prompts = base.prompts(background, [defect], placeholder)
-    mode, levels = BACKGROUNDS[settings.background], base.schedule.levels(settings.steps)
+    mode, levels = BACKGROUNDS[settings.background], settings.levels(base.schedule)
     seeds = range(seed, seed + len(pictures))
     with unet_predictor(base.unet, base.schedule) as predict:
         latents = mode.prepare(predict, z_0, regions, prompts, levels)
