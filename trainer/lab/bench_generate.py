@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
@@ -42,7 +43,10 @@ from ..training.run_folder import RunFolder
 from .bench_precision import draw_scenes
 from .options import PROMPTS, BaseOption, DeviceOption
 
-FIRST_RELEASE = tuple("--spacing leading --steps 50 --solver ddim --precision fp32".split())
+_FORMER = (
+    "--spacing leading --steps 50 --solver ddim --precision fp32 --start noise --guidance 1 2 3"
+)
+FIRST_RELEASE = tuple(_FORMER.split())
 """What the first release did by default, as options of ``bgdefect generate``."""
 CONTENDERS = {"first release": FIRST_RELEASE, "defaults": ()}
 _ANYTHING = ("strength", "contrast", "fill", "background-psnr", "latent-background-psnr")
@@ -218,7 +222,8 @@ def _evaluations(lines: Sequence[ManifestLine]) -> float:
         settings = line.settings
         steps, background = int(settings["steps"]), BACKGROUNDS[settings["background"]]
         guided = line.guidance not in (None, 1)
-        total += steps * (background.per_sample + guided)
+        level = (line.start or {}).get("level", 1)
+        total += ceil(level * steps) * (background.per_sample + guided)
         total += SIGNALS[settings["signal"]].evaluations
         pair = line.mask_origin.get("pair")
         if pair not in pairs:
