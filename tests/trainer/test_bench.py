@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,6 +66,7 @@ def test_whole_runs_side_by_side(tiny_base: Path, monkeypatch: pytest.MonkeyPatc
         return SimpleNamespace(returncode=main(words[3:]), stderr="")
 
     monkeypatch.setattr(subprocess, "run", in_process)
+    monkeypatch.setattr(bench_generate, "_processor_seconds", time.process_time)
     monkeypatch.setattr(bench_generate, "draw_scenes", lambda count, size: scenes(count, size))
     config = BenchGenerateConfig(samples=2, repeats=1, base=str(tiny_base), device="cpu")
     shown = bench_generate.bench_generate(config).splitlines()

@@ -124,18 +124,23 @@ def _timed(options: Sequence[str], root: Path) -> WholeRun:
     """
     package = __name__.split(".")[0]
     arguments = ["generate", *options, "--output", str(root)]
-    before, started = os.times(), time.monotonic()
+    before, started = _processor_seconds(), time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", package, *arguments], capture_output=True, text=True, check=False
     )
-    wall, after = time.monotonic() - started, os.times()
+    wall = time.monotonic() - started
+    processor = _processor_seconds() - before
     manifests = sorted(root.glob("extras/*/*/manifest.jsonl"))
     if done.returncode not in (0, 1) or not manifests:
         came = f"bgdefect generate ended with {done.returncode}: {done.stderr.strip()[-500:]}"
         raise OutputError(came, "a finished run", "mend what it says")
-    user = after.children_user - before.children_user
-    system = after.children_system - before.children_system
-    return WholeRun(wall, user + system, read_manifest(manifests[0]), root)
+    return WholeRun(wall, processor, read_manifest(manifests[0]), root)
+
+
+def _processor_seconds() -> float:
+    """Processor time of all runs that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _class_options(config: BenchGenerateConfig) -> list[str]:
