@@ -112,6 +112,22 @@ class DefectQuality(Node):
                     "defect it started from is rejected (needs real). Unplugged: all started from "
                     "noise.",
                 ),
+                option(
+                    QualityLimits,
+                    "class_share",
+                    max=10.0,
+                    step=0.05,
+                    optional=True,
+                ),
+                option(
+                    QualityLimits,
+                    "min_real_share",
+                    neutral="0: any.",
+                    max=10.0,
+                    step=0.05,
+                    optional=True,
+                ),
+                option(QualityLimits, "shared", optional=True),
             ],
             outputs=[
                 Output("IMAGE", "result", tooltip="The samples passed on."),
@@ -152,7 +168,7 @@ class DefectQuality(Node):
         heat: torch.Tensor | None = None,
         real: Any = None,
         start: Any = None,
-        **limits: float,
+        **limits: Any,
     ) -> Any:
         from comfy_execution.graph_utils import ExecutionBlocker
 

@@ -35,6 +35,7 @@ _PICTURES, _SQUARE_MASK, _REFINED, _HEAT = (
     Link("refine"),
     Link("refine", 1),
 )
+_SAMPLER_START, _REAL = Link("sampler", 4), Link("place", 3)
 CLIP_VAE = (Link("base", 1), Link("base", 2))
 
 
@@ -93,7 +94,7 @@ def crop(image: Link, mask: Link) -> Node:
 def invert(
     mask: Link = _SQUARE_MASK,
     prompts: str = "prompts",
-    steps: int = 20,
+    steps: int = 10,
     between: tuple[Node, ...] = (),
 ) -> Group:
     """Prompts, encoding, and where the sampler starts."""
@@ -160,11 +161,12 @@ def decode(latent: Link) -> list[Node]:
     ]
 
 
-REFINE = Node(
-    "refine",
-    "BGDefectRefineMask",
-    {"painted": Link("painted"), "normal": Link("normal"), "crop": Link("crop", 2)},
-)
+def refine(real: Link | None = None) -> Node:
+    """The label of each sample; ``real``: the real defects behind the masks."""
+    inputs = {"painted": Link("painted"), "normal": Link("normal"), "crop": Link("crop", 2)}
+    return Node("refine", "BGDefectRefineMask", inputs | ({"real": real} if real else {}))
+
+
 STITCH = Node(
     "stitch",
     "BGDefectStitch",
@@ -172,16 +174,20 @@ STITCH = Node(
 )
 
 
-def judge(refined: Link = _REFINED, heat: Link | None = _HEAT) -> Node:
-    """The quality gate."""
-    inputs = {
+def judge(refined: Link = _REFINED, heat: Link | None = _HEAT, start: Link | None = None) -> Node:
+    """The quality gate; ``start``: where samples started, whose masks are placed real ones."""
+    inputs: dict[str, Any] = {
         "crop": Link("crop", 2),
         "painted": Link("painted"),
         "normal": Link("normal"),
         "result": Link("stitch"),
         "refined": refined,
     }
-    return Node("quality", "BGDefectQuality", inputs | ({"heat": heat} if heat else {}))
+    if heat:
+        inputs["heat"] = heat
+    if start:
+        inputs |= {"real": _REAL, "start": start}
+    return Node("quality", "BGDefectQuality", inputs)
 
 
 def show(heat: bool = True) -> Node:
@@ -265,6 +271,9 @@ Each run takes the next good pictures, places masks on them, paints variants, ju
 2. Choose your class in **Apply Defect Weights**, name folder, object and defect in **Save Defect Data Set**.
 3. Set the number beside **Run** to the number of runs, and press **Run**.
 
+With the real pictures beside the masks (`ground_truth/DEFECT` and `test/DEFECT`) samples are compared with the real
+defects. To start from these: **Crop Another Picture** with *pasted* of Place Defect Mask, VAE Encode, *pasted* of the sampler.
+
 *page* goes up by itself, and the *seed* of the masks and that of the samples are drawn anew for each run. Stop whenever you like: the
 next run goes on after the last sample. The data set is in `output/bgdefect`: MVTec AD's layout, rejected
 samples apart in `extras`, with figures of all in `manifest.jsonl`.
@@ -293,16 +302,22 @@ Replace Load Good Pictures and ImageScale by **Load Image** for a picture of you
 
 CUSTOM = """# With the host's own samplers
 
-**Background/Defect Guider** brings the method into SamplerCustomAdvanced. With *euler*, the inversion's
-sigmas and **Defect Noise** it does what Background/Defect Sampler does.
+**Background/Defect Guider** brings the method into SamplerCustomAdvanced. With the inversion's sigmas and
+**Defect Noise**, *euler* does what Background/Defect Sampler does with the solver *ddim*.
 
 **Try**
-- *dpmpp_2m* in KSamplerSelect
+- *euler* in KSamplerSelect
 - BasicScheduler in place of the inversion's sigmas (*denoise* 1: parts of a run are refused)
 - *background* replay in the guider, *skip* off in Masked DDIM Inversion: the picture's own way up to noise, as in the paper
 """
 
-RESULT = Group("5  Result", [STITCH, REFINE, judge(), REPORT], RESULT_COLOR)
+RESULT = Group("5  Result", [STITCH, refine(), judge(), REPORT], RESULT_COLOR)
+
+
+def placed_result(start: Link = _SAMPLER_START) -> Group:
+    """The same where the masks are placed real ones."""
+    nodes = [STITCH, refine(_REAL), judge(start=start), REPORT]
+    return Group("5  Result", nodes, RESULT_COLOR)
 
 
 ROUND = (
@@ -422,7 +437,7 @@ def _night() -> list[Group]:
         Group("2  Next pictures, new masks", pictures, PICTURE_COLOR),
         invert(),
         paint(4, after="randomize"),
-        RESULT,
+        placed_result(),
         Group(
             "6  Data set",
             [Node("save", "BGDefectSaveDataSet", data | names, more=260, width=420), show()],
@@ -439,7 +454,7 @@ def _custom() -> list[Group]:
         Node(
             "guider", "BGDefectGuider", {"inversion": Link("inversion"), "guidance": MINI_GUIDANCE}
         ),
-        Node("which", "KSamplerSelect", {"sampler_name": "euler"}),
+        Node("which", "KSamplerSelect", {"sampler_name": "dpmpp_2m"}),
         Node("advanced", "SamplerCustomAdvanced", inputs, more=LIVE),
         *decode(Link("advanced")),
     ]
@@ -453,7 +468,7 @@ def _custom() -> list[Group]:
         ),
         invert(),
         Group("4  Paint", method, METHOD_COLOR),
-        RESULT,
+        placed_result(Link("guider", 2)),
         Group("6  Look", [show(), keep("bgdefect/custom_sampler")], RESULT_COLOR),
     ]
 
@@ -479,7 +494,7 @@ def _checkpoint() -> list[Group]:
             [picture, crop(Link("pictures"), Link("pictures", 1))],
             PICTURE_COLOR,
         ),
-        invert(steps=50),
+        invert(),
         paint(4, guidance=1.0),
         RESULT,
         Group("6  Look", [show(), keep("bgdefect/sd15")], RESULT_COLOR),
@@ -498,7 +513,7 @@ def _one_picture(text: str, pictures: list[Node], prefix: str) -> list[Group]:
         ),
         invert(),
         paint(2),
-        RESULT,
+        placed_result(),
         Group("6  Look", [show(), keep(prefix)], RESULT_COLOR),
     ]
 
