@@ -150,7 +150,7 @@ def run(folder):
         noise = core_randomness.seeded_noise(case["seeds"], z_0.shape[1:])
         result[f"euler {rest}"] = apart(
             guider.sample(noise, z_0, comfy.samplers.sampler_object("euler"), sigmas, seed=seed),
-            node,
+            sampling.sample_latents(inversion, seed, mode, guidance, 1, len(z_0), "ddim")[0],
         )
         if mode == "masked":
             result["descent"] = apart(torch.stack(inversion.descent), wanted["levels.masked"])

@@ -32,6 +32,7 @@ host, weights_of, core_weights = (
     ours("bgdefect_core.weights.files"),
 )
 sigma_space, nodes = ours("nodes._sigma_space"), ours("nodes.loaders")
+starting = ours("nodes._starting")
 
 
 def plain_run(model, clip, latent):
@@ -107,12 +108,48 @@ def a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent):
         painted = guider.sample(
             noise, repeated, comfy.samplers.sampler_object("euler"), sigmas, seed=7
         )
-        assert torch.allclose(
-            painted, sampling.sample_latents(inversion, 7, mode, 1.0, 2, 4)[0], atol=1e-4
-        ), mode
+        sampled, _ = sampling.sample_latents(inversion, 7, mode, 1.0, 2, 4, "ddim")
+        assert torch.allclose(painted, sampled, atol=1e-4), mode
         assert (
             guider._call._regions is None and not guider._call._masks
         )  # nothing is held on the host's device
+
+
+def a_start_from_a_paste(inversion, latent):
+    """From the start level down, by the sampler and, with ddim and euler, by the guider alike."""
+    inside = (inversion.regions > 0)[:, None].expand_as(latent)
+    pasted = torch.where(inside, latent + 3, latent)
+
+    def sampled(low, high, solver="ddim", at_once=4, mode="noised"):
+        start = starting.GraphStart(pasted, low, high)
+        arguments = (inversion, 7, mode, 1.0, 2, at_once, solver, start)
+        return sampling.sample_latents(*arguments)[0]
+
+    repeated = latent.repeat(2, 1, 1, 1)
+    noise = sigma_space.SampleNoise(7).generate_noise({"samples": repeated})
+    euler = comfy.samplers.sampler_object("euler")
+    for mode in ("noised", "replay"):
+        guider = guider_of.DefectGuider(inversion, mode, 1.0, pasted)
+        sigmas = guider.sigmas(0.5)
+        assert 0.03 < sigmas[0] < 3, sigmas
+        painted = guider.sample(noise, repeated, euler, sigmas, seed=7)
+        assert torch.allclose(painted, sampled(0.5, 0.5, mode=mode), atol=1e-4), mode
+        guider.sample(noise, repeated, comfy.samplers.sampler_object("dpmpp_2m"), sigmas, seed=7)
+    whole = sampling.sample_latents(inversion, 7, "noised", 1.0, 2, 4, "dpmpp_2m")[0]
+    assert torch.equal(sampled(1, 1, "dpmpp_2m"), whole)
+    top = guider.sample(noise, repeated, euler, guider.sigmas(1.0), seed=7)
+    plain = guider_of.DefectGuider(inversion, "replay", 1.0)
+    assert torch.equal(top, plain.sample(noise, repeated, euler, plain.sigmas(0.2), seed=7))
+    for paste in (
+        sampled(0, 0, "dpmpp_2m"),
+        guider.sample(noise, repeated, euler, guider.sigmas(0.0), seed=7),
+    ):
+        assert torch.allclose(paste, pasted.repeat(2, 1, 1, 1), atol=1e-4)
+    for solver in ("ddim", "dpmpp_2m"):  # samples of one batch start at levels of their own
+        together, apart = sampled(0.2, 0.9, solver), sampled(0.2, 0.9, solver, 1)
+        assert torch.allclose(together, apart, atol=1e-4), solver
+    with refused("pasted has the shape"):
+        guider_of.DefectGuider(inversion, "noised", 1.0, pasted[:1])
 
 
 def parts_of_a_run_are_refused(inversion, latent):
@@ -413,6 +450,7 @@ def main():
     wrong_wiring_is_refused_by_name(model, clip, graph, latent, mask, inversion)
     cancel_stops_within_a_step(model, graph, latent, mask)
     a_batch_by_the_guider_equals_the_sampler(inversion, sigmas, latent)
+    a_start_from_a_paste(inversion, latent)
     parts_of_a_run_are_refused(inversion, latent)
     guidance_of_other_nodes_is_left_out(model, graph, latent, mask)
     another_nodes_cross_attention_is_refused(model, graph, latent, mask)
