@@ -98,7 +98,8 @@ def mean_difference(exact: Base, rounded: Base, scenes: Scenes, imitated: bool) 
         imitated: compute the products of ``rounded`` in fp32.
     """
     total = pixels = 0.0
-    for first in tqdm(range(0, len(scenes.masks), _BATCH), desc="comparing", unit="batch"):
+    bar = tqdm(range(0, len(scenes.masks), _BATCH), desc="comparing", unit="batch")
+    for first in bar:
         pictures = scenes.pictures[first : first + _BATCH]
         masks = scenes.masks[first : first + _BATCH]
         before = _painted(exact, pictures, masks, first)
@@ -107,6 +108,7 @@ def mean_difference(exact: Base, rounded: Base, scenes: Scenes, imitated: bool) 
         inside = torch.from_numpy(np.stack(masks))[:, None].expand_as(before)
         total += float((before - after).abs()[inside].sum())
         pixels += float(inside.sum())
+        bar.set_postfix_str(f"{total / pixels:.3f} gray levels so far")
     return total / pixels
 
 
