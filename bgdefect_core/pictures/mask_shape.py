@@ -48,7 +48,8 @@ class MaskShape:
             apart = area - np.bincount(labels.ravel())[1:].max(initial=0)
             with_holes += holes > _HOLES * area
             in_pieces += apart > _APART * area
-        return MaskShape(with_holes > _RARE * len(masks), in_pieces > _RARE * len(masks))
+        most = _RARE * len(masks)
+        return MaskShape(bool(with_holes > most), bool(in_pieces > most))
 
     def tidied(self, label: Mask, requested: Mask) -> Mask:
         """The label without what does not occur: holes filled within the requested mask, crumbs
