@@ -13,6 +13,10 @@ from .pictures.masks import Mask
 from .pictures.picture import Pixels
 from .pictures.tones import two_tones
 
+BETWEEN_SEEDS = "in-mask difference between seeds"
+"""Name of :func:`diversity` in tables."""
+FROM_EXEMPLAR = "difference from the exemplar"
+"""Name of :func:`exemplar_difference` in tables."""
 COPY = "copy of the real defect"
 """The verdict on a sample that is its exemplar within the noise of the camera."""
 _LEAST_NOISE, _MOST_NOISE = 1 / 255, 6 / 255

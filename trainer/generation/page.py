@@ -213,9 +213,14 @@ def _reasons(lines: Sequence[ManifestLine]) -> dict[str, int]:
 
 def _caption(record: ManifestLine, name: str) -> str:
     quality = record.quality
-    return (
-        f"{name}: {record.verdict}\nstrength {quality['strength']:.2f}  fill {quality['fill']:.2f}"
-    )
+    return f"{name}: {record.verdict}{_started(record)}\nstrength {quality['strength']:.2f}  fill {quality['fill']:.2f}"
+
+
+def _started(record: ManifestLine) -> str:
+    """The start, where it is a real defect."""
+    if record.start is None or not is_real(record):
+        return ""
+    return f", {record.start['kind']} at {record.start['level']:.2f}"
 
 
 def _captioned(strip: Pixels, text: str) -> Pixels:

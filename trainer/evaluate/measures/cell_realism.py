@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bgdefect_core.copies import diversity
+from bgdefect_core.copies import BETWEEN_SEEDS, FROM_EXEMPLAR, diversity
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
@@ -258,10 +258,10 @@ def variety(samples: SampleSet) -> Figures:
         if value is not None:
             values.append(value)
     if values:
-        figures["in-mask difference between seeds"] = float(np.mean(values))
+        figures[BETWEEN_SEEDS] = float(np.mean(values))
     if differences:
-        figures["difference from the exemplar, median"] = float(np.median(differences))
-        figures["difference from the exemplar, least"] = float(np.min(differences))
+        figures[f"{FROM_EXEMPLAR}, median"] = float(np.median(differences))
+        figures[f"{FROM_EXEMPLAR}, least"] = float(np.min(differences))
     return figures
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from bgdefect_core.copies import FROM_EXEMPLAR
 from bgdefect_core.files import atomic_write
 
 from ..detectors.arms.real import CEILING, REAL
@@ -91,6 +92,12 @@ def write_report(path: Path, report: Report) -> None:
         page.write(text)
 
 
+_NO_EVIDENCE = (
+    "Methods with a difference from the exemplar start from real defects: their shares of accepted "
+    "samples are no evidence, since the verdict compares with that very defect."
+)
+
+
 def _tables(part: str, rows: Sequence[Row]) -> list[Table]:
     """The tables of each class and number of shots."""
     classes: dict[tuple[str, str, int], list[Row]] = {}
@@ -102,6 +109,8 @@ def _tables(part: str, rows: Sequence[Row]) -> list[Table]:
         title, groups = place(object, defect, k), grouped(class_rows)
         references = sorted({f"{row.reference} ({row.split})" for row in class_rows})
         note = f"Against {'; '.join(references)}."
+        if any(row.metric.startswith(FROM_EXEMPLAR) for row in class_rows):
+            note += f" {_NO_EVIDENCE}"
         metrics_down: Cells = {}
         subjects_down: Cells = {}
         for key, runs in groups.items():

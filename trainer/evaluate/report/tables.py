@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bgdefect_core.copies import BETWEEN_SEEDS, FROM_EXEMPLAR
+
 from ..detectors.arms.real import REAL
 from ..detectors.metrics import METRICS
 from ..measures.features import NAME
@@ -26,6 +28,8 @@ REALISM_SHOWN = (
     "IC-LPIPS (alex)",
     "share of first attempts that show the defect",
     "share of attempts accepted",
+    BETWEEN_SEEDS,
+    f"{FROM_EXEMPLAR}, median",
     "off-mask PSNR, mean (dB)",
     "off-mask PSNR before stitching, median (dB)",
     "off-mask largest change (of 255)",
