@@ -213,7 +213,8 @@ def _reasons(lines: Sequence[ManifestLine]) -> dict[str, int]:
 
 def _caption(record: ManifestLine, name: str) -> str:
     quality = record.quality
-    return f"{name}: {record.verdict}{_started(record)}\nstrength {quality['strength']:.2f}  fill {quality['fill']:.2f}"
+    figures = f"strength {quality['strength']:.2f}  fill {quality['fill']:.2f}"
+    return f"{name}: {record.verdict}{_started(record)}\n{figures}"
 
 
 def _started(record: ManifestLine) -> str:
