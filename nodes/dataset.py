@@ -168,11 +168,15 @@ class DefectQuality(Node):
         heat: torch.Tensor | None = None,
         real: Any = None,
         start: Any = None,
-        **limits: Any,
+        class_share: float = QualityLimits.class_share,
+        min_real_share: float = QualityLimits.min_real_share,
+        shared: bool = QualityLimits.shared,
+        **limits: float,
     ) -> Any:
         from comfy_execution.graph_utils import ExecutionBlocker
 
-        least = QualityLimits(**limits)
+        of_class = {"class_share": class_share, "min_real_share": min_real_share}
+        least = QualityLimits(**limits, **of_class, shared=shared)
         verdicts = judged(crop, painted, normal, result, refined, least, real, start)
         count = len(verdicts)
         report = "\n".join(f"{judgement.number}: {judgement.line}" for judgement in verdicts)
