@@ -20,7 +20,6 @@ from ..pictures.masks import Mask, feather
 from ..pictures.picture import Pixels
 from .effects import effect
 from .profile import ClassProfile
-from .properties import PROPERTIES
 
 IDENTICAL_DB = 100.0
 """The PSNR of identical pictures, and the largest that is reported: JSON has no infinity."""
@@ -223,10 +222,7 @@ def measure(
         contrast = defect_contrast(strength, normal, inside)
     else:
         strength, contrast = view.strength, view.contrast
-    properties: dict[str, float] = {}
-    if view is not None:
-        for name in profile.properties:
-            properties[name] = PROPERTIES[name].of(view)
+    properties = {} if view is None else profile.properties_of(view)
     change = effect(picture, result, requested)
     band = feather(requested, feather_width) > 0
     band_inside = feather(inside, feather_width * side / crop.side) > 0

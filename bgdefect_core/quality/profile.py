@@ -120,6 +120,10 @@ class ClassProfile:
             shape=shape,
         )
 
+    def properties_of(self, view: Shown) -> dict[str, float]:
+        """A sample's figures of the shared properties."""
+        return {name: PROPERTIES[name].of(view) for name in self.properties}
+
     @property
     def record(self) -> dict[str, Any]:
         """What samples are held against, as plain JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from .effects import Change
 from .figures import IDENTICAL_DB, Quality
 from .profile import ClassProfile
 from .properties import PROPERTIES
+from .shown import Shown
 
 SLACK_BELOW, SLACK_ABOVE = 0.7, 1.5
 """What a sample may fall short of, or exceed, what nine of ten real defects show of a property."""
@@ -28,15 +30,6 @@ class QualityLimits:
         SettingError: a limit out of its range, or NaN.
     """
 
-    class_share: Annotated[
-        float,
-        Range(0, 10),
-        Doc(
-            "Least strength and mean change, as a share of what 19 of 20 real defects "
-            "of the class can be expected to reach, measured alike. Applies where three or more "
-            "are known; 0: the fixed limits apply."
-        ),
-    ] = 0.7
     min_strength: Annotated[
         float,
         Range(0, 1),
@@ -53,14 +46,6 @@ class QualityLimits:
             "three real defects of the class are known."
         ),
     ] = 0.95
-    shared: Annotated[
-        bool,
-        Doc(
-            "Reject samples that lack what nine of ten known real defects of the class share: the "
-            "effect on the connected areas of a two-toned picture, one piece, no holes, "
-            "sharpness. Applies where five or more are known."
-        ),
-    ] = True
     min_fill: Annotated[
         float,
         Range(0, 1),
@@ -92,6 +77,23 @@ class QualityLimits:
             "place, 0..1000. Applies only where the picture of that defect is known."
         ),
     ] = 0.5
+    class_share: Annotated[
+        float,
+        Range(0, 10),
+        Doc(
+            "Least strength and mean change, as a share of what 19 of 20 real defects "
+            "of the class can be expected to reach, measured alike. Applies where three or more "
+            "are known; 0: the fixed limits apply."
+        ),
+    ] = 0.7
+    shared: Annotated[
+        bool,
+        Doc(
+            "Reject samples that lack what nine of ten known real defects of the class share: the "
+            "effect on the connected areas of a two-toned picture, one piece, no holes, "
+            "sharpness. Applies where five or more are known."
+        ),
+    ] = True
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -170,6 +172,22 @@ def judge(
     return Verdict(True)
 
 
+def is_shown(view: Shown, limits: QualityLimits, profile: ClassProfile) -> bool:
+    """Whether a change shows the defect: strength, mean change and shared properties, without what
+    needs a whole sample.
+
+    Args:
+        view: from ``profile.view``.
+    """
+    strength, contrast, mean = limits.of_class(profile)
+    if view.strength < strength or view.contrast < contrast or view.mean < mean:
+        return False
+    if not limits.shared:
+        return True
+    figures = profile.properties_of(view)
+    return all(passed for passed, _ in _property_checks(figures, profile))
+
+
 def _shared_checks(quality: Quality, profile: ClassProfile) -> list[tuple[bool, str]]:
     """What nearly all known real defects of the class share."""
     checks: list[tuple[bool, str]] = []
@@ -177,7 +195,12 @@ def _shared_checks(quality: Quality, profile: ClassProfile) -> list[tuple[bool, 
         change: Change = (quality.dark_areas, quality.light_areas)
         reason = f"no such effect as the real defects have: {profile.effects.in_words()}"
         checks.append((profile.effects.agrees(change), reason))
-    figures = quality.figures
+    return checks + _property_checks(quality.figures, profile)
+
+
+def _property_checks(figures: Mapping[str, float], profile: ClassProfile) -> list[tuple[bool, str]]:
+    """Whether each property that real defects share holds, with the reason where it does not."""
+    checks: list[tuple[bool, str]] = []
     for name, reached in profile.properties.items():
         if name in figures:
             entry, value = PROPERTIES[name], figures[name]

@@ -26,7 +26,7 @@ IN_USE = (PEAK, SIGNALS["difference"].threshold)
 
 
 def test_labels_of_a_few_drawn_defects() -> None:
-    found = calibrate(CalibrateConfig(pictures=6, decoded=5))
+    found = calibrate(CalibrateConfig(pictures=6, decoded=5, verdicts=0))
     assert (
         found.drawn.shape == (6, 2)
         and found.decoded.shape == (5, 2)
@@ -47,8 +47,8 @@ def test_labels_of_a_few_drawn_defects() -> None:
         0.3 < np.median(found.decoded[:, 0] / found.drawn[:5, 0]) < 1.1
     )  # the VAE softens a defect, and keeps most of it
     again, other = (
-        calibrate(CalibrateConfig(pictures=2, decoded=1)),
-        calibrate(CalibrateConfig(pictures=2, decoded=1, seed=1)),
+        calibrate(CalibrateConfig(pictures=2, decoded=1, verdicts=0)),
+        calibrate(CalibrateConfig(pictures=2, decoded=1, seed=1, verdicts=0)),
     )
     assert np.array_equal(again.drawn, found.drawn[:2]) and np.array_equal(
         again.decoded, found.decoded[:1]
@@ -72,14 +72,14 @@ def test_labels_of_a_few_drawn_defects() -> None:
 
 
 def test_detail_of_the_good_picture_brings_a_decoded_defect_nearer_to_the_drawn_one() -> None:
-    details = calibrate(CalibrateConfig(pictures=24, decoded=24)).details
+    details = calibrate(CalibrateConfig(pictures=24, decoded=24, verdicts=0)).details
     on, around = details[DETAIL_GONE]
     assert on > details[0.0][0] + 0.5 and around > details[0.0][1] + 4
     assert on > max(details[0.1][0], details[math.inf][0])  # neither too little nor all of it
 
 
 def test_the_limits_of_the_verdict_are_the_quantiles_of_drawn_defects() -> None:
-    strength, contrast = calibrate(CalibrateConfig(decoded=1)).drawn.T
+    strength, contrast = calibrate(CalibrateConfig(decoded=1, verdicts=0)).drawn.T
     assert np.quantile(strength, 0.01) == pytest.approx(QualityLimits().min_strength, abs=0.005)
     assert np.quantile(contrast, 0.05) == pytest.approx(QualityLimits().min_contrast, abs=0.01)
 

@@ -27,7 +27,7 @@ from trainer.training.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
-ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0, 0)
+ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0, 0, class_share=0, shared=False)
 
 
 @pytest.fixture

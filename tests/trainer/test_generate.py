@@ -48,7 +48,7 @@ from trainer.generation.sources import ExampleSources, sources_in_folders
 
 from .conftest import Run, files_of, nudge
 
-ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0, 0)
+ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0, 0, class_share=0, shared=False)
 NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
 
 

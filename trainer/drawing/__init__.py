@@ -4,4 +4,4 @@ They pretrain the embedded base, calibrate thresholds and serve as demonstration
 a function of a seed.
 """
 
-__all__ = ["defects", "draw", "grounds"]
+__all__ = ["defects", "draw", "grounds", "weaves"]

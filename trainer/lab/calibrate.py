@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -22,7 +23,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from bgdefect_core.declarations import Doc, Range, check_settings
-from bgdefect_core.errors import check_range
+from bgdefect_core.errors import SettingError, check_range
 from bgdefect_core.method.refinement import PEAK, refine
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.method.signals.difference import difference_heat
@@ -35,6 +36,7 @@ from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strengt
 from ..bases.load import Base, load_base
 from ..drawing.draw import Drawn, draw
 from ..evaluate.measures.agreement import overlap, requested_box
+from .verdict_shares import VerdictShares, class_shares, shares_table, weave_shares
 
 FIRST_SEED, SEEDS = 40_000_000, 1_000_000
 """Pixels i of seed s is drawn with ``FIRST_SEED + SEEDS * s + i``: neither trained on nor used by
@@ -63,6 +65,23 @@ class CalibrateConfig:
         Doc("How many of them, from the first on, go through the VAE and give labels."),
     ] = 200
     base: Annotated[str | None, Doc("Base model. Default: the embedded one.")] = None
+    verdicts: Annotated[
+        int,
+        Range(0, 1000),
+        Doc(
+            "Real defects, and masks painted with the background's prompt, that the verdict judges "
+            "in each class and on each drawn weave; 0: none."
+        ),
+    ] = 20
+    known: Annotated[
+        int, Range(1, 1000), Doc("Real defects of a class from which its limits are learned.")
+    ] = 5
+    data: Annotated[
+        Path | None, Doc("Data set with the real defects of the classes in ``weights``.")
+    ] = None
+    weights: Annotated[
+        tuple[Path, ...], Doc("Class weights files, whose classes are judged; needs ``data``.")
+    ] = ()
     seed: Annotated[int, Range(0, 1_000_000), Doc("Another seed draws other defects.")] = 0
 
 
@@ -94,6 +113,8 @@ class Calibration:
     details: dict[float, tuple[float, float]]
     """Change at which no detail is left -> mean PSNR in dB against the defect as drawn: on the
     defect, around it in its bounding box."""
+    verdicts: Sequence[VerdictShares] = ()
+    """Of each class and drawn weave."""
 
 
 def calibrate(config: CalibrateConfig) -> Calibration:
@@ -104,6 +125,8 @@ def calibrate(config: CalibrateConfig) -> Calibration:
     """
     check_settings(config)
     check_range("decoded", config.decoded, 1, config.pictures)
+    if config.weights and config.data is None:
+        raise SettingError("weights are given without data", "the data set of their classes")
     base = load_base(config.base)
     drawn: list[tuple[float, float]] = []
     decoded: list[DecodedDefect] = []
@@ -123,7 +146,19 @@ def calibrate(config: CalibrateConfig) -> Calibration:
         details={
             gone: (row[0], row[1]) for gone, row in zip(DETAILS, likeness.tolist(), strict=True)
         },
+        verdicts=_verdicts(config, base),
     )
+
+
+def _verdicts(config: CalibrateConfig, base: Base) -> list[VerdictShares]:
+    if config.verdicts == 0:
+        return []
+    rows: list[VerdictShares] = []
+    if config.data is not None:
+        for file in config.weights:
+            numbers = (config.known, config.verdicts, config.seed)
+            rows.append(class_shares(file, config.base, config.data, *numbers))
+    return rows + weave_shares(base, config.known, config.verdicts, config.seed)
 
 
 def drawn_defects(seed: int, size: int) -> Iterator[Drawn]:
@@ -191,7 +226,7 @@ def _shows(
 
 
 def report(calibration: Calibration) -> str:
-    """Three Markdown tables: labels, detail, strength and contrast."""
+    """Markdown tables: labels, detail, strength and contrast, shares that pass the verdict."""
     lines = [
         f"| label, {len(calibration.decoded)} drawn defects | IoU with the truth, mask grown by "
         f"{GROWTH} pixels | bounding box |",
@@ -223,6 +258,8 @@ def report(calibration: Calibration) -> str:
         _quantiles("as drawn", calibration.drawn),
         _quantiles("encoded and decoded", calibration.decoded),
     ]
+    if calibration.verdicts:
+        lines += ["", *shares_table(calibration.verdicts)]
     return "\n".join(lines)
 
 
