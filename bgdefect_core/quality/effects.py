@@ -27,7 +27,10 @@ LEAST_KNOWN = 5
 LEAST_AGREED = 0.9
 """Share of them that must change the number of areas the same way."""
 ONE_TONE = 0.95
-"""Share of a mask's pixels in one tone from which the mask is that of the changed pixels."""
+"""Share of a mask's pixels in one tone from which it is the mask of the changed pixels: before the
+defect they had the other tone. Against the aligned good pictures that gave the same change for all
+of 154 mousebites and pin holes. Of wider masks, whatever fills them, half of the drawn opens came
+out wrong: their effect counts as not known."""
 TONES = ("dark", "light")
 
 Change = tuple[int, int]
@@ -91,7 +94,7 @@ def goes_the_ways(change: Change, ways: Sequence[int | None]) -> bool:
 
 def effects_of(library: MaskLibrary) -> Effects:
     """The effects of the real defects of a library whose picture is known and two-toned; before
-    them stands the mask filled anew."""
+    them the mask had the other tone. Masks that are wider than the changed pixels do not count."""
     changes: list[Change] = []
     for patch, around in zip(library.patches, library.surroundings, strict=True):
         if around is None:
@@ -127,8 +130,9 @@ def effect(picture: Pixels, result: Pixels, mask: Mask) -> Change | None:
 
 
 def effect_of_real(picture: Pixels, mask: Mask) -> Change | None:
-    """The effect of a real defect, uint8 ``[H, W, 3]`` with its mask, against the mask filled
-    anew; None where the picture around it is not two-toned."""
+    """The effect of a real defect, uint8 ``[H, W, 3]`` with its mask; before it the mask had the
+    other tone. None where the picture around it is not two-toned, or the mask is wider than the
+    changed pixels."""
     around = surroundings_of(picture, mask)
     return _change_of_real(around.colours, np.pad(trimmed(mask), around.margin))
 
@@ -150,23 +154,14 @@ def _change_of_real(colours: NDArray[np.float32], mask: Mask) -> Change | None:
     inside = np.isfinite(colours[..., 0])
     values = np.where(inside, np.nan_to_num(colours).mean(axis=2), 0)
     tones = np.unique(values[inside])
-    if len(tones) != 2 or (mask | ~inside).all():
+    if len(tones) != 2:
         return None
     light = values > tones.mean()
-    return change_of_areas(_light_before(light, mask, inside), light, inside, int(mask.sum()))
-
-
-def _light_before(light: Mask, mask: Mask, inside: Mask) -> Mask:
-    """What a two-toned picture ``light`` may have shown before its defect: the other tone, where
-    nearly all of the mask is of one tone (a mask of the changed pixels); else each pixel is as the
-    nearest beside the mask."""
     share = float(light[mask].mean())
-    if max(share, 1 - share) >= ONE_TONE:
-        return np.where(mask, share < 0.5, light)
-    rows, columns = ndimage.distance_transform_edt(
-        mask | ~inside, return_distances=False, return_indices=True
-    )
-    return np.where(mask, light[rows, columns], light)
+    if max(share, 1 - share) < ONE_TONE:
+        return None
+    before = np.where(mask, share < 0.5, light)
+    return change_of_areas(before, light, inside, int(mask.sum()))
 
 
 def _between(tones: NDArray[np.uint8 | np.uint16]) -> float:

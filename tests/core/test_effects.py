@@ -52,7 +52,14 @@ def test_cuts_and_bridges_change_the_number_of_areas(
     result = good.copy()
     result[mask] = value
     assert effect(good, result, mask) == expected
-    assert effect_of_real(result, mask) == expected  # from the mask filled from its ring
+    assert effect_of_real(result, mask) == expected  # from the other tone within its mask
+
+
+def test_a_wider_mask_does_not_say_what_was_before() -> None:
+    result = traces()
+    result[CUT] = 255
+    wider = area(slice(8, 18), slice(24, 34))
+    assert effect_of_real(result, wider) is None
 
 
 def test_half_a_cut_is_none() -> None:

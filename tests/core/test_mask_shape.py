@@ -21,6 +21,7 @@ def test_what_occurs_in_more_than_a_tenth_of_the_masks() -> None:
     assert MaskShape.of([whole] * 9 + [ring()]) == MaskShape(holes=False, pieces=False)
     assert MaskShape.of([whole] * 8 + [ring()] * 2) == MaskShape(holes=True, pieces=False)
     assert MaskShape.of([whole] * 8 + [two] * 2) == MaskShape(holes=False, pieces=True)
+    assert type(MaskShape.of([whole]).holes) is bool  # as JSON takes it
     assert MaskShape.of([]) == MaskShape(holes=True, pieces=True)
 
 

@@ -53,7 +53,7 @@ def effect_shares(
 
 def real_effects(examples: Sequence[Example]) -> Effects:
     """The effects of real defects, each against its aligned good picture where there is one
-    (``paired_good``), else against its mask filled from the ring."""
+    (``paired_good``), else against the other tone within its mask."""
     changes: list[Change] = []
     for example in examples:
         picture, mask = load_example(example)
