@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from .copies import exemplar_difference, is_copy
 from .errors import SettingError
+from .good_squares import Codec
 from .method.start import NOISE, Start, StartSettings, core_cells
 from .pictures.crop import Crop, take, take_picture
 from .pictures.masks import Mask
@@ -22,14 +22,6 @@ from .pictures.pixels import as_pictures, to_pixels
 from .pictures.tones import change, two_tones
 from .placement.exemplar import Exemplar
 from .placement.paste import core_of, paste, with_core
-
-
-class Coder(Protocol):
-    """A VAE; see :class:`.painting.Codec`."""
-
-    def encode(self, pixels: Tensor) -> Tensor: ...
-
-    def decode(self, latents: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +79,7 @@ class Pastes:
 
 
 def paste_jobs(
-    codec: Coder,
+    codec: Codec,
     pictures: Sequence[Picture],
     exemplars: Sequence[Sequence[Exemplar]],
     masks: Sequence[Mask],
