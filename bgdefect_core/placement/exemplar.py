@@ -42,7 +42,7 @@ def exemplar_at(variation: Variation, top: int, left: int) -> Exemplar | None:
         np.pad(variation.mask, wanted.reach),
         top - wanted.reach,
         left - wanted.reach,
-        variation.angle,
-        variation.scale,
-        variation.flipped,
+        variation.change.angle,
+        variation.change.scale,
+        variation.change.flipped,
     )

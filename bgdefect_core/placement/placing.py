@@ -1,31 +1,20 @@
-"""New defect masks, varied from a class's real ones and laid wholly on the part.
-
-A mask is placed exactly: correlating "off the part" with the mask gives for every offset the number
-of defect pixels that would fall off; all offsets with none are valid, and one is drawn uniformly.
-"""
+"""New defect masks, varied from a class's real ones and laid wholly on the part."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import fft
 
 from ..errors import DataError
 from ..pictures.masks import Mask, trimmed
-from .exemplar import Exemplar, exemplar_at
+from .search import Placed, Search, tight_place
 from .settings import PlacementSettings
 from .surroundings import Likeness, Surroundings
-from .variation import Variation, vary_mask
+from .variation import vary_mask
 
-_STARTS = 8
-_NEIGHBOURS = np.array(
-    [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column]
-)
+__all__ = ["MaskLibrary", "Placed", "place_mask", "place_one"]
 
 
 class MaskLibrary:
@@ -73,120 +62,6 @@ class MaskLibrary:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """A new mask at its place on a picture."""
-
-    mask: Mask
-    """bool ``[H, W]`` of the picture."""
-    difference: float | None
-    """How far the place differs from the real defect's surroundings, 0 and up
-    (:meth:`Likeness.difference`); None where these are not known."""
-    exemplar: Exemplar | None
-    """The real defect's pixels for this place; None where its picture is not known."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitting:
-    """A variation of a mask, and places for it."""
-
-    variation: Variation
-    allowed: Mask
-    """Where its box may begin: ``[rows, columns]``."""
-    corners: NDArray[np.int64]
-    """``[N, 2]``: top, left."""
-    differences: NDArray[np.float32]
-    """``[N]``; see :meth:`Likeness.difference`."""
-
-
-def _fittings(
-    part: Mask,
-    masks: Sequence[Mask],
-    rng: np.random.Generator,
-    settings: PlacementSettings,
-    surroundings: Sequence[Surroundings | None] | None,
-    likeness: Likeness | None,
-) -> list[_Fitting]:
-    """Variations of one mask that fit on the part, with the places drawn for each; the arguments of
-    :func:`place_mask`."""
-    compared = likeness is not None and settings.places * settings.variations > 1
-    fittings: list[_Fitting] = []
-    drawn = 0
-    spectrum: NDArray[Any] | None = None
-    size = [fft.next_fast_len(length, real=True) for length in part.shape]
-    for number in range(settings.tries):
-        if not fittings:  # a mask that fits is taken for all: every real mask has its share
-            drawn = int(rng.integers(len(masks)))
-        around = surroundings[drawn] if surroundings and compared else None
-        square = around is not None and number % 2 == 1
-        variation = vary_mask(masks[drawn], rng, settings, around, square)
-        patch, wanted = variation.mask, variation.wanted
-        rows, columns = part.shape[0] - patch.shape[0] + 1, part.shape[1] - patch.shape[1] + 1
-        if rows < 1 or columns < 1 or patch.sum() >= part.size:
-            continue
-        if part.all():
-            allowed = np.ones((rows, columns), np.bool_)
-        else:
-            if spectrum is None:
-                spectrum = fft.rfft2((~part).astype(np.float64), size)
-            off = fft.irfft2(spectrum * np.conj(fft.rfft2(patch.astype(np.float64), size)), size)
-            allowed = off[:rows, :columns] < 0.5  # whole numbers but for rounding of about 1e-9
-        valid = np.flatnonzero(allowed)
-        if not valid.size:
-            continue
-        places = rng.choice(valid, settings.places if wanted else 1)
-        corners = np.stack(np.divmod(places, columns), axis=1)
-        differences = np.zeros(1, np.float32)
-        if wanted and likeness:
-            differences = likeness.difference(wanted, corners)
-        fittings.append(_Fitting(variation, allowed, corners, differences))
-        if wanted is None or len(fittings) == settings.variations:
-            break
-    return fittings
-
-
-def _nearer(fitting: _Fitting, likeness: Likeness, starts: Mask) -> _Fitting:
-    """More places: from each of ``starts`` ``[N]``, on to the best of its eight neighbours where
-    that is better, in steps from the ring's width down to a pixel."""
-    wanted = fitting.variation.wanted
-    if wanted is None or not starts.any():
-        return fitting
-    corners, differences = fitting.corners[starts], fitting.differences[starts]
-    step = wanted.reach
-    while step:
-        around = corners[:, None] + step * _NEIGHBOURS
-        inside = ((around >= 0) & (around < fitting.allowed.shape)).all(axis=2)
-        inside[inside] = fitting.allowed[tuple(around[inside].T)]
-        nearby = np.full(inside.shape, np.inf, np.float32)
-        nearby[inside] = likeness.difference(wanted, around[inside])
-        best = nearby.argmin(axis=1)
-        better = nearby.min(axis=1) < differences
-        corners[better] = around[better, best[better]]
-        differences[better] = nearby[better, best[better]]
-        step //= 2
-    return _Fitting(
-        fitting.variation,
-        fitting.allowed,
-        np.concatenate([fitting.corners, corners]),
-        np.concatenate([fitting.differences, differences]),
-    )
-
-
-def _all_nearer(fittings: Sequence[_Fitting], likeness: Likeness) -> list[_Fitting]:
-    """Move on from the ``_STARTS`` best places of all variations together."""
-    differences = [fitting.differences for fitting in fittings]
-    order = np.argsort(np.concatenate(differences), kind="stable")
-    best = np.zeros(len(order), np.bool_)
-    best[order[:_STARTS]] = True
-    moved = []
-    first = 0
-    for fitting in fittings:
-        after = first + len(fitting.differences)
-        moved.append(_nearer(fitting, likeness, best[first:after]))
-        first = after
-    return moved
-
-
 def place_mask(
     part: Mask,
     masks: Sequence[Mask],
@@ -197,11 +72,11 @@ def place_mask(
 ) -> Placed | None:
     """A new mask that lies wholly on the part.
 
-    Each try draws one of the masks, varies it, and finds every offset at which none of its pixels
-    falls off the part or the picture; one of them is drawn uniformly. Where the mask's real
-    surroundings are known, ``settings.variations`` of it that fit draw ``settings.places`` offsets
-    each; the best are moved to where it fits better still, and one is drawn of those where the good
-    picture looks most like them (:meth:`Template.alike`).
+    One of the masks is drawn; another where it fits nowhere. Where its real surroundings are known,
+    ``settings.variations`` of it are looked for at all places, and one of the places that look most
+    like them is drawn (:class:`Search`). Where they are not known, or no such place is found, up to
+    ``settings.tries`` variations are made, and of the first that fits an offset is drawn at which
+    none of its pixels falls off the part or the picture.
 
     Args:
         part: bool [H, W] from ``part_mask``.
@@ -216,33 +91,48 @@ def place_mask(
         The mask and how it fits, or None where no variation fits: the caller counts these.
     """
     settings = settings or PlacementSettings()
-    fittings = _fittings(part, masks, rng, settings, surroundings, likeness)
-    if not fittings:
-        return None
-    if likeness is not None and fittings[0].variation.wanted is not None:
-        fittings = _all_nearer(fittings, likeness)
-    least = min(float(fitting.differences.min()) for fitting in fittings)
-    alike: list[tuple[Variation, NDArray[Any], float]] = []
-    for fitting in fittings:
-        wanted = fitting.variation.wanted
-        limit = wanted.alike(least) if wanted else least
-        chosen = fitting.differences <= limit
-        for corner, difference in zip(
-            fitting.corners[chosen], fitting.differences[chosen], strict=True
-        ):
-            alike.append((fitting.variation, corner, float(difference)))
-    variation, corner, difference = alike[int(rng.integers(len(alike)))]
-    return _placed(part.shape, variation, corner, difference)
+    compared = surroundings is not None and likeness is not None and settings.variations > 0
+    for _ in range(settings.tries):
+        drawn = int(rng.integers(len(masks)))
+        around = surroundings[drawn] if surroundings and compared else None
+        search = None
+        if around is not None:
+            search = Search(trimmed(masks[drawn]), around, rng, settings)
+        placed = place_one(masks[drawn], search, part, rng, settings, likeness)
+        if placed is not None:
+            return placed
+        if len(masks) == 1:
+            break
+    return None
 
 
-def _placed(
-    shape: tuple[int, ...], variation: Variation, corner: NDArray[Any], difference: float
-) -> Placed:
-    """A variation with its box at ``corner`` (top, left) of a picture of ``shape``."""
-    top, left = corner.tolist()
-    height, width = variation.mask.shape
-    mask = np.zeros(shape, np.bool_)
-    mask[top : top + height, left : left + width] = variation.mask
-    if variation.wanted is None:
-        return Placed(mask, None, None)
-    return Placed(mask, difference, exemplar_at(variation, top, left))
+def place_one(
+    mask: Mask,
+    search: Search | None,
+    part: Mask,
+    rng: np.random.Generator,
+    settings: PlacementSettings,
+    likeness: Likeness | None,
+) -> Placed | None:
+    """One real mask, varied and laid on the part.
+
+    Args:
+        mask: bool ``[h, w]``. search: its variations, where its surroundings are known and are to
+            be compared with the picture of ``likeness``.
+        part, rng, settings: as of :func:`place_mask`.
+
+    Returns:
+        None where none of ``settings.tries`` variations fits.
+    """
+    around = None
+    if search is not None and likeness is not None:
+        around = search.around
+        placed = search.place(search.look(likeness, part), likeness, part, rng)
+        if placed is not None:
+            return placed
+    for attempt in range(settings.tries):
+        variation = vary_mask(mask, rng, settings, around, around is not None and attempt % 2 == 1)
+        placed = tight_place(variation, likeness if around else None, part, rng)
+        if placed is not None:
+            return placed
+    return None

@@ -1,5 +1,5 @@
 """Settings of placement: how far a new mask may differ from the real one, and how many variations
-and places are compared."""
+and pictures are compared."""
 
 from __future__ import annotations
 
@@ -20,12 +20,23 @@ class PlacementSettings:
     """
 
     rotate: Annotated[
-        float, Range(0, 180), Doc("Largest turn of a new mask either way, in degrees.")
-    ] = 180.0
+        float | None,
+        Range(0, 180),
+        Doc(
+            "Largest turn of a new mask either way, in degrees. Default: as far as the real masks "
+            "vary, where the ground has a direction; else 180."
+        ),
+    ] = None
     scale: Annotated[
         tuple[float, float], Range(0.1, 10), Doc("Smallest and largest scale of a new mask.")
     ] = (0.8, 1.25)
-    flip: Annotated[bool, Doc("Mirror half of the new masks.")] = True
+    flip: Annotated[
+        bool | None,
+        Doc(
+            "Mirror half of the new masks. Default: unless the real masks all lie one way that a "
+            "mirror would change."
+        ),
+    ] = None
     elastic: Annotated[
         float,
         Range(0, 0.5),
@@ -36,18 +47,21 @@ class PlacementSettings:
     ] = 20
     variations: Annotated[
         int,
-        Range(1, 1000),
+        Range(0, 1000),
         Doc(
             "Variations whose places are compared with the real defect's surroundings, where these "
-            "are known. Every second one is turned by quarters at the real size, within the "
-            "ranges: manufactured parts mostly have straight edges."
+            "are known; 0: none are. Every second one is turned by quarters at the real size, "
+            "within the ranges: manufactured parts mostly have straight edges."
         ),
     ] = 16
-    places: Annotated[
+    candidates: Annotated[
         int,
-        Range(1, 10_000),
-        Doc("Places of each variation that are compared; with 1 variation and 1 place: none."),
-    ] = 200
+        Range(1, 1000),
+        Doc(
+            "Good pictures that a mask looks at, where its real surroundings are known: it takes "
+            "the first that is near enough to them, else the nearest."
+        ),
+    ] = 12
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -25,6 +26,8 @@ _LEAST, _MOST = 3, 16
 _CONTRAST, _TYPICAL, _LIGHT = 90, 75, 95
 _VISIBLE, _AWAY = 0.02, 2
 _ALIKE, _NEARLY = 0.01, 1.25
+_CHUNK = 1 << 18
+"""Values that are compared in one call."""
 _WORK_SIDE = 64
 """Larger surroundings are compared at a whole fraction of their size, as long as the ring keeps its
 least width."""
@@ -56,6 +59,10 @@ class Surroundings:
     in 0..1."""
     size: tuple[int, int]
     """Height and width of the whole picture."""
+
+    def alike(self, least: float) -> float:
+        """As :meth:`Template.alike`."""
+        return _alike(least, self.contrast)
 
     def share_made(self, picture: Pixels, result: Pixels, mask: Mask) -> float:
         """How much of what such a defect would change at ``mask`` of a good ``picture`` is in
@@ -101,7 +108,11 @@ class Template:
     def alike(self, least: float) -> float:
         """Up to what difference a place is as good as the one with the ``least``: a quarter more,
         and 0.01 of the squared contrast."""
-        return _NEARLY * least + _ALIKE * self.contrast**2
+        return _alike(least, self.contrast)
+
+
+def _alike(least: float, contrast: float) -> float:
+    return _NEARLY * least + _ALIKE * contrast**2
 
 
 def ring_reach(mask: Mask) -> int:
@@ -125,7 +136,7 @@ def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
     beyond_rows = (max(margin - top, 0), max(bottom - len(mask), 0))
     beyond_columns = (max(margin - left, 0), max(right - mask.shape[1], 0))
     beyond = (beyond_rows, beyond_columns, (0, 0))
-    colours = np.pad(_colours(inside), beyond, constant_values=np.nan)
+    colours = np.pad(picture_colours(inside), beyond, constant_values=np.nan)
     patch = np.pad(mask[top : top + height, left : left + width], margin)
     distance = ndimage.distance_transform_edt(~patch)
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
@@ -226,7 +237,7 @@ class Likeness:
     """
 
     def __init__(self, picture: Pixels) -> None:
-        self._picture = picture
+        self.picture = picture
         self._pictures: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def difference(self, wanted: Template, corners: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -241,30 +252,38 @@ class Likeness:
         """
         step = max(1, min(math.ceil(max(wanted.ring.shape) / _WORK_SIDE), wanted.reach // _LEAST))
         picture, inside = self._shrunk(step, wanted.reach)
-        ring, under = _blocks(wanted.ring, step), _blocks(wanted.under, step)
+        ring, under = block_sums(wanted.ring, step), block_sums(wanted.under, step)
         counted = ((wanted.ring + wanted.under) > 0).astype(np.float32)
         compared = wanted.known * counted
-        weight = _blocks(compared, step)
-        sums = _blocks(wanted.colours * compared[..., None], step)
+        weight = block_sums(compared, step)
+        sums = block_sums(wanted.colours * compared[..., None], step)
         colours = sums / np.maximum(weight, 1)[..., None]
-        known = weight / np.maximum(_blocks(counted, step), 1)
+        known = weight / np.maximum(block_sums(counted, step), 1)
         contrast = wanted.contrast**2
+        channels = max(picture.shape[2], colours.shape[2])
+        size = weight.shape
+        windows = sliding_window_view(picture, size, axis=(0, 1))
+        shares = sliding_window_view(inside, size)
         differences = np.empty(len(corners), np.float32)
-        for number, (row, column) in enumerate((corners // step).tolist()):
-            window = np.s_[row : row + weight.shape[0], column : column + weight.shape[1]]
-            squares = np.square(picture[window] - colours).mean(axis=2)
-            both = squares * inside[window] * known + contrast * (inside[window] - known) ** 2
-            lacking = max(contrast / 2 - float((under * squares).sum()), 0)
-            differences[number] = (ring * both).sum() + 2 * lacking
+        several = max(_CHUNK // (weight.size * channels), 1)
+        for first in range(0, len(corners), several):
+            cells = corners[first : first + several] // step
+            share = shares[cells[:, 0], cells[:, 1]]
+            shown = np.moveaxis(windows[cells[:, 0], cells[:, 1]], 1, 3)
+            squares = np.square(shown - colours).mean(axis=3)
+            both = squares * share * known + contrast * (share - known) ** 2
+            lacking = np.maximum(contrast / 2 - np.tensordot(squares, under), 0)
+            differences[first : first + several] = np.tensordot(both, ring) + 2 * lacking
         return differences
 
     def _shrunk(self, step: int, reach: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The picture with nothing in a margin of ``reach``, shrunk ``step`` times; and the share
         of each pixel that is picture."""
         if (step, reach) not in self._pictures:
-            inside = _blocks(np.pad(np.ones(self._picture.shape[:2], np.float32), reach), step)
-            colours = _blocks(
-                np.pad(_colours(self._picture), ((reach, reach), (reach, reach), (0, 0))), step
+            inside = block_sums(np.pad(np.ones(self.picture.shape[:2], np.float32), reach), step)
+            colours = block_sums(
+                np.pad(picture_colours(self.picture), ((reach, reach), (reach, reach), (0, 0))),
+                step,
             )
             colours = np.divide(colours, np.maximum(inside, 1)[..., None], dtype=np.float32)
             self._pictures[step, reach] = colours, np.divide(inside, step**2, dtype=np.float32)
@@ -276,13 +295,15 @@ def _light(picture: Pixels) -> float:
     return float(np.percentile(picture[::step, ::step], _LIGHT)) / 255
 
 
-def _colours(picture: Pixels) -> NDArray[np.float32]:
-    """``[H, W, C]`` in 0..1; one channel where all three are equal: a third of the work."""
-    gray = bool((picture == picture[..., :1]).all())
+def picture_colours(picture: Pixels) -> NDArray[np.float32]:
+    """A picture as ``[H, W, C]`` in 0..1; one channel where all three are equal: a third of
+    the work."""
+    red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
+    gray = np.array_equal(red, green) and np.array_equal(red, blue)
     return np.divide(picture[..., :1] if gray else picture, 255, dtype=np.float32)
 
 
-def _blocks(array: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+def block_sums(array: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """Sums of blocks of ``step`` x ``step`` of ``[H, W]`` or ``[H, W, C]``; the last ones are
     filled up with 0."""
     rows, columns, *channels = array.shape

@@ -301,13 +301,13 @@ def test_where_nothing_else_is_seen_nothing_is_asked_for() -> None:
 
 
 def test_places_are_moved_to_where_the_surroundings_fit() -> None:
-    """A bite at the edge of the copper: of a few places drawn at random none lies just there."""
+    """A bite at the edge of the copper, which lies beside the borders of the coarse cells."""
     bitten, good, bite = board(60, 60), board(33, 60), box(52, 40, 8, 10)
     bitten[bite] = 255
     patch, around = np.ones((8, 10), np.bool_), surroundings_of(bitten, bite)
     tops = []
     for seed in range(12):
-        settings = replace(EXACT, places=40, variations=1)
+        settings = replace(EXACT, variations=1)
         placed = place_mask(
             np.ones((120, 160), np.bool_),
             [patch],
@@ -334,7 +334,7 @@ def test_colours_that_are_equally_light_differ() -> None:
     ) and around.fullness == pytest.approx(1, abs=1e-6)
     likeness = Likeness(good)
     for seed in range(12):
-        settings = replace(EXACT, places=100)
+        settings = EXACT
         placed = place_mask(
             np.ones((120, 160), np.bool_),
             [np.ones((8, 8), np.bool_)],

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,7 @@ from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate
 from trainer.generation.pairs import open_pairs
 from trainer.generation.sources import ExampleSources, sources_in_folders
+from trainer.generation.summary import report
 
 from .conftest import Run, files_of, nudge
 
@@ -65,6 +67,11 @@ def config(weights: Path, tiny_base: Path, plates: Path, tmp_path: Path) -> Gene
         steps=2,
         limits=ANYTHING,
     )
+
+
+def write_area(path: Path, area: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(area.astype(np.uint8) * 255).save(path)
 
 
 def manifest(config: GenerateConfig) -> list[ManifestLine]:
@@ -465,11 +472,13 @@ def test_masks_of_held_out_pictures_are_pointed_out(
     assert "split.json is no split file" in caplog.text
 
 
-def test_pairs_use_every_picture_before_any_again(config: GenerateConfig) -> None:
+def test_pairs_use_pictures_evenly_and_repeat(config: GenerateConfig) -> None:
     pairs = open_pairs(config, read_info(config.weights))
     assert pairs.part == "texture"
     drawn = [pairs[index] for index in range(6)]
-    assert len({pair.source for pair in drawn[:3]}) == len({pair.source for pair in drawn[3:]}) == 3
+    uses = Counter(pair.source for pair in drawn)
+    assert len(uses) >= 2 and max(uses.values()) <= 2 * 6 / 3 + 1
+    assert len({pair.origin["made_from"] for pair in drawn}) == 6  # each mask once a round
     again = pairs[1].job
     assert (
         again is not None
@@ -511,6 +520,51 @@ def test_a_sample_is_held_against_the_real_defect_of_its_mask(config: GenerateCo
         if record.mask_origin["made_from"] == pair.origin["made_from"]:
             assert record.quality["real_share"] == pytest.approx(share)
     assert {record.verdict for record in manifest(judged)} == {"far less of it than in life"}
+
+
+def test_the_areas_bound_where_masks_lie(config: GenerateConfig, tmp_path: Path) -> None:
+    height, width = read_picture(sorted((config.good / "train" / "good").glob("*"))[0]).shape[:2]
+    left = np.zeros((height, width), bool)
+    left[:, : width // 2] = True
+    write_area(tmp_path / "left.png", left)
+    info = read_info(config.weights)
+    allowed = open_pairs(replace_options(config, allowed=tmp_path / "left.png"), info)
+    forbidden = open_pairs(replace_options(config, forbidden=tmp_path / "left.png"), info)
+    for index in range(4):
+        inside, outside = allowed[index].job, forbidden[index].job
+        assert inside is not None and not (inside.requested & ~left).any()
+        assert outside is not None and not (outside.requested & left).any()
+
+
+def test_a_picture_where_nothing_is_allowed_is_listed(
+    config: GenerateConfig, tmp_path: Path
+) -> None:
+    goods = sorted((config.good / "train" / "good").glob("*"))
+    size = read_picture(goods[0]).shape[:2]
+    write_area(tmp_path / "areas" / f"{goods[0].stem}_mask.png", np.zeros(size, bool))
+    write_area(tmp_path / "areas" / f"{goods[1].stem}.png", np.ones(size, bool))
+    dry = replace_options(config, allowed=tmp_path / "areas", count=12, dry_run=True)
+    summary = generate(dry)
+    reasons = dict(line.split(": ", 1) for line in summary.left_out)
+    assert reasons[str(goods[0])] == "nothing of the part is allowed"
+    assert "has no mask for it" in reasons[str(goods[2])] and str(goods[1]) not in reasons
+    assert "nothing of the part is allowed" in report(summary)
+    with pytest.raises(SettingError, match="ready masks"):
+        replace_options(config, masks=tmp_path / "areas", allowed=tmp_path / "areas").check()
+
+
+def test_choices_are_kept_and_losing_them_changes_nothing(config: GenerateConfig) -> None:
+    generate(replace_options(config, count=4))
+    kept = config.output / "extras" / "plate" / "spot" / "pairs.jsonl"
+    assert len(kept.read_text().splitlines()) == 1 + 2
+    fresh = open_pairs(config, read_info(config.weights))
+    expected = [fresh[index].origin for index in range(3)]
+    kept.unlink()
+    generate(config)
+    origins = {line.mask_origin["pair"]: line.mask_origin for line in manifest(config)}
+    assert [origins[index] for index in range(3)] == [
+        {"pair": index, **expected[index]} for index in range(3)
+    ]
 
 
 # --- bad input

@@ -122,6 +122,13 @@ COMMANDS = Registry(
         "lab.bench_precision:bench_precision",
     ),
     Command(
+        "bench placement",
+        "cost of choosing pictures for masks, and agreement with a full search",
+        "lab.bench_placement:BenchPlacementConfig",
+        "lab.bench_placement:bench_placement",
+        loads_networks=False,
+    ),
+    Command(
         "pretrain",
         "train the embedded base anew, from a seed",
         "pretrain.run:PretrainConfig",

@@ -1,3 +1,12 @@
 """Painting a trained defect into good pictures: settings, sources, pairs, chunks, record, page."""
 
-__all__ = ["config", "generate", "pairs", "record", "setup", "sources", "summary"]
+__all__ = [
+    "config",
+    "generate",
+    "good_files",
+    "pairs",
+    "record",
+    "setup",
+    "sources",
+    "summary",
+]

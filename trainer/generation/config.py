@@ -68,6 +68,22 @@ class GenerateConfig:
             "used as well, with a warning."
         ),
     ] = None
+    allowed: Annotated[
+        Path | None,
+        Free(),
+        Doc(
+            "Where new masks may lie, in white: a mask for all good pictures, or a folder with one "
+            "for each, NAME.png or NAME_mask.png. Default: anywhere on the part."
+        ),
+    ] = None
+    forbidden: Annotated[
+        Path | None,
+        Free(),
+        Doc(
+            "Where new masks may not lie, in white: a mask for all good pictures, or a folder of "
+            "masks; a picture without one is not bounded."
+        ),
+    ] = None
     object: Annotated[
         str | None,
         Free(),
@@ -174,6 +190,12 @@ class GenerateConfig:
                 "a start from real defects with ready masks",
                 "a mask library, whose masks know their real defects",
                 "give --mask-library, or start from noise",
+            )
+        if self.masks is not None and (self.allowed or self.forbidden) is not None:
+            raise SettingError(
+                "ready masks are given with an area where defects may lie",
+                "a mask library with it",
+                "leave the area out: ready masks are used as they are",
             )
         signal = SIGNALS[self.paint.label.signal]
         if self.attention_words is not None and not signal.needs_attention:

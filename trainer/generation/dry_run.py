@@ -13,8 +13,8 @@ from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.records.dataset_place import attempts_there
 
 from .chunks import predictor
-from .setup import Run
-from .summary import Summary, missed_masks
+from .setup import Run, choice_file
+from .summary import Misses, Summary
 
 
 @torch.no_grad()
@@ -28,18 +28,17 @@ def dry_run(run: Run) -> Summary:
     verdicts: dict[int, list[bool]] = {}
     for line in attempts_there(run.output, run.object, run.defect, run.record, run.inputs):
         verdicts.setdefault(line.index, []).append(line.accepted)
+    run.pairs.recall(choice_file(run))
     unfinished: list[int] = []
     for index in range(run.plan.count):
         if not run.plan.is_final(verdicts.get(index, [])):
             unfinished.append(index)
-    unplaced: list[str] = []
+    missed = Misses()
     without_mask: set[int] = set()
     numbers = sorted({run.plan.pair_of(index) for index in unfinished})
     for number in tqdm(numbers, desc="placing masks", unit="pair", leave=False):
         pair = run.pairs[number]
-        missed = missed_masks(pair.source, pair.origin)
-        if missed:
-            unplaced.append(missed)
+        missed.add(pair.origin)
         if pair.job is None:
             without_mask.add(number)
     possible = [index for index in unfinished if run.plan.pair_of(index) not in without_mask]
@@ -48,9 +47,10 @@ def dry_run(run: Run) -> Summary:
         wanted=run.plan.count,
         accepted=len(possible),
         rejected=(),
-        unplaced=tuple(unplaced),
+        unplaced=missed.lines(),
         unmade=len(unfinished) - len(possible),
         seconds=_seconds(run, possible) if possible else 0.0,
+        left_out=run.pairs.left_out(),
         dry_run=True,
         done=run.plan.count - len(unfinished),
     )

@@ -15,7 +15,7 @@ from .chunks import paint_chunks
 from .config import GenerateConfig
 from .dry_run import dry_run
 from .page import write_page
-from .setup import set_up
+from .setup import choice_file, set_up
 from .sources import ExampleSources
 from .summary import Summary, summarise
 
@@ -44,8 +44,9 @@ def generate(config: GenerateConfig, examples: ExampleSources | None = None) -> 
         made_with=run.made_with,
         white=run.pairs.white,
     ) as writer:
+        run.pairs.remember(choice_file(run))
         paint_chunks(run, writer)
         records = list(writer.records)
-    summary = summarise(run.output, run.plan.count, records, run.without_mask)
+    summary = summarise(run.output, run.plan.count, records, run.without_mask, run.pairs.left_out())
     sheet, page = write_page(run.output, run.object, run.defect) if records else (None, None)
     return replace(summary, seconds=time.monotonic() - started, sheet=sheet, page=page)

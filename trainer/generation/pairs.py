@@ -1,13 +1,17 @@
-"""Which good picture gets which mask: pair p of a run, as a pure function of the seed and p."""
+"""Which good picture gets which mask.
+
+Ready masks lie on their own pictures. Masks of a library choose their pictures
+(:mod:`bgdefect_core.placement.choosing`): pair p follows from the seed, the inputs and the pairs
+before it, so that a run can be resumed and extended.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,27 +21,29 @@ from bgdefect_core.painting import Job
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels
-from bgdefect_core.pictures.reading import load_picture, white_level
-from bgdefect_core.placement.part import PartKind, part_kind, part_mask
-from bgdefect_core.placement.placing import MaskLibrary, place_mask
+from bgdefect_core.placement.choosing import Choice, Chooser
+from bgdefect_core.placement.directions import settled
+from bgdefect_core.placement.part import PartKind, part_kind
+from bgdefect_core.placement.placing import MaskLibrary, Placed, place_one
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import Likeness
 from bgdefect_core.weights.info import ClassWeightsInfo
 
+from .choice_file import ChoiceFile
 from .config import GenerateConfig
+from .good_files import GoodFiles
 from .sources import ExampleSources, Sources, sources_in_folders, sources_of_examples
 
 log = logging.getLogger(__name__)
 
-Array = TypeVar("Array", Picture, Mask)
 _PARTS_COMPARED = 8
 """Good pictures that decide on the kind of part."""
-_MASKS_TRIED = 3
-"""Real masks that are tried on a picture, each with all its variations, before the pair is given
-up."""
-_MEMORY = 1 << 29
-"""Bytes of pictures that are kept, so that most runs read each picture once."""
+_CHECKED = 64
+"""Good pictures that are read before a run with a library of masks begins; others are read when a
+mask looks at them."""
 _PROBLEMS_SHOWN = 5
+_PLACE = 5
+"""What a random stream of the run is for, beside those of choosing."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,11 @@ class Pair:
     """None where no mask could be placed."""
     origin: dict[str, Any]
     """Where the mask came from, as plain JSON; ``missed`` names the real masks that could not be
-    placed here."""
+    placed, by picture."""
 
 
 class Pairs:
     """The pairs of one run.
-
-    Every picture is used once before any is used again; each time round in another order.
 
     Args:
         sources: good pictures and masks.
@@ -69,16 +73,29 @@ class Pairs:
         self, sources: Sources, seed: int, part: PartKind, placement: PlacementSettings
     ) -> None:
         self.sources = sources
-        self.part: PartKind = part
-        self.white = white_level(sources.good)
-        """White level of the 16-bit pictures among the good ones; None: there are none."""
+        self.placement = placement
+        """With the ranges of turns and mirrors settled, after :meth:`validate`."""
+        self.goods = GoodFiles(sources.good, part, sources.allowed, sources.forbidden)
+        self.chooser: Chooser | None = None
+        """After :meth:`validate`, where there is a library."""
         self._seed = seed
-        self._placement = placement
-        self._pictures = _Memory[Picture](_MEMORY)
-        self._part_masks = _Memory[Mask](_MEMORY)
+        self._file: ChoiceFile | None = None
+        self._last: tuple[tuple[int, int, int], Placed | None] | None = None
+
+    @property
+    def part(self) -> PartKind:
+        """Where new masks may lie; after :meth:`validate` never "auto" where there is a
+        library."""
+        return self.goods.part
+
+    @property
+    def white(self) -> int | None:
+        """White level of the 16-bit pictures among the good ones; None: there are none."""
+        return self.goods.white
 
     def validate(self, count: int, apart: bool) -> None:
-        """Read the files of ``count`` pairs before anything is written; settle the kind of part.
+        """Read files of ``count`` pairs before anything is written, at most ``_CHECKED`` where a
+        library's masks choose their pictures; settle the kind of part and the ranges.
 
         Args:
             count: pairs.
@@ -88,15 +105,15 @@ class Pairs:
         Raises:
             DataError: naming up to five pictures or masks that cannot be used.
         """
-        used = sorted(self._used(count))
+        checked = self._checked(count)
         problems: list[str] = []
         pictures: list[Pixels] = []
         several = 0
-        for path in tqdm(used, desc="reading", unit="picture", leave=False):
+        for number in tqdm(checked, desc="reading", unit="picture", leave=False):
             try:
-                picture = self._picture(path)
-                if path in self.sources.masks:
-                    defects = separate_defects(self._ready_mask(path, picture))
+                picture = self.goods.picture(number)
+                if self.sources.library is None:
+                    defects = separate_defects(self._ready_mask(number, picture))
                     several += apart and len(defects) > 1
             except BGDefectError as error:
                 problems.append(str(error))
@@ -104,7 +121,7 @@ class Pairs:
             if len(pictures) < _PARTS_COMPARED:
                 pictures.append(picture.eight_bit())
         if problems:
-            lines = [f"{len(problems)} of {len(used)} pictures cannot be used:"]
+            lines = [f"{len(problems)} of {len(checked)} pictures cannot be used:"]
             lines += problems[:_PROBLEMS_SHOWN]
             if len(problems) > _PROBLEMS_SHOWN:
                 lines.append(f"and {len(problems) - _PROBLEMS_SHOWN} more")
@@ -115,82 +132,158 @@ class Pairs:
                 "Paint them one after the other, each run on the results of the last, to get the "
                 "scale that was learned",
                 several,
-                len(used),
+                len(checked),
             )
-        if self.part == "auto" and self.sources.library is not None:
-            self.part = part_kind(pictures)
-            names = {"object": "an object on a tray", "texture": "a texture"}
-            log.info("the part is taken for %s", names[self.part])
-
-    def files(self, count: int) -> dict[str, Path]:
-        """All files that ``count`` pairs are made from."""
-        return self.sources.files(self._used(count))
-
-    def __getitem__(self, index: int) -> Pair:
-        """Pair ``index``, 0 upwards without end; after ``validate``."""
-        source = self._source(index)
-        picture = self._picture(source)
         library = self.sources.library
         if library is not None:
-            return self._placed(index, source, picture, library)
-        mask = self._ready_mask(source, picture)
+            self._settle(library, pictures)
+
+    def _settle(self, library: MaskLibrary, pictures: list[Pixels]) -> None:
+        """Settle the kind of part and the ranges; get ready to choose."""
+        if self.part == "auto":
+            self.goods.part = part_kind(pictures)
+            names = {"object": "an object on a tray", "texture": "a texture"}
+            log.info("the part is taken for %s", names[self.goods.part])
+        self.placement, reason = settled(self.placement, library.patches, pictures)
+        log.info(
+            "new masks are turned by up to %.0f degrees and %s: %s",
+            self.placement.rotate or 0,
+            "mirrored" if self.placement.flip else "not mirrored",
+            reason,
+        )
+        self.chooser = Chooser(library, self.goods, self.placement, self._seed, self._fits)
+        if self.chooser.without_contrast:
+            log.warning(
+                "%d of %d masks are not used, since their defect has the colour of what is around "
+                "it: %s",
+                len(self.chooser.without_contrast),
+                len(library.names),
+                ", ".join(self.chooser.without_contrast[:_PROBLEMS_SHOWN]),
+            )
+
+    def recall(self, file: ChoiceFile) -> None:
+        """Take over the choices of an earlier start of the run."""
+        if self.chooser is not None:
+            self.chooser.restore(file.read())
+
+    def remember(self, file: ChoiceFile) -> None:
+        """Take over the choices of an earlier start of the run, and write further ones there.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        if self.chooser is not None:
+            self.recall(file)
+            file.write(self.chooser.choices)
+            self._file = file
+
+    def left_out(self) -> tuple[str, ...]:
+        """Good pictures and masks that are not used, with the reasons, as "file: reason"."""
+        chooser = self.chooser
+        if chooser is None:
+            return ()
+        lines: list[str] = []
+        for number, reason in sorted(chooser.unusable.items()):
+            lines.append(f"{self.sources.good[number]}: {reason}")
+        for name in chooser.without_contrast:
+            lines.append(f"{name}: no contrast with its surroundings")
+        return tuple(lines)
+
+    def files(self, count: int) -> dict[str, Path]:
+        """The files that ``count`` pairs are made from, as far as they are read beforehand."""
+        return self.sources.files({self.sources.good[number] for number in self._checked(count)})
+
+    def __getitem__(self, index: int) -> Pair:
+        """Pair ``index``, 0 upwards without end; after ``validate``.
+
+        Raises:
+            DataError: a file can no longer be read.
+        """
+        library = self.sources.library
+        if library is not None and self.chooser is not None:
+            return self._placed_pair(self.chooser, library, index)
+        number = self._turn(index)
+        source, picture = self.sources.good[number], self.goods.picture(number)
+        mask = self._ready_mask(number, picture)
         origin = {"kind": "file", "file": os.path.abspath(self.sources.masks[source])}
         return Pair(index, source, Job(picture, (mask,)), origin)
 
-    def _placed(self, index: int, source: Path, picture: Picture, library: MaskLibrary) -> Pair:
-        """A pair whose mask is a variation of a real one, placed on the part."""
-        rng = np.random.default_rng((self._seed, index))
-        part = self._part_masks.get(source, lambda: part_mask(picture.eight_bit(), self.part))
-        likeness = Likeness(picture.eight_bit())
-        missed: list[str] = []
-        for number in rng.permutation(len(library.patches))[:_MASKS_TRIED].tolist():
-            name = library.names[number]
-            around = library.surroundings[number]
-            patches = [library.patches[number]]
-            placed = place_mask(part, patches, rng, self._placement, [around], likeness)
-            if placed is not None:
-                file = os.path.abspath(library.origins[number])
-                origin = {"kind": "placed", "made_from": name, "file": file, "missed": missed}
-                exemplars = () if placed.exemplar is None else (placed.exemplar,)
-                job = Job(picture, (placed.mask,), around, exemplars)
-                return Pair(index, source, job, origin)
-            missed.append(name)
-        return Pair(index, source, None, {"kind": "none", "missed": missed})
+    def _placed_pair(self, chooser: Chooser, library: MaskLibrary, index: int) -> Pair:
+        """A pair whose mask is a variation of a real one, placed on the picture that it chose."""
+        before = len(chooser.choices)
+        choice = chooser[index]
+        if self._file is not None:
+            self._file.add(chooser.choices[before:])
+        source = self.sources.good[choice.picture]
+        missed = self._missed(library, choice)
+        placed = None
+        if choice.mask is not None:
+            placed = self._place(index, choice.mask, choice.picture)
+        if choice.mask is None or placed is None:
+            return Pair(index, source, None, {"kind": "none", "missed": missed})
+        origin = {
+            "kind": "placed",
+            "made_from": library.names[choice.mask],
+            "file": os.path.abspath(library.origins[choice.mask]),
+            "missed": missed,
+            "difference": placed.difference,
+            "pictures_compared": choice.looked,
+        }
+        around = library.surroundings[choice.mask]
+        picture = self.goods.picture(choice.picture)
+        exemplars = () if placed.exemplar is None else (placed.exemplar,)
+        return Pair(index, source, Job(picture, (placed.mask,), around, exemplars), origin)
 
-    def _used(self, count: int) -> set[Path]:
-        return {self._source(index) for index in range(count)}
+    def _missed(self, library: MaskLibrary, choice: Choice) -> dict[str, list[str]]:
+        """The masks that fit nowhere on the pictures that were tried, by picture."""
+        missed: dict[str, list[str]] = {}
+        for picture, mask in choice.missed:
+            names = missed.setdefault(str(self.sources.good[picture]), [])
+            names.append(library.names[mask])
+        return missed
 
-    def _source(self, index: int) -> Path:
-        good = self.sources.good
-        turn, place = divmod(index, len(good))
-        order = np.random.default_rng((self._seed, turn, 1)).permutation(len(good))
-        return good[int(order[place])]
+    def _fits(self, pair: int, mask: int, picture: int) -> bool:
+        return self._place(pair, mask, picture) is not None
 
-    def _picture(self, path: Path) -> Picture:
-        return self._pictures.get(path, lambda: load_picture(path, self.white))
+    def _place(self, pair: int, mask: int, picture: int) -> Placed | None:
+        """A pair's mask on a picture; None where it fits nowhere."""
+        key = (pair, mask, picture)
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._search_place(pair, mask, picture))
+        return self._last[1]
 
-    def _ready_mask(self, source: Path, picture: Picture) -> Mask:
+    def _search_place(self, pair: int, mask: int, picture: int) -> Placed | None:
+        library, chooser = self.sources.library, self.chooser
+        if library is None or chooser is None:
+            return None
+        return place_one(
+            library.patches[mask],
+            chooser.search(pair, mask),
+            self.goods.part_of(picture),
+            np.random.default_rng((self._seed, pair, mask, _PLACE)),
+            self.placement,
+            Likeness(self.goods.picture(picture).eight_bit()),
+        )
+
+    def _checked(self, count: int) -> list[int]:
+        """Numbers of the good pictures that are read beforehand."""
+        if self.sources.library is None:
+            return sorted({self._turn(index) for index in range(count)})
+        total = len(self.sources.good)
+        order = np.random.default_rng((self._seed, _PLACE)).permutation(total)
+        return sorted(order[:_CHECKED].tolist())
+
+    def _turn(self, index: int) -> int:
+        """The good picture of a pair with a ready mask: every picture is used once before any is
+        used again; each time round in another order."""
+        total = len(self.sources.good)
+        turn, place = divmod(index, total)
+        order = np.random.default_rng((self._seed, turn, 1)).permutation(total)
+        return int(order[place])
+
+    def _ready_mask(self, number: int, picture: Picture) -> Mask:
+        source = self.sources.good[number]
         return read_mask(self.sources.masks[source], picture.size, picture=source)
-
-
-class _Memory(Generic[Array]):
-    """Pictures or masks by file, up to a number of bytes; the oldest go first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._arrays: dict[Path, Array] = {}
-
-    def get(self, path: Path, make: Callable[[], Array]) -> Array:
-        """The picture or mask of a file; made where it is not there."""
-        if path not in self._arrays:
-            array = make()
-            self._arrays[path] = array
-            self._bytes += array.nbytes
-            while self._bytes > self._limit and len(self._arrays) > 1:
-                oldest = next(iter(self._arrays))
-                self._bytes -= self._arrays.pop(oldest).nbytes
-        return self._arrays[path]
 
 
 def open_pairs(
@@ -229,12 +322,12 @@ def _check_exemplars(config: GenerateConfig, known: int, total: int) -> None:
     """
     if not config.paint.starting.uses_real:
         return
-    compared = config.placement.places * config.placement.variations > 1
+    compared = config.placement.variations > 0
     if not known or not compared:
-        came = "no mask has its picture" if compared else "1 variation and 1 place are compared"
+        came = "no mask has its picture" if compared else "no variations are compared"
         raise SettingError(
             f"a start from real defects, but {came}",
-            "the pictures of the real defects beside their masks, and more than 1 place",
+            "the pictures of the real defects beside their masks, and at least 1 variation",
             "start from noise, or give ground_truth/DEFECT beside test/DEFECT",
         )
     if known < total:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bgdefect_core.declarations import Free, flat_values, options_of
 from bgdefect_core.errors import WeightsError
+from bgdefect_core.pictures.area_reading import Areas
 from bgdefect_core.records.run_record import file_digest
 from bgdefect_core.weights.info import ClassWeightsInfo
 
@@ -46,6 +47,10 @@ def run_settings(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -
         "mask_names": _names_digest(sources.mask_names),
         "known_surroundings": sources.known_surroundings,
         "part": pairs.part,
+        "rotate_used": pairs.placement.rotate,
+        "flip_used": pairs.placement.flip,
+        "allowed_names": _area_names(sources.allowed),
+        "forbidden_names": _area_names(sources.forbidden),
         "threshold": config.paint.label.threshold_in_use,
         "background_prompt": background,
         "defect_prompt": defect,
@@ -66,6 +71,8 @@ def made_with(config: GenerateConfig, library: Path | None) -> dict[str, Any]:
         "masks": config.masks,
         "mask_library": library,
         "mask_split": config.mask_split,
+        "allowed": config.allowed,
+        "forbidden": config.forbidden,
     }
     record: dict[str, Any] = {}
     for name, path in paths.items():
@@ -76,6 +83,10 @@ def made_with(config: GenerateConfig, library: Path | None) -> dict[str, Any]:
         "allow_other_base": config.allow_other_base,
         "versions": library_versions(),
     }
+
+
+def _area_names(areas: Areas | None) -> str | None:
+    return None if areas is None else _names_digest([path.name for path in areas.files])
 
 
 def _names_digest(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from ..bases.devices import pick_device
 from ..bases.load import Base
 from ..bases.precision import choose_precision
 from .attempts import SamplePlan
+from .choice_file import ChoiceFile
 from .config import GenerateConfig
 from .pairs import Pair, Pairs, open_pairs
 from .record import made_with, run_settings
@@ -94,6 +95,11 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
         inputs=read_inputs(pairs.files(config.plan.pairs)) | base.inputs,
         made_with=made_with(config, pairs.sources.folder),
     )
+
+
+def choice_file(run: Run) -> ChoiceFile:
+    """Where a run keeps its choices of pictures."""
+    return ChoiceFile(run.output, run.object, run.defect, run.record)
 
 
 def ready_base(config: GenerateConfig) -> Base:

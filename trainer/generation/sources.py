@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.area_reading import Areas
 from bgdefect_core.pictures.listing import comparable, list_folders, named
 from bgdefect_core.pictures.mask_files import (
     find_library,
@@ -50,6 +51,10 @@ class Sources:
     library: MaskLibrary | None = None
     folder: Path | None = None
     """Folder of the library, given or detected."""
+    allowed: Areas | None = None
+    """Where alone defects may lie; None: anywhere. Not read where there are ready masks."""
+    forbidden: Areas | None = None
+    """Where they may not lie."""
 
     @property
     def mask_names(self) -> list[str]:
@@ -75,6 +80,16 @@ class Sources:
         if self.library is not None:
             for number, path in enumerate(self.library.files):
                 files[f"library {number}"] = path
+            files |= self._area_files(used)
+        return files
+
+    def _area_files(self, used: set[Path]) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for role, areas in (("allowed", self.allowed), ("forbidden", self.forbidden)):
+            for number, path in enumerate(self.good):
+                file = None if areas is None or path not in used else areas.of(path)
+                if file is not None:
+                    files[f"{role} {number}"] = file
         return files
 
 
@@ -97,7 +112,13 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
     library = read_library(folder, split, pictures_beside(folder), apart)
     if split is None:
         _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
-    return Sources(good, library=library, folder=folder)
+    return Sources(
+        good,
+        library=library,
+        folder=folder,
+        allowed=None if config.allowed is None else Areas(config.allowed),
+        forbidden=None if config.forbidden is None else Areas(config.forbidden),
+    )
 
 
 def sources_of_examples(examples: ExampleSources, info: ClassWeightsInfo) -> Sources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Summary:
     rejected: tuple[Rejected, ...]
     unplaced: tuple[str, ...]
     """Good pictures and the masks that could not be placed on them: "picture: masks"."""
+    left_out: tuple[str, ...]
+    """Good pictures and masks that were not used, with the reasons: "file: reason"."""
     unmade: int
     """Samples that were not made, because no mask at all could be placed on their picture."""
     seconds: float = 0.0
@@ -47,37 +49,60 @@ class Summary:
 
 
 def summarise(
-    root: Path, wanted: int, lines: Sequence[ManifestLine], without_mask: Sequence[Pair]
+    root: Path,
+    wanted: int,
+    lines: Sequence[ManifestLine],
+    without_mask: Sequence[Pair],
+    left_out: tuple[str, ...],
 ) -> Summary:
     """The summary of a finished run.
 
     Args:
         root: of the data set. wanted: samples. lines: of the manifest.
         without_mask: pairs for which no mask could be placed.
+        left_out: good pictures and masks that were not used, with the reasons.
     """
     attempts: dict[int, list[ManifestLine]] = {}
     for line in lines:
         if line.index < wanted:
             attempts.setdefault(line.index, []).append(line)
     rejected: list[Rejected] = []
-    missed = {missed_masks(pair.source, pair.origin) for pair in without_mask}
+    missed = Misses()
+    for pair in without_mask:
+        missed.add(pair.origin)
     for index, tries in sorted(attempts.items()):
         if not any(line.accepted for line in tries):
             rejected.append(Rejected(index, tuple(line.verdict for line in tries)))
-        missed |= {missed_masks(line.source, line.mask_origin) for line in tries}
+        for line in tries:
+            missed.add(line.mask_origin)
     return Summary(
         root=root,
         wanted=wanted,
         accepted=len(attempts) - len(rejected),
         rejected=tuple(rejected),
-        unplaced=tuple(sorted(missed - {""})),
+        unplaced=missed.lines(),
+        left_out=left_out,
         unmade=wanted - len(attempts),
     )
 
 
-def missed_masks(source: str | Path, origin: dict[str, Any]) -> str:
-    """The masks that could not be placed on a picture, as "picture: masks"; "" for none."""
-    return f"{source}: {', '.join(origin['missed'])}" if origin.get("missed") else ""
+class Misses:
+    """The masks that could not be placed, by picture."""
+
+    def __init__(self) -> None:
+        self._masks: dict[str, set[str]] = {}
+
+    def add(self, origin: Mapping[str, Any]) -> None:
+        """Count what a pair's ``origin`` says was missed."""
+        for picture, masks in (origin.get("missed") or {}).items():
+            self._masks.setdefault(picture, set()).update(masks)
+
+    def lines(self) -> tuple[str, ...]:
+        """As "picture: masks", in order."""
+        lines: list[str] = []
+        for picture, masks in sorted(self._masks.items()):
+            lines.append(f"{picture}: {', '.join(sorted(masks))}")
+        return tuple(lines)
 
 
 def exit_code(summary: Summary) -> int:
@@ -106,8 +131,11 @@ def report(summary: Summary) -> str:
         lines += _listed(failed, ", in the manifest")
     if summary.unmade:
         lines.append(
-            f"{summary.unmade} samples have no mask: none could be placed on their picture"
+            f"{summary.unmade} samples have no mask: none could be placed on the pictures tried"
         )
+    if summary.left_out:
+        lines.append("not used:")
+        lines += _listed(summary.left_out)
     if summary.unplaced:
         lines.append("masks that could not be placed:")
         lines += _listed(summary.unplaced)

@@ -1,3 +1,10 @@
 """Measurements of the tool itself: cost, results on real data sets, calibration of thresholds."""
 
-__all__ = ["bench", "bench_generate", "bench_precision", "calibrate", "results"]
+__all__ = [
+    "bench",
+    "bench_generate",
+    "bench_placement",
+    "bench_precision",
+    "calibrate",
+    "results",
+]

@@ -1,0 +1,73 @@
+"""Areas that a user marks in pictures: where defects may lie, or may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import DataError, MaskError
+from .decoding import decode
+from .listing import list_pictures, mask_key, picture_key, unique_names
+from .masks import Mask
+
+__all__ = ["Areas", "read_area"]
+
+
+def read_area(path: Path, size: tuple[int, int]) -> Mask:
+    """Read an area: white = marked; any share may be white, none or all included.
+
+    Args:
+        path: the file; values above 127 of its strongest channel are white.
+        size: (height, width) of its picture.
+
+    Returns:
+        bool ``[H, W]``.
+
+    Raises:
+        MaskError: missing, damaged or of another size; the message names the file.
+    """
+    values = decode(path, MaskError).pixels
+    if values.ndim == 3:
+        values = values.max(axis=2)
+    if values.shape != tuple(size):
+        raise MaskError(
+            f"{path} is {values.shape[1]} x {values.shape[0]} pixels",
+            f"{size[1]} x {size[0]}, as the picture",
+            "give an area of the picture's size, or a folder with one for each picture",
+        )
+    white = 127 if values.itemsize == 1 else values.max() / 2
+    area: Mask = values > white
+    return area
+
+
+class Areas:
+    """The areas of a set of pictures: one file for all, or a folder of NAME.png or NAME_mask.png.
+
+    Args:
+        place: the file or folder.
+
+    Raises:
+        DataError: neither, a folder without masks, or two files of one name.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._files: dict[str, Path] | None = None
+        if place.is_dir():
+            self._files = unique_names(list_pictures(place), mask_key)
+        elif not place.is_file():
+            raise DataError(
+                f"{place} is not there", "a mask or a folder of masks", "check the path"
+            )
+        if self._files is not None and not self._files:
+            raise DataError(f"{place} is empty", "a mask for each picture", "check the path")
+
+    @property
+    def files(self) -> list[Path]:
+        """All files, in order of their names."""
+        return [self.place] if self._files is None else sorted(self._files.values())
+
+    def of(self, picture: Path) -> Path | None:
+        """The file of a picture; None where the folder has none."""
+        if self._files is None:
+            return self.place
+        return self._files.get(picture_key(picture))

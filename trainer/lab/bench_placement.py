@@ -1,0 +1,131 @@
+"""``bgdefect bench placement``: what choosing pictures for masks costs, and whether the coarse look
+chooses as a full search does.
+
+The full search makes every variation at full size, compares it at random places of every picture,
+and moves the best on. A place or picture of the fast search is as good where the full search's
+difference there is :meth:`Surroundings.alike` the least that it found.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from tqdm import tqdm
+
+from bgdefect_core.declarations import Doc, Range, check_settings
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.mask_files import pictures_beside, read_library
+from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.placement.coarse import CoarsePicture
+from bgdefect_core.placement.search import Search, full_least
+from bgdefect_core.placement.settings import PlacementSettings
+from bgdefect_core.placement.surroundings import Likeness, Surroundings
+
+from ..data.layouts import LAYOUTS, good_pictures
+from ..generation.good_files import GoodFiles
+
+
+@dataclass(frozen=True)
+class BenchPlacementConfig:
+    """Cost of choosing a picture for a mask, and how often it chooses as a full search does."""
+
+    good: Annotated[Path, Doc(LAYOUTS.help("Good pictures, in one of these layouts."))]
+    mask_library: Annotated[
+        Path, Doc("Folder of real masks whose pictures are beside it (ground_truth/DEFECT).")
+    ]
+    masks: Annotated[int, Range(1, 10_000), Doc("Masks that are compared.")] = 20
+    candidates: Annotated[int, Range(2, 1000), Doc("Pictures that each mask looks at.")] = 12
+    full: Annotated[
+        int, Range(0, 1000), Doc("Pictures of them on which the full search runs too; 0: none.")
+    ] = 4
+    seed: Annotated[int, Range(0, 2**31), Doc("Seed of masks, pictures and variations.")] = 0
+
+
+@dataclass
+class _Sums:
+    """Seconds, and counts of agreement."""
+
+    read: float = 0.0
+    look: float = 0.0
+    place: float = 0.0
+    places: int = 0
+    places_alike: int = 0
+    pictures_alike: int = 0
+
+
+def bench_placement(config: BenchPlacementConfig) -> str:
+    """The table of costs and agreement.
+
+    Raises:
+        SettingError: a number out of its range. DataError: no mask has its picture.
+    """
+    check_settings(config)
+    library = read_library(config.mask_library, None, pictures_beside(config.mask_library))
+    goods = GoodFiles(good_pictures(config.good, None), "texture")
+    defects: list[tuple[Mask, Surroundings]] = []
+    for patch, around in zip(library.patches, library.surroundings, strict=True):
+        if around is not None:
+            defects.append((patch, around))
+    if not defects:
+        raise DataError("no mask has its picture", "test/DEFECT beside ground_truth/DEFECT")
+    sums = _Sums()
+    for number in tqdm(range(config.masks), desc="placing", unit="mask", leave=False):
+        rng = np.random.default_rng((config.seed, number))
+        patch, around = defects[int(rng.integers(len(defects)))]
+        _compare(config, goods, Search(patch, around, rng, PlacementSettings()), rng, sums)
+    milliseconds = 1000 / config.masks
+    lines = [
+        f"{config.masks} masks, {config.candidates} pictures each",
+        f"{'pictures shrunk and transformed, once each':44} {sums.read * milliseconds:9.1f} ms",
+        f"{'looked at, with the templates':44} {sums.look * milliseconds:9.1f} ms",
+        f"{'placed at full size':44} {sums.place * milliseconds:9.1f} ms",
+    ]
+    if config.full:
+        places = sums.places_alike / sums.places
+        pictures = sums.pictures_alike / config.masks
+        lines.append(f"{'places as near as the full search':44} {places:9.2f}")
+        lines.append(f"{'pictures as near as the full search':44} {pictures:9.2f}")
+    return "\n".join(lines)
+
+
+def _compare(
+    config: BenchPlacementConfig,
+    goods: GoodFiles,
+    search: Search,
+    rng: np.random.Generator,
+    sums: _Sums,
+) -> None:
+    """One mask on its candidates."""
+    candidates = rng.permutation(len(goods))[: config.candidates].tolist()
+    looks = []
+    for number in candidates:
+        picture = goods.picture(number).eight_bit()
+        everywhere = np.ones(picture.shape[:2], np.bool_)
+        grid = search.templates.grid(goods.shape(number))
+        started = time.perf_counter()
+        coarse = CoarsePicture(picture, everywhere, grid)
+        read = time.perf_counter()
+        looks.append(search.templates.places(coarse))
+        sums.read += read - started
+        sums.look += time.perf_counter() - read
+    nearest = int(np.argmin([look.least for look in looks]))
+    likeness = Likeness(goods.picture(candidates[nearest]).eight_bit())
+    everywhere = np.ones(goods.shape(candidates[nearest]), np.bool_)
+    started = time.perf_counter()
+    search.place(looks[nearest], likeness, everywhere, rng)
+    sums.place += time.perf_counter() - started
+    leasts: list[float] = []
+    for number, look in zip(candidates[: config.full], looks, strict=False):
+        likeness = Likeness(goods.picture(number).eight_bit())
+        everywhere = np.ones(goods.shape(number), np.bool_)
+        leasts.append(full_least(search, likeness, everywhere, rng))
+        fast = search.nearest(look, likeness, everywhere)
+        sums.places += 1
+        sums.places_alike += fast <= search.around.alike(leasts[-1])
+    if leasts:
+        chosen = int(np.argmin([look.least for look in looks[: config.full]]))
+        sums.pictures_alike += leasts[chosen] <= search.around.alike(min(leasts))
