@@ -189,7 +189,7 @@ def test_the_coarse_look_finds_the_place_that_was_cut_out(colours: int) -> None:
     picture = smooth.clip(0, 255).astype(np.uint8).repeat(3 // colours, 2)
     mask = box(40, 52, 12, 16)
     damaged = picture.copy()
-    damaged[mask] = 255 - damaged[mask] // 2
+    damaged[mask] = 255
     around = surroundings_of(damaged, mask)
     templates = CoarseTemplates(np.ones((12, 16), np.bool_), around, [Change(0, 1, False, 0, 0)])
     grid = templates.grid(SIZE)
