@@ -22,6 +22,8 @@ from .search import Search
 from .settings import PlacementSettings
 from .surroundings import Surroundings
 
+JUDGED = 8
+"""Variations that judge how near a picture comes; all of them look for the place on it."""
 _PILOTS = 12
 """Pictures from which a mask learns how near its places come; as good as their best is near
 enough (:meth:`Surroundings.alike`)."""
@@ -263,7 +265,7 @@ class Chooser:
 
     def _look(self, search: Search, picture: int) -> CoarsePlaces:
         grid = search.templates.grid(self._pictures.shape(picture))
-        return search.templates.places(self._pictures.coarse(picture, grid))
+        return search.templates.places(self._pictures.coarse(picture, grid), JUDGED)
 
     def _limit(self, mask: int, around: Surroundings) -> float:
         """Up to what difference a picture is near enough to a mask's real surroundings."""

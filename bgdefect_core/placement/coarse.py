@@ -128,10 +128,15 @@ class CoarseTemplates:
         cell = max(fine, math.ceil(max(shape) / _CELLS), 2)
         return Grid(shape, cell, math.ceil(self._reach / cell) + 1)
 
-    def places(self, picture: CoarsePicture) -> CoarsePlaces:
-        """All places of a picture, whose grid is :meth:`grid`'s."""
+    def places(self, picture: CoarsePicture, count: int | None = None) -> CoarsePlaces:
+        """All places of a picture, whose grid is :meth:`grid`'s.
+
+        Args:
+            picture: as it was shrunk.
+            count: of variations, from the first on; None: all.
+        """
         grid, channels = picture.grid, len(picture.spectra) - 2
-        made = self._templates(grid, channels)
+        made = self._templates(grid, channels).first(count)
         several = len(made.ring[0]) - 2
         shown = picture.spectra
         if several > channels:  # a gray picture, a coloured template
@@ -152,7 +157,7 @@ class CoarseTemplates:
 
     def _fits(self, made: _Made, grid: Grid) -> NDArray[np.bool_]:
         """Where the whole mask lies in the picture, but for rounding: ``[V, rows, columns]``."""
-        fits = np.ones((len(self._changes), *grid.size), np.bool_)
+        fits = np.ones((len(made.centres), *grid.size), np.bool_)
         for axis in (0, 1):
             steps = np.arange(grid.size[axis]) * grid.cell
             middles = made.centres[:, axis, None] + steps
@@ -221,6 +226,18 @@ class _Made:
     centres: NDArray[np.float64]
     sides: NDArray[np.float64]
     """``[V, 2]``: height and width of the turned and scaled box in pixels."""
+
+    def first(self, count: int | None) -> _Made:
+        """Those of the first variations; None: of all."""
+        return _Made(
+            self.ring[:count],
+            self.under[:count],
+            self.cover[:count],
+            self.ring_rest[:count],
+            self.under_rest[:count],
+            self.centres[:count],
+            self.sides[:count],
+        )
 
 
 def _source_layers(patch: Mask, around: Surroundings) -> NDArray[np.float32]:
