@@ -3,9 +3,10 @@ real defect that belongs to each mask."""
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from ..bgdefect_core.errors import MaskError, SettingError
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
+from ..bgdefect_core.placement.directions import settled
 from ..bgdefect_core.placement.part import PartKind, part_mask
 from ..bgdefect_core.placement.paste import paste
 from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
@@ -24,6 +26,12 @@ from ._convert import mask_batch, masks_of, matched, pictures_of
 from ._picture_steps import colour_image
 from ._wires import RealDefect
 
+log = logging.getLogger(__name__)
+
+DIRECTIONS = ("auto", "as_set")
+"""Where turns and mirrors of new masks come from."""
+_PICTURES_COMPARED = 8
+"""Good pictures that decide on the ground's direction."""
 _MASKS_TRIED = 3
 """Real masks that are tried for each new one, as the command line does."""
 
@@ -76,6 +84,34 @@ class Ground:
                     )
                 parts[number] = part & (area if name == "allowed" else ~area)
         return parts
+
+
+def in_directions(
+    settings: PlacementSettings, directions: str, image: Tensor, library: MaskLibrary
+) -> PlacementSettings:
+    """The settings with turns and mirrors as the class has them (docs/method.md, choice 20).
+
+    Args:
+        settings: with the largest turn and the mirror that the user allows.
+        directions: one of ``DIRECTIONS``; as_set leaves the settings as they are.
+        image: IMAGE of the good pictures.
+
+    Raises:
+        SettingError: another word.
+    """
+    if directions not in DIRECTIONS:  # older hosts let any value of a combo through
+        raise SettingError(
+            f"directions is {directions!r}", " or ".join(DIRECTIONS), "choose one of them"
+        )
+    if directions == "as_set":
+        return settings
+    pictures = pictures_of(colour_image(image, "image"))[:_PICTURES_COMPARED]
+    free = replace(settings, rotate=None, flip=None)
+    of_class, reason = settled(free, library.patches, pictures)
+    log.info("turns and mirrors of new masks: %s", reason)
+    limits = (of_class.rotate, settings.rotate)
+    rotate = min(limit for limit in limits if limit is not None)
+    return replace(settings, rotate=rotate, flip=bool(of_class.flip and settings.flip))
 
 
 def new_masks(

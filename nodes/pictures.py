@@ -13,7 +13,7 @@ from ._declare import REAL, Node, Output, Schema, widget, wire
 from ._folders import DEMO, state
 from ._libraries import NO_LIBRARY, good_files, library_files, mask_library, page_of
 from ._picture_steps import colour_image
-from ._placing import Ground, new_masks, pasted_image
+from ._placing import DIRECTIONS, Ground, in_directions, new_masks, pasted_image
 from ._wires import RealDefects
 
 CATEGORY = "BGDefect/pictures"
@@ -214,6 +214,16 @@ class PlaceMask(Node):
                     tooltip="Where defects may lie, at the picture's size: 1 mask, or one a "
                     "picture. Unplugged: everywhere on the part.",
                 ),
+                widget(
+                    "COMBO",
+                    "directions",
+                    options=list(DIRECTIONS),
+                    default=DIRECTIONS[0],
+                    optional=True,
+                    tooltip="auto: where the ground has a direction and the real masks all lie one "
+                    "way, new ones stay that way; rotate and flip are limits. as_set: as rotate "
+                    "and flip say.",
+                ),
             ],
             outputs=[
                 Output("IMAGE", "image", tooltip="The picture of each mask."),
@@ -259,6 +269,7 @@ class PlaceMask(Node):
         masks: torch.Tensor | None = None,
         avoid: torch.Tensor | None = None,
         allowed: torch.Tensor | None = None,
+        directions: str = DIRECTIONS[0],
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
         from ._host_folders import input_directory, progress_bar
@@ -266,6 +277,7 @@ class PlaceMask(Node):
         bar = progress_bar(len(image) * number)  # the host checks Cancel in it
         real_masks = mask_library(library, masks, input_directory())
         ground = Ground(part, allowed, avoid)
+        settings = in_directions(settings, directions, image, real_masks)
         placed = new_masks(image, real_masks, ground, settings, number, seed, lambda: bar.update(1))
         owners = [mask.owner for mask in placed]
         return (

@@ -53,7 +53,9 @@ def graph(object_info: dict[str, Any]) -> dict[str, Any]:
     place, crop = ids(prompt, "BGDefectPlaceMask")[0], ids(prompt, "BGDefectCropToMask")[0]
     vae = prompt[ids(prompt, "VAEEncode")[0]]["inputs"]["vae"]
     prompt = change(prompt, "BGDefectLoadPictures", page=0, count=1)
-    prompt = change(prompt, "BGDefectPlaceMask", library=LIBRARY, seed=MASK_SEED)
+    prompt = change(
+        prompt, "BGDefectPlaceMask", library=LIBRARY, seed=MASK_SEED, directions="as_set"
+    )
     prompt = change(prompt, "BGDefectInversion", steps=STEPS)
     prompt = change(
         prompt,

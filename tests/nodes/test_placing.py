@@ -11,10 +11,11 @@ from bgdefect_pack.bgdefect_core.errors import MaskError, SettingError
 from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary
 from bgdefect_pack.bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
-from bgdefect_pack.nodes._placing import Ground, NewMask, new_masks, pasted_image
+from bgdefect_pack.nodes._placing import Ground, NewMask, in_directions, new_masks, pasted_image
 
 ANYWHERE = Ground("texture")
 SETTINGS = PlacementSettings()
+SETTINGS_AS_SET = PlacementSettings(90.0, (1.0, 1.0), True, 0.0)
 
 
 def pictures(count: int, height: int, width: int) -> torch.Tensor:
@@ -121,6 +122,22 @@ def test_the_real_defect_is_pasted_at_its_mask_and_nothing_else_changes() -> Non
         assert fall == pytest.approx(127 / 255, abs=0.1)
     unknown = new_masks(image, small_library(), ANYWHERE, SETTINGS, 2, 1)
     assert torch.equal(pasted_image(image, unknown), image.repeat(2, 1, 1, 1))
+
+
+def test_masks_stay_the_way_that_the_class_lies() -> None:
+    """Long masks along the stripes of the ground; on noise they may be turned to any angle."""
+    rows = torch.arange(96)[None, :, None, None]
+    stripes = (0.5 + 0.4 * torch.sin(rows * 1.2)).expand(1, 96, 96, 3)
+    library = MaskLibrary([np.ones((2, 16 + number), np.bool_) for number in range(4)])
+    settings = in_directions(SETTINGS_AS_SET, "auto", stripes, library)
+    assert settings.rotate is not None and settings.rotate < 10
+    assert in_directions(SETTINGS_AS_SET, "as_set", stripes, library) == SETTINGS_AS_SET
+    free = in_directions(SETTINGS_AS_SET, "auto", pictures(1, 96, 96), library)
+    assert (free.rotate, free.flip) == (90.0, True)  # what the user allows
+    still = replace(SETTINGS_AS_SET, flip=False)
+    assert in_directions(still, "auto", pictures(1, 96, 96), library).flip is False
+    with pytest.raises(SettingError, match="directions is 'odd'"):
+        in_directions(SETTINGS_AS_SET, "odd", stripes, library)
 
 
 def test_a_mask_that_fits_nowhere_is_said_so() -> None:
