@@ -80,7 +80,7 @@ def by_the_command_line(inputs: Path) -> list[Painted]:
     nodes = load_pack("alike_pack").__name__
     placing, libraries = (import_module(f"{nodes}.{name}") for name in ("_placing", "_libraries"))
     settings = import_module(f"{nodes}.pictures").PlacementSettings(180.0, (0.8, 1.25), True, 0.04)
-    picture = pixels(GOOD)
+    picture = pixels(GOOD).copy()
     [mask] = placing.new_masks(
         torch.from_numpy(picture)[None].float() / 255,
         libraries.mask_library(LIBRARY, None, inputs),
