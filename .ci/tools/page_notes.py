@@ -111,8 +111,8 @@ NOTES: dict[str, str] = {
 - With the real pictures at hand (`test/DEFECT` beside `ground_truth/DEFECT`) the best of many
   turns and offsets is taken: around the mask the part looks as it did around the real defect, and
   under it not like the defect already.
-- `directions` auto: on a ground with a direction (brushed metal, a weave, traces) whose real defects
-  all lie one way, new masks stay that way; the log says which range was taken and why.
+- `directions` auto: on a ground with a direction (brushed metal, a weave, traces) whose real
+  defects all lie one way, new masks stay that way; the log says which range was taken and why.
 - `avoid` keeps a second defect clear of the first: connect the first mask. `allowed` bounds where
   defects may lie.
 - `pasted` shows each picture with the real defect laid over it, where the real picture is known:
