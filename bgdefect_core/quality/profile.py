@@ -180,5 +180,8 @@ def _shared(views: Sequence[Shown]) -> dict[str, Reached]:
         return {}
     shared: dict[str, Reached] = {}
     for name, entry in PROPERTIES.items():
-        shared[name] = Reached.by([entry.of(view) for view in views])
+        reached = Reached.by([entry.of(view) for view in views])
+        alike = reached.high <= entry.most_spread * reached.low
+        if alike and reached.low >= entry.least_shared:
+            shared[name] = reached
     return shared

@@ -6,6 +6,7 @@ The visible defect is where the change towards the real defects is at least half
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,10 @@ class Property:
     reason: str
     """Of the verdict on a sample that lacks it."""
     of: Callable[[Shown], float]
+    least_shared: float = 0.0
+    """What nine of ten real defects must reach for it to be shared."""
+    most_spread: float = math.inf
+    """What nine of ten stay below, over what nine of ten reach, for it to be shared."""
     bounded_above: bool = False
     """Whether a sample may have too much of it."""
 
@@ -73,18 +78,21 @@ PROPERTIES = Registry[Property](
         "share of the visible defect in its largest piece",
         "defect in pieces",
         one_piece,
+        least_shared=0.9,
     ),
     Property(
         "solid",
         "share of the visible defect of itself with its holes filled",
         "holes in the defect",
         solid,
+        least_shared=0.9,
     ),
     Property(
         "sharpness",
         "mean gradient on the visible defect over its strength",
         "sharper or softer than the real defects",
         sharpness,
+        most_spread=2,
         bounded_above=True,
     ),
 )

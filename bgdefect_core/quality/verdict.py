@@ -13,7 +13,7 @@ from .profile import ClassProfile
 from .properties import PROPERTIES
 from .shown import Shown
 
-SLACK_BELOW, SLACK_ABOVE = 0.7, 1.5
+SLACK_BELOW, SLACK_ABOVE = 0.5, 2.0
 """What a sample may fall short of, or exceed, what nine of ten real defects show of a property."""
 
 

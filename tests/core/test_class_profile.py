@@ -8,6 +8,7 @@ from bgdefect_core.placement.placing import MaskLibrary
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.quality import ClassProfile, Quality, QualityLimits, judge
 from bgdefect_core.quality.effects import Effects
+from bgdefect_core.quality.known import KnownDefect
 from bgdefect_core.quality.profile import Reached
 from bgdefect_core.quality.properties import one_piece, sharpness, solid
 from bgdefect_core.quality.shown import Shown, Signature, directions_of, shown
@@ -133,6 +134,24 @@ def test_properties_of_the_visible_defect() -> None:
     holed = shown(painted, normal, mask, signature)
     assert solid(holed) == pytest.approx(0.96) and one_piece(holed) == 1
     assert sharpness(holed) > sharpness(whole)
+
+
+def test_a_property_counts_where_nearly_all_real_defects_share_it() -> None:
+    even = ClassProfile.from_library(faint(0.4, 6), 64, "defect")
+    assert set(even.properties) == {"one_piece", "solid", "sharpness"}
+    assert ClassProfile.from_library(faint(0.4, 4), 64, "defect").properties == {}  # too few
+    varied = ClassProfile.of([known_square(number % 2 == 0) for number in range(6)])
+    assert "one_piece" not in varied.properties  # half of them are in two pieces
+    assert "solid" in varied.properties
+
+
+def known_square(in_pieces: bool) -> KnownDefect:
+    normal, mask = flat()
+    painted = normal.copy()
+    painted[mask] -= 0.4
+    if in_pieces:
+        painted[18:22] = 0.5
+    return KnownDefect(painted, normal, mask)
 
 
 GOOD = Quality(0.4, 5.0, 0.5, 100.0, 0.0, 35.0)
