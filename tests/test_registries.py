@@ -28,6 +28,9 @@ OPTIONS = {
     "Solvers (`--solver`)": ("generate", "solver"),
     "Losses (`--loss`)": ("train", "loss"),
     "Arms of the evaluation (`--arms`)": ("evaluate", "arms"),
+    "Networks of the detectors (`--network`)": ("evaluate", "network"),
+    "Losses of the detectors (`--detector-loss`)": ("evaluate", "detector_loss"),
+    "Schedules of the detectors (`--schedule`)": ("evaluate", "schedule"),
 }
 """The registries whose names are the choices of an option, with its command."""
 

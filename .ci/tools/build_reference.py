@@ -24,6 +24,9 @@ from trainer.bases.families import FAMILIES  # noqa: E402
 from trainer.data.layouts import LAYOUTS  # noqa: E402
 from trainer.evaluate.config import EvaluateConfig  # noqa: E402
 from trainer.evaluate.detectors.arms import ARMS  # noqa: E402
+from trainer.evaluate.detectors.losses import LOSSES as DETECTOR_LOSSES  # noqa: E402
+from trainer.evaluate.detectors.networks import NETWORKS  # noqa: E402
+from trainer.evaluate.detectors.schedules import SCHEDULES  # noqa: E402
 from trainer.generation.config import GenerateConfig  # noqa: E402
 from trainer.training.config import TrainConfig  # noqa: E402
 
@@ -38,6 +41,9 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "Data layouts (`--data`)": LAYOUTS,
     "Base families (`--base`)": FAMILIES,
     "Arms of the evaluation (`--arms`)": ARMS,
+    "Networks of the detectors (`--network`)": NETWORKS,
+    "Losses of the detectors (`--detector-loss`)": DETECTOR_LOSSES,
+    "Schedules of the detectors (`--schedule`)": SCHEDULES,
 }
 HEAD = """# Reference
 

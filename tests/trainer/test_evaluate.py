@@ -26,7 +26,6 @@ from bgdefect_core.records.dataset_place import extras_folder
 from trainer.data.examples import Example, load_example
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
-from trainer.evaluate.detectors.pictures import Pair
 from trainer.evaluate.detectors.reverse_distillation import ReverseDistillation
 from trainer.evaluate.measures.agreement import before_of, overlap, requested_box
 from trainer.evaluate.measures.optional import REVERSE_DISTILLATION, can, skips
@@ -53,6 +52,7 @@ from trainer.evaluate.detectors.metrics import detection_metrics  # noqa: E402
 from trainer.evaluate.detectors.patchcore import PatchCore, coreset  # noqa: E402
 from trainer.evaluate.detectors.pictures import FoldPictures  # noqa: E402
 from trainer.evaluate.detectors.plans import join_plans, plan_arms  # noqa: E402
+from trainer.evaluate.detectors.settings import DetectorSettings  # noqa: E402
 from trainer.evaluate.detectors.training_data import ArmData  # noqa: E402
 from trainer.evaluate.estimate import _timed  # noqa: E402
 from trainer.evaluate.measures import cell_realism  # noqa: E402
@@ -121,9 +121,9 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
             "real",
             "real+cutpaste",
             "real+ours requested",
-            "real+ours refined",
-            "real+classical+ours refined",
-            "ceiling",
+            "real+ours",
+            "real, as it is",
+            "all real",
         ),
         generators=(
             f"ours:steps=2,{ANYTHING}",
@@ -137,9 +137,10 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         batch=2,
         resolution=64,
         crop=32,
+        network="draem",
         width=2,
-        epochs=1,
-        draws=8,
+        detector_steps=2,
+        detector_batch=4,
         validation=1,
         validation_good=1,
         mask_levels=2,
@@ -169,14 +170,14 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     subjects = {row["subject"] for row in document["rows"] if row["part"] == "detection"}
     assert subjects == {
         *config.arms.arms,
-        "real+three refined",
+        "real+three",
         "patchcore (efficientnet-lite0)",
         *([ReverseDistillation.subject] if can("reverse distillation") else []),
     }
     compared = [
         row
         for row in document["summary"]
-        if row["subject"] == "real+three refined" and row["metric"] == "pixel_ap"
+        if row["subject"] == "real+three" and row["metric"] == "pixel_ap"
     ]
     assert len(compared) == 1 and compared[0]["runs"] == 2 and compared[0]["difference"] is not None
     plain, augmented = (
@@ -185,9 +186,9 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
             for row in document["rows"]
             if row["subject"] == arm and row["metric"] == "pixel_auroc"
         ]
-        for arm in ("real+ours refined", "real+classical+ours refined")
+        for arm in ("real", "real, as it is")
     )
-    assert len(plain) == 2 and plain != augmented  # the same samples, every draw augmented
+    assert len(plain) == 2 and plain != augmented  # the same defects, every draw augmented
     signals = {row["subject"] for row in document["rows"] if row["part"] == "masks on real defects"}
     assert signals == {"ours: requested", *(f"ours: {signal}" for signal in SIGNALS)}
     assert not any("FID" in row["metric"] for row in document["rows"]) or can("FID")
@@ -198,7 +199,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     page = (config.output / "index.html").read_text()
     assert all(
         f"fold 0, {arm}, seed 0: held-out defects" in page
-        for arm in ("real", "real+ours refined", "ceiling")
+        for arm in ("real", "real+ours", "all real")
     )
     assert not re.search(r"(src|href)=\"(?!data:)", page) and page.count("data:image/png") >= 4
     assert {path.name for path in config.output.glob("*.csv")} == {
@@ -208,7 +209,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     }
     assert any("report" in line for line in tell(outcome))
     assert (
-        sum(line.startswith("goal ") for line in tell(outcome)) == 5 + len(SIGNALS)
+        sum(line.startswith("goal ") for line in tell(outcome)) == 6 + len(SIGNALS)
         and "the gap to all real defects" in page
     )
     text = evaluate_summary(SummaryConfig((config.output,)))
@@ -227,7 +228,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     times = {path: path.stat().st_mtime_ns for path in units[1:]}
     units[0].unlink()
     units[2].write_text("{")  # a damaged one is measured anew
-    maps = sorted((config.output / "pictures").glob("detector-*-ceiling-s0-*.png"))
+    maps = sorted((config.output / "pictures").glob("detector-*-all_real-s0-*.png"))
     assert len(maps) == 1
     shutil.copy(
         maps[0], maps[0].with_name(f"{maps[0].stem[:-12]}000000000000.png")
@@ -335,7 +336,7 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
     config = replace_options(
         config,
         parts=("detection",),
-        arms=("real", "real+ours refined"),
+        arms=("real", "real+ours"),
         seeds=(0,),
         generators=config.sampling.generators[:2],
     )
@@ -363,7 +364,7 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
         )
         assert {row.subject for row in outcome.rows if row.part == "detection"} == {
             "real",
-            "real+three refined",
+            "real+three",
         }
         assert "method ours" in (config.output / "index.html").read_text()
 
@@ -421,48 +422,49 @@ def test_a_detector_for_all_classes_of_an_object(
         "real": (4, 0),
         "real+cutpaste": (4, 0),
         "real+ours requested": (4, 4),
-        "real+ours refined": (4, 4),
-        "real+classical+ours refined": (4, 4),
-        "ceiling": (len(cells[0].data.fold.pool) + len(cells[1].data.fold.pool), 0),
+        "real+ours": (4, 4),
+        "real, as it is": (4, 0),
+        "all real": (len(cells[0].data.fold.pool) + len(cells[1].data.fold.pool), 0),
     }
     assert (
-        joined["real+classical+ours refined"].data().augment
+        joined["real"].data().augment
+        and not joined["real, as it is"].data().augment
         and joined["real+cutpaste"].data().maker is not None
     )
     assert (
         joined["real"].settings == plans[0][0].settings
-        and len(joined["real+ours refined"].settings["classes"]) == 2
+        and len(joined["real+ours"].settings["classes"]) == 2
     )
 
 
-def test_the_checkpoint_is_chosen_and_ours_are_made_without_the_test_side(
+def test_detectors_and_samples_see_no_real_defect_beyond_the_known_ones(
     config: EvaluateConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace_options(
         config,
         parts=("detection",),
-        arms=("real", "real+ours refined"),
+        arms=("real", "real+ours"),
         arm_generators=(),
         generators=config.sampling.generators[:1],
         seeds=(0,),
     )
-    chosen_by = []
-    given = detection.fit
+    trained_on = []
+    fit = detection.fit
 
-    def watched(data: ArmData, validation: Sequence[Pair], *rest: Any) -> Any:
-        chosen_by.append(validation)
-        return given(data, validation, *rest)
+    def watched(data: ArmData, settings: DetectorSettings, *rest: Any) -> Any:
+        trained_on.append(data)
+        return fit(data, settings, *rest)
 
     monkeypatch.setattr(detection, "fit", watched)
     evaluate(config)
     (cell,) = cells_of(config)
     fold = cell.data.fold
-    expected = [read_picture(one.image) for one in (*fold.validation, *fold.good_validation)]
-    assert len(chosen_by) == 2
-    for found in chosen_by:
-        assert all(
-            (picture == other).all() for (picture, _), other in zip(found, expected, strict=True)
-        )
+    known = [read_picture(example.image).tobytes() for example in cell.shots]
+    good = {read_picture(example.image).tobytes() for example in fold.good_train}
+    assert len(trained_on) == 2 and len(known) == 3
+    for data in trained_on:
+        assert [picture.tobytes() for picture, _ in data.real] == known
+        assert {picture.tobytes() for picture in data.good} <= good
     root = config.output / "ours" / cell.name / "samples" / "ours"
     manifest = read_manifest(extras_folder(root, "sheet", "scratch") / "manifest.jsonl")
     good = {hashlib.sha256(one.image.read_bytes()).hexdigest() for one in fold.good_train}
@@ -525,7 +527,7 @@ def test_samples_that_were_made_anew_are_measured_anew(
             next(
                 plan
                 for plan in plan_arms(config.all_arms, cell, pictures, config.seed, [made], [])
-                if plan.arm.name == "real+ours refined"
+                if plan.arm.name == "real+ours"
             ).settings
         )
     assert keys[0] == keys[1] != keys[2]
@@ -537,7 +539,7 @@ def test_with_all_real_defects_known_real_is_the_ceiling_and_trained_once(
     config = replace_options(
         config,
         parts=("detection",),
-        arms=("real", "ceiling"),
+        arms=("real", "all real"),
         arm_generators=(),
         seeds=(0,),
         shots=(0, 3),
@@ -545,7 +547,7 @@ def test_with_all_real_defects_known_real_is_the_ceiling_and_trained_once(
     rows = evaluate(config).rows
     assert len(list((config.output / "units").glob("detector-*"))) == 2  # k = 3, and all
     found = {(row.k, row.subject): row.value for row in rows if row.metric == "pixel_ap"}
-    assert len(found) == 4 and found[0, "real"] == found[0, "ceiling"] == found[3, "ceiling"]
+    assert len(found) == 4 and found[0, "real"] == found[0, "all real"] == found[3, "all real"]
     assert evaluate(replace_options(config, dry_run=True)).estimate.counts["detectors"] == 2
 
 

@@ -4,6 +4,7 @@ planted generators."""
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,23 +13,26 @@ import torch
 from trainer.evaluate.detectors.arms.arm import Maker
 from trainer.evaluate.detectors.arms.cut_paste import cut_paste, jittered
 from trainer.evaluate.detectors.arms.perlin import perlin, perlin_blend, perlin_defect, texture
-from trainer.evaluate.detectors.fit import fit, score_detector
+from trainer.evaluate.detectors.fit import draw_batch, fit, rate, score_detector
 from trainer.evaluate.detectors.landscape import landscape, random_direction, top_eigenvalue
-from trainer.evaluate.detectors.network import (
-    SegmentationNet,
-    focal_loss,
-    make_net,
-    probability_maps,
-)
+from trainer.evaluate.detectors.losses import LOSSES, dice_loss, focal_loss
+from trainer.evaluate.detectors.networks import NETWORKS
+from trainer.evaluate.detectors.networks.draem import SegmentationNet
+from trainer.evaluate.detectors.networks.network import probability_maps, seeded
 from trainer.evaluate.detectors.pictures import Pair, squared, window
 from trainer.evaluate.detectors.settings import DetectorSettings
 from trainer.evaluate.detectors.training_data import ArmData, augmented, visible
+from trainer.evaluate.measures import features
 from trainer.evaluate.measures.realism import noise_samples
 
 CPU = torch.device("cpu")
 SETTINGS = DetectorSettings(
-    crop=32, width=4, epochs=4, draws=96, detector_batch=8, detector_lr=3e-3, synthetic_share=0.5
+    network="draem", crop=32, width=4, detector_steps=48, detector_batch=8, detector_lr=1e-2
 )
+
+
+def small_net() -> torch.nn.Module:
+    return seeded(NETWORKS["draem"], 2, 0).eval()
 
 
 def ground(rng: np.random.Generator, side: int = 64) -> np.ndarray:
@@ -124,7 +128,7 @@ def test_arms_draw_what_they_are_made_of() -> None:
     mask[5:9, 5:9] = True
 
     def values(arm: ArmData, share: float) -> dict[int, int]:
-        draws = [arm.draw(32, share, (5, number)) for number in range(200)]
+        draws = [arm.draw(32, share, 5, number) for number in range(200)]
         assert all(mask.any() == (picture[0, 0, 0] != 128) for picture, mask in draws)
         found = [int(picture[0, 0, 0]) for picture, _ in draws]
         return {value: found.count(value) for value in set(found)}
@@ -134,15 +138,16 @@ def test_arms_draw_what_they_are_made_of() -> None:
     assert set(values(both, 0.0)) == {0, 128} and set(
         values(ArmData([gray], [], [(white, mask)]), 0.0)
     ) == {128, 255}
-    assert 60 < values(both, 0.5)[128] < 140
+    assert values(both, 0.25) == {128: 100, 0: 75, 255: 25}
+    assert values(ArmData([gray], [(black, mask)]), 0.25) == {128: 100, 0: 100}
 
 
 @pytest.mark.parametrize("maker", [cut_paste, perlin_defect])
 def test_makers_paint_into_good_crops(maker: Maker) -> None:
     rng = np.random.default_rng(3)
     arm = ArmData([ground(rng) for _ in range(3)], [], maker=maker)
-    shares = [arm.draw(32, 0.5, (number,))[1].mean() for number in range(40)]
-    assert 5 < sum(share > 0 for share in shares) < 35
+    shares = [arm.draw(32, 0.5, 0, number)[1].mean() for number in range(40)]
+    assert 15 < sum(share > 0 for share in shares) <= 20  # every second draw
 
 
 def test_arms_share_every_draw_that_they_have_in_common() -> None:
@@ -154,7 +159,7 @@ def test_arms_share_every_draw_that_they_have_in_common() -> None:
         ArmData(good, spots, [dark_spot(rng) for _ in range(3)]),
         *makers,
     )
-    draws = [[arm.draw(32, 0.5, (1, step)) for step in range(80)] for arm in arms]
+    draws = [[arm.draw(32, 0.5, 1, step) for step in range(80)] for arm in arms]
     for step in range(80):
         plain = draws[0][step]
         same = [
@@ -164,7 +169,7 @@ def test_arms_share_every_draw_that_they_have_in_common() -> None:
         assert all(same) or (
             plain[1].any() and same == [True, False, False, False]
         )  # a good or a real one in all, else each its own
-    again = real.draw(32, 0.5, (1, 3)), samples.draw(32, 0.0, (1, 3))
+    again = real.draw(32, 0.5, 1, 2), samples.draw(32, 0.0, 1, 2)
     assert np.array_equal(again[0][0], again[1][0])
 
 
@@ -174,7 +179,7 @@ def test_cut_paste_takes_its_patch_from_another_picture_and_moves_its_colours() 
     )
     arm = ArmData([red, blue], [], maker=cut_paste)
     for number in range(40):
-        picture, mask = arm.draw(32, 0.5, (number,))
+        picture, mask = arm.draw(32, 0.5, 0, number)
         if mask.any():
             ground_is_red = picture[~mask][0, 0] == 200
             pasted = picture[mask].mean(axis=0)
@@ -195,7 +200,7 @@ def test_cut_paste_takes_its_patch_from_another_picture_and_moves_its_colours() 
 def test_perlin_blends_take_textures_that_no_good_picture_shows() -> None:
     black = [np.zeros((64, 64, 3), np.uint8)] * 3
     arm = ArmData(black, [], maker=perlin_defect)
-    made = [pair for number in range(60) if (pair := arm.draw(64, 0.5, (number,)))[1].any()]
+    made = [pair for number in range(60) if (pair := arm.draw(64, 0.5, 0, number))[1].any()]
     large = [len(np.unique(picture[mask], axis=0)) for picture, mask in made if mask.sum() > 99]
     assert (
         len(large) > 10 and np.mean([colours > 1 for colours in large]) > 0.9
@@ -231,7 +236,7 @@ def test_a_synthetic_defect_that_cannot_be_seen_is_drawn_again_or_not_labelled()
 
 
 def _draws(arm: ArmData) -> list[Pair]:
-    return [arm.draw(32, 0.5, (number,)) for number in range(30)]
+    return [arm.draw(32, 0.5, 0, number) for number in range(30)]
 
 
 def test_a_perfect_generator_and_a_useless_one_come_out_at_the_two_ends() -> None:
@@ -242,14 +247,13 @@ def test_a_perfect_generator_and_a_useless_one_come_out_at_the_two_ends() -> Non
     test = [dark_spot(rng) for _ in range(8)] + [
         (ground(rng), np.zeros((64, 64), bool)) for _ in range(8)
     ]
-    validation = [dark_spot(rng) for _ in range(4)]
     perfect = [dark_spot(rng) for _ in range(8)]
     noise = noise_samples(good, [mask for _, mask in perfect], 8, 0)
     useless = [(one.picture, one.label) for one in noise.samples]
     found = {}
     for name, samples in (("perfect", perfect), ("useless", useless)):
-        fitted = fit(ArmData(good, [], samples), validation, SETTINGS, 0, CPU)
-        found[name], _ = score_detector(fitted.net, test)
+        net = fit(ArmData(good, [], samples), SETTINGS, 0, CPU)
+        found[name], _ = score_detector(net, test)
     assert (
         found["perfect"]["pixel_ap"] > 0.9
         and found["perfect"]["aupro"] > 0.9
@@ -262,34 +266,117 @@ def test_a_perfect_generator_and_a_useless_one_come_out_at_the_two_ends() -> Non
         assert value >= found["useless"][metric], metric
 
 
-def test_the_same_seed_gives_the_same_detector_and_the_best_epoch_is_kept() -> None:
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_the_same_seed_gives_the_same_detector(network: str) -> None:
     rng = np.random.default_rng(9)
-    arm, validation = (
-        ArmData([ground(rng)], [dark_spot(rng) for _ in range(3)]),
-        [dark_spot(rng) for _ in range(2)],
-    )
+    arm = ArmData([ground(rng)], [dark_spot(rng) for _ in range(3)])
     settings = DetectorSettings(
-        crop=32,
-        width=2,
-        epochs=3,
-        draws=16,
-        detector_batch=4,
-        detector_lr=3e-3,
-        synthetic_share=0.5,
+        network=network, crop=32, width=2, detector_steps=2, detector_batch=4
     )
-    first, second, other = (fit(arm, validation, settings, seed, CPU) for seed in (1, 1, 2))
-    assert first.validation == second.validation != other.validation
-    assert first.validation[first.epoch - 1] == max(first.validation)
-    for one, two in zip(
-        first.net.state_dict().values(), second.net.state_dict().values(), strict=True
-    ):
-        assert torch.equal(one, two)
-    maps = probability_maps(first.net, [pair[0] for pair in validation])
+    first, again, other = (fit(arm, settings, seed, CPU).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_the_pretrained_network_learns_a_spot_in_a_few_steps_and_its_encoder_moves() -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    rng = np.random.default_rng(5)
+    arm = ArmData([ground(rng) for _ in range(4)], [dark_spot(rng) for _ in range(4)])
+    settings = DetectorSettings(crop=64, detector_steps=12, detector_batch=8)
+    net = fit(arm, settings, 0, CPU)
+    fresh = seeded(NETWORKS["unet-lite0"], 0, 0)
+    test = [dark_spot(rng) for _ in range(4)] + [(ground(rng), np.zeros((64, 64), bool))]
+    assert score_detector(net, test)[0]["pixel_ap"] > 0.8
+    assert score_detector(fresh, test)[0]["pixel_ap"] < 0.4
+    trained, pretrained = net.state_dict(), fresh.state_dict()
+    moved = {name for name in trained if not torch.equal(trained[name], pretrained[name])}
+    weights = {name for name, _ in net.named_parameters()}
+    statistics = {name for name in trained if name.startswith(("stem", "blocks"))} - weights
+    assert weights <= moved and not statistics & moved  # fine-tuned whole, with fixed statistics
+    maps = probability_maps(net, [picture for picture, _ in test])
     assert maps[0].shape == (64, 64) and 0 <= maps[0].min() and maps[0].max() <= 1
 
 
+def test_the_shared_features_stay_as_they_are_when_a_detector_is_trained() -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    before = {name: tensor.clone() for name, tensor in features.network().state_dict().items()}
+    rng = np.random.default_rng(5)
+    arm = ArmData([ground(rng)], [dark_spot(rng)])
+    fit(arm, DetectorSettings(crop=32, detector_steps=1, detector_batch=2), 0, CPU)
+    for name, tensor in features.network().state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert not any(weight.requires_grad for weight in features.network().parameters())
+
+
+def test_the_dice_loss_by_hand() -> None:
+    logits = torch.tensor([[[[0.0, 0.0, 50.0]], [[0.0, 50.0, 0.0]]]])  # p = 1/2, 1, 0
+    truth = torch.tensor([[[False, True, True]]])
+    assert float(dice_loss(logits, truth)) == pytest.approx(1 - 3 / 4.5, rel=1e-6)
+    both = LOSSES["focal+dice"].compute(logits, truth)
+    assert float(both) == pytest.approx(float(focal_loss(logits, truth)) + 1 - 3 / 4.5, rel=1e-6)
+
+
+def test_draws_are_balanced() -> None:
+    """Of any number of draws in a row half are good, the share is synthetic, and each defect comes
+    once before any comes again."""
+    pictures = [np.full((32, 32, 3), value, np.uint8) for value in (0, 1, 2, 3, 200, 255)]
+    mask = np.ones((32, 32), bool)
+    arm = ArmData(
+        pictures[5:], [(picture, mask) for picture in pictures[:4]], [(pictures[4], mask)]
+    )
+
+    def numbers(share: float) -> list[int]:
+        drawn = []
+        for number in range(80):
+            drawn.append(int(arm.draw(32, share, 3, number)[0][0, 0, 0]))
+        assert drawn[1::2] == [255] * 40
+        return drawn[::2]
+
+    real = numbers(0.0)
+    laps = [sorted(real[lap : lap + 4]) for lap in range(0, 40, 4)]
+    assert laps == [[0, 1, 2, 3]] * 10 and real[:4] != real[4:8]
+    for share, synthetic in ((0.1, 4), (0.25, 10), (0.5, 20), (1.0, 40)):
+        mixed = numbers(share)
+        assert mixed.count(200) == synthetic
+        for drawn, plain in zip(mixed, real, strict=True):
+            assert drawn in (plain, 200)
+
+
+def test_two_stages_learn_synthetic_defects_first_and_end_with_real_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shares = []
+
+    def watched(*given: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        shares.append(given[3])
+        return draw_batch(*given)
+
+    monkeypatch.setattr("trainer.evaluate.detectors.fit.draw_batch", watched)
+    rng = np.random.default_rng(2)
+    arm = ArmData([ground(rng)], [dark_spot(rng)], [dark_spot(rng)])
+    for schedule, expected in (("mixed", [0.3] * 4), ("two-stage", [1, 1, 0, 0])):
+        shares.clear()
+        settings = DetectorSettings(
+            network="draem",
+            crop=32,
+            width=2,
+            detector_steps=4,
+            detector_batch=2,
+            schedule=schedule,
+            synthetic_share=0.3,
+        )
+        fit(arm, settings, 0, CPU)
+        assert shares == expected
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
+    factors = [rate(step / 100) for step in range(101)]
+    assert factors[0] == 0 and factors[10] == 1 and factors[55] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0) and factors[5] == pytest.approx(0.5)
+
+
 def test_the_landscapes_middle_is_the_net_itself_and_the_net_stays() -> None:
-    net = make_net(2, 0).eval()
+    net = small_net()
     before = [one.clone() for one in net.state_dict().values()]
     batches = [
         (
@@ -304,7 +391,7 @@ def test_the_landscapes_middle_is_the_net_itself_and_the_net_stays() -> None:
     assert all(
         torch.equal(one, two) for one, two in zip(before, net.state_dict().values(), strict=True)
     )
-    moved = make_net(2, 0).eval()
+    moved = small_net()
     with torch.no_grad():
         for parameter, direction in zip(moved.parameters(), random_direction(net, 4), strict=True):
             parameter.add_(direction)
@@ -353,7 +440,7 @@ def test_an_eigenvalue_that_is_not_found_is_no_number(monkeypatch: pytest.Monkey
         return [one * torch.linspace(0, 1, one.numel()).view(one.shape) for one in vector]
 
     monkeypatch.setattr("trainer.evaluate.detectors.landscape._hessian_vector", dense)
-    net = make_net(2, 0)
+    net = small_net()
     assert top_eigenvalue(net, [], 0, tolerance=1e-2) == pytest.approx(1, abs=0.02)
     monkeypatch.setattr("trainer.evaluate.detectors.landscape.RESTARTS", 1)
     assert top_eigenvalue(net, [], 0, tolerance=1e-12) is None

@@ -291,7 +291,8 @@ def test_the_mvtec_recipes_hold_to_the_paper(name: str) -> None:
         config.plan.folds == (0, 1)
         and config.plan.shots == (0,)
         and config.sampling.train_steps == 500
-        and config.detector.epochs == 200
+        and config.detector.detector_steps * config.detector.detector_batch == 200 * 500
+        and config.detector.network == "draem"
         and config.sampling.samples == 500
     )
     assert ours.train == {
@@ -348,11 +349,11 @@ def test_a_runs_record_is_a_config_file(tmp_path: Path) -> None:
     ("settings", "match"),
     [
         ({"epocs": 3}, "epocs"),
-        ({"epochs": "three"}, "epochs"),
+        ({"detector_steps": "three"}, "detector_steps"),
         ({"parts": ["realismus"]}, "realismus"),
         ({"crop": 512}, "crop is 512"),
         ({"resolution": 100, "crop": 32}, "multiple of 32"),
-        ({"arms": ["ceiling"]}, "'real' is left out"),
+        ({"arms": ["all real"]}, "'real' is left out"),
         ({"seeds": []}, "seeds is empty"),
         ({"generators": ["a", "a:steps=10"]}, "given twice"),
         ({"generators": ["a:stepps=10"]}, "stepps"),

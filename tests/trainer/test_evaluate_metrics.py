@@ -172,7 +172,7 @@ def test_the_interval_is_students_and_the_pairs_cancel_what_folds_differ_in() ->
 
 
 def test_the_summary_compares_with_real_only_and_with_the_ceiling() -> None:
-    values = {"real": (0.2, 0.4), "ceiling": (0.6, 0.8), "ours only": (0.4, 0.6)}
+    values = {"real": (0.2, 0.4), "all real": (0.6, 0.8), "ours only": (0.4, 0.6)}
     rows = [
         Row("detection", "o", "d", 0, 5, seed, arm, "pixel_ap", value, 9, "", "")
         for arm, some in values.items()
@@ -183,7 +183,7 @@ def test_the_summary_compares_with_real_only_and_with_the_ceiling() -> None:
     assert found["ours only"].difference == pytest.approx(0.2) and found[
         "ours only"
     ].closed == pytest.approx(0.5)
-    assert found["ceiling"].closed is None and found["ceiling"].runs == 2
+    assert found["all real"].closed is None and found["all real"].runs == 2
 
 
 def test_the_frechet_distance_is_torchmetrics_and_zero_for_equal_sets() -> None:

@@ -24,7 +24,7 @@ from bgdefect_core.errors import SettingError
 from ..bases.devices import pick_device
 from .detectors.arms import ARMS
 from .detectors.arms.arm import Arm
-from .detectors.arms.chosen import chosen_arms
+from .detectors.arms.chosen import chosen_arms, present
 from .detectors.arms.real import REAL
 from .detectors.settings import (
     ArmSettings,
@@ -35,6 +35,7 @@ from .detectors.settings import (
 )
 from .measures.settings import MeasureSettings
 from .plan.settings import PlanSettings
+from .rows import Skip
 from .samples.settings import SampleSettings
 
 Part = Literal["realism", "masks", "detection", "patchcore", "reverse_distillation", "landscape"]
@@ -153,12 +154,24 @@ class EvaluateConfig:
         return chosen_arms(self.arms.arms, methods[0], others, candidates)
 
     @property
+    def trained_arms(self) -> list[Arm]:
+        """The arms whose method is among the settings."""
+        return present(self.all_arms, [method.name for method in self.sampling.methods])[0]
+
+    @property
+    def absent_arms(self) -> list[Skip]:
+        """A word on each arm whose method is not."""
+        if "detection" not in self.parts:
+            return []
+        return present(self.all_arms, [method.name for method in self.sampling.methods])[1]
+
+    @property
     def needs_samples(self) -> bool:
         """Whether anything asks for samples of the generation methods."""
         if {"realism", "masks"} & set(self.parts):
             return True
         trains = bool({"detection", "landscape"} & set(self.parts))
-        return trains and any(arm.samples == "generator" for arm in self.all_arms)
+        return trains and any(arm.samples == "method" for arm in self.trained_arms)
 
     def record(self) -> dict[str, Any]:
         """All that decides the results, as flat JSON; it can be given back as a config file."""

@@ -21,7 +21,9 @@ from ..bases.load import load_base
 from ..bases.precision import choose_precision
 from .detectors.landscape import PRODUCTS
 from .detectors.landscape_rows import BATCH as LANDSCAPE_BATCH
-from .detectors.network import focal_loss, make_net, probability_maps
+from .detectors.losses import focal_loss
+from .detectors.networks import NETWORKS
+from .detectors.networks.network import probability_maps, seeded
 from .detectors.reverse_distillation import BATCH, fit_student, make_student
 from .detectors.settings import DetectorSettings, LandscapeSettings
 from .measures.features import SIDE, pooled_features
@@ -121,8 +123,9 @@ def _evaluations(method: Method) -> float:
 
 
 def detector_work(settings: DetectorSettings, fold: Fold, count: int, device: torch.device) -> Work:
-    """``count`` detectors: their steps, validations and tests."""
-    net = make_net(settings.width, 0).to(device)
+    """``count`` detectors: their steps and tests."""
+    net = seeded(NETWORKS[settings.network], settings.width, 0)
+    net = net.to(device).train()
     batch, crop = settings.detector_batch, settings.crop
     pictures = torch.rand(batch, 3, crop, crop, device=device)
     truth = torch.zeros(batch, crop, crop, device=device)
@@ -133,10 +136,9 @@ def detector_work(settings: DetectorSettings, fold: Fold, count: int, device: to
     black = [np.zeros((settings.resolution, settings.resolution, 3), np.uint8)] * 4
     step_seconds = _timed(step)
     picture_seconds = _timed(lambda: probability_maps(net, black)) / len(black)
-    steps = settings.epochs * max(1, settings.draws // batch)
-    validation = len(fold.validation) + len(fold.good_validation)
-    tested = settings.epochs * validation + len(fold.test) + len(fold.good_test)
-    return Work("detectors", count, step_seconds * steps + picture_seconds * tested)
+    tested = len(fold.test) + len(fold.good_test)
+    seconds = step_seconds * settings.detector_steps + picture_seconds * tested
+    return Work("detectors", count, seconds)
 
 
 def landscape_work(
@@ -144,7 +146,7 @@ def landscape_work(
 ) -> Work:
     """``count`` loss surfaces and their top eigenvalues, with the usual number of products, each of
     which costs about three training steps."""
-    net = make_net(detector.width, 0).to(device).eval()
+    net = seeded(NETWORKS[detector.network], detector.width, 0).to(device).eval()
     pictures = torch.rand(LANDSCAPE_BATCH, 3, detector.crop, detector.crop, device=device)
 
     def forward() -> None:

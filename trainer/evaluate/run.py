@@ -103,7 +103,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         generation=generation,
         realism=RealismMeasure(store, config.measures.features, sampling.samples, seed, device),
         masks=MaskMeasure(store, sampling.base, config.measures.mask_levels, seed, config.device),
-        arms=config.all_arms,
+        arms=config.trained_arms,
         detectors=detectors,
         baselines=baselines,
         landscapes=Landscapes(config.landscape, detectors, seed),
@@ -118,7 +118,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     scopes = make_scopes(config.plan, cells, output, write=not config.dry_run)
     check_candidates(sampling, scopes)
     estimate = evaluation.estimate(cells, scopes)
-    unavailable = skips()
+    unavailable = [*skips(), *config.absent_arms]
     for line in estimate.lines():
         say(line)
     for skip in unavailable:

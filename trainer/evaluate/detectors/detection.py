@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
+from torch import nn
 
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.writing import write_picture
@@ -21,7 +22,8 @@ from .arms.real import CEILING, REAL
 from .fit import fit, score_detector
 from .maps import map_strip
 from .metrics import METRICS
-from .network import SegmentationNet, make_net
+from .networks import NETWORKS
+from .networks.network import seeded
 from .pictures import FoldPictures
 from .plans import ALL_KNOWN, ArmPlan
 from .settings import DetectorSettings
@@ -63,13 +65,13 @@ class Detectors:
                 files[title] = path
         return files
 
-    def detector(self, cell: Cell, pictures: FoldPictures, plan: ArmPlan) -> SegmentationNet:
+    def detector(self, cell: Cell, pictures: FoldPictures, plan: ArmPlan) -> nn.Module:
         """The first seed's trained detector; trained again where its file is gone."""
         seed = self.seeds[0]
         path = self._file(cell, plan, "detectors", "safetensors")
         if not path.is_file():
             self._measure(cell, pictures, plan, seed)
-        net = make_net(self.settings.width, seed)
+        net = seeded(NETWORKS[self.settings.network], self.settings.width, seed)
         net.load_state_dict(load_file(path))
         return net.to(self.device).eval()
 
@@ -82,22 +84,23 @@ class Detectors:
             arm, data = CEILING.name, ALL_KNOWN
         settings: dict[str, Any] = {"split": cell.data.digest, "arm": arm, "seed": seed}
         for name, value in asdict(self.settings).items():
-            settings[name.removeprefix("detector_")] = value
+            if plan.arm.has_both or name not in ("schedule", "synthetic_share"):
+                settings[name.removeprefix("detector_")] = value
         return f"{cell.name}-{arm}-s{seed}", settings | data
 
     def _measure(
         self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int
     ) -> dict[str, Any]:
-        fitted = fit(plan.data(), pictures.validation, self.settings, seed, self.device)
-        figures, maps = score_detector(fitted.net, pictures.test)
+        net = fit(plan.data(), self.settings, seed, self.device)
+        figures, maps = score_detector(net, pictures.test)
         if seed == self.seeds[0]:
-            state = fitted.net.cpu().state_dict()
+            state = net.cpu().state_dict()
             weights = {name: tensor.contiguous() for name, tensor in state.items()}
             with atomic_write(self._file(cell, plan, "detectors", "safetensors")) as file:
                 file.write(save(weights))
             strip = map_strip(pictures.test, maps)
             write_picture(self._file(cell, plan, "pictures", "png"), strip)
-        return figures | {"epoch": fitted.epoch, "validation_pixel_ap": list(fitted.validation)}
+        return figures
 
     def _file(self, cell: Cell, plan: ArmPlan, folder: str, suffix: str) -> Path:
         """File of the first seed's detector, named after its unit."""

@@ -1,106 +1,89 @@
-"""Training one detector and testing it once: validation data choose the checkpoint, the test side
-comes last.
+"""Training one detector and testing it once.
 
-Every random number is a function of (seed, step, place in the batch, purpose). Equal settings give
-equal figures on a CPU, and arms of one seed share all draws that they have in common.
+The schedule is fixed: the weights after the last step are the detector, and no defect beyond the
+arm's own chooses anything. Every random number is a function of (seed, draw, purpose). Equal
+settings give equal figures on a CPU, and arms of one seed share all draws that they have in common.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
-from .metrics import Map, curve_metrics, detection_metrics
-from .network import SegmentationNet, focal_loss, make_net, probability_maps, to_tensor
+from .losses import LOSSES
+from .metrics import Map, detection_metrics
+from .networks import NETWORKS
+from .networks.network import probability_maps, seeded, to_tensor
 from .pictures import Pair
+from .schedules import SCHEDULES
 from .settings import DetectorSettings
 from .training_data import ArmData
 
-_DROP, _DROPS = 0.2, (0.8, 0.9)
-"""Factor of the learning rate, and the shares of the steps after which it applies."""
+_WARM = 0.1
+"""Share of the steps in which the learning rate rises."""
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A trained detector."""
-
-    net: SegmentationNet
-    """With the weights of the chosen epoch."""
-    epoch: int
-    """The chosen epoch, from 1."""
-    validation: tuple[float, ...]
-    """Pixel AP on the validation side after each epoch."""
+def rate(progress: float) -> float:
+    """Factor of the learning rate at a share of the steps, 0..1: it rises linearly, then falls
+    along a half cosine to 0."""
+    if progress < _WARM:
+        return progress / _WARM
+    return 0.5 * (1 + math.cos(math.pi * (progress - _WARM) / (1 - _WARM)))
 
 
-def fit(
-    data: ArmData,
-    validation: Sequence[Pair],
-    settings: DetectorSettings,
-    seed: int,
-    device: torch.device,
-) -> Fitted:
+def fit(data: ArmData, settings: DetectorSettings, seed: int, device: torch.device) -> nn.Module:
     """Train one detector.
 
     Args:
-        data: of the arm. validation: pictures that choose the epoch, by pixel AP. seed: of weights
-            and draws.
+        data: of the arm. seed: of weights and draws.
+
+    Returns:
+        The network in evaluation mode.
     """
-    net = make_net(settings.width, seed).to(device)
-    optimizer = torch.optim.Adam(net.parameters(), lr=settings.detector_lr)
-    steps = max(1, settings.draws // settings.detector_batch)
-    total = steps * settings.epochs
-    state, chosen = deepcopy(net.state_dict()), 0
-    best = -math.inf
-    scores = []
-    for epoch in range(settings.epochs):
-        net.train()
-        for step in range(epoch * steps, (epoch + 1) * steps):
-            drops = sum(step >= share * total for share in _DROPS)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.detector_lr * _DROP**drops
-            pictures, truth = draw_batch(data, settings, seed, step)
-            loss = focal_loss(net(pictures.to(device)), truth.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        score = validation_score(net, validation)
-        scores.append(score)
-        if score > best or epoch == 0:
-            best, state, chosen = score, deepcopy(net.state_dict()), epoch + 1
-    net.load_state_dict(state)
-    return Fitted(net.eval(), chosen, tuple(scores))
+    network, loss = NETWORKS[settings.network], LOSSES[settings.detector_loss]
+    share_at = SCHEDULES[settings.schedule].share
+    net = seeded(network, settings.width, seed).to(device)
+    lr = network.lr if settings.detector_lr is None else settings.detector_lr
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr)
+    steps = settings.detector_steps
+    net.train()
+    for step in range(steps):
+        progress = (step + 0.5) / steps
+        for group in optimizer.param_groups:
+            group["lr"] = lr * rate(progress)
+        share = share_at(progress, settings.synthetic_share)
+        pictures, truth = draw_batch(
+            data, settings.detector_batch, settings.crop, share, seed, step
+        )
+        value = loss.compute(net(pictures.to(device)), truth.to(device))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    return net.eval()
 
 
 def draw_batch(
-    data: ArmData, settings: DetectorSettings, seed: int, step: int
+    data: ArmData, count: int, side: int, synthetic_share: float, seed: int, step: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The crops of one step: ``[B, 3, c, c]`` in 0..1 and bool ``[B, c, c]``."""
+    """The crops of one step: ``[B, 3, c, c]`` in 0..1 and bool ``[B, c, c]``.
+
+    Args:
+        count: B. side: c in pixels. synthetic_share: of the defect draws where the arm has both
+            kinds.
+    """
     pictures, masks = [], []
-    for item in range(settings.detector_batch):
-        key = (seed, step, item)
-        picture, mask = data.draw(settings.crop, settings.synthetic_share, key)
+    for number in range(step * count, (step + 1) * count):
+        picture, mask = data.draw(side, synthetic_share, seed, number)
         pictures.append(picture)
         masks.append(mask)
     return to_tensor(pictures), torch.from_numpy(np.stack(masks))
 
 
-def validation_score(net: SegmentationNet, pairs: Sequence[Pair]) -> float:
-    """Pixel AP over all pictures of the validation side."""
-    pictures, masks = zip(*pairs, strict=True)
-    maps = probability_maps(net, pictures)
-    truth = np.concatenate(masks, axis=None)
-    score = np.concatenate(maps, axis=None)
-    return curve_metrics(truth, score)[1]
-
-
-def score_detector(
-    net: SegmentationNet, pairs: Sequence[Pair]
-) -> tuple[dict[str, float], list[Map]]:
+def score_detector(net: nn.Module, pairs: Sequence[Pair]) -> tuple[dict[str, float], list[Map]]:
     """All metrics on the test side, and the maps."""
     pictures, masks = zip(*pairs, strict=True)
     maps = probability_maps(net, pictures)

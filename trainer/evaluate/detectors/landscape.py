@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-from torch import Tensor
+from torch import Tensor, nn
 
-from .network import SegmentationNet, focal_loss
+from .losses import focal_loss
 
 REACH = 1.0
 """The landscape spans -1..1 in both directions."""
@@ -30,7 +30,7 @@ Batches = Sequence[tuple[Tensor, Tensor]]
 """Pictures ``[B, 3, c, c]`` in 0..1 and truths ``[B, c, c]``."""
 
 
-def random_direction(net: SegmentationNet, seed: int) -> list[Tensor]:
+def random_direction(net: nn.Module, seed: int) -> list[Tensor]:
     """One direction a parameter. Each filter has the norm of the network's filter; vectors are
     0."""
     generator = torch.Generator().manual_seed(seed)
@@ -51,9 +51,7 @@ def _filter_norms(weights: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def landscape(
-    net: SegmentationNet, batches: Batches, points: int, seed: int
-) -> NDArray[np.float64]:
+def landscape(net: nn.Module, batches: Batches, points: int, seed: int) -> NDArray[np.float64]:
     """Eq. 33 on a grid: ``[points, points]``, rows a = -1..1, columns b = -1..1. The network is
     left unchanged."""
     net.eval()
@@ -78,7 +76,7 @@ def landscape(
 
 
 def top_eigenvalue(
-    net: SegmentationNet, batches: Batches, seed: int, tolerance: float = TOLERANCE
+    net: nn.Module, batches: Batches, seed: int, tolerance: float = TOLERANCE
 ) -> float | None:
     """The Hessian's largest eigenvalue, by Lanczos on Hessian-vector products; batch norms are
     fixed.
@@ -121,7 +119,7 @@ def top_eigenvalue(
 
 
 def _hessian_vector(
-    net: SegmentationNet, batches: Batches, parameters: Sequence[Tensor], vector: Sequence[Tensor]
+    net: nn.Module, batches: Batches, parameters: Sequence[Tensor], vector: Sequence[Tensor]
 ) -> list[Tensor]:
     """``H v`` of the mean loss over the batches, one tensor a parameter."""
     products = list(map(torch.zeros_like, parameters))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -73,10 +73,9 @@ class Landscapes:
             else:
                 good.append(picture)
         data = ArmData(good, defects)
-        settings = replace(self.detectors.settings, detector_batch=BATCH, synthetic_share=0.0)
-        device = self.detectors.device
+        side, device = self.detectors.settings.crop, self.detectors.device
         batches = []
         for step in range(self.settings.landscape_crops // BATCH):
-            crops, truth = draw_batch(data, settings, self.seed, step)
+            crops, truth = draw_batch(data, BATCH, side, 0.0, self.seed, step)
             batches.append((crops.to(device), truth.to(device)))
         return batches

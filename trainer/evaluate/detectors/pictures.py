@@ -35,11 +35,6 @@ class FoldPictures:
         return [picture for picture, _ in load_pairs(self.fold.good_train, self.side)]
 
     @cached_property
-    def validation(self) -> list[Pair]:
-        """Defects and good pictures that choose the checkpoint."""
-        return load_pairs([*self.fold.validation, *self.fold.good_validation], self.side)
-
-    @cached_property
     def test(self) -> list[Pair]:
         """Held-out defects, then good pictures."""
         return load_pairs([*self.fold.test, *self.fold.good_test], self.side)

@@ -64,7 +64,7 @@ def plan_arms(
                 continue
             synthetic = sample_pairs(samples, pictures.side, arm.label)
             settings = settings | identity
-            if arm.samples == "generator":
+            if arm.samples == "method":
                 settings["masks"] = arm.label
         real = shots if arm.known == "shots" else []
         data = ArmData(pictures.good, real, synthetic, arm.maker, arm.augment)

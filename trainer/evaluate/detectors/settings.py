@@ -8,7 +8,10 @@ from typing import Annotated
 from bgdefect_core.declarations import Choice, Doc, NotEmpty, Range
 from bgdefect_core.errors import SettingError
 
-from .arms import ARMS, ArmName
+from .arms import ARMS, USUAL_ARMS, ArmName
+from .losses import LOSSES, LossName
+from .networks import DEFAULT_NETWORK, NETWORKS, NetworkName
+from .schedules import SCHEDULES, ScheduleName
 
 _SIDE = Range(32, 4096)
 _STRIDE = 32
@@ -23,12 +26,12 @@ class ArmSettings:
         Choice(ARMS),
         NotEmpty(),
         Doc(ARMS.help("What the detectors are trained on, one detector each:")),
-    ] = tuple(ARMS)
+    ] = USUAL_ARMS
     arm_generators: Annotated[
         tuple[str, ...],
         Doc(
-            "Names of generation methods after the first that get a detection arm each: "
-            '"real+NAME refined".'
+            "Names of generation methods after the first that get a detection arm each, "
+            '"real+NAME".'
         ),
     ] = ()
     seeds: Annotated[
@@ -54,27 +57,42 @@ class DetectorSettings:
             "pictures."
         ),
     ] = 128
+    network: Annotated[
+        NetworkName, Choice(NETWORKS), Doc(NETWORKS.help("Network of the detectors."))
+    ] = DEFAULT_NETWORK
     width: Annotated[
-        int, Range(2, 512), Doc("Base width of the detector; 64 in the literature.")
+        int, Range(2, 512), Doc("Base width of the network draem; 64 in the literature.")
     ] = 16
-    epochs: Annotated[
-        int, Range(1, 10_000), Doc("Epochs of the detector; 200 in the literature.")
-    ] = 6
-    draws: Annotated[int, Range(1, 1_000_000), Doc("Crops per epoch; 500 in the literature.")] = 320
-    detector_batch: Annotated[int, Range(2, 1024), Doc("Crops per step.")] = 8
+    detector_steps: Annotated[
+        int,
+        Range(1, 10_000_000),
+        Doc(
+            "Steps of a detector. The weights after the last one are tested: no real defects "
+            "choose a checkpoint."
+        ),
+    ] = 60
+    detector_batch: Annotated[int, Range(2, 1024), Doc("Crops per step.")] = 16
     detector_lr: Annotated[
-        float,
+        float | None,
         Range(1e-8, 1.0),
         Doc(
-            "Learning rate of Adam; 1e-4 in the literature, for 200 epochs. It is multiplied by "
-            "0.2 after 80 % and after 90 % of the steps."
+            "Highest learning rate of AdamW; it rises over a tenth of the steps and falls along a "
+            "half cosine. Default: the network's own."
         ),
-    ] = 1e-3
+    ] = None
+    detector_loss: Annotated[
+        LossName, Choice(LOSSES), Doc(LOSSES.help("Loss of the detectors."))
+    ] = "focal"
+    schedule: Annotated[
+        ScheduleName,
+        Choice(SCHEDULES),
+        Doc(SCHEDULES.help("Order of defects in the arms that have real and synthetic ones.")),
+    ] = "mixed"
     synthetic_share: Annotated[
         float,
         Range(0, 1),
-        Doc("Share of synthetic defects among the defect draws of the arms that have both kinds."),
-    ] = 0.5
+        Doc("Share of synthetic defects among the defect draws of the schedule mixed."),
+    ] = 0.25
 
     def check(self) -> None:
         """Raise SettingError where the sizes do not fit each other or the networks."""

@@ -1,10 +1,15 @@
-"""The training data of one detector, and the drawing of its crops."""
+"""The training data of one detector, and the drawing of its crops.
+
+Draws are balanced: every second one shows a defect, synthetic defects come at even distances, and
+each picture of a kind is drawn once before any is drawn again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from math import floor
 
 import numpy as np
 
@@ -18,17 +23,16 @@ LEAST_CHANGE = 10
 strongest."""
 _TRIES = 8
 """Attempts at a synthetic defect that can be seen."""
-_GOOD_SHARE = 0.5
 
 
 class Purpose(IntEnum):
     """What a random generator of a draw is used for; part of the generator's seed."""
 
-    KIND = 0
     PICTURE = 1
     CROP = 2
     SYNTHETIC = 3
     AUGMENTATION = 4
+    GOOD = 5
 
 
 @dataclass(frozen=True)
@@ -43,30 +47,31 @@ class ArmData:
     augment: bool = False
     """Classical augmentation of every draw."""
 
-    def draw(self, side: int, synthetic_share: float, key: Sequence[int]) -> Pair:
-        """A crop and its mask: good or with a defect, each with probability 1/2.
+    def draw(self, side: int, synthetic_share: float, seed: int, number: int) -> Pair:
+        """A crop and its mask; odd draws are good, even ones have a defect.
 
         Args:
-            side: of the crop in pixels. synthetic_share: probability of a synthetic defect where
-                the arm has both kinds. key: identifies the draw. Every purpose has its own random
-                generator, so that arms share the draws that they have in common.
+            side: of the crop in pixels. synthetic_share: of the defect draws where the arm has both
+                kinds, 0..1. seed, number: of the detector and of the draw. Every purpose has its
+                own random generator, so that arms share the draws that they have in common.
         """
 
         def generator(purpose: Purpose) -> np.random.Generator:
-            return np.random.default_rng((*key, purpose))
+            return np.random.default_rng((seed, number, purpose))
 
-        kind, picture, crop = map(generator, (Purpose.KIND, Purpose.PICTURE, Purpose.CROP))
-        good = kind.random() < _GOOD_SHARE
-        synthetic = not self.real or kind.random() < synthetic_share
-        if good:
-            pair = self._good(int(picture.integers(len(self.good))), side, crop)
+        crop = generator(Purpose.CROP)
+        turn, is_good = divmod(number, 2)
+        synthetic = not self.real or _is_synthetic(turn, synthetic_share)
+        if is_good:
+            index = balanced(len(self.good), turn, seed, Purpose.GOOD)
+            pair = self._good(index, side, crop)
         elif synthetic and self.maker is not None:
-            index = int(picture.integers(len(self.good)))
+            index = balanced(len(self.good), turn, seed, Purpose.PICTURE)
             pair = self._drawn(self.maker, index, side, crop, generator(Purpose.SYNTHETIC))
         else:
             defects = self.synthetic if synthetic and self.synthetic else self.real
-            chosen = defects[int(picture.integers(len(defects)))]
-            pair = window(*chosen, side, crop, on_defect=True)
+            index = balanced(len(defects), turn, seed, Purpose.PICTURE)
+            pair = window(*defects[index], side, crop, on_defect=True)
         return augmented(pair, generator(Purpose.AUGMENTATION)) if self.augment else pair
 
     def _good(self, index: int, side: int, rng: np.random.Generator) -> Pair:
@@ -91,6 +96,19 @@ class ArmData:
             if visible(good, pair):
                 return pair
         return good, empty
+
+
+def _is_synthetic(turn: int, share: float) -> bool:
+    """Whether the defect draw of this number is synthetic: of any n in a row, n times the share
+    are, rounded down or up."""
+    return floor((turn + 1) * share) > floor(turn * share)
+
+
+def balanced(count: int, turn: int, seed: int, purpose: Purpose) -> int:
+    """A random index below ``count``; each ``count`` turns go through all of them once."""
+    lap, place = divmod(turn, count)
+    order = np.random.default_rng((seed, lap, purpose, count)).permutation(count)
+    return int(order[place])
 
 
 def visible(good: Pixels, pair: Pair) -> bool:

@@ -1,4 +1,4 @@
-"""Which pictures train, choose the checkpoint and test: three sides that share no group.
+"""Which pictures train, validate the class trainings and test: three sides that share no group.
 
 The halves are those of the paper (``split_halves``). The validation part is taken from the training
 side and is the same for every arm, including the ceiling. A good picture belongs to the side of the

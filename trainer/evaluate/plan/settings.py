@@ -54,12 +54,13 @@ class PlanSettings:
         int,
         _LEAST_ONE,
         Doc(
-            "Real defects of the training side that choose the checkpoint (at most a fifth of "
-            "that side, at least one)."
+            "Real defects of the training side that are kept out of everything but the loss that "
+            "a class training reports (at most a fifth of that side, at least one). Nothing is "
+            "chosen by them."
         ),
     ] = 10
     validation_good: Annotated[
-        int, _LEAST_ONE, Doc("Good pictures that choose the checkpoint with them.")
+        int, _LEAST_ONE, Doc("Good pictures that are kept out with them.")
     ] = 20
     good: Annotated[
         int, _ANY_NUMBER, Doc("Maximum number of good pictures of the training side; 0: all.")

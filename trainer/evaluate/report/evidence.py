@@ -110,14 +110,14 @@ def _settings_table(evaluations: Sequence[Results]) -> Table:
         "generators",
         "samples",
         "iterations",
-        "detector: size, crop, width, draws",
+        "detector: network, size, crop, steps",
     )
     lines = []
     for evaluation in evaluations:
         settings = evaluation.settings
         detector = (
-            f"{settings.resolution}, {settings.crop}, {settings.width}, "
-            f"{settings.epochs} x {settings.draws}"
+            f"{settings.network}, {settings.resolution}, {settings.crop}, "
+            f"{settings.detector_steps} x {settings.detector_batch}"
         )
         line = (
             evaluation.name,

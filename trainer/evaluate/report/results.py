@@ -35,11 +35,11 @@ class ShownSettings:
     candidate: list[str]
     samples: int
     train_steps: int
+    network: str
     resolution: int
     crop: int
-    width: int
-    epochs: int
-    draws: int
+    detector_steps: int
+    detector_batch: int
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ _SET_BY_EVALUATION = {
     "defect",
     "device",
     "dry_run",
+    "early_stop",
     "fold",
     "good",
     "mask_library",

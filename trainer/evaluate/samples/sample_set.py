@@ -178,8 +178,8 @@ def check_unseen(name: str, root: Path, object: str, defect: str, fold: Fold) ->
         twin = known.get(_pixel_digest(example.image))
         if twin is not None:
             raise DataError(
-                f"the candidate {name!r} leaks: {example.image} is {twin}, which tests or chooses "
-                "the checkpoint",
+                f"the candidate {name!r} leaks: {example.image} is {twin}, which is kept "
+                "out of training",
                 "samples made from the training side alone",
                 "give a folder for each fold: fold0 and fold1 in the candidate's",
             )

@@ -29,7 +29,8 @@ class SampleSettings:
         tuple[str, ...],
         NotEmpty(),
         Doc(
-            "Methods of generation; the first is the one of the detection arms. NAME, or "
+            "Methods of generation; the first is the recommended one, others are found by the arms "
+            "that name them. NAME, or "
             "NAME:key=value,key=value. guidance=1/2/3: of the first attempt at a sample, the "
             "second, the third. start=real,start_level=0.3/0.7: from real defects, at 0/0 their "
             "pastes alone. whole_square=true: squares from pure noise, for realism alone. "

@@ -8,22 +8,25 @@ from bgdefect_core.declarations import Registry
 
 from .arm import Arm
 from .cut_paste import CUT_PASTE
-from .generated import CLASSICAL_OURS, OURS, OURS_ALONE, OURS_REQUESTED
+from .generated import FROM_NOISE, FROM_REAL, OURS, OURS_ALONE, OURS_REQUESTED, PASTE
 from .perlin import PERLIN
-from .real import CEILING, CLASSICAL, REAL
+from .real import AS_IT_IS, CEILING, REAL
 
 ARMS: Registry[Arm] = Registry(
     "arm",
     REAL,
-    CLASSICAL,
+    AS_IT_IS,
     CUT_PASTE,
     PERLIN,
-    OURS_REQUESTED,
+    PASTE,
+    FROM_NOISE,
+    FROM_REAL,
     OURS,
-    CLASSICAL_OURS,
+    OURS_REQUESTED,
     OURS_ALONE,
     CEILING,
 )
+USUAL_ARMS = tuple(name for name, arm in ARMS.items() if arm.usual)
 
 if TYPE_CHECKING:
     ArmName = str

@@ -17,7 +17,7 @@ Maker = Callable[[Pixels, Pixels, np.random.Generator], Pair]
 picture."""
 Known = Literal["shots", "all", "none"]
 Label = Literal["refined", "requested"]
-Samples = Literal["none", "generator", "candidate"]
+Samples = Literal["none", "method", "candidate"]
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,25 @@ class Arm:
     samples: Samples = "none"
     """Generated samples: none, those of a generation method, or those of a candidate data set."""
     source: str = ""
-    """Name of that method or candidate; empty: the first generation method of the settings."""
+    """Name of that method or candidate; empty: the first generation method of the settings. An arm
+    whose method is not among the settings is skipped, and the report says so."""
     label: Label = "refined"
     """The mask of a generated sample that is taken for its truth."""
     maker: Maker | None = None
     """Draws synthetic defects into good crops."""
-    augment: bool = False
+    augment: bool = True
     """Every crop is augmented: see :func:`~trainer.evaluate.detectors.training_data.augmented`."""
     rival: str = ""
     """Name of the method that the goals compare ours with; empty: the arm is no rival."""
+    usual: bool = True
+    """Trained where the settings name no arms."""
     landscape: bool = False
     """The loss landscape of its detector is measured."""
     maps: bool = False
     """The report shows maps of its detector."""
+
+    @property
+    def has_both(self) -> bool:
+        """Whether it has real and synthetic defects, so that the schedule says when to see
+        which."""
+        return self.known != "none" and (self.samples != "none" or self.maker is not None)

@@ -1,40 +1,52 @@
-"""Arms of generated samples: of our first generation method, of others, and of candidates."""
+"""Arms of generated samples: of our generation methods by their names, and of candidates."""
 
 from __future__ import annotations
 
 from .arm import Arm
 
-OURS_REQUESTED = Arm(
-    "real+ours requested",
-    "the known real defects and our samples, labelled by the requested mask",
-    samples="generator",
-    label="requested",
+PASTE = Arm(
+    "real+paste",
+    "the known real defects and the method paste: the same real defects pasted where our placement "
+    "puts them, without a network; the control of the next three",
+    samples="method",
+    source="paste",
+    rival="paste",
+)
+FROM_NOISE = Arm(
+    "real+from noise",
+    "the known real defects and the method from noise: the paper's own start",
+    samples="method",
+    source="from noise",
+)
+FROM_REAL = Arm(
+    "real+from real",
+    "the known real defects and the method from real: started from the pasted real defects",
+    samples="method",
+    source="from real",
 )
 OURS = Arm(
-    "real+ours refined",
-    "the known real defects and our samples, labelled by the refined mask",
-    samples="generator",
+    "real+ours",
+    "the known real defects and the first generation method: the recommended one",
+    samples="method",
     landscape=True,
     maps=True,
 )
-CLASSICAL_OURS = Arm(
-    "real+classical+ours refined",
-    "the known real defects and our samples with refined masks, with classical augmentation",
-    samples="generator",
-    augment=True,
+OURS_REQUESTED = Arm(
+    "real+ours requested",
+    "the same, labelled by the requested masks; only where it is named",
+    samples="method",
+    label="requested",
+    usual=False,
 )
 OURS_ALONE = Arm(
-    "ours only",
-    "our samples alone, labelled by the refined mask",
-    known="none",
-    samples="generator",
+    "ours only", "the samples of the first method alone", known="none", samples="method"
 )
 
 
 def method_arm(method: str) -> Arm:
-    """The arm of a generation method after the first."""
-    summary = f"the known real defects and the samples of {method}, labelled by the refined mask"
-    return Arm(f"real+{method} refined", summary, samples="generator", source=method)
+    """The arm of a further generation method."""
+    summary = f"the known real defects and the samples of {method}"
+    return Arm(f"real+{method}", summary, samples="method", source=method)
 
 
 def candidate_arms(candidate: str) -> tuple[Arm, Arm]:

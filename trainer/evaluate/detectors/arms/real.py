@@ -6,13 +6,10 @@ from .arm import Arm
 
 REAL = Arm(
     "real",
-    "the known real defects alone; all other arms are compared with it",
+    "the known real defects; turned, mirrored, with other brightness, contrast and noise, as in "
+    "every other arm; all other arms are compared with it",
     landscape=True,
     maps=True,
 )
-CLASSICAL = Arm(
-    "real+classical",
-    "the known real defects; flips, quarter turns, brightness, contrast and noise on every crop",
-    augment=True,
-)
-CEILING = Arm("ceiling", "all real defects of the training side", known="all", maps=True)
+AS_IT_IS = Arm("real, as it is", "the known real defects without augmentation", augment=False)
+CEILING = Arm("all real", "all real defects of the training side", known="all", maps=True)

@@ -1,20 +1,13 @@
-"""The detector: a small discriminative U-Net (the segmentation half of DRAEM, Zavrtanik et al.
-2021) and its focal loss."""
+"""The segmentation half of DRAEM (Zavrtanik et al. 2021): the detector of the papers' protocols,
+trained from scratch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bgdefect_core.pictures.picture import Pixels
-
-GAMMA = 2.0
-_TEST_BATCH = 4
+from .network import Network
 
 
 def _block(channels_in: int, channels: int) -> nn.Sequential:
@@ -61,40 +54,9 @@ class SegmentationNet(nn.Module):
         return logits
 
 
-def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Focal loss on the softmax (Lin et al. 2017): mean of ``-(1 - p_t)^2 log p_t`` over all
-    pixels.
-
-    Args:
-        logits: ``[B, 2, H, W]``. truth: bool or float ``[B, H, W]``, 1 = defect.
-    """
-    log_p = F.log_softmax(logits, dim=1)
-    log_pt = torch.where(truth > 0.5, log_p[:, 1], log_p[:, 0])
-    return -((1 - log_pt.exp()) ** GAMMA * log_pt).mean()
-
-
-def make_net(width: int, seed: int) -> SegmentationNet:
-    """A fresh network whose weights follow from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return SegmentationNet(width)
-
-
-def to_tensor(pictures: Sequence[Pixels]) -> Tensor:
-    """``uint8 [H, W, 3]`` each -> ``[B, 3, H, W]`` in 0..1."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-
-
-@torch.no_grad()
-def probability_maps(net: SegmentationNet, pictures: Sequence[Pixels]) -> list[NDArray[np.float32]]:
-    """P(defect) of whole pictures of one size: float32 ``[H, W]`` in 0..1 each."""
-    training = net.training
-    net.eval()
-    device = next(net.parameters()).device
-    maps: list[NDArray[np.float32]] = []
-    for first in range(0, len(pictures), _TEST_BATCH):
-        batch = to_tensor(pictures[first : first + _TEST_BATCH])
-        probability = net(batch.to(device)).softmax(1)[:, 1]
-        maps += list(probability.cpu().numpy())
-    net.train(training)
-    return maps
+DRAEM = Network(
+    "draem",
+    "the segmentation half of DRAEM, trained from scratch: the field's protocol",
+    make=SegmentationNet,
+    lr=1e-3,
+)
