@@ -116,6 +116,7 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         tmp_path / "out",
         folds=(0,),
         shots=(3,),
+        shot_draws=1,
         seeds=(0, 1),
         arms=(
             "real",
@@ -360,7 +361,7 @@ def test_a_class_without_samples_is_a_named_skip_and_the_rest_is_measured(
         }
         assert (
             "no mask could be placed for sheet / scratch"
-            in skipped["sheet-scratch-f0-k3, method ours"]
+            in skipped["sheet-scratch-f0-k3-d0, method ours"]
         )
         assert {row.subject for row in outcome.rows if row.part == "detection"} == {
             "real",

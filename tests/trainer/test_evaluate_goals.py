@@ -60,6 +60,7 @@ def detection(
                     defect,
                     0,
                     k,
+                    0,
                     seed,
                     subject,
                     "pixel_ap",
@@ -77,7 +78,7 @@ def figures(
 ) -> list[Row]:
     """(subject, metric) -> value."""
     return [
-        Row(part, "part", defect, fold, 5, 0, name, metric, value, 48, "ref", "s")
+        Row(part, "part", defect, fold, 5, 0, 0, name, metric, value, 48, "ref", "s")
         for (name, metric), value in values.items()
     ]
 
@@ -92,6 +93,7 @@ def goals_of(rows: Sequence[Row]) -> dict[str, Goal]:
         "hurts",
         "CutPaste",
         "Perlin",
+        "beats paste",
     )
     assert len(goals) == len(words)
     return {word: next(goal for goal in goals if word in goal.text) for word in words}
@@ -139,8 +141,8 @@ def test_a_generator_that_adds_nothing_closes_nothing() -> None:
     and the gain they seem to close some."""
     rng = np.random.default_rng(0)
 
-    def noisy(mean: float) -> dict[tuple[int, int], float]:
-        return {(0, seed): mean + 0.08 * rng.normal() for seed in range(3)}
+    def noisy(mean: float) -> dict[tuple[int, int, int], float]:
+        return {(0, 0, seed): mean + 0.08 * rng.normal() for seed in range(3)}
 
     kept, naive, full = [], [], []
     for _ in range(3000):
@@ -163,17 +165,17 @@ def test_shares_by_hand() -> None:
     assert interval(shares([1.0, 3.0], [4.0, 4.0])).mean == 0.5 and shares(
         [1.0, 3.0], [4.0, 4.0]
     ) == [0.25, 0.75]
-    real = {(0, 0): 0.3, (0, 1): 0.2, (1, 0): 0.4}
-    ceiling = {(0, 0): 0.5, (0, 1): 0.3, (1, 0): 0.5}
+    real = {(0, 0, 0): 0.3, (0, 0, 1): 0.2, (1, 0, 0): 0.4}
+    ceiling = {(0, 0, 0): 0.5, (0, 0, 1): 0.3, (1, 0, 0): 0.5}
     assert other_gaps(real, ceiling) == pytest.approx(
-        {(0, 0): 0.1, (0, 1): 0.15, (1, 0): 0.1}
+        {(0, 0, 0): 0.1, (0, 0, 1): 0.15, (1, 0, 0): 0.1}
     )  # seed 1 sees seed 0 in both folds
-    arm = {(0, 0): 0.35, (0, 1): 0.2}
+    arm = {(0, 0, 0): 0.35, (0, 0, 1): 0.2}
     assert interval(list(closed_gap(arm, real, ceiling).values())).mean == pytest.approx(
         0.05 / 0.25
     )
     assert closed_gap(arm, real, {run: value + 0.02 for run, value in real.items()}) == {}
-    assert closed_gap({(0, 0): 0.4}, {(0, 0): 0.3}, {(0, 0): 0.5}) == {}
+    assert closed_gap({(0, 0, 0): 0.4}, {(0, 0, 0): 0.3}, {(0, 0, 0): 0.5}) == {}
 
 
 def test_only_an_interval_below_nothing_is_harm_and_one_run_says_nothing() -> None:
@@ -293,16 +295,23 @@ def test_masks_are_judged_signal_by_signal() -> None:
 
 
 def test_figures_by_hand() -> None:
+    three = [(0, 0, seed) for seed in range(3)]
+    runs = {(0, 0, 0): 31.0, (0, 0, 1): 33.0}
     assert (
-        figure([], 2) == ""
-        and figure([0.5], 2) == "0.50"
-        and figure([0.1, 0.2], 2, 100) == "15.00 (10.00, 20.00)"
+        figure({}, 2) == ""
+        and figure({(0, 0, 0): 0.5}, 2) == "0.50"
+        and figure({(0, 0, 1): 0.2, (0, 0, 0): 0.1}, 2, 100) == "15.00 (10.00, 20.00)"
     )
     assert (
-        figure([0.29, 0.3, 0.31], 1, 100, sign=True) == "+30.0 ± 2.5"
+        figure(dict(zip(three, (0.29, 0.3, 0.31), strict=True)), 1, 100, sign=True) == "+30.0 ± 2.5"
     )  # t(2) = 4.303, deviation 1: 4.303 / sqrt(3)
     table = pivot(
-        "t", {("a", "x"): {(0, 0): 31.0, (0, 1): 33.0}, ("a", "y"): {}, ("b", "x"): {(0, 0): 0.5}}
+        "t",
+        {
+            ("a", "x"): runs,
+            ("a", "y"): {},
+            ("b", "x"): {(0, 0, 0): 0.5},
+        },
     )
     assert table is not None and table.columns == ("class", "x")
     assert (

@@ -161,8 +161,8 @@ def test_the_interval_is_students_and_the_pairs_cancel_what_folds_differ_in() ->
     assert (found.mean, found.n) == (2.0, 3)
     assert found.high - found.mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
     assert interval([5.0]).low is None and interval([]).n == 0
-    real = {(0, 0): 0.2, (0, 1): 0.8, (1, 0): 0.5}
-    better = {run: value + 0.1 for run, value in real.items()} | {(1, 7): 0.0}
+    real = {(0, 0, 0): 0.2, (0, 0, 1): 0.8, (1, 0, 0): 0.5}
+    better = {run: value + 0.1 for run, value in real.items()} | {(1, 0, 7): 0.0}
     difference = paired(better, real)
     assert (
         difference.n == 3
@@ -174,7 +174,7 @@ def test_the_interval_is_students_and_the_pairs_cancel_what_folds_differ_in() ->
 def test_the_summary_compares_with_real_only_and_with_the_ceiling() -> None:
     values = {"real": (0.2, 0.4), "all real": (0.6, 0.8), "ours only": (0.4, 0.6)}
     rows = [
-        Row("detection", "o", "d", 0, 5, seed, arm, "pixel_ap", value, 9, "", "")
+        Row("detection", "o", "d", 0, 5, 0, seed, arm, "pixel_ap", value, 9, "", "")
         for arm, some in values.items()
         for seed, value in enumerate(some)
     ]

@@ -18,6 +18,8 @@ class Row:
     fold: int
     k: int
     """Known real defects; 0: all of the training side."""
+    draw: int
+    """Number of the random choice of the known ones."""
     seed: int | None
     """Of the detector, or of subsets; None where nothing is random."""
     subject: str
@@ -54,6 +56,7 @@ class Measurement:
             defect=data.defect,
             fold=data.number,
             k=self.cell.k,
+            draw=self.cell.draw,
             seed=self.seed,
             subject=self.subject,
             metric=metric,

@@ -195,7 +195,8 @@ class _Evaluation:
             count *= len(self.detectors.seeds)
             works.append(detector_work(settings, first, count, device))
         if "landscape" in self.parts:
-            count = sum(arm.landscape for arm in self.arms) * len(scopes)
+            first_draws = sum(scope.whole.draw == 0 for scope in scopes)
+            count = sum(arm.landscape for arm in self.arms) * first_draws
             works.append(landscape_work(self.landscapes.settings, settings, count, device))
         if "realism" in self.parts:
             sampling = self.generation.settings
@@ -241,7 +242,7 @@ class _Evaluation:
             results.maps |= self.detectors.map_files(scope.whole, plans)
         for baseline in self.baselines:
             results.rows += baseline_rows(baseline, self.detectors.store, scope.whole, pictures)
-        if "landscape" in self.parts:
+        if "landscape" in self.parts and scope.whole.draw == 0:
             rows, landscapes = self.landscapes.rows(scope.whole, pictures, plans)
             results.rows += rows
             results.landscapes |= landscapes

@@ -31,7 +31,8 @@ from .settings import DetectorSettings
 
 @dataclass(frozen=True)
 class Detectors:
-    """Trains and tests detectors, each once; the first seed's are kept with a picture of maps."""
+    """Trains and tests detectors, each once; those of the first draw and seed are
+    kept where their arm shows a landscape or maps."""
 
     settings: DetectorSettings
     seeds: tuple[int, ...]
@@ -93,11 +94,14 @@ class Detectors:
     ) -> dict[str, Any]:
         net = fit(plan.data(), self.settings, seed, self.device)
         figures, maps = score_detector(net, pictures.test)
-        if seed == self.seeds[0]:
+        if cell.draw or seed != self.seeds[0]:
+            return figures
+        if plan.arm.landscape:
             state = net.cpu().state_dict()
             weights = {name: tensor.contiguous() for name, tensor in state.items()}
             with atomic_write(self._file(cell, plan, "detectors", "safetensors")) as file:
                 file.write(save(weights))
+        if plan.arm.maps:
             strip = map_strip(pictures.test, maps)
             write_picture(self._file(cell, plan, "pictures", "png"), strip)
         return figures
@@ -111,7 +115,7 @@ class Detectors:
 def _trained_on(cell: Cell, plan: ArmPlan) -> Cell:
     """The cell; with all real defects known where the arm knows them, whatever the cell's k."""
     if plan.arm.known == "all":
-        return replace(cell, k=0, shots=cell.data.fold.pool)
+        return replace(cell, k=0, shots=cell.data.fold.pool, draw=0)
     return cell
 
 

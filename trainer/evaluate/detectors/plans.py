@@ -52,7 +52,7 @@ def plan_arms(
     shots = load_pairs(cell.shots, pictures.side)
     plans = []
     for arm in arms:
-        settings: dict[str, Any] = {"k": cell.k, "shots_seed": seed}
+        settings: dict[str, Any] = {"k": cell.k, "shots_seed": seed, "draw": cell.draw}
         if arm.known == "all":
             settings = ALL_KNOWN
         synthetic: list[Pair] = []

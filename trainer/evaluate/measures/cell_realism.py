@@ -94,6 +94,7 @@ class RealismMeasure:
         known: dict[str, Any] = {
             "split": cell.data.digest,
             "k": cell.k,
+            "draw": cell.draw,
             "seed": self.seed,
             "features": self.features,
         }
@@ -162,6 +163,7 @@ class RealismMeasure:
                 "defect": cell.data.defect,
                 "fold": cell.data.number,
                 "k": cell.k,
+                "draw": cell.draw,
                 "generator": method.samples.name,
                 "file": sample.file,
                 "seed": "" if sample.seed is None else sample.seed,

@@ -41,11 +41,15 @@ class Fold:
     good_validation: Examples
     good_test: Examples
 
-    def shots(self, k: int, seed: int) -> Examples:
+    def shots(self, k: int, seed: int, draw: int = 0) -> Examples:
         """The k known real defects, in the order of the pool; 0: all of the pool.
 
         They are drawn at random from as many different parts as possible: five exposures of one
-        part would not be five defects.
+        part would not be five defects. The known ones of a smaller k are among those of a larger
+        k.
+
+        Args:
+            draw: number of the random choice.
 
         Raises:
             DataError: the pool has fewer.
@@ -55,7 +59,7 @@ class Fold:
             raise DataError(came, "fewer shots", "lower them")
         if k == 0:
             return self.pool
-        order = np.random.default_rng((seed, 13)).permutation(len(self.pool)).tolist()
+        order = np.random.default_rng((seed, 13, draw)).permutation(len(self.pool)).tolist()
         drawn_of_part: Counter[Group] = Counter()
         turns = []
         for index in order:

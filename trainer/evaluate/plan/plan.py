@@ -1,4 +1,5 @@
-"""What an evaluation consists of: one cell for each class, fold and number of known real defects.
+"""What an evaluation consists of: one cell for each class, fold, number and choice of known real
+defects.
 
 Detectors are about a class, or about an object with all of its classes (``DetectorScope``). Only
 file names are read here.
@@ -62,11 +63,13 @@ class Cell:
     k: int
     """Known real defects; 0: all of the training side."""
     shots: tuple[Example, ...]
+    draw: int = 0
+    """Number of the random choice of the shots."""
 
     @property
     def name(self) -> str:
         """For file names and messages."""
-        return f"{self.data.name}-k{self.k or 'all'}"
+        return f"{self.data.name}-k{self.k}-d{self.draw}" if self.k else f"{self.data.name}-kall"
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,18 @@ def make_cells(settings: PlanSettings, seed: int, output: Path, write: bool = Tr
                 if write:
                     write_fold(output / data.split_file, data.fold, settings.data)
                 for k in settings.shots:
-                    cells.append(Cell(data, k, data.fold.shots(k, seed)))
+                    cells += _draws(data, k, seed, settings.shot_draws)
     return cells
+
+
+def _draws(data: FoldData, k: int, seed: int, count: int) -> list[Cell]:
+    """One cell for each different choice of k defects; choices that repeat an earlier one are left
+    out, as where all are known."""
+    cells: dict[tuple[Example, ...], Cell] = {}
+    for draw in range(count):
+        shots = data.fold.shots(k, seed, draw)
+        cells.setdefault(shots, Cell(data, k, shots, draw))
+    return list(cells.values())
 
 
 def _detector_classes(settings: PlanSettings) -> list[tuple[str, list[str]]]:
@@ -183,11 +196,12 @@ def make_scopes(
     """
     if settings.detectors_by == "class":
         return [DetectorScope(cell, (cell,)) for cell in cells]
-    groups: dict[tuple[str, int, int], list[Cell]] = {}
+    groups: dict[tuple[str, int, int, int], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.data.object, cell.data.number, cell.k), []).append(cell)
+        key = (cell.data.object, cell.data.number, cell.k, cell.draw)
+        groups.setdefault(key, []).append(cell)
     tests = []
-    for (object, number, k), members in groups.items():
+    for (object, number, k, draw), members in groups.items():
         where = f"{object}, fold {number}, all classes together"
         fold = join_folds([cell.data.fold for cell in members], where)
         data = FoldData(object, ALL_CLASSES, number, fold, settings.data)
@@ -196,5 +210,5 @@ def make_scopes(
         shots: list[Example] = []
         for cell in members:
             shots.extend(cell.shots)
-        tests.append(DetectorScope(Cell(data, k, tuple(shots)), tuple(members)))
+        tests.append(DetectorScope(Cell(data, k, tuple(shots), draw), tuple(members)))
     return tests

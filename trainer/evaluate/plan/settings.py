@@ -42,6 +42,15 @@ class PlanSettings:
         NotEmpty(),
         Doc("Numbers of known real defects; 0: all of the training side."),
     ] = (5,)
+    shot_draws: Annotated[
+        int,
+        Range(1, 1000),
+        Doc(
+            "Different random choices of the known real defects, for each fold and number of them: "
+            "which ones are known changes the figures most. Each is a class training and a set of "
+            "detectors of its own."
+        ),
+    ] = 4
     detectors_by: Annotated[
         Literal["class", "object"],
         Doc(

@@ -102,8 +102,9 @@ def gain_table(cells: Sequence[GainCell]) -> Table | None:
         for arm in _rivals():
             columns[cell.title, f"ours minus {arm.rival}"] = cell.minus(OURS.name, arm.name)
     note = (
-        f"Points of {JUDGED}; differences are paired by fold and seed. Ours: {OURS.name}. A share "
-        f"is given where the gap of the other seeds exceeds {LEAST_GAP * POINTS:.0f} points; it is "
+        f"Points of {JUDGED}; differences are paired by fold, draw and seed. Ours: "
+        f"{OURS.name}. A share is given where the gap of the other seeds exceeds "
+        f"{LEAST_GAP * POINTS:.0f} points; it is "
         f"each run's gain over the gap of the others. {RUNS_NOTE}"
     )
     title = "Detection: the gap to all real defects, then the gain"

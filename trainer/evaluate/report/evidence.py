@@ -15,6 +15,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 
 from ..rows import Row
+from .gains import gain_tables
 from .goals import judge
 from .results import Results, check_agreement, read_results, write_record
 from .tables import RUNS_NOTE, Table, markdown, sections
@@ -90,6 +91,9 @@ def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
         rows: dict[Row, None] = {}
         for evaluation in group:
             rows |= dict.fromkeys(evaluation.measured.rows)
+        gains = gain_tables(list(rows))
+        if gains:
+            blocks += [f"### Gains{label}", *map(markdown, gains)]
         for heading, tables in sections(list(rows)).items():
             blocks += [f"### {heading}{label}", RUNS_NOTE, *map(markdown, tables)]
 

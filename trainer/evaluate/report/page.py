@@ -15,6 +15,7 @@ from bgdefect_core.files import atomic_write
 
 from ..detectors.arms.real import CEILING, REAL
 from ..rows import Row, Skip, place
+from .gains import gain_tables
 from .plots import arm_plot, landscape_plot
 from .statistics import Runs, closed_gap, minus
 from .summary import Key, SummaryRow, grouped
@@ -65,6 +66,9 @@ def write_report(path: Path, report: Report) -> None:
     sections: list[dict[str, Any]] = []
     if report.by_object:
         sections.append({"title": "By object", "tables": report.by_object, "plots": []})
+    gains = gain_tables(report.rows)
+    if gains:
+        sections.append({"title": "Gains", "tables": gains, "plots": []})
     for part, heading in _HEADINGS.items():
         tables = _tables(part, report.rows)
         if tables:
@@ -138,7 +142,7 @@ def _difference_table(title: str, groups: dict[Key, Runs]) -> Table | None:
     real, ceiling = arms.pop(REAL.name, {}), arms.pop(CEILING.name, {})
     for arm, runs in arms.items():
         cells[arm, f"gap in {PLOTTED} closed (%)"] = closed_gap(runs, real, ceiling)
-    title = f"{title}: difference against real only, paired by fold and seed"
+    title = f"{title}: difference against real only, paired by fold, draw and seed"
     return pivot(title, cells, POINTS, sign=True, note="Points.", decimals=1, head="subject")
 
 

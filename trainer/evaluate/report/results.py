@@ -126,7 +126,7 @@ def check_agreement(results: Sequence[Results]) -> None:
     figures: dict[tuple[Any, ...], tuple[float | None, str]] = {}
     for evaluation in results:
         for row in evaluation.measured.rows:
-            run = (row.fold, row.seed)
+            run = (row.fold, row.draw, row.seed)
             key = (row.part, row.object, row.defect, row.k, row.subject, row.metric, run)
             value, name = figures.setdefault(key, (row.value, evaluation.name))
             if value != row.value:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from ..detectors.arms.real import CEILING, REAL
 from ..detectors.metrics import METRICS
 from ..rows import Row
-from .statistics import Runs, closed_gap, interval, paired
+from .statistics import Runs, closed_gap, interval, of_runs, paired
 
 
 class Key(NamedTuple):
-    """What a mean is taken of: everything that identifies a row but fold and seed."""
+    """What a mean is taken of: everything that identifies a row but fold, draw and seed."""
 
     part: str
     object: str
@@ -31,7 +31,7 @@ def grouped(rows: Sequence[Row]) -> dict[Key, Runs]:
         key = Key(row.part, row.object, row.defect, row.k, row.subject, row.metric)
         runs = groups.setdefault(key, {})
         if row.value is not None:
-            runs[row.fold, row.seed or 0] = row.value
+            runs[row.fold, row.draw, row.seed or 0] = row.value
     return groups
 
 
@@ -63,7 +63,7 @@ def summarise(rows: Sequence[Row]) -> list[SummaryRow]:
     groups = grouped(rows)
     summary = []
     for key, runs in groups.items():
-        mean = interval(list(runs.values()))
+        mean = of_runs(runs)
         real = groups.get(key._replace(subject=REAL.name), {})
         ceiling = groups.get(key._replace(subject=CEILING.name), {})
         difference = closed = None

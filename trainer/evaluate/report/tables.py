@@ -15,7 +15,7 @@ from ..detectors.arms.real import REAL
 from ..detectors.metrics import METRICS
 from ..measures.features import NAME
 from ..rows import Row, place
-from .statistics import Runs, interval, minus
+from .statistics import Runs, minus, of_runs
 from .summary import grouped
 
 REALISM_SHOWN = (
@@ -38,7 +38,11 @@ REALISM_SHOWN = (
 """Shown where they were measured; ``results.csv`` has all metrics."""
 DIFFERENCES = ("pixel_ap", "image_auroc")
 """Metrics whose paired differences against real only are a table of their own."""
-RUNS_NOTE = "Mean ± half of the 95 % interval; of two runs both values in brackets."
+RUNS_NOTE = (
+    "Mean ± half of the 95 % interval (hierarchical bootstrap over folds, draws of the known "
+    "defects and seeds; Student's where there are fewer than four draws); of two runs both values "
+    "in brackets."
+)
 POINTS = 100.0
 METRIC = "metric"
 """Head of the first column where each line is a metric with its own magnitude."""
@@ -71,11 +75,11 @@ def markdown(table: Table) -> str:
     return "\n\n".join(filter(None, blocks))
 
 
-def figure(values: Sequence[float], decimals: int, scale: float = 1.0, sign: bool = False) -> str:
+def figure(runs: Runs, decimals: int, scale: float = 1.0, sign: bool = False) -> str:
     """Mean of runs: with half of the 95 % interval from three runs on; of two runs both values in
     brackets, since their interval is too wide to be useful."""
-    scaled = [value * scale for value in values]
-    mean = interval(scaled)
+    scaled = {run: value * scale for run, value in sorted(runs.items())}
+    mean = of_runs(scaled)
     if not mean.n:
         return ""
     form = f"{'+' if sign else ''}.{decimals}f"
@@ -84,7 +88,7 @@ def figure(values: Sequence[float], decimals: int, scale: float = 1.0, sign: boo
         return format(round(value, decimals) + 0.0, form)  # no "-0.0"
 
     if mean.n == 2:
-        return f"{text(mean.mean)} ({', '.join(map(text, scaled))})"
+        return f"{text(mean.mean)} ({', '.join(map(text, scaled.values()))})"
     if mean.half is None:
         return text(mean.mean)
     return f"{text(mean.mean)} ± {mean.half:.{decimals}f}"
@@ -129,8 +133,7 @@ def pivot(
         texts = [line]
         for column in columns:
             runs = cells.get((line, column), {})
-            ordered = dict(sorted(runs.items()))
-            text = figure(list(ordered.values()), places, scale, sign)
+            text = figure(runs, places, scale, sign)
             if runs and len(runs) != usual:
                 text += f" (n = {len(runs)})"
             texts.append(text)
@@ -196,7 +199,7 @@ def by_number(rows: Sequence[Row]) -> list[Row]:
                 class_rows.append(row)
     comparable: list[Row] = []
     for class_rows in classes.values():
-        runs: dict[int, set[tuple[int, int | None, str]]] = {}
+        runs: dict[int, set[tuple[int, int, int | None, str]]] = {}
         for row in class_rows:
             runs.setdefault(row.k, set()).add(_run_of(row))
         if len(runs) > 1:
@@ -206,8 +209,8 @@ def by_number(rows: Sequence[Row]) -> list[Row]:
     return comparable
 
 
-def _run_of(row: Row) -> tuple[int, int | None, str]:
-    return row.fold, row.seed, row.subject
+def _run_of(row: Row) -> tuple[int, int, int | None, str]:
+    return row.fold, row.draw, row.seed, row.subject
 
 
 def _number_tables(rows: Sequence[Row], metric: str) -> list[Table]:
@@ -274,5 +277,5 @@ def _samples_table(rows: Sequence[Row]) -> Table | None:
     for row in rows:
         if row.part == "realism":
             runs = cells.setdefault((place(row.object, row.defect, row.k), row.subject), {})
-            runs[row.fold, row.seed or 0] = float(row.n)
+            runs[row.fold, row.draw, row.seed or 0] = float(row.n)
     return pivot("Pictures measured", cells)

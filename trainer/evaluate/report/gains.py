@@ -1,0 +1,88 @@
+"""Gains of the arms over the known real defects with the half-widths of their intervals, and how
+many more draws of the known defects a wanted half-width takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..detectors.arms.real import REAL
+from ..rows import Row, place
+from .statistics import CONFIDENCE, Interval, Runs, more_draws, of_cells, of_runs
+from .statistics import minus as difference_of
+from .summary import Key, grouped
+from .tables import DIFFERENCES, POINTS, Table
+
+WANTED = 0.04
+"""Half-width that is aimed at for one class and number of real defects."""
+WANTED_MEAN = 0.02
+"""The same for the mean over all."""
+MEAN = "mean"
+
+
+def gain_tables(rows: Sequence[Row]) -> list[Table]:
+    """The gains in each metric that decides; empty without detectors."""
+    tables = [gain_intervals(rows, metric) for metric in DIFFERENCES]
+    return list(filter(None, tables))
+
+
+def gain_intervals(rows: Sequence[Row], metric: str) -> Table | None:
+    """Gains in one metric: classes and numbers of real defects down, arms across, their mean last;
+    None where there are none."""
+    gains: dict[str, dict[Key, Runs]] = {}
+    groups = grouped(rows)
+    for key, runs in groups.items():
+        real = groups.get(key._replace(subject=REAL.name), {})
+        if (key.part, key.metric) == ("detection", metric) and key.subject != REAL.name:
+            difference = difference_of(runs, real)
+            if difference:
+                gains.setdefault(key.subject, {})[key._replace(subject="")] = difference
+    if not gains:
+        return None
+    cells: dict[Key, None] = {}
+    for subject_gains in gains.values():
+        cells |= dict.fromkeys(subject_gains)
+    lines = []
+    for cell in cells:
+        texts = [place(cell.object, cell.defect, cell.k)]
+        for subject_gains in gains.values():
+            runs = subject_gains.get(cell, {})
+            texts.append(_text(of_runs(runs), _draws(runs), WANTED))
+        lines.append(tuple(texts))
+    if len(cells) > 1:
+        lines.append((MEAN, *map(_mean_text, gains.values())))
+    note = (
+        f"Points of {metric} over {REAL.name}, paired by fold, draw and seed, ± half of the "
+        f"{CONFIDENCE:.0%} interval. In brackets: more draws of the known defects for each fold, "
+        f"class and number that ± {WANTED * POINTS:.0f} points would take, ± "
+        f"{WANTED_MEAN * POINTS:.0f} for the mean. n: cells of the mean."
+    )
+    return Table(f"{metric}: gains and their half-widths", note, ("class", *gains), tuple(lines))
+
+
+def _mean_text(cells: dict[Key, Runs]) -> str:
+    """The mean over the cells of one arm."""
+    classes: dict[str, list[Runs]] = {}
+    draws = 0
+    for key, runs in cells.items():
+        classes.setdefault(f"{key.object}/{key.defect}", []).append(runs)
+        draws = max(draws, _draws(runs))
+    text = _text(of_cells(classes), draws, WANTED_MEAN)
+    return f"{text} (n = {len(cells)})"
+
+
+def _draws(runs: Runs) -> int:
+    """Draws of a fold, the largest number of them."""
+    draws: dict[int, set[int]] = {}
+    for fold, draw, _ in runs:
+        draws.setdefault(fold, set()).add(draw)
+    return max(map(len, draws.values()), default=0)
+
+
+def _text(gain: Interval, draws: int, wanted: float) -> str:
+    if not gain.n:
+        return ""
+    text = f"{gain.mean * POINTS:+.1f}"
+    if gain.half is None:
+        return text
+    more = more_draws(gain.half, wanted, draws)
+    return f"{text} ± {gain.half * POINTS:.1f} ({f'{more} more' if more else 'enough'})"
