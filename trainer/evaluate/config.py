@@ -30,6 +30,7 @@ from .detectors.settings import (
     ArmSettings,
     DetectorSettings,
     LandscapeSettings,
+    LiteBaselineSettings,
     PatchCoreSettings,
     ReverseDistillationSettings,
 )
@@ -38,7 +39,15 @@ from .plan.settings import PlanSettings
 from .rows import Skip
 from .samples.settings import SampleSettings
 
-Part = Literal["realism", "masks", "detection", "patchcore", "reverse_distillation", "landscape"]
+Part = Literal[
+    "realism",
+    "masks",
+    "detection",
+    "patchcore",
+    "simplenet",
+    "reverse_distillation",
+    "landscape",
+]
 PARTS: tuple[Part, ...] = get_args(Part)
 NO_DATA = Path("no-data-set-was-given")
 WANTED = "wanted: "
@@ -77,6 +86,9 @@ class EvaluateConfig:
     patchcore: Annotated[PatchCoreSettings, _FLAT] = field(default_factory=PatchCoreSettings)
     reverse_distillation: Annotated[ReverseDistillationSettings, _FLAT] = field(
         default_factory=ReverseDistillationSettings
+    )
+    lite_baselines: Annotated[LiteBaselineSettings, _FLAT] = field(
+        default_factory=LiteBaselineSettings
     )
     landscape: Annotated[LandscapeSettings, _FLAT] = field(default_factory=LandscapeSettings)
     seed: Annotated[

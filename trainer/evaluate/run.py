@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from bgdefect_core.errors import OutputError
@@ -24,6 +25,8 @@ from .detectors.patchcore import PatchCore
 from .detectors.pictures import FoldPictures
 from .detectors.plans import ArmPlan, join_plans, plan_arms
 from .detectors.reverse_distillation import ReverseDistillation
+from .detectors.reverse_lite0 import ReverseLite0
+from .detectors.simplenet import SimpleNet
 from .detectors.unsupervised import Baseline, baseline_rows
 from .estimate import (
     Estimate,
@@ -91,12 +94,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     generation = Generation(
         sampling, config.plan.data, output / "ours", seed, config.device, config.needs_samples
     )
-    baselines: list[Baseline] = []
-    if "patchcore" in config.parts:
-        baselines.append(PatchCore(config.patchcore.patchcore_share, seed))
-    if "reverse_distillation" in config.parts and can("reverse distillation"):
-        epochs = config.reverse_distillation.reverse_epochs
-        baselines.append(ReverseDistillation(epochs, seed, device))
+    baselines = _baselines(config, device)
     detectors = Detectors(config.detector, config.arms.seeds, store, device)
     evaluation = _Evaluation(
         parts=config.parts,
@@ -135,6 +133,23 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         results.write(output, record, generation.base_name)
 
     return _report(results, output, record, sampling.methods, estimate)
+
+
+def _baselines(config: EvaluateConfig, device: torch.device) -> list[Baseline]:
+    """The unsupervised methods on efficientnet-lite0, and the originals whose weights are on this
+    machine."""
+    seed, steps = config.seed, config.lite_baselines
+    baselines: list[Baseline] = []
+    if "patchcore" in config.parts:
+        baselines.append(PatchCore(config.patchcore.patchcore_share, seed))
+    if "simplenet" in config.parts:
+        baselines.append(SimpleNet(steps.simplenet_steps, seed))
+    if "reverse_distillation" in config.parts:
+        baselines.append(ReverseLite0(steps.reverse_steps, seed, device))
+        if can("reverse distillation"):
+            epochs = config.reverse_distillation.reverse_epochs
+            baselines.append(ReverseDistillation(epochs, seed, device))
+    return baselines
 
 
 def _report(

@@ -12,7 +12,9 @@ __all__ = [
     "pictures",
     "plans",
     "reverse_distillation",
+    "reverse_lite0",
     "schedules",
     "settings",
+    "simplenet",
     "unsupervised",
 ]

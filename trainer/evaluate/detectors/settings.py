@@ -122,10 +122,24 @@ class ReverseDistillationSettings:
         int,
         Range(1, 10_000),
         Doc(
-            "Epochs of reverse distillation, where its weights are on this machine; 200 in the "
-            "literature."
+            "Epochs of reverse distillation with its own teacher, where its weights are on this "
+            "machine; 200 in the literature."
         ),
     ] = 200
+
+
+@dataclass(frozen=True)
+class LiteBaselineSettings:
+    """How the baselines on efficientnet-lite0 that learn by steps are trained."""
+
+    simplenet_steps: Annotated[
+        int, Range(1, 1_000_000), Doc("Steps of SimpleNet, four good pictures each.")
+    ] = 300
+    reverse_steps: Annotated[
+        int,
+        Range(1, 1_000_000),
+        Doc("Steps of reverse distillation on efficientnet-lite0, eight good pictures each."),
+    ] = 100
 
 
 @dataclass(frozen=True)

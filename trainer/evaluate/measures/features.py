@@ -91,18 +91,28 @@ def pooled_features(pictures: Sequence[Pixels], device: torch.device | None = No
 
 
 @torch.no_grad()
-def patch_features(batch: Tensor, blocks: tuple[int, int] = (4, 10)) -> tuple[Tensor, Tensor]:
-    """Maps of two inner layers: with the defaults 40 channels at an eighth, 112 at a sixteenth of
-    the side.
+def inner_features(batch: Tensor, blocks: Sequence[int]) -> list[Tensor]:
+    """Maps of inner layers.
 
     Args:
-        batch: ``[B, 3, H, W]`` from ``to_input``, H and W multiples of 32.
+        batch: ``[B, 3, H, W]`` from ``to_input``, H and W multiples of 32. blocks: numbers of the
+            network's blocks, rising.
     """
     net = network().to(batch.device)
     z = net._swish(net._bn0(net._conv_stem(batch)))
     maps = []
-    for number, block in enumerate(net._blocks[: blocks[1] + 1]):
+    for number, block in enumerate(net._blocks[: blocks[-1] + 1]):
         z = block(z)
         if number in blocks:
             maps.append(z)
-    return maps[0], maps[1]
+    return maps
+
+
+def patch_features(batch: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps of two inner layers: 40 channels at an eighth, 112 at a sixteenth of the side.
+
+    Args:
+        batch: ``[B, 3, H, W]`` from ``to_input``, H and W multiples of 32.
+    """
+    fine, coarse = inner_features(batch, (4, 10))
+    return fine, coarse
