@@ -8,10 +8,20 @@ from dataclasses import dataclass
 
 from ..detectors.arms import ARMS
 from ..detectors.arms.arm import Arm
-from ..detectors.arms.generated import OURS
+from ..detectors.arms.generated import FROM_NOISE, OURS, PASTE
 from ..detectors.arms.real import CEILING, REAL
 from ..rows import place
-from .statistics import LEAST_GAP, Interval, Runs, closed_gap, interval, other_gaps, paired, shares
+from .statistics import (
+    LEAST_GAP,
+    Interval,
+    Runs,
+    closed_gap,
+    interval,
+    of_cells,
+    other_gaps,
+    paired,
+    shares,
+)
 from .statistics import minus as difference_of
 from .summary import Key
 from .tables import POINTS, RUNS_NOTE, Cells, Table, pivot
@@ -21,6 +31,10 @@ JUDGED = "pixel_ap"
 MOST_SHOTS = 10
 """The goals are about 1 to this many real defects; other numbers are shown."""
 CLOSED_SHARE = 0.5
+LEAST_GAIN = 0.05
+"""Gain over the known real defects that the recommended method should give in the mean."""
+WIDEST_HALF = 0.06
+"""Half-width up to which an interval can tell that nothing was harmed."""
 _FEW = f"k up to {MOST_SHOTS}"
 
 
@@ -29,6 +43,8 @@ class GainCell:
     """The arms of one class and number of real defects."""
 
     title: str
+    group: str
+    """The class: its cells know the same defects."""
     k: int
     arms: dict[str, Runs]
     """Name -> values of ``JUDGED``."""
@@ -86,7 +102,8 @@ def gain_cells(groups: dict[Key, Runs]) -> list[GainCell]:
     cells = []
     for (object, defect, k), runs_of in arms.items():
         if runs_of.get(REAL.name):
-            cells.append(GainCell(place(object, defect, k), k, runs_of))
+            title, group = place(object, defect, k), f"{object}/{defect}"
+            cells.append(GainCell(title, group, k, runs_of))
     return cells
 
 
@@ -120,15 +137,58 @@ def gain_table(cells: Sequence[GainCell]) -> Table | None:
 def detection_goals(cells: Sequence[GainCell]) -> list[Goal]:
     """Closing the gap, harming nothing, and beating each rival."""
     judged = [cell for cell in cells if cell.counts]
-    goals = [_closed_goal(judged), _harm_goal(judged)]
+    least = f"at least +{LEAST_GAIN * POINTS:.0f} points"
+    goals = [
+        _mean_goal(judged, OURS.name, REAL.name, least, LEAST_GAIN),
+        _mean_goal(judged, OURS.name, PASTE.name),
+        _mean_goal(judged, FROM_NOISE.name, REAL.name),
+        _closed_goal(judged),
+        _harm_goal(judged),
+    ]
     for arm in _rivals():
-        goals.append(_rival_goal(judged, arm.name, arm.rival))
+        if arm != PASTE:
+            goals.append(_rival_goal(judged, arm.name, arm.rival))
     return goals
 
 
+def _mean_goal(
+    cells: Sequence[GainCell], arm: str, other: str, wanted: str = "", least: float = 0.0
+) -> Goal:
+    """The mean of the paired differences over all cells.
+
+    Args:
+        wanted: of the mean, in words. least: smallest mean; the interval must lie above 0 in any
+            case.
+    """
+    text = f"{arm} over {other}, mean of {JUDGED} ({_FEW}): " + (f"{wanted}, " if wanted else "")
+    text += "interval above 0"
+    classes: dict[str, list[Runs]] = {}
+    for cell in cells:
+        difference = cell.minus(arm, other)
+        if difference:
+            classes.setdefault(cell.group, []).append(difference)
+    mean = of_cells(classes)
+    if not mean.n:
+        return Goal(text, "not measured", "no such detectors")
+    numbers = f"{mean.mean * POINTS:+.1f}"
+    if mean.half is not None:
+        numbers += f" ± {mean.half * POINTS:.1f}"
+    numbers += f" points over {mean.n} of {len(cells)}"
+    if mean.low is None:
+        return Goal(text, "not measured", numbers)
+    return Goal(text, "met" if mean.mean >= least and mean.low > 0 else "missed", numbers)
+
+
 def _harm_goal(cells: Sequence[GainCell]) -> Goal:
-    harmless = [None if cell.hurts is None else not cell.hurts for cell in cells]
-    text = f"real + ours hurts in none ({_FEW}): no interval of the paired difference lies below 0"
+    harmless: list[bool | None] = []
+    for cell in cells:
+        half = cell.gain.half
+        tells = bool(cell.hurts) or (half is not None and half <= WIDEST_HALF)
+        harmless.append(not cell.hurts if tells else None)
+    text = (
+        f"real + ours hurts in none ({_FEW}): no interval of the paired difference lies below 0, "
+        f"half-widths of at most {WIDEST_HALF * POINTS:.0f} points"
+    )
     numbers = f"unhurt {counted(harmless)}{_power(cells)}" if harmless else "no detectors"
     return Goal(text, verdict(harmless), numbers)
 
