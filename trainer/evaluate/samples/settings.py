@@ -37,7 +37,12 @@ class SampleSettings:
             f"Keys of training: {', '.join(TRAINING_KEYS)}. "
             f"Keys of generation: {', '.join(GENERATION_KEYS)}."
         ),
-    ] = ("ours",)
+    ] = (
+        "ours:start=mixed",
+        "from noise:start=noise",
+        "from real:start=real",
+        "paste:start=real,start_level=0/0",
+    )
     samples: Annotated[
         int,
         Range(2, 100_000),
