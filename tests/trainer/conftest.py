@@ -84,8 +84,9 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 
 def evaluation(data: Path, output: Path = Path("runs/evaluate"), **options: Any) -> EvaluateConfig:
-    """Settings of an evaluation by the flat names of its options."""
-    return replace_options(EvaluateConfig(PlanSettings(data), output), **options)
+    """Settings of an evaluation by the flat names of its options; one draw unless they say more."""
+    config = EvaluateConfig(PlanSettings(data, shot_draws=1), output)
+    return replace_options(config, **options)
 
 
 def nudge(weights: Path) -> None:

@@ -38,8 +38,8 @@ class ArmSettings:
         tuple[int, ...],
         Range(0, 2**31),
         NotEmpty(),
-        Doc("Seeds of the detectors; a meaningful interval needs three or more."),
-    ] = (0, 1, 2)
+        Doc("Seeds of the detectors, for each draw of the known defects (shot_draws)."),
+    ] = (0, 1)
 
 
 @dataclass(frozen=True)
