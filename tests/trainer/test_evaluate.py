@@ -146,6 +146,8 @@ def config(surfaces: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         validation_good=1,
         mask_levels=2,
         reverse_epochs=1,
+        simplenet_steps=2,
+        reverse_steps=2,
         landscape_points=3,
         landscape_crops=8,
         device="cpu",
@@ -173,6 +175,8 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
         *config.arms.arms,
         "real+three",
         "patchcore (efficientnet-lite0)",
+        "simplenet (efficientnet-lite0)",
+        "reverse distillation (efficientnet-lite0)",
         *([ReverseDistillation.subject] if can("reverse distillation") else []),
     }
     compared = [
@@ -319,7 +323,7 @@ def test_a_candidate_that_holds_held_out_pictures_is_refused(
     held = getattr(folds[0], side)[0]
     leaking = copied([folds[0].pool[0], held], tmp_path / "leaking")
     with pytest.raises(
-        DataError, match=rf"'other' leaks: .*001\.png is .*{held.image.name}, which tests"
+        DataError, match=rf"'other' leaks: .*001\.png is .*{held.image.name}, which is kept"
     ):
         evaluate(replace_options(config, candidate=(f"other={leaking}",), folds=(0,)))
     own = tmp_path / "own"
@@ -583,7 +587,7 @@ def test_a_dry_run_checks_and_writes_nothing(config: EvaluateConfig) -> None:
         outcome.estimate.counts["landscapes"] == 2
         and outcome.estimate.counts["mask agreement"] == 1
     )
-    assert any("not counted: samples that are painted anew, PatchCore" in line for line in lines)
+    assert any("not counted: samples that are painted anew, baselines" in line for line in lines)
     for wrong in ("nobody", "ours"):  # the first generator has its arms by their own names
         with pytest.raises(SettingError, match="arm_generators"):
             replace_options(config, arm_generators=(wrong,)).check()
