@@ -15,7 +15,7 @@ def effect_line(lines: Sequence[ManifestLine]) -> str:
     Args:
         lines: of the manifest.
     """
-    real = lines[0].settings.get("real_defects") or {}
+    real = (lines[0].made_with or {}).get("real_defects") or {}
     ways = real.get("effect_ways")
     if ways is None:
         return ""

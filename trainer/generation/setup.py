@@ -75,7 +75,6 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
     profile = ClassProfile(0)
     if library is not None:
         profile = ClassProfile.from_library(library, framing.resolution, framing.zoom)
-    record |= {"real_defects": profile.record}
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     record["precision"] = base.precision
     return Run(
@@ -93,7 +92,7 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
         profile=profile,
         record=record,
         inputs=read_inputs(pairs.files(config.plan.pairs)) | base.inputs,
-        made_with=made_with(config, pairs.sources.folder),
+        made_with=made_with(config, pairs.sources.folder) | {"real_defects": profile.record},
     )
 
 
