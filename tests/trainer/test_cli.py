@@ -97,6 +97,9 @@ def test_train_generate_inspect(
         0,
         "--min-latent-background-psnr",
         0,
+        "--class-share",
+        0,
+        "--no-shared",
     ]
     done = command(
         "generate",

@@ -29,6 +29,9 @@ EASY = [
     0,
     "--min-latent-background-psnr",
     0,
+    "--class-share",
+    0,
+    "--no-shared",
 ]
 SHORT = ["--steps", 1, "--views", 1, "--batch", 1, "--device", "cpu"]
 FEW = ["--count", 1, "--batch", 1, "--retries", 0, "--steps", 2, "--device", "cpu"]
