@@ -100,6 +100,6 @@ def test_every_option_is_explained(command: str, help_texts: dict[str, str]) -> 
 
 
 def test_the_evaluation_takes_every_option_of_painting_as_a_key() -> None:
-    painting = import_module("bgdefect_core.painting").PaintSettings
+    painting = import_module("bgdefect_core.jobs").PaintSettings
     names = {option.name for option in options_of(painting)}
     assert names <= set(methods.GENERATION_KEYS)

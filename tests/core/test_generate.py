@@ -12,20 +12,12 @@ from torch import Tensor
 from bgdefect_core.copies import COPY
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import MaskError, SettingError
+from bgdefect_core.finishing import Painted
+from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import UNetPredictor, unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS, Evidence, Signal
-from bgdefect_core.painting import (
-    Framing,
-    Job,
-    Painted,
-    PaintSettings,
-    Prepared,
-    join,
-    paint,
-    prepare,
-    prepare_pastes,
-)
+from bgdefect_core.painting import Prepared, join, paint, prepare, prepare_pastes
 from bgdefect_core.pictures.crop import default_feather
 from bgdefect_core.pictures.masks import Mask, bounding_box, feather
 from bgdefect_core.pictures.picture import Picture

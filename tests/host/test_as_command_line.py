@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from bgdefect_core.finishing import Painted
+from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
-from bgdefect_core.painting import Framing, Job, Painted, PaintSettings, paint, prepare
+from bgdefect_core.painting import paint, prepare
 from bgdefect_core.pictures.mask_files import read_library
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.writing import write_mask, write_picture

@@ -19,18 +19,12 @@ from bgdefect_pack.nodes._judging import Judged, judged
 from bgdefect_pack.nodes._wires import RealDefect, RealDefects
 
 from bgdefect_core.copies import COPY
+from bgdefect_core.finishing import Painted
+from bgdefect_core.jobs import Framing, Job, PaintSettings, StitchSettings
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
-from bgdefect_core.painting import (
-    Framing,
-    Job,
-    Painted,
-    PaintSettings,
-    StitchSettings,
-    paint,
-    prepare,
-)
+from bgdefect_core.painting import paint, prepare
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.settings import PlacementSettings

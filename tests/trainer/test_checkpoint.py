@@ -260,4 +260,5 @@ def test_an_error_in_training_leaves_no_open_bar(
     monkeypatch.setattr(train, "iteration", broken)
     with pytest.raises(SettingError, match="nan"):
         train.train(replace(settings(str(plates), str(tiny_base), tmp_path / "out"), steps=1))
-    assert len(bars) == 1 and bars[0] not in Noted._instances
+    assert len(bars) == 2  # training, and the validation before it
+    assert not any(bar in Noted._instances for bar in bars)

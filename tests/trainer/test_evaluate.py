@@ -66,7 +66,7 @@ from .conftest import evaluation  # noqa: E402
 from .test_evaluate_folds import cells_of, scopes_of  # noqa: E402
 
 ANYTHING = (
-    "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,"
+    "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,class_share=0,shared=false,"
     "max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
 )
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sampling import SamplingSettings, sample
-from bgdefect_core.painting import Framing, Job, PaintSettings, paint, prepare
+from bgdefect_core.painting import paint, prepare
 from bgdefect_core.paths import ASSETS
 from bgdefect_core.pictures.masks import feather
 from bgdefect_core.pictures.picture import Picture
@@ -112,7 +113,9 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
         and torch.isfinite(prepared.normal).all()
         and np.isfinite(painted.heat).all()
     )
-    assert all(np.isfinite(value) for value in asdict(painted.quality).values())
+    quality = asdict(painted.quality)
+    figures = [value for value in quality.values() if isinstance(value, float)]
+    assert len(figures) >= 6 and np.isfinite(figures).all()
     seam = feather(mask, painted.feather) > 0
     assert (painted.picture.pixels[~seam] == picture[~seam]).all() and (
         painted.picture.pixels[mask] != picture[mask]

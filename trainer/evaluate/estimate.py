@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from bgdefect_core.declarations import replace_options
+from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.painting import PaintSettings
 
 from ..bases.devices import DTYPES, pick_device
 from ..bases.load import load_base

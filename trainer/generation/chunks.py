@@ -10,10 +10,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from bgdefect_core.finishing import Painted
+from bgdefect_core.jobs import Job
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import NOISE
-from bgdefect_core.painting import Job, Painted, Prepared, join, paint, prepare, prepare_pastes
+from bgdefect_core.painting import Prepared, join, paint, prepare, prepare_pastes
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
 from ..bases.load import Base

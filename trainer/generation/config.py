@@ -10,8 +10,8 @@ import tyro
 
 from bgdefect_core.declarations import Doc, Free, Range, check_settings
 from bgdefect_core.errors import SettingError
+from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.painting import PaintSettings
 from bgdefect_core.placement.part import PartKind
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError, SettingError
-from bgdefect_core.painting import Job
+from bgdefect_core.jobs import Job
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.good_squares import GoodSquares
+from bgdefect_core.jobs import Framing, PaintSettings
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.painting import Framing, PaintSettings
 from bgdefect_core.quality import ClassProfile, QualityLimits
 from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info

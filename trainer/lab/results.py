@@ -18,9 +18,9 @@ from typing import Annotated, Any
 from bgdefect_core.declarations import Doc
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
+from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.sampling import SamplingSettings
-from bgdefect_core.painting import PaintSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.painting import Framing, Job, PaintSettings, paint, prepare
+from bgdefect_core.painting import paint, prepare
 from bgdefect_core.pictures.crop import take
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels

@@ -12,8 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, check_range
+from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.sampling import SamplingSettings
-from bgdefect_core.painting import PaintSettings
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.writing import write_mask, write_picture

@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin
 
 from bgdefect_core.declarations import Option, options_of
 from bgdefect_core.errors import SettingError
-from bgdefect_core.painting import Framing, PaintSettings
+from bgdefect_core.jobs import Framing, PaintSettings
 
 from ...generation.config import GenerateConfig
 from ...training.config import TrainConfig

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bgdefect_core.declarations import options_of, replace_options
+from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.solvers import SOLVERS
-from bgdefect_core.painting import Framing, Job, PaintSettings
 from bgdefect_core.pictures.crop import Crop, crop_box, take
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, region_map
