@@ -135,7 +135,7 @@ def sample(
         if batch.groups:
             z_t, t = z[batch.rows], batch.timesteps(level)
             if recorder is not None:
-                recorder.rows = None if len(batch.rows) == samples else (batch.rows, samples)
+                recorder.rows = None if batch.is_whole else (batch.rows, samples)
             eps = defect_eps(predict, z_t, t, batch.regions, prompts, batch.weights, recorder)
             eps = background.eps(eps, batch.m, predict, z_t, t, prompts, batch.defect)
             z = z.index_copy(0, batch.rows, batch.down(z_t, eps, level))
@@ -153,7 +153,10 @@ class _Batch:
         self.groups = groups
         none = torch.zeros(0, dtype=torch.long, device=regions.device)
         self.rows = torch.cat([none, *(group.rows for group in groups)])
-        self.regions = regions if len(self.rows) == len(regions) else regions[self.rows]
+        places = torch.arange(len(regions), device=regions.device)
+        self.is_whole = torch.equal(self.rows, places)
+        """Whether it holds all samples, in their order."""
+        self.regions = regions if self.is_whole else regions[self.rows]
         self.defect = union(self.regions)
         self.m = (self.regions > 0)[:, None]
         self.weights = [weights[row] for row in self.rows.tolist()]

@@ -50,11 +50,14 @@ def run(
     starts: Sequence[float] | None,
     seeds: Sequence[int] = (1,),
     core: Tensor | None = None,
+    regions: Tensor = BOX,
     **options: Any,
 ) -> Tensor:
-    """Samples of one picture; ``starts`` None: without a start."""
-    latents = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, LEVELS)
+    """Samples of one picture, each at a region of its own where there are several; ``starts`` None:
+    without a start."""
     many = len(seeds)
+    z_0 = Z_0.expand(len(regions), -1, -1, -1)
+    latents = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, LEVELS)
     start = None
     if starts is not None:
         start = Start(starts, PASTED.expand(many, -1, -1, -1), core)
@@ -62,7 +65,7 @@ def run(
         predict,
         BACKGROUNDS[mode],
         [level.expand(many, -1, -1, -1) for level in latents],
-        BOX.expand(many, -1, -1),
+        regions.expand(many, -1, -1),
         prompts,
         LEVELS,
         seeds,
@@ -135,6 +138,30 @@ def test_samples_of_a_batch_start_each_at_its_own_level(
             alone = run(predict, mode, prompts, [start], [seed], solver=SOLVERS[solver])
             torch.testing.assert_close(together[number], alone[0], rtol=0, atol=2e-4)
     assert len(set(as_bits(list(together)))) == 5
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_samples_keep_their_region_where_starts_are_mixed(
+    unet: UNet2DConditionModel, prompts: RegionPrompts, mode: str
+) -> None:
+    """Samples that start together stand together in the network's calls, in another order than in
+    the batch: each as alone, its attention too."""
+    starts, seeds = [0.6, 1.0, 0.6, 1.0], [1, 2, 3, 4]
+    corners = [(3, 9, 2, 8), (8, 14, 8, 15), (1, 4, 9, 13), (10, 15, 1, 6)]
+    regions = torch.cat([boxes(1, 16, 16, corner) for corner in corners])
+    with unet_predictor(unet, SCHEDULE) as predict:
+        together = MapRecorder(prompts.word_positions())
+        samples = run(predict, mode, prompts, starts, seeds, regions=regions, recorder=together)
+        for number, (start, seed) in enumerate(zip(starts, seeds, strict=True)):
+            alone = MapRecorder(prompts.word_positions())
+            region = regions[number : number + 1]
+            sample_alone = run(
+                predict, mode, prompts, [start], [seed], regions=region, recorder=alone
+            )
+            torch.testing.assert_close(samples[number], sample_alone[0], rtol=0, atol=2e-4)
+            torch.testing.assert_close(
+                together.means[(8, 8)][number], alone.means[(8, 8)][0], rtol=0, atol=1e-4
+            )
 
 
 def test_only_samples_that_have_begun_are_evaluated(prompts: RegionPrompts) -> None:
