@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -36,8 +37,8 @@ setup: $(STAMP)  ## make the environment
 demo: $(DEMO_STAMP)  ## learn a defect class and paint it into good parts (BGDEFECT_DATA=folder: your own pictures)
 	$(BIN)/bgdefect demo $(ARGS)
 
-test: $(STAMP)  ## run the tests, without the slow ones, a process with one thread on each core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+test: $(STAMP)  ## run the tests, without the slow ones, in two processes of one thread (WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)  ## run the slow tests
 	$(BIN)/python -m pytest -m "slow and not host" $(ARGS)
