@@ -70,7 +70,7 @@ class DetectorSettings:
             "Steps of a detector. The weights after the last one are tested: no real defects "
             "choose a checkpoint."
         ),
-    ] = 60
+    ] = 180
     detector_batch: Annotated[int, Range(2, 1024), Doc("Crops per step.")] = 16
     detector_lr: Annotated[
         float | None,
