@@ -76,11 +76,14 @@ def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, floa
     metrics = sklearn_metrics()
     if truth.all() or not truth.any():
         return math.nan, math.nan, math.nan
-    precision, recall, _ = metrics.precision_recall_curve(truth, score, drop_intermediate=True)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    average_precision = -np.sum(np.diff(recall) * precision[:-1])  # of the curve: no second sort
-    auroc = float(metrics.roc_auc_score(truth, score))
-    return auroc, float(average_precision), float(f1.max())
+    # one curve gives all three: sorting millions of pixels takes longer than the detector's maps
+    false_rate, recall, _ = metrics.roc_curve(truth, score, drop_intermediate=False)
+    positives = np.count_nonzero(truth)
+    hits, alarms = recall * positives, false_rate * (truth.size - positives)
+    precision = hits / np.maximum(hits + alarms, 1e-12)
+    f1 = 2 * hits / (positives + hits + alarms)
+    average_precision = np.sum(np.diff(recall) * precision[1:])
+    return float(metrics.auc(false_rate, recall)), float(average_precision), float(f1.max())
 
 
 def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> float:
