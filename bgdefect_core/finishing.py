@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .copies import COPY
 from .jobs import Job, PaintSettings
+from .judging import judge_sample
 from .method.refinement import label_of
 from .method.signals import SIGNALS
 from .method.start import NOISE
@@ -18,7 +18,7 @@ from .pictures.masks import Mask
 from .pictures.picture import Picture
 from .pictures.stitching import stitch
 from .placement.paste import edge_width
-from .quality import Quality, Standard, Verdict, judge, measure
+from .quality import Quality, Standard, Verdict, measure
 
 
 @dataclass(frozen=True)
@@ -132,25 +132,27 @@ def _judged(
 
     squares = (decoded.painted, decoded.normal)
     quality = measure(before, after, requested, refined, *squares, crop, width, standard.profile)
-    share = None if job.real is None else job.real.share_made(before, after, requested)
-    verdict = judge(quality, standard.limits, 1.0 if share is None else share, standard.profile)
-    difference = None
-    if decoded.pasted is not None:
-        difference = decoded.pasted.difference(after, before, requested)
-        copied = decoded.start_level > 0 and decoded.pasted.is_copied_by(after, before, requested)
-        if copied and verdict.good:
-            verdict = Verdict(False, COPY)
+    judgement = judge_sample(
+        quality,
+        standard,
+        before,
+        after,
+        requested,
+        job.real,
+        decoded.pasted,
+        decoded.start_level,
+    )
     return Painted(
         result,
         refined,
         requested,
         shown,
         quality,
-        share,
-        verdict,
+        judgement.real_share,
+        judgement.verdict,
         width,
         decoded.start_level,
-        difference,
+        judgement.exemplar_difference,
     )
 
 

@@ -8,29 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .codec import Codec
 from .pictures.picture import Picture
 from .pictures.pixels import to_pixels
 
-__all__ = ["Codec", "GoodSquares"]
-
 _MEMORY = 1 << 28
 """Bytes of latents and decoded squares that are kept."""
-
-
-class Codec(Protocol):
-    """A VAE: pictures to latents and back."""
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        """``[B, 3, H, W]`` in -1..1 on the CPU -> latents ``[B, C, h, w]``, scaled, on the
-        network's device."""
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents ``[B, C, h, w]`` -> ``[B, 3, H, W]`` in -1..1."""
 
 
 class GoodSquares:

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .codec import Codec
 from .errors import MaskError, SettingError
 from .finishing import Decoded, Painted, finish, finish_paste
-from .good_squares import Codec, GoodSquares
+from .good_squares import GoodSquares
 from .jobs import Framing, Job, PaintSettings
 from .method.attention import MapRecorder
 from .method.backgrounds import BACKGROUNDS

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .codec import Codec
 from .copies import exemplar_difference, is_copy
 from .errors import SettingError
-from .good_squares import Codec
 from .method.start import NOISE, Start, StartSettings, core_cells
 from .pictures.crop import Crop, take, take_picture
 from .pictures.masks import Mask

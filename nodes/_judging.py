@@ -8,13 +8,20 @@ from typing import Any
 
 from torch import Tensor
 
-from ..bgdefect_core.copies import COPY
 from ..bgdefect_core.errors import PictureError, SettingError
+from ..bgdefect_core.judging import figures_of, judge_sample
 from ..bgdefect_core.method.start import NOISE, StartSettings
 from ..bgdefect_core.pasting import pasted_of
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
-from ..bgdefect_core.quality import ClassProfile, Quality, QualityLimits, Verdict, judge, measure
+from ..bgdefect_core.quality import (
+    ClassProfile,
+    Quality,
+    QualityLimits,
+    Standard,
+    Verdict,
+    measure,
+)
 from ._convert import masks_of, pictures_of
 from ._picture_steps import CropBatch, colour_image, good_squares, squares_of
 from ._wires import RealDefect, RealDefects
@@ -38,12 +45,7 @@ class Judged:
     @property
     def figures(self) -> dict[str, float]:
         """All figures that are known, by name, as in the manifest."""
-        figures = dict(self.quality.figures)
-        if self.real_share is not None:
-            figures["real_share"] = self.real_share
-        if self.exemplar_difference is not None:
-            figures["exemplar_difference"] = self.exemplar_difference
-        return figures
+        return figures_of(self.quality, self.real_share, self.exemplar_difference)
 
     @property
     def line(self) -> str:
@@ -88,9 +90,10 @@ def judged(
                 f"connect the same run's {name}",
             )
     known = _real_of_squares(real, len(wholes))
-    profile = None
+    standard = Standard(limits)
     if real is not None:
         profile = ClassProfile.from_library(real.library, crop.resolution, crop.zoom)
+        standard = Standard(limits, profile)
     levels = _levels(start, len(squares))
     verdicts = []
     for number, square in enumerate(squares):
@@ -106,11 +109,9 @@ def judged(
             plain,
             box,
             crop.width(owner),
-            profile,
+            standard.profile,
         )
-        verdicts.append(
-            _judge(number, sample, quality, limits, known[owner], levels[number], profile)
-        )
+        verdicts.append(_judge(number, sample, quality, standard, known[owner], levels[number]))
     return verdicts
 
 
@@ -127,25 +128,26 @@ def _judge(
     number: int,
     sample: _Sample,
     quality: Quality,
-    limits: QualityLimits,
+    standard: Standard,
     real: RealDefect | None,
     level: float,
-    profile: ClassProfile | None,
 ) -> Judged:
-    """The verdict on one sample, as ``bgdefect_core.painting`` gives it."""
-    share = difference = None
-    if real is not None and real.surroundings is not None:
-        share = real.surroundings.share_made(sample.good, sample.result, sample.mask)
-    verdict = judge(quality, limits, 1.0 if share is None else share, profile)
+    """One sample with its verdict, the command line's own."""
+    surroundings = None if real is None else real.surroundings
     pasted = None
     if real is not None and real.exemplar is not None and level < NOISE:
         pasted = pasted_of(Picture(sample.good), [real.exemplar], sample.mask, StartSettings())
-    if pasted is not None:
-        difference = pasted.difference(sample.result, sample.good, sample.mask)
-        copied = level > 0 and pasted.is_copied_by(sample.result, sample.good, sample.mask)
-        if copied and verdict.good:
-            verdict = Verdict(False, COPY)
-    return Judged(number, quality, verdict, share, difference, _start(real, level))
+    judgement = judge_sample(
+        quality, standard, sample.good, sample.result, sample.mask, surroundings, pasted, level
+    )
+    return Judged(
+        number,
+        quality,
+        judgement.verdict,
+        judgement.real_share,
+        judgement.exemplar_difference,
+        _start(real, level),
+    )
 
 
 def _start(real: RealDefect | None, level: float) -> dict[str, Any]:

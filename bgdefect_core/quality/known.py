@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
 
+from ..codec import Codec
 from ..pictures.crop import Crop, Zoom, crop_box, take
 from ..pictures.masks import Mask
 from ..pictures.picture import Pixels
@@ -20,16 +19,6 @@ from ..placement.surroundings import Surroundings
 from .filling import filled
 
 _BATCH = 4
-
-
-class Codec(Protocol):
-    """A VAE: pictures to latents and back."""
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        """``[B, 3, H, W]`` in -1..1 -> latents."""
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents -> ``[B, 3, H, W]`` in -1..1."""
 
 
 @dataclass(frozen=True, eq=False)

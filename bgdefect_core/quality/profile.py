@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codec import Codec
 from ..pictures.crop import Zoom
 from ..pictures.mask_shape import MaskShape
 from ..pictures.masks import Mask
 from ..placement.placing import MaskLibrary
 from .effects import Effects, effects_of
-from .known import Codec, KnownDefect, known_defects
+from .known import KnownDefect, known_defects
 from .properties import PROPERTIES
 from .shown import SCALES, Shown, Signature, core_change, directions_of, shown
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from bgdefect_core.finishing import Painted
 from bgdefect_core.jobs import Job
+from bgdefect_core.judging import figures_of
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import NOISE
@@ -167,11 +168,7 @@ def predictor(base: Base) -> Iterator[Any]:
 
 def _sample(run: Run, pair: Pair, slot: Slot, painted: Painted) -> Sample:
     index, attempt = slot
-    quality = painted.quality.figures
-    if painted.real_share is not None:
-        quality["real_share"] = painted.real_share
-    if painted.exemplar_difference is not None:
-        quality["exemplar_difference"] = painted.exemplar_difference
+    quality = figures_of(painted.quality, painted.real_share, painted.exemplar_difference)
     return Sample(
         index=index,
         attempt=attempt,
