@@ -3,7 +3,7 @@ a sample is to its exemplar, and how much samples of one mask differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,17 @@ def diversity(pictures: Sequence[Pixels], mask: Mask) -> float | None:
         for other in inside[:number]:
             differences.append(float(np.abs(values - other).mean()))
     return float(np.mean(differences))
+
+
+def mean_diversity(groups: Iterable[tuple[Sequence[Pixels], Mask]]) -> float | None:
+    """The mean of :func:`diversity` over groups of samples of one mask, each with that mask; None:
+    no group has two samples or more."""
+    values: list[float] = []
+    for pictures, mask in groups:
+        value = diversity(pictures, mask)
+        if value is not None:
+            values.append(value)
+    return float(np.mean(values)) if values else None
 
 
 def _distance(left: Pixels, right: Pixels, mask: Mask) -> float:

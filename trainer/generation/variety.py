@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bgdefect_core.copies import diversity
+from bgdefect_core.copies import mean_diversity
+from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.manifest import ManifestLine
 
@@ -55,20 +57,18 @@ def variety_lines(root: Path, lines: Sequence[ManifestLine]) -> list[str]:
 
 
 def in_mask_diversity(root: Path, accepted: Sequence[ManifestLine]) -> float | None:
-    """The mean of :func:`bgdefect_core.copies.diversity` over all pairs of picture and mask with
-    two accepted samples or more; None: there are none."""
+    """:func:`bgdefect_core.copies.mean_diversity` over all pairs of picture and mask; None: there
+    are no two accepted samples of one."""
     groups: dict[int, list[ManifestLine]] = {}
     for line in accepted:
         pair = line.mask_origin.get("pair")
         if isinstance(pair, int):
             groups.setdefault(pair, []).append(line)
-    values: list[float] = []
-    for members in groups.values():
-        if len(members) < 2:
-            continue
-        mask = read_picture(root / members[0].requested)[..., 0] > 127
-        pictures = [read_picture(root / line.file) for line in members]
-        value = diversity(pictures, mask)
-        if value is not None:
-            values.append(value)
-    return float(np.mean(values)) if values else None
+    several = [members for members in groups.values() if len(members) > 1]
+    return mean_diversity(_read_group(root, members) for members in several)
+
+
+def _read_group(root: Path, members: Sequence[ManifestLine]) -> tuple[list[Pixels], Mask]:
+    """The samples of one pair, and its mask."""
+    mask = read_picture(root / members[0].requested)[..., 0] > 127
+    return [read_picture(root / line.file) for line in members], mask

@@ -99,6 +99,13 @@ def score_maps(memory: Tensor, pictures: Sequence[Pixels]) -> list[Map]:
         features, grid = patches(pictures[first : first + _BATCH])
         distance = torch.cdist(features, memory[None]).amin(2).view(-1, 1, *grid)
         full = F.interpolate(distance, size, mode="bilinear", align_corners=False)[:, 0]
-        for anomaly in full.numpy():
-            maps.append(ndimage.gaussian_filter(anomaly, SMOOTHING).astype(np.float32))
+        maps += smoothed(full)
+    return maps
+
+
+def smoothed(scores: Tensor) -> list[Map]:
+    """The final maps, float32 ``[H, W]`` each, of scores ``[B, H, W]`` on the CPU."""
+    maps: list[Map] = []
+    for heat in scores.numpy():
+        maps.append(ndimage.gaussian_filter(heat, SMOOTHING).astype(np.float32))
     return maps

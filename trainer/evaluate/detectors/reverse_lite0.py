@@ -13,14 +13,13 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor, nn
 
 from bgdefect_core.pictures.picture import Pixels
 
 from ..measures.features import inner_features, to_input
 from .metrics import Map
-from .patchcore import SMOOTHING
+from .patchcore import smoothed
 
 _BLOCKS = {2: 24, 4: 40, 10: 112}
 """Blocks of the teacher with their channels, at 1/4, 1/8 and 1/16 of the side."""
@@ -128,6 +127,5 @@ def score_maps(student: Student, pictures: Sequence[Pixels]) -> list[Map]:
         for distance in distances(student, pictures[first : first + _BATCH]):
             full = F.interpolate(distance[:, None], size, mode="bilinear", align_corners=False)
             total = total + full[:, 0].cpu()
-        for heat in total.numpy():
-            maps.append(ndimage.gaussian_filter(heat, SMOOTHING).astype("float32"))
+        maps += smoothed(total)
     return maps

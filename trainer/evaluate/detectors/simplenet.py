@@ -14,13 +14,12 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor, nn
 
 from bgdefect_core.pictures.picture import Pixels
 
 from .metrics import Map
-from .patchcore import SMOOTHING, patches
+from .patchcore import patches, smoothed
 
 NOISE = 0.015
 """Standard deviation of the noise, as in the paper."""
@@ -99,6 +98,5 @@ def score_maps(net: nn.Module, pictures: Sequence[Pixels]) -> list[Map]:
         features, grid = patches(pictures[first : first + _PICTURES])
         anomaly = -net(features.flatten(0, 1)).view(-1, 1, *grid)
         full = F.interpolate(anomaly, size, mode="bilinear", align_corners=False)[:, 0]
-        for heat in full.numpy():
-            maps.append(ndimage.gaussian_filter(heat, SMOOTHING).astype("float32"))
+        maps += smoothed(full)
     return maps

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bgdefect_core.copies import BETWEEN_SEEDS, FROM_EXEMPLAR, diversity
+from bgdefect_core.copies import BETWEEN_SEEDS, FROM_EXEMPLAR, mean_diversity
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
@@ -253,14 +253,12 @@ def variety(samples: SampleSet) -> Figures:
             groups.setdefault(sample.pair, []).append(sample)
         if "exemplar_difference" in sample.quality:
             differences.append(sample.quality["exemplar_difference"])
-    values: list[float] = []
+    painted: list[tuple[list[Pixels], Mask]] = []
     for members in groups.values():
-        pictures = [member.picture for member in members]
-        value = diversity(pictures, members[0].requested)
-        if value is not None:
-            values.append(value)
-    if values:
-        figures[BETWEEN_SEEDS] = float(np.mean(values))
+        painted.append(([member.picture for member in members], members[0].requested))
+    between = mean_diversity(painted)
+    if between is not None:
+        figures[BETWEEN_SEEDS] = between
     if differences:
         figures[f"{FROM_EXEMPLAR}, median"] = float(np.median(differences))
         figures[f"{FROM_EXEMPLAR}, least"] = float(np.min(differences))
