@@ -16,6 +16,8 @@ _RESERVED = re.compile(r'[\x00-\x1f<>:"|?*]')
 
 DEMO = "(shipped demo)"
 """The choice that stands for the pack's own pictures and masks."""
+FileStates = tuple[tuple[str, int, int], ...]
+"""Name, time and size of files."""
 ASSETS = Path(__file__).resolve().parent.parent / "bgdefect_core" / "assets"
 
 
@@ -93,9 +95,13 @@ def picture_files(folder: Path, base: Path) -> list[Path]:
     return pictures
 
 
-def state(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+def state(files: Sequence[Path]) -> FileStates:
     """Name, time and size of each file: another value where one has changed."""
-    return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    states: list[tuple[str, int, int]] = []
+    for path in files:
+        status = path.stat()
+        states.append((path.name, status.st_mtime_ns, status.st_size))
+    return tuple(states)
 
 
 def refuse_outside(folder: Path, base: Path, what: str) -> list[Path]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import PictureError, SettingError
 from ..bgdefect_core.judging import figures_of, judge_sample
-from ..bgdefect_core.method.start import NOISE, StartSettings
+from ..bgdefect_core.method.start import NOISE, StartSettings, start_record
 from ..bgdefect_core.pasting import pasted_of
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
@@ -135,7 +135,9 @@ def _judge(
     """One sample with its verdict, the command line's own."""
     surroundings = None if real is None else real.surroundings
     pasted = None
+    start = start_record(NOISE, None)
     if real is not None and real.exemplar is not None and level < NOISE:
+        start = start_record(level, real.name)
         pasted = pasted_of(Picture(sample.good), [real.exemplar], sample.mask, StartSettings())
     judgement = judge_sample(
         quality, standard, sample.good, sample.result, sample.mask, surroundings, pasted, level
@@ -146,15 +148,8 @@ def _judge(
         judgement.verdict,
         judgement.real_share,
         judgement.exemplar_difference,
-        _start(real, level),
+        start,
     )
-
-
-def _start(real: RealDefect | None, level: float) -> dict[str, Any]:
-    """Where a sample started, as the manifest has it."""
-    if real is None or real.exemplar is None or level == NOISE:
-        return {"kind": "noise"}
-    return {"kind": "real" if level else "paste", "level": level, "exemplar": real.name}
 
 
 def _real_of_squares(real: RealDefects | None, count: int) -> Sequence[RealDefect | None]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from ..bgdefect_core.errors import DataError
 from ..bgdefect_core.pictures.mask_files import pictures_beside, read_library
+from ..bgdefect_core.pictures.picture import Pixels
+from ..bgdefect_core.pictures.reading import read_picture, white_level
 from ..bgdefect_core.placement.placing import MaskLibrary
 from ._convert import masks_of
-from ._folders import ASSETS, DEMO, inside, picture_files, refuse_outside
+from ._folders import ASSETS, DEMO, FileStates, inside, picture_files, refuse_outside, state
 
 NO_LIBRARY = "(masks input)"
 """The choice that stands for the masks input."""
@@ -31,6 +34,41 @@ def page_of(files: list[Path], page: int, count: int) -> list[Path]:
     """``count`` files from number ``page * count`` on, going round; none twice."""
     numbers = range(page * count, page * count + min(count, len(files)))
     return [files[number % len(files)] for number in numbers]
+
+
+def folder_state(files: list[Path], page: int | None, count: int | None) -> tuple[object, ...]:
+    """Another value where a page of a folder's pictures would be read as something else: where one
+    of its files has changed, or the white level of the folder.
+
+    Args:
+        files: all pictures of the folder. page, count: as of :func:`page_of`; None: not known yet.
+    """
+    several = files if page is None or count is None else page_of(files, page, count)
+    return _white_level(tuple(files), state(files)), state(several)
+
+
+def good_batches(files: list[Path], page: int, count: int) -> list[list[Pixels]]:
+    """The pictures of a page, uint8 ``[H, W, 3]`` each, in one list for each size. All pictures of
+    the folder have one white level.
+
+    Args:
+        files: all pictures of the folder. page, count: as of :func:`page_of`.
+
+    Raises:
+        PictureError: a file that cannot be read.
+    """
+    white = _white_level(tuple(files), state(files))
+    batches: dict[tuple[int, ...], list[Pixels]] = {}
+    for path in page_of(files, page, count):
+        picture = read_picture(path, white)
+        batches.setdefault(picture.shape, []).append(picture)
+    return list(batches.values())
+
+
+@lru_cache(maxsize=16)
+def _white_level(files: tuple[Path, ...], states: FileStates) -> int | None:
+    """``white_level`` of a folder's pictures, decided anew where one of them has changed."""
+    return white_level(files)
 
 
 def mask_files(library: str, base: Path) -> list[Path]:

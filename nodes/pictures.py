@@ -6,12 +6,18 @@ from typing import Any
 
 import torch
 
-from ..bgdefect_core.pictures.reading import read_picture
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ._convert import image_of, mask_of
 from ._declare import REAL, Node, Output, Schema, widget, wire
 from ._folders import DEMO, state
-from ._libraries import NO_LIBRARY, good_files, library_files, mask_library, page_of
+from ._libraries import (
+    NO_LIBRARY,
+    folder_state,
+    good_batches,
+    good_files,
+    library_files,
+    mask_library,
+)
 from ._picture_steps import colour_image
 from ._placing import DIRECTIONS, Ground, in_directions, new_masks, pasted_image
 from ._wires import RealDefects
@@ -88,18 +94,14 @@ class LoadPictures(Node):
             return float("nan")
         from ._host_folders import input_directory
 
-        files = good_files(folder, input_directory())
-        return state(files if page is None or count is None else page_of(files, page, count))
+        return folder_state(good_files(folder, input_directory()), page, count)
 
     @classmethod
     def execute(cls, folder: str, page: int, count: int) -> Any:
         from ._host_folders import input_directory
 
-        batches: dict[tuple[int, ...], list[Any]] = {}
-        for path in page_of(good_files(folder, input_directory()), page, count):
-            picture = read_picture(path)
-            batches.setdefault(picture.shape, []).append(picture)
-        return ([image_of(batch) for batch in batches.values()],)
+        batches = good_batches(good_files(folder, input_directory()), page, count)
+        return ([image_of(batch) for batch in batches],)
 
 
 class PlaceMask(Node):

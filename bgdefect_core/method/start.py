@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -140,6 +140,23 @@ class Start:
             )
         for level in self.levels:
             check_range("the start level", level, 0, 1)
+
+
+def start_record(level: float, exemplar: str | None, file: str | None = None) -> dict[str, Any]:
+    """Where a sample started, as plain JSON for the manifest.
+
+    Args:
+        level: its start level, 0..1. exemplar: name of the real defect that it started from; not
+            read at level 1. file: that defect's file; None: not known.
+
+    Returns:
+        ``kind`` (noise, real, paste); unless noise, ``level`` and ``exemplar`` too, and ``file``
+        where it is known.
+    """
+    if level == NOISE:
+        return {"kind": "noise"}
+    record = {"kind": "real" if level else "paste", "level": level, "exemplar": exemplar}
+    return record if file is None else {**record, "file": file}
 
 
 def levels_from(schedule: NoiseSchedule, levels: Levels, start_level: float) -> Levels:

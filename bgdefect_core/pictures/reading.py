@@ -15,7 +15,14 @@ from .decoding import bits_in_use, decode, holds_sixteen_bits
 from .listing import list_pictures
 from .picture import Picture, Pixels
 
-__all__ = ["MIN_SIDE", "folder_white_level", "load_picture", "read_picture", "white_level"]
+__all__ = [
+    "MIN_SIDE",
+    "folder_white_level",
+    "load_picture",
+    "read_of_folder",
+    "read_picture",
+    "white_level",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -91,3 +98,13 @@ def white_level(paths: Iterable[Path]) -> int | None:
 def folder_white_level(folder: Path) -> int | None:
     """``white_level`` of the pictures that lie in a folder; decided once a process."""
     return white_level(list_pictures(folder)) if folder.is_dir() else None
+
+
+def read_of_folder(path: Path) -> Pixels:
+    """``read_picture`` of a file that belongs to one set with the other pictures of its folder:
+    their white level is its own.
+
+    Raises:
+        PictureError: as :func:`load_picture`, and for a folder that cannot be listed.
+    """
+    return read_picture(path, folder_white_level(path.parent))

@@ -90,6 +90,40 @@ def test_pages_go_round_and_repeat_no_picture(base: Path) -> None:
             libraries.good_files(name, base)
 
 
+def gray_file(path: Path, highest: int) -> None:
+    """A gray picture in a file of 16 bits."""
+    values = np.full((20, 24), highest // 2, np.uint16)
+    values[:5] = highest
+    Image.fromarray(values).save(path)
+
+
+def test_a_dark_picture_has_the_white_level_of_its_folder(tmp_path: Path) -> None:
+    """12 bits in files of 16; the dark picture alone would be taken for 8."""
+    folder = tmp_path / "in" / "gray"
+    folder.mkdir(parents=True)
+    gray_file(folder / "0.png", 160)
+    gray_file(folder / "1.png", 4000)
+    files = libraries.good_files("gray", tmp_path / "in")
+    ((dark,),) = libraries.good_batches(files, 0, 1)
+    assert (int(dark.max()), int(dark.min())) == (160 >> 4, 80 >> 4)
+    ((dark, light),) = libraries.good_batches(files, 0, 2)
+    assert (int(dark.max()), int(light.max())) == (160 >> 4, 4000 >> 4)
+    before = libraries.folder_state(files, 0, 1)
+    assert libraries.folder_state(files, 0, 1) == before
+    gray_file(folder / "1.png", 200)  # now all are of 8 bits
+    assert libraries.folder_state(files, 0, 1) != before
+    ((dark,),) = libraries.good_batches(files, 0, 1)
+    assert int(dark.max()) == 160
+
+
+def test_pictures_of_one_size_are_one_batch(base: Path) -> None:
+    folder = base / "part" / "test" / "scratch"
+    Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(folder / "1.png")
+    batches = libraries.good_batches(libraries.good_files("part/test/scratch", base), 0, 3)
+    sizes = [[picture.shape[:2] for picture in batch] for batch in batches]
+    assert sizes == [[(40, 40), (40, 40)], [(20, 24)]]
+
+
 def test_a_library_knows_the_pictures_beside_its_masks(base: Path) -> None:
     library = libraries.mask_library("part/ground_truth/scratch", None, base)
     assert len(library.patches) == 3

@@ -11,7 +11,7 @@ from bgdefect_core.pictures.mask_files import report_large_masks
 from bgdefect_core.pictures.mask_reading import read_masks
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import folder_white_level, read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 
 __all__ = ["GOOD", "Example", "load_example", "validate"]
 
@@ -51,8 +51,7 @@ def load_example(example: Example) -> tuple[Pixels, Mask]:
     key = (example, _state(example))
     pair = _loaded.get(key)
     if pair is None:
-        white = folder_white_level(example.image.parent)
-        picture = read_picture(example.image, white)
+        picture = read_of_folder(example.image)
         size = (picture.shape[0], picture.shape[1])
         union = f"the union of the masks of {example.image}"
         mask = read_masks(

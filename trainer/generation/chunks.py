@@ -15,7 +15,7 @@ from bgdefect_core.jobs import Job
 from bgdefect_core.judging import figures_of
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
-from bgdefect_core.method.start import NOISE
+from bgdefect_core.method.start import start_record
 from bgdefect_core.painting import Prepared, join, paint, prepare, prepare_pastes
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
@@ -184,17 +184,7 @@ def _sample(run: Run, pair: Pair, slot: Slot, painted: Painted) -> Sample:
         accepted=painted.verdict.good,
         guidance=run.paint.sampling.guidance_at(attempt),
         feather=painted.feather,
-        start=_start(pair, painted.start_level),
+        start=start_record(
+            painted.start_level, pair.origin.get("made_from"), pair.origin.get("file")
+        ),
     )
-
-
-def _start(pair: Pair, level: float) -> dict[str, Any]:
-    """Where a sample started, as plain JSON; with the real defect that it started from."""
-    if level == NOISE:
-        return {"kind": "noise"}
-    return {
-        "kind": "real" if level else "paste",
-        "level": level,
-        "exemplar": pair.origin.get("made_from"),
-        "file": pair.origin.get("file"),
-    }

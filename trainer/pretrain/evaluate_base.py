@@ -23,7 +23,7 @@ from bgdefect_core.errors import PictureError, SettingError
 from bgdefect_core.method.randomness import generator
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 from bgdefect_core.quality import psnr
 
 from ..bases.load import Base, load_base
@@ -186,7 +186,7 @@ def _noise_losses(
 
 
 def _native_crop(path: Path, size: int, index: int) -> Pixels:
-    picture = read_picture(path)
+    picture = read_of_folder(path)
     height, width = picture.shape[:2]
     if min(height, width) < size:
         raise PictureError(

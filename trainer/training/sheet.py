@@ -20,7 +20,7 @@ from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.masks import Mask, region_map
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 from bgdefect_core.pictures.writing import write_picture
 
 from ..bases.load import Base
@@ -53,7 +53,7 @@ def sheet_items(
     for number, example in enumerate(examples[:count]):
         picture, mask = load_example(example)
         if good:
-            candidate = read_picture(good[number % len(good)])
+            candidate = read_of_folder(good[number % len(good)])
             picture = candidate if candidate.shape == picture.shape else picture
         crop = crop_box(view_targets(mask, views)[0], views.resolution, views.zoom)
         items.append((take(picture, crop, views.resolution), take(mask, crop, views.resolution)))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 
 from ...data.examples import Example, load_example
 from ..plan.folds import Fold
@@ -88,5 +88,5 @@ def load_pairs(examples: Sequence[Example], side: int) -> list[Pair]:
             picture, mask = load_example(example)
             pairs.append(squared(picture, mask, side))
         else:
-            pairs.append(squared(read_picture(example.image), None, side))
+            pairs.append(squared(read_of_folder(example.image), None, side))
     return pairs

@@ -29,7 +29,7 @@ from bgdefect_core.pictures.crop import Crop, crop_box, put_back, take
 from bgdefect_core.pictures.masks import Mask, bounding_box, region_map
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import folder_white_level, read_picture
 
 from ...bases.apply import load_trained
 from ...bases.devices import pick_device
@@ -86,6 +86,19 @@ def before_of(example: Example) -> Path | None:
         return None
     path = folder.parent.parent / "paired_good" / example.defect / example.image.name
     return path if path.is_file() else None
+
+
+def load_before(example: Example) -> Pixels | None:
+    """The picture of :func:`before_of`, uint8 ``[H, W, 3]``, by the white level of the defect's own
+    picture; None where there is none.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    path = before_of(example)
+    if path is None:
+        return None
+    return read_picture(path, folder_white_level(example.image.parent))
 
 
 def real_agreement(
@@ -153,12 +166,10 @@ class _Item:
         picture, truth = load_example(example)
         requested = requested_box(truth)
         crop = crop_box(requested, resolution, zoom)
-        path = before_of(example)
-        before = None
-        if path is not None:
-            before = read_picture(path)
+        before = load_before(example)
+        if before is not None:
             if before.shape != picture.shape:
-                came = f"{path} is of another size than {example.image}"
+                came = f"{before_of(example)} is of another size than {example.image}"
                 raise PictureError(came, "equal sizes", "remove or correct it")
             before = take(before, crop, resolution)
         return _Item(

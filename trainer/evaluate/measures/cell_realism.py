@@ -13,7 +13,7 @@ import torch
 from bgdefect_core.copies import BETWEEN_SEEDS, FROM_EXEMPLAR, mean_diversity
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 
 from ...data.examples import Example, load_example
 from ..plan.plan import Cell
@@ -79,7 +79,7 @@ class RealismMeasure:
         def of_noise() -> Figures:
             _, masks = comparison.shot_pictures
             examples = cell.data.fold.good_train[: self.samples]
-            good = [read_picture(example.image) for example in examples]
+            good = [read_of_folder(example.image) for example in examples]
             noise = noise_samples(good, masks, self.samples, self.seed)
             return comparison.of_pictures(noise.pictures, noise.labels)
 

@@ -9,12 +9,11 @@ import numpy as np
 
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.quality.effects import Change, Effects, effect, effect_of_real
 
 from ...data.examples import Example, load_example
 from ..samples.sample_set import SampleSet
-from .agreement import before_of
+from .agreement import load_before
 
 REAL = "real defects"
 
@@ -57,8 +56,7 @@ def real_effects(examples: Sequence[Example]) -> Effects:
     changes: list[Change] = []
     for example in examples:
         picture, mask = load_example(example)
-        path = before_of(example)
-        before = None if path is None else read_picture(path)
+        before = load_before(example)
         for defect in separate_defects(mask):
             change = _real_effect(picture, defect, before)
             if change is not None:
