@@ -94,12 +94,45 @@ def option(settings: type, name: str, neutral: str = "", **options: Any) -> Inpu
 
     Args:
         neutral: ends the tooltip: which value changes nothing.
-        options: these replace the declaration's, such as a default of the graph's own.
+        options: these replace the declaration's, such as a default of the graph's own. Where they
+            hold one, the tooltip leaves out what the declaration says of its default.
     """
-    declared = {entry.name: entry for entry in options_of(settings)}[name]
+    declared = _declared(settings, name)
     values = _widget_options(declared) | options
+    if "default" in options:
+        values["tooltip"] = values["tooltip"].partition(_OF_THE_DEFAULT)[0]
     values["tooltip"] = f"{values['tooltip']} {neutral}".strip()
     return Input(_widget_kind(declared), name, values)
+
+
+def end_of(settings: type, name: str, end: int, widget_name: str, **options: Any) -> Input:
+    """The widget of one end of a declared range, such as the smallest and largest scale: its kind
+    and limits, and that end's default.
+
+    Args:
+        name: of the option, a tuple of two numbers. end: 0 the lower one, 1 the upper one.
+        widget_name: id of the input in workflows.
+        options: these replace the declaration's; the tooltip, which is of both ends, among them.
+    """
+    declared = _declared(settings, name)
+    values = _widget_options(declared) | {"default": declared.default[end]} | options
+    return Input(_widget_kind(declared), widget_name, values)
+
+
+_OF_THE_DEFAULT = " Default: "
+"""Begins what a declaration says of its own default."""
+
+
+def _declared(settings: type, name: str) -> Option:
+    """The option of this name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for declared in options_of(settings):
+        if declared.name == name:
+            return declared
+    raise KeyError(name)
 
 
 def _widget_kind(declared: Option) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
+from ..bgdefect_core.placement.part import PartKind
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ._convert import image_of, mask_of
-from ._declare import REAL, Node, Output, Schema, widget, wire
+from ._declare import REAL, Node, Output, Schema, end_of, option, widget, wire
 from ._folders import DEMO, state
 from ._libraries import (
     NO_LIBRARY,
@@ -142,50 +143,29 @@ class PlaceMask(Node):
                 widget(
                     "COMBO",
                     "part",
-                    options=["auto", "object", "texture"],
+                    options=list(get_args(PartKind)),
                     tooltip="Where defects may lie. object: on the part in front of its tray. "
                     "texture: everywhere. auto: it is found out.",
                 ),
-                widget(
-                    "FLOAT",
-                    "rotate",
-                    default=180.0,
-                    min=0.0,
-                    max=180.0,
-                    step=1.0,
-                    tooltip="Largest turn either way, in degrees. 0: not turned.",
-                ),
-                widget(
-                    "FLOAT",
+                option(PlacementSettings, "rotate", "0: not turned.", default=180.0, step=1.0),
+                end_of(
+                    PlacementSettings,
+                    "scale",
+                    0,
                     "scale_min",
-                    default=0.8,
-                    min=0.1,
-                    max=10.0,
                     step=0.05,
-                    tooltip="Smallest factor of size. 1: not smaller.",
+                    tooltip="Smallest scale of a new mask. 1: not smaller.",
                 ),
-                widget(
-                    "FLOAT",
+                end_of(
+                    PlacementSettings,
+                    "scale",
+                    1,
                     "scale_max",
-                    default=1.25,
-                    min=0.1,
-                    max=10.0,
                     step=0.05,
-                    tooltip="Largest factor of size. 1: not larger.",
+                    tooltip="Largest scale of a new mask. 1: not larger.",
                 ),
-                widget(
-                    "BOOLEAN", "flip", default=True, tooltip="Mirror half of the masks. Off: none."
-                ),
-                widget(
-                    "FLOAT",
-                    "elastic",
-                    default=0.04,
-                    min=0.0,
-                    max=0.5,
-                    step=0.01,
-                    tooltip="How far masks are bent, as a share of their longest side. "
-                    "0: not bent.",
-                ),
+                option(PlacementSettings, "flip", "Off: none.", default=True),
+                option(PlacementSettings, "elastic", "0: not bent.", step=0.01),
                 widget(
                     "INT",
                     "seed",

@@ -8,7 +8,19 @@ from ..bgdefect_core.method.backgrounds import BackgroundName
 from ..bgdefect_core.method.sampling import SamplingSettings
 from ..bgdefect_core.method.solvers import DEFAULT_SOLVER, SolverName
 from ..bgdefect_core.method.start import StartSettings
-from ._declare import INVERSION, MAPS, START, Input, Node, Output, Schema, option, widget, wire
+from ._declare import (
+    INVERSION,
+    MAPS,
+    START,
+    Input,
+    Node,
+    Output,
+    Schema,
+    end_of,
+    option,
+    widget,
+    wire,
+)
 from ._sigma_space import SEEDS, seeds_of
 from ._starting import GraphStart
 from ._wires import Inversion
@@ -48,12 +60,11 @@ def pasted_input() -> Input:
 
 def start_input(name: str, end: int, tooltip: str) -> Input:
     """A widget for one end of the range of start levels: 0 the lowest, 1 the highest."""
-    return widget(
-        "FLOAT",
+    return end_of(
+        StartSettings,
+        "start_level",
+        end,
         name,
-        default=START_LEVEL[end],
-        min=0.0,
-        max=1.0,
         step=0.05,
         round=0.001,
         optional=True,

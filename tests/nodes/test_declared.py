@@ -6,7 +6,7 @@ import json
 import sys
 from importlib import import_module
 from inspect import signature
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from bgdefect_pack.bgdefect_core.declarations import options_of
@@ -14,6 +14,9 @@ from bgdefect_pack.bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
 from bgdefect_pack.bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_pack.bgdefect_core.method.signals import SIGNALS
+from bgdefect_pack.bgdefect_core.method.start import StartSettings
+from bgdefect_pack.bgdefect_core.placement.part import PartKind
+from bgdefect_pack.bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 
 from .conftest import NAME, ROOT
@@ -82,6 +85,7 @@ def test_every_background_and_signal_is_explained_in_every_language(language: st
         ("BGDefectSampler", SamplingSettings, ["background", "guidance", "solver"]),
         ("BGDefectInversion", SamplingSettings, ["steps", "spacing"]),
         ("BGDefectRefineMask", LabelSettings, ["threshold"]),
+        ("BGDefectPlaceMask", PlacementSettings, ["rotate", "flip", "elastic"]),
         ("BGDefectQuality", QualityLimits, ["min_strength", "min_fill", "max_background_max"]),
     ],
 )
@@ -96,6 +100,55 @@ def test_widgets_have_the_declared_ranges_and_defaults(
             assert (options["min"], options["max"]) == (limits.low, limits.high)
         if not isinstance(declared[name].default, tuple) and declared[name].default is not None:
             assert options["default"] == declared[name].default
+
+
+@pytest.mark.parametrize(
+    ("node_id", "settings", "name", "ends"),
+    [
+        ("BGDefectPlaceMask", PlacementSettings, "scale", ("scale_min", "scale_max")),
+        ("BGDefectSampler", StartSettings, "start_level", ("start_min", "start_max")),
+    ],
+)
+def test_both_ends_of_a_declared_range_have_a_widget(
+    node_id: str, settings: type, name: str, ends: tuple[str, str]
+) -> None:
+    declared = {option.name: option for option in options_of(settings)}[name]
+    for end, widget_name in enumerate(ends):
+        entry = input_of(node_id, widget_name)
+        assert entry.kind == "FLOAT"
+        assert (entry.options["min"], entry.options["max"]) == (
+            declared.range.low,
+            declared.range.high,
+        )
+        assert entry.options["default"] == declared.default[end]
+
+
+def test_placement_has_the_widgets_that_saved_workflows_know() -> None:
+    """Ids, kinds, defaults and ranges; workflows hold the values in this order."""
+    widgets = []
+    for entry in BY_ID["BGDefectPlaceMask"].define_schema().inputs[2:9]:
+        limits = (entry.options.get("min"), entry.options.get("max"))
+        widgets.append((entry.name, entry.kind, entry.options.get("default"), limits))
+    assert widgets == [
+        ("number", "INT", 1, (1, 64)),
+        ("part", "COMBO", None, (None, None)),
+        ("rotate", "FLOAT", 180.0, (0.0, 180.0)),
+        ("scale_min", "FLOAT", 0.8, (0.1, 10.0)),
+        ("scale_max", "FLOAT", 1.25, (0.1, 10.0)),
+        ("flip", "BOOLEAN", True, (None, None)),
+        ("elastic", "FLOAT", 0.04, (0.0, 0.5)),
+    ]
+    assert input_of("BGDefectPlaceMask", "part").options["options"] == list(get_args(PartKind))
+
+
+def test_a_default_of_the_graph_replaces_what_is_said_of_the_declared_one() -> None:
+    declared = {option.name: option for option in options_of(PlacementSettings)}
+    assert "Default: " in declared["rotate"].help
+    tooltip = declare.option(PlacementSettings, "rotate", "0: not turned.", default=180.0)
+    assert tooltip.options["tooltip"] == (
+        "Largest turn of a new mask either way, in degrees. 0: not turned."
+    )
+    assert "Default: " in declare.option(PlacementSettings, "rotate").options["tooltip"]
 
 
 def test_an_option_becomes_the_widget_of_its_type() -> None:
