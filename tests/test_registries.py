@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pkgutil
+import re
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,7 +17,9 @@ from typing import Any
 
 import pytest
 
-from bgdefect_core.declarations import options_of
+import bgdefect_core
+import trainer
+from bgdefect_core.declarations import Registry, options_of
 from trainer.cli.app import main
 from trainer.evaluate.samples import methods
 
@@ -26,7 +30,10 @@ OPTIONS = {
     "Background modes (`--background`)": ("generate", "background"),
     "Mask signals (`--signal`)": ("generate", "signal"),
     "Solvers (`--solver`)": ("generate", "solver"),
+    "Spacings (`--spacing`)": ("generate", "spacing"),
     "Losses (`--loss`)": ("train", "loss"),
+    "Distributions of training timesteps (`--timesteps`)": ("train", "timesteps"),
+    "Trained parts (`--trained-part`)": ("train", "trained_part"),
     "Arms of the evaluation (`--arms`)": ("evaluate", "arms"),
     "Networks of the detectors (`--network`)": ("evaluate", "network"),
     "Losses of the detectors (`--detector-loss`)": ("evaluate", "detector_loss"),
@@ -48,11 +55,84 @@ def help_of(command: str) -> str:
 
 @pytest.fixture(scope="module")
 def help_texts() -> dict[str, str]:
-    return {command: help_of(command) for command in build.COMMANDS}
+    return {command: help_of(command) for command in build.SETTINGS}
 
 
 def test_the_reference_is_what_the_declarations_say() -> None:
     assert build.PAGE.read_text(encoding="utf-8") == build.reference()
+
+
+def modules() -> list[str]:
+    """Names of all modules of the core and the trainer."""
+    names: list[str] = []
+    for package in (bgdefect_core, trainer):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                names.append(module.name)
+    return names
+
+
+def test_every_registry_stands_in_the_reference() -> None:
+    """A registry that any module holds has a table, and each of its names a row."""
+    described = {id(registry) for registry in build.REGISTRIES.values()}
+    text = build.PAGE.read_text(encoding="utf-8")
+    kinds: set[str] = set()
+    for name in modules():
+        for value in vars(import_module(name)).values():
+            if isinstance(value, Registry):
+                assert id(value) in described, f"{value.kind} of {name}"
+                kinds.add(value.kind)
+                for entry in value:
+                    assert f"| `{entry}` | " in text, f"{value.kind} {entry}"
+    assert len(kinds) == len(build.REGISTRIES)
+
+
+@pytest.mark.parametrize("page", build.PAGES, ids=lambda page: page.name)
+def test_the_tables_of_other_pages_are_what_the_declarations_say(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == build.filled(text)
+
+
+def test_every_table_stands_in_a_page() -> None:
+    names: list[str] = []
+    for page in build.PAGES:
+        text = page.read_text(encoding="utf-8")
+        names += [match["name"] for match in build.MARKED.finditer(text)]
+        assert text.count("<!-- table: ") == len(build.MARKED.findall(text))
+    assert sorted(names) == sorted(build.tables())
+
+
+def test_a_table_that_lacks_an_entry_is_filled_anew() -> None:
+    begin, end = "<!-- table: signals -->", "<!-- end of table -->"
+    old = f"before\n{begin}\n| signal |\n{end}\nafter"
+    new = build.filled(old)
+    assert new.startswith(f"before\n{begin}\n") and new.endswith(f"\n{end}\nafter")
+    for name in build.SIGNALS:
+        assert f"| `{name}` | " in new
+
+
+def test_what_the_backgrounds_cost_is_counted() -> None:
+    """By hand: replay inverts once (10) and samples N times; literal evaluates twice a sample."""
+    costs = {}
+    for line in build.costs(10)[2:]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        costs[cells[0]] = cells[-1]
+    assert costs["`noised`"] == "10 N"
+    assert costs["`replay`"] == "10 + 10 N"
+    assert costs["`masked`"] == "20 + 10 N"
+    assert costs["`literal`"] == "10 + 20 N"
+
+
+def test_backgrounds_that_are_exact_say_so() -> None:
+    for background in build.BACKGROUNDS.values():
+        assert background.exact == bool(re.search(r"\bexact\b", background.summary))
+
+
+def test_every_shipped_workflow_is_explained() -> None:
+    specs = import_module("workflow_specs")
+    files = {path.stem for path in (ROOT / "workflows").glob("*.json")}
+    assert list(specs.SUMMARIES) == list(specs.WORKFLOWS)
+    assert set(specs.SUMMARIES) == files
 
 
 @pytest.mark.parametrize("title", build.REGISTRIES)
@@ -68,7 +148,7 @@ def test_every_entry_is_a_choice_that_the_help_explains(
     title: str, help_texts: dict[str, str]
 ) -> None:
     command, name = OPTIONS[title]
-    options = {option.name: option for option in options_of(build.COMMANDS[command])}
+    options = {option.name: option for option in options_of(build.SETTINGS[command])}
     registry = build.REGISTRIES[title]
     assert list(options[name].choices) == list(registry)
     for entry in registry.values():
@@ -92,9 +172,9 @@ def test_every_layout_and_family_is_explained(
         assert f"{entry.name}: {entry.summary.split()[0]}" in help_texts[command], entry.name
 
 
-@pytest.mark.parametrize("command", build.COMMANDS)
+@pytest.mark.parametrize("command", build.SETTINGS)
 def test_every_option_is_explained(command: str, help_texts: dict[str, str]) -> None:
-    for option in options_of(build.COMMANDS[command]):
+    for option in options_of(build.SETTINGS[command]):
         assert len(option.help) > 10, option.name
         assert f"--{option.name.replace('_', '-')}" in help_texts[command], option.name
 

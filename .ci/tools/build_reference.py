@@ -1,15 +1,20 @@
-"""Writes `docs/reference.md`: every registered choice and every option, from their declarations.
+"""Writes the tables of the documentation from the declarations: `docs/reference.md`, which holds
+every registered choice and every option, and what stands in other pages between the markers
+`<!-- table: NAME -->` and `<!-- end of table -->`.
 
 python .ci/tools/build_reference.py
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
+
+from workflow_specs import SUMMARIES
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -17,10 +22,13 @@ sys.path.insert(0, str(ROOT))
 from bgdefect_core.declarations import Option, options_of  # noqa: E402
 from bgdefect_core.method.backgrounds import BACKGROUNDS  # noqa: E402
 from bgdefect_core.method.loss import LOSSES  # noqa: E402
+from bgdefect_core.method.sampling import SamplingSettings  # noqa: E402
 from bgdefect_core.method.signals import SIGNALS  # noqa: E402
 from bgdefect_core.method.solvers import SOLVERS  # noqa: E402
 from bgdefect_core.method.spacings import SPACINGS  # noqa: E402
+from bgdefect_core.quality.properties import PROPERTIES  # noqa: E402
 from trainer.bases.families import FAMILIES  # noqa: E402
+from trainer.cli.commands import COMMANDS  # noqa: E402
 from trainer.data.layouts import LAYOUTS  # noqa: E402
 from trainer.evaluate.config import EvaluateConfig  # noqa: E402
 from trainer.evaluate.detectors.arms import ARMS  # noqa: E402
@@ -29,15 +37,21 @@ from trainer.evaluate.detectors.networks import NETWORKS  # noqa: E402
 from trainer.evaluate.detectors.schedules import SCHEDULES  # noqa: E402
 from trainer.generation.config import GenerateConfig  # noqa: E402
 from trainer.training.config import TrainConfig  # noqa: E402
+from trainer.training.timesteps import TIMESTEP_DRAWS  # noqa: E402
+from trainer.training.tuning import TRAINED_PARTS  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference.md"
-COMMANDS = {"train": TrainConfig, "generate": GenerateConfig, "evaluate": EvaluateConfig}
+SETTINGS = {"train": TrainConfig, "generate": GenerateConfig, "evaluate": EvaluateConfig}
 REGISTRIES: dict[str, Mapping[str, Any]] = {
+    "Commands (`bgdefect COMMAND`)": COMMANDS,
     "Background modes (`--background`)": BACKGROUNDS,
     "Mask signals (`--signal`)": SIGNALS,
     "Solvers (`--solver`)": SOLVERS,
     "Spacings (`--spacing`)": SPACINGS,
+    "Properties of real defects that the verdict asks for": PROPERTIES,
     "Losses (`--loss`)": LOSSES,
+    "Distributions of training timesteps (`--timesteps`)": TIMESTEP_DRAWS,
+    "Trained parts (`--trained-part`)": TRAINED_PARTS,
     "Data layouts (`--data`)": LAYOUTS,
     "Base families (`--base`)": FAMILIES,
     "Arms of the evaluation (`--arms`)": ARMS,
@@ -45,6 +59,11 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "Losses of the detectors (`--detector-loss`)": DETECTOR_LOSSES,
     "Schedules of the detectors (`--schedule`)": SCHEDULES,
 }
+PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md")
+"""Pages with tables between markers."""
+MARKED = re.compile(
+    r"(?P<begin><!-- table: (?P<name>[^>]+) -->)\n.*?(?P<end><!-- end of table -->)", re.DOTALL
+)
 HEAD = """# Reference
 
 Every registered choice and every option of `train`, `generate` and `evaluate`. Made from their
@@ -97,6 +116,51 @@ def value(option: Option) -> str:
     return f"{text} ({option.range.low:g} to {option.range.high:g})".strip()
 
 
+def costs(steps: int) -> list[str]:
+    """The table of the background modes with what they cost, in samples of the U-Net."""
+    rows = []
+    for name, background in BACKGROUNDS.items():
+        cost = f"{background.per_sample * steps} N"
+        if background.per_pair:
+            cost = f"{background.per_pair * steps} + {cost}"
+        rows.append((f"`{name}`", background.summary, cost))
+    head = ("`--background`", "outside the mask", f"U-Net samples for N variants, {steps} steps")
+    return table(head, rows)
+
+
+def summaries(head: tuple[str, str], registry: Mapping[str, Any]) -> list[str]:
+    """A table of names and what they are."""
+    return table(head, [(f"`{name}`", entry.summary) for name, entry in registry.items()])
+
+
+def tables() -> dict[str, list[str]]:
+    """The tables that stand in other pages, by the name in their marker."""
+    workflows = [(f"`{name}`", summary) for name, summary in SUMMARIES.items()]
+    return {
+        "arms": summaries(("arm", "defects that it trains on"), ARMS),
+        "background costs": costs(SamplingSettings.steps),
+        "backgrounds": summaries(("background", "outside the mask"), BACKGROUNDS),
+        "layouts": summaries(("layout", "where the files lie"), LAYOUTS),
+        "signals": summaries(("signal", "what the refined mask is made of"), SIGNALS),
+        "workflows": table(("workflow", "what it shows"), workflows),
+    }
+
+
+def filled(text: str) -> str:
+    """A page with the tables of today between its markers.
+
+    Raises:
+        KeyError: a marker names no table.
+    """
+    known = tables()
+
+    def fill(found: re.Match[str]) -> str:
+        lines = known[found["name"]]
+        return "\n".join([found["begin"], *lines, found["end"]])
+
+    return MARKED.sub(fill, text)
+
+
 def command(name: str, settings: type) -> list[str]:
     """The table of a command's options."""
     rows = []
@@ -111,10 +175,12 @@ def reference() -> str:
     lines = [HEAD]
     for title, registry in REGISTRIES.items():
         lines += choices(title, registry)
-    for name, settings in COMMANDS.items():
+    for name, settings in SETTINGS.items():
         lines += command(name, settings)
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
     PAGE.write_text(reference(), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")

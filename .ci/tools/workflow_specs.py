@@ -539,3 +539,14 @@ WORKFLOWS: dict[str, list[Group]] = {
     "6_custom_sampler": _custom(),
 }
 """File name -> groups, left to right."""
+SUMMARIES = {
+    "1_quick_start": "a scratch painted into brushed metal with the embedded base and shipped "
+    "weights, on a CPU too",
+    "2_stable_diffusion_1.5": "a class of yours on a Stable Diffusion 1.5 checkpoint",
+    "3_data_set_over_night": "folder of good pictures, placed masks, variants, quality gate, saved "
+    "data set",
+    "4_two_defects": "two different defects in one picture",
+    "5_large_picture": "a tiny defect in a 2048 x 1536 picture, by crop and stitch",
+    "6_custom_sampler": "the host's own `SamplerCustomAdvanced` with any sampler",
+}
+"""File name -> what it shows, for README's table."""

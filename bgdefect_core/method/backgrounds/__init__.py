@@ -1,14 +1,5 @@
 """Ways to hold the background while a defect is sampled (docs/method.md, choice 1): one file each,
 registered below.
-
-=========  =======================================  ==========================================
-mode       outside the mask                         network evaluations of N samples a pair
-=========  =======================================  ==========================================
-noised     Eq. 6 with one fixed noise a sample      steps x N
-replay     the inverted trajectory (Eq. 8)          steps + steps x N
-masked     the background branch of Eq. 28          2 steps + steps x N
-literal    the printed Eq. 9; it sees the defect    steps + 2 steps x N
-=========  =======================================  ==========================================
 """
 
 from __future__ import annotations

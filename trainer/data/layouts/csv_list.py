@@ -21,8 +21,9 @@ class CsvList(Layout):
 
     name = "csv"
     summary = (
-        "a csv with the columns image, mask, class, defect, group, or a folder with such a "
-        "manifest.csv; paths relative to it; the defect 'good' or none: a good picture"
+        "a csv with the columns image, mask, class, defect, group, between commas, semicolons or "
+        "tabs, or a folder with such a manifest.csv; paths relative to it; the defect 'good' or "
+        "none: a good picture"
     )
     good_place = "rows with the defect good"
 

@@ -39,8 +39,8 @@ class MVTecAD(Layout):
 
     name = "mvtec"
     summary = (
-        "OBJECT/test/DEFECT/000.png with OBJECT/ground_truth/DEFECT/000_mask.png or 000.png; "
-        "good pictures in OBJECT/train/good"
+        "as MVTec AD: OBJECT/test/DEFECT/000.png with OBJECT/ground_truth/DEFECT/000_mask.png or "
+        "000.png; good pictures in OBJECT/train/good"
     )
     good_place = "pictures in train/good"
 

@@ -14,7 +14,8 @@ class MVTecLoco(MVTecAD):
 
     name = "mvtec_loco"
     summary = (
-        "as mvtec, with a folder of masks a picture: OBJECT/ground_truth/DEFECT/000/000.png, "
+        "as MVTec LOCO: mvtec with a folder of masks a picture, "
+        "OBJECT/ground_truth/DEFECT/000/000.png, "
         "001.png ...; the union of all its values but 0 is the defect"
     )
 
