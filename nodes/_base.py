@@ -25,6 +25,7 @@ import comfy.utils
 from torch import Tensor
 
 from ..bgdefect_core.errors import WeightsError
+from ..bgdefect_core.weights.model_folders import part_of
 from ._small_form import (
     DAMAGED,
     host_unet_config,
@@ -63,7 +64,7 @@ def load_small(folder: Path) -> HostParts:
         WeightsError: something is missing or damaged, or the form is another one.
     """
     configs = {part: read_config(folder, part) for part in ("unet", "vae", "text_encoder")}
-    tensors = {part: read_tensors(folder / part) for part in configs}
+    tensors = {part: read_tensors(part_of(folder, part)) for part in configs}
     try:
         vae = _vae(configs["vae"], tensors["vae"])
         clip = _clip(configs["text_encoder"], tensors["text_encoder"])

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..bgdefect_core.errors import WeightsError
+from ..bgdefect_core.weights.model_folders import check_types, file_named, part_of
 
 DAMAGED = (
     SafetensorError,
@@ -37,7 +38,8 @@ def not_built(folder: Path, reason: Exception) -> WeightsError:
 def read_config(folder: Path, part: str) -> dict[str, Any]:
     """``config.json`` of one part of a diffusers folder (the scheduler's has its own name). Raises
     WeightsError."""
-    path = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+    name = "scheduler_config.json" if part == "scheduler" else "config.json"
+    path = file_named(part_of(folder, part), name)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as reason:
@@ -91,6 +93,7 @@ def read_tensors(part: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path} cannot be read ({reason})", "an intact safetensors file", "copy it again"
         ) from reason
+    check_types(str(path), tensors)
     return tensors
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import BGDefectError, MaskError
 from ..paths import system_errors
+from .bare_files import without_metadata
+from .deep_colour import deep_pixels, is_deep_colour, set_to_low_bytes
+from .jpeg_colour import corrected_jpeg
 
 __all__ = [
     "Decoded",
@@ -47,10 +50,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_TIFF_METADATA = frozenset({269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 333, 337})
-"""Tags that describe a TIFF: texts and the print resolution."""
-_LAST_PIXEL_TAG = 532
-"""Tags of TIFF beyond it are metadata too, such as EXIF, XMP and colour profiles."""
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -59,8 +58,8 @@ class Decoded:
     """What a file holds, turned upright."""
 
     pixels: NDArray[Any]
-    """uint8 ``[H, W, 3]``, or uint8 or uint16 ``[H, W]`` where it is gray. Transparency is
-    composited on black."""
+    """uint8 or uint16 ``[H, W, 3]``, or ``[H, W]`` where it is gray. Transparency is composited on
+    black."""
     orientation: int
     """EXIF orientation, 1 to 8; 1: the file is stored upright."""
     colours: NDArray[np.uint8] | None
@@ -130,16 +129,17 @@ def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
 
 def _load(path: Path) -> tuple[Image.Image, int]:
     """The file's first frame, turned upright, and the orientation in which it is stored."""
+    content = _jpeg_content(path)
     try:
-        return _load_file(path, path)
+        return _load_file(path, content)
     except Image.DecompressionBombError:
         raise
     except Exception as reason:  # metadata may be what is damaged: see _decoder_errors
-        pixels_only, exif = _without_metadata(path.read_bytes())
+        pixels_only, exif = without_metadata(content or path.read_bytes())
         if not pixels_only:
             raise
         try:
-            image, orientation = _load_file(path, io.BytesIO(pixels_only))
+            image, orientation = _load_file(path, pixels_only)
         except Exception:
             raise reason from None
         logger.warning("%s: read without its metadata (%s)", path, reason)
@@ -151,8 +151,26 @@ def _load(path: Path) -> tuple[Image.Image, int]:
         return _upright(image, orientation), orientation
 
 
-def _load_file(path: Path, source: Path | IO[bytes]) -> tuple[Image.Image, int]:
-    with Image.open(source) as file:
+def _jpeg_content(path: Path) -> bytes:
+    """The content of a JPEG, whose colour markers are made to fit its channels; empty for other
+    formats."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\xff\xd8":
+            return b""
+    content, note = corrected_jpeg(path.read_bytes())
+    if note:
+        logger.warning("%s: %s", path, note)
+    return content
+
+
+def _load_file(path: Path, content: bytes) -> tuple[Image.Image, int]:
+    """As :func:`_load`, from the content where there is one, else from the file."""
+
+    def source() -> Path | IO[bytes]:
+        return io.BytesIO(content) if content else path
+
+    with Image.open(source()) as file:
+        low = _low_bytes(source()) if is_deep_colour(file) else None
         frames = getattr(file, "n_frames", 1)
         if frames > 1:
             logger.warning("%s has %d frames: only the first is read", path, frames)
@@ -167,7 +185,16 @@ def _load_file(path: Path, source: Path | IO[bytes]) -> tuple[Image.Image, int]:
         image = file.copy()
         image.info["min_is_white"] = tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE
         orientation = _orientation(path, exif)
+        if low is not None:
+            image.info["low_bytes"] = _upright(low, orientation)
         return _upright(image, orientation), stored if stored in _TURNS else orientation
+
+
+def _low_bytes(source: Path | IO[bytes]) -> Image.Image:
+    """The low bytes of a file of 16-bit colour, turned as a TIFF turns itself."""
+    with Image.open(source) as file:
+        set_to_low_bytes(file)
+        return file.copy()
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -192,7 +219,10 @@ def _decoded(
     min_is_white = bool(image.info["min_is_white"])
     colours = indices = None
     alpha_varies = False
-    if image.mode.startswith("I"):  # 16 bit gray: "I;16...", or "I" of 32 bits
+    low = image.info.get("low_bytes")
+    if low is not None:
+        pixels, alpha_varies = deep_pixels(image, low)
+    elif image.mode.startswith("I"):  # 16 bit gray: "I;16...", or "I" of 32 bits
         pixels = _sixteen_bits(path, image, min_is_white, error)
     elif image.mode == "F":
         do = "convert it to 16 bits"
@@ -233,67 +263,6 @@ def _sixteen_bits(
     return values
 
 
-def _without_metadata(content: bytes) -> tuple[bytes, bytes]:
-    """The bytes of a PNG, JPEG or TIFF with all that decides about its pixels, and the EXIF data of
-    the first two. Empty: of another format, or broken off."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png_without_metadata(content)
-    if content.startswith(b"\xff\xd8"):
-        return _jpeg_without_metadata(content)
-    if content.startswith((b"II*\0", b"MM\0*")):
-        return _tiff_without_metadata(content), b""
-    return b"", b""
-
-
-def _png_without_metadata(content: bytes) -> tuple[bytes, bytes]:
-    pixels, exif = content[:8], b""
-    start = 8
-    while start + 12 <= len(content):
-        end = start + 12 + int.from_bytes(content[start : start + 4], "big")
-        kind = content[start + 4 : start + 8]
-        is_critical = kind[:1].isupper()
-        if is_critical or kind == b"tRNS":
-            pixels += content[start:end]
-        elif kind == b"eXIf":
-            exif = content[start + 8 : end - 4]
-        start = end
-    return pixels, exif
-
-
-def _jpeg_without_metadata(content: bytes) -> tuple[bytes, bytes]:
-    pixels, exif = content[:2], b""
-    start = 2
-    while content[start : start + 1] == b"\xff":
-        marker = content[start + 1]
-        if marker == 0xDA:  # the scan: pixels up to the end
-            return pixels + content[start:], exif
-        end = start + 2 + int.from_bytes(content[start + 2 : start + 4], "big")
-        is_metadata = 0xE1 <= marker <= 0xED or marker in (0xEF, 0xFE)
-        if not is_metadata:
-            pixels += content[start:end]
-        elif content[start + 4 : start + 10] == b"Exif\0\0":
-            exif = content[start + 4 : end]
-        start = end
-    return b"", b""
-
-
-def _tiff_without_metadata(content: bytes) -> bytes:
-    """The first picture of a TIFF, whose list of tags is written again at its place. Its
-    orientation stays."""
-    order: Literal["little", "big"] = "little" if content.startswith(b"II") else "big"
-    start = int.from_bytes(content[4:8], order)
-    count = int.from_bytes(content[start : start + 2], order)
-    entries = b""
-    for place in range(start + 2, start + 2 + 12 * count, 12):
-        entry = content[place : place + 12]
-        tag = int.from_bytes(entry[:2], order)
-        if tag <= _LAST_PIXEL_TAG and tag not in _TIFF_METADATA:
-            entries += entry
-    no_further_picture = bytes(4)
-    tags = (len(entries) // 12).to_bytes(2, order) + entries + no_further_picture
-    return content[:start] + tags + content[start + len(tags) :]
-
-
 def orientation_of(path: Path) -> int:
     """EXIF orientation of a file that ``decode`` reads: 1 to 8."""
     try:
@@ -306,12 +275,12 @@ def orientation_of(path: Path) -> int:
 
 
 def holds_sixteen_bits(path: Path) -> bool:
-    """Whether a file is gray with 16 bits; False for one that cannot be read."""
+    """Whether a file has 16 bits a channel, gray or colour; False for one that cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as file:
-                return file.mode.startswith("I")
+                return file.mode.startswith("I") or is_deep_colour(file)
     except Exception:  # see _decoder_errors
         return False
 
@@ -324,6 +293,7 @@ def is_plain_png(path: Path) -> bool:
             warnings.simplefilter("ignore")
             with Image.open(path) as file:
                 is_plain = file.format == "PNG" and file.mode in ("RGB", "L")
+                is_plain = is_plain and not is_deep_colour(file)
                 is_opaque = "transparency" not in file.info
                 return is_plain and is_opaque and _orientation(path, file.getexif()) == 1
     except Exception:  # see _decoder_errors
@@ -331,5 +301,9 @@ def is_plain_png(path: Path) -> bool:
 
 
 def bits_in_use(highest: int) -> int:
-    """Bits of a 16-bit file by its highest value: 8, 12 (as many cameras write them) or 16."""
-    return 16 if highest > 4095 else 12 if highest > 255 else 8
+    """Bits of a 16-bit file by its highest value: 8; 10, 12 or 14, as many cameras write them; or
+    16."""
+    for bits in (8, 10, 12, 14):
+        if highest < 2**bits:
+            return bits
+    return 16

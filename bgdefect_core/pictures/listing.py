@@ -18,6 +18,7 @@ from ..errors import DataError
 __all__ = [
     "PICTURE_SUFFIXES",
     "comparable",
+    "is_good_name",
     "is_leftover",
     "list_folders",
     "list_pictures",
@@ -52,6 +53,7 @@ _LEFTOVERS = frozenset(
     }
 )
 _SIDECARS = frozenset({".json", ".xml", ".xmp", ".txt", ".csv", ".md", ".yaml", ".yml", ".ini"})
+_GOOD = ("good", "ok", "normal")
 _LEFTOVER = "left by a system or tool"
 _FOLDER = "a folder"
 _SIDECAR = "no picture"
@@ -137,6 +139,11 @@ def comparable(name: str) -> str:
     """The form in which two names are equal that a person would call the same: without case and
     spaces at the ends, and with one way to write an accented letter."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold()).strip()
+
+
+def is_good_name(name: str) -> bool:
+    """Whether a folder or a table calls pictures good by this name: good, ok or normal."""
+    return comparable(name) in _GOOD
 
 
 def named(paths: Iterable[Path], name: str) -> Path | None:

@@ -15,6 +15,7 @@ from ..placement.placing import MaskLibrary
 from ..placement.surroundings import Surroundings, surroundings_of
 from .listing import (
     comparable,
+    is_good_name,
     list_folders,
     list_pictures,
     mask_key,
@@ -24,6 +25,7 @@ from .listing import (
     unique_names,
 )
 from .mask_reading import read_masks
+from .mask_values import NONZERO, WHITE, MaskValues
 from .masks import Mask, separate_defects, trimmed
 from .reading import read_picture, white_level
 
@@ -62,7 +64,7 @@ def find_library(good: Path, object: str, defect: str) -> Path:
         SettingError: there are none.
     """
     folders = [good, _folder_in(good, object)]
-    if comparable(good.name) == "good":
+    if is_good_name(good.name):
         folders.append(good.parent.parent)
     for folder in folders:
         library = None if folder is None else _folder_in(folder, "ground_truth", defect)
@@ -94,7 +96,11 @@ def _folder_in(folder: Path, *names: str) -> Path | None:
 
 @_reading
 def read_library(
-    folder: Path, split: Path | None = None, pictures: Path | None = None, apart: bool = True
+    folder: Path,
+    split: Path | None = None,
+    pictures: Path | None = None,
+    apart: bool = True,
+    values: MaskValues = WHITE,
 ) -> MaskLibrary:
     """All masks of a folder: one a file, or one a subfolder whose files are one defect's parts
     (MVTec LOCO).
@@ -107,6 +113,7 @@ def read_library(
         pictures: folder of the pictures with these defects, named as the masks; None: their
             surroundings stay unknown.
         apart: off: a file gives one mask, whatever it shows.
+        values: what counts as defect instead of white.
 
     Returns:
         The masks, each with its surroundings where its picture is there, and all files that were
@@ -137,7 +144,9 @@ def read_library(
         is_folder = files != [source]
         union = f"the union of the masks in {files[0].parent}"
         shown = shown_in.get(mask_key(source))
-        mask = read_masks(files, union, nonzero=is_folder, picture=shown)
+        mask = read_masks(
+            files, union, values=NONZERO if is_folder and values.is_white else values, picture=shown
+        )
         defects = separate_defects(mask) if apart and not is_folder else [mask]
         shares.append(float(mask.mean()))
         files_read += files

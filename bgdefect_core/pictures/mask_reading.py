@@ -12,6 +12,8 @@ from scipy import ndimage
 
 from ..errors import MaskError
 from .decoding import Decoded, bits_in_use, decode, orientation_of
+from .mask_colours import coloured_mask
+from .mask_values import WHITE, MaskValues, counted_values
 from .masks import Mask, check_mask
 
 __all__ = ["read_mask", "read_masks"]
@@ -24,26 +26,28 @@ _SOFT = (32, 223)
 _SOFT_SHARE = 0.2
 """Largest share of soft pixels among the non-zero ones that needs no further look."""
 _MOST_CLASSES = 32
+_FEW = 4
+"""Values of a file up to which every area is drawn, none is left by compression."""
 
 
 def read_mask(
     path: str | Path,
     size: tuple[int, int] | None = None,
     *,
-    nonzero: bool = False,
+    values: MaskValues = WHITE,
     picture: Path | None = None,
 ) -> Mask:
     """Read a mask file: white = defect, black = background.
 
-    Values above 127 are defect, with a logged warning where soft ones (32 to 223) occur. A colour
-    counts by its strongest channel, transparency as black; in a palette of black and one colour,
-    that colour is defect. 16-bit files may hold 8, 12 or 16 bits.
+    Values above 127 are defect, with a logged warning where soft ones (32 to 223) occur.
+    Transparency counts as black. One colour on a constant background is the defect, with a logged
+    warning where that background is not black; several colours are refused. 16-bit files may hold
+    8, 10, 12, 14 or 16 bits.
 
     Args:
         path: the mask file.
         size: (height, width) of its picture; None: any.
-        nonzero: MVTec LOCO's definition: every value but 0 is defect (there the value names the
-            defect's entry in ``defects_config.json``).
+        values: what counts as defect instead of white.
         picture: file of its picture; a turn by EXIF that the mask lacks is named or warned of.
 
     Returns:
@@ -55,18 +59,16 @@ def read_mask(
     """
     path = Path(path)
     decoded = decode(path, MaskError)
-    values = decoded.pixels
-    if values.ndim == 3:
-        values = values.max(axis=2)
+    shape = decoded.pixels.shape[:2]
     if picture is not None:
         _compare_orientation(path, decoded, size, picture)
-    if size is not None and values.shape != tuple(size):
-        check_mask(values > 0, size, str(path))
-    if nonzero:
-        mask = values > 0
+    if size is not None and shape != tuple(size):
+        check_mask(np.ones(shape, np.bool_), size, str(path))
+    if not values.is_white:
+        mask = values.select(path, decoded)
         check_mask(mask, size, str(path))
         return mask
-    mask = _thresholded(path, decoded, values)
+    mask = _read_white(path, decoded)
     check_mask(mask, size, str(path))
     if _is_inverted(mask):
         if decoded.white_is_zero:
@@ -84,23 +86,23 @@ def read_masks(
     name: str,
     size: tuple[int, int] | None = None,
     *,
-    nonzero: bool = False,
+    values: MaskValues = WHITE,
     picture: Path | None = None,
 ) -> Mask:
     """The union of a defect's mask files, one or more.
 
     Args:
-        paths, size, nonzero, picture: as for :func:`read_mask`; without ``size`` the first file's
+        paths, size, values, picture: as for :func:`read_mask`; without ``size`` the first file's
             is expected of the others.
         name: of the union, for its error.
 
     Raises:
         MaskError: as :func:`read_mask`, and where the union is full.
     """
-    union = read_mask(paths[0], size, nonzero=nonzero, picture=picture)
+    union = read_mask(paths[0], size, values=values, picture=picture)
     for path in paths[1:]:
         expected = (union.shape[0], union.shape[1])
-        union |= read_mask(path, expected, nonzero=nonzero, picture=picture)
+        union |= read_mask(path, expected, values=values, picture=picture)
     check_mask(union, size, name)
     return union
 
@@ -131,15 +133,21 @@ def _compare_orientation(
         logger.warning("%s, its mask %s is not: check that they fit", turned, path)
 
 
-def _thresholded(path: Path, decoded: Decoded, values: NDArray[np.integer]) -> Mask:
+def _read_white(path: Path, decoded: Decoded) -> Mask:
     """What counts as defect, after all that is no black and white mask is refused."""
-    if decoded.alpha_varies and not values.any():
+    pixels = decoded.pixels
+    if decoded.alpha_varies and not pixels.any():
         came = f"{path} is black: only its alpha channel holds a shape"
         raise MaskError(came, "white where the defect is", "save its alpha channel as a picture")
     if decoded.colours is not None and decoded.indices is not None:
-        two_colours = _palette_mask(path, decoded.colours, decoded.indices)
-        if two_colours is not None:
-            return two_colours
+        _refuse_palette_classes(path, decoded.colours, decoded.indices)
+    if pixels.ndim == 2:
+        return _thresholded(path, pixels)
+    coloured = coloured_mask(path, pixels)
+    return _thresholded(path, pixels.max(axis=2)) if coloured is None else coloured
+
+
+def _thresholded(path: Path, values: NDArray[np.integer]) -> Mask:
     bits = bits_in_use(int(values.max())) if values.dtype == np.uint16 else 8
     white = 2**bits - 1
     levels = (values >> (bits - 8)).astype(np.uint8)
@@ -148,30 +156,27 @@ def _thresholded(path: Path, decoded: Decoded, values: NDArray[np.integer]) -> M
     mask = levels > _THRESHOLD
     if values.any() and not mask.any():
         came = f"{path} has no value in the upper half (its highest is {values.max()} of {white})"
-        do = f"scale its values to 0 and {white}"
+        do = f"scale its values to 0 and {white}, or name the defect's by mask_values"
         raise MaskError(came, f"{white} where the defect is", do)
     return mask
 
 
-def _palette_mask(
+def _refuse_palette_classes(
     path: Path, colours: NDArray[np.uint8], indices: NDArray[np.uint8]
-) -> Mask | None:
-    """The mask of a palette file of black and one colour; None: its colours are grays.
-
-    Raises:
-        MaskError: more colours, which mean classes.
-    """
+) -> None:
+    """Refuse a palette file of few colours that mean classes, by their indices: they are what
+    labelling programs count by. Grays, and the many shades of smooth edges, are none."""
     used = np.unique(indices)
     shown = colours[used]
-    if (shown == shown[:, :1]).all():
-        return None
-    is_black = (shown == 0).all(axis=1)
-    if len(used) == 2 and is_black.any():
-        mask: Mask = indices == used[~is_black][0]
-        return mask
-    came = f"{path} is a palette file with the indices {_listed(used)}"
-    do = "save a black and white picture of the class that is the defect"
-    raise MaskError(came, "black, and one colour where the defect is", do)
+    if not 2 < len(used) <= _MOST_CLASSES or (shown == shown[:, :1]).all():
+        return
+    try:
+        coloured_mask(path, colours[indices])
+    except MaskError as reason:
+        came = f"{path} is a palette file with the indices {_listed(used)}"
+        came += f", which look like classes ({counted_values(indices)})"
+        do = "name the defect's by mask_values, such as 1, or save a mask of that class alone"
+        raise MaskError(came, "black, and one colour where the defect is", do) from reason
 
 
 def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.uint8]) -> None:
@@ -181,7 +186,10 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
     used = np.unique(values)
     if len(used) == 2 and used[0] == 0 and _SOFT[0] <= levels.max() <= _SOFT[1]:
         came = f"{path} has the values {_listed(used)}"
-        raise MaskError(came, "0, and 255 where the defect is", "scale its values to 0 and 255")
+        do = (
+            f"scale its values to 0 and 255, or name the defect's by mask_values, such as {used[1]}"
+        )
+        raise MaskError(came, "0, and 255 where the defect is", do)
     if not 2 < len(used) <= _MOST_CLASSES:
         return
     counts = np.bincount(levels.ravel(), minlength=256)
@@ -192,14 +200,16 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
         where = values == value
         level = int(levels[where][0])
         is_low = level < _SOFT[0] and not rings_at_white and where.sum() > nonzero / 10
+        is_low |= len(used) <= _FEW and bool(ndimage.binary_erosion(where, np.ones((3, 3))).any())
         may_be_area = level >= _SOFT[0] and not (level > _SOFT[1] and rings_at_black)
         is_area = may_be_area and ndimage.binary_erosion(where, np.ones((3, 3))).any()
         if not (is_low or is_area):
             continue
         came = f"{path} holds the values {_listed(used)}, which look like classes"
+        came += f" ({counted_values(values)})"
         if used[-1] == 255 and 1 in used:
             came += " (often 1 is the defect, and 255 an edge to be ignored)"
-        do = "save a mask of the class that is the defect"
+        do = "name the defect's by mask_values, such as 1, or save a mask of that class alone"
         raise MaskError(came, "0, and 255 where the defect is", do)
 
 
@@ -215,7 +225,7 @@ def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
     if share > _SOFT_SHARE and not _has_two_peaks(levels, soft):
         low, high = _SOFT
         came = f"{path} is no mask: {share:.0%} of its non-zero pixels lie between {low} and {high}"
-        do = "check that this is not the picture itself, or threshold it"
+        do = "check that this is not the picture itself, threshold it, or name its mask_values"
         raise MaskError(came, "black and white", do)
     if count:
         logger.warning("%s has %d grayish pixels: thresholded at %d", path, count, _THRESHOLD)

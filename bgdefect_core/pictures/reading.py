@@ -40,12 +40,11 @@ def load_picture(path: str | Path, white: int | None = None) -> Picture:
 
     8 and 16 bits, gray (all channels equal), palette, CMYK; turned upright by its EXIF orientation.
     Transparency is composited on black: the colour of most inspection trays, and what lies under
-    alpha 0 in most exports. Files of 16 bits are brought to 8 here: they lose their low bits, as
-    Pillow reads 16-bit colour.
+    alpha 0 in most exports. Files of 16 bits are brought to 8 here: they lose their low bits.
 
     Args:
         path: the file.
-        white: ``white_level`` of the set of pictures that it belongs to. None: a 16-bit gray file
+        white: ``white_level`` of the set of pictures that it belongs to. None: a 16-bit file
             decides by its own highest value, with a logged warning where that is below 16 bits.
 
     Raises:
@@ -71,8 +70,9 @@ def load_picture(path: str | Path, white: int | None = None) -> Picture:
 
 
 def white_level(paths: Iterable[Path]) -> int | None:
-    """The white level of a set of pictures: 255, 4095 or 65535, by the highest value of all its
-    16-bit gray files. A dark picture of a 12-bit camera so counts as 12 bits as the others do.
+    """The white level of a set of pictures: 255, 1023, 4095, 16383 or 65535, by the highest value
+    of all its 16-bit files, gray or colour. A dark picture of a 12-bit camera so counts as 12 bits
+    as the others do.
 
     Only 16-bit files are read for it. None: there are none, or none that can be read.
     """

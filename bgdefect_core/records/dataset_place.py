@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import OutputError, SettingError
 from ..paths import check_path, system_errors
+from ..pictures.listing import is_good_name
 from .manifest import ManifestLine, read_manifest
 from .run_record import Inputs, RunRecord
 
@@ -79,7 +80,8 @@ def check_name(what: str, name: str) -> None:
     bad = (
         name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     )
-    if bad or name.endswith(".") or name == ("good" if what == "defect" else _EXTRAS):
+    is_taken = is_good_name(name) if what == "defect" else name == _EXTRAS
+    if bad or name.endswith(".") or is_taken:
         raise SettingError(
             f"the {what} {name!r} cannot be a folder of the data set",
             "a plain folder name",

@@ -156,7 +156,7 @@ def test_palettes(tmp_path: Path) -> None:
     assert np.array_equal(read_mask(path), spot())  # black and one colour
     classes = spot().astype(np.uint8)
     classes[70:80, 10:30] = 2
-    with pytest.raises(MaskError, match="is a palette file with the indices 0, 1, 2;"):
+    with pytest.raises(MaskError, match="is a palette file with the indices 0, 1, 2, which"):
         read_mask(palette(path, classes, voc))
     grays = [value for value in range(256) for _ in range(3)]
     assert np.array_equal(read_mask(palette(path, white(spot()), grays)), spot())

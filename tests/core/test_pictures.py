@@ -17,6 +17,7 @@ from bgdefect_core.errors import (
 )
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_core.pictures.mask_values import NONZERO
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 
@@ -77,9 +78,10 @@ def test_masks_of_sixteen_bits(tmp_path: Path, white: int) -> None:
     assert (
         read_mask(save(tmp_path / "m.png", spot(1).astype(np.uint16) * white)) == (spot() > 0)
     ).all()
-    with pytest.raises(
-        MaskError, match=rf"highest is {white // 12} of {white}\); expected {white}"
-    ):
+    dark = rf"highest is {white // 12} of {white}\); expected {white}"
+    if white > 255:  # 16-bit values count by the highest one: these are as dark in fewer bits
+        dark = f"has the values 0, {white // 12};.*scale its values"
+    with pytest.raises(MaskError, match=dark):
         read_mask(save(tmp_path / "dark.png", spot(1).astype(np.uint16) * (white // 12)))
 
 
@@ -192,7 +194,7 @@ def test_loco_masks_count_every_value_but_zero(tmp_path: Path) -> None:
     loco = spot(100)
     loco[5, 6] = 1
     path = save(tmp_path / "000.png", loco)
-    assert (read_mask(path, nonzero=True) == (loco > 0)).all()
+    assert (read_mask(path, values=NONZERO) == (loco > 0)).all()
     with pytest.raises(MaskError, match="no mask"):
         read_mask(path)
 

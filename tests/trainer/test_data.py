@@ -13,6 +13,7 @@ from PIL import Image
 
 from bgdefect_core.errors import DataError, MaskError, OutputError
 from bgdefect_core.pictures.mask_files import read_library
+from bgdefect_core.pictures.mask_values import NONZERO
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from trainer.data.examples import Example, load_example, validate
 from trainer.data.layouts import find_examples, good_pictures
@@ -191,7 +192,10 @@ def test_mvtec_loco(tmp_path: Path) -> None:
         array[row] = value
         Image.fromarray(array).save(folder / name)
     (example,) = find_examples(root)
-    assert example.nonzero and [path.name for path in example.masks] == ["000.png", "001.png"]
+    assert example.values == NONZERO and [path.name for path in example.masks] == [
+        "000.png",
+        "001.png",
+    ]
     image, joined = load_example(example)
     assert image.shape == (16, 18, 3)
     assert sorted(set(np.nonzero(joined)[0])) == [2, 9] and joined.sum() == 36

@@ -16,12 +16,19 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.method.schedule import PredictionType
+from bgdefect_core.weights.model_folders import file_named, part_of
 from bgdefect_core.weights.safetensors_file import open_safetensors
 
 from .families import FAMILIES, Family
 from .parts import Parts
 from .prediction import Sign, decide, signs_of
-from .weight_files import HALF_KEPT, fill, find_weights, library_errors, read_tensors
+from .weight_files import (
+    HALF_KEPT,
+    fill,
+    find_weights,
+    library_errors,
+    read_tensors,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,19 +63,20 @@ def load_folder(folder: Path, licence: str, prediction: PredictionType | None = 
         WeightsError: a missing or damaged part, or another kind of model.
     """
     _check_parts(folder)
-    unet_config = _network_config(UNet2DConditionModel, folder / "unet")
+    unet_place, vae_place = part_of(folder, "unet"), part_of(folder, "vae")
+    unet_config = _network_config(UNet2DConditionModel, unet_place)
     family = _family(folder, unet_config)
-    unet_files = find_weights(folder / "unet")
+    unet_files = find_weights(unet_place)
     unet_tensors = read_tensors(unet_files)
-    unet = _network(UNet2DConditionModel, unet_config, unet_tensors, folder / "unet")
-    vae_config = _network_config(AutoencoderKL, folder / "vae")
-    vae_tensors = _today(read_tensors(find_weights(folder / "vae")))
-    vae = _network(AutoencoderKL, vae_config, vae_tensors, folder / "vae")
+    unet = _network(UNet2DConditionModel, unet_config, unet_tensors, unet_place)
+    vae_config = _network_config(AutoencoderKL, vae_place)
+    vae_tensors = _today(read_tensors(find_weights(vae_place)))
+    vae = _network(AutoencoderKL, vae_config, vae_tensors, vae_place)
     tokenizers = []
     text_encoders = []
     for tokenizer_part, text_part in family.text_parts:
-        text_encoders.append(_text_encoder(folder / text_part))
-        tokenizers.append(load_tokenizer(folder / tokenizer_part))
+        text_encoders.append(_text_encoder(part_of(folder, text_part)))
+        tokenizers.append(load_tokenizer(part_of(folder, tokenizer_part)))
     return Parts(
         family=family,
         licence=licence,
@@ -83,16 +91,16 @@ def load_folder(folder: Path, licence: str, prediction: PredictionType | None = 
 
 def _check_parts(folder: Path) -> None:
     """Refuse a folder that is no Stable Diffusion model, by what it is."""
-    missing = [part for part in _PARTS if not (folder / part).is_dir()]
+    missing = [part for part in _PARTS if not part_of(folder, part).is_dir()]
     pipeline = _pipeline(folder)
     model = f" (a {pipeline})" if pipeline else ""
-    if (folder / "text_encoder_2").is_dir():
+    if part_of(folder, "text_encoder_2").is_dir():
         came = f"{folder} has two text encoders{model}"
         raise WeightsError(came, "Stable Diffusion 1.x or 2.x, not XL", "choose another base")
     if not missing:
         return
     expected = "a diffusers folder with " + ", ".join(_PARTS)
-    if "unet" in missing and (folder / "transformer").is_dir():
+    if "unet" in missing and part_of(folder, "transformer").is_dir():
         came = f"{folder} holds a transformer, not a U-Net{model}"
         raise WeightsError(came, expected, _WHOLE)
     inside = _nested(folder, _DEPTH) if len(missing) == len(_PARTS) else None
@@ -105,7 +113,8 @@ def _check_parts(folder: Path) -> None:
 def _pipeline(folder: Path) -> str:
     """The pipeline that ``model_index.json`` names; empty where there is none."""
     try:
-        return str(json.loads((folder / "model_index.json").read_bytes())["_class_name"])[:80]
+        index = file_named(folder, "model_index.json")
+        return str(json.loads(index.read_bytes())["_class_name"])[:80]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
@@ -113,7 +122,7 @@ def _pipeline(folder: Path) -> str:
 def _nested(folder: Path, depth: int) -> Path | None:
     """The first model in the sub-folders."""
     for inside in sorted(filter(Path.is_dir, folder.iterdir())):
-        if (inside / "unet").is_dir():
+        if part_of(inside, "unet").is_dir():
             return inside
         deeper = _nested(inside, depth - 1) if depth > 1 else None
         if deeper is not None:
@@ -132,8 +141,9 @@ def _family(folder: Path, unet_config: Mapping[str, Any]) -> Family:
 
 
 def _network_config(kind: Any, part: Path) -> dict[str, Any]:
-    with library_errors(part / "config.json", "the network's configuration", _AGAIN):
-        return dict(kind.load_config(part, local_files_only=True))
+    path = file_named(part, "config.json")
+    with library_errors(path, "the network's configuration", _AGAIN):
+        return dict(kind.load_config(path, local_files_only=True))
 
 
 def _network(kind: Any, config: Mapping[str, Any], tensors: dict[str, Tensor], part: Path) -> Any:
@@ -160,7 +170,9 @@ def _text_encoder(part: Path) -> CLIPTextModel:
     """CLIP's text model, as transformers 4 ("text_model. ...") or 5 saved it."""
     tensors = read_tensors(find_weights(part))
     with library_errors(part, _EXPECTED, "use a configuration that belongs to the weights"):
-        config = CLIPTextConfig.from_pretrained(part, local_files_only=True)
+        config = CLIPTextConfig.from_pretrained(
+            file_named(part, "config.json"), local_files_only=True
+        )
         with init_empty_weights():
             network = CLIPTextModel(config)
         prefix = "text_model." if hasattr(network, "text_model") else ""
@@ -195,9 +207,9 @@ def _scheduler(
     folder: Path, unet_files: list[Path], prediction: PredictionType | None
 ) -> dict[str, Any]:
     """The scheduler's configuration, with what the U-Net predicts."""
-    path = folder / "scheduler" / "scheduler_config.json"
+    path = file_named(part_of(folder, "scheduler"), "scheduler_config.json")
     with library_errors(path, "diffusers' scheduler_config.json", _AGAIN):
-        scheduler = dict(DDIMScheduler.load_config(path.parent, local_files_only=True))
+        scheduler = dict(DDIMScheduler.load_config(path, local_files_only=True))
     lacking = [key for key in _SCHEDULE if key not in scheduler]
     if lacking and scheduler.get("trained_betas") is None:
         came = f"{path} lacks {', '.join(lacking)}"

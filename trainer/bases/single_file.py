@@ -21,6 +21,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.paths import ASSETS
+from bgdefect_core.weights.model_folders import check_types
 from bgdefect_core.weights.safetensors_file import open_safetensors
 
 from .families import FAMILIES, Family
@@ -49,8 +50,6 @@ _OTHERS = (
     ("down_blocks.0.resnets.0.norm1.weight", "a network alone, in diffusers' names"),
 )
 """Part of a tensor's name, and what a file with it is."""
-_QUANTISED = (".scale_weight", "scaled_fp8", ".absmax", ".quant_map")
-"""Ends of names that quantised weights bring along."""
 _CHANNELS = {5: "a depth model", 7: "an upscaler", 8: "InstructPix2Pix", 9: "an inpainting model"}
 _SCHEDULE = {
     "linear_start": "beta_start",
@@ -83,7 +82,7 @@ def load_single_file(path: Path, prediction: PredictionType | None = None) -> Pa
         header = FileHeader(shapes, file.metadata() or {})
         family = _family(path, header)
         tensors = {name: file.get_tensor(name) for name in names}
-    _check_types(path, tensors)
+    check_types(str(path), tensors, tuple(prefix for prefix, _ in _PARTS))
     scheduler = _scheduler(path, family, header, tensors, prediction)
     with library_errors(path, _EXPECTED, "choose a whole checkpoint, or update diffusers"):
         text = _text_names(tensors, family)
@@ -147,17 +146,6 @@ def _family(path: Path, header: FileHeader) -> Family:
     came = f"the U-Net of {path} reads text of width {header.text_width}"
     known = [family.summary for family in FAMILIES.values() if family.configs]
     raise WeightsError(came, " or ".join(known), _OTHER_BASE)
-
-
-def _check_types(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse quantised weights: diffusers would take their numbers for the weights."""
-    prefixes = tuple(prefix for prefix, _ in _PARTS)
-    for name, tensor in tensors.items():
-        model = name.startswith(prefixes)
-        whole = model and not tensor.is_floating_point() and "position_ids" not in name
-        if whole or name.endswith(_QUANTISED):
-            came = f"{path} holds quantised weights ({name[:200]} is {tensor.dtype})"
-            raise WeightsError(came, "fp32, fp16 or bf16", "choose the file before quantisation")
 
 
 def _scheduler(

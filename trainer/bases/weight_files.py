@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from bgdefect_core.errors import BGDefectError, WeightsError
+from bgdefect_core.pictures.listing import is_leftover
+from bgdefect_core.weights.model_folders import check_types
 from bgdefect_core.weights.safetensors_file import open_safetensors
 
 log = logging.getLogger(__name__)
@@ -61,12 +63,12 @@ class WeightSet:
 def find_weights(part: Path) -> list[Path]:
     """The files of a folder's weights: the plain ones, else fp16, else the only other variant.
 
-    Files that begin with a dot are passed over; endings may be in capitals.
+    What systems and tools leave in folders is passed over; endings may be in capitals.
 
     Raises:
         WeightsError: none, only pickles, several other variants, or missing shards.
     """
-    files = sorted(path for path in part.iterdir() if path.is_file() and path.name[0] != ".")
+    files = sorted(path for path in part.iterdir() if path.is_file() and not is_leftover(path.name))
     sets: dict[tuple[str, str], WeightSet] = {}
     for path in files:
         if path.suffix.lower() != _SUFFIX:
@@ -159,6 +161,7 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
     Raises:
         WeightsError: missing tensors, other shapes, or quantised weights.
     """
+    check_types(where, tensors)
     state = network.state_dict()
     missing = [name for name in state if name not in tensors and "position_ids" not in name]
     if missing:
@@ -172,9 +175,6 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
             came = f"{where} holds {name} with the shape {tuple(tensor.shape)}"
             expected = f"{tuple(state[name].shape)}, as its configuration says"
             raise WeightsError(came, expected, "use the configuration that belongs to the weights")
-        if state[name].is_floating_point() and not tensor.is_floating_point():
-            came = f"{where} holds quantised weights ({name} is {tensor.dtype})"
-            raise WeightsError(came, "fp32, fp16 or bf16", "choose the model before quantisation")
         dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
         weights[name] = tensor.to(dtype, copy=True)
     network.load_state_dict(weights, strict=False, assign=True)

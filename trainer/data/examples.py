@@ -9,6 +9,7 @@ from pathlib import Path
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.pictures.mask_files import report_large_masks
 from bgdefect_core.pictures.mask_reading import read_masks
+from bgdefect_core.pictures.mask_values import WHITE, MaskValues
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder
@@ -34,8 +35,8 @@ class Example:
     """With ``object`` the class, by folder names."""
     group: str
     """Pictures of one part share it; empty: a part of its own."""
-    nonzero: bool = False
-    """MVTec LOCO's masks, in which every value but 0 counts."""
+    values: MaskValues = WHITE
+    """What counts as defect in its masks."""
 
 
 _loaded: dict[tuple[Example, _State], tuple[Pixels, Mask]] = {}
@@ -54,9 +55,7 @@ def load_example(example: Example) -> tuple[Pixels, Mask]:
         picture = read_of_folder(example.image)
         size = (picture.shape[0], picture.shape[1])
         union = f"the union of the masks of {example.image}"
-        mask = read_masks(
-            example.masks, union, size, nonzero=example.nonzero, picture=example.image
-        )
+        mask = read_masks(example.masks, union, size, values=example.values, picture=example.image)
         pair = _loaded[key] = (picture, mask)
         size_in_memory = sum(map(_bytes_of, _loaded.values()))
         while size_in_memory > _REMEMBERED:

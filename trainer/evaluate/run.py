@@ -92,7 +92,13 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     store = Store(output)
     sampling = config.sampling
     generation = Generation(
-        sampling, config.plan.data, output / "ours", seed, config.device, config.needs_samples
+        sampling,
+        config.plan.data,
+        output / "ours",
+        seed,
+        config.device,
+        config.needs_samples,
+        config.plan.mask_values,
     )
     baselines = _baselines(config, device)
     detectors = Detectors(config.detector, config.arms.seeds, store, device)

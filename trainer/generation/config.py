@@ -12,6 +12,7 @@ from bgdefect_core.declarations import Doc, Free, Range, check_settings
 from bgdefect_core.errors import SettingError
 from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP, MaskValues
 from bgdefect_core.placement.part import PartKind
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
@@ -68,6 +69,7 @@ class GenerateConfig:
             "used as well, with a warning."
         ),
     ] = None
+    mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
     allowed: Annotated[
         Path | None,
         Free(),
@@ -180,6 +182,7 @@ class GenerateConfig:
     def check(self) -> None:
         """Raise SettingError where a value is out of its range, or two exclude each other."""
         check_settings(self)
+        MaskValues.parse(self.mask_values)
         has_library = self.mask_library is not None or self.mask_split is not None
         if self.masks is not None and has_library:
             raise SettingError(

@@ -283,7 +283,8 @@ class Pairs:
 
     def _ready_mask(self, number: int, picture: Picture) -> Mask:
         source = self.sources.good[number]
-        return read_mask(self.sources.masks[source], picture.size, picture=source)
+        mask, values = self.sources.masks[source], self.sources.values
+        return read_mask(mask, picture.size, values=values, picture=source)
 
 
 def open_pairs(

@@ -18,6 +18,7 @@ from bgdefect_core.pictures.mask_files import (
     pictures_beside,
     read_library,
 )
+from bgdefect_core.pictures.mask_values import WHITE, MaskValues
 from bgdefect_core.pictures.masks import Mask, separate_defects, trimmed
 from bgdefect_core.placement.placing import MaskLibrary
 from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
@@ -55,6 +56,8 @@ class Sources:
     """Where alone defects may lie; None: anywhere. Not read where there are ready masks."""
     forbidden: Areas | None = None
     """Where they may not lie."""
+    values: MaskValues = WHITE
+    """What counts as defect in ready masks."""
 
     @property
     def mask_names(self) -> list[str]:
@@ -103,13 +106,15 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
     object = config.object or info.object
     good = good_pictures(config.good, _object_in(config.good, object))
     if config.masks is not None:
-        return Sources(good, masks_by_name(good, config.masks))
+        masks = masks_by_name(good, config.masks)
+        return Sources(good, masks, values=MaskValues.parse(config.mask_values))
     folder = config.mask_library or find_library(config.good, object, info.defect)
     apart = info.zoom != "whole"
     split = config.mask_split
     if split is None and config.paint.starting.uses_real:
         split = _split_beside(config.weights)
-    library = read_library(folder, split, pictures_beside(folder), apart)
+    values = MaskValues.parse(config.mask_values)
+    library = read_library(folder, split, pictures_beside(folder), apart, values)
     if split is None:
         _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
     return Sources(

@@ -11,6 +11,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.method.loss import LOSSES, LossName
 from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.pictures.crop import Zoom
+from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP, MaskValues
 
 from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
@@ -61,6 +62,7 @@ class TrainConfig:
             " Default: as they say."
         ),
     ] = None
+    mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
     shots: Annotated[
         int | None,
         Range(1, _MANY),
@@ -232,6 +234,7 @@ class TrainConfig:
     def check(self) -> None:
         """Raise SettingError where a value is out of its range, or two exclude each other."""
         check_settings(self)
+        MaskValues.parse(self.mask_values)
         splits = (self.shots, self.fold, self.split_file)
         if sum(split is not None for split in splits) > 1:
             came = "more than one of shots, fold and split_file is set"

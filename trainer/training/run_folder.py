@@ -12,17 +12,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bgdefect_core.errors import OutputError, SettingError
+from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.paths import check_path, system_errors, without_surrogates
-from bgdefect_core.records.run_record import Inputs, RunRecord, locked, read_record
+from bgdefect_core.records.run_record import (
+    Inputs,
+    RunRecord,
+    file_digest,
+    locked,
+    read_record,
+)
 
 log = logging.getLogger(__name__)
 Row = tuple[int, float | None, float | None]
@@ -120,6 +126,39 @@ class RunFolder:
             started = datetime.now(timezone.utc).isoformat(timespec="seconds")
             record.write(started=started)
             yield
+
+
+def recorded_object(runs: Iterable[Path], name: str, defect: str, picture: Path) -> str:
+    """What the object of a data set is called in the run that it belongs to.
+
+    A folder that is moved, or reached by another link, may have another name. Its content tells
+    that it is the same one.
+
+    Args:
+        runs: folders of runs, one of which may be of this data set.
+        name: of the data set's folder.
+        defect: name of the defect.
+        picture: the first picture of the class.
+    """
+    names: list[str] = []
+    for folder in runs:
+        try:
+            record = read_record(folder / "run.json")
+        except OutputError:  # no run, or a damaged one, which is refused when it is begun
+            continue
+        known = record["settings"].get("object")
+        if record["settings"].get("defect") != defect or not isinstance(known, str):
+            continue
+        digest = file_digest(picture, DataError, "a picture of the run")
+        if known == name:
+            return name
+        if digest in {entry.get("sha256") for entry in record["inputs"].values()}:
+            names.append(known)
+    if not names:
+        return name
+    text = "%s is the data set of an earlier run, which calls it %s: it goes on under this name"
+    log.info(text, name, names[0])
+    return names[0]
 
 
 class RunLog:

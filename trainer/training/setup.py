@@ -21,7 +21,7 @@ from bgdefect_core.records.run_record import RunRecord, read_inputs
 from ..bases.devices import pick_device
 from ..bases.load import Base
 from ..data.examples import Example, validate
-from ..data.layouts import find_examples
+from ..data.layouts import find_examples, is_object_folder
 from ..data.splits import (
     Split,
     read_split,
@@ -33,7 +33,7 @@ from ..data.splits import (
 from .batches import Batch, Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
-from .run_folder import FREE, RunFolder, events_writer
+from .run_folder import FREE, RunFolder, events_writer, recorded_object
 from .sheet import SheetItem, sheet_items
 from .timesteps import TIMESTEP_DRAWS
 from .tuning import TRAINED_PARTS, make_average, make_optimizer, make_trainable
@@ -116,7 +116,7 @@ def choose_class(config: TrainConfig) -> TrainingClass:
         DataError: no class or several, or a split that cannot be.
         OutputError: the output is another file.
     """
-    examples = find_examples(config.data, config.object, config.defect)
+    examples = find_examples(config.data, config.object, config.defect, config.mask_values)
     classes = sorted({(example.object, example.defect) for example in examples})
     if len(classes) != 1:
         names = ", ".join(f"{name} / {defect}" for name, defect in classes[:20])
@@ -124,10 +124,14 @@ def choose_class(config: TrainConfig) -> TrainingClass:
         raise DataError(came, f"one of {names}", "name the object and the defect")
     name, defect = classes[0]
     output = config.output
-    if output.suffix != ".safetensors":
-        if output.exists() and not output.is_dir():
-            expected = "a folder, or a name that ends in .safetensors"
-            raise OutputError(f"{output} is a file", expected, "choose another output")
+    is_folder = output.suffix != ".safetensors"
+    if is_folder and output.exists() and not output.is_dir():
+        expected = "a folder, or a name that ends in .safetensors"
+        raise OutputError(f"{output} is a file", expected, "choose another output")
+    if config.object is None and is_object_folder(config.data):
+        runs = sorted(output.glob("*.run")) if is_folder else [output.with_suffix(".run")]
+        name = recorded_object(runs, name, defect, examples[0].image)
+    if is_folder:
         output = output / f"{name}-{defect}.safetensors"
     return TrainingClass(name, defect, _split(config, examples), RunFolder(output.absolute()))
 

@@ -7,20 +7,30 @@ the data set is taken.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bgdefect_core.declarations import Registry
 from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.mask_values import MaskValues
 
 from ..examples import Example
 from .csv_list import CsvList
 from .layout import Layout, choose, file_in
-from .mvtec_ad import MVTecAD, unfit_manifest
+from .mvtec_ad import MVTecAD, is_object_folder, unfit_manifest
 from .mvtec_loco import MVTecLoco
 from .plain import PlainFolder
 
-__all__ = ["LAYOUTS", "Layout", "find_examples", "good_examples", "good_pictures", "layout_of"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "find_examples",
+    "good_examples",
+    "good_pictures",
+    "is_object_folder",
+    "layout_of",
+]
 
 LAYOUTS: Registry[Layout] = Registry(
     "data layout",
@@ -36,17 +46,22 @@ _EXPECTED = "one of: " + "; ".join(layout.summary for layout in LAYOUTS.values()
 
 @_reading
 def find_examples(
-    root: str | Path, object: str | None = None, defect: str | None = None
+    root: str | Path,
+    object: str | None = None,
+    defect: str | None = None,
+    mask_values: str | None = None,
 ) -> list[Example]:
     """All examples of an object and a defect (None: of all), sorted by object, defect and file; a
     csv keeps its order.
 
     Args:
         root: a data set of several objects, one object's folder, a csv, or a folder that holds one.
+        mask_values: what counts as defect in the masks, as ``MaskValues.parse`` reads it.
 
     Raises:
         DataError: nothing there, an unknown layout, object or defect (the message lists the known
             ones), a picture without mask, a mask without picture; the message names the file.
+        SettingError: ``mask_values`` are none.
     """
     root = Path(root)
     layout = layout_of(root)
@@ -63,7 +78,11 @@ def find_examples(
         for member in known[name]:
             if member in defects:
                 classes.add((name, member))
-    return layout.examples(root, classes)
+    examples = layout.examples(root, classes)
+    values = MaskValues.parse(mask_values)
+    if values.is_white:
+        return examples
+    return [replace(example, values=values) for example in examples]
 
 
 @_reading

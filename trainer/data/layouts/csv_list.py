@@ -6,10 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bgdefect_core.errors import DataError, SettingError
-from bgdefect_core.pictures.listing import comparable
+from bgdefect_core.pictures.listing import comparable, is_good_name
 from bgdefect_core.records.dataset_place import check_name
 
-from ..examples import GOOD, Example
+from ..examples import Example
 from .layout import Layout, choose, file_in, find_file
 from .tables import read_table
 
@@ -22,8 +22,8 @@ class CsvList(Layout):
     name = "csv"
     summary = (
         "a csv with the columns image, mask, class, defect, group, between commas, semicolons or "
-        "tabs, or a folder with such a manifest.csv; paths relative to it; the defect 'good' or "
-        "none: a good picture"
+        "tabs, or a folder with such a manifest.csv; paths relative to it; the defect good, ok, "
+        "normal or none: a good picture"
     )
     good_place = "rows with the defect good"
 
@@ -87,7 +87,7 @@ def _read_row(row: dict[str, str], folder: Path, where: str) -> Example:
     image, mask, defect = row["image"], row["mask"], row["defect"]
     if not image or not row["class"]:
         raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
-    is_good = comparable(defect) in ("", GOOD)
+    is_good = not comparable(defect) or is_good_name(defect)
     try:
         check_name("object", row["class"])  # both become folders
         if not is_good:

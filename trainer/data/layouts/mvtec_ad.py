@@ -9,20 +9,25 @@ from pathlib import Path
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import (
+    PICTURE_SUFFIXES,
     comparable,
+    is_good_name,
+    is_leftover,
     list_folders,
     list_pictures,
     mask_key,
     named,
     report_once,
+    shown_names,
     unique_names,
 )
+from bgdefect_core.pictures.mask_values import NONZERO, WHITE
 
 from ..examples import GOOD, Example
 from .layout import Layout, choose, file_in, find_file
 from .tables import read_table
 
-__all__ = ["MVTecAD", "objects_in", "unfit_manifest"]
+__all__ = ["MVTecAD", "is_object_folder", "objects_in", "unfit_manifest"]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ class MVTecAD(Layout):
     name = "mvtec"
     summary = (
         "as MVTec AD: OBJECT/test/DEFECT/000.png with OBJECT/ground_truth/DEFECT/000_mask.png or "
-        "000.png; good pictures in OBJECT/train/good"
+        "000.png; good pictures in OBJECT/train/good (or ok, normal)"
     )
     good_place = "pictures in train/good"
 
@@ -67,12 +72,14 @@ class MVTecAD(Layout):
             raise DataError(came, f"one of {', '.join(names)}", "name the object")
         folder = objects[names[0]]
         part = named(list_folders(folder), side)
-        place = None if part is None else named(list_folders(part), GOOD)
-        if place is None:
-            return []
         groups = _groups_of(folder)
+        pictures: list[Path] = []
+        for place in [] if part is None else list_folders(part):
+            if is_good_name(place.name):
+                pictures += list_pictures(place)
+        unique_names(pictures)
         examples = []
-        for picture in list_pictures(place):
+        for picture in pictures:
             group = groups.get(_relative(picture, folder), "")
             examples.append(Example(picture, (), names[0], GOOD, group))
         return examples
@@ -101,7 +108,8 @@ class MVTecAD(Layout):
                 expected = f"{masks_at / picture.stem}_mask.png"
                 raise DataError(f"{picture} has no mask", expected, "add it or leave it out")
             group = groups.get(_relative(picture, folder), "")
-            examples.append(Example(picture, files, object, defect, group, mask.is_dir()))
+            values = NONZERO if mask.is_dir() else WHITE
+            examples.append(Example(picture, files, object, defect, group, values))
         for mask in masks.values():
             expected = f"a picture in {pictures_at}"
             raise DataError(f"{mask} has no picture", expected, "add it or remove the mask")
@@ -120,10 +128,10 @@ def objects_in(root: Path) -> dict[str, Path]:
     """
     if not root.is_dir():
         return {}
-    if _is_object(root):
+    if is_object_folder(root):
         return {os.path.basename(os.path.abspath(root)): root}
     objects: dict[str, Path] = {}
-    for folder in filter(_is_object, list_folders(root)):
+    for folder in filter(is_object_folder, list_folders(root)):
         objects[folder.name] = folder
     manifest = file_in(root, _MANIFEST)
     if objects and manifest is not None:
@@ -131,7 +139,8 @@ def objects_in(root: Path) -> dict[str, Path]:
     return objects
 
 
-def _is_object(folder: Path) -> bool:
+def is_object_folder(folder: Path) -> bool:
+    """Whether a folder is that of one object, which is then called as the folder is."""
     try:
         names = {comparable(path.name) for path in list_folders(folder)}
     except PermissionError:  # a folder beside the objects that is none of ours
@@ -148,8 +157,17 @@ def _defects_of(folder: Path) -> list[str]:
     defects: dict[str, str] = {}
     for part in parts:
         for name, place in unique_names(list_folders(part)).items():
-            defects.setdefault(name, place.name)
-    defects.pop(GOOD, None)
+            if not is_good_name(name):
+                defects.setdefault(name, place.name)
+            elif comparable(part.name) == "ground_truth":
+                report_once(f"{place}: not read, good pictures have no masks", expected=True)
+            elif name != GOOD:
+                report_once(f"{place}: taken for good pictures, not for a defect", expected=True)
+        _report_loose(part)
+    if train is not None:
+        _report_loose(train)
+        good = [place for place in list_folders(train) if is_good_name(place.name)]
+        _report_rest(train, good)
     return sorted(defects.values())
 
 
@@ -162,6 +180,15 @@ def _report_rest(folder: Path, read: Collection[Path]) -> None:
     rest = [path.name for path in list_folders(folder) if path not in read]
     if rest and read:
         report_once(f"{folder}: passed over the folders {', '.join(rest)}", expected=True)
+
+
+def _report_loose(part: Path) -> None:
+    """Say which pictures lie in ``test``, ``train`` or ``ground_truth`` itself: none is read."""
+    loose = [path.name for path in part.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+    names = sorted(name for name in loose if not is_leftover(name))
+    if names:
+        text = f"{part}: not read, since they lie in no folder of a defect or of good pictures"
+        report_once(f"{text}: {shown_names(names)}", expected=False)
 
 
 def _relative(path: Path, folder: Path) -> str:

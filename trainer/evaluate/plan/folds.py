@@ -135,7 +135,8 @@ def make_folds(
 def _split_defects(
     settings: PlanSettings, object: str, defect: str, number: int, rng: np.random.Generator
 ) -> _DefectSides:
-    halves = split_halves(find_examples(settings.data, object, defect), number)
+    examples = find_examples(settings.data, object, defect, settings.mask_values)
+    halves = split_halves(examples, number)
     wanted = max(1, min(settings.validation, len(halves.train) // 5))
     validation, pool = _take_groups(halves.train, wanted, rng)
     return _DefectSides(pool, validation, halves.held_out, wanted)
@@ -238,11 +239,14 @@ def fold_files(fold: Fold, root: Path) -> dict[str, list[str]]:
     return lists
 
 
-def read_fold(path: Path, root: Path, object: str, defect: str) -> Fold:
+def read_fold(
+    path: Path, root: Path, object: str, defect: str, mask_values: str | None = None
+) -> Fold:
     """Read a split and check it: an edited file must not leak.
 
     Args:
         root: the data set.
+        mask_values: what counts as defect in its masks.
 
     Raises:
         DataError: no such file, no split, a picture that is not in the data set, or a leak.
@@ -258,7 +262,7 @@ def read_fold(path: Path, root: Path, object: str, defect: str) -> Fold:
             "its six lists of files",
             "remove it",
         ) from reason
-    defects = _by_file(find_examples(root, object, defect), root)
+    defects = _by_file(find_examples(root, object, defect, mask_values), root)
     good = _by_file(good_examples(root, object), root)
     good |= _by_file(good_examples(root, object, "test"), root)
     sides: dict[str, Examples] = {}

@@ -177,7 +177,8 @@ def _folds(
         return make_folds(settings, seed, object, defects, number)
     folds = []
     for path, defect in zip(paths, defects, strict=True):
-        folds.append(read_fold(path, settings.data, object, defect))
+        fold = read_fold(path, settings.data, object, defect, settings.mask_values)
+        folds.append(fold)
     return folds
 
 

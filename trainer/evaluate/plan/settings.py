@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from bgdefect_core.declarations import Doc, NotEmpty, Range
+from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP
 
 from ...data.layouts import LAYOUTS
 
@@ -22,6 +23,7 @@ class PlanSettings:
         Path,
         Doc(LAYOUTS.help("Data set of real pictures, in one of these layouts.")),
     ]
+    mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
     classes: Annotated[
         tuple[str, ...],
         Doc("Defect classes as OBJECT/DEFECT. Default: all classes of the data set."),

@@ -72,6 +72,8 @@ class Generation:
     device: Literal["auto", "cpu", "cuda", "mps"]
     needed: bool = True
     """Whether samples of our own methods are asked for at all."""
+    mask_values: str | None = None
+    """What counts as defect in the masks of the data set."""
 
     @property
     def base_name(self) -> str:
@@ -142,6 +144,7 @@ class Generation:
         """The training of a method, whatever the class."""
         config = TrainConfig(
             data=self.data,
+            mask_values=self.mask_values,
             output=_UNSET,
             base=self.settings.base,
             steps=self.settings.train_steps,
