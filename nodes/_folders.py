@@ -3,14 +3,17 @@ or write elsewhere."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..bgdefect_core.errors import DataError, OutputError, SettingError
-from ..bgdefect_core.pictures.listing import PICTURE_SUFFIXES
+from ..bgdefect_core.pictures.listing import list_pictures
 from ..bgdefect_core.records.dataset_place import extras_folder
+
+log = logging.getLogger(__name__)
 
 _RESERVED = re.compile(r'[\x00-\x1f<>:"|?*]')
 
@@ -79,13 +82,13 @@ def picture_files(folder: Path, base: Path) -> list[Path]:
     Raises:
         DataError: none.
     """
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
     root = os.path.realpath(base) + os.sep
     pictures = []
-    for path in files:
-        is_picture = path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-        if is_picture and path.is_file() and os.path.realpath(path).startswith(root):
+    for path in list_pictures(folder) if folder.is_dir() else []:
+        if os.path.realpath(path).startswith(root):
             pictures.append(path)
+        else:
+            log.warning("%s: passed over, a link that leads out of %s", path, base)
     if not pictures:
         raise DataError(
             f"the folder {folder.name!r} holds no pictures",

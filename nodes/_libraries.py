@@ -9,6 +9,7 @@ import torch
 
 from ..bgdefect_core.errors import DataError
 from ..bgdefect_core.pictures.mask_files import pictures_beside, read_library
+from ..bgdefect_core.pictures.mask_values import WHITE, MaskValues
 from ..bgdefect_core.pictures.picture import Pixels
 from ..bgdefect_core.pictures.reading import read_picture, white_level
 from ..bgdefect_core.placement.placing import MaskLibrary
@@ -82,8 +83,13 @@ def mask_files(library: str, base: Path) -> list[Path]:
     return refuse_outside(inside(base, library, "library"), base, "library")
 
 
-def mask_library(library: str, masks: torch.Tensor | None, base: Path) -> MaskLibrary:
+def mask_library(
+    library: str, masks: torch.Tensor | None, base: Path, values: MaskValues = WHITE
+) -> MaskLibrary:
     """The masks of a folder, or of the masks input.
+
+    Args:
+        values: what counts as defect in the masks of a folder.
 
     Raises:
         DataError: neither of the two, or both.
@@ -103,7 +109,7 @@ def mask_library(library: str, masks: torch.Tensor | None, base: Path) -> MaskLi
     if library == DEMO:
         return read_library(files[0].parent)
     folder = inside(base, library, "library")
-    return read_library(folder, pictures=_defect_pictures(folder, base))
+    return read_library(folder, pictures=_defect_pictures(folder, base), values=values)
 
 
 def library_files(library: str, base: Path) -> list[Path]:

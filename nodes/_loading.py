@@ -15,7 +15,7 @@ from ..bgdefect_core.errors import WeightsError
 from ..bgdefect_core.method.schedule import schedule_from_config
 from ._base import HostParts, load_small
 from ._host import prediction_type_of
-from ._small_form import DAMAGED, not_built, read_config, weights_file
+from ._small_form import DAMAGED, not_built, read_config, refuse_other_capitals, weights_file
 from .loaders import FOLDER, MINI
 
 ASSETS = Path(__file__).resolve().parents[1] / "bgdefect_core" / "assets"
@@ -74,6 +74,7 @@ def load_base(name: str) -> HostParts:
         small = load_small(folder)
         return HostParts(_as_scheduled(small.model, folder), small.clip, small.vae)
     for part, stem in _HOST_FILES.items():
+        refuse_other_capitals(folder, part)
         if part != "text_encoder_2" or (folder / part).is_dir():
             weights_file(
                 folder / part, stem

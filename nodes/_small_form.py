@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..bgdefect_core.errors import WeightsError
+from ..bgdefect_core.pictures.listing import is_leftover
+from ..bgdefect_core.weights import weight_sets
 from ..bgdefect_core.weights.model_folders import check_types, file_named, part_of
 
 DAMAGED = (
@@ -53,23 +54,31 @@ def read_config(folder: Path, part: str) -> dict[str, Any]:
     return config
 
 
-def weights_file(part: Path, stem: str = "*") -> Path:
-    """The safetensors file of one part, ``stem.safetensors`` or ``stem.fp16.safetensors``.
+def refuse_other_capitals(folder: Path, part: str) -> None:
+    """Refuse a part's folder whose name has capitals, where the host itself reads it by its name.
+
+    Raises:
+        WeightsError: naming it.
+    """
+    place = part_of(folder, part)
+    if place != folder / part and not (folder / part).is_dir():
+        raise WeightsError(f"{place} has capitals in its name", f"{part}", "rename it")
+
+
+def weights_file(part: Path, stem: str) -> Path:
+    """The safetensors file of one part, as the host itself looks for it: ``stem.safetensors`` or
+    ``stem.fp16.safetensors``.
 
     Raises:
         WeightsError: there is none, or only a pickle, which could run code.
     """
-    listed = {*part.glob(f"{stem}.safetensors"), *part.glob(f"{stem}.fp16.safetensors")}
-    files = sorted(listed, key=lambda path: (".fp16." in path.name, path.name))
-    if len(files) > 1 and "-of-" in files[0].name:
-        raise WeightsError(
-            f"{part} is split into {len(files)} files",
-            "one safetensors file",
-            "save the model again in one file",
-        )
+    names = (f"{stem}.safetensors", f"{stem}.fp16.safetensors")
+    files = [part / name for name in names if (part / name).is_file()]
     if not files:
         pickles = sorted(
-            path.name for path in part.glob("*") if path.suffix in (".bin", ".ckpt", ".pt", ".pth")
+            path.name
+            for path in part.glob("*")
+            if path.suffix in (".bin", ".ckpt", ".pt", ".pth") and not is_leftover(path.name)
         )
         what = (
             f"{part} holds {pickles[0]}, a pickle, and no {stem}.safetensors"
@@ -86,14 +95,8 @@ def weights_file(part: Path, stem: str = "*") -> Path:
 
 def read_tensors(part: Path) -> dict[str, Tensor]:
     """The weights of one part. Raises WeightsError."""
-    path = weights_file(part)
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as reason:
-        raise WeightsError(
-            f"{path} cannot be read ({reason})", "an intact safetensors file", "copy it again"
-        ) from reason
-    check_types(str(path), tensors)
+    tensors = weight_sets.read_tensors(weight_sets.find_weights(part))
+    check_types(str(part), tensors)
     return tensors
 
 

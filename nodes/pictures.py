@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import torch
 
+from ..bgdefect_core.pictures.mask_values import MaskValues
 from ..bgdefect_core.placement.part import PartKind
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ._convert import image_of, mask_of
@@ -206,6 +207,15 @@ class PlaceMask(Node):
                     "way, new ones stay that way; rotate and flip are limits. as_set: as rotate "
                     "and flip say.",
                 ),
+                widget(
+                    "STRING",
+                    "mask_values",
+                    default="",
+                    optional=True,
+                    tooltip="Values or colours that mean the defect in a library whose masks hold "
+                    "several classes, separated by commas: 1, #ff0000 or nonzero. Empty: white on "
+                    "black.",
+                ),
             ],
             outputs=[
                 Output("IMAGE", "image", tooltip="The picture of each mask."),
@@ -252,12 +262,13 @@ class PlaceMask(Node):
         avoid: torch.Tensor | None = None,
         allowed: torch.Tensor | None = None,
         directions: str = DIRECTIONS[0],
+        mask_values: str = "",
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
         from ._host_folders import input_directory, progress_bar
 
         bar = progress_bar(len(image) * number)  # the host checks Cancel in it
-        real_masks = mask_library(library, masks, input_directory())
+        real_masks = mask_library(library, masks, input_directory(), MaskValues.parse(mask_values))
         ground = Ground(part, allowed, avoid)
         settings = in_directions(settings, directions, image, real_masks)
         placed = new_masks(image, real_masks, ground, settings, number, seed, lambda: bar.update(1))

@@ -66,17 +66,30 @@ def test_vae_names_of_three_levels(name: str, host: str) -> None:
 
 def test_weights_are_safetensors_in_one_file(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="holds no"):
-        small_form.weights_file(tmp_path)
+        small_form.weights_file(tmp_path, "model")
     (tmp_path / "model.bin").write_bytes(b"x")
     with pytest.raises(WeightsError, match="a pickle"):
-        small_form.weights_file(tmp_path)
+        small_form.weights_file(tmp_path, "model")
     save_file({"a": torch.ones(1)}, tmp_path / "model.fp16.safetensors")
-    assert small_form.weights_file(tmp_path).name == "model.fp16.safetensors"
+    assert small_form.weights_file(tmp_path, "model").name == "model.fp16.safetensors"
+    (tmp_path / "._model.safetensors").write_bytes(b"\0\5\x16\7")  # of a Mac
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     assert float(small_form.read_tensors(tmp_path)["a"]) == 0
     (tmp_path / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with pytest.raises(WeightsError, match="is not a safetensors file"):
         small_form.read_tensors(tmp_path)
+    scaled = {"a": torch.zeros(1).to(torch.float8_e4m3fn), "a.scale_weight": torch.ones(1)}
+    save_file(scaled, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match="quantised weights"):
+        small_form.read_tensors(tmp_path)
+
+
+def test_parts_are_found_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "UNet").mkdir()
+    (tmp_path / "UNet" / "Config.JSON").write_text('{"a": 1}')
+    assert small_form.read_config(tmp_path, "unet") == {"a": 1}
+    with pytest.raises(WeightsError, match="UNet has capitals in its name; .*rename it"):
+        small_form.refuse_other_capitals(tmp_path, "unet")
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])

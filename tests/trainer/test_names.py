@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.pictures import listing
 from bgdefect_core.pictures.mask_files import (
     find_library,
     held_out_masks,
@@ -350,3 +351,42 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert load_example(example)[0].max() == 90 and load_example(example)[1].sum() == 24
     mask(example.masks[0], slice(2, 9))
     assert load_example(example)[1].sum() == 42
+
+
+@pytest.mark.parametrize("name", ["ok", "OK", "Normal", "good"])
+@pytest.mark.parametrize("side", ["test", "train"])
+def test_a_folder_of_good_pictures_is_no_defect(
+    tmp_path: Path, name: str, side: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    listing.report_once.cache_clear()
+    root = nut(tmp_path / "nut")
+    good = root / side / name
+    good.parent.mkdir(exist_ok=True)
+    if side == "train":
+        (root / "train/good").rename(good)
+    else:
+        picture(good / "900.png")
+    with caplog.at_level(logging.INFO):
+        assert {example.defect for example in find_examples(root)} == {"cut"}
+    count = len(list(good.iterdir()))
+    assert [example.image.parent for example in good_examples(root, "nut", side)] == [good] * count
+    assert ("taken for good pictures" in caplog.text) == (name != "good" and side == "test")
+    with pytest.raises(DataError, match=f"no defect {name!r}; expected one of cut"):
+        find_examples(root, "nut", name)
+    if side == "train":
+        assert find_library(good, "nut", "cut") == root / "ground_truth/cut"
+
+
+def test_pictures_that_lie_beside_the_folders_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listing.report_once.cache_clear()
+    root = nut(tmp_path / "nut")
+    picture(root / "test/lost.png")
+    picture(root / "train/bad/0.png")
+    with caplog.at_level(logging.INFO):
+        find_examples(root)
+    assert (
+        "test: not read, since they lie in no folder" in caplog.text and "lost.png" in caplog.text
+    )
+    assert "train: passed over the folders bad" in caplog.text

@@ -456,6 +456,23 @@ def test_a_run_does_not_go_on_with_changed_files(
     assert train(changed(config, data=tmp_path / "linked/plate")).is_file()
 
 
+def test_a_link_of_another_name_is_the_same_run(config: TrainConfig, tmp_path: Path) -> None:
+    weights = train(config)
+    before = load_file(weights)
+    renamed = tmp_path / "another_name"
+    renamed.symlink_to(config.data, target_is_directory=True)
+    for output in (config.output, weights):
+        assert train(changed(config, data=renamed, output=output)) == weights
+    weights.unlink()
+    assert train(changed(config, data=renamed)) == weights
+    after = load_file(weights)
+    assert before.keys() == after.keys() and read_info(weights).object == "plate"
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert sorted(path.name for path in weights.parent.glob("*.safetensors")) == [weights.name]
+    with pytest.raises(OtherRunError, match="object was plate, now another_name"):
+        train(changed(config, data=renamed, object="another_name", output=weights))
+
+
 @pytest.mark.parametrize("part", ["vae", "text_encoder"])
 def test_a_run_is_refused_on_a_base_whose_other_networks_changed(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str

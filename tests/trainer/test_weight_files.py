@@ -13,9 +13,11 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from bgdefect_core.errors import BGDefectError, WeightsError
+from bgdefect_core.weights.files import UNKNOWN
+from bgdefect_core.weights.weight_sets import find_weights
 from trainer.bases.families import FAMILIES
 from trainer.bases.load import load_base
-from trainer.bases.weight_files import find_weights, library_errors
+from trainer.bases.weight_files import library_errors
 
 NAME = "diffusion_pytorch_model"
 
@@ -95,7 +97,7 @@ def test_a_sharded_fp16_variant_is_the_same_base(
     shutil.rmtree(copy / "unet")
     unet.save_pretrained(copy / "unet", max_shard_size="300KB", variant="fp16")
     assert len(list((copy / "unet").glob("*.safetensors"))) > 1
-    with caplog.at_level("INFO", "trainer"):
+    with caplog.at_level("INFO"):
         assert load_base(copy).fingerprint == load_base(tiny_base).fingerprint
     assert "unet: reads diffusion_pytorch_model.fp16-00001-of-" in caplog.text
 
@@ -159,6 +161,46 @@ def test_quantised_weights_are_refused(copy: Path) -> None:
     tensors = load_file(file)
     save_file(tensors | {"conv_in.weight": tensors["conv_in.weight"].to(torch.int8)}, file)
     with pytest.raises(WeightsError, match="quantised weights .conv_in.weight is torch.int8"):
+        load_base(copy)
+
+
+def stored_as(path: Path, dtype: torch.dtype, **extra: torch.Tensor) -> None:
+    tensors = {name: tensor.to(dtype) for name, tensor in load_file(path).items()}
+    save_file(tensors | extra, path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_weights_of_eight_bits_are_read_and_said(
+    copy: Path, dtype: torch.dtype, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = copy / "unet" / f"{NAME}.safetensors"
+    stored_as(path, dtype)
+    base = load_base(copy)
+    assert base.unet.conv_in.weight.dtype == torch.float32
+    assert base.fingerprint == UNKNOWN
+    kind = str(dtype).removeprefix("torch.")
+    assert f"unet holds weights of 8 bits ({kind}), rounded coarsely: read as fp32" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["conv_in.scale_weight", "conv_in.weight_scale", "scaled_fp8"])
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_scales_of_eight_bit_weights_are_no_weights(copy: Path, part: str, name: str) -> None:
+    (path,) = (copy / part).glob("*.safetensors")
+    stored_as(path, torch.float8_e4m3fn, **{name: torch.ones(1)})
+    with pytest.raises(WeightsError, match=f"{part} holds quantised weights .{name} is"):
+        load_base(copy)
+
+
+def test_parts_in_capitals_are_the_same_base(tiny_base: Path, copy: Path) -> None:
+    for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
+        (copy / part).rename(copy / part.title())
+    for name in ("Unet/config.json", "Vae/config.json", "Scheduler/scheduler_config.json"):
+        path = copy / name
+        path.rename(path.with_name(path.name.upper()))
+    (copy / "Text_Encoder" / "model.safetensors").rename(copy / "Text_Encoder/Model.SafeTensors")
+    assert load_base(copy).fingerprint == load_base(tiny_base).fingerprint
+    (copy / "UNET").mkdir()
+    with pytest.raises(WeightsError, match="holds UNET and Unet; .*remove one of them"):
         load_base(copy)
 
 

@@ -18,17 +18,12 @@ from bgdefect_core.errors import WeightsError
 from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.weights.model_folders import file_named, part_of
 from bgdefect_core.weights.safetensors_file import open_safetensors
+from bgdefect_core.weights.weight_sets import find_weights, read_tensors
 
 from .families import FAMILIES, Family
 from .parts import Parts
 from .prediction import Sign, decide, signs_of
-from .weight_files import (
-    HALF_KEPT,
-    fill,
-    find_weights,
-    library_errors,
-    read_tensors,
-)
+from .weight_files import HALF_KEPT, fill, library_errors
 
 log = logging.getLogger(__name__)
 
