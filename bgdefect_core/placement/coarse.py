@@ -19,7 +19,7 @@ from scipy import fft, ndimage
 
 from ..pictures.masks import Mask
 from ..pictures.picture import Pixels
-from .surroundings import Surroundings, block_sums, picture_colours
+from .surroundings import UNDER, Surroundings, block_sums, picture_colours
 from .variation import Change
 
 _CELLS = 128
@@ -119,6 +119,7 @@ class CoarseTemplates:
         self._around = around
         self._changes = list(changes)
         self._contrast = around.contrast**2
+        self._change = around.change
         self._reach = around.reach * max(change.scale for change in changes)
         self._made: dict[tuple[Grid, int], _Made] = {}
 
@@ -137,17 +138,17 @@ class CoarseTemplates:
         """
         grid, channels = picture.grid, len(picture.spectra) - 2
         made = self._templates(grid, channels).first(count)
-        several = len(made.ring[0]) - 2
+        several = len(made.near[0]) - 2
         shown = picture.spectra
         if several > channels:  # a gray picture, a coloured template
             gray = np.repeat(shown[2:], several, axis=0)
             shown = np.concatenate([shown[:2], gray])
-        rings = np.einsum("vkrc,krc->vrc", made.ring, shown)
+        nears = np.einsum("vkrc,krc->vrc", made.near, shown)
         unders = np.einsum("vkrc,krc->vrc", made.under, np.delete(shown, 1, axis=0))
-        ring = fft.irfft2(rings, grid.size) + made.ring_rest[:, None, None]
+        near = fft.irfft2(nears, grid.size) + made.near_rest[:, None, None]
         under = fft.irfft2(unders, grid.size) + made.under_rest[:, None, None]
-        lacking = np.maximum(self._contrast / 2 - under, 0)
-        differences = np.maximum(ring, 0) + 2 * lacking
+        lacking = np.maximum(self._change / 2 - under, 0)
+        differences = np.maximum(near, 0) + 2 * lacking
         fits = self._fits(made, grid)
         if picture.off is not None:
             off = fft.irfft2(made.cover * picture.off, grid.size)
@@ -179,29 +180,31 @@ class CoarseTemplates:
         cell, around = grid.cell, self._around
         layers = _source_layers(self._patch, around)
         blurred = _Blurred(layers)
-        channels = max(channels, layers.shape[2] - 3)
-        ring, under = [], []
+        defined = around.colours.shape[2]
+        channels = max(channels, defined)
+        near, under = [], []
         cover, rests, centres, sides = [], [], [], []
         for change in self._changes:
             sampled, side = _sampled(blurred, self._patch.shape, change, cell, around.reach)
             covered, rim, known = sampled[..., 0], sampled[..., 1], sampled[..., 2]
             means = sampled[..., 3:] / np.maximum(known, 1e-6)[..., None]
-            colours = np.broadcast_to(means, (*known.shape, channels)).astype(np.float32)
-            rim = rim / max(float(rim.sum()), 1e-6)
+            defect = _in_channels(means[..., :defined], channels)
+            before = _in_channels(means[..., defined:], channels)
             cover.append(covered / max(float(covered.sum()), 1e-6))
-            weight = rim * known
-            squares = np.square(colours).mean(axis=2)
-            seen = weight * squares + self._contrast * rim * (1 - 2 * known)
-            ring.append(_stack(weight, seen, weight, colours))
-            under.append(_stack(cover[-1], None, cover[-1], colours))
-            rest = self._contrast * float((rim * np.square(known)).sum())
-            rests.append((rest, float((cover[-1] * squares).sum())))
+            counted = rim / max(float(rim.sum()), 1e-6) + UNDER * cover[-1]
+            weight = counted * known
+            seen = weight * np.square(before).mean(axis=2)
+            seen += self._contrast * counted * (1 - 2 * known)
+            near.append(_stack(weight, seen, weight, before))
+            under.append(_stack(cover[-1], None, cover[-1], defect))
+            rest = self._contrast * float((counted * np.square(known)).sum())
+            rests.append((rest, float((cover[-1] * np.square(defect).mean(axis=2)).sum())))
             rows, columns = known.shape
             first = np.array([rows, columns]) / 2 - grid.margin
             centres.append(first * cell - 0.5)
             sides.append(side)
         return _Made(
-            _spectra(ring, grid),
+            _spectra(near, grid),
             _spectra(under, grid),
             _spectra([layer[None] for layer in cover], grid)[:, 0],
             np.array([rest for rest, _ in rests], np.float32),
@@ -215,13 +218,14 @@ class CoarseTemplates:
 class _Made:
     """Conjugate spectra of the templates of V variations, and what does not depend on the place."""
 
-    ring: Spectra
-    """``[V, 2 + C, rows, columns]``: for squares, share of picture, colours."""
+    near: Spectra
+    """``[V, 2 + C, rows, columns]``: for squares, share of picture, colours, of what was before the
+    defect."""
     under: Spectra
-    """``[V, 1 + C, rows, columns]``: for squares, colours."""
+    """``[V, 1 + C, rows, columns]``: for squares, colours, of the defect."""
     cover: Spectra
     """``[V, rows, columns]``"""
-    ring_rest: NDArray[np.float32]
+    near_rest: NDArray[np.float32]
     under_rest: NDArray[np.float32]
     centres: NDArray[np.float64]
     sides: NDArray[np.float64]
@@ -230,10 +234,10 @@ class _Made:
     def first(self, count: int | None) -> _Made:
         """Those of the first variations; None: of all."""
         return _Made(
-            self.ring[:count],
+            self.near[:count],
             self.under[:count],
             self.cover[:count],
-            self.ring_rest[:count],
+            self.near_rest[:count],
             self.under_rest[:count],
             self.centres[:count],
             self.sides[:count],
@@ -241,14 +245,21 @@ class _Made:
 
 
 def _source_layers(patch: Mask, around: Surroundings) -> NDArray[np.float32]:
-    """The real defect: ``[h, w, 3 + C]``: mask, ring, known, colours (0 where not known)."""
+    """The real defect: ``[h, w, 3 + 2 C]``: mask, ring, known, colours with and without the defect
+    (0 where not known)."""
     mask = np.pad(patch, around.margin)
     distance = ndimage.distance_transform_edt(~mask)
     known = np.isfinite(around.colours[..., 0])
     ring = (distance > 0) & (distance <= around.reach)
-    colours = np.where(known[..., None], around.colours, 0)
+    both = np.concatenate([around.colours, around.before], axis=2)
+    colours = np.where(np.isfinite(both), both, 0)
     layers = np.stack([mask, ring, known], axis=2)
     return np.concatenate([layers, colours], axis=2).astype(np.float32)
+
+
+def _in_channels(colours: NDArray[np.floating], channels: int) -> NDArray[np.float32]:
+    """Colours ``[h, w, C]`` in ``channels``: gray ones are repeated."""
+    return np.broadcast_to(colours, (*colours.shape[:2], channels)).astype(np.float32)
 
 
 class _Blurred:

@@ -2,10 +2,12 @@
 
 Not from the paper: it paints at masks that are given. A gap is a defect in a trace and nothing on
 bare board, and a bite goes into a trace from its edge. A new mask is therefore turned, scaled and
-bent together with the real picture around and under it, and laid where the ring around it differs
-least from the good picture, and where that does not look like the defect already (the ring around a
-bridge between two traces is also that of a piece of one trace): template matching by mean squared
-differences of colours.
+bent together with the real picture around and under it, and laid where the good picture differs
+least from what the real one may have shown before its defect: from the ring around the mask, and
+from the mask filled from that ring, or with the other one of two tones. The ring alone would let a
+mask hide structure that no real defect covers. And where the place does not look like the defect
+already: the ring around a bridge between two traces is also that of a piece of one trace. It is
+template matching by mean squared differences of colours.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..pictures.filling import before_defect
 from ..pictures.masks import Mask, bounding_box
 from ..pictures.picture import Pixels
 
@@ -26,6 +29,8 @@ _LEAST, _MOST = 3, 16
 _CONTRAST, _TYPICAL, _LIGHT = 90, 75, 95
 _VISIBLE, _AWAY = 0.02, 2
 _ALIKE, _NEARLY = 0.01, 1.25
+UNDER = 0.5
+"""Weight of the filled mask beside that of the ring."""
 _CHUNK = 1 << 18
 """Values that are compared in one call."""
 _WORK_SIDE = 64
@@ -49,6 +54,11 @@ class Surroundings:
     difference."""
     colour: NDArray[np.float32]
     """Mean colour of the defect, ``[C]`` in 0..1."""
+    before: NDArray[np.float32]
+    """As ``colours``, with the mask filled from its ring; NaN inside it where nothing else is
+    known."""
+    change: float
+    """Mean squared difference of the defect from what was before it, 0..1."""
     light: float
     """How light the whole picture is: the 95th percentile of its values, 0..1."""
     fullness: float
@@ -94,14 +104,20 @@ class Template:
     """What should lie around a new mask of ``[h, w]``, and what should not lie under it."""
 
     colours: NDArray[np.float32]
-    """``[h + 2 reach, w + 2 reach, C]`` in 0..1; 0 where the real picture had ended."""
+    """``[h + 2 reach, w + 2 reach, C]`` in 0..1, with the real defect; 0 where the real picture
+    had ended."""
+    before: NDArray[np.float32]
+    """The same without the defect."""
     known: NDArray[np.float32]
-    """1 where it had not, else 0."""
-    ring: NDArray[np.float32]
-    """Weight of each pixel around the mask, 1 in all."""
+    """1 where it had not ended, else 0."""
+    near: NDArray[np.float32]
+    """Weight of each pixel that should look like ``before``: of the ring 1 in all, of the mask
+    ``UNDER``."""
     under: NDArray[np.float32]
     """Weight of each pixel of the mask, 1 in all."""
     contrast: float
+    """Of the real defect."""
+    change: float
     """Of the real defect."""
     reach: int
 
@@ -142,6 +158,7 @@ def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
     colour = colours[patch].mean(axis=0)
     contrast = float(np.percentile(_distance(ring, colour), _CONTRAST)) if ring.size else 0.0
+    before, difference = _before(colours, patch)
     beside = _beside(colours, patch)
     fullness, core = 0.0, colour
     if beside is not None:
@@ -154,11 +171,21 @@ def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
         reach,
         contrast,
         colour,
+        before,
+        difference,
         _light(picture),
         fullness,
         core,
         (mask.shape[0], mask.shape[1]),
     )
+
+
+def _before(colours: NDArray[np.float32], patch: Mask) -> tuple[NDArray[np.float32], float]:
+    """The picture before its defect, and the mean squared difference under the mask."""
+    before = before_defect(colours, patch)
+    if before is None:
+        return np.where(patch[..., None], np.float32(np.nan), colours), 0.0
+    return before, float(np.square(colours[patch] - before[patch]).mean())
 
 
 def _beside(colours: NDArray[np.float32], patch: Mask) -> NDArray[np.float32] | None:
@@ -197,29 +224,39 @@ def _share(change: NDArray[np.float32], wanted: NDArray[np.float32]) -> float | 
     return float(np.minimum(change, wanted)[counted].sum() / wanted[counted].sum())
 
 
-def template(mask: Mask, colours: NDArray[np.float32], reach: int, contrast: float) -> Template:
+def template(
+    mask: Mask,
+    colours: NDArray[np.float32],
+    before: NDArray[np.float32],
+    reach: int,
+    contrast: float,
+    change: float,
+) -> Template:
     """A new mask and the ring around it.
 
     Args:
         mask: bool ``[R, S]``, not empty. colours: float ``[R, S, C]``, the real defect and what lay
-            around it; NaN: not known.
-        reach: width of the ring in pixels, 1 or more. contrast: of the real defect.
+            around it; NaN: not known. before: the same without the defect.
+        reach: width of the ring in pixels, 1 or more. contrast, change: of the real defect.
     """
     mask = np.pad(mask, reach)
     beyond = ((reach, reach), (reach, reach), (0, 0))
     colours = np.pad(colours, beyond, constant_values=np.nan)
+    before = np.pad(before, beyond, constant_values=np.nan)
     top, left, height, width = bounding_box(mask)
     window = np.s_[top - reach : top + height + reach, left - reach : left + width + reach]
     distance = ndimage.distance_transform_edt(~mask[window])
     known = np.isfinite(colours[window][..., 0])
     ring, under = (distance > 0) & (distance <= reach), distance == 0
-    values = np.where(known[..., None], colours[window], 0).astype(np.float32)
+    whole = np.isfinite(before[window][..., 0])
     return Template(
-        values,
+        np.where(known[..., None], colours[window], 0).astype(np.float32),
+        np.where(whole[..., None], before[window], 0).astype(np.float32),
         known.astype(np.float32),
-        _weights(ring),
+        _weights(ring) + UNDER * _weights(under & whole),
         _weights(under & known),
         contrast,
+        change,
         reach,
     )
 
@@ -244,36 +281,39 @@ class Likeness:
         """How much the places differ from what is wanted, 0 and up, at each of ``corners`` ``[N,
         2]`` (top, left of the mask's box).
 
-        The mean squared difference over the ring; and twice what the one under the mask falls short
-        of half the squared contrast of the defect, so that no place is taken that looks like the
+        The mean squared difference from what was before the defect, over the ring and, with the
+        weight ``UNDER``, over the mask; and twice what the difference from the defect, under the
+        mask, falls short of half the real one's, so that no place is taken that looks like the
         defect already, and none is better for being far from it. Where one of the two pictures has
         ended and the other has not, it counts as the squared contrast: a defect at the border
         belongs there, and no other does.
         """
-        step = max(1, min(math.ceil(max(wanted.ring.shape) / _WORK_SIDE), wanted.reach // _LEAST))
+        step = max(1, min(math.ceil(max(wanted.near.shape) / _WORK_SIDE), wanted.reach // _LEAST))
         picture, inside = self._shrunk(step, wanted.reach)
-        ring, under = block_sums(wanted.ring, step), block_sums(wanted.under, step)
-        counted = ((wanted.ring + wanted.under) > 0).astype(np.float32)
+        near, under = block_sums(wanted.near, step), block_sums(wanted.under, step)
+        counted = ((wanted.near + wanted.under) > 0).astype(np.float32)
         compared = wanted.known * counted
         weight = block_sums(compared, step)
-        sums = block_sums(wanted.colours * compared[..., None], step)
-        colours = sums / np.maximum(weight, 1)[..., None]
+        shares = np.maximum(weight, 1)[..., None]
+        before = block_sums(wanted.before * compared[..., None], step) / shares
+        defect = block_sums(wanted.colours * compared[..., None], step) / shares
         known = weight / np.maximum(block_sums(counted, step), 1)
         contrast = wanted.contrast**2
-        channels = max(picture.shape[2], colours.shape[2])
+        channels = max(picture.shape[2], before.shape[2])
         size = weight.shape
         windows = sliding_window_view(picture, size, axis=(0, 1))
-        shares = sliding_window_view(inside, size)
+        present = sliding_window_view(inside, size)
         differences = np.empty(len(corners), np.float32)
         several = max(_CHUNK // (weight.size * channels), 1)
         for first in range(0, len(corners), several):
             cells = corners[first : first + several] // step
-            share = shares[cells[:, 0], cells[:, 1]]
+            share = present[cells[:, 0], cells[:, 1]]
             shown = np.moveaxis(windows[cells[:, 0], cells[:, 1]], 1, 3)
-            squares = np.square(shown - colours).mean(axis=3)
+            squares = np.square(shown - before).mean(axis=3)
             both = squares * share * known + contrast * (share - known) ** 2
-            lacking = np.maximum(contrast / 2 - np.tensordot(squares, under), 0)
-            differences[first : first + several] = np.tensordot(both, ring) + 2 * lacking
+            unlike = np.square(shown - defect).mean(axis=3)
+            lacking = np.maximum(wanted.change / 2 - np.tensordot(unlike, under), 0)
+            differences[first : first + several] = np.tensordot(both, near) + 2 * lacking
         return differences
 
     def _shrunk(self, step: int, reach: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -97,7 +97,7 @@ def changed(mask: Mask, change: Change, around: Surroundings | None = None) -> V
         The variation; a neutral change gives the real mask, cut to its box.
     """
     patch, scale = trimmed(mask), change.scale
-    colours = None if around is None else around.colours
+    colours = None if around is None else np.concatenate([around.colours, around.before], axis=2)
     if change.flipped:
         patch = patch[:, ::-1]
         colours = None if colours is None else colours[:, ::-1]
@@ -121,7 +121,16 @@ def changed(mask: Mask, change: Change, around: Surroundings | None = None) -> V
         ndimage.map_coordinates(channel, places, order=1, mode="constant", cval=np.nan)
         for channel in np.moveaxis(colours, 2, 0)
     ]
-    wanted = template(varied, np.stack(bent, axis=2), reach, around.contrast)
+    channels = around.colours.shape[2]
+    both = np.stack(bent, axis=2)
+    wanted = template(
+        varied,
+        both[..., :channels],
+        both[..., channels:],
+        reach,
+        around.contrast,
+        around.change,
+    )
     return Variation(trimmed(varied), wanted, change, middle)
 
 

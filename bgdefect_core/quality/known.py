@@ -11,12 +11,12 @@ from scipy import ndimage
 
 from ..codec import Codec
 from ..pictures.crop import Crop, Zoom, crop_box, take
+from ..pictures.filling import filled
 from ..pictures.masks import Mask
 from ..pictures.picture import Pixels
 from ..pictures.pixels import as_pictures, to_pixels
 from ..placement.placing import MaskLibrary
 from ..placement.surroundings import Surroundings
-from .filling import filled
 
 _BATCH = 4
 

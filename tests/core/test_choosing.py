@@ -155,7 +155,7 @@ def test_a_picture_that_cannot_be_used_is_named_and_never_chosen() -> None:
 
 
 def test_a_picture_that_no_mask_fits_is_tried_no_more() -> None:
-    pictures = Pictures([board(20), board(40), board(60)])
+    pictures = Pictures([board(20), board(41), board(62)])
     choices = chooser(gap_library(), pictures, lambda pair, mask, picture: picture != 2)
     drawn = [choices[pair] for pair in range(20)]
     assert {choice.picture for choice in drawn} == {0, 1}
@@ -188,11 +188,12 @@ def test_masks_of_unknown_surroundings_take_any_picture() -> None:
 def test_the_coarse_look_finds_the_place_that_was_cut_out(
     top: int, left: int, colours: int
 ) -> None:
-    """Without contrast the ring alone counts."""
+    """Without contrast: the picture is its own "before"."""
     noise = np.random.default_rng(2).standard_normal((*SIZE, colours))
     smooth = 128 + 800 * ndimage.gaussian_filter(noise, (6, 6, 0))
     picture = smooth.clip(0, 255).astype(np.uint8).repeat(3 // colours, 2)
-    around = replace(surroundings_of(picture, box(top, left, 12, 16)), contrast=0)
+    around = surroundings_of(picture, box(top, left, 12, 16))
+    around = replace(around, before=around.colours, contrast=0, change=0)
     templates = CoarseTemplates(np.ones((12, 16), np.bool_), around, [Change(0, 1, False, 0, 0)])
     places = templates.places(CoarsePicture(picture, np.ones(SIZE, np.bool_), Grid(SIZE, 3, 6)))
     best = int(places.differences[0].argmin())
@@ -203,8 +204,9 @@ def test_the_coarse_look_finds_the_place_that_was_cut_out(
 
 
 def test_the_coarse_difference_by_hand() -> None:
-    """White ring around a black defect, on gray 0.4: over the ring 0.6 squared; the change under
-    the mask, 0.4 squared, falls short of half the squared contrast by 0.34, which counts twice."""
+    """White ring around a black defect, on gray 0.4: over the ring 0.6 squared, and half of that
+    under the mask, which was white; its difference from the defect, 0.4 squared, falls short of
+    half the real one's by 0.34, which counts twice."""
     white, gray = np.full((*SIZE, 3), 255, np.uint8), np.full((*SIZE, 3), 102, np.uint8)
     mask = box(40, 40, 16, 16)
     white[mask] = 0
@@ -213,7 +215,7 @@ def test_the_coarse_difference_by_hand() -> None:
     grid = Grid(SIZE, 1, around.reach + 1)
     places = templates.places(CoarsePicture(gray, np.ones(SIZE, np.bool_), grid))
     inner = places.differences[0, 30:60, 30:60]
-    np.testing.assert_allclose(inner, 0.36 + 2 * (0.5 - 0.16), atol=2e-3)
+    np.testing.assert_allclose(inner, 1.5 * 0.36 + 2 * (0.5 - 0.16), atol=2e-3)
 
 
 def test_no_coarse_place_lies_off_the_part() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bgdefect_core.pictures.filling import filled
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.placement.placing import MaskLibrary
@@ -14,7 +15,6 @@ from bgdefect_core.quality.effects import (
     effect_of_real,
     effects_of,
 )
-from bgdefect_core.quality.filling import filled
 
 
 def traces() -> Pixels:

@@ -33,11 +33,12 @@ def box(
 
 def test_difference_by_hand() -> None:
     """The ring around one pixel: 4 at a distance of 1, beyond one of which the real picture had
-    ended; under it 0.4 was seen."""
+    ended; under it 0.4 was seen, and 0.6 before the defect."""
     mask = box(1, 1, 1, 1, (3, 3))
     gray = np.array([[9, 0.5, 9], [np.nan, 0.4, 0.5], [9, 0.5, 9]], np.float32)
-    wanted = template(mask, gray[..., None], 1, 0.1)
-    np.testing.assert_allclose(wanted.ring * 4, [[0, 1, 0], [1, 0, 1], [0, 1, 0]], atol=1e-6)
+    before = np.where(mask, np.float32(0.6), gray)
+    wanted = template(mask, gray[..., None], before[..., None], 1, 0.1, 0.2**2)
+    np.testing.assert_allclose(wanted.near * 4, [[0, 1, 0], [1, 2, 1], [0, 1, 0]], atol=1e-6)
     contrast = 0.1**2
     assert wanted.under[1, 1] == wanted.under.sum() == 1 and wanted.known[1, 0] == 0
     picture = np.zeros((4, 5, 3), np.uint8)
@@ -47,10 +48,10 @@ def test_difference_by_hand() -> None:
     # around (2, 0): the picture ends where it had; around (3, 4): it ends where it had not, at the
     # right and below, and does not where it had
     by_hand = [
-        3 * 0.25 + contrast + 4 * contrast,
-        3 * 0.25,
-        0.25 + 3 * contrast,
-        0.5**2 + 0.1**2 + 0.25 + contrast,
+        3 * 0.25 + contrast + 2 * 0.2**2 + 4 * 0.2**2,
+        3 * 0.25 + 2 * 0.6**2,
+        0.25 + 3 * contrast + 2 * 0.6**2,
+        0.5**2 + 0.1**2 + 0.25 + contrast + 2 * 0.4**2,
     ]
     np.testing.assert_allclose(found, np.array(by_hand) / 4, atol=1e-5)
 
@@ -73,10 +74,13 @@ def test_the_place_of_the_template_itself_differs_least(
     wanted = template(
         np.pad(np.ones((length, length), np.bool_), around.reach),
         around.colours[side, side],
+        around.before[side, side],
         around.reach,
         around.contrast,
+        around.change,
     )
-    ring = replace(wanted, contrast=0.0)
+    around_mask = np.where(wanted.under > 0, 0, wanted.near)
+    ring = replace(wanted, near=around_mask, contrast=0.0, change=0.0)
     corners = np.stack(
         np.mgrid[: size[0] - length : step, : size[1] - length : step], axis=-1
     ).reshape(-1, 2)
@@ -86,11 +90,11 @@ def test_the_place_of_the_template_itself_differs_least(
     compared = 0
     for number in range(0, len(corners), len(corners) // 50):
         row, column = corners[number]
-        window = gray[row : row + wanted.ring.shape[0], column : column + wanted.ring.shape[1]]
+        window = gray[row : row + wanted.near.shape[0], column : column + wanted.near.shape[1]]
         if np.isfinite(window).all():
             compared += 1
             assert found[number] == pytest.approx(
-                (ring.ring * (window - ring.colours[..., 0]) ** 2).sum(),
+                (ring.near * (window - ring.before[..., 0]) ** 2).sum(),
                 abs=1e-4 if step == 1 else 0.05,
             )
     assert compared >= 10
@@ -352,7 +356,8 @@ def test_a_gray_picture_is_compared_in_one_channel_with_a_coloured_one() -> None
     tinted = gray.copy()
     tinted[0, 0] = (255, 0, 0)
     around = surroundings_of(gray, stain)
-    wanted = template(np.pad(np.ones((12, 8), np.bool_), around.margin), around.colours, 3, 0.1)
+    mask = np.pad(np.ones((12, 8), np.bool_), around.margin)
+    wanted = template(mask, around.colours, around.before, 3, 0.1, 0.1**2)
     assert wanted.known.all()
     corners = np.array([[40, 40], [76, 20], [90, 100]])
     np.testing.assert_allclose(
@@ -387,3 +392,47 @@ def test_each_defect_of_a_picture_has_its_own_surroundings(tmp_path: Path) -> No
     for around, mask in zip(found, (large, small), strict=True):
         assert around is not None
         np.testing.assert_array_equal(around.colours, surroundings_of(board(30), mask).colours)
+
+
+def bricks(shift: int) -> np.ndarray:
+    """Dark bricks of 30 x 20 pixels with light joints of 6, moved by ``shift``."""
+    rows, columns = np.mgrid[:120, :160] + shift
+    joint = (rows % 26 < 6) | (columns % 36 < 6)
+    return np.where(joint, 200, 90).astype(np.uint8)[..., None].repeat(3, 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crack_in_a_brick_does_not_hide_a_joint(seed: int) -> None:
+    """The ring around a mask that covers a whole joint is brick, as around a crack in a brick."""
+    damaged, good = bricks(0), bricks(11)
+    crack = box(39, 48, 5, 20)
+    damaged[crack] = 40
+    around = surroundings_of(damaged, crack)
+    placed = place_mask(
+        np.ones(good.shape[:2], np.bool_),
+        [np.ones((5, 20), np.bool_)],
+        np.random.default_rng(seed),
+        PlacementSettings(scale=(1, 1), elastic=0),
+        [around],
+        Likeness(good),
+    )
+    assert placed is not None
+    assert (good[placed.mask] == 90).mean() > 0.95
+
+
+def test_before_a_defect_by_hand() -> None:
+    """An even ground goes on under the defect; of two tones it was the other one."""
+    pit = box(4, 4, 3, 3, (12, 12))
+    ground = np.full((12, 12, 3), 102, np.uint8)
+    around = surroundings_of(painted(ground, pit, 0), pit)
+    ramp = np.add.outer(np.arange(12), np.zeros(12))[..., None].repeat(3, 2).astype(np.uint8)
+    np.testing.assert_allclose(around.before[np.pad(np.ones((3, 3), bool), around.margin)], 0.4)
+    assert around.change == pytest.approx(0.4**2)
+    slope = surroundings_of(painted(10 * ramp, pit, 0), pit)
+    inside = slope.before[slope.margin : slope.margin + 3, slope.margin]
+    np.testing.assert_allclose(inside[:, 0] * 255, [40, 50, 60], atol=0.01)
+    bite = box(2, 4, 4, 4, (12, 12))  # over the edge of a trace that begins at row 4
+    trace = np.where(ramp >= 4, 255, 0).astype(np.uint8)
+    bitten = surroundings_of(painted(trace, bite, 0), bite)
+    under = np.pad(np.ones((4, 4), bool), bitten.margin)
+    assert (bitten.before[under] == 1).all() and bitten.change == 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import linalg
 
-from ..pictures.masks import Mask
+from .masks import Mask
 
 AWAY = 1
 """Pixels beside the mask that are filled too: a defect's soft edge."""
@@ -38,6 +38,29 @@ def filled(colours: NDArray[np.float32], mask: Mask) -> NDArray[np.float32] | No
     pieces, count = ndimage.label(unknown)
     for piece in range(1, count + 1):
         _fill_piece(result, pieces == piece, beyond)
+    return result
+
+
+def before_defect(colours: NDArray[np.float32], mask: Mask) -> NDArray[np.float32] | None:
+    """What the picture may have shown before its defect: of two tones, the one that the defect has
+    not; else :func:`filled`.
+
+    Args:
+        colours: float ``[H, W, C]``; NaN where the picture has ended.
+        mask: bool ``[H, W]``, not empty.
+
+    Returns:
+        float32 ``[H, W, C]``; None as of :func:`filled`.
+    """
+    values = colours.mean(axis=2)
+    tones = np.unique(values[np.isfinite(values)])
+    if len(tones) != 2:
+        return filled(colours, mask)
+    defect = tones[int(np.mean(values[mask] == tones[1]) > 0.5)]
+    changed = mask & (values == defect)
+    kept = np.isfinite(values) & (values != defect)
+    result = np.array(colours, np.float32)
+    result[changed] = colours[kept][0]
     return result
 
 
