@@ -62,9 +62,10 @@ def solid(view: Shown) -> float:
 
 
 def sharpness(view: Shown) -> float:
-    """Mean gradient of the picture, a pixel, on the visible defect and beside it, over the
-    strength."""
-    rows, columns = np.gradient(view.picture)
+    """Mean gradient of the change, a pixel, on the visible defect and beside it, over the strength.
+    That of the picture would count the ground's own edges, and a dark crack in a light joint has a
+    larger strength than in a dark brick, but no steeper edges."""
+    rows, columns = np.gradient(view.change)
     near = ndimage.binary_dilation(visible(view), iterations=1) & view.mask
     if view.strength <= 0 or not near.any():
         return 0.0
@@ -89,7 +90,7 @@ PROPERTIES = Registry[Property](
     ),
     Property(
         "sharpness",
-        "mean gradient on the visible defect over its strength",
+        "mean gradient of the change on the visible defect over its strength",
         "sharper or softer than the real defects",
         sharpness,
         most_spread=2,

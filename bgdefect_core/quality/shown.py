@@ -46,8 +46,8 @@ class Shown:
     """Mean of the change over the mask, -1..1: chance adds nothing to it."""
     towards: NDArray[np.float32]
     """``[h, w]``: the change, projected and smoothed."""
-    picture: NDArray[np.float32]
-    """``[h, w]``: the painted picture, projected, not smoothed."""
+    change: NDArray[np.float32]
+    """``[h, w]``: the change, projected, not smoothed."""
     mask: Mask
     """``[h, w]``."""
 
@@ -82,14 +82,14 @@ def shown(
         ring = np.ones_like(inside)
     views = []
     for direction in signature.directions:
-        new = projected(painted[window], direction)
         old = projected(normal[window], direction)
-        towards = smoothed(new - old, sigma)
+        change = projected(painted[window], direction) - old
+        towards = smoothed(change, sigma)
         strength = max(float(strongest(towards[inside]).mean()), 0.0)
         variation = float(smoothed(old, sigma)[ring].std())
         contrast = strength / max(variation, 1 / 255)
         mean = float(towards[inside].mean())
-        views.append(Shown(strength, contrast, mean, towards, new, inside))
+        views.append(Shown(strength, contrast, mean, towards, change, inside))
     return max(views, key=lambda view: view.strength)
 
 
