@@ -92,8 +92,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def help(self, introduction: str) -> str:
         """A help text: the introduction, then each entry's name and summary."""
-        lines = [f"{name}: {entry.summary}." for name, entry in self._entries.items()]
-        return "\n".join([introduction, *lines])
+        lines = [introduction]
+        for name, entry in self._entries.items():
+            lines.append(f"{name}: {entry.summary}.")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -164,19 +166,20 @@ def _option(field: dataclasses.Field[Any], kind: Any, metadata: tuple[Any, ...])
     default = field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
-    documentation = [item.documentation for item in metadata if isinstance(item, Doc)]
-    ranges = [item for item in metadata if isinstance(item, Range)]
-    registries = [item.registry for item in metadata if isinstance(item, Choice)]
-    rest = tuple(item for item in metadata if not isinstance(item, Doc | Range | Choice))
-    return Option(
-        name=field.name,
-        kind=kind,
-        default=default,
-        help=documentation[0] if documentation else "",
-        range=ranges[0] if ranges else None,
-        choices=tuple(registries[0]) if registries else _literals(kind),
-        metadata=rest,
-    )
+    documentation = ""
+    limits: Range | None = None
+    choices = _literals(kind)
+    rest: list[Any] = []
+    for item in metadata:
+        if isinstance(item, Doc):
+            documentation = documentation or item.documentation
+        elif isinstance(item, Range):
+            limits = limits or item
+        elif isinstance(item, Choice):
+            choices = tuple(item.registry)
+        else:
+            rest.append(item)
+    return Option(field.name, kind, default, documentation, limits, choices, tuple(rest))
 
 
 def flat_values(settings: Any) -> dict[str, Any]:
@@ -211,7 +214,9 @@ def replace_options(settings: Settings, **values: Any) -> Settings:
             changes[field.name] = values.pop(field.name)
         elif nested:
             names = flat_values(current).keys() & values.keys()
-            inner = {name: values.pop(name) for name in sorted(names)}
+            inner: dict[str, Any] = {}
+            for name in sorted(names):
+                inner[name] = values.pop(name)
             changes[field.name] = replace_options(current, **inner)
     if values:
         known = ", ".join(flat_values(settings))
@@ -221,10 +226,17 @@ def replace_options(settings: Settings, **values: Any) -> Settings:
 
 def _literals(kind: Any) -> tuple[str, ...]:
     """The strings of a ``Literal``, also where it stands in a union with None or in a tuple."""
+    names: list[str] = []
     if get_origin(kind) in (Union, types.UnionType, tuple):
-        return tuple(name for member in get_args(kind) for name in _literals(member))
-    names = get_args(kind) if str(get_origin(kind)) == "typing.Literal" else ()
-    return tuple(name for name in names if isinstance(name, str))
+        for member in get_args(kind):
+            names += _literals(member)
+    elif str(get_origin(kind)) == "typing.Literal":
+        names += filter(_is_text, get_args(kind))
+    return tuple(names)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def check_settings(settings: Any) -> None:

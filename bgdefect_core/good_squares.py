@@ -55,8 +55,12 @@ class GoodSquares:
             for number, name in enumerate(missing):
                 coded[name] = (latents[number].clone(), decoded[number].clone())
                 self._keep(name, coded[name])
-        z_0 = torch.stack([coded[name][0] for name in names])
-        return z_0, torch.stack([coded[name][1] for name in names])
+        encoded: list[Tensor] = []
+        reconstructed: list[Tensor] = []
+        for name in names:
+            encoded.append(coded[name][0])
+            reconstructed.append(coded[name][1])
+        return torch.stack(encoded), torch.stack(reconstructed)
 
     def _keep(self, name: bytes, tensors: tuple[Tensor, Tensor]) -> None:
         self._coded[name] = tensors
@@ -73,4 +77,4 @@ def _content(square: Picture) -> bytes:
 
 
 def _size(tensors: tuple[Tensor, Tensor]) -> int:
-    return sum(tensor.nbytes for tensor in tensors)
+    return tensors[0].nbytes + tensors[1].nbytes

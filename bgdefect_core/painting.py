@@ -1,153 +1,28 @@
-"""One batch of pictures from start to end: crop, encode, invert, sample, decode, refine, stitch,
-judge.
-
-``prepare`` does what a (picture, mask) needs once; ``paint`` makes any number of samples from it.
-"""
+"""Samples of pairs that :mod:`preparing` has prepared: sample, decode, refine, stitch, judge."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TypeVar
 
 from .codec import Codec
-from .errors import MaskError, SettingError
+from .errors import SettingError
 from .finishing import Decoded, Painted, finish, finish_paste
-from .good_squares import GoodSquares
-from .jobs import Framing, Job, PaintSettings
+from .jobs import PaintSettings
 from .method.attention import MapRecorder
 from .method.backgrounds import BACKGROUNDS
 from .method.inversion import StepCallback
 from .method.predictor import Predictor
 from .method.regions import RegionPrompts
-from .method.sampling import SamplingSettings, sample
+from .method.sampling import sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
 from .method.solvers import SOLVERS
-from .method.start import NOISE, StartSettings
-from .pasting import Pastes, joined, levels_in_use, paste_jobs, pasted_of
-from .pictures.crop import Crop, crop_box, take, take_picture
-from .pictures.masks import check_mask, region_map
-from .pictures.picture import Picture
+from .method.start import NOISE
+from .pasting import levels_in_use, pasted_of
 from .pictures.pixels import as_pictures
+from .preparing import Prepared
 from .quality import ClassProfile, QualityLimits, Standard
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What P jobs need once, for any number of samples."""
-
-    jobs: Sequence[Job]
-    crops: Sequence[Crop]
-    regions: Tensor
-    """long ``[P, h, w]``."""
-    background: Sequence[Tensor]
-    """``[P, C, h, w]`` a level (:meth:`Background.prepare`)."""
-    normal: Tensor
-    """The decoded encoding of each crop: ``[P, 3, H, W]`` in -1..1."""
-    pastes: Pastes | None = None
-    """The real defects, laid over the pictures; None: all samples start from noise."""
-
-
-def prepare(
-    codec: Codec,
-    predict: Predictor,
-    jobs: Sequence[Job],
-    prompts: RegionPrompts,
-    framing: Framing,
-    sampling: SamplingSettings,
-    callback: StepCallback | None = None,
-    starting: StartSettings | None = None,
-    paste_detail: bool = False,
-    good_squares: GoodSquares | None = None,
-) -> Prepared:
-    """Crop, encode and invert P jobs in one batch.
-
-    Args:
-        starting: where their samples will start; None: from noise.
-        paste_detail: whether the pastes' detail will be restored.
-        good_squares: of the run: squares that an earlier call encoded and decoded are not
-            computed again.
-
-    Raises:
-        MaskError: a mask is empty, full, of another size, or there are not as many as defect
-            prompts. SettingError: more steps than the schedule has.
-    """
-    crops: list[Crop] = []
-    squares: list[Picture] = []
-    masks: list[Tensor] = []
-    for job in jobs:
-        _check_job(job, prompts)
-        crop = crop_box(job.requested, framing.resolution, framing.zoom)
-        square_masks = [take(mask, crop, framing.resolution) for mask in job.masks]
-        crops.append(crop)
-        squares.append(take_picture(job.picture, crop, framing.resolution))
-        masks.append(torch.from_numpy(np.stack(square_masks)))
-    z_0, normal = (good_squares or GoodSquares()).coded(codec, squares)
-    regions = region_map(torch.stack(masks), (z_0.shape[-2], z_0.shape[-1])).to(z_0.device)
-    levels = sampling.levels(predict.schedule)
-    mode = BACKGROUNDS[sampling.background]
-    background = mode.prepare(predict, z_0, regions, prompts, levels, callback)
-    pastes = None
-    if starting is not None and starting.uses_real:
-        pastes = paste_jobs(
-            codec,
-            [job.picture for job in jobs],
-            [job.exemplars for job in jobs],
-            [job.requested for job in jobs],
-            crops,
-            framing.resolution,
-            regions,
-            starting,
-            paste_detail,
-        )
-    return Prepared(jobs, crops, regions, background, normal, pastes)
-
-
-def prepare_pastes(jobs: Sequence[Job], framing: Framing) -> Prepared:
-    """What P jobs need whose samples are all pastes (start level 0): no network.
-
-    Raises:
-        MaskError: a bad mask. SettingError: a job without exemplars.
-    """
-    crops: list[Crop] = []
-    for job in jobs:
-        check_mask(job.requested, job.picture.size)
-        if not job.exemplars:
-            raise SettingError(
-                "a paste of a real defect that is not known",
-                "the picture of the real defect",
-                "start from noise",
-            )
-        crops.append(crop_box(job.requested, framing.resolution, framing.zoom))
-    nothing = torch.zeros(len(jobs), 0)
-    return Prepared(jobs, crops, nothing, [], nothing, Pastes([True] * len(jobs), nothing))
-
-
-def _check_job(job: Job, prompts: RegionPrompts) -> None:
-    if len(job.masks) != len(prompts.defects):
-        raise MaskError(
-            f"{len(job.masks)} masks for {len(prompts.defects)} defect prompts",
-            "one mask a prompt",
-        )
-    for mask in job.masks:
-        check_mask(mask, job.picture.size)
-
-
-def join(parts: Sequence[Prepared]) -> Prepared:
-    """Several batches that were prepared with the same settings, as one: positions count on from
-    batch to batch."""
-    backgrounds = zip(*(part.background for part in parts), strict=True)
-    return Prepared(
-        jobs=[job for part in parts for job in part.jobs],
-        crops=[crop for part in parts for crop in part.crops],
-        regions=torch.cat([part.regions for part in parts]),
-        background=[torch.cat(latents) for latents in backgrounds],
-        normal=torch.cat([part.normal for part in parts]),
-        pastes=joined([part.pastes for part in parts]),
-    )
 
 
 def paint(
@@ -180,7 +55,7 @@ def paint(
     _check_positions(len(prepared.jobs), which, seeds)
     pastes = prepared.pastes
     standard = Standard(limits or QualityLimits(), profile or ClassProfile(0))
-    known = [pastes is not None and pastes.known[position] for position in which]
+    known = [False] * len(which) if pastes is None else _picked(pastes.known, which)
     levels = levels_in_use(known, start_levels)
     if guidance is None:
         guidance = [settings.sampling.guidance_at(0)] * len(which)
@@ -188,10 +63,10 @@ def paint(
     samples: dict[int, Painted] = {}
     if sampled:
         batch = _Batch(
-            [which[number] for number in sampled],
-            [seeds[number] for number in sampled],
-            [guidance[number] for number in sampled],
-            [levels[number] for number in sampled],
+            _picked(which, sampled),
+            _picked(seeds, sampled),
+            _picked(guidance, sampled),
+            _picked(levels, sampled),
         )
         painted = _sampled(codec, predict, prepared, batch, prompts, settings, standard, callback)
         samples = dict(zip(sampled, painted, strict=True))
@@ -200,6 +75,14 @@ def paint(
             job, crop = prepared.jobs[position], prepared.crops[position]
             samples[number] = finish_paste(job, crop, settings, standard)
     return [samples[number] for number in range(len(which))]
+
+
+Element = TypeVar("Element")
+
+
+def _picked(elements: Sequence[Element], places: Sequence[int]) -> list[Element]:
+    """The elements at some places, in the order of the places."""
+    return [elements[place] for place in places]
 
 
 @dataclass(frozen=True)

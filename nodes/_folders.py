@@ -62,17 +62,34 @@ def refuse_links(root: Path, object: str, defect: str, base: str | Path) -> None
         root / object / "train" / "good",
         extras,
     ]
-    written += [extras / name for name in ("requested", "heatmap", "rejected", "prompts")]
+    for name in ("requested", "heatmap", "rejected", "prompts"):
+        written.append(extras / name)
     for folder in written:
-        chain = [folder, *(parent for parent in folder.parents if parent.is_relative_to(base))]
-        links = [path for path in chain if path.is_symlink() and path != Path(base)]
-        if folder.is_dir() and not links:
-            with os.scandir(folder) as entries:
-                links = [Path(entry.path) for entry in entries if entry.is_symlink()]
-        if links:
+        link = _link_on_the_way(folder, Path(base)) or _link_in(folder)
+        if link is not None:
             raise OutputError(
-                f"{links[0]} is a link", "plain folders and files", "choose another folder"
+                f"{link} is a link", "plain folders and files", "choose another folder"
             )
+
+
+def _link_on_the_way(folder: Path, base: Path) -> Path | None:
+    """A folder or one of those above it, up to ``base``, that is a link."""
+    for path in (folder, *folder.parents):
+        is_below = path == folder or path.is_relative_to(base)
+        if is_below and path != base and path.is_symlink():
+            return path
+    return None
+
+
+def _link_in(folder: Path) -> Path | None:
+    """A link that lies in a folder."""
+    if not folder.is_dir():
+        return None
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                return Path(entry.path)
+    return None
 
 
 def picture_files(folder: Path, base: Path) -> list[Path]:

@@ -17,11 +17,11 @@ from ..bgdefect_core.errors import MaskError, SettingError
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
 from ..bgdefect_core.placement.directions import settled
+from ..bgdefect_core.placement.likeness import Likeness
 from ..bgdefect_core.placement.part import PartKind, part_mask
 from ..bgdefect_core.placement.paste import paste
 from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
 from ..bgdefect_core.placement.settings import PlacementSettings
-from ..bgdefect_core.placement.surroundings import Likeness
 from ._convert import mask_batch, masks_of, matched, pictures_of
 from ._picture_steps import colour_image
 from ._wires import RealDefect

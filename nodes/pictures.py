@@ -7,6 +7,7 @@ from typing import Any, get_args
 import torch
 
 from ..bgdefect_core.pictures.mask_values import MaskValues
+from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.placement.part import PartKind
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ._convert import image_of, mask_of
@@ -22,7 +23,7 @@ from ._libraries import (
 )
 from ._picture_steps import colour_image
 from ._placing import DIRECTIONS, Ground, in_directions, new_masks, pasted_image
-from ._wires import RealDefects
+from ._wires import RealDefect, RealDefects
 
 CATEGORY = "BGDefect/pictures"
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
@@ -272,12 +273,18 @@ class PlaceMask(Node):
         ground = Ground(part, allowed, avoid)
         settings = in_directions(settings, directions, image, real_masks)
         placed = new_masks(image, real_masks, ground, settings, number, seed, lambda: bar.update(1))
-        owners = [mask.owner for mask in placed]
+        owners: list[int] = []
+        areas: list[Mask] = []
+        real: list[RealDefect] = []
+        for mask in placed:
+            owners.append(mask.owner)
+            areas.append(mask.mask)
+            real.append(mask.real)
         return (
             colour_image(image, "image")[owners],
-            mask_of([mask.mask for mask in placed]),
+            mask_of(areas),
             pasted_image(image, placed),
-            RealDefects([mask.real for mask in placed], real_masks),
+            RealDefects(real, real_masks),
         )
 
 

@@ -71,11 +71,12 @@ def widget_values(node: Node, info: dict[str, Any]) -> list[Any]:
 
 def build(groups: list[Group], infos: dict[str, Any]) -> dict[str, Any]:
     """One workflow as the editor saves it."""
-    numbers = {
-        node.key: number
-        for number, node in enumerate((node for group in groups for node in group.nodes), start=1)
-    }
-    types = {node.key: node.type for group in groups for node in group.nodes}
+    numbers: dict[str, int] = {}
+    types: dict[str, str] = {}
+    for group in groups:
+        for node in group.nodes:
+            numbers.setdefault(node.key, len(numbers) + 1)
+            types[node.key] = node.type
     nodes: list[dict[str, Any]] = []
     links: list[list[Any]] = []
     frames: list[dict[str, Any]] = []

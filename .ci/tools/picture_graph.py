@@ -45,11 +45,10 @@ SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}
 
 def screenshot(address: str, workflow: dict[str, Any]) -> Image.Image:
     """The whole graph, cut out of the editor."""
-    edges = [
-        (left + width, top + height)
-        for left, top, width, height in (group["bounding"] for group in workflow["groups"])
-    ]
-    right, bottom = (max(side) for side in zip(*edges, strict=True))
+    right, bottom = 0, 0
+    for group in workflow["groups"]:
+        left, top, width, height = group["bounding"]
+        right, bottom = max(right, left + width), max(bottom, top + height)
     scale = (WINDOW[0] - 2 * LEFT) / right
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium") or shutil.which("google-chrome"))

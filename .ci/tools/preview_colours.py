@@ -26,7 +26,9 @@ def main() -> None:
     inputs = torch.cat([latents, torch.ones(len(latents), 1)], 1)
     solution = torch.linalg.lstsq(inputs, colours).solution
     left = (colours - inputs @ solution).std() / colours.std()
-    rows = [[round(float(value), 4) for value in row] for row in solution]
+    rows: list[list[float]] = []
+    for factors in solution.tolist():
+        rows.append([round(factor, 4) for factor in factors])
     print(f"_RGB_FACTORS = {rows[:4]}\n_RGB_BIAS = {rows[4]}\nleft over: {left:.1%} of the spread")
 
 

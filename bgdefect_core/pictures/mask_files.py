@@ -124,15 +124,12 @@ def read_library(
         MaskError: a bad mask, or a bad union of parts; the message names it.
     """
     sources = _mask_sources(folder)
-    shown_in = unique_names(list_pictures(pictures)) if pictures else {}
+    shown_in: dict[str, Path] = {}
     if pictures:
-        _report_unpaired(pictures, shown_in, folder, {mask_key(path): path for path in sources})
+        shown_in = unique_names(list_pictures(pictures))
+        _report_unpaired(pictures, shown_in, folder, unique_names(sources, mask_key))
     if split is not None:
-        trained_on = _on_side(split, folder.name, "train")
-        sources = {path: files for path, files in sources.items() if mask_key(path) in trained_on}
-        if not sources:
-            came = f"{split} trains on none of the masks in {folder}"
-            raise DataError(came, "the split of this class", "check both paths")
+        sources = _trained_on(sources, split, folder)
     white = white_level(shown_in.values())
     names: list[str] = []
     masks: list[Mask] = []
@@ -165,6 +162,25 @@ def read_library(
             surroundings.append(None if picture is None else surroundings_of(picture, defect))
     report_large_masks(str(folder), shares)
     return MaskLibrary(masks, names, surroundings, origins, files_read)
+
+
+def _trained_on(
+    sources: Mapping[Path, list[Path]], split: Path, folder: Path
+) -> dict[Path, list[Path]]:
+    """The masks of a folder whose pictures the split trains on.
+
+    Raises:
+        DataError: there are none.
+    """
+    names = _on_side(split, folder.name, "train")
+    trained_on: dict[Path, list[Path]] = {}
+    for path, files in sources.items():
+        if mask_key(path) in names:
+            trained_on[path] = files
+    if not trained_on:
+        came = f"{split} trains on none of the masks in {folder}"
+        raise DataError(came, "the split of this class", "check both paths")
+    return trained_on
 
 
 def _report_unpaired(

@@ -62,7 +62,7 @@ class Choice:
             "picture": self.picture,
             "difference": self.difference,
             "looked": self.looked,
-            "missed": [list(miss) for miss in self.missed],
+            "missed": list(map(list, self.missed)),
             "left_out": {str(number): reason for number, reason in self.left_out.items()},
         }
 

@@ -9,9 +9,12 @@ import numpy as np
 
 from ..errors import DataError
 from ..pictures.masks import Mask, trimmed
-from .search import Placed, Search, tight_place
+from .coarse import CoarsePicture
+from .likeness import Likeness
+from .places import Placed, tight_place
+from .search import Search
 from .settings import PlacementSettings
-from .surroundings import Likeness, Surroundings
+from .surroundings import Surroundings
 from .variation import vary_mask
 
 __all__ = ["MaskLibrary", "Placed", "place_mask", "place_one"]
@@ -113,6 +116,7 @@ def place_one(
     rng: np.random.Generator,
     settings: PlacementSettings,
     likeness: Likeness | None,
+    coarse: CoarsePicture | None = None,
 ) -> Placed | None:
     """One real mask, varied and laid on the part.
 
@@ -120,6 +124,7 @@ def place_one(
         mask: bool ``[h, w]``. search: its variations, where its surroundings are known and are to
             be compared with the picture of ``likeness``.
         part, rng, settings: as of :func:`place_mask`.
+        coarse: the picture and the part, shrunk on the search's grid; None: shrunk here.
 
     Returns:
         None where none of ``settings.tries`` variations fits.
@@ -127,7 +132,9 @@ def place_one(
     around = None
     if search is not None and likeness is not None:
         around = search.around
-        placed = search.place(search.look(likeness, part), likeness, part, rng)
+        if coarse is None:
+            coarse = search.shrunk(likeness.picture, part)
+        placed = search.place(search.look(coarse), likeness, part, rng)
         if placed is not None:
             return placed
     for attempt in range(settings.tries):

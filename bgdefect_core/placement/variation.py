@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..pictures.masks import Mask, bounding_box, trimmed
+from .likeness import Template, template
 from .settings import PlacementSettings
-from .surroundings import Surroundings, Template, template
+from .surroundings import Surroundings
 
 _BEND_SIDE = 32
 """Points a side on which the field of shifts is drawn; it is smooth over a seventh of the side."""

@@ -107,15 +107,24 @@ class ClassProfile:
         if not defects:
             return ClassProfile(0, effects=effects, shape=shape)
         signature = signature_of(defects)
-        views = [shown(defect.painted, defect.normal, defect.mask, signature) for defect in defects]
+        views: list[Shown] = []
+        strengths: list[float] = []
+        contrasts: list[float] = []
+        means: list[float] = []
+        for defect in defects:
+            view = shown(defect.painted, defect.normal, defect.mask, signature)
+            views.append(view)
+            strengths.append(view.strength)
+            contrasts.append(view.contrast)
+            means.append(view.mean)
         if len(views) < LEAST_KNOWN:
             return ClassProfile(len(views), signature, effects=effects, shape=shape)
         return ClassProfile(
             known=len(views),
             signature=signature,
-            strength=Reached.expected([view.strength for view in views]),
-            contrast=Reached.expected([view.contrast for view in views]),
-            mean=Reached.expected([view.mean for view in views]),
+            strength=Reached.expected(strengths),
+            contrast=Reached.expected(contrasts),
+            mean=Reached.expected(means),
             effects=effects,
             properties={} if effects.changes else _shared(views),
             shape=shape,

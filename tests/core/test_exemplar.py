@@ -5,9 +5,10 @@ import pytest
 
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.placement.exemplar import exemplar_at
+from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.placing import Placed, place_mask
 from bgdefect_core.placement.settings import PlacementSettings
-from bgdefect_core.placement.surroundings import Likeness, surroundings_of
+from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.placement.variation import vary_mask
 
 STILL = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)

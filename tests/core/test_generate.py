@@ -17,13 +17,14 @@ from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import UNetPredictor, unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS, Evidence, Signal
-from bgdefect_core.painting import Prepared, join, paint, prepare, prepare_pastes
+from bgdefect_core.painting import paint
 from bgdefect_core.pictures.crop import default_feather
 from bgdefect_core.pictures.masks import Mask, bounding_box, feather
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.pixels import to_pixels
 from bgdefect_core.placement.exemplar import Exemplar
 from bgdefect_core.placement.paste import SOFT_EDGE, core_of, paste
+from bgdefect_core.preparing import Prepared, join, prepare, prepare_pastes
 from bgdefect_core.quality import IDENTICAL_DB
 
 from .conftest import StandIn, make_prompts, sd_schedule

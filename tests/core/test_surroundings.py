@@ -9,9 +9,10 @@ import pytest
 from bgdefect_core.pictures.mask_files import pictures_beside, read_library
 from bgdefect_core.pictures.masks import trimmed
 from bgdefect_core.pictures.writing import write_mask, write_picture
+from bgdefect_core.placement.likeness import Likeness, template
 from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.settings import PlacementSettings
-from bgdefect_core.placement.surroundings import Likeness, surroundings_of, template
+from bgdefect_core.placement.surroundings import surroundings_of
 
 EXACT = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 

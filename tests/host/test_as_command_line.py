@@ -16,10 +16,11 @@ from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
-from bgdefect_core.painting import paint, prepare
+from bgdefect_core.painting import paint
 from bgdefect_core.pictures.mask_files import read_library
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
+from bgdefect_core.preparing import prepare
 from bgdefect_core.quality import ClassProfile, QualityLimits
 from bgdefect_core.records.dataset import read_manifest
 from trainer.bases.apply import load_trained

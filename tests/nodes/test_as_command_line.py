@@ -24,11 +24,13 @@ from bgdefect_core.jobs import Framing, Job, PaintSettings, StitchSettings
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
-from bgdefect_core.painting import paint, prepare
+from bgdefect_core.painting import paint
 from bgdefect_core.pictures.picture import Picture
+from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.settings import PlacementSettings
-from bgdefect_core.placement.surroundings import Likeness, surroundings_of
+from bgdefect_core.placement.surroundings import surroundings_of
+from bgdefect_core.preparing import prepare
 from bgdefect_core.quality import ClassProfile
 
 from ..core.conftest import make_prompts, sd_schedule, tiny_unet

@@ -15,11 +15,12 @@ from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sampling import SamplingSettings, sample
-from bgdefect_core.painting import paint, prepare
+from bgdefect_core.painting import paint
 from bgdefect_core.paths import ASSETS
 from bgdefect_core.pictures.masks import feather
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.preparing import prepare
 from trainer.bases.load import load_base
 from trainer.drawing.draw import draw
 from trainer.pretrain.evaluate_base import EvaluateBaseConfig, evaluate_base, report, transformed

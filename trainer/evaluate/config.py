@@ -125,24 +125,24 @@ class EvaluateConfig:
 
     def _check_names(self) -> None:
         """Each method, candidate and arm needs a name of its own."""
-        methods = [method.name for method in self.sampling.methods]
-        unknown = [name for name in self.arms.arm_generators if name not in methods[1:]]
-        if unknown:
-            raise SettingError(
-                f"arm_generators holds {unknown[0]!r}",
-                f"some of {', '.join(methods[1:])}",
-                "correct the list",
-            )
-        named_arms = self.all_arms[len(self.arms.arms) :]
+        methods = self._method_names
+        for name in self.arms.arm_generators:
+            if name not in methods[1:]:
+                raise SettingError(
+                    f"arm_generators holds {name!r}",
+                    f"some of {', '.join(methods[1:])}",
+                    "correct the list",
+                )
         names = [*methods, *self.sampling.candidate_folders, *ARMS]
-        names += [arm.name for arm in named_arms]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise SettingError(
-                f"the name {repeated[0]!r} is given twice",
-                "one name for each method and candidate",
-                "rename one",
-            )
+        for arm in self.all_arms[len(self.arms.arms) :]:
+            names.append(arm.name)
+        for name in sorted(names):
+            if names.count(name) > 1:
+                raise SettingError(
+                    f"the name {name!r} is given twice",
+                    "one name for each method and candidate",
+                    "rename one",
+                )
 
     def _check_starts(self) -> None:
         """Refuse detectors on samples that start from noise: they are squares of other scales
@@ -160,9 +160,13 @@ class EvaluateConfig:
                 )
 
     @property
+    def _method_names(self) -> list[str]:
+        return [method.name for method in self.sampling.methods]
+
+    @property
     def all_arms(self) -> list[Arm]:
         """The arms of the detectors, in the order of the tables."""
-        methods = [method.name for method in self.sampling.methods]
+        methods = self._method_names
         others = sorted(self.arms.arm_generators, key=methods.index)
         candidates = self.sampling.candidate_folders
         return chosen_arms(self.arms.arms, methods[0], others, candidates)
@@ -170,14 +174,14 @@ class EvaluateConfig:
     @property
     def trained_arms(self) -> list[Arm]:
         """The arms whose method is among the settings."""
-        return present(self.all_arms, [method.name for method in self.sampling.methods])[0]
+        return present(self.all_arms, self._method_names)[0]
 
     @property
     def absent_arms(self) -> list[Skip]:
         """A word on each arm whose method is not."""
         if "detection" not in self.parts:
             return []
-        return present(self.all_arms, [method.name for method in self.sampling.methods])[1]
+        return present(self.all_arms, self._method_names)[1]
 
     @property
     def needs_samples(self) -> bool:

@@ -43,12 +43,11 @@ class Results:
         Raises:
             OutputError: the folder cannot be written to.
         """
-        rows = [asdict(row) for row in self.rows]
-        summary = [asdict(row) for row in summarise(self.rows)]
+        rows, summary = _as_dicts(self.rows), _as_dicts(summarise(self.rows))
         document = {
             "config": record,
             "base": base,
-            "skipped": [asdict(skip) for skip in self.skips],
+            "skipped": _as_dicts(self.skips),
             "rows": rows,
             "summary": summary,
             "landscapes": self.landscapes,
@@ -63,6 +62,10 @@ class Results:
             for line in self.sample_lines:
                 columns |= dict.fromkeys(line)
             _write_csv(folder / "samples.csv", columns, self.sample_lines)
+
+
+def _as_dicts(lines: Iterable[Row | SummaryRow | Skip]) -> list[dict[str, Any]]:
+    return [asdict(line) for line in lines]
 
 
 def _columns(row_type: type[Row] | type[SummaryRow]) -> list[str]:

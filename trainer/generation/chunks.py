@@ -16,12 +16,13 @@ from bgdefect_core.judging import figures_of
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import start_record
-from bgdefect_core.painting import Prepared, join, paint, prepare, prepare_pastes
+from bgdefect_core.painting import paint
+from bgdefect_core.preparing import Prepared, join, prepare, prepare_pastes
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
 from ..bases.load import Base
 from .attempts import SamplePlan, Slot, batches, needed
-from .pairs import Pair
+from .pair import Pair
 from .progress import SampleBar
 from .sample_queue import SampleQueue
 from .setup import Run
@@ -79,7 +80,9 @@ class _Chunk:
 
     def __init__(self, run: Run, pairs: Sequence[Pair], progress: SampleBar) -> None:
         self._run, self._pairs, self._progress = run, pairs, progress
-        self._places = {pair.index: place for place, pair in enumerate(pairs)}
+        self._places: dict[int, int] = {}
+        for place, pair in enumerate(pairs):
+            self._places[pair.index] = place
         self._parts: dict[int, Prepared] = {}
         known = all(pair.job is not None and pair.job.exemplars for pair in pairs)
         self._only_pastes = run.paint.starting.only_pastes and known
@@ -91,11 +94,17 @@ class _Chunk:
     def prepared(self, samples: Sequence[int]) -> tuple[Prepared, list[int]]:
         """What these samples need, and each sample's position in it."""
         size = self._run.plan.inversion_batch
-        places = [self._places[self._run.plan.pair_of(index)] for index in samples]
-        numbers = sorted({place // size for place in places})
-        parts = [self._part(number) for number in numbers]
-        starts = {number: size * order for order, number in enumerate(numbers)}
-        positions = [starts[place // size] + place % size for place in places]
+        places: list[int] = []
+        for index in samples:
+            places.append(self._places[self._run.plan.pair_of(index)])
+        parts: list[Prepared] = []
+        starts: dict[int, int] = {}
+        for number in sorted({place // size for place in places}):
+            starts[number] = size * len(parts)
+            parts.append(self._part(number))
+        positions: list[int] = []
+        for place in places:
+            positions.append(starts[place // size] + place % size)
         return join(parts), positions
 
     def _part(self, number: int) -> Prepared:
@@ -103,7 +112,10 @@ class _Chunk:
         if number not in self._parts:
             size = self._run.plan.inversion_batch
             pairs = self._pairs[number * size : (number + 1) * size]
-            jobs = [pair.job for pair in pairs if pair.job is not None]
+            jobs: list[Job] = []
+            for pair in pairs:
+                if pair.job is not None:
+                    jobs.append(pair.job)
             self._parts[number] = _prepare(self._run, jobs, self._only_pastes, self._progress)
         return self._parts[number]
 
@@ -133,10 +145,14 @@ def _paint_batch(
 ) -> None:
     """Paint one batch, and write the attempts that count while the next one is painted."""
     prepared, positions = chunk.prepared([index for index, _ in slots])
-    seeds = [attempt_seed(run.seed, *slot) for slot in slots]
+    seeds: list[int] = []
     levels: list[float] = []
-    for seed, (_, attempt) in zip(seeds, slots, strict=True):
+    guidance: list[float] = []
+    for index, attempt in slots:
+        seed = attempt_seed(run.seed, index, attempt)
+        seeds.append(seed)
         levels.append(run.paint.starting.level_of(seed, attempt))
+        guidance.append(run.paint.sampling.guidance_at(attempt))
     with predictor(run.base) as predict:
         painted = paint(
             run.base,
@@ -148,7 +164,7 @@ def _paint_batch(
             run.paint,
             run.limits,
             progress.step("painting"),
-            [run.paint.sampling.guidance_at(attempt) for _, attempt in slots],
+            guidance,
             levels,
             run.profile,
         )

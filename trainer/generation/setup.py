@@ -21,7 +21,8 @@ from ..bases.precision import choose_precision
 from .attempts import SamplePlan
 from .choice_file import ChoiceFile
 from .config import GenerateConfig
-from .pairs import Pair, Pairs, open_pairs
+from .pair import Pair
+from .pairs import Pairs, open_pairs
 from .record import made_with, run_settings
 from .sources import ExampleSources
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bgdefect_core.records.manifest import ManifestLine
 
-from .pairs import Pair
+from .pair import Pair
 
 _SHOWN = 20
 """Samples or masks of a kind that :func:`report` lists."""

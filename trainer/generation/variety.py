@@ -3,7 +3,7 @@ from (docs/method.md, choice 15)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +31,17 @@ def variety_lines(root: Path, lines: Sequence[ManifestLine]) -> list[str]:
     Args:
         root: of the data set. lines: of its manifest.
     """
-    accepted = [line for line in lines if line.accepted]
+    accepted: list[ManifestLine] = []
     differences: list[float] = []
-    for line in accepted:
+    for line in lines:
+        if not line.accepted:
+            continue
+        accepted.append(line)
         if is_real(line) and "exemplar_difference" in line.quality:
             differences.append(line.quality["exemplar_difference"])
     said: list[str] = []
     if differences:
-        near = sum(difference < NEAR for difference in differences)
+        near = int(np.sum(np.array(differences) < NEAR))
         said = [
             f"{len(differences)} samples started from real defects. For these the share of the "
             "real defect's change is no evidence: they are compared with what they started from",
@@ -64,8 +67,16 @@ def in_mask_diversity(root: Path, accepted: Sequence[ManifestLine]) -> float | N
         pair = line.mask_origin.get("pair")
         if isinstance(pair, int):
             groups.setdefault(pair, []).append(line)
-    several = [members for members in groups.values() if len(members) > 1]
-    return mean_diversity(_read_group(root, members) for members in several)
+    return mean_diversity(_groups_of_several(root, groups.values()))
+
+
+def _groups_of_several(
+    root: Path, groups: Iterable[Sequence[ManifestLine]]
+) -> Iterator[tuple[list[Pixels], Mask]]:
+    """Samples and mask of each group of two and more, read one group after the other."""
+    for members in groups:
+        if len(members) > 1:
+            yield _read_group(root, members)
 
 
 def _read_group(root: Path, members: Sequence[ManifestLine]) -> tuple[list[Pixels], Mask]:

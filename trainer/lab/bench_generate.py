@@ -27,6 +27,8 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import OutputError, SettingError
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
@@ -201,13 +203,17 @@ def _table(config: BenchGenerateConfig, turns: Mapping[str, Sequence[WholeRun]])
     ]
     reference = _reference(config)
     for name, runs in turns.items():
-        rate = statistics.median(config.samples / run.wall for run in runs)
-        pairs = list(zip(first, runs, strict=True))
-        ratio = statistics.median(before.wall / run.wall for before, run in pairs)
-        processor = statistics.median(before.processor / run.processor for before, run in pairs)
+        rates: list[float] = []
+        ratios: list[float] = []
+        processor_ratios: list[float] = []
+        for before, run in zip(first, runs, strict=True):
+            rates.append(config.samples / run.wall)
+            ratios.append(before.wall / run.wall)
+            processor_ratios.append(before.processor / run.processor)
         last = runs[-1]
         lines.append(
-            f"{name:14} {rate:10.3f} {ratio:7.2f} {processor:10.2f} "
+            f"{name:14} {statistics.median(rates):10.3f} {statistics.median(ratios):7.2f} "
+            f"{statistics.median(processor_ratios):10.2f} "
             f"{_first_attempts(last.lines):9.2f} {_evaluations(last.lines):12.1f} "
             f"{_kernel_distance(last, reference):>16}"
         )
@@ -216,14 +222,20 @@ def _table(config: BenchGenerateConfig, turns: Mapping[str, Sequence[WholeRun]])
 
 def _first_attempts(lines: Sequence[ManifestLine]) -> float:
     """Share of the first attempts that were accepted."""
-    verdicts = [line.accepted for line in lines if line.attempt == 0]
-    return sum(verdicts) / max(len(verdicts), 1)
+    attempts = accepted = 0
+    for line in lines:
+        if line.attempt == 0:
+            attempts += 1
+            accepted += line.accepted
+    return accepted / max(attempts, 1)
 
 
 def _evaluations(lines: Sequence[ManifestLine]) -> float:
     """Network evaluations for each accepted sample, all attempts counted."""
-    total, pairs = 0, set()
+    total = accepted = 0
+    pairs = set()
     for line in lines:
+        accepted += line.accepted
         settings = line.settings
         steps, background = int(settings["steps"]), BACKGROUNDS[settings["background"]]
         guided = line.guidance not in (None, 1)
@@ -234,7 +246,7 @@ def _evaluations(lines: Sequence[ManifestLine]) -> float:
         if pair not in pairs:
             total += steps * background.per_pair
             pairs.add(pair)
-    return total / max(sum(line.accepted for line in lines), 1)
+    return total / max(accepted, 1)
 
 
 def _reference(config: BenchGenerateConfig) -> ViewFeatures | None:
@@ -244,10 +256,15 @@ def _reference(config: BenchGenerateConfig) -> ViewFeatures | None:
     info = read_info(config.weights)
     examples = find_examples(config.data, info.object, info.defect)
     split = read_split(RunFolder(config.weights).split, examples, config.data)
-    loaded = [load_example(example) for example in split.held_out]
-    if len(loaded) < 2:
+    if len(split.held_out) < 2:
         return None
-    return view_features([picture for picture, _ in loaded], [mask for _, mask in loaded])
+    pictures: list[Pixels] = []
+    masks: list[Mask] = []
+    for example in split.held_out:
+        picture, mask = load_example(example)
+        pictures.append(picture)
+        masks.append(mask)
+    return view_features(pictures, masks)
 
 
 def _kernel_distance(run: WholeRun, reference: ViewFeatures | None) -> str:
@@ -255,7 +272,10 @@ def _kernel_distance(run: WholeRun, reference: ViewFeatures | None) -> str:
     accepted = [line for line in run.lines if line.accepted]
     if reference is None or len(accepted) < 2:
         return "-"
-    pictures = [read_picture(run.root / line.file) for line in accepted]
-    labels = [read_picture(run.root / line.label)[..., 0] > 127 for line in accepted]
+    pictures: list[Pixels] = []
+    labels: list[Mask] = []
+    for line in accepted:
+        pictures.append(read_picture(run.root / line.file))
+        labels.append(read_picture(run.root / line.label)[..., 0] > 127)
     figures = realism(view_features(pictures, labels), reference, reference, seed=0)
     return f"{figures[f'kernel distance ({NAME}, {VIEWS[0]})']:.4f}"

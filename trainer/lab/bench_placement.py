@@ -21,10 +21,11 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.mask_files import pictures_beside, read_library
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.placement.choosing import JUDGED
-from bgdefect_core.placement.coarse import CoarsePicture
+from bgdefect_core.placement.coarse import CoarsePicture, CoarsePlaces
+from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.search import Search, full_least
 from bgdefect_core.placement.settings import PlacementSettings
-from bgdefect_core.placement.surroundings import Likeness, Surroundings
+from bgdefect_core.placement.surroundings import Surroundings
 
 from ..data.layouts import LAYOUTS, good_pictures
 from ..generation.good_files import GoodFiles
@@ -102,7 +103,7 @@ def _compare(
 ) -> None:
     """One mask on its candidates."""
     candidates = rng.permutation(len(goods))[: config.candidates].tolist()
-    looks = []
+    looks: list[CoarsePlaces] = []
     for number in candidates:
         picture = goods.picture(number).eight_bit()
         everywhere = np.ones(picture.shape[:2], np.bool_)
@@ -116,15 +117,17 @@ def _compare(
     nearest = int(np.argmin([look.least for look in looks]))
     likeness = Likeness(goods.picture(candidates[nearest]).eight_bit())
     everywhere = np.ones(goods.shape(candidates[nearest]), np.bool_)
+    coarse = search.shrunk(likeness.picture, everywhere)
     started = time.process_time()
-    search.place(search.look(likeness, everywhere), likeness, everywhere, rng)
+    search.place(search.look(coarse), likeness, everywhere, rng)
     sums.place += time.process_time() - started
     leasts: list[float] = []
     for number in candidates[: config.full]:
         likeness = Likeness(goods.picture(number).eight_bit())
         everywhere = np.ones(goods.shape(number), np.bool_)
         leasts.append(full_least(search, likeness, everywhere, rng))
-        fast = search.nearest(search.look(likeness, everywhere), likeness, everywhere)
+        coarse = search.shrunk(likeness.picture, everywhere)
+        fast = search.nearest(search.look(coarse), likeness, everywhere)
         sums.places += 1
         sums.places_alike += fast <= search.around.alike(leasts[-1])
     if leasts:

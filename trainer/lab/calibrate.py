@@ -135,19 +135,21 @@ def calibrate(config: CalibrateConfig) -> Calibration:
         drawn.append(_shows(_floats(defect.picture), _floats(defect.good), defect.mask))
         if len(decoded) < config.decoded:
             decoded.append(_through_the_vae(base, defect))
-    overlaps = np.mean([defect.overlaps for defect in decoded], axis=0)
-    likeness = np.mean([defect.likeness for defect in decoded], axis=0)
-    pairs: list[tuple[float, float]] = [(row[0], row[1]) for row in overlaps.tolist()]
+    overlaps = _pairs(np.mean([defect.overlaps for defect in decoded], axis=0))
+    likeness = _pairs(np.mean([defect.likeness for defect in decoded], axis=0))
     return Calibration(
         drawn=np.array(drawn),
         decoded=np.array([defect.shows for defect in decoded]),
-        requested=pairs[0],
-        labels=dict(zip(RULES, pairs[1:], strict=True)),
-        details={
-            gone: (row[0], row[1]) for gone, row in zip(DETAILS, likeness.tolist(), strict=True)
-        },
+        requested=overlaps[0],
+        labels=dict(zip(RULES, overlaps[1:], strict=True)),
+        details=dict(zip(DETAILS, likeness, strict=True)),
         verdicts=_verdicts(config, base),
     )
+
+
+def _pairs(figures: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """The rows of ``[N, 2]``."""
+    return [(first, second) for first, second in figures.tolist()]
 
 
 def _verdicts(config: CalibrateConfig, base: Base) -> list[VerdictShares]:
@@ -180,18 +182,16 @@ def _through_the_vae(base: Base, defect: Drawn) -> DecodedDefect:
     decoded = base.decode(base.encode(to_pixels([defect.picture, defect.good])))
     painted, normal = as_pictures(decoded)
     heat = difference_heat(decoded[:1], decoded[1:])[0].numpy()
-    overlaps: list[list[float]] = []
-    requested = (grown(defect.mask), requested_box(defect.mask))
-    overlaps.append([overlap(mask, defect.mask)["iou"] for mask in requested])
-    for peak, threshold in RULES:
-        row: list[float] = []
-        for mask in requested:
+    columns: list[list[float]] = []
+    for mask in (grown(defect.mask), requested_box(defect.mask)):
+        column = [overlap(mask, defect.mask)["iou"]]
+        for peak, threshold in RULES:
             label, _ = refine(heat, mask, threshold, peak)
-            row.append(overlap(label, defect.mask)["iou"])
-        overlaps.append(row)
+            column.append(overlap(label, defect.mask)["iou"])
+        columns.append(column)
     return DecodedDefect(
         _shows(painted, normal, defect.mask),
-        np.array(overlaps),
+        np.stack(columns, axis=1),
         _detail_psnr(defect, painted, normal),
     )
 
@@ -203,12 +203,13 @@ def _detail_psnr(
     other pixel: on it, twice)."""
     true, good = _floats(defect.picture), _floats(defect.good)
     around = requested_box(defect.mask) & ~defect.mask
-    zones = (defect.mask, around if around.any() else defect.mask)
+    around = around if around.any() else defect.mask
     rows: list[list[float]] = []
     for gone in DETAILS:
         result = np.clip(with_detail(painted, normal, good, gone) if gone else painted, 0, 1)
         errors = np.square(result - true, dtype=np.float64)
-        rows.append([psnr(float(errors[zone].mean())) for zone in zones])
+        on_defect = float(errors[defect.mask].mean())
+        rows.append([psnr(on_defect), psnr(float(errors[around].mean()))])
     return np.array(rows)
 
 
@@ -264,7 +265,7 @@ def report(calibration: Calibration) -> str:
 
 
 def _label(name: str, values: Sequence[float]) -> str:
-    return f"| {name} | " + " | ".join(f"{value:.3f}" for value in values) + " |"
+    return f"| {name} | {_cells(values)} |"
 
 
 def _quantiles(name: str, shows: NDArray[np.float64]) -> str:
@@ -272,5 +273,8 @@ def _quantiles(name: str, shows: NDArray[np.float64]) -> str:
     limits = QualityLimits()
     figures = np.quantile(shows, QUANTILES, axis=0).T.ravel()
     above = (shows >= (limits.min_strength, limits.min_contrast)).all(axis=1).mean()
-    cells = " | ".join(f"{figure:.3f}" for figure in figures)
-    return f"| {name} | {len(shows)} | {cells} | {above:.1%} |"
+    return f"| {name} | {len(shows)} | {_cells(figures.tolist())} | {above:.1%} |"
+
+
+def _cells(figures: Sequence[float]) -> str:
+    return " | ".join(f"{figure:.3f}" for figure in figures)

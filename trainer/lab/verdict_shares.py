@@ -18,15 +18,17 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
-from bgdefect_core.painting import paint, prepare
+from bgdefect_core.painting import paint
 from bgdefect_core.pictures.crop import take
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels
 from bgdefect_core.pictures.pixels import as_pictures
 from bgdefect_core.pictures.reading import load_picture
+from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.part import part_kind, part_mask
 from bgdefect_core.placement.placing import MaskLibrary, place_mask
-from bgdefect_core.placement.surroundings import Likeness, surroundings_of
+from bgdefect_core.placement.surroundings import surroundings_of
+from bgdefect_core.preparing import prepare
 from bgdefect_core.quality import ClassProfile, QualityLimits
 from bgdefect_core.quality.effects import effects_of
 from bgdefect_core.quality.known import known_defects

@@ -78,23 +78,19 @@ def evaluate_base(config: EvaluateBaseConfig) -> list[BaseFigures]:
         raise SettingError(
             f"crop is {config.crop}", f"a multiple of {base.factor}", "128 is the default"
         )
-    drawn = [draw(FIRST_SEED + i, config.crop, 0.0) for i in range(config.pictures)]
-    pixels = to_pixels([item.picture for item in drawn])
-    rows = [_figures(base, "drawn", pixels, [item.caption for item in drawn])]
+    crops: list[Pixels] = []
+    captions: list[str] = []
+    for number in range(config.pictures):
+        drawn = draw(FIRST_SEED + number, config.crop, 0.0)
+        crops.append(drawn.picture)
+        captions.append(drawn.caption)
+    rows = [_figures(base, "drawn", to_pixels(crops), captions)]
     for folder in config.data:
-        crops = [
-            _native_crop(path, config.crop, index)
-            for index, path in enumerate(good_pictures(folder)[: config.pictures])
-        ]
-        name = folder.name
-        rows.append(
-            _figures(
-                base,
-                name,
-                to_pixels(crops),
-                [f"a photo of a {name.replace('_', ' ')}"] * len(crops),
-            )
-        )
+        crops = []
+        for index, path in enumerate(good_pictures(folder)[: config.pictures]):
+            crops.append(_native_crop(path, config.crop, index))
+        captions = [f"a photo of a {folder.name.replace('_', ' ')}"] * len(crops)
+        rows.append(_figures(base, folder.name, to_pixels(crops), captions))
     return rows
 
 
@@ -140,12 +136,13 @@ def transformed(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @torch.no_grad()
 def _figures(base: Base, name: str, pixels: Tensor, captions: Sequence[str]) -> BaseFigures:
-    decibels, losses = [], []
+    decibels: list[float] = []
+    losses: list[float] = []
     for start in range(0, len(pixels), 8):
         batch = pixels[start : start + 8]
         z_0 = base.encode(batch)
         mse = ((base.decode(z_0).clamp(-1, 1) - batch) / 2).square().mean(dim=(1, 2, 3))
-        decibels += [psnr(error) for error in mse.tolist()]
+        decibels += map(psnr, mse.tolist())
         losses += _noise_losses(base, z_0, captions[start : start + 8], start)
     return BaseFigures(
         name,
@@ -162,26 +159,25 @@ def _transform_psnr(pixels: Tensor) -> float:
     if pictures.shape[1] % 16:
         return float("nan")
     errors = np.square(transformed(pictures).clip(0, 1) - pictures).mean(axis=(1, 2, 3))
-    return float(np.mean([psnr(error) for error in errors]))
+    return float(np.mean(list(map(psnr, errors))))
 
 
 def _noise_losses(
     base: Base, z_0: Tensor, captions: Sequence[str], first: int, draws: int = 4
 ) -> list[float]:
-    context = torch.cat([base.prompts(caption, [""], "").background for caption in captions])
-    losses = []
+    contexts: list[Tensor] = []
+    for caption in captions:
+        contexts.append(base.prompts(caption, [""], "").background)
+    context = torch.cat(contexts)
+    losses: list[float] = []
     for number in range(draws):
         rng = generator(first, number)
         t = torch.randint(0, len(base.schedule.alphas_cumprod), (len(z_0),), generator=rng)
         eps = torch.randn(z_0.shape, generator=rng)
         z_t = base.schedule.noised(z_0, eps, base.schedule.alphas_of(t))
         output = base.unet(z_t, t, context).sample
-        losses += (
-            (base.schedule.to_eps(output, z_t, base.schedule.alphas_of(t)) - eps)
-            .square()
-            .mean(dim=(1, 2, 3))
-            .tolist()
-        )
+        predicted = base.schedule.to_eps(output, z_t, base.schedule.alphas_of(t))
+        losses += (predicted - eps).square().mean(dim=(1, 2, 3)).tolist()
     return losses
 
 

@@ -90,9 +90,9 @@ def pair_contexts(
 ) -> Context:
     """``C_1`` of every picture, then ``C_2`` of every picture (Eq. 10, 11): the prompts of one
     batch of 2B."""
-    tokens = torch.stack(
-        [item.caption for item in items] + [item.good_caption for item in items] + [mask_tokens]
-    )
+    captions = [item.caption for item in items]
+    good_captions = [item.good_caption for item in items]
+    tokens = torch.stack([*captions, *good_captions, mask_tokens])
     prompts = text_encoder(tokens).last_hidden_state
     c_def, c_bg, c_m = (
         prompts[: len(items)],

@@ -63,7 +63,7 @@ def _keys() -> tuple[dict[str, Option], dict[str, Option]]:
     for option in options_of(GenerateConfig):
         if option.name not in _SET_BY_EVALUATION:
             generation[option.name] = option
-    painting = {option.name for option in options_of(Framing)} | generation.keys()
+    painting = {*_names(Framing), *generation}
     training: dict[str, Option] = {}
     for option in options_of(TrainConfig):
         if option.name not in _SET_BY_EVALUATION:
@@ -72,8 +72,12 @@ def _keys() -> tuple[dict[str, Option], dict[str, Option]]:
     return training, generation
 
 
+def _names(settings: type) -> set[str]:
+    """The names of the options of a settings class."""
+    return {option.name for option in options_of(settings)}
+
+
 TRAINING_KEYS, GENERATION_KEYS = _keys()
-_KEY_OF_OPTION = {option.name: key for key, option in TRAINING_KEYS.items()}
 
 
 @dataclass(frozen=True)
@@ -101,15 +105,18 @@ class Method:
     @property
     def paint_settings(self) -> dict[str, Any]:
         """Options of ``PaintSettings`` alone."""
-        names = {option.name for option in options_of(PaintSettings)}
-        return {name: value for name, value in self.generate.items() if name in names}
+        settings = dict(self.generate)
+        for name in self.generate.keys() - _names(PaintSettings):
+            del settings[name]
+        return settings
 
     @property
     def training_name(self) -> str:
         """Folder of the weights: the same for methods that share them."""
         parts = []
-        for name, value in self.train.items():
-            parts.append(f"{_KEY_OF_OPTION[name]}={value}")
+        for key, option in TRAINING_KEYS.items():
+            if option.name in self.train:
+                parts.append(f"{key}={self.train[option.name]}")
         return "-".join(sorted(parts)) or "default"
 
 
@@ -153,14 +160,24 @@ def read_method(text: str) -> Method:
                 "correct it",
             )
     method = Method(name, train, generate)
-    unread = [key for key in generate if key not in READ_BY_WHOLE_SQUARE]
-    if method.from_noise and unread:
-        raise SettingError(
-            f"the generation method {name!r} makes whole squares and sets {unread[0]!r}",
-            f"{', '.join(READ_BY_WHOLE_SQUARE)} and options of training",
-            "remove it: there is no background, no change and no verdict",
-        )
+    if method.from_noise:
+        _check_whole_square(method)
     return method
+
+
+def _check_whole_square(method: Method) -> None:
+    """Refuse a key that a method of whole squares does not read.
+
+    Raises:
+        SettingError: naming the key.
+    """
+    for key in method.generate:
+        if key not in READ_BY_WHOLE_SQUARE:
+            raise SettingError(
+                f"the generation method {method.name!r} makes whole squares and sets {key!r}",
+                f"{', '.join(READ_BY_WHOLE_SQUARE)} and options of training",
+                "remove it: there is no background, no change and no verdict",
+            )
 
 
 def _parse(option: Option, key: str, text: str, method: str) -> Any:

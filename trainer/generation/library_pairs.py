@@ -1,0 +1,142 @@
+"""Pairs whose masks are variations of a library's real ones, placed on the pictures that they
+choose (:mod:`bgdefect_core.placement.choosing`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from bgdefect_core.jobs import Job
+from bgdefect_core.placement.choosing import Choice, Chooser
+from bgdefect_core.placement.likeness import Likeness
+from bgdefect_core.placement.placing import MaskLibrary, Placed, place_one
+from bgdefect_core.placement.settings import PlacementSettings
+
+from .choice_file import ChoiceFile
+from .good_files import GoodFiles
+from .pair import Pair
+
+PLACE = 5
+"""What a random stream of the run is for, beside those of choosing."""
+
+
+class LibraryPairs:
+    """The pairs of a run with a library of masks. Pair p follows from the seed, the inputs and the
+    pairs before it.
+
+    Args:
+        library: real masks, with their files as ``origins``.
+        goods: the good pictures, with the kind of part settled.
+        placement: how far new masks may differ from the real ones, with ranges settled.
+        seed: of the run.
+    """
+
+    def __init__(
+        self, library: MaskLibrary, goods: GoodFiles, placement: PlacementSettings, seed: int
+    ) -> None:
+        self._library = library
+        self._goods = goods
+        self._placement = placement
+        self._seed = seed
+        self._chooser = Chooser(library, goods, placement, seed, self._fits)
+        self._file: ChoiceFile | None = None
+        self._last: tuple[tuple[int, int, int], Placed | None] | None = None
+
+    @property
+    def without_contrast(self) -> Sequence[str]:
+        """Names of the masks that are left out because they would change nothing that is seen."""
+        return self._chooser.without_contrast
+
+    def recall(self, file: ChoiceFile) -> None:
+        """Take over the choices of an earlier start of the run."""
+        self._chooser.restore(file.read())
+
+    def remember(self, file: ChoiceFile) -> None:
+        """Take over the choices of an earlier start of the run, and write further ones there.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self.recall(file)
+        file.write(self._chooser.choices)
+        self._file = file
+
+    def left_out(self) -> tuple[str, ...]:
+        """Good pictures and masks that are not used, with the reasons, as "file: reason"."""
+        lines: list[str] = []
+        for number, reason in sorted(self._chooser.unusable.items()):
+            lines.append(f"{self._goods.paths[number]}: {reason}")
+        for name in self.without_contrast:
+            lines.append(f"{name}: no contrast with its surroundings")
+        return tuple(lines)
+
+    def pair(self, index: int) -> Pair:
+        """Pair ``index``, 0 upwards without end.
+
+        Raises:
+            PictureError, MaskError: a file can no longer be read.
+        """
+        choice = self._choice(index)
+        source = self._goods.paths[choice.picture]
+        missed = self._missed(choice)
+        placed = None
+        if choice.mask is not None:
+            placed = self._place(index, choice.mask, choice.picture)
+        if choice.mask is None or placed is None:
+            return Pair(index, source, None, {"kind": "none", "missed": missed})
+        origin = {
+            "kind": "placed",
+            "made_from": self._library.names[choice.mask],
+            "file": os.path.abspath(self._library.origins[choice.mask]),
+            "missed": missed,
+            "difference": placed.difference,
+            "pictures_compared": choice.looked,
+        }
+        around = self._library.surroundings[choice.mask]
+        picture = self._goods.picture(choice.picture)
+        exemplars = () if placed.exemplar is None else (placed.exemplar,)
+        return Pair(index, source, Job(picture, (placed.mask,), around, exemplars), origin)
+
+    def _choice(self, index: int) -> Choice:
+        """The choice of a pair; those that are new are written to the file."""
+        before = len(self._chooser.choices)
+        choice = self._chooser[index]
+        if self._file is not None:
+            self._file.add(self._chooser.choices[before:])
+        return choice
+
+    def _missed(self, choice: Choice) -> dict[str, list[str]]:
+        """The masks that fit nowhere on the pictures that were tried, by picture."""
+        missed: dict[str, list[str]] = {}
+        for picture, mask in choice.missed:
+            names = missed.setdefault(str(self._goods.paths[picture]), [])
+            names.append(self._library.names[mask])
+        return missed
+
+    def _fits(self, pair: int, mask: int, picture: int) -> bool:
+        return self._place(pair, mask, picture) is not None
+
+    def _place(self, pair: int, mask: int, picture: int) -> Placed | None:
+        """A pair's mask on a picture; None where it fits nowhere."""
+        key = (pair, mask, picture)
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._search_place(pair, mask, picture))
+        return self._last[1]
+
+    def _search_place(self, pair: int, mask: int, picture: int) -> Placed | None:
+        search = self._chooser.search(pair, mask)
+        coarse = None
+        if search is not None:  # the chooser has looked at this picture on the same grid
+            grid = search.templates.grid(self._goods.shape(picture))
+            coarse = self._goods.coarse(picture, grid)
+        return place_one(
+            self._library.patches[mask],
+            search,
+            self._goods.part_of(picture),
+            np.random.default_rng((self._seed, pair, mask, PLACE)),
+            self._placement,
+            Likeness(self._goods.picture(picture).eight_bit()),
+            coarse,
+        )
