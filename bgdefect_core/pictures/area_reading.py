@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import DataError, MaskError
 from .decoding import decode
 from .listing import list_pictures, mask_key, picture_key, unique_names
+from .mask_colours import coloured_mask
 from .masks import Mask
 
 __all__ = ["Areas", "read_area"]
@@ -16,17 +19,20 @@ def read_area(path: Path, size: tuple[int, int]) -> Mask:
     """Read an area: white = marked; any share may be white, none or all included.
 
     Args:
-        path: the file; values above 127 of its strongest channel are white.
+        path: the file; values above 127 are white, and so is one colour on a constant background.
         size: (height, width) of its picture.
 
     Returns:
         bool ``[H, W]``.
 
     Raises:
-        MaskError: missing, damaged or of another size; the message names the file.
+        MaskError: missing, damaged, of another size or of several colours; the message names it.
     """
     values = decode(path, MaskError).pixels
-    if values.ndim == 3:
+    coloured = coloured_mask(path, values) if values.ndim == 3 else None
+    if coloured is not None:
+        values = coloured.astype(np.uint8) * 255
+    elif values.ndim == 3:
         values = values.max(axis=2)
     if values.shape != tuple(size):
         raise MaskError(

@@ -50,6 +50,17 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_NO_PICTURES = (
+    (b"version https://git-lfs", "a Git LFS pointer", "run `git lfs pull` in its repository"),
+    (b"<!doctype", "a web page under this name", "download the file itself"),
+    (b"<html", "a web page under this name", "download the file itself"),
+    (b"\0\5\x16\7", "a file that macOS writes beside the real one", "leave it out"),
+    (b"ftyphei", "a HEIC picture", "save it as PNG, or as JPEG of high quality"),
+    (b"ftypmif1", "a HEIC picture", "save it as PNG, or as JPEG of high quality"),
+    (b"%pdf", "a PDF file", "export its picture as PNG"),
+    (b"8bps", "a Photoshop file", "export it as PNG"),
+)
+"""What a file begins with, what it is, and what to do."""
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -114,9 +125,12 @@ def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
         except UnidentifiedImageError as reason:
             with path.open("rb") as file:
                 start = file.read(24)
+            expected = "an intact PNG, JPEG, BMP, TIFF or WebP of 8 or 16 bits a channel"
+            for begin, kind, do in _NO_PICTURES:
+                if begin in start.lower():
+                    raise error(f"{path} is {kind}", expected, do) from reason
             came = f"{path} cannot be read: its format is unknown, or it is damaged"
             came += f" (it begins with {start!r})"
-            expected = "an intact PNG, JPEG, BMP, TIFF or WebP of 8 or 16 bits a channel"
             raise error(came, expected, "convert it, or export it again") from reason
         # Decoders raise nearly every type of exception for a damaged file. Nothing else runs here:
         # no callback, hence no cancellation, which is an Exception in ComfyUI.

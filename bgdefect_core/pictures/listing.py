@@ -39,6 +39,10 @@ _LEFTOVERS = frozenset(
     {
         "thumbs.db",
         "ehthumbs.db",
+        "ehthumbs_vista.db",
+        "picasa.ini",
+        "zbthumbnail.info",
+        "icon\r",
         "desktop.ini",
         "__macosx",
         "$recycle.bin",
@@ -49,6 +53,14 @@ _LEFTOVERS = frozenset(
         "@recently-snapshot",
         "#recycle",
         "#snapshot",
+        "~snapshot",
+        "@__thumb",
+        "@tmp",
+        "recycler",
+        "recycled",
+        "found.000",
+        "network trash folder",
+        "temporary items",
         "__pycache__",
     }
 )

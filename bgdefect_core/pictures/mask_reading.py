@@ -75,7 +75,8 @@ def read_mask(
             logger.info("%s: 0 is the background, though its tag says that 0 is white", path)
             return ~mask
         came = f"{path} is white on {mask.mean():.0%} of the picture and along its border"
-        raise MaskError(came, "white only where the defect is", "swap black and white")
+        do = "swap black and white, or give the mask_values 0"
+        raise MaskError(came, "white only where the defect is", do)
     if mask.mean() > 0.5:
         logger.warning("%s marks %.0f%% of the picture as defect", path, 100 * mask.mean())
     return mask
@@ -154,6 +155,10 @@ def _thresholded(path: Path, values: NDArray[np.integer]) -> Mask:
     _refuse_classes(path, values, levels)
     _check_soft(path, levels)
     mask = levels > _THRESHOLD
+    if mask.all() and levels.min() < levels.max():
+        came = f"{path} has no value in the lower half (its lowest is {values.min()} of {white})"
+        do = f"name the defect's by mask_values, such as {values.min()}, or make the rest black"
+        raise MaskError(came, "0 where no defect is", do)
     if values.any() and not mask.any():
         came = f"{path} has no value in the upper half (its highest is {values.max()} of {white})"
         do = f"scale its values to 0 and {white}, or name the defect's by mask_values"
@@ -175,7 +180,7 @@ def _refuse_palette_classes(
     except MaskError as reason:
         came = f"{path} is a palette file with the indices {_listed(used)}"
         came += f", which look like classes ({counted_values(indices)})"
-        do = "name the defect's by mask_values, such as 1, or save a mask of that class alone"
+        do = f"name the defect's by mask_values, such as {used[1]}, or save a mask of that class"
         raise MaskError(came, "black, and one colour where the defect is", do) from reason
 
 
@@ -209,7 +214,7 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
         came += f" ({counted_values(values)})"
         if used[-1] == 255 and 1 in used:
             came += " (often 1 is the defect, and 255 an edge to be ignored)"
-        do = "name the defect's by mask_values, such as 1, or save a mask of that class alone"
+        do = f"name the defect's by mask_values, such as {used[1]}, or save a mask of that class"
         raise MaskError(came, "0, and 255 where the defect is", do)
 
 
