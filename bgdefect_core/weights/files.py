@@ -27,6 +27,7 @@ from torch.nn import Parameter
 from ..errors import WeightsError
 from ..files import atomic_write
 from .info import ClassWeightsInfo, architecture_of, parse_info, plain
+from .model_folders import check_types, is_short
 from .safetensors_file import open_safetensors
 
 __all__ = [
@@ -217,7 +218,8 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], ClassWeightsInfo]
     """Load a class weights file onto the CPU and check every tensor.
 
     Raises:
-        WeightsError: all that `read_info` refuses; missing tensors; NaN or infinity.
+        WeightsError: all that `read_info` refuses; missing tensors; NaN or infinity; weights that
+            are quantised with scales. Those of 8 bits alone are read as fp32, with a warning.
     """
     path = Path(path)
     with open_safetensors(path, _EXPECTED) as file:
@@ -226,6 +228,10 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], ClassWeightsInfo]
     if len(tensors) != count:
         came = f"{path}: holds {len(tensors)} tensors"
         raise WeightsError(came, f"{count}, as its metadata says", _AGAIN)
+    if any(map(is_short, tensors.values())):
+        check_types(str(path), tensors)
+        for name, tensor in tensors.items():
+            tensors[name] = tensor.float() if is_short(tensor) else tensor
     _check_tensors(tensors, info, path)
     return tensors, info
 

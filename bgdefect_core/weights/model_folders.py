@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import WeightsError
 from ..pictures.listing import comparable, list_folders
 
-__all__ = ["check_types", "file_named", "part_of"]
+__all__ = ["check_types", "file_named", "is_short", "part_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,11 @@ def file_named(folder: Path, name: str) -> Path:
     return _entry_named(filter(Path.is_file, entries), folder / name)
 
 
+def is_short(tensor: Tensor) -> bool:
+    """Whether a tensor has floating-point numbers of 8 bits, with which torch does not compute."""
+    return tensor.is_floating_point() and tensor.element_size() == 1
+
+
 def check_types(where: str, tensors: Mapping[str, Tensor], prefixes: tuple[str, ...] = ()) -> None:
     """Refuse quantised weights, whose numbers are not the weights; say where weights are of 8 bits.
 
@@ -80,7 +85,7 @@ def check_types(where: str, tensors: Mapping[str, Tensor], prefixes: tuple[str, 
         if (is_network and is_whole) or name.endswith(_QUANTISED):
             came = f"{where} holds quantised weights ({name[:200]} is {tensor.dtype})"
             raise WeightsError(came, "fp32, fp16 or bf16", "choose the model before quantisation")
-        if is_network and tensor.is_floating_point() and tensor.element_size() == 1:
+        if is_network and is_short(tensor):
             short.add(str(tensor.dtype).removeprefix("torch."))
     if short:
         text = "%s holds weights of 8 bits (%s), rounded coarsely: read as fp32"

@@ -274,7 +274,7 @@ def test_tiff_tags_that_describe_decide_nothing(
     assert np.array_equal(read_picture(path)[..., 0], PIXELS[::-1, ::-1, 0])
 
 
-@pytest.mark.parametrize("start", [b"<!DOCTYPE html>", b"version https://git-lfs", b"\0ftypheic"])
+@pytest.mark.parametrize("start", [b"AC1015 drawing", b"\x93NUMPY", b"\0ftypqt"])
 def test_another_format_is_shown(tmp_path: Path, start: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(start + bytes(200))
@@ -319,3 +319,21 @@ def test_the_white_level_is_that_of_the_set(
     assert read_picture(paths[0])[0, 0, 0] == 200  # alone it decides by its own
     assert white_level(paths[2:]) is None
     assert load_picture(paths[3]).white == 255
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer; .*git lfs pull"),
+        (b"<!DOCTYPE html>", "is a web page under this name; .*download the file itself"),
+        (b"\0\5\x16\7" + bytes(40), "macOS writes beside the real one; .*leave it out"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "is a HEIC picture; .*save it as PNG"),
+    ],
+)
+def test_files_that_are_no_pictures_are_called_what_they_are(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=rf"a\.jpg {words}" if words[0] == "i" else words):
+        read_picture(path)

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
 from bgdefect_core.errors import MaskError, SettingError
+from bgdefect_core.pictures.area_reading import read_area
 from bgdefect_core.pictures.mask_files import read_library
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.mask_values import NONZERO, WHITE, MaskValues
@@ -177,3 +178,19 @@ def test_gray_in_a_colour_file_is_gray(tmp_path: Path) -> None:
     )
     (tmp_path / "m.jpg").write_bytes(file.getvalue())
     assert np.array_equal(read_mask(tmp_path / "m.jpg"), FIRST)
+
+
+def test_gray_on_white_is_named(tmp_path: Path) -> None:
+    values = np.where(FIRST, np.uint8(200), np.uint8(255))
+    with pytest.raises(MaskError, match=r"lowest is 200 of 255\).*mask_values, such as 200"):
+        read_mask(save(tmp_path / "m.png", values))
+    mask = read_mask(tmp_path / "m.png", values=MaskValues.parse("200"))
+    assert np.array_equal(mask, FIRST)
+
+
+def test_an_area_in_one_colour(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", painted(WHITE_COLOUR, (FIRST, RED)))
+    assert np.array_equal(read_area(path, (SIDE, SIDE)), FIRST)
+    save(path, painted(BLACK, (FIRST, RED), (SECOND, GREEN)))
+    with pytest.raises(MaskError, match="several colours"):
+        read_area(path, (SIDE, SIDE))

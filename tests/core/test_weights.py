@@ -414,3 +414,18 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "x.safetensors").stat().st_mode & 0o777 == 0o640
+
+
+def test_weights_of_eight_bits_are_read_as_fp32(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in unet_tensors().items()}
+    metadata = {
+        "bgdefect": json.dumps(dataclasses.asdict(make_info())),
+        "tensors": str(len(stored)),
+    }
+    save_file(stored, tmp_path / "w.safetensors", metadata=metadata)
+    tensors, _ = load_weights(tmp_path / "w.safetensors")
+    for name, tensor in tensors.items():
+        assert tensor.dtype == torch.float32 and torch.equal(tensor, stored[name].float())
+    assert "w.safetensors holds weights of 8 bits (float8_e4m3fn)" in caplog.text

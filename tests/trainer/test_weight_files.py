@@ -191,6 +191,16 @@ def test_scales_of_eight_bit_weights_are_no_weights(copy: Path, part: str, name:
         load_base(copy)
 
 
+@pytest.mark.parametrize("kind", ["FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler"])
+def test_schedulers_of_other_predictions_are_refused(copy: Path, kind: str) -> None:
+    path = copy / "scheduler/scheduler_config.json"
+    config = json.loads(path.read_text()) | {"_class_name": kind}
+    del config["prediction_type"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=f"scheduler_config.json is of the kind {kind}"):
+        load_base(copy)
+
+
 def test_parts_in_capitals_are_the_same_base(tiny_base: Path, copy: Path) -> None:
     for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
         (copy / part).rename(copy / part.title())

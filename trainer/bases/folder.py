@@ -33,6 +33,8 @@ _WHOLE = "choose a whole Stable Diffusion 1.x or 2.x model"
 _EXPECTED = "an intact diffusers folder with safetensors weights"
 _AGAIN = "copy it again"
 _SCHEDULE = ("beta_schedule", "beta_start", "beta_end", "num_train_timesteps")
+_OTHER_SCHEDULERS = ("FlowMatch", "EDM", "CM", "Cosine")
+"""Begins of the names of schedulers for networks that predict something else than noise or v."""
 _TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json")
 _CLIP_TOKENIZER = "a folder with CLIP's vocab.json, merges.txt and tokenizer_config.json"
 _OLD_ATTENTION = {
@@ -205,6 +207,11 @@ def _scheduler(
     path = file_named(part_of(folder, "scheduler"), "scheduler_config.json")
     with library_errors(path, "diffusers' scheduler_config.json", _AGAIN):
         scheduler = dict(DDIMScheduler.load_config(path, local_files_only=True))
+    kind = str(scheduler.get("_class_name", ""))
+    if kind.startswith(_OTHER_SCHEDULERS):
+        came = f"{path} is of the kind {kind[:80]}"
+        expected = "a base that predicts noise or v, on the schedule of Stable Diffusion"
+        raise WeightsError(came, expected, "choose another base")
     lacking = [key for key in _SCHEDULE if key not in scheduler]
     if lacking and scheduler.get("trained_betas") is None:
         came = f"{path} lacks {', '.join(lacking)}"
