@@ -124,6 +124,8 @@ class Likeness:
         ended and the other has not, it counts as the squared contrast: a defect at the border
         belongs there, and no other does.
         """
+        if not len(corners):  # such as of a mask that is larger than the picture
+            return np.zeros(0, np.float32)
         step = max(
             1, min(math.ceil(max(wanted.near.shape) / _WORK_SIDE), wanted.reach // LEAST_REACH)
         )

@@ -11,6 +11,7 @@ from bgdefect_core.pictures.masks import trimmed
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.placement.likeness import Likeness, template
 from bgdefect_core.placement.placing import place_mask
+from bgdefect_core.placement.search import Search
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import surroundings_of
 
@@ -437,3 +438,23 @@ def test_before_a_defect_by_hand() -> None:
     bitten = surroundings_of(painted(trace, bite, 0), bite)
     under = np.pad(np.ones((4, 4), bool), bitten.margin)
     assert (bitten.before[under] == 1).all() and bitten.change == 1
+
+
+def test_a_mask_that_is_larger_than_the_picture_is_placed_nowhere() -> None:
+    """Also where other variations of it are small enough to be compared."""
+    wide, small = box(40, 20, 12, 120), board(10)[:60, :60]
+    damaged = board(30)
+    damaged[wide] = 255
+    around, everywhere = surroundings_of(damaged, wide), np.ones(small.shape[:2], np.bool_)
+    patch = np.ones((12, 120), np.bool_)
+    for settings in (EXACT, PlacementSettings(scale=(0.3, 1.0), rotate=90.0)):
+        search = Search(patch, around, np.random.default_rng(0), settings)
+        likeness = Likeness(small)
+        for variation in search.variations():
+            corners = np.zeros((0, 2), np.int64)
+            assert variation.wanted is not None
+            assert not likeness.difference(variation.wanted, corners).size
+    placed = place_mask(
+        everywhere, [patch], np.random.default_rng(0), EXACT, [around], Likeness(small)
+    )
+    assert placed is None
