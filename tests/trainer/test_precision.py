@@ -39,6 +39,12 @@ def base(tiny_base: Path) -> Base:
     return load_base(tiny_base)
 
 
+def test_the_embedded_base_was_measured() -> None:
+    """A base that is trained anew has another fingerprint, and needs its own figure."""
+    difference = precision.GRAY_LEVELS[load_base().fingerprint]
+    assert 0 < difference <= precision.MOST_GRAY_LEVELS
+
+
 @pytest.mark.parametrize(
     ("instructions", "difference", "expected"),
     [
