@@ -27,7 +27,7 @@ from .listing import (
 from .mask_reading import read_masks
 from .mask_values import NONZERO, WHITE, MaskValues
 from .masks import Mask, separate_defects, trimmed
-from .reading import read_picture, white_level
+from .reading import folder_white_level, read_picture
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def read_library(
         _report_unpaired(pictures, shown_in, folder, unique_names(sources, mask_key))
     if split is not None:
         sources = _trained_on(sources, split, folder)
-    white = white_level(shown_in.values())
+    white = folder_white_level(pictures) if pictures else None
     names: list[str] = []
     masks: list[Mask] = []
     surroundings: list[Surroundings | None] = []

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 MIN_SIDE = 16
 """The shortest side, in pixels, of a usable picture."""
+_OF_EACH = 64
+_SPLITS = ("train", "test")
 
 
 def read_picture(path: str | Path, white: int | None = None) -> Pixels:
@@ -96,8 +98,28 @@ def white_level(paths: Iterable[Path]) -> int | None:
 @lru_cache(maxsize=1024)
 @system_errors(PictureError, "a folder that can be read")
 def folder_white_level(folder: Path) -> int | None:
-    """``white_level`` of the pictures that lie in a folder; decided once a process."""
-    return white_level(list_pictures(folder)) if folder.is_dir() else None
+    """``white_level`` of the pictures that lie in a folder; decided once a process.
+
+    In the folders of MVTec's layout the first ``_OF_EACH`` pictures of each other folder of the
+    object count too: a class of dark defects is as deep as its good pictures.
+    """
+    if not folder.is_dir():
+        return None
+    pictures = list_pictures(folder)
+    for other in _folders_beside(folder):
+        pictures += list_pictures(other)[:_OF_EACH]
+    return white_level(pictures)
+
+
+def _folders_beside(folder: Path) -> list[Path]:
+    """The other folders of pictures of an object: OBJECT/train/* and OBJECT/test/*."""
+    if folder.parent.name.lower() not in _SPLITS:
+        return []
+    others: list[Path] = []
+    for split in sorted(folder.parent.parent.iterdir()):
+        if split.name.lower() in _SPLITS and split.is_dir():
+            others += [entry for entry in sorted(split.iterdir()) if entry.is_dir()]
+    return [entry for entry in others if entry != folder]
 
 
 def read_of_folder(path: Path) -> Pixels:

@@ -140,3 +140,16 @@ def test_masks_of_deep_colour(tmp_path: Path) -> None:
     spot[5:12, 8:20] = True
     path = deep_png(tmp_path / "m.png", np.where(spot[..., None], 4095, np.zeros(3, np.uint16)))
     assert np.array_equal(read_mask(path), spot)
+
+
+def test_a_class_of_dark_defects_is_as_deep_as_its_good_pictures(tmp_path: Path) -> None:
+    """All folders of an object are one set."""
+    dark, good = tmp_path / "nut" / "test" / "pit", tmp_path / "nut" / "train" / "good"
+    for folder, value in ((dark, 600), (good, 4000)):
+        folder.mkdir(parents=True)
+        Image.fromarray(np.full((32, 32), value, np.uint16)).save(folder / "000.png")
+    assert folder_white_level(dark) == folder_white_level(good) == 4095
+    alone = tmp_path / "pictures"
+    alone.mkdir()
+    Image.fromarray(np.full((32, 32), 600, np.uint16)).save(alone / "000.png")
+    assert folder_white_level(alone) == 1023
