@@ -43,6 +43,8 @@ class Effects:
 
     changes: tuple[Change, ...]
     """Of each; empty where the pictures are not two-toned."""
+    wide: int = 0
+    """Real defects on two-toned pictures whose mask is wider than the changed pixels."""
 
     @property
     def expected(self) -> tuple[int | None, int | None]:
@@ -75,6 +77,21 @@ class Effects:
         one."""
         return goes_the_ways(change, self.expected)
 
+    def gate_in_words(self) -> str:
+        """Whether samples are held to an effect, and why not; "" where the pictures are not
+        two-toned."""
+        if self.known:
+            return f"samples must have the effect of the real defects: {self.in_words()}"
+        told = len(self.changes)
+        if not told and not self.wide:
+            return ""
+        reason = "the real defects have none in common"
+        if told < LEAST_KNOWN:
+            reason = f"that of {told} real defects is known, {LEAST_KNOWN} are needed"
+        if self.wide:
+            reason += f"; {self.wide} masks are wider than the pixels that their defect changed"
+        return f"samples are not held to an effect on connected areas: {reason}"
+
     def in_words(self) -> str:
         """What is expected, such as ``dark areas +1``."""
         words = []
@@ -96,14 +113,17 @@ def effects_of(library: MaskLibrary) -> Effects:
     """The effects of the real defects of a library whose picture is known and two-toned; before
     them the mask had the other tone. Masks that are wider than the changed pixels do not count."""
     changes: list[Change] = []
+    wide = 0
     for patch, around in zip(library.patches, library.surroundings, strict=True):
-        if around is None:
+        light = None if around is None else _light(around.colours)
+        if around is None or light is None:
             continue
-        mask = np.pad(patch, around.margin)
-        change = _change_of_real(around.colours, mask)
-        if change is not None:
+        change = _change_of_real(around.colours, light, np.pad(patch, around.margin))
+        if change is None:
+            wide += 1
+        else:
             changes.append(change)
-    return Effects(tuple(changes))
+    return Effects(tuple(changes), wide)
 
 
 def effect(picture: Pixels, result: Pixels, mask: Mask) -> Change | None:
@@ -134,7 +154,10 @@ def effect_of_real(picture: Pixels, mask: Mask) -> Change | None:
     other tone. None where the picture around it is not two-toned, or the mask is wider than the
     changed pixels."""
     around = surroundings_of(picture, mask)
-    return _change_of_real(around.colours, np.pad(trimmed(mask), around.margin))
+    light = _light(around.colours)
+    if light is None:
+        return None
+    return _change_of_real(around.colours, light, np.pad(trimmed(mask), around.margin))
 
 
 def change_of_areas(before: Mask, after: Mask, inside: Mask, mask_area: int) -> Change:
@@ -150,13 +173,20 @@ def change_of_areas(before: Mask, after: Mask, inside: Mask, mask_area: int) -> 
     return dark, light
 
 
-def _change_of_real(colours: NDArray[np.float32], mask: Mask) -> Change | None:
+def _light(colours: NDArray[np.float32]) -> Mask | None:
+    """bool ``[h, w]``: where the lighter of two tones is; None: these are not two tones."""
     inside = np.isfinite(colours[..., 0])
     values = np.where(inside, np.nan_to_num(colours).mean(axis=2), 0)
     tones = np.unique(values[inside])
     if len(tones) != 2:
         return None
-    light = values > tones.mean()
+    light: Mask = values > tones.mean()
+    return light
+
+
+def _change_of_real(colours: NDArray[np.float32], light: Mask, mask: Mask) -> Change | None:
+    """None: the mask is wider than the changed pixels."""
+    inside = np.isfinite(colours[..., 0])
     share = float(light[mask].mean())
     if max(share, 1 - share) < ONE_TONE:
         return None

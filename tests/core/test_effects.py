@@ -113,6 +113,20 @@ def test_effects_of_a_library() -> None:
     library = MaskLibrary([mask for _, mask in pictures], None, surroundings)
     assert effects_of(library).expected == (1, -1)
     assert effects_of(MaskLibrary([CUT] * 9)).changes == ()  # no picture known
+    assert effects_of(library).gate_in_words().endswith("dark areas more, light areas fewer")
+
+
+def test_why_samples_are_not_held_to_an_effect() -> None:
+    loose = area(slice(7, 19), slice(20, 32))
+    cut = traces()
+    cut[10:16, 24:28] = 255
+    around = surroundings_of(cut, loose)
+    wide = effects_of(MaskLibrary([loose] * 6, None, [around] * 6))
+    assert wide.changes == () and wide.wide == 6
+    assert "6 masks are wider" in wide.gate_in_words()
+    assert "5 are needed" in Effects(((1, 0),) * 4).gate_in_words()
+    assert "none in common" in Effects(((1, -1), (-1, 0), (0, 1)) * 2).gate_in_words()
+    assert Effects(()).gate_in_words() == ""
 
 
 def test_filled_runs_the_rings_colours_into_each_other() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from .pair import Pair
 from .pairs import Pairs, open_pairs
 from .record import made_with, run_settings
 from .sources import ExampleSources
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -76,6 +79,9 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
     profile = ClassProfile(0)
     if library is not None:
         profile = ClassProfile.from_library(library, framing.resolution, framing.zoom)
+        effect = profile.effects.gate_in_words()
+        if effect:
+            log.info("%s", effect)
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     record["precision"] = base.precision
     return Run(
