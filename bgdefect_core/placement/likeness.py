@@ -89,7 +89,7 @@ def template(
         np.where(known[..., None], colours[window], 0).astype(np.float32),
         np.where(whole[..., None], before[window], 0).astype(np.float32),
         known.astype(np.float32),
-        _weights(ring) + UNDER * _weights(under & whole),
+        _weights(ring / np.maximum(distance, 1)) + UNDER * _weights(under & whole),
         _weights(under & known),
         contrast,
         change,
@@ -98,7 +98,7 @@ def template(
 
 
 def _weights(area: Mask) -> NDArray[np.float32]:
-    """Equal weights of an area's pixels, 1 in all."""
+    """The weights of an area's pixels, 1 in all."""
     return np.asarray(area / max(area.sum(), 1), np.float32)
 
 

@@ -87,7 +87,9 @@ def test_the_place_of_the_template_itself_differs_least(
         np.mgrid[: size[0] - length : step, : size[1] - length : step], axis=-1
     ).reshape(-1, 2)
     found = Likeness(picture).difference(ring, corners)
-    assert tuple(corners[np.argmin(found)]) == (top, left) and found.min() < 1e-3
+    assert (
+        tuple(corners[np.argmin(found)]) == (top, left) and found.min() < 5e-3
+    )  # a pixel beside the mask is filled
     gray = np.pad(picture[..., 0] / 255.0, around.reach, constant_values=np.nan)
     compared = 0
     for number in range(0, len(corners), len(corners) // 50):
