@@ -43,8 +43,8 @@ class Quality:
             None where none is known.
         dark_areas, light_areas: how many connected areas of either tone more, or fewer, than in
             the good picture; None: not two-toned (``effects.effect``).
-        one_piece, solid, sharpness: of the visible defect (``properties``); None where the class
-            has no such property.
+        one_piece, solid, sharpness, roughness: of the visible defect (``properties``); None where
+            the class has no such property.
     """
 
     strength: float
@@ -59,6 +59,7 @@ class Quality:
     one_piece: float | None = None
     solid: float | None = None
     sharpness: float | None = None
+    roughness: float | None = None
 
     @property
     def figures(self) -> dict[str, float]:

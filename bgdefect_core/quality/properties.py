@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..declarations import Registry
@@ -41,8 +42,8 @@ class Property:
     """What nine of ten real defects must reach for it to be shared."""
     most_spread: float = math.inf
     """What nine of ten stay below, over what nine of ten reach, for it to be shared."""
-    bounded_above: bool = False
-    """Whether a sample may have too much of it."""
+    at_most: bool = False
+    """Whether a sample may have too much of it; else too little."""
 
 
 def one_piece(view: Shown) -> float:
@@ -63,9 +64,19 @@ def solid(view: Shown) -> float:
 
 def sharpness(view: Shown) -> float:
     """Mean gradient of the change, a pixel, on the visible defect and beside it, over the strength.
-    That of the picture would count the ground's own edges, and a dark crack in a light joint has a
-    larger strength than in a dark brick, but no steeper edges."""
-    rows, columns = np.gradient(view.change)
+    That of the picture would be too small in a light joint, where a dark crack has a larger
+    strength than in a dark brick, but no steeper edges."""
+    return _mean_gradient(view, view.change)
+
+
+def roughness(view: Shown) -> float:
+    """Mean gradient of the picture, a pixel, on the visible defect and beside it, over the
+    strength. That of the change would count the texture that an even defect has covered."""
+    return _mean_gradient(view, view.picture)
+
+
+def _mean_gradient(view: Shown, values: NDArray[np.float32]) -> float:
+    rows, columns = np.gradient(values)
     near = ndimage.binary_dilation(visible(view), iterations=1) & view.mask
     if view.strength <= 0 or not near.any():
         return 0.0
@@ -91,10 +102,17 @@ PROPERTIES = Registry[Property](
     Property(
         "sharpness",
         "mean gradient of the change on the visible defect over its strength",
-        "sharper or softer than the real defects",
+        "softer than the real defects",
         sharpness,
         most_spread=2,
-        bounded_above=True,
+    ),
+    Property(
+        "roughness",
+        "mean gradient of the picture on the visible defect over its strength",
+        "rougher than the real defects",
+        roughness,
+        most_spread=2,
+        at_most=True,
     ),
 )
 """The properties, in the order of the verdict's checks."""

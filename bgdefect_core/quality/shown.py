@@ -48,6 +48,8 @@ class Shown:
     """``[h, w]``: the change, projected and smoothed."""
     change: NDArray[np.float32]
     """``[h, w]``: the change, projected, not smoothed."""
+    picture: NDArray[np.float32]
+    """``[h, w]``: the painted picture, projected, not smoothed."""
     mask: Mask
     """``[h, w]``."""
 
@@ -83,13 +85,14 @@ def shown(
     views = []
     for direction in signature.directions:
         old = projected(normal[window], direction)
-        change = projected(painted[window], direction) - old
+        new = projected(painted[window], direction)
+        change = new - old
         towards = smoothed(change, sigma)
         strength = max(float(strongest(towards[inside]).mean()), 0.0)
         variation = float(smoothed(old, sigma)[ring].std())
         contrast = strength / max(variation, 1 / 255)
         mean = float(towards[inside].mean())
-        views.append(Shown(strength, contrast, mean, towards, change, inside))
+        views.append(Shown(strength, contrast, mean, towards, change, new, inside))
     return max(views, key=lambda view: view.strength)
 
 

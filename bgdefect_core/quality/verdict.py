@@ -205,7 +205,7 @@ def _property_checks(figures: Mapping[str, float], profile: ClassProfile) -> lis
         if name in figures:
             entry, value = PROPERTIES[name], figures[name]
             passed = value >= SLACK_BELOW * reached.low
-            if entry.bounded_above:
-                passed = passed and value <= SLACK_ABOVE * reached.high
+            if entry.at_most:
+                passed = value <= SLACK_ABOVE * reached.high
             checks.append((passed, entry.reason))
     return checks

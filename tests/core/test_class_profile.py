@@ -10,7 +10,7 @@ from bgdefect_core.quality import ClassProfile, Quality, QualityLimits, judge
 from bgdefect_core.quality.effects import Effects
 from bgdefect_core.quality.known import KnownDefect
 from bgdefect_core.quality.profile import Reached
-from bgdefect_core.quality.properties import one_piece, sharpness, solid
+from bgdefect_core.quality.properties import one_piece, roughness, sharpness, solid
 from bgdefect_core.quality.shown import Shown, Signature, directions_of, shown
 from trainer.drawing.weaves import PITCHES, weave, woven_defect
 
@@ -133,12 +133,17 @@ def test_properties_of_the_visible_defect() -> None:
     painted[18:20, 18:20] = 0.5
     holed = shown(painted, normal, mask, signature)
     assert solid(holed) == pytest.approx(0.96) and one_piece(holed) == 1
-    assert sharpness(holed) > sharpness(whole)
+    assert sharpness(holed) > sharpness(whole) and roughness(holed) > roughness(whole)
+    texture = np.random.default_rng(0).normal(0, 0.1, (*mask.shape, 1)).astype(np.float32)
+    covered = shown(
+        np.where(mask[..., None], painted, normal + texture), normal + texture, mask, signature
+    )
+    assert roughness(covered) < sharpness(covered)  # an even defect on a rough ground is not rough
 
 
 def test_a_property_counts_where_nearly_all_real_defects_share_it() -> None:
     even = ClassProfile.from_library(faint(0.4, 6), 64, "defect")
-    assert set(even.properties) == {"one_piece", "solid", "sharpness"}
+    assert set(even.properties) == {"one_piece", "solid", "sharpness", "roughness"}
     assert ClassProfile.from_library(faint(0.4, 4), 64, "defect").properties == {}  # too few
     varied = ClassProfile.of([known_square(number % 2 == 0) for number in range(6)])
     assert "one_piece" not in varied.properties  # half of them are in two pieces
@@ -171,6 +176,8 @@ def test_the_verdict_asks_for_what_real_defects_share() -> None:
     in_pieces = Quality(0.4, 5.0, 0.5, 100.0, 0.0, 35.0, one_piece=0.4)
     shares = ClassProfile(5, properties={"one_piece": Reached(0.95, 1.0)})
     assert judge(in_pieces, profile=shares).reason == "defect in pieces"
-    too_sharp = Quality(0.4, 5.0, 0.5, 100.0, 0.0, 35.0, sharpness=0.9)
-    shares = ClassProfile(5, properties={"sharpness": Reached(0.2, 0.3)})
+    too_sharp = Quality(0.4, 5.0, 0.5, 100.0, 0.0, 35.0, sharpness=0.9, roughness=0.9)
+    shares = ClassProfile(
+        5, properties={"sharpness": Reached(0.2, 0.3), "roughness": Reached(0.2, 0.3)}
+    )
     assert not judge(too_sharp, profile=shares).good

@@ -52,6 +52,7 @@ _LABELS = {
     "one_piece": "in one piece",
     "solid": "without holes",
     "sharpness": "sharpness",
+    "roughness": "roughness",
     "exemplar_difference": "difference from its real defect",
     "background_psnr": "background dB",
     "background_max": "largest change",
