@@ -12,6 +12,7 @@ from scipy import ndimage, sparse
 from scipy.sparse import linalg
 
 from .masks import Mask
+from .tones import lighter_tone
 
 AWAY = 1
 """Pixels beside the mask that are filled too: a defect's soft edge."""
@@ -52,15 +53,13 @@ def before_defect(colours: NDArray[np.float32], mask: Mask) -> NDArray[np.float3
     Returns:
         float32 ``[H, W, C]``; None as of :func:`filled`.
     """
-    values = colours.mean(axis=2)
-    tones = np.unique(values[np.isfinite(values)])
-    if len(tones) != 2:
+    light = lighter_tone(colours)
+    if light is None:
         return filled(colours, mask)
-    defect = tones[int(np.mean(values[mask] == tones[1]) > 0.5)]
-    changed = mask & (values == defect)
-    kept = np.isfinite(values) & (values != defect)
+    is_defect = light == bool(light[mask].mean() > 0.5)
+    has_other_tone = np.isfinite(colours[..., 0]) & ~is_defect
     result = np.array(colours, np.float32)
-    result[changed] = colours[kept][0]
+    result[mask & is_defect] = colours[has_other_tone][0]
     return result
 
 

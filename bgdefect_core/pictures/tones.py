@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .masks import Mask
 from .picture import DeepPixels, Pixels
 
-__all__ = ["LEAST_APART", "change", "nearest_tone", "two_tones"]
+__all__ = ["LEAST_APART", "change", "lighter_tone", "nearest_tone", "two_tones"]
 
 LEAST_APART = 64
 """Smallest difference of the tones in the channel that differs most, of 255: a flat part with a few
@@ -39,6 +40,24 @@ def two_tones(pixels: DeepPixels, white: int = 255) -> DeepPixels | None:
     tones = np.stack([first, others[0]])
     apart = np.ptp(tones.astype(np.int32), axis=0).max()
     return tones if 255 * apart >= LEAST_APART * white else None
+
+
+def lighter_tone(colours: NDArray[np.float32]) -> Mask | None:
+    """Where the lighter of the two tones lies of which a part of a picture consists.
+
+    Args:
+        colours: float ``[h, w, C]``; NaN where the picture has ended.
+
+    Returns:
+        bool ``[h, w]``, False where it has ended; None: one tone, or more than two.
+    """
+    inside = np.isfinite(colours[..., 0])
+    values = np.where(inside, np.nan_to_num(colours).mean(axis=2), 0)
+    tones = np.unique(values[inside])
+    if len(tones) != 2:
+        return None
+    light: Mask = inside & (values > tones.mean())
+    return light
 
 
 def nearest_tone(pixels: NDArray[np.float32], tones: DeepPixels, white: int = 255) -> DeepPixels:

@@ -39,9 +39,6 @@ class CoarsePlaces:
 
     differences: NDArray[np.float32]
     """``[V, rows, columns]``; infinite where the mask does not fit."""
-    changes: NDArray[np.float32]
-    """``[V, rows, columns]``: mean squared difference of what lies under the mask from the real
-    defect."""
     centres: NDArray[np.float64]
     """``[V, 2]``: row and column in pixels of the mask's middle for the first place; each further
     place is a cell further."""
@@ -97,7 +94,7 @@ class CoarseTemplates:
             off = fft.irfft2(templates.cover * picture.off, grid.size)
             fits &= off <= _OFF
         differences[~fits] = np.inf
-        return CoarsePlaces(differences.astype(np.float32), under, templates.centres, grid.cell)
+        return CoarsePlaces(differences.astype(np.float32), templates.centres, grid.cell)
 
     def _on_grid(self, grid: Grid, channels: int) -> Templates:
         key = (grid, channels)

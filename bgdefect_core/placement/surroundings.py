@@ -97,22 +97,29 @@ def ring_reach(mask: Mask) -> int:
 
 
 def surroundings_margin(mask: Mask) -> int:
-    """Width in pixels of what is kept around a mask's box."""
+    """Width in pixels of what is kept around a mask's box: a turned and shrunk ring reaches further
+    into the picture."""
     return 2 * ring_reach(mask) + 2
 
 
-def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
-    """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
+def colours_around(picture: Pixels, mask: Mask) -> tuple[NDArray[np.float32], Mask]:
+    """The ``colours`` of a defect's surroundings, and the mask in them; the arguments are those of
+    :func:`surroundings_of`."""
     top, left, height, width = bounding_box(mask)
-    reach = ring_reach(mask)
-    margin = surroundings_margin(mask)  # a turned and shrunk ring reaches further into the picture
+    margin = surroundings_margin(mask)
     bottom, right = top + height + margin, left + width + margin
     inside = picture[max(top - margin, 0) : bottom, max(left - margin, 0) : right]
     beyond_rows = (max(margin - top, 0), max(bottom - len(mask), 0))
     beyond_columns = (max(margin - left, 0), max(right - mask.shape[1], 0))
     beyond = (beyond_rows, beyond_columns, (0, 0))
     colours = np.pad(picture_colours(inside), beyond, constant_values=np.nan)
-    patch = np.pad(mask[top : top + height, left : left + width], margin)
+    return colours, np.pad(mask[top : top + height, left : left + width], margin)
+
+
+def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
+    """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
+    colours, patch = colours_around(picture, mask)
+    reach = ring_reach(mask)
     distance = ndimage.distance_transform_edt(~patch)
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]
     colour = colours[patch].mean(axis=0)
@@ -126,7 +133,7 @@ def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
         core = colours[patch][_strongest(change)].mean(axis=0)
     return Surroundings(
         colours,
-        margin,
+        surroundings_margin(mask),
         reach,
         contrast,
         colour,

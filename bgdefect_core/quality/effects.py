@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..pictures.masks import Mask, bounding_box, trimmed
+from ..pictures.masks import Mask, bounding_box
 from ..pictures.picture import Pixels
-from ..pictures.tones import two_tones
+from ..pictures.tones import lighter_tone, two_tones
 from ..placement.placing import MaskLibrary
-from ..placement.surroundings import surroundings_margin, surroundings_of
+from ..placement.surroundings import colours_around, surroundings_margin
 
 LEAST_AREA = 0.3
 """Areas smaller than this share of the mask do not count: crumbs."""
@@ -115,7 +115,7 @@ def effects_of(library: MaskLibrary) -> Effects:
     changes: list[Change] = []
     wide = 0
     for patch, around in zip(library.patches, library.surroundings, strict=True):
-        light = None if around is None else _light(around.colours)
+        light = None if around is None else lighter_tone(around.colours)
         if around is None or light is None:
             continue
         change = _change_of_real(around.colours, light, np.pad(patch, around.margin))
@@ -153,11 +153,9 @@ def effect_of_real(picture: Pixels, mask: Mask) -> Change | None:
     """The effect of a real defect, uint8 ``[H, W, 3]`` with its mask; before it the mask had the
     other tone. None where the picture around it is not two-toned, or the mask is wider than the
     changed pixels."""
-    around = surroundings_of(picture, mask)
-    light = _light(around.colours)
-    if light is None:
-        return None
-    return _change_of_real(around.colours, light, np.pad(trimmed(mask), around.margin))
+    colours, patch = colours_around(picture, mask)
+    light = lighter_tone(colours)
+    return None if light is None else _change_of_real(colours, light, patch)
 
 
 def change_of_areas(before: Mask, after: Mask, inside: Mask, mask_area: int) -> Change:
@@ -171,17 +169,6 @@ def change_of_areas(before: Mask, after: Mask, inside: Mask, mask_area: int) -> 
     dark = _areas(~after & inside, least) - _areas(~before & inside, least)
     light = _areas(after & inside, least) - _areas(before & inside, least)
     return dark, light
-
-
-def _light(colours: NDArray[np.float32]) -> Mask | None:
-    """bool ``[h, w]``: where the lighter of two tones is; None: these are not two tones."""
-    inside = np.isfinite(colours[..., 0])
-    values = np.where(inside, np.nan_to_num(colours).mean(axis=2), 0)
-    tones = np.unique(values[inside])
-    if len(tones) != 2:
-        return None
-    light: Mask = values > tones.mean()
-    return light
 
 
 def _change_of_real(colours: NDArray[np.float32], light: Mask, mask: Mask) -> Change | None:

@@ -15,6 +15,7 @@ from ..pictures.filling import filled
 from ..pictures.masks import Mask
 from ..pictures.picture import Pixels
 from ..pictures.pixels import as_pictures, to_pixels
+from ..pictures.tones import lighter_tone
 from ..placement.placing import MaskLibrary
 from ..placement.surroundings import Surroundings
 
@@ -50,7 +51,7 @@ def known_defects(
         if around is None:
             continue
         mask = np.pad(patch, around.margin)
-        before = filled(around.colours, mask)
+        before = _filled(around, mask)
         if before is None:
             continue
         for colours in (around.colours, before):
@@ -62,6 +63,13 @@ def known_defects(
     for number, inside in enumerate(masks):
         defects.append(KnownDefect(decoded[2 * number], decoded[2 * number + 1], inside))
     return defects
+
+
+def _filled(around: Surroundings, mask: Mask) -> NDArray[np.float32] | None:
+    """:func:`filled` for surroundings, which have done it themselves but for two tones."""
+    if lighter_tone(around.colours) is not None:
+        return filled(around.colours, mask)
+    return around.before if np.isfinite(around.before[mask]).all() else None
 
 
 def square_of(

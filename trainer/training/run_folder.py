@@ -149,9 +149,9 @@ def recorded_object(runs: Iterable[Path], name: str, defect: str, picture: Path)
         known = record["settings"].get("object")
         if record["settings"].get("defect") != defect or not isinstance(known, str):
             continue
-        digest = file_digest(picture, DataError, "a picture of the run")
         if known == name:
             return name
+        digest = file_digest(picture, DataError, "a picture of the run")
         if digest in {entry.get("sha256") for entry in record["inputs"].values()}:
             names.append(known)
     if not names:
