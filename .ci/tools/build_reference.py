@@ -35,13 +35,19 @@ from trainer.evaluate.detectors.arms import ARMS  # noqa: E402
 from trainer.evaluate.detectors.losses import LOSSES as DETECTOR_LOSSES  # noqa: E402
 from trainer.evaluate.detectors.networks import NETWORKS  # noqa: E402
 from trainer.evaluate.detectors.schedules import SCHEDULES  # noqa: E402
+from trainer.evaluate.misses.settings import MissesConfig  # noqa: E402
 from trainer.generation.config import GenerateConfig  # noqa: E402
 from trainer.training.config import TrainConfig  # noqa: E402
 from trainer.training.timesteps import TIMESTEP_DRAWS  # noqa: E402
 from trainer.training.tuning import TRAINED_PARTS  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference.md"
-SETTINGS = {"train": TrainConfig, "generate": GenerateConfig, "evaluate": EvaluateConfig}
+SETTINGS = {
+    "train": TrainConfig,
+    "generate": GenerateConfig,
+    "evaluate": EvaluateConfig,
+    "misses": MissesConfig,
+}
 REGISTRIES: dict[str, Mapping[str, Any]] = {
     "Commands (`bgdefect COMMAND`)": COMMANDS,
     "Background modes (`--background`)": BACKGROUNDS,
@@ -66,8 +72,8 @@ MARKED = re.compile(
 )
 HEAD = """# Reference
 
-Every registered choice and every option of `train`, `generate` and `evaluate`. Made from their
-declarations by `.ci/tools/build_reference.py`; a test compares.
+Every registered choice and every option of `train`, `generate`, `evaluate` and `misses`. Made from
+their declarations by `.ci/tools/build_reference.py`; a test compares.
 """
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .coarse import CoarsePicture, CoarsePlaces, Grid
 from .placing import MaskLibrary
+from .rounds import weighted_round
 from .search import Search
 from .settings import PlacementSettings
 from .surroundings import Surroundings
@@ -116,6 +117,7 @@ class Chooser:
         settings: of placement, with ranges settled.
         seed: of the run.
         fits: the last word on a place.
+        frequencies: how often each mask is drawn beside the others, above 0; None: all equally.
     """
 
     def __init__(
@@ -125,12 +127,14 @@ class Chooser:
         settings: PlacementSettings,
         seed: int,
         fits: Fits,
+        frequencies: Sequence[float] | None = None,
     ) -> None:
         self._library = library
         self._pictures = pictures
         self._settings = settings
         self._seed = seed
         self._fits = fits
+        self._frequencies = frequencies
         self._limits: dict[int, float] = {}
         self._last: tuple[tuple[int, int], Search] | None = None
         self._reset()
@@ -198,13 +202,19 @@ class Chooser:
         return contrasts or list(range(len(self._library.patches)))
 
     def _order(self, pair: int) -> list[int]:
-        """The masks for a pair: each round uses every mask once, in another order; others follow,
-        in case it fits nowhere."""
+        """The masks for a pair: each round uses every mask once, in another order, or as often as
+        the frequencies say; others follow, in case it fits nowhere."""
         masks = self._masks()
         turn, place = divmod(pair, len(masks))
         rng = np.random.default_rng((self._seed, turn, _ORDER))
         order: list[int] = rng.permutation(masks).tolist()
-        return (order[place:] + order[:place])[:_MASKS_TRIED]
+        order = order[place:] + order[:place]
+        if self._frequencies is not None:
+            frequencies = [self._frequencies[mask] for mask in masks]
+            drawn = masks[weighted_round(frequencies, rng)[place]]
+            order.remove(drawn)
+            order.insert(0, drawn)
+        return order[:_MASKS_TRIED]
 
     def _closed(self) -> NDArray[np.bool_]:
         """Pictures that are used no more."""

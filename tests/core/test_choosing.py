@@ -13,6 +13,7 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.placement.choosing import Choice, Chooser
 from bgdefect_core.placement.coarse import CoarsePicture, CoarseTemplates, Grid
 from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.rounds import weighted_round
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.placement.variation import Change
@@ -227,3 +228,54 @@ def test_no_coarse_place_lies_off_the_part() -> None:
     columns = np.isfinite(places.differences[0]).any(axis=0)
     middles = places.centres[0, 1] + np.flatnonzero(columns) * places.cell
     assert middles.min() < 8 and 50 < middles.max() <= 64 - 8 / 2 + places.cell
+
+
+def test_a_weighted_round_by_hand() -> None:
+    """Of three draws at 1 : 1 : 4 the last mask takes two, the others one of the third each in
+    half of the rounds."""
+    first = 0
+    for seed in range(400):
+        drawn = weighted_round((1, 1, 4), np.random.default_rng(seed))
+        assert len(drawn) == 3 and drawn.count(2) == 2
+        first += drawn.count(0)
+    assert 160 < first < 240
+    even = weighted_round((2.5,) * 7, np.random.default_rng(0))
+    assert sorted(even) == list(range(7)) and even != sorted(even)
+
+
+def four_pits() -> tuple[MaskLibrary, Pictures]:
+    """Four masks of unknown surroundings, which take any of eight pictures."""
+    masks = [box(10, 10, 4 + number, 6) for number in range(4)]
+    return MaskLibrary(masks), Pictures([board(10) for _ in range(8)])
+
+
+def test_masks_are_drawn_as_often_as_their_frequencies_say() -> None:
+    """At 1 : 1 : 4 : 2 and four draws a round: 0.5, 0.5, 2 and 1 a round."""
+    masks, pictures = four_pits()
+
+    def drawn(seed: int) -> list[int | None]:
+        choices = Chooser(masks, pictures, EXACT, seed, lambda *place: True, (1, 1, 4, 2))
+        return [choices[pair].mask for pair in range(80)]
+
+    counts = np.bincount(np.array(drawn(0), int), minlength=4)
+    assert counts[2] == 40 and counts[3] == 20 and counts[0] + counts[1] == 20
+    assert min(counts[:2]) >= 3  # variety remains
+    assert drawn(0) == drawn(0) != drawn(1)
+
+
+def test_a_frequent_mask_that_fits_nowhere_gives_way_to_others() -> None:
+    masks, pictures = four_pits()
+    choices = Chooser(
+        masks, pictures, EXACT, 0, lambda pair, mask, picture: mask != 2, (1, 1, 9, 1)
+    )
+    drawn = {choices[pair].mask for pair in range(12)}
+    assert drawn == {0, 1, 3}
+
+
+def test_without_frequencies_the_order_is_that_of_plain_permutations() -> None:
+    """What a run drew before there were frequencies: one permutation a round."""
+    masks, pictures = four_pits()
+    choices = Chooser(masks, pictures, EXACT, 5, lambda *place: True)
+    for turn in range(3):
+        order = np.random.default_rng((5, turn, 1)).permutation(4).tolist()
+        assert [choices[4 * turn + place].mask for place in range(4)] == order

@@ -77,6 +77,14 @@ COMMANDS = Registry(
         read="evaluate.command:take_file",
     ),
     Command(
+        "misses",
+        "which known defects detectors miss when they are held out in turn; whether samples help",
+        "evaluate.misses.settings:MissesConfig",
+        "evaluate.misses.run:misses",
+        show="evaluate.misses.run:tell",
+        exit_code="evaluate.misses.run:exit_code",
+    ),
+    Command(
         "evaluate-summary",
         "the results of evaluations as Markdown tables, with the goals",
         "evaluate.report.evidence:SummaryConfig",

@@ -2,7 +2,7 @@
 
 From the bottom: ``plan`` (who trains and who tests), ``rows`` and ``store`` (figures and finished
 measurements), ``samples`` (generated defects), ``measures`` (realism and masks), ``detectors``,
-``report``; ``run`` puts them together.
+``report``; ``run`` puts them together. ``misses`` holds the known defects out in turn.
 """
 
-__all__ = ["command", "config", "measures", "report", "run"]
+__all__ = ["command", "config", "measures", "misses", "report", "run"]

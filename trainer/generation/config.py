@@ -70,6 +70,24 @@ class GenerateConfig:
         ),
     ] = None
     mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
+    more_like: Annotated[
+        Path | None,
+        Free(),
+        Doc(
+            "misses.json that bgdefect misses wrote: masks of known defects that detectors missed "
+            "are drawn more often, and with them their places and exemplars. Its content belongs "
+            "to the run. Default: every mask is drawn equally often."
+        ),
+    ] = None
+    more_like_factor: Annotated[
+        float,
+        Free(),  # recorded beside the file's content, where there is one
+        Range(0, 100),
+        Doc(
+            "With more_like, a mask is drawn 1 + factor x miss rate times as often as that of a "
+            "defect which was never missed; 0: all equally often."
+        ),
+    ] = 3.0
     allowed: Annotated[
         Path | None,
         Free(),
@@ -187,6 +205,12 @@ class GenerateConfig:
         if self.masks is not None and has_library:
             raise SettingError(
                 "both masks and a mask library are given", "one of them", "leave the other out"
+            )
+        if self.masks is not None and self.more_like is not None:
+            raise SettingError(
+                "ready masks are given with more_like",
+                "a mask library, from which masks are drawn",
+                "leave one of them out",
             )
         if self.masks is not None and self.paint.starting.uses_real:
             raise SettingError(

@@ -31,16 +31,23 @@ class LibraryPairs:
         goods: the good pictures, with the kind of part settled.
         placement: how far new masks may differ from the real ones, with ranges settled.
         seed: of the run.
+        frequencies: how often each mask is drawn beside the others; None: all equally.
     """
 
     def __init__(
-        self, library: MaskLibrary, goods: GoodFiles, placement: PlacementSettings, seed: int
+        self,
+        library: MaskLibrary,
+        goods: GoodFiles,
+        placement: PlacementSettings,
+        seed: int,
+        frequencies: Sequence[float] | None = None,
     ) -> None:
         self._library = library
         self._goods = goods
         self._placement = placement
         self._seed = seed
-        self._chooser = Chooser(library, goods, placement, seed, self._fits)
+        self._frequencies = frequencies
+        self._chooser = Chooser(library, goods, placement, seed, self._fits, frequencies)
         self._file: ChoiceFile | None = None
         self._last: tuple[tuple[int, int, int], Placed | None] | None = None
 
@@ -94,6 +101,8 @@ class LibraryPairs:
             "difference": placed.difference,
             "pictures_compared": choice.looked,
         }
+        if self._frequencies is not None:
+            origin["frequency"] = self._frequencies[choice.mask]
         around = self._library.surroundings[choice.mask]
         picture = self._goods.picture(choice.picture)
         exemplars = () if placed.exemplar is None else (placed.exemplar,)

@@ -33,6 +33,7 @@ from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.manifest import ManifestLine
 
 from .effect import effect_line
+from .more_like import more_like_line
 from .variety import is_real, variety_lines
 
 SHOWN = 200
@@ -120,6 +121,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
         "settings": settings,
         "reasons": _reasons(records),
         "effect": effect_line(records),
+        "more_like": more_like_line(records[0].settings),
         "variety": variety_lines(root, records),
     }
     with atomic_write(page, "w") as file:

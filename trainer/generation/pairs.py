@@ -129,7 +129,9 @@ class Pairs:
             "mirrored" if self.placement.flip else "not mirrored",
             reason,
         )
-        self._placed = LibraryPairs(library, self.goods, self.placement, self._seed)
+        more_like = self.sources.more_like
+        frequencies = None if more_like is None else more_like.frequencies
+        self._placed = LibraryPairs(library, self.goods, self.placement, self._seed, frequencies)
         without_contrast = self._placed.without_contrast
         if without_contrast:
             log.warning(

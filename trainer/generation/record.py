@@ -35,6 +35,8 @@ def run_settings(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -
         if name not in free:
             settings[name] = list(value) if isinstance(value, tuple) else value
     sources = pairs.sources
+    if sources.more_like is not None:
+        settings["more_like"] = sources.more_like.record
     background, defect, mask = config.prompts(info)
     return settings | {
         "weights_sha256": file_digest(config.weights, WeightsError, "a class weights file"),

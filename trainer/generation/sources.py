@@ -28,6 +28,7 @@ from ..data.examples import Example, load_example
 from ..data.layouts import good_pictures
 from ..training.run_folder import RunFolder
 from .config import GenerateConfig
+from .more_like import MoreLike, read_more_like
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class Sources:
     """Where they may not lie."""
     values: MaskValues = WHITE
     """What counts as defect in ready masks."""
+    more_like: MoreLike | None = None
+    """How often each mask of the library is drawn; None: all equally."""
 
     @property
     def mask_names(self) -> list[str]:
@@ -102,6 +105,7 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
     Raises:
         DataError: no good pictures, no masks, a picture without mask or a mask without picture.
         MaskError: a bad mask. SettingError: no folder of masks is given, and none is there.
+        DataError: missed defects that do not belong to this class and library.
     """
     object = config.object or info.object
     good = good_pictures(config.good, _object_in(config.good, object))
@@ -111,18 +115,23 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
     folder = config.mask_library or find_library(config.good, object, info.defect)
     apart = info.zoom != "whole"
     split = config.mask_split
-    if split is None and config.paint.starting.uses_real:
+    if split is None and (config.paint.starting.uses_real or config.more_like is not None):
         split = _split_beside(config.weights)
     values = MaskValues.parse(config.mask_values)
     library = read_library(folder, split, pictures_beside(folder), apart, values)
     if split is None:
         _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
+    more_like = None
+    if config.more_like is not None:
+        factor = config.more_like_factor
+        more_like = read_more_like(config.more_like, factor, info, library, folder, split)
     return Sources(
         good,
         library=library,
         folder=folder,
         allowed=None if config.allowed is None else Areas(config.allowed),
         forbidden=None if config.forbidden is None else Areas(config.forbidden),
+        more_like=more_like,
     )
 
 
@@ -152,15 +161,15 @@ def sources_of_examples(examples: ExampleSources, info: ClassWeightsInfo) -> Sou
 
 
 def _split_beside(weights: Path) -> Path | None:
-    """The split of the training of these weights, where it stands beside them: samples must not
-    start from real defects that it held out."""
+    """The split of the training of these weights, where it stands beside them: samples must
+    neither start from real defects that it held out, nor be drawn towards them."""
     split = RunFolder(weights).split
     if split.is_file():
-        log.info("samples start from real defects of the training side alone: %s", split)
+        log.info("real defects of the training side alone are used: %s", split)
         return split
     log.warning(
         "%s has no split beside it: name the training's split.json by --mask-split, so that no "
-        "sample starts from a real defect that the training held out",
+        "real defect is used that the training held out",
         weights,
     )
     return None

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from bgdefect_core.errors import DataError, OutputError, SettingError
+from bgdefect_core.errors import OutputError, SettingError
 from bgdefect_core.method.loss import LOSSES, Loss, LossWeights
 from bgdefect_core.method.regions import Context, RegionPrompts
 from bgdefect_core.records.run_record import RunRecord, read_inputs
@@ -21,7 +21,7 @@ from bgdefect_core.records.run_record import RunRecord, read_inputs
 from ..bases.devices import pick_device
 from ..bases.load import Base
 from ..data.examples import Example, validate
-from ..data.layouts import find_examples, is_object_folder
+from ..data.layouts import find_class, is_object_folder
 from ..data.splits import (
     Split,
     read_split,
@@ -116,13 +116,8 @@ def choose_class(config: TrainConfig) -> TrainingClass:
         DataError: no class or several, or a split that cannot be.
         OutputError: the output is another file.
     """
-    examples = find_examples(config.data, config.object, config.defect, config.mask_values)
-    classes = sorted({(example.object, example.defect) for example in examples})
-    if len(classes) != 1:
-        names = ", ".join(f"{name} / {defect}" for name, defect in classes[:20])
-        came = f"{config.data} holds {len(classes)} classes"
-        raise DataError(came, f"one of {names}", "name the object and the defect")
-    name, defect = classes[0]
+    examples = find_class(config.data, config.object, config.defect, config.mask_values)
+    name, defect = examples[0].object, examples[0].defect
     output = config.output
     is_folder = output.suffix != ".safetensors"
     if is_folder and output.exists() and not output.is_dir():

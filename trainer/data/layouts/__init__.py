@@ -25,6 +25,7 @@ from .plain import PlainFolder
 __all__ = [
     "LAYOUTS",
     "Layout",
+    "find_class",
     "find_examples",
     "good_examples",
     "good_pictures",
@@ -83,6 +84,26 @@ def find_examples(
     if values.is_white:
         return examples
     return [replace(example, values=values) for example in examples]
+
+
+def find_class(
+    root: str | Path,
+    object: str | None = None,
+    defect: str | None = None,
+    mask_values: str | None = None,
+) -> list[Example]:
+    """The examples of the one class that the names leave, as :func:`find_examples`.
+
+    Raises:
+        DataError: as there, or several classes; the message lists them.
+    """
+    examples = find_examples(root, object, defect, mask_values)
+    classes = sorted({(example.object, example.defect) for example in examples})
+    if len(classes) != 1:
+        names = ", ".join(f"{name} / {defect}" for name, defect in classes[:20])
+        came = f"{root} holds {len(classes)} classes"
+        raise DataError(came, f"one of {names}", "name the object and the defect")
+    return examples
 
 
 @_reading

@@ -53,9 +53,19 @@ def sklearn_metrics() -> Any:
 def image_score(probability: Map) -> float:
     """The maximum of a 21 x 21 average pool of P(defect), float ``[H, W]`` in 0..1; zeros pad the
     picture."""
+    return float(_pooled(probability).max())
+
+
+def score_inside(probability: Map, mask: Mask) -> float:
+    """As :func:`image_score`, but the maximum over the pixels of a mask, bool ``[H, W]``, not
+    empty: what the detector says of a defect at its place."""
+    return float(_pooled(probability)[torch.from_numpy(mask)].max())
+
+
+def _pooled(probability: Map) -> torch.Tensor:
+    """``[H, W]`` -> ``[H, W]``."""
     picture = torch.from_numpy(probability)[None, None].float()
-    pooled = F.avg_pool2d(picture, IMAGE_WINDOW, 1, IMAGE_WINDOW // 2)
-    return float(pooled.max())
+    return F.avg_pool2d(picture, IMAGE_WINDOW, 1, IMAGE_WINDOW // 2)[0, 0]
 
 
 def highest(anomaly: Map) -> float:

@@ -34,6 +34,8 @@ _SET_BY_EVALUATION = {
     "mask_library",
     "mask_split",
     "masks",
+    "more_like",
+    "more_like_factor",
     "object",
     "output",
     "precision",

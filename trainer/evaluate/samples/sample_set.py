@@ -54,6 +54,10 @@ class GeneratedSample:
     """Figures of the verdict; empty where nothing is judged."""
     pair: int | None = None
     """Number of the pair of picture and mask, where it is known."""
+    real_mask: str = ""
+    """File of the real mask from which its own was made; empty where it is not known."""
+    good: str = ""
+    """File of the good picture, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
                 seed=record.seed,
                 quality=record.quality,
                 pair=record.mask_origin.get("pair"),
+                real_mask=_real_mask(record.mask_origin),
+                good=record.source,
             )
     return SampleSet(
         name=name,
@@ -133,6 +139,11 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
         shown=shown,
         firsts=firsts,
     )
+
+
+def _real_mask(origin: Mapping[str, Any]) -> str:
+    """File of the real mask from which a library's mask was made; "" for ready masks."""
+    return str(origin["file"]) if origin.get("kind") == "placed" else ""
 
 
 def _read_mask(path: Path) -> Mask:
