@@ -59,7 +59,7 @@ def image_score(probability: Map) -> float:
 def score_inside(probability: Map, mask: Mask) -> float:
     """As :func:`image_score`, but the maximum over the pixels of a mask, bool ``[H, W]``, not
     empty: what the detector says of a defect at its place."""
-    return float(_pooled(probability)[torch.from_numpy(mask)].max())
+    return float(_pooled(probability).numpy()[mask].max())
 
 
 def _pooled(probability: Map) -> torch.Tensor:
