@@ -22,6 +22,8 @@ from ..bgdefect_core.placement.part import PartKind, part_mask
 from ..bgdefect_core.placement.paste import paste
 from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
 from ..bgdefect_core.placement.settings import PlacementSettings
+from ..bgdefect_core.quality.effects import Effects, effects_of
+from ..bgdefect_core.quality.place_effect import shows_effect
 from ._convert import mask_batch, masks_of, matched, pictures_of
 from ._picture_steps import colour_image
 from ._wires import RealDefect
@@ -32,7 +34,7 @@ DIRECTIONS = ("auto", "as_set")
 """Where turns and mirrors of new masks come from."""
 _PICTURES_COMPARED = 8
 """Good pictures that decide on the ground's direction."""
-_MASKS_TRIED = 3
+_MASKS_TRIED = 6
 """Real masks that are tried for each new one, as the command line does."""
 
 
@@ -124,7 +126,8 @@ def new_masks(
     callback: Callable[[], object] = lambda: None,
 ) -> list[NewMask]:
     """``number`` new masks for each of B pictures, wholly on the part, where it looks like the
-    library's real surroundings.
+    library's real surroundings and, of two tones, the defect changes connected areas as the real
+    ones do (docs/method.md, choice 16).
 
     A mask follows from the seed, the picture's content, its place in the batch and the mask's
     number.
@@ -141,13 +144,16 @@ def new_masks(
     """
     pictures = pictures_of(colour_image(image, "image"))
     parts = ground.parts(pictures)
+    effects = effects_of(library)
     masks: list[NewMask] = []
     for owner, (picture, part) in enumerate(zip(pictures, parts, strict=True)):
         content = zlib.crc32(np.ascontiguousarray(picture).tobytes())
         likeness = Likeness(picture)
         for turn in range(number):
             rng = np.random.default_rng((seed, owner, turn, content))
-            drawn = _drawn(part, library, rng, settings, likeness) if part.any() else None
+            drawn = None
+            if part.any():
+                drawn = _drawn(part, library, effects, rng, settings, likeness)
             if drawn is not None:
                 masks.append(NewMask(owner, *drawn))
             callback()
@@ -163,17 +169,25 @@ def new_masks(
 def _drawn(
     part: Mask,
     library: MaskLibrary,
+    effects: Effects,
     rng: np.random.Generator,
     settings: PlacementSettings,
     likeness: Likeness,
 ) -> tuple[Mask, RealDefect] | None:
-    """A new mask and the real defect that it is made from; None: none fits."""
+    """A new mask and the real defect that it is made from: the first that has the class's effect at
+    its place, else the first that fits; None: none fits."""
+    good = Picture(likeness.picture)
+    first: tuple[Mask, RealDefect] | None = None
     for number in rng.permutation(len(library.patches))[:_MASKS_TRIED].tolist():
         around = library.surroundings[number]
         place = place_mask(part, [library.patches[number]], rng, settings, [around], likeness)
-        if place is not None:
-            return place.mask, RealDefect(library.names[number], around, place.exemplar)
-    return None
+        if place is None:
+            continue
+        drawn = (place.mask, RealDefect(library.names[number], around, place.exemplar))
+        if shows_effect(good, place, effects):
+            return drawn
+        first = first or drawn
+    return first
 
 
 def pasted_image(image: Tensor, masks: Sequence[NewMask]) -> Tensor:

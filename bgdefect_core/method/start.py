@@ -21,7 +21,7 @@ from ..declarations import Doc, NotEmpty, Range, check_settings
 from ..errors import SettingError, check_range
 from .schedule import Levels, NoiseSchedule
 
-StartName = Literal["noise", "real", "mixed"]
+StartName = Literal["auto", "noise", "real", "mixed"]
 NOISE = 1.0
 """The start level of pure noise."""
 _NEAR = 4
@@ -45,9 +45,10 @@ class StartSettings:
             "Where the first attempt at a sample starts, the second, and so on; the last value "
             "counts for all further attempts. noise: the paper's start. real: the pixels of the "
             "real defect that the mask was made from, pasted in and noised to the start level; "
-            "from noise where its picture is not known. mixed: either, by the start share."
+            "from noise where its picture is not known; refused where none is. auto: real where a "
+            "picture is known, else noise. mixed: real or noise, by the start share."
         ),
-    ] = ("noise",)
+    ] = ("auto",)
     start_level: Annotated[
         tuple[float, float],
         Range(0, 1),
@@ -75,23 +76,39 @@ class StartSettings:
     @property
     def uses_real(self) -> bool:
         """Whether any attempt can start from a real defect."""
+        return self.demands_real or "auto" in self.start
+
+    @property
+    def demands_real(self) -> bool:
+        """Whether real defects must be known."""
         share = self.start_share
         return any(name == "real" or (name == "mixed" and share > 0) for name in self.start)
+
+    def settled(self, known: bool) -> tuple[StartName, ...]:
+        """``start`` with what auto comes to.
+
+        Args:
+            known: whether the picture of any real defect is.
+        """
+        automatic: StartName = "real" if known else "noise"
+        return tuple(automatic if name == "auto" else name for name in self.start)
 
     @property
     def only_pastes(self) -> bool:
         """Whether all attempts are pastes, which need no network, where the real defects are
         known."""
         always = all(
-            name == "real" or (name == "mixed" and self.start_share == 1) for name in self.start
+            name in ("auto", "real") or (name == "mixed" and self.start_share == 1)
+            for name in self.start
         )
         return always and self.start_level[1] == 0
 
     @property
     def mean_level(self) -> float:
-        """Mean start level of first attempts: about the share of the steps that they take."""
+        """Mean start level of first attempts where the real defects are known: about the share of
+        the steps that they take."""
         real = sum(self.start_level) / 2
-        share = {"noise": 0.0, "real": 1.0, "mixed": self.start_share}[self.start[0]]
+        share = {"auto": 1.0, "noise": 0.0, "real": 1.0, "mixed": self.start_share}[self.start[0]]
         return share * real + (1 - share) * NOISE
 
     def level_of(self, seed: int, attempt: int) -> float:

@@ -117,6 +117,8 @@ class Chooser:
         settings: of placement, with ranges settled.
         seed: of the run.
         fits: the last word on a place.
+        suits: whether the defect does at its place what the real ones do; where it does so on none
+            of the candidates, it is taken as it fits.
         frequencies: how often each mask is drawn beside the others, above 0; None: all equally.
     """
 
@@ -128,12 +130,14 @@ class Chooser:
         seed: int,
         fits: Fits,
         frequencies: Sequence[float] | None = None,
+        suits: Fits = lambda pair, mask, picture: True,
     ) -> None:
         self._library = library
         self._pictures = pictures
         self._settings = settings
         self._seed = seed
         self._fits = fits
+        self._suits = suits
         self._frequencies = frequencies
         self._limits: dict[int, float] = {}
         self._last: tuple[tuple[int, int], Search] | None = None
@@ -262,16 +266,25 @@ class Chooser:
             limit = self._limit(mask, around)
             for picture in candidates:
                 ranked.append((self._look(search, picture).least, picture))
-                if ranked[-1][0] <= limit and self._fits(pair, mask, picture):
+                near = ranked[-1][0] <= limit
+                if near and self._fits(pair, mask, picture) and self._suits(pair, mask, picture):
                     return picture, ranked[-1][0], len(ranked)
             ranked.sort(key=lambda entry: entry[0])
         else:
             ranked = [(float("nan"), picture) for picture in candidates]
+        fitting: list[tuple[float, int]] = []
         for difference, picture in ranked:
-            if self._fits(pair, mask, picture):
-                return picture, difference if np.isfinite(difference) else None, len(ranked)
-            missed.append((picture, mask))
-        return None
+            if not self._fits(pair, mask, picture):
+                missed.append((picture, mask))
+                continue
+            fitting.append((difference, picture))
+            if self._suits(pair, mask, picture):
+                break
+        if not fitting:
+            return None
+        suited = self._suits(pair, mask, fitting[-1][1])
+        difference, picture = fitting[-1 if suited else 0]
+        return picture, difference if np.isfinite(difference) else None, len(ranked)
 
     def _look(self, search: Search, picture: int) -> CoarsePlaces:
         grid = search.templates.grid(self._pictures.shape(picture))

@@ -9,14 +9,17 @@ import pytest
 from scipy import ndimage
 
 from bgdefect_core.pictures.masks import Mask
-from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.picture import Picture, Pixels
 from bgdefect_core.placement.choosing import Choice, Chooser
 from bgdefect_core.placement.coarse import CoarsePicture, CoarseTemplates, Grid
-from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.exemplar import Exemplar
+from bgdefect_core.placement.placing import MaskLibrary, Placed
 from bgdefect_core.placement.rounds import weighted_round
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.placement.variation import Change
+from bgdefect_core.quality.effects import effects_of
+from bgdefect_core.quality.place_effect import shows_effect
 
 EXACT = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0, variations=1)
 SIZE = (96, 128)
@@ -279,3 +282,35 @@ def test_without_frequencies_the_order_is_that_of_plain_permutations() -> None:
     for turn in range(3):
         order = np.random.default_rng((5, turn, 1)).permutation(4).tolist()
         assert [choices[4 * turn + place].mask for place in range(4)] == order
+
+
+def test_a_picture_where_the_defect_does_what_real_ones_do_comes_first() -> None:
+    """Of like boards alone the one that suits is taken; where none suits, one that fits is."""
+    boards = Pictures([board(40)] * 6)
+    suited = Chooser(
+        gap_library(), boards, EXACT, 0, lambda *place: True, suits=lambda *place: place[2] == 4
+    )
+    assert suited[0].picture == 4
+    unsuited = Chooser(
+        gap_library(), boards, EXACT, 0, lambda *place: True, suits=lambda *place: False
+    )
+    choice = unsuited[0]
+    assert choice.mask == 0 and not choice.missed and choice.looked == 6
+
+
+def test_a_place_shows_the_effect_where_the_gap_cuts_the_trace() -> None:
+    masks = library(*[(board(40), box(40, 50 + 4 * number, 12, 6), 0) for number in range(5)])
+    effects = effects_of(masks)
+    assert effects.known and effects.in_words() == "dark areas fewer, light areas more"
+    good = Picture(board(40), 255)
+
+    def at(top: int) -> Placed:
+        colours = np.zeros((12, 6, 3), np.float32)
+        exemplar = Exemplar(colours, np.ones((12, 6), np.bool_), top, 60, 0.0, 1.0, False)
+        return Placed(box(top, 60, 12, 6), 0.0, exemplar)
+
+    assert shows_effect(good, at(40), effects)
+    assert not shows_effect(good, at(46), effects)  # a bite out of the trace's edge
+    assert shows_effect(good, Placed(box(46, 60, 12, 6), 0.0, None), effects)  # cannot be told
+    rough = Picture(np.random.default_rng(0).integers(0, 255, (*SIZE, 3)).astype(np.uint8), 255)
+    assert shows_effect(rough, at(46), effects)

@@ -305,7 +305,7 @@ def test_the_start_level_follows_from_the_seed() -> None:
     assert sum(level < NOISE for level in drawn) / 400 == pytest.approx(0.25, abs=0.06)
     again = StartSettings(start=("noise", "real"), start_level=(0.5, 0.5))
     assert [again.level_of(3, attempt) for attempt in range(3)] == [1.0, 0.5, 0.5]
-    assert not StartSettings().uses_real and again.uses_real
+    assert again.uses_real and again.demands_real
 
 
 @pytest.mark.parametrize(
@@ -341,3 +341,14 @@ def test_cells_of_a_core_lie_in_it_by_more_than_half() -> None:
     core[:, 4:8, 10] = True
     assert core_cells(core, regions).nonzero().tolist() == [[0, 1, 1], [0, 1, 2]]
     assert not core_cells(core, torch.zeros_like(regions)).any()
+
+
+def test_auto_is_real_where_a_picture_is_known() -> None:
+    automatic = StartSettings(start=("auto", "noise"))
+    assert automatic.settled(True) == ("real", "noise")
+    assert automatic.settled(False) == ("noise", "noise")
+    assert automatic.uses_real and not automatic.demands_real
+    real = StartSettings(start=("real",))
+    assert real.settled(False) == ("real",) and real.demands_real
+    assert not StartSettings(start=("noise",)).uses_real
+    assert not StartSettings(start=("mixed",), start_share=0).uses_real

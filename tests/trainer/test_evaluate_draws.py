@@ -153,7 +153,7 @@ def test_gains_show_half_widths_and_what_a_wanted_one_takes() -> None:
 def test_an_arm_whose_method_is_absent_is_skipped_by_name() -> None:
     arms = chosen_arms(ARMS, "ours", [], [])
     trained, skips = present(arms, ["ours", "paste"])
-    absent = {"real+from noise", "real+from real"}
+    absent = {"real+from noise", "real+mixed"}
     assert {arm.name for arm in arms} - {arm.name for arm in trained} == absent
     assert {skip.what for skip in skips} == {f"the arm {name}" for name in absent}
     assert all("--generators" in skip.why for skip in skips)

@@ -180,7 +180,7 @@ def killed_at(owner: object, name: str, after: int, run: Callable[[], object]) -
 
 def test_the_solver_is_recorded(config: GenerateConfig, tmp_path: Path) -> None:
     """Another solver is another run."""
-    short = replace_options(config, limits=ANYTHING, count=2, steps=3)
+    short = replace_options(config, limits=ANYTHING, count=2, steps=3, start=("noise",))
     generate(short)
     records = manifest(short)
     assert {record.settings["solver"] for record in records} == {"dpmpp_2m"}
@@ -379,11 +379,14 @@ def test_a_dry_run_counts_guidance_and_the_vae(
     config: GenerateConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call takes one second: 2 steps a batch of samples, twice with guidance; coder and
-    decoder for pairs, a decoder for samples."""
+    decoder for pairs, a decoder for samples. From real defects: half of the steps in the mean, and
+    the pastes are coded too."""
     monkeypatch.setattr("trainer.generation.dry_run._time", lambda call: 1.0)
     dry = replace_options(config, dry_run=True, count=4, variants=1, batch=2)
-    assert generate(replace_options(dry, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
-    assert generate(replace_options(dry, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
+    noise = replace_options(dry, start=("noise",))
+    assert generate(replace_options(noise, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
+    assert generate(replace_options(noise, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
+    assert generate(dry).seconds == 2 * 2 * 0.5 + 2 * 3 + 2 * 1
 
 
 def test_masks_that_fit_nowhere_are_counted(config: GenerateConfig, tmp_path: Path) -> None:
@@ -443,7 +446,8 @@ def test_ready_masks_of_several_defects_are_pointed_out(
 def test_masks_of_held_out_pictures_are_pointed_out(
     config: GenerateConfig, plates: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own = replace_options(config, weights=Path(shutil.copy(config.weights, tmp_path)))
+    weights = Path(shutil.copy(config.weights, tmp_path))
+    own = replace_options(config, weights=weights, start=("noise",))
     info = read_info(own.weights)
     sources_in_folders(own, info)
     assert "held out" not in caplog.text  # nothing is known of the training
@@ -705,6 +709,7 @@ def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path
 def test_variants_of_one_pair_cost_one_inversion(config: GenerateConfig) -> None:
     """2 steps up for the pair, 2 down for each of 4 variants; with one variant a pair, 2 + 2 steps
     a sample. By default none up."""
+    config = replace_options(config, start=("noise",))
     rows = []
 
     def count(module: torch.nn.Module, args: tuple) -> None:

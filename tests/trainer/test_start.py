@@ -136,7 +136,9 @@ def test_held_out_defects_are_no_start(
     try:
         assert open_pairs(run, info).sources.mask_names == ["000_mask.png"]
         assert "of the training side alone" in caplog.text
-        assert len(open_pairs(config, info).sources.mask_names) == 6
+        assert open_pairs(config, info).sources.mask_names == ["000_mask.png"]
+        from_noise = replace_options(config, start=("noise",))
+        assert len(open_pairs(from_noise, info).sources.mask_names) == 6
     finally:
         split.unlink()
 
@@ -152,6 +154,18 @@ def test_a_start_without_real_defects_is_refused(config: GenerateConfig, tmp_pat
         generate(real(config, variations=0))
 
 
+def test_auto_starts_from_noise_without_real_defects(config: GenerateConfig) -> None:
+    """It is settled for the run: another outcome would be another run."""
+    known = replace_options(config, count=2, output=config.output / "known")
+    generate(known)
+    assert {line.settings["start"][0] for line in manifest(known)} == {"real"}
+    assert {line.start["kind"] for line in manifest(known)} == {"real"}
+    unknown = replace_options(config, count=2, output=config.output / "unknown", variations=0)
+    generate(unknown)
+    assert {line.settings["start"][0] for line in manifest(unknown)} == {"noise"}
+    assert {line.start["kind"] for line in manifest(unknown)} == {"noise"}
+
+
 def test_the_page_says_what_proves_nothing(config: GenerateConfig) -> None:
     run = real(config, count=4, variants=2)
     generate(run)
@@ -160,7 +174,9 @@ def test_the_page_says_what_proves_nothing(config: GenerateConfig) -> None:
     assert "difference from the real defect, median" in page
     assert "in-mask difference between samples of one mask, mean" in page
     assert "real at 0." in page
-    plain = replace_options(config, output=config.output / "plain", count=2, variants=1)
+    plain = replace_options(
+        config, output=config.output / "plain", count=2, variants=1, start=("noise",)
+    )
     generate(plain)
     page = (plain.output / "extras/plate/spot/index.html").read_text()
     assert "no evidence" not in page and "samples of one mask" not in page

@@ -212,7 +212,7 @@ class GenerateConfig:
                 "a mask library, from which masks are drawn",
                 "leave one of them out",
             )
-        if self.masks is not None and self.paint.starting.uses_real:
+        if self.masks is not None and self.paint.starting.demands_real:
             raise SettingError(
                 "a start from real defects with ready masks",
                 "a mask library, whose masks know their real defects",

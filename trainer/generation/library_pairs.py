@@ -13,6 +13,8 @@ from bgdefect_core.placement.choosing import Choice, Chooser
 from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.placing import MaskLibrary, Placed, place_one
 from bgdefect_core.placement.settings import PlacementSettings
+from bgdefect_core.quality.effects import effects_of
+from bgdefect_core.quality.place_effect import shows_effect
 
 from .choice_file import ChoiceFile
 from .good_files import GoodFiles
@@ -20,6 +22,8 @@ from .pair import Pair
 
 PLACE = 5
 """What a random stream of the run is for, beside those of choosing."""
+_PLACES = 4
+"""Places of a mask on a picture that are tried until the defect has the class's effect there."""
 
 
 class LibraryPairs:
@@ -47,9 +51,12 @@ class LibraryPairs:
         self._placement = placement
         self._seed = seed
         self._frequencies = frequencies
-        self._chooser = Chooser(library, goods, placement, seed, self._fits, frequencies)
+        self._effects = effects_of(library)
+        self._chooser = Chooser(
+            library, goods, placement, seed, self._fits, frequencies, self._suits
+        )
         self._file: ChoiceFile | None = None
-        self._last: tuple[tuple[int, int, int], Placed | None] | None = None
+        self._places: dict[tuple[int, int, int], tuple[Placed | None, bool]] = {}
 
     @property
     def without_contrast(self) -> Sequence[str]:
@@ -90,7 +97,7 @@ class LibraryPairs:
         missed = self._missed(choice)
         placed = None
         if choice.mask is not None:
-            placed = self._place(index, choice.mask, choice.picture)
+            placed, _ = self._place(index, choice.mask, choice.picture)
         if choice.mask is None or placed is None:
             return Pair(index, source, None, {"kind": "none", "missed": missed})
         origin = {
@@ -125,27 +132,44 @@ class LibraryPairs:
         return missed
 
     def _fits(self, pair: int, mask: int, picture: int) -> bool:
-        return self._place(pair, mask, picture) is not None
+        return self._place(pair, mask, picture)[0] is not None
 
-    def _place(self, pair: int, mask: int, picture: int) -> Placed | None:
-        """A pair's mask on a picture; None where it fits nowhere."""
+    def _suits(self, pair: int, mask: int, picture: int) -> bool:
+        return self._place(pair, mask, picture)[1]
+
+    def _place(self, pair: int, mask: int, picture: int) -> tuple[Placed | None, bool]:
+        """A pair's mask on a picture, None where it fits nowhere; and whether the real defect has
+        the class's effect there. Places of another pair are forgotten."""
         key = (pair, mask, picture)
-        if self._last is None or self._last[0] != key:
-            self._last = (key, self._search_place(pair, mask, picture))
-        return self._last[1]
+        if key not in self._places:
+            if self._places and next(iter(self._places))[0] != pair:
+                self._places.clear()
+            self._places[key] = self._search_place(pair, mask, picture)
+        return self._places[key]
 
-    def _search_place(self, pair: int, mask: int, picture: int) -> Placed | None:
+    def _search_place(self, pair: int, mask: int, picture: int) -> tuple[Placed | None, bool]:
+        """The first of several places with the effect; else the first."""
         search = self._chooser.search(pair, mask)
         coarse = None
         if search is not None:  # the chooser has looked at this picture on the same grid
             grid = search.templates.grid(self._goods.shape(picture))
             coarse = self._goods.coarse(picture, grid)
-        return place_one(
-            self._library.patches[mask],
-            search,
-            self._goods.part_of(picture),
-            np.random.default_rng((self._seed, pair, mask, PLACE)),
-            self._placement,
-            Likeness(self._goods.picture(picture).eight_bit()),
-            coarse,
-        )
+        good = self._goods.picture(picture)
+        likeness = Likeness(good.eight_bit())
+        first: Placed | None = None
+        for attempt in range(_PLACES):
+            placed = place_one(
+                self._library.patches[mask],
+                search,
+                self._goods.part_of(picture),
+                np.random.default_rng((self._seed, pair, mask, PLACE, attempt)),
+                self._placement,
+                likeness,
+                coarse,
+            )
+            if placed is None:
+                break
+            if shows_effect(good, placed, self._effects):
+                return placed, True
+            first = first or placed
+        return first, False

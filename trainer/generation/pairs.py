@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError, SettingError
 from bgdefect_core.jobs import Job
+from bgdefect_core.method.start import StartName
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels
@@ -208,6 +209,12 @@ def _problem_text(problems: Sequence[str], checked: int) -> str:
     return "\n  ".join(lines)
 
 
+def start_in_use(config: GenerateConfig, sources: Sources) -> tuple[StartName, ...]:
+    """Where samples start, with what auto comes to for these sources."""
+    known = sources.known_surroundings > 0 and config.placement.variations > 0
+    return config.paint.starting.settled(known)
+
+
 def open_pairs(
     config: GenerateConfig, info: ClassWeightsInfo, examples: ExampleSources | None = None
 ) -> Pairs:
@@ -237,16 +244,21 @@ def open_pairs(
 
 
 def _check_exemplars(config: GenerateConfig, known: int, total: int) -> None:
-    """Refuse, or warn of, a start from real defects whose pictures are not known.
+    """Refuse, or tell of, a start from real defects whose pictures are not known.
 
     Raises:
-        SettingError: none is known, or the placement compares no places.
+        SettingError: none is known, or the placement compares no places, and the settings demand
+            them.
     """
-    if not config.paint.starting.uses_real:
+    starting = config.paint.starting
+    if not starting.uses_real:
         return
     compared = config.placement.variations > 0
     if not known or not compared:
         came = "no mask has its picture" if compared else "no variations are compared"
+        if not starting.demands_real:
+            log.warning("samples start from noise: %s", came)
+            return
         raise SettingError(
             f"a start from real defects, but {came}",
             "the pictures of the real defects beside their masks, and at least 1 variation",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bgdefect_core.declarations import replace_options
 from bgdefect_core.good_squares import GoodSquares
 from bgdefect_core.jobs import Framing, PaintSettings
 from bgdefect_core.method.regions import RegionPrompts
@@ -23,7 +24,7 @@ from .attempts import SamplePlan
 from .choice_file import ChoiceFile
 from .config import GenerateConfig
 from .pair import Pair
-from .pairs import Pairs, open_pairs
+from .pairs import Pairs, open_pairs, start_in_use
 from .record import made_with, run_settings
 from .sources import ExampleSources
 
@@ -71,6 +72,7 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
     info = read_info(config.weights)
     framing = Framing(info.resolution, info.zoom)
     pairs = open_pairs(config, info, examples)
+    config = replace_options(config, start=start_in_use(config, pairs.sources))
     base = ready_base(config)
     SIGNALS[config.paint.label.signal].check_resolution(framing.resolution, base.factor)
     background, defect, mask = config.prompts(info)

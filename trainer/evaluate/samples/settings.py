@@ -38,9 +38,9 @@ class SampleSettings:
             f"Keys of generation: {', '.join(GENERATION_KEYS)}."
         ),
     ] = (
-        "ours:start=mixed",
+        "ours",
         "from noise:start=noise",
-        "from real:start=real",
+        "mixed:start=mixed",
         "paste:start=real,start_level=0/0",
     )
     samples: Annotated[

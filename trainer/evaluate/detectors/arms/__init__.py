@@ -8,7 +8,7 @@ from bgdefect_core.declarations import Registry
 
 from .arm import Arm
 from .cut_paste import CUT_PASTE
-from .generated import FROM_NOISE, FROM_REAL, OURS, OURS_ALONE, OURS_REQUESTED, PASTE
+from .generated import FROM_NOISE, MIXED, OURS, OURS_ALONE, OURS_REQUESTED, PASTE
 from .perlin import PERLIN
 from .real import AS_IT_IS, CEILING, REAL
 
@@ -20,7 +20,7 @@ ARMS: Registry[Arm] = Registry(
     PERLIN,
     PASTE,
     FROM_NOISE,
-    FROM_REAL,
+    MIXED,
     OURS,
     OURS_REQUESTED,
     OURS_ALONE,

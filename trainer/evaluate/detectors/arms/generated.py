@@ -18,15 +18,16 @@ FROM_NOISE = Arm(
     samples="method",
     source="from noise",
 )
-FROM_REAL = Arm(
-    "real+from real",
-    "the known real defects and the method from real: started from the pasted real defects",
+MIXED = Arm(
+    "real+mixed",
+    "the known real defects and the method mixed: half from noise, half from pasted real defects",
     samples="method",
-    source="from real",
+    source="mixed",
 )
 OURS = Arm(
     "real+ours",
-    "the known real defects and the first generation method: the recommended one",
+    "the known real defects and the first generation method: the recommended one, started from the "
+    "pasted real defects",
     samples="method",
     landscape=True,
     maps=True,
