@@ -214,7 +214,7 @@ def test_same_settings_same_results_and_a_stopped_run_goes_on(config: EvaluateCo
     }
     assert any("report" in line for line in tell(outcome))
     assert (
-        sum(line.startswith("goal ") for line in tell(outcome)) == 8 + len(SIGNALS)
+        sum(line.startswith("goal ") for line in tell(outcome)) == 9 + len(SIGNALS)
         and "the gap to all real defects" in page
     )
     text = evaluate_summary(SummaryConfig((config.output,)))

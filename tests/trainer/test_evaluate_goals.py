@@ -96,6 +96,7 @@ def goals_of(rows: Sequence[Row]) -> dict[str, Goal]:
         OVER_REAL,
         OVER_PASTE,
         NOISE_OVER_REAL,
+        "called defective",
     )
     assert len(goals) == len(words)
     return {word: next(goal for goal in goals if word in goal.text) for word in words}

@@ -28,6 +28,7 @@ from .detectors.arms.arm import Arm
 from .detectors.arms.chosen import chosen_arms, present
 from .detectors.arms.real import REAL
 from .detectors.settings import (
+    AlarmSettings,
     ArmSettings,
     DetectorSettings,
     LandscapeSettings,
@@ -44,12 +45,16 @@ Part = Literal[
     "realism",
     "masks",
     "detection",
+    "alarms",
     "patchcore",
     "simplenet",
     "reverse_distillation",
     "landscape",
 ]
 PARTS: tuple[Part, ...] = get_args(Part)
+USUAL_PARTS: tuple[Part, ...] = tuple(part for part in PARTS if part != "alarms")
+TRAINING_PARTS = {"detection", "alarms", "landscape"}
+"""Parts that train detectors on the arms."""
 NO_DATA = Path("no-data-set-was-given")
 WANTED = "wanted: "
 """Prefix of a recipe's base: the rest says which base the recipe is about."""
@@ -77,13 +82,20 @@ class EvaluateConfig:
             "stopped run."
         ),
     ] = Path("runs/evaluate")
-    parts: Annotated[tuple[Part, ...], NotEmpty(), Doc("What to measure, together or alone.")] = (
-        PARTS
-    )
+    parts: Annotated[
+        tuple[Part, ...],
+        NotEmpty(),
+        Doc(
+            "What to measure, together or alone. alarms, the good pictures called defective at the "
+            "threshold that finds 95 % of the known defects, each held out in turn, is measured "
+            "only where it is named: it takes further class trainings (alarm_parts)."
+        ),
+    ] = USUAL_PARTS
     sampling: Annotated[SampleSettings, _FLAT] = field(default_factory=SampleSettings)
     measures: Annotated[MeasureSettings, _FLAT] = field(default_factory=MeasureSettings)
     arms: Annotated[ArmSettings, _FLAT] = field(default_factory=ArmSettings)
     detector: Annotated[DetectorSettings, _FLAT] = field(default_factory=DetectorSettings)
+    alarms: Annotated[AlarmSettings, _FLAT] = field(default_factory=AlarmSettings)
     patchcore: Annotated[PatchCoreSettings, _FLAT] = field(default_factory=PatchCoreSettings)
     reverse_distillation: Annotated[ReverseDistillationSettings, _FLAT] = field(
         default_factory=ReverseDistillationSettings
@@ -116,7 +128,7 @@ class EvaluateConfig:
         check_settings(self)
         MaskValues.parse(self.plan.mask_values)
         self.detector.check()
-        if REAL.name not in self.arms.arms and "detection" in self.parts:
+        if REAL.name not in self.arms.arms and {"detection", "alarms"} & set(self.parts):
             expected = "it: every other arm is compared with it"
             raise SettingError(f"the arm {REAL.name!r} is left out", expected, "add it")
         self._check_names()
@@ -147,7 +159,7 @@ class EvaluateConfig:
     def _check_starts(self) -> None:
         """Refuse detectors on samples that start from noise: they are squares of other scales
         than the pictures of the test."""
-        if not {"detection", "landscape"} & set(self.parts):
+        if not TRAINING_PARTS & set(self.parts):
             return
         sources = [arm.source for arm in self.all_arms]
         for method in self.sampling.methods:
@@ -179,7 +191,7 @@ class EvaluateConfig:
     @property
     def absent_arms(self) -> list[Skip]:
         """A word on each arm whose method is not."""
-        if "detection" not in self.parts:
+        if not {"detection", "alarms"} & set(self.parts):
             return []
         return present(self.all_arms, self._method_names)[1]
 
@@ -188,7 +200,7 @@ class EvaluateConfig:
         """Whether anything asks for samples of the generation methods."""
         if {"realism", "masks"} & set(self.parts):
             return True
-        trains = bool({"detection", "landscape"} & set(self.parts))
+        trains = bool(TRAINING_PARTS & set(self.parts))
         return trains and any(arm.samples == "method" for arm in self.trained_arms)
 
     def record(self) -> dict[str, Any]:

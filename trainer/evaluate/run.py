@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from bgdefect_core.errors import OutputError
 from bgdefect_core.files import atomic_write
 
 from ..bases.devices import pick_device
-from .config import EvaluateConfig
+from .config import TRAINING_PARTS, EvaluateConfig
+from .detectors.alarms import AlarmMeasure
 from .detectors.arms.arm import Arm
 from .detectors.detection import Detectors
 from .detectors.landscape_rows import Landscapes
@@ -37,11 +38,13 @@ from .estimate import (
     realism_work,
     reverse_distillation_work,
 )
+from .held_out import HeldOutSide
 from .measures.cell_masks import MaskMeasure
 from .measures.cell_realism import RealismMeasure
 from .measures.features import network
 from .measures.optional import can, skips
 from .measures.realism import ANCHORS
+from .plan.held_out import HeldOut
 from .plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from .report.by_object import write_object_tables
 from .report.goals import Measured, judge
@@ -102,6 +105,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     )
     baselines = _baselines(config, device)
     detectors = Detectors(config.detector, config.arms.seeds, store, device)
+    parts = config.alarms.alarm_parts
     evaluation = _Evaluation(
         parts=config.parts,
         generation=generation,
@@ -109,6 +113,8 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         masks=MaskMeasure(store, sampling.base, config.measures.mask_levels, seed, config.device),
         arms=config.trained_arms,
         detectors=detectors,
+        held_out=HeldOutSide.of(generation, config.trained_arms, parts),
+        alarms=AlarmMeasure(detectors, parts, seed),
         baselines=baselines,
         landscapes=Landscapes(config.landscape, detectors, seed),
         shown_fold=config.plan.folds[0],
@@ -194,6 +200,8 @@ class _Evaluation:
     masks: MaskMeasure
     arms: Sequence[Arm]
     detectors: Detectors
+    held_out: HeldOutSide
+    alarms: AlarmMeasure
     baselines: Sequence[Baseline]
     landscapes: Landscapes
     shown_fold: int
@@ -205,9 +213,14 @@ class _Evaluation:
         folds = {scope.whole.data.name: scope.whole.data.fold for scope in scopes}
         first = scopes[0].whole.data.fold
         works: list[Work] = []
+        held: list[HeldOut] = []
+        if "alarms" in self.parts:
+            for scope in scopes:
+                held += self.held_out.held(scope)
         if self.generation.needed:
             levels = self.masks.levels if "masks" in self.parts else 0
             works += generation_work(self.generation, cells, levels)
+            works += self.held_out.works(held)
         if "detection" in self.parts:
             few = sum(arm.known != "all" for arm in self.arms)
             count = few * len(scopes)
@@ -215,6 +228,10 @@ class _Evaluation:
                 count += (len(self.arms) - few) * len(folds)
             count *= len(self.detectors.seeds)
             works.append(detector_work(settings, first, count, device))
+        if held:
+            count = len(self.arms) * len(held)
+            work = detector_work(settings, first, count, device)
+            works.append(replace(work, name="held-out detectors"))
         if "landscape" in self.parts:
             first_draws = sum(scope.whole.draw == 0 for scope in scopes)
             count = sum(arm.landscape for arm in self.arms) * first_draws
@@ -261,6 +278,9 @@ class _Evaluation:
         if "detection" in self.parts:
             results.rows += self.detectors.rows(scope.whole, pictures, plans)
             results.maps |= self.detectors.map_files(scope.whole, plans)
+        if "alarms" in self.parts:
+            held = self.held_out.plans(scope, pictures)
+            results.rows += self.alarms.rows(scope.whole, pictures, plans, held)
         for baseline in self.baselines:
             results.rows += baseline_rows(baseline, self.detectors.store, scope.whole, pictures)
         if "landscape" in self.parts and scope.whole.draw == 0:
@@ -273,4 +293,4 @@ class _Evaluation:
 
     @property
     def _trains_detectors(self) -> bool:
-        return "detection" in self.parts or "landscape" in self.parts
+        return bool(TRAINING_PARTS & set(self.parts))

@@ -1,6 +1,7 @@
 """The detectors of an evaluation: their arms, training, test, baselines and loss landscapes."""
 
 __all__ = [
+    "alarms",
     "arms",
     "detection",
     "landscape",

@@ -19,7 +19,7 @@ from ..plan.plan import Cell
 from ..rows import Measurement, Row, place
 from ..store import Store
 from .arms.real import CEILING, REAL
-from .fit import fit, score_detector
+from .fit import PICTURES, fit, score_detector
 from .maps import map_strip
 from .metrics import METRICS
 from .networks import NETWORKS
@@ -45,11 +45,30 @@ class Detectors:
         rows: list[Row] = []
         for plan in plans:
             for seed in self.seeds:
-                name, settings = self.key(cell, plan, seed)
-                measure = partial(self._measure, cell, pictures, plan, seed)
-                figures = self.store.get("detector", name, settings, measure)
+                figures = self.figures(cell, pictures, plan, seed)
                 rows += detection_rows(cell, plan.arm.name, figures, seed)
         return rows
+
+    def figures(
+        self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int
+    ) -> dict[str, Any]:
+        """The metrics of one detector, and the figures of each test picture under ``PICTURES``;
+        units of an older state lack these."""
+        name, settings = self.key(cell, plan, seed)
+        measure = partial(self._measure, cell, pictures, plan, seed)
+        return self.store.get("detector", name, settings, measure)
+
+    def picture_figures(
+        self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int
+    ) -> dict[str, Any]:
+        """The figures of each test picture; the detector is trained again where its unit lacks
+        them."""
+        figures = self.figures(cell, pictures, plan, seed)
+        if PICTURES not in figures:
+            name, settings = self.key(cell, plan, seed)
+            measure = partial(self._measure, cell, pictures, plan, seed)
+            figures = self.store.get("detector-pictures", name, settings, measure)
+        return dict(figures[PICTURES])
 
     def map_files(self, cell: Cell, plans: Sequence[ArmPlan]) -> dict[str, Path]:
         """Title -> picture of the first seed's maps, of the arms that show them."""
@@ -57,7 +76,7 @@ class Detectors:
         for plan in plans:
             path = self._file(cell, plan, "pictures", "png")
             if plan.arm.maps and path.is_file():
-                data, k = cell.data, _trained_on(cell, plan).k
+                data, k = cell.data, trained_on(cell, plan).k
                 title = (
                     f"{place(data.object, data.defect, k)}, fold {data.number}, {plan.arm.name}, "
                     f"seed {self.seeds[0]}: held-out defects with their human masks, each beside "
@@ -79,7 +98,7 @@ class Detectors:
     def key(self, cell: Cell, plan: ArmPlan, seed: int) -> tuple[str, dict[str, Any]]:
         """Name and settings of a unit. Where all real defects are known, real only is the ceiling
         and shares its unit."""
-        cell = _trained_on(cell, plan)
+        cell = trained_on(cell, plan)
         arm, data = plan.arm.name, plan.settings
         if plan.arm == REAL and cell.k == 0:
             arm, data = CEILING.name, ALL_KNOWN
@@ -112,7 +131,7 @@ class Detectors:
         return self.store.root / folder / f"{unit.stem}.{suffix}"
 
 
-def _trained_on(cell: Cell, plan: ArmPlan) -> Cell:
+def trained_on(cell: Cell, plan: ArmPlan) -> Cell:
     """The cell; with all real defects known where the arm knows them, whatever the cell's k."""
     if plan.arm.known == "all":
         return replace(cell, k=0, shots=cell.data.fold.pool, draw=0)

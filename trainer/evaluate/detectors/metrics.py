@@ -96,6 +96,50 @@ def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, floa
     return float(metrics.auc(false_rate, recall)), float(average_precision), float(f1.max())
 
 
+def precision_at_defects(truths: Sequence[Mask], maps: Sequence[Map]) -> list[float]:
+    """Pixel AP taken apart: for each picture with a defect the mean, over the defect's pixels, of
+    the precision at the threshold of that pixel's score.
+
+    The precision is that of all pictures together. The mean of these values with the defects' sizes
+    as weights is the pixel AP; each defect counted once, small defects matter as much as large.
+
+    Args:
+        truths: bool ``[H, W]`` each. maps: float ``[H, W]`` each.
+
+    Returns:
+        One value in 0..1 for each picture with a defect, in their order.
+    """
+    pixels = np.sort(np.concatenate(maps, axis=None))
+    defects: list[NDArray[Any]] = []
+    for truth, anomaly in zip(truths, maps, strict=True):
+        if truth.any():
+            defects.append(anomaly[truth])
+    if not defects:
+        return []
+    hits = np.sort(np.concatenate(defects))
+    precisions = []
+    for scores in defects:
+        positives = pixels.size - np.searchsorted(pixels, scores, side="left")
+        true_positives = hits.size - np.searchsorted(hits, scores, side="left")
+        precisions.append(float(np.mean(true_positives / positives)))
+    return precisions
+
+
+def picture_figures(truths: Sequence[Mask], maps: Sequence[Map]) -> dict[str, list[float]]:
+    """What the detector says of each picture: ``defect_scores`` and ``good_scores`` (image
+    scores), ``defect_precision`` (:func:`precision_at_defects`), in the order of the pictures."""
+    defect_scores: list[float] = []
+    good_scores: list[float] = []
+    for truth, anomaly in zip(truths, maps, strict=True):
+        scores = defect_scores if truth.any() else good_scores
+        scores.append(image_score(anomaly))
+    return {
+        "defect_scores": defect_scores,
+        "good_scores": good_scores,
+        "defect_precision": precision_at_defects(truths, maps),
+    }
+
+
 def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> float:
     """Area under the per-region overlap curve up to a false positive rate of ``limit``, divided by
     ``limit``: 0..1.

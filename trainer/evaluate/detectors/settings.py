@@ -106,6 +106,21 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True)
+class AlarmSettings:
+    """How false alarms at the threshold that finds the known defects are measured."""
+
+    alarm_parts: Annotated[
+        int,
+        Range(2, 1000),
+        Doc(
+            "Parts of the known real defects of which each is held out in turn where alarms are "
+            "measured; as many as there are known defects: one by one. Each part is a class "
+            "training, its samples and one detector an arm; the first seed alone."
+        ),
+    ] = 3
+
+
+@dataclass(frozen=True)
 class PatchCoreSettings:
     """How PatchCore is trained."""
 

@@ -65,11 +65,14 @@ class Cell:
     shots: tuple[Example, ...]
     draw: int = 0
     """Number of the random choice of the shots."""
+    held_out: str = ""
+    """Names the part of the known defects that is missing among the shots; empty: none is."""
 
     @property
     def name(self) -> str:
         """For file names and messages."""
-        return f"{self.data.name}-k{self.k}-d{self.draw}" if self.k else f"{self.data.name}-kall"
+        known = f"k{self.k}-d{self.draw}" if self.k else "kall"
+        return "-".join(filter(None, (self.data.name, known, self.held_out)))
 
 
 @dataclass(frozen=True)

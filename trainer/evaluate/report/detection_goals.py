@@ -24,12 +24,10 @@ from .statistics import (
 )
 from .statistics import minus as difference_of
 from .summary import Key
-from .tables import POINTS, RUNS_NOTE, Cells, Table, pivot
+from .tables import MOST_SHOTS, POINTS, RUNS_NOTE, Cells, Table, pivot
 from .verdicts import WORDS, Goal, counted, verdict, with_column
 
 JUDGED = "pixel_ap"
-MOST_SHOTS = 10
-"""The goals are about 1 to this many real defects; other numbers are shown."""
 CLOSED_SHARE = 0.5
 LEAST_GAIN = 0.05
 """Gain over the known real defects that the recommended method should give in the mean."""

@@ -15,9 +15,11 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 
 from ..rows import Row
+from .alarm_goals import alarm_tables
 from .gains import gain_tables
 from .goals import judge
 from .results import Results, check_agreement, read_results, write_record
+from .summary import grouped
 from .tables import RUNS_NOTE, Table, markdown, sections
 
 
@@ -94,6 +96,9 @@ def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
         gains = gain_tables(list(rows))
         if gains:
             blocks += [f"### Gains{label}", *map(markdown, gains)]
+        alarms = alarm_tables(grouped(list(rows)))
+        if alarms:
+            blocks += [f"### Alarms{label}", RUNS_NOTE, *map(markdown, alarms)]
         for heading, tables in sections(list(rows)).items():
             blocks += [f"### {heading}{label}", RUNS_NOTE, *map(markdown, tables)]
 

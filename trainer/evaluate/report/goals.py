@@ -15,6 +15,7 @@ from bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS
 from ..measures.features import NAME
 from ..rows import Row, place
 from ..samples.methods import Method
+from .alarm_goals import alarm_goal
 from .detection_goals import detection_goals, gain_cells, gain_table
 from .statistics import Runs, interval, minus
 from .summary import grouped
@@ -47,9 +48,10 @@ def judge(measured: Sequence[Measured]) -> Goals:
         rows += evaluation.rows
     loss_goal, loss_table = _loss_goal(measured)
     mask_goals, mask_table = _mask_goals(measured)
-    cells = gain_cells(grouped(rows))
+    groups = grouped(rows)
+    cells = gain_cells(groups)
     tables = (loss_table, mask_table, gain_table(cells))
-    goals = (loss_goal, *mask_goals, *detection_goals(cells))
+    goals = (loss_goal, *mask_goals, *detection_goals(cells), alarm_goal(groups))
     return Goals(goals, tuple(filter(None, tables)))
 
 

@@ -15,6 +15,7 @@ from bgdefect_core.files import atomic_write
 
 from ..detectors.arms.real import CEILING, REAL
 from ..rows import Row, Skip, place
+from .alarm_goals import alarm_tables
 from .gains import gain_tables
 from .plots import arm_plot, landscape_plot
 from .statistics import Runs, closed_gap, minus
@@ -74,6 +75,9 @@ def write_report(path: Path, report: Report) -> None:
         if tables:
             plots = _plots(part, report)
             sections.append({"title": heading, "tables": tables, "plots": plots})
+    alarms = alarm_tables(grouped(report.rows))
+    if alarms:
+        sections.append({"title": "Alarms", "tables": alarms, "plots": []})
     pictures = list(report.strips.items())
     for title, file in list(report.maps.items())[:_MOST_MAPS]:
         pictures.append((title, file.read_bytes()))

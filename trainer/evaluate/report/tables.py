@@ -44,6 +44,8 @@ RUNS_NOTE = (
     "in brackets."
 )
 POINTS = 100.0
+MOST_SHOTS = 10
+"""The goals are about 1 to this many real defects; other numbers are shown."""
 METRIC = "metric"
 """Head of the first column where each line is a metric with its own magnitude."""
 _NUMBER = re.compile(r"[+-]?\d")

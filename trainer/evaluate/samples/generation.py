@@ -7,7 +7,8 @@ training side are painted into.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,6 +103,15 @@ class Generation:
             except SettingError as reason:
                 came = f"the generation method {method.name!r}: {reason.came}"
                 raise SettingError(came, reason.expected, reason.do) from reason
+
+    def only(self, names: Collection[str]) -> Generation:
+        """The same with the methods of these names alone, and without candidates."""
+        methods: list[str] = []
+        for text, method in zip(self.settings.generators, self.settings.methods, strict=True):
+            if method.name in names:
+                methods.append(text)
+        settings = replace(self.settings, generators=tuple(methods), candidate=())
+        return replace(self, settings=settings, needed=self.needed and bool(methods))
 
     def is_trained(self, cell: Cell, method: Method) -> bool:
         """Whether the class weights of this method are finished."""
