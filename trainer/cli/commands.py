@@ -71,7 +71,7 @@ COMMANDS = Registry(
         "evaluate",
         "measure realism, masks and what detectors gain, with error bars",
         "evaluate.config:EvaluateConfig",
-        "evaluate.run:evaluate",
+        "evaluate.command:measure",
         show="evaluate.command:tell",
         says=True,
         read="evaluate.command:take_file",

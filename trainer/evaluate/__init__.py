@@ -2,7 +2,8 @@
 
 From the bottom: ``plan`` (who trains and who tests), ``rows`` and ``store`` (figures and finished
 measurements), ``samples`` (generated defects), ``measures`` (realism and masks), ``detectors``,
-``report``; ``run`` puts them together. ``misses`` holds the known defects out in turn.
+``report``; ``run`` puts them together. ``misses`` holds the known defects out in turn. ``advise``
+answers for one data set from the same samples and detectors, by the rules of ``advice``.
 """
 
 __all__ = ["command", "config", "measures", "misses", "report", "run"]

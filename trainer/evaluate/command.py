@@ -3,15 +3,16 @@ the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bgdefect_core.errors import SettingError
 
+from .advise import Advised, advise
 from .config import EvaluateConfig, read_config, recipe_path
 from .report.page import cell_text
 from .report.tables import markdown
-from .run import Outcome
+from .run import Outcome, evaluate
 
 _FILES = ("--config", "--recipe")
 _PRINTED = ("pixel_ap", "iou", "frechet distance (efficientnet-lite0, defect)")
@@ -43,10 +44,21 @@ def take_file(arguments: Sequence[str]) -> tuple[EvaluateConfig | None, list[str
     return read_config(path), remaining
 
 
-def tell(outcome: Outcome) -> list[str]:
+def measure(config: EvaluateConfig, say: Callable[[str], None]) -> Outcome | Advised:
+    """The evaluation, or the advice.
+
+    Raises:
+        BGDefectError: whatever the user can mend.
+    """
+    return advise(config, say) if config.advice.advise else evaluate(config, say)
+
+
+def tell(outcome: Outcome | Advised) -> list[str]:
     """Lines for the terminal at the end of a run."""
     if outcome.dry_run:
         return ["every path is there; nothing was written"]
+    if isinstance(outcome, Advised):
+        return [*outcome.lines, f"advice: {outcome.output / 'advice.html'}"]
     lines = []
     for row in outcome.summary:
         if row.metric in _PRINTED and row.part != "masks on generated samples":

@@ -23,6 +23,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.pictures.mask_values import MaskValues
 
 from ..bases.devices import pick_device
+from .advice.settings import AdviceSettings
 from .detectors.arms import ARMS
 from .detectors.arms.arm import Arm
 from .detectors.arms.chosen import chosen_arms, present
@@ -104,6 +105,7 @@ class EvaluateConfig:
         default_factory=LiteBaselineSettings
     )
     landscape: Annotated[LandscapeSettings, _FLAT] = field(default_factory=LandscapeSettings)
+    advice: Annotated[AdviceSettings, _FLAT] = field(default_factory=AdviceSettings)
     seed: Annotated[
         int,
         Range(0, 2**31),

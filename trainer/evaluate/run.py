@@ -94,15 +94,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     output, seed, device = config.output, config.seed, pick_device(config.device)
     store = Store(output)
     sampling = config.sampling
-    generation = Generation(
-        sampling,
-        config.plan.data,
-        output / "ours",
-        seed,
-        config.device,
-        config.needs_samples,
-        config.plan.mask_values,
-    )
+    generation = generation_of(config)
     baselines = _baselines(config, device)
     detectors = Detectors(config.detector, config.arms.seeds, store, device)
     parts = config.alarms.alarm_parts
@@ -145,6 +137,19 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
         results.write(output, record, generation.base_name)
 
     return _report(results, output, record, sampling.methods, estimate)
+
+
+def generation_of(config: EvaluateConfig) -> Generation:
+    """How samples are made."""
+    return Generation(
+        config.sampling,
+        config.plan.data,
+        config.output / "ours",
+        config.seed,
+        config.device,
+        config.needs_samples,
+        config.plan.mask_values,
+    )
 
 
 def _baselines(config: EvaluateConfig, device: torch.device) -> list[Baseline]:

@@ -1,0 +1,3 @@
+"""Advice on the user's own data: what is measured for it, how it is judged, and its page."""
+
+__all__ = ["design", "judgement", "misses", "page", "runs", "settings"]
