@@ -19,14 +19,17 @@ from ..plan.plan import Cell
 from ..rows import Measurement, Row, place
 from ..store import Store
 from .arms.real import CEILING, REAL
-from .fit import PICTURES, fit, score_detector
+from .fit import fit, score_detector
 from .maps import map_strip
-from .metrics import METRICS
+from .metrics import METRICS, picture_figures
 from .networks import NETWORKS
 from .networks.network import seeded
 from .pictures import FoldPictures
 from .plans import ALL_KNOWN, ArmPlan
 from .settings import DetectorSettings
+
+PICTURES = "pictures"
+"""Key of the figures of each test picture; measurements of older states lack it."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ class Detectors:
         self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int
     ) -> dict[str, Any]:
         net = fit(plan.data(), self.settings, seed, self.device)
-        figures, maps = score_detector(net, pictures.test)
+        metrics, maps = score_detector(net, pictures.test)
+        masks = [mask for _, mask in pictures.test]
+        figures = {**metrics, PICTURES: picture_figures(masks, maps)}
         if cell.draw or seed != self.seeds[0]:
             return figures
         if plan.arm.landscape:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from .losses import LOSSES
-from .metrics import Map, detection_metrics, picture_figures
+from .metrics import Map, detection_metrics
 from .networks import NETWORKS
 from .networks.network import probability_maps, seeded, to_tensor
 from .pictures import Pair
@@ -24,8 +23,6 @@ from .schedules import SCHEDULES
 from .settings import DetectorSettings
 from .training_data import ArmData
 
-PICTURES = "pictures"
-"""Key of the figures of each test picture; measurements of older states lack it."""
 _WARM = 0.1
 """Share of the steps in which the learning rate rises."""
 
@@ -86,9 +83,8 @@ def draw_batch(
     return to_tensor(pictures), torch.from_numpy(np.stack(masks))
 
 
-def score_detector(net: nn.Module, pairs: Sequence[Pair]) -> tuple[dict[str, Any], list[Map]]:
-    """All metrics on the test side, the figures of each picture under ``PICTURES``, and the
-    maps."""
+def score_detector(net: nn.Module, pairs: Sequence[Pair]) -> tuple[dict[str, float], list[Map]]:
+    """All metrics on the test side, and the maps."""
     pictures, masks = zip(*pairs, strict=True)
     maps = probability_maps(net, pictures)
-    return {**detection_metrics(masks, maps), PICTURES: picture_figures(masks, maps)}, maps
+    return detection_metrics(masks, maps), maps
