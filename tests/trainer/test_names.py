@@ -34,6 +34,8 @@ from trainer.data.layouts import (
 )
 from trainer.data.splits import read_split, split_halves, write_split
 
+from .annotated_sets import coco_nut, labelme_nut, yolo_nut
+
 COMPOSED = unicodedata.normalize("NFC", "prüfung")
 DECOMPOSED = unicodedata.normalize("NFD", "prüfung")
 LEFTOVERS = (".DS_Store", "Thumbs.db", "desktop.ini", "._000.png", "~$000.png", ".000.png.tmp")
@@ -89,6 +91,9 @@ def plain(root: Path) -> Path:
 
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "csv": table,
+    "coco": coco_nut,
+    "yolo": yolo_nut,
+    "labelme": labelme_nut,
     "mvtec_loco": loco,
     "mvtec": nut,
     "plain": plain,

@@ -1,4 +1,7 @@
-"""One picture of one defect, or a good one: where its files lie, and what is in them."""
+"""One picture of one defect, or a good one: where its files lie, and what is in them.
+
+The defect stands in mask files, or is drawn by an annotation (:mod:`annotations`).
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bgdefect_core.errors import BGDefectError, DataError
+from bgdefect_core.errors import BGDefectError, DataError, MaskError
 from bgdefect_core.pictures.mask_files import report_large_masks
 from bgdefect_core.pictures.mask_reading import read_masks
 from bgdefect_core.pictures.mask_values import WHITE, MaskValues
-from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.masks import Mask, check_mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder
 
-__all__ = ["GOOD", "Example", "load_example", "validate"]
+from .annotations.record import Region, regions_digest, union_of
+from .annotations.shapes import Size
+
+__all__ = ["GOOD", "Example", "check_size", "load_example", "validate"]
 
 GOOD = "good"
 """What stands in place of a defect where there is none."""
@@ -37,6 +43,26 @@ class Example:
     """Pictures of one part share it; empty: a part of its own."""
     values: MaskValues = WHITE
     """What counts as defect in its masks."""
+    regions: tuple[Region, ...] = ()
+    """In place of mask files: what an annotation draws; their union is the defect."""
+    size: Size | None = None
+    """Height and width of the picture as the annotation has them; None: it does not say."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it shows no defect."""
+        return not self.masks and not self.regions
+
+    @property
+    def label_file(self) -> Path:
+        """The file of its (first) mask; of an annotation the picture that it is about."""
+        return self.masks[0] if self.masks else self.image
+
+    @property
+    def regions_digest(self) -> str | None:
+        """SHA-256 of what its annotation draws; None: it has mask files, which are known by their
+        own content."""
+        return regions_digest(self.regions) if self.regions else None
 
 
 _loaded: dict[tuple[Example, _State], tuple[Pixels, Mask]] = {}
@@ -54,14 +80,34 @@ def load_example(example: Example) -> tuple[Pixels, Mask]:
     if pair is None:
         picture = read_of_folder(example.image)
         size = (picture.shape[0], picture.shape[1])
-        union = f"the union of the masks of {example.image}"
-        mask = read_masks(example.masks, union, size, values=example.values, picture=example.image)
-        pair = _loaded[key] = (picture, mask)
+        pair = _loaded[key] = (picture, _read_mask(example, size))
         size_in_memory = sum(map(_bytes_of, _loaded.values()))
         while size_in_memory > _REMEMBERED:
             oldest = _loaded.pop(next(iter(_loaded)))
             size_in_memory -= _bytes_of(oldest)
     return pair[0].copy(), pair[1].copy()
+
+
+def _read_mask(example: Example, size: Size) -> Mask:
+    union = f"the union of the masks of {example.image}"
+    if not example.regions:
+        return read_masks(example.masks, union, size, values=example.values, picture=example.image)
+    check_size(example.image, size, example.size)
+    mask = union_of(example.regions, size)
+    check_mask(mask, size, union)
+    return mask
+
+
+def check_size(image: Path, size: Size, annotated: Size | None) -> None:
+    """Compare a picture with the size that its annotation gives.
+
+    Raises:
+        MaskError: they differ.
+    """
+    if annotated is not None and annotated != size:
+        came = f"{image} is {size[1]} x {size[0]} pixels"
+        expected = f"{annotated[1]} x {annotated[0]}, as its annotation has it"
+        raise MaskError(came, expected, "annotate the picture at this size, upright")
 
 
 def _bytes_of(pair: tuple[Pixels, Mask]) -> int:

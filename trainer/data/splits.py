@@ -29,6 +29,7 @@ __all__ = [
     "Split",
     "divide",
     "group_of",
+    "listed_in",
     "read_split",
     "relative_file",
     "split_halves",
@@ -138,6 +139,18 @@ def read_split(path: str | Path, examples: Sequence[Example], root: str | Path) 
             came = f"{path} parts one group: {both}"
             raise DataError(came, "a group on one side", "move one of them")
     return split
+
+
+def listed_in(path: Path, side: str) -> set[str]:
+    """The picture files that a split file lists, relative to the data set.
+
+    Args:
+        side: "train" or "held_out".
+
+    Raises:
+        DataError: no split file.
+    """
+    return set(_listed(path, side))
 
 
 def _listed(path: Path, side: str) -> list[str]:

@@ -20,7 +20,6 @@ from bgdefect_core.declarations import (
     replace_options,
 )
 from bgdefect_core.errors import SettingError
-from bgdefect_core.pictures.mask_values import MaskValues
 
 from ..bases.devices import pick_device
 from .advice.settings import AdviceSettings
@@ -128,7 +127,7 @@ class EvaluateConfig:
             wanted = f"--base with {base.removeprefix(WANTED)}"
             raise SettingError("no base is given", wanted, "the recipe is about that one")
         check_settings(self)
-        MaskValues.parse(self.plan.mask_values)
+        self.plan.reading.check()
         self.detector.check()
         if REAL.name not in self.arms.arms and {"detection", "alarms"} & set(self.parts):
             expected = "it: every other arm is compared with it"

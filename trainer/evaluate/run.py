@@ -148,7 +148,7 @@ def generation_of(config: EvaluateConfig) -> Generation:
         config.seed,
         config.device,
         config.needs_samples,
-        config.plan.mask_values,
+        config.plan.reading,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from bgdefect_core.declarations import Doc, Free, Range, check_settings
+from bgdefect_core.declarations import Choice, Doc, Free, Range, check_settings
 from bgdefect_core.errors import SettingError
 from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.signals import SIGNALS
@@ -22,7 +22,7 @@ from bgdefect_core.weights.info import ClassWeightsInfo
 from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
 from ..bases.precision import Precision
-from ..data.layouts import LAYOUTS
+from ..data.layouts import LAYOUT_HELP, LAYOUTS, OUTSIDE_HELP, ReadingSettings
 from .attempts import SamplePlan
 
 
@@ -56,8 +56,9 @@ class GenerateConfig:
         Path | None,
         Free(),
         Doc(
-            "Folder of real masks from which new ones are made (ground_truth/DEFECT of an MVTec "
-            "object). Default: that of the good pictures' own object, where there is one."
+            "Real masks from which new ones are made: a folder of mask files (ground_truth/DEFECT "
+            "of an MVTec object), or a data set with this defect in any layout. Default: those of "
+            "the good pictures' own object or data set, where there are some."
         ),
     ] = None
     mask_split: Annotated[
@@ -70,6 +71,13 @@ class GenerateConfig:
         ),
     ] = None
     mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
+    layout: Annotated[
+        str | None,
+        Free(),
+        Choice(LAYOUTS),
+        Doc(f"{LAYOUT_HELP} That of --mask-library, or of --good where there is none."),
+    ] = None
+    outside_files: Annotated[bool, Free(), Doc(OUTSIDE_HELP)] = False
     more_like: Annotated[
         Path | None,
         Free(),
@@ -233,6 +241,13 @@ class GenerateConfig:
                 "leave it out, or choose one of these signals",
             )
         pick_device(self.device, self.precision)
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """How data sets are read."""
+        return ReadingSettings(
+            self.layout, mask_values=self.mask_values, outside_files=self.outside_files
+        )
 
     @property
     def plan(self) -> SamplePlan:

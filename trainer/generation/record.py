@@ -37,6 +37,8 @@ def run_settings(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -
     sources = pairs.sources
     if sources.more_like is not None:
         settings["more_like"] = sources.more_like.record
+    if sources.labels is not None:
+        settings["labels"] = sources.labels
     background, defect, mask = config.prompts(info)
     return settings | {
         "weights_sha256": file_digest(config.weights, WeightsError, "a class weights file"),

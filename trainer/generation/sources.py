@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
@@ -19,15 +19,20 @@ from bgdefect_core.pictures.mask_files import (
     read_library,
 )
 from bgdefect_core.pictures.mask_values import WHITE, MaskValues
-from bgdefect_core.pictures.masks import Mask, separate_defects, trimmed
 from bgdefect_core.placement.placing import MaskLibrary
-from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
 from bgdefect_core.weights.info import ClassWeightsInfo
 
-from ..data.examples import Example, load_example
-from ..data.layouts import good_pictures
+from ..data.examples import Example
+from ..data.layouts import (
+    AnnotationLayout,
+    CsvList,
+    ReadingSettings,
+    good_pictures,
+    layout_of,
+)
 from ..training.run_folder import RunFolder
 from .config import GenerateConfig
+from .example_library import examples_in, is_data_set, library_of, warn_of_held_out
 from .more_like import MoreLike, read_more_like
 
 log = logging.getLogger(__name__)
@@ -59,6 +64,8 @@ class Sources:
     """Where they may not lie."""
     values: MaskValues = WHITE
     """What counts as defect in ready masks."""
+    labels: str | None = None
+    """Digest of what annotations draw of the library's masks; None: all are files."""
     more_like: MoreLike | None = None
     """How often each mask of the library is drawn; None: all equally."""
 
@@ -108,31 +115,81 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
         DataError: missed defects that do not belong to this class and library.
     """
     object = config.object or info.object
-    good = good_pictures(config.good, _object_in(config.good, object))
+    reading = config.reading
+    if config.mask_library is not None:  # the layout is that of the library
+        reading = replace(reading, layout=None)
+    object_there = _object_in(config.good, object, reading)
+    good = good_pictures(config.good, object_there, reading)
     if config.masks is not None:
         masks = masks_by_name(good, config.masks)
         return Sources(good, masks, values=MaskValues.parse(config.mask_values))
-    folder = config.mask_library or find_library(config.good, object, info.defect)
-    apart = info.zoom != "whole"
-    split = config.mask_split
-    if split is None and (config.paint.starting.uses_real or config.more_like is not None):
-        split = _split_beside(config.weights)
-    values = MaskValues.parse(config.mask_values)
-    library = read_library(folder, split, pictures_beside(folder), apart, values)
-    if split is None:
-        _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
+    real = _real_masks(config, info, object)
     more_like = None
     if config.more_like is not None:
         factor = config.more_like_factor
-        more_like = read_more_like(config.more_like, factor, info, library, folder, split)
+        more_like = read_more_like(
+            config.more_like, factor, info, real.library, real.place, real.split
+        )
     return Sources(
         good,
-        library=library,
-        folder=folder,
+        library=real.library,
+        folder=real.place,
+        labels=real.labels,
         allowed=None if config.allowed is None else Areas(config.allowed),
         forbidden=None if config.forbidden is None else Areas(config.forbidden),
         more_like=more_like,
     )
+
+
+@dataclass(frozen=True)
+class _RealMasks:
+    """The real masks of a run, and where they are from."""
+
+    library: MaskLibrary
+    place: Path
+    """Folder of masks, or a data set."""
+    split: Path | None
+    labels: str | None = None
+
+
+def _real_masks(config: GenerateConfig, info: ClassWeightsInfo, object: str) -> _RealMasks:
+    """The library that the settings name, or that stands beside the good pictures.
+
+    Raises:
+        BGDefectError: as :func:`sources_in_folders`.
+    """
+    apart = info.zoom != "whole"
+    split = config.mask_split
+    if split is None and (config.paint.starting.uses_real or config.more_like is not None):
+        split = _split_beside(config.weights)
+    place = _data_set_of(config, info.defect)
+    if place is not None:
+        examples = examples_in(place, info.object, info.defect, split, config.reading)
+        if split is None:
+            warn_of_held_out(place, examples, RunFolder(config.weights).split)
+        drawn = library_of(examples, apart)
+        return _RealMasks(drawn.masks, place, split, drawn.labels)
+    folder = config.mask_library or find_library(config.good, object, info.defect)
+    values = MaskValues.parse(config.mask_values)
+    library = read_library(folder, split, pictures_beside(folder), apart, values)
+    if split is None:
+        _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
+    return _RealMasks(library, folder, split)
+
+
+def _data_set_of(config: GenerateConfig, defect: str) -> Path | None:
+    """The data set with the real defects: the one that is named, else that of the good pictures
+    where it is annotated or listed; None: masks lie in a folder of files."""
+    if config.mask_library is not None:
+        is_set = is_data_set(config.mask_library, config.reading)
+        return config.mask_library if is_set else None
+    layout = layout_of(config.good, config.reading)
+    if not isinstance(layout, AnnotationLayout | CsvList):
+        return None
+    defects: set[str] = set()
+    for names in layout.classes(config.good).values():
+        defects.update(names)
+    return config.good if defect in defects else None
 
 
 def sources_of_examples(examples: ExampleSources, info: ClassWeightsInfo) -> Sources:
@@ -141,23 +198,9 @@ def sources_of_examples(examples: ExampleSources, info: ClassWeightsInfo) -> Sou
     Raises:
         PictureError, MaskError: a bad picture or mask, named. DataError: no defects.
     """
-    masks: list[Mask] = []
-    names: list[str] = []
-    surroundings: list[Surroundings | None] = []
-    origins: list[Path] = []
-    files: list[Path] = []
-    for number, example in enumerate(examples.defects):
-        picture, mask = load_example(example)
-        defects = [mask] if info.zoom == "whole" else separate_defects(mask)
-        for part, defect in enumerate(defects, start=1):
-            suffix = f"#{part}" if len(defects) > 1 else ""
-            names.append(f"{number:03d}_{example.image.stem}_mask.png{suffix}")
-            masks.append(trimmed(defect))
-            surroundings.append(surroundings_of(picture, defect))
-            origins.append(example.masks[0])
-        files += [*example.masks, example.image]
-    library = MaskLibrary(masks, names, surroundings, origins, files)
-    return Sources([example.image for example in examples.good], library=library)
+    library = library_of(examples.defects, apart=info.zoom != "whole")
+    good = [example.image for example in examples.good]
+    return Sources(good, library=library.masks, labels=library.labels)
 
 
 def _split_beside(weights: Path) -> Path | None:
@@ -195,8 +238,10 @@ def _warn_of_held_out(folder: Path, names: Sequence[str], split: Path) -> None:
 
 
 @system_errors(DataError, "a folder that can be read")
-def _object_in(good: Path, name: str) -> str | None:
+def _object_in(good: Path, name: str, reading: ReadingSettings) -> str | None:
     """The object to choose where ``good`` holds several; a single one may have any name."""
+    if good.exists() and isinstance(layout_of(good, reading), AnnotationLayout):
+        return None
     if not good.is_dir():
         return name
     if _is_object(good):

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import tyro
+
 from bgdefect_core.declarations import Choice, Doc, Range, check_settings
 from bgdefect_core.errors import SettingError
 from bgdefect_core.method.loss import LOSSES, LossName
 from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.pictures.crop import Zoom
-from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP, MaskValues
 
 from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
 from ..bases.families.family import RESOLUTION
 from ..bases.precision import Precision
-from ..data.layouts import LAYOUTS
+from ..data.layouts import AS_FOUND, LAYOUTS, ReadingSettings
 from .timesteps import DEFAULT_TIMESTEP_DRAW, TIMESTEP_DRAWS, TimestepDrawName
 from .tuning import DEFAULT_TRAINED_PART, TRAINED_PARTS, TrainedPartName
 
@@ -62,7 +63,7 @@ class TrainConfig:
             " Default: as they say."
         ),
     ] = None
-    mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
+    reading: Annotated[ReadingSettings, tyro.conf.arg(name="")] = AS_FOUND
     shots: Annotated[
         int | None,
         Range(1, _MANY),
@@ -234,7 +235,7 @@ class TrainConfig:
     def check(self) -> None:
         """Raise SettingError where a value is out of its range, or two exclude each other."""
         check_settings(self)
-        MaskValues.parse(self.mask_values)
+        self.reading.check()
         splits = (self.shots, self.fold, self.split_file)
         if sum(split is not None for split in splits) > 1:
             came = "more than one of shots, fold and split_file is set"

@@ -116,7 +116,7 @@ def choose_class(config: TrainConfig) -> TrainingClass:
         DataError: no class or several, or a split that cannot be.
         OutputError: the output is another file.
     """
-    examples = find_class(config.data, config.object, config.defect, config.mask_values)
+    examples = find_class(config.data, config.object, config.defect, config.reading)
     name, defect = examples[0].object, examples[0].defect
     output = config.output
     is_folder = output.suffix != ".safetensors"
@@ -151,6 +151,8 @@ def record_of(config: TrainConfig, target: TrainingClass, base: Base, processes:
         settings[side] = [relative_file(example, config.data) for example in examples]
         for number, example in enumerate(examples):
             files[f"{side} {number}"] = example.image
+            if example.regions_digest is not None:
+                settings[f"{side} {number}, regions"] = example.regions_digest
             for part, mask in enumerate(example.masks):
                 files[f"{side} {number}, mask {part}"] = mask
     inputs = read_inputs(files) | base.inputs
@@ -210,7 +212,7 @@ def check_inputs(
     )
     sheet: list[SheetItem] = []
     if config.sample_every:
-        sheet = sheet_items(config.data, held_out or train, views)
+        sheet = sheet_items(config.data, held_out or train, views, config.reading)
     return views, sheet
 
 

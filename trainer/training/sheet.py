@@ -25,7 +25,7 @@ from bgdefect_core.pictures.writing import write_picture
 
 from ..bases.load import Base
 from ..data.examples import Example, load_example
-from ..data.layouts import good_pictures
+from ..data.layouts import ReadingSettings, good_pictures
 from .cache import Views, view_targets
 
 SheetItem = tuple[Pixels, Mask]
@@ -35,7 +35,11 @@ _GAP = 4
 
 
 def sheet_items(
-    root: Path, examples: Sequence[Example], views: Views, count: int = 4
+    root: Path,
+    examples: Sequence[Example],
+    views: Views,
+    reading: ReadingSettings,
+    count: int = 4,
 ) -> list[SheetItem]:
     """Masks of examples on good pictures of the same size, or on the example's own picture.
 
@@ -43,10 +47,11 @@ def sheet_items(
         root: of the data set.
         examples: of one object; the first ``count`` are used.
         views: size and zoom of the crops.
+        reading: how the data set is read.
         count: rows of the sheet.
     """
     try:
-        good = good_pictures(root, examples[0].object)
+        good = good_pictures(root, examples[0].object, reading)
     except DataError:
         good = []
     items = []

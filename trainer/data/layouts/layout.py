@@ -9,6 +9,7 @@ from pathlib import Path
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import comparable, named
 
+from ..annotations.record import AnnotationOptions
 from ..examples import Example
 
 __all__ = ["Layout", "choose", "file_in", "find_file"]
@@ -22,6 +23,10 @@ class Layout(ABC):
     """Where the files lie, in one sentence."""
     good_place: str
     """Where good pictures are expected, for messages."""
+
+    def reading(self, options: AnnotationOptions) -> Layout:
+        """The layout with options of how annotations are read; itself where it reads none."""
+        return self
 
     @abstractmethod
     def recognises(self, root: Path) -> bool:

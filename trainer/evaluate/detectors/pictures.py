@@ -84,7 +84,7 @@ def load_pairs(examples: Sequence[Example], side: int) -> list[Pair]:
     """The examples as squares of ``side`` pixels; good pictures have empty masks."""
     pairs = []
     for example in examples:
-        if example.masks:
+        if not example.is_good:
             picture, mask = load_example(example)
             pairs.append(squared(picture, mask, side))
         else:

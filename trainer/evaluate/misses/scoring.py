@@ -173,5 +173,5 @@ def data_digest(examples: Iterable[Example]) -> str:
     for example in examples:
         for file in (example.image, *example.masks):
             digest.update(file_digest(file, DataError, "a picture or a mask").encode())
-        digest.update(repr(example.values).encode())
+        digest.update(repr((example.values, example.regions_digest)).encode())
     return digest.hexdigest()

@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 import tyro
 
 from bgdefect_core.declarations import Doc, NotEmpty, Range, check_settings
-from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP, MaskValues
 
 from ...bases.devices import pick_device
-from ...data.layouts import LAYOUTS
+from ...data.layouts import AS_FOUND, LAYOUTS, ReadingSettings
 from ..detectors.settings import DetectorSettings
 
 _FLAT = tyro.conf.arg(name="")
@@ -52,7 +51,7 @@ class MissesConfig:
     ] = None
     object: Annotated[str | None, Doc("Object; required where the data set holds several.")] = None
     defect: Annotated[str | None, Doc("Defect; required where the object has several.")] = None
-    mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
+    reading: Annotated[ReadingSettings, _FLAT] = AS_FOUND
     turns: Annotated[
         int,
         Range(2, 1000),
@@ -89,6 +88,6 @@ class MissesConfig:
     def check(self) -> None:
         """Raise SettingError where a value is out of its range."""
         check_settings(self)
-        MaskValues.parse(self.mask_values)
+        self.reading.check()
         self.detector.check()
         pick_device(self.device)

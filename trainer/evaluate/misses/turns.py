@@ -54,9 +54,11 @@ def known_side(config: MissesConfig) -> KnownSide:
         DataError: several classes; a split that does not fit; fewer than two parts with known
             defects; too few good pictures; a file that cannot be used.
     """
-    examples = find_class(config.data, config.object, config.defect, config.mask_values)
+    examples = find_class(config.data, config.object, config.defect, config.reading)
     split = read_split(config.split_file, examples, config.data)
-    good = _good_of(split, good_examples(config.data, examples[0].object), config)
+    good = _good_of(
+        split, good_examples(config.data, examples[0].object, reading=config.reading), config
+    )
     validate(split.train)
     turns = make_turns(split.train, good, config.turns, config.seed)
     return KnownSide(split.train, good, split.held_out, turns)
@@ -123,9 +125,9 @@ def _shuffled(examples: Iterable[Example], rng: np.random.Generator) -> list[Gro
 
 def mask_source(example: Example) -> Path:
     """The file of a defect's mask, or the folder of its parts, as a mask library names it."""
-    folder = example.masks[0].parent
+    folder = example.label_file.parent
     is_folder_of_parts = picture_key(folder.name) == picture_key(example.image)
-    return folder if is_folder_of_parts else example.masks[0]
+    return folder if is_folder_of_parts else example.label_file
 
 
 def mask_keys(examples: Iterable[Example]) -> dict[str, Example]:

@@ -21,7 +21,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 
 from ...data.examples import Example
-from ...data.layouts import find_examples, good_examples
+from ...data.layouts import AS_FOUND, ReadingSettings, find_examples, good_examples
 from ...data.splits import divide, group_of, relative_file, split_halves
 from .settings import PlanSettings
 
@@ -135,7 +135,7 @@ def make_folds(
 def _split_defects(
     settings: PlanSettings, object: str, defect: str, number: int, rng: np.random.Generator
 ) -> _DefectSides:
-    examples = find_examples(settings.data, object, defect, settings.mask_values)
+    examples = find_examples(settings.data, object, defect, settings.reading)
     halves = split_halves(examples, number)
     wanted = max(1, min(settings.validation, len(halves.train) // 5))
     validation, pool = _take_groups(halves.train, wanted, rng)
@@ -151,8 +151,8 @@ def _split_good(settings: PlanSettings, object: str, sides: Sequence[_DefectSide
         training |= _groups(side.pool)
         choosing |= _groups(side.validation)
         testing |= _groups(side.test)
-    good = good_examples(settings.data, object)
-    good_test = good_examples(settings.data, object, "test")
+    good = good_examples(settings.data, object, reading=settings.reading)
+    good_test = good_examples(settings.data, object, "test", settings.reading)
     if good == good_test:  # a csv has no sides
         halves = split_halves(good, 0)
         good, good_test = list(halves.train), list(halves.held_out)
@@ -240,13 +240,13 @@ def fold_files(fold: Fold, root: Path) -> dict[str, list[str]]:
 
 
 def read_fold(
-    path: Path, root: Path, object: str, defect: str, mask_values: str | None = None
+    path: Path, root: Path, object: str, defect: str, reading: ReadingSettings = AS_FOUND
 ) -> Fold:
     """Read a split and check it: an edited file must not leak.
 
     Args:
         root: the data set.
-        mask_values: what counts as defect in its masks.
+        reading: how it is read.
 
     Raises:
         DataError: no such file, no split, a picture that is not in the data set, or a leak.
@@ -262,9 +262,9 @@ def read_fold(
             "its six lists of files",
             "remove it",
         ) from reason
-    defects = _by_file(find_examples(root, object, defect, mask_values), root)
-    good = _by_file(good_examples(root, object), root)
-    good |= _by_file(good_examples(root, object, "test"), root)
+    defects = _by_file(find_examples(root, object, defect, reading), root)
+    good = _by_file(good_examples(root, object, reading=reading), root)
+    good |= _by_file(good_examples(root, object, "test", reading), root)
     sides: dict[str, Examples] = {}
     for name, files in lists.items():
         known = good if name.startswith("good") else defects

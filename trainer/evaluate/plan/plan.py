@@ -97,7 +97,7 @@ def classes_of(settings: PlanSettings) -> list[tuple[str, str]]:
     """
     classes: dict[str, tuple[str, str]] = {}
     objects: set[str] = set()
-    for example in find_examples(settings.data):
+    for example in find_examples(settings.data, reading=settings.reading):
         classes[f"{example.object}/{example.defect}"] = (example.object, example.defect)
         objects.add(example.object)
     absent = [object for object in settings.objects if object not in objects]
@@ -180,7 +180,7 @@ def _folds(
         return make_folds(settings, seed, object, defects, number)
     folds = []
     for path, defect in zip(paths, defects, strict=True):
-        fold = read_fold(path, settings.data, object, defect, settings.mask_values)
+        fold = read_fold(path, settings.data, object, defect, settings.reading)
         folds.append(fold)
     return folds
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from bgdefect_core.declarations import Doc, NotEmpty, Range
-from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP
+import tyro
 
-from ...data.layouts import LAYOUTS
+from bgdefect_core.declarations import Doc, NotEmpty, Range
+
+from ...data.layouts import AS_FOUND, LAYOUTS, ReadingSettings
 
 _ANY_NUMBER = Range(0, 1_000_000)
 _LEAST_ONE = Range(1, 10_000)
@@ -23,7 +24,7 @@ class PlanSettings:
         Path,
         Doc(LAYOUTS.help("Data set of real pictures, in one of these layouts.")),
     ]
-    mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
+    reading: Annotated[ReadingSettings, tyro.conf.arg(name="")] = AS_FOUND
     classes: Annotated[
         tuple[str, ...],
         Doc("Defect classes as OBJECT/DEFECT. Default: all classes of the data set."),

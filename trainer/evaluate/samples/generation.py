@@ -17,6 +17,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.method.signals import SIGNALS
 
 from ...bases.load import MINI, load_base
+from ...data.layouts import AS_FOUND, ReadingSettings
 from ...data.splits import Split, write_split
 from ...generation.config import GenerateConfig
 from ...generation.generate import generate
@@ -73,8 +74,8 @@ class Generation:
     device: Literal["auto", "cpu", "cuda", "mps"]
     needed: bool = True
     """Whether samples of our own methods are asked for at all."""
-    mask_values: str | None = None
-    """What counts as defect in the masks of the data set."""
+    reading: ReadingSettings = AS_FOUND
+    """How the data set is read."""
 
     @property
     def base_name(self) -> str:
@@ -154,7 +155,7 @@ class Generation:
         """The training of a method, whatever the class."""
         config = TrainConfig(
             data=self.data,
-            mask_values=self.mask_values,
+            reading=self.reading,
             output=_UNSET,
             base=self.settings.base,
             steps=self.settings.train_steps,

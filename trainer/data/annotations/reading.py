@@ -1,0 +1,225 @@
+"""Annotation files that nobody vouches for: sizes are limited, every value is checked before it is
+used, and no path leads out of the data's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import named
+
+__all__ = [
+    "Entries",
+    "find_inside",
+    "inside",
+    "read_json",
+    "read_small_text",
+    "read_yaml",
+]
+
+LARGEST = 160 << 20
+"""Bytes of a JSON file: 100,000 regions with outlines have a third of that, and reading takes about
+ten times as much memory."""
+_LARGEST_TEXT = 16 << 20
+_EXCERPT = 60
+
+
+def read_json(path: Path, largest: int = LARGEST) -> Any:
+    """The content of a JSON file in UTF-8.
+
+    Raises:
+        DataError: unreadable, too large, no JSON, nested without end, or with NaN or infinity.
+    """
+    text = _text_of(path, largest)
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as reason:
+        came = f"{path} cannot be read ({str(reason)[:_EXCERPT] or type(reason).__name__})"
+        raise DataError(came, "JSON", "export it again") from reason
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}")
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a small YAML file: plain values alone.
+
+    Raises:
+        DataError: unreadable, too large, or no YAML.
+    """
+    import yaml
+
+    text = _text_of(path, 1 << 20)
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as reason:
+        came = f"{path} cannot be read ({type(reason).__name__})"
+        raise DataError(came, "YAML", "correct it") from reason
+
+
+def read_small_text(path: Path) -> str:
+    """A text file in UTF-8.
+
+    Raises:
+        DataError: unreadable or too large.
+    """
+    return _text_of(path, _LARGEST_TEXT)
+
+
+def _text_of(path: Path, largest: int) -> str:
+    try:
+        size = path.stat().st_size
+        if size > largest:
+            came = f"{path} has {size >> 20} MB"
+            raise DataError(came, f"at most {largest >> 20}", "divide it into several data sets")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as reason:
+        came = f"{path} cannot be read ({reason})"
+        raise DataError(came, "a text file in UTF-8", "check the path and its rights") from reason
+
+
+class Entries:
+    """A mapping out of a file, whose values are of the expected type or refused.
+
+    Args:
+        values: what the file holds at that place.
+        where: the place, for messages.
+
+    Raises:
+        DataError: no mapping.
+    """
+
+    def __init__(self, values: Any, where: str) -> None:
+        if not isinstance(values, Mapping):
+            raise DataError(f"{where} is {_kind(values)}", "entries by name", "export it again")
+        self._values = values
+        self.where = where
+
+    def __contains__(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
+    def any(self, name: str) -> Any:
+        """The value as it is; None where there is none."""
+        return self._values.get(name)
+
+    def text(self, name: str) -> str:
+        """A text that is not empty."""
+        value = self._values.get(name)
+        if not isinstance(value, str) or not value.strip() or "\x00" in value:
+            self._refuse(name, value, "a text")
+        return value
+
+    def whole(self, name: str) -> int:
+        """A whole number; 3.0 is one too."""
+        value = self._values.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 1 << 63:
+            self._refuse(name, value, "a whole number")
+        return value
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """A list of finite numbers."""
+        return self.numbers_in(self._values.get(name), name)
+
+    def numbers_in(self, value: Any, name: str) -> tuple[float, ...]:
+        """A list of finite numbers out of the entry of this name."""
+        if not isinstance(value, list):
+            self._refuse(name, value, "a list of numbers")
+        numbers: list[float] = []
+        for item in value:
+            if not isinstance(item, int | float) or isinstance(item, bool):
+                self._refuse(name, item, "numbers alone")
+            try:
+                number = float(item)
+            except OverflowError:
+                number = math.inf
+            if not math.isfinite(number):
+                self._refuse(name, item, "finite numbers")
+            numbers.append(number)
+        return tuple(numbers)
+
+    def list(self, name: str) -> list[Any]:
+        """A list of anything."""
+        value = self._values.get(name)
+        if not isinstance(value, list):
+            self._refuse(name, value, "a list")
+        return value
+
+    def _refuse(self, name: str, value: Any, expected: str) -> NoReturn:
+        came = f"{self.where}: {name} is {_kind(value)}"
+        raise DataError(came, expected, "export it again, or leave it out")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "not there"
+    text = repr(value) if not isinstance(value, list | dict) else type(value).__name__
+    return text[:_EXCERPT]
+
+
+def inside(root: Path, path: Path, outside: bool = False) -> bool:
+    """Whether a path lies in a folder, links followed.
+
+    Args:
+        outside: the user allows other places.
+    """
+    if outside:
+        return True
+    real = os.path.realpath(path)
+    folder = os.path.realpath(root)
+    return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def find_inside(
+    root: Path, folders: tuple[Path, ...], name: str, where: str, outside: bool = False
+) -> Path | None:
+    """The file that an annotation names, looked up below some folders in turn.
+
+    Separators may be those of Windows; names are compared as a person reads them.
+
+    Args:
+        root: the data's folder; nothing outside it is read.
+        folders: where the name may begin.
+        name: relative, or absolute where ``outside`` allows.
+        where: who names it, for messages.
+        outside: the user allows files outside the folder.
+
+    Returns:
+        The file; None: there is none of that name.
+
+    Raises:
+        DataError: the name leads out of the folder.
+    """
+    relative = name.replace("\\", "/")
+    leads_out = False
+    for folder in folders:
+        path = Path(os.path.normpath(folder / relative))
+        if not inside(root, path, outside):
+            leads_out = True
+            continue
+        file = path if path.is_file() else _spelled(folder, relative)
+        if file is not None and inside(root, file, outside):
+            return file
+    if leads_out:
+        came = f"{where} names {name[:200]!r}, which leads out of {root}"
+        raise DataError(came, "a file in the data's folder", "correct it, or give --outside-files")
+    return None
+
+
+def _spelled(folder: Path, relative: str) -> Path | None:
+    path = folder
+    for part in Path(relative).parts:
+        if part == ".." or Path(part).is_absolute():
+            return None
+        child = named(path.iterdir(), part) if path.is_dir() else None
+        if child is None:
+            return None
+        path = child
+    return path if path.is_file() else None

@@ -1,0 +1,178 @@
+"""What the layouts with annotations share: the record of all pictures is read once, and answers
+every question."""
+
+from __future__ import annotations
+
+import copy
+import os
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from bgdefect_core.errors import DataError, SettingError
+from bgdefect_core.pictures.listing import comparable, is_good_name, report_once, shown_names
+from bgdefect_core.records.dataset_place import check_name
+
+from ..annotations.record import AnnotatedSet, AnnotationOptions, LabelledPicture, Region
+from ..examples import GOOD, Example
+from .layout import Layout, choose
+
+__all__ = ["AnnotationLayout"]
+
+_REMEMBERED = 4
+"""Data sets whose annotations are kept: they are asked several times a run."""
+_IGNORED = frozenset({"__ignore__", "ignore", "ignored", "void", "_background_"})
+"""Names of classes, in comparable form, whose regions are nobody's defect."""
+_State = tuple[tuple[str, int, int], ...]
+_read: OrderedDict[tuple[str, str, AnnotationOptions, _State], AnnotatedSet] = OrderedDict()
+
+
+class AnnotationLayout(Layout):
+    """A data set of one object, called as its folder is. Each class of the annotation is a defect;
+    pictures without a region are good ones. There are no sides: a data set's own parts (train, val)
+    are read together."""
+
+    good_place = "pictures without a label"
+
+    def __init__(self, options: AnnotationOptions | None = None) -> None:
+        self.options = options or AnnotationOptions()
+
+    def reading(self, options: AnnotationOptions) -> Layout:
+        """The layout with other options."""
+        if options == self.options:
+            return self
+        layout = copy.copy(self)
+        layout.options = options
+        return layout
+
+    @abstractmethod
+    def files(self, root: Path) -> list[Path]:
+        """The annotation files."""
+
+    @abstractmethod
+    def read(self, root: Path) -> AnnotatedSet:
+        """All pictures with their regions.
+
+        Raises:
+            DataError: an annotation that cannot be used; the message names the file and the place.
+        """
+
+    def folder(self, root: Path) -> Path:
+        """The data set's folder; nothing outside it is read."""
+        return root if root.is_dir() else root.parent
+
+    def object_name(self, root: Path) -> str:
+        """What the object is called."""
+        return os.path.basename(os.path.abspath(self.folder(root)))
+
+    def annotated(self, root: Path) -> AnnotatedSet:
+        """:meth:`read`, once for each state of the files.
+
+        Raises:
+            DataError: as there, two entries of one picture, or a class that cannot be a folder.
+        """
+        states: list[tuple[str, int, int]] = []
+        for path in self.files(root):
+            status = path.stat()
+            states.append((str(path), status.st_size, status.st_mtime_ns))
+        key = (self.name, os.path.abspath(root), self.options, tuple(states))
+        if key not in _read:
+            record = self.read(root)
+            _check(root, record)
+            self._report(root, record)
+            _read[key] = record
+            if len(_read) > _REMEMBERED:
+                _read.popitem(last=False)
+        return _read[key]
+
+    def classes(self, root: Path) -> dict[str, set[str]]:
+        defects: set[str] = set()
+        for picture in self.annotated(root).pictures:
+            defects.update(region.label for region in defect_regions(picture.regions))
+        return {self.object_name(root): defects}
+
+    def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
+        object = self.object_name(root)
+        wanted = {defect for _, defect in classes}
+        examples: list[Example] = []
+        for picture in self.annotated(root).pictures:
+            by_label: dict[str, list[Region]] = {}
+            for region in defect_regions(picture.regions):
+                by_label.setdefault(region.label, []).append(region)
+            for label in sorted(by_label.keys() & wanted):
+                example = Example(
+                    picture.image,
+                    (),
+                    object,
+                    label,
+                    picture.group,
+                    regions=tuple(by_label[label]),
+                    size=picture.size,
+                )
+                examples.append(example)
+        return sorted(examples, key=lambda example: (example.defect, example.image))
+
+    def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
+        name = choose(root, "object", object, [self.object_name(root)])[0]
+        examples: list[Example] = []
+        for picture in sorted(self.annotated(root).pictures, key=lambda picture: picture.image):
+            if all(is_good_name(region.label) for region in picture.regions):
+                examples.append(Example(picture.image, (), name, GOOD, picture.group))
+        return examples
+
+    def _report(self, root: Path, record: AnnotatedSet) -> None:
+        """Say in the log what was read."""
+        good, several = 0, 0
+        counts: dict[str, int] = {}
+        boxes: dict[str, int] = {}
+        for picture in record.pictures:
+            labels: set[str] = set()
+            for region in defect_regions(picture.regions):
+                labels.add(region.label)
+                counts[region.label] = counts.get(region.label, 0) + 1
+                boxes[region.label] = boxes.get(region.label, 0) + region.is_box
+            good += not picture.regions
+            several += len(labels) > 1
+        classes = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+        text = f"{root}: {self.name}, {len(record.pictures)} pictures, {good} of them good; "
+        report_once(f"{text}regions: {classes or 'none'}", expected=True)
+        only_boxes = sorted(name for name in counts if boxes[name] == counts[name])
+        if only_boxes:
+            text = f"{root}: boxes alone of {shown_names(only_boxes)}: the filled boxes are the "
+            report_once(f"{text}masks, and labels come out as loose as they are", expected=False)
+        if several:
+            text = f"{root}: {several} pictures show several classes; of each class the others' "
+            report_once(f"{text}regions count as its background", expected=False)
+        for note in record.notes:
+            report_once(f"{root}: {note}", expected=False)
+
+
+def defect_regions(regions: Iterable[Region]) -> list[Region]:
+    """The regions of defects: neither of good places nor of those to be ignored."""
+    defects: list[Region] = []
+    for region in regions:
+        if not is_good_name(region.label) and comparable(region.label) not in _IGNORED:
+            defects.append(region)
+    return defects
+
+
+def _check(root: Path, record: AnnotatedSet) -> None:
+    """Refuse what cannot be used.
+
+    Raises:
+        DataError: two entries of one picture, or a class whose name cannot be a folder.
+    """
+    listed: dict[Path, LabelledPicture] = {}
+    names: set[str] = set()
+    for picture in record.pictures:
+        if picture.image in listed:
+            came = f"{root} has two entries of {picture.image}"
+            raise DataError(came, "one a picture", "join their labels")
+        listed[picture.image] = picture
+        names.update(region.label for region in defect_regions(picture.regions))
+    for name in sorted(names):
+        try:
+            check_name("defect", name)
+        except SettingError as error:
+            raise DataError(f"{root}: {error.came}", error.expected, error.do) from error

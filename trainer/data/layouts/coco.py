@@ -1,0 +1,184 @@
+"""COCO's layout: one JSON file of images, annotations and categories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import list_folders, named
+
+from ..annotations.reading import Entries, find_inside, read_json
+from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.shapes import Box, Polygons, RunLengths, Shape, Size
+from .annotated import AnnotationLayout
+from .peeking import json_files, keys_in
+
+_KEYS = ("images", "annotations", "categories")
+_PLACES = ("annotations", "train", "valid", "val", "test")
+"""Folders beside the pictures, or of a side each, in which such files lie."""
+_PICTURES = ("images", "JPEGImages", "data", "train", "val", "valid", "test")
+"""Folders in which pictures may lie where the file's own names do not lead to them."""
+
+
+class Coco(AnnotationLayout):
+    """One file, or all such files of a folder. Polygons, run lengths packed or not, and boxes."""
+
+    name = "coco"
+    summary = (
+        "COCO: a JSON file of images, annotations and categories (polygons, run lengths, boxes), "
+        "or the folder that holds it, itself or in annotations, train, valid, val or test; each "
+        "category is a defect, images without annotation are good pictures"
+    )
+
+    def recognises(self, root: Path) -> bool:
+        return bool(self.files(root))
+
+    def files(self, root: Path) -> list[Path]:
+        """The annotation files."""
+        places = [root]
+        if root.is_dir():
+            folders = list_folders(root)
+            places += filter(None, (named(folders, name) for name in _PLACES))
+        files: list[Path] = []
+        for place in places:
+            for path in json_files(place):
+                if len(keys_in(path, _KEYS)) >= 2:
+                    files.append(path)
+        return files
+
+    def folder(self, root: Path) -> Path:
+        """The data set's folder; of a file in ``annotations`` the folder above."""
+        if root.is_dir():
+            return root
+        parent = Path(os.path.abspath(root)).parent
+        return parent.parent if parent.name == "annotations" else parent
+
+    def read(self, root: Path) -> AnnotatedSet:
+        """As ``AnnotationLayout``."""
+        pictures: list[LabelledPicture] = []
+        for path in self.files(root):
+            pictures += _Document(path).pictures(self.folder(root), self.options.outside)
+        return AnnotatedSet(tuple(pictures))
+
+
+class _Document:
+    """One file.
+
+    Raises:
+        DataError: it is no such file, or two of its entries have one number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        content = Entries(read_json(path), str(path))
+        self._images = self._by_number(content, "images")
+        self._categories: dict[int, str] = {}
+        for number, entries in self._by_number(content, "categories").items():
+            self._categories[number] = entries.text("name").strip()
+        self._regions: dict[int, list[Region]] = {}
+        annotations = content.list("annotations") if "annotations" in content else []
+        for index, values in enumerate(annotations):
+            self._add(Entries(values, f"{path}, annotation {index}"))
+
+    def _by_number(self, content: Entries, name: str) -> dict[int, Entries]:
+        numbered: dict[int, Entries] = {}
+        for index, values in enumerate(content.list(name)):
+            entries = Entries(values, f"{self._path}, {name} {index}")
+            number = entries.whole("id")
+            if number in numbered:
+                came = f"{entries.where}: the id {number} stands there twice"
+                raise DataError(came, "an id each", "export it again")
+            numbered[number] = entries
+        return numbered
+
+    def _add(self, entries: Entries) -> None:
+        image, category = entries.whole("image_id"), entries.whole("category_id")
+        if image not in self._images:
+            came = f"{entries.where} is of the image {image}"
+            raise DataError(came, "the id of an image", "export it again")
+        if category not in self._categories:
+            came = f"{entries.where} has the category {category}"
+            raise DataError(came, "the id of a category", "export it again")
+        shape = _shape_of(entries)
+        region = Region(self._categories[category], shape, entries.where)
+        self._regions.setdefault(image, []).append(region)
+
+    def pictures(self, root: Path, outside: bool) -> Iterator[LabelledPicture]:
+        """The pictures with their regions."""
+        folders = _picture_folders(self._path, root)
+        for number, entries in self._images.items():
+            name = entries.text("file_name")
+            image = find_inside(root, folders, name, entries.where, outside)
+            if image is None:
+                came = f"{entries.where}: {name} does not exist"
+                expected = f"a file in {folders[0]}, or in images beside or above it"
+                raise DataError(came, expected, "put the pictures there, or leave the entry out")
+            yield LabelledPicture(
+                image, tuple(self._regions.get(number, ())), size=_size_of(entries)
+            )
+
+
+def _picture_folders(path: Path, root: Path) -> tuple[Path, ...]:
+    """Where file names may begin: beside the annotation file, in the data's folder, and in usual
+    folders of pictures in them."""
+    places = [path.parent, root]
+    folders: list[Path] = []
+    for place in places:
+        folders.append(place)
+        for name in (path.stem.removeprefix("instances_"), *_PICTURES):
+            folder = place / name
+            if folder.is_dir():
+                folders += [
+                    folder,
+                    *(inner for inner in (folder / part for part in _PLACES) if inner.is_dir()),
+                ]
+    return tuple(dict.fromkeys(folders))
+
+
+def _size_of(entries: Entries) -> Size | None:
+    if "height" not in entries or "width" not in entries:
+        return None
+    return entries.whole("height"), entries.whole("width")
+
+
+def _shape_of(entries: Entries) -> Shape:
+    """Polygons or run lengths where the annotation has them, else its box.
+
+    Raises:
+        DataError: it has none of them.
+    """
+    segmentation: Any = entries.any("segmentation")
+    if isinstance(segmentation, dict) and segmentation:
+        return _runs_of(Entries(segmentation, f"{entries.where}, segmentation"))
+    if segmentation:
+        if not isinstance(segmentation, list):
+            raise DataError(f"{entries.where}: segmentation is no list", "polygons or run lengths")
+        if not isinstance(segmentation[0], list):
+            segmentation = [segmentation]
+        parts: list[tuple[float, ...]] = []
+        for part in segmentation:
+            numbers = entries.numbers_in(part, "segmentation")
+            if len(numbers) < 6 or len(numbers) % 2:
+                came = f"{entries.where}: a polygon has {len(numbers)} coordinates"
+                raise DataError(came, "x and y of 3 corners or more", "draw it again")
+            parts.append(numbers)
+        return Polygons(tuple(parts))
+    box = entries.numbers("bbox")
+    if len(box) != 4 or min(box[2:]) <= 0:
+        came = f"{entries.where}: bbox is {list(box)[:6]}"
+        raise DataError(came, "left, top, width and height, both above 0", "draw it again")
+    return Box(box[0], box[1], box[0] + box[2], box[1] + box[3])
+
+
+def _runs_of(entries: Entries) -> RunLengths:
+    size = entries.numbers("size")
+    if len(size) != 2:
+        raise DataError(f"{entries.where}: size is {list(size)[:6]}", "height and width")
+    counts: Any = entries.any("counts")
+    if isinstance(counts, str):
+        return RunLengths(counts, (int(size[0]), int(size[1])))
+    runs = tuple(map(int, entries.numbers("counts")))
+    return RunLengths(runs, (int(size[0]), int(size[1])))

@@ -1,0 +1,149 @@
+"""LabelMe's layout: a JSON file for each picture."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import list_folders, list_pictures
+
+from ..annotations.reading import Entries, find_inside, read_json
+from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.shapes import Box, Disc, MaskLayer, Polygons, Shape, Size, Stroke
+from .annotated import AnnotationLayout
+from .peeking import json_files, keys_in
+
+_PEEKED = 20
+"""Files that are looked at before a folder counts as another layout."""
+
+
+class LabelMe(AnnotationLayout):
+    """JSON files beside the pictures, or in a folder of their own, in any depth."""
+
+    name = "labelme"
+    summary = (
+        "LabelMe: a JSON file for each picture, beside it or where its imagePath leads (polygons, "
+        "rectangles, circles, lines with a width, mask layers); each label is a defect, pictures "
+        "without JSON or shapes are good pictures"
+    )
+
+    def recognises(self, root: Path) -> bool:
+        if not root.is_dir():
+            return False
+        for number, path in enumerate(_all_json(root)):
+            if number >= _PEEKED:
+                break
+            if _is_labelme(path):
+                return True
+        return False
+
+    def files(self, root: Path) -> list[Path]:
+        """The annotation files; the folders that hold them change with their pictures."""
+        return [path for path in _all_json(root) if _is_labelme(path)]
+
+    def read(self, root: Path) -> AnnotatedSet:
+        """As ``AnnotationLayout``."""
+        pictures: dict[Path, LabelledPicture] = {}
+        notes: list[str] = []
+        points = 0
+        files = self.files(root)
+        for path in files:
+            content = Entries(read_json(path), str(path))
+            image = self._image(root, path, content)
+            regions: list[Region] = []
+            for number, values in enumerate(content.list("shapes")):
+                entries = Entries(values, f"{path}, shape {number}")
+                shape = self._shape(entries)
+                if shape is None:
+                    points += 1
+                else:
+                    regions.append(Region(entries.text("label").strip(), shape, entries.where))
+            if image in pictures:
+                came = f"{path} is a second file of labels for {image}"
+                raise DataError(came, "one a picture", "join the two")
+            pictures[image] = LabelledPicture(image, tuple(regions), size=_size_of(content))
+        unlabelled = 0
+        for folder in {*(path.parent for path in files), *(image.parent for image in pictures)}:
+            for image in list_pictures(folder, folders_are_read=True):
+                if image not in pictures:
+                    pictures[image] = LabelledPicture(image, ())
+                    unlabelled += 1
+        if unlabelled:
+            notes.append(f"{unlabelled} pictures have no JSON file: taken for good pictures")
+        if points:
+            notes.append(f"{points} shapes are points, which have no area: not read")
+        return AnnotatedSet(tuple(pictures.values()), tuple(notes))
+
+    def _image(self, root: Path, path: Path, content: Entries) -> Path:
+        name = content.text("imagePath") if "imagePath" in content else f"{path.stem}.png"
+        base = os.path.basename(name.replace("\\", "/"))
+        outside = self.options.outside
+        image = find_inside(root, (path.parent,), base, str(path), outside)
+        image = image or find_inside(root, (path.parent, root), name, str(path), outside)
+        if image is None:
+            came = f"{path}: its picture {name[:200]} does not exist"
+            do = "put the picture beside it; a copy in the JSON alone is not read"
+            raise DataError(came, "the file of imagePath", do)
+        return image
+
+    def _shape(self, entries: Entries) -> Shape | None:
+        """The drawn shape; None of points."""
+        kind = entries.text("shape_type") if "shape_type" in entries else "polygon"
+        if kind == "point" or kind == "points":
+            return None
+        points: list[tuple[float, ...]] = []
+        for point in entries.list("points"):
+            pair = entries.numbers_in(point, "points")
+            if len(pair) != 2:
+                raise DataError(f"{entries.where}: a point of {len(pair)} numbers", "x and y")
+            points.append(pair)
+        if len(points) < _FEWEST.get(kind, 2):
+            came = f"{entries.where}: a {kind} of {len(points)} points"
+            raise DataError(came, f"{_FEWEST.get(kind, 2)} or more", "draw it again")
+        first, second = points[0], points[min(1, len(points) - 1)]
+        flat = tuple(number for point in points for number in point)
+        if kind == "polygon":
+            return Polygons((flat,))
+        if kind == "rectangle":
+            last = points[len(points) // 2]  # of two corners or of four
+            return Box(first[0], first[1], last[0], last[1])
+        if kind == "circle":
+            return Disc(first[0], first[1], math.hypot(second[0] - first[0], second[1] - first[1]))
+        if kind in ("line", "linestrip"):
+            return Stroke(flat, self._width(entries))
+        if kind == "mask":
+            return MaskLayer(entries.text("mask"), round(first[0]), round(first[1]))
+        came = f"{entries.where}: shape_type is {kind[:40]!r}"
+        raise DataError(came, "polygon, rectangle, circle, line, linestrip or mask", "redraw it")
+
+    def _width(self, entries: Entries) -> float:
+        """The width of a line: of its own, or that of the options."""
+        if "line_width" not in entries:
+            return self.options.line_width
+        return entries.numbers_in([entries.any("line_width")], "line_width")[0]
+
+
+_FEWEST = {"polygon": 3, "mask": 1}
+"""Points that a kind of shape needs, beside 2."""
+
+
+def _size_of(content: Entries) -> Size | None:
+    if "imageHeight" not in content or "imageWidth" not in content:
+        return None
+    return content.whole("imageHeight"), content.whole("imageWidth")
+
+
+def _is_labelme(path: Path) -> bool:
+    keys = keys_in(path, ("shapes", "imagePath", "imageData", "annotations"))
+    return "shapes" in keys and len(keys & {"imagePath", "imageData"}) > 0
+
+
+def _all_json(folder: Path) -> Iterator[Path]:
+    """The JSON files of a folder and all folders in it."""
+    yield from json_files(folder)
+    for inner in list_folders(folder):
+        if not inner.is_symlink():
+            yield from _all_json(inner)

@@ -1,0 +1,36 @@
+"""What a file seems to be, by its beginning and its end: recognising a layout reads no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from bgdefect_core.pictures.listing import is_leftover
+
+__all__ = ["json_files", "keys_in"]
+
+_LOOKED_AT = 1 << 16
+
+
+def json_files(place: Path) -> list[Path]:
+    """The JSON files in a folder itself, sorted; of a file itself, where it is one."""
+    if place.is_file():
+        return [place] if place.suffix.lower() == ".json" else []
+    files: list[Path] = []
+    for path in sorted(place.iterdir()):
+        if path.suffix.lower() == ".json" and path.is_file() and not is_leftover(path.name):
+            files.append(path)
+    return files
+
+
+def keys_in(path: Path, keys: Collection[str]) -> set[str]:
+    """Which of some JSON keys stand near the beginning or the end of a file."""
+    with open(path, "rb") as file:
+        looked_at = file.read(_LOOKED_AT)
+        rest = path.stat().st_size - len(looked_at)
+        if rest > 0:
+            file.seek(-min(rest, _LOOKED_AT), 2)
+            looked_at += file.read()
+    text = looked_at.decode("utf-8", errors="replace")
+    return {key for key in keys if re.search(rf'"{key}"\s*:', text)}
