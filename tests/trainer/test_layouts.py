@@ -4,6 +4,7 @@ generation refuses."""
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.manifest import ManifestLine
+from trainer.data.annotations.outlines import outlines_of
 
 from .conftest import Run, save_tiny_base
 
@@ -131,6 +133,60 @@ def test_the_whole_way_on_a_csv(plates: Path, tiny_base: Path, tmp_path: Path, r
     options = ["--weights", weights, "--good", root, "--base", tiny_base, "--mask-library", library]
     record = made(run, tmp_path / "out", "disc", "dot", *options)
     assert record.source.startswith(str(plates / "train/good"))
+
+
+def drawn(plates: Path, root: Path) -> Path:
+    """Three spots and three good pictures as COCO, the outlines of the masks as polygons."""
+    places = [plates / f"test/spot/00{number}.png" for number in range(3)]
+    places += sorted((plates / "train/good").iterdir())
+    images, labels = [], []
+    for number, place in enumerate(places):
+        write_picture(root / f"images/{number}.png", read_picture(place))
+        images.append({"id": number, "file_name": f"{number}.png", "height": 40, "width": 48})
+    for number in range(3):
+        mask = read_mask(plates / f"ground_truth/spot/00{number}_mask.png")
+        parts = [face[0].ravel().tolist() for area in outlines_of(mask) for face in area]
+        labels.append({"id": number, "image_id": number, "category_id": 1, "segmentation": parts})
+    content = {"images": images, "annotations": labels, "categories": [{"id": 1, "name": "spot"}]}
+    (root / "labels.json").write_text(json.dumps(content))
+    return root
+
+
+def test_the_whole_way_on_drawn_labels(
+    plates: Path, tiny_base: Path, tmp_path: Path, run: Run
+) -> None:
+    root, weights = drawn(plates, tmp_path / "disc"), tmp_path / "w.safetensors"
+    train = ["train", "--data", root, "--output", weights, "--base", tiny_base, "--shots", 2]
+    code, _, error = run(*train, *SHORT)
+    assert code == 0, error
+    split = json.loads((weights.with_suffix(".run") / "split.json").read_text())
+    assert split == {"train": ["images/0.png", "images/1.png"], "held_out": ["images/2.png"]}
+    options = ["--weights", weights, "--good", root, "--base", tiny_base]
+    split_file = weights.with_suffix(".run") / "split.json"
+    record = made(
+        run,
+        tmp_path / "out",
+        "disc",
+        "spot",
+        *options,
+        "--mask-split",
+        split_file,
+        "--start",
+        "real",
+    )
+    assert record.mask_origin["file"] in [str(root / f"images/{number}.png") for number in (0, 1)]
+    assert record.settings["labels"] and record.start is not None
+    alone = tmp_path / "alone"
+    for place in sorted((plates / "train/good").iterdir()):
+        write_picture(alone / place.name, read_picture(place))
+    options = ["--weights", weights, "--good", alone, "--base", tiny_base, "--mask-library", root]
+    record = made(run, tmp_path / "other", "disc", "spot", *options, "--layout", "coco")
+    assert record.source.startswith(str(alone))
+    content = json.loads((root / "labels.json").read_text())
+    content["annotations"][0]["segmentation"] = [[3, 3, 9, 3, 9, 9, 3, 9]]
+    (root / "labels.json").write_text(json.dumps(content))
+    code, _, error = run(*train, *SHORT)
+    assert code == 2 and "train 0, regions was" in error  # other labels are another run
 
 
 def test_a_lora_on_another_base_warns(

@@ -132,18 +132,15 @@ class Entries:
         """A list of finite numbers out of the entry of this name."""
         if not isinstance(value, list):
             self._refuse(name, value, "a list of numbers")
-        numbers: list[float] = []
-        for item in value:
-            if not isinstance(item, int | float) or isinstance(item, bool):
-                self._refuse(name, item, "numbers alone")
-            try:
-                number = float(item)
-            except OverflowError:
-                number = math.inf
-            if not math.isfinite(number):
-                self._refuse(name, item, "finite numbers")
-            numbers.append(number)
-        return tuple(numbers)
+        if not set(map(type, value)) <= {int, float}:
+            self._refuse(name, value, "a list of numbers alone")
+        try:
+            numbers = tuple(map(float, value))
+        except OverflowError:
+            numbers = (math.inf,)
+        if not all(map(math.isfinite, numbers)):
+            self._refuse(name, value, "a list of finite numbers")
+        return numbers
 
     def list(self, name: str) -> list[Any]:
         """A list of anything."""
