@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from .errors import BGDefectError, OutputError
+from .errors import BGDefectError, DataError, OutputError
 
-__all__ = ["ASSETS", "check_path", "system_errors", "without_surrogates"]
+__all__ = ["ASSETS", "check_path", "file_inside", "system_errors", "without_surrogates"]
 
 ASSETS = Path(__file__).parent / "assets"
 """Files that are installed with the package."""
@@ -56,6 +56,26 @@ def check_path(path: Path, error: type[BGDefectError] = OutputError) -> None:
             )
     with system_errors(error), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)
+
+
+def file_inside(root: Path, relative: str) -> Path:
+    """A file of a folder by a name that may come from elsewhere; it need not exist.
+
+    Args:
+        relative: to ``root``, with forward slashes.
+
+    Raises:
+        DataError: an absolute name, one with "..", or one that a link leads out of ``root``.
+    """
+    name = PurePosixPath(relative)
+    path = root / relative
+    leaves = name.is_absolute() or ".." in name.parts or not name.parts or "\0" in relative
+    leaves = leaves or "\\" in relative or bool(Path(relative).anchor)
+    with system_errors(DataError):
+        if leaves or not path.resolve().is_relative_to(root.resolve()):
+            came = f"{_short(relative)!r} leads out of {root}"
+            raise DataError(came, "a file inside the folder", "check the file that names it")
+    return path
 
 
 def without_surrogates(text: str) -> str:

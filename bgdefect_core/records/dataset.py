@@ -8,6 +8,8 @@
     ROOT/extras/OBJECT/DEFECT/{requested,heatmap}/00000.png
     ROOT/extras/OBJECT/DEFECT/rejected/00000_0.png  attempt 0 of sample 0, with
                                                     00000_0_{mask,requested,heatmap}.png
+    ROOT/extras/OBJECT/DEFECT/review.csv            what a person decided (``decisions.py``), with
+                                                    {mended,painted}/00000_0_mask.png
 
 The extras stand outside OBJECT because anomalib takes every PNG below that folder for a sample or a
 mask, and pairs the two lists by order. Several defects of one object may share a ROOT, each with
@@ -39,8 +41,18 @@ from ..pictures.masks import Mask
 from ..pictures.picture import Picture
 from ..pictures.reading import load_picture
 from ..pictures.writing import write_mask, write_picture
-from .dataset_place import MAX_INDEX, check_place, extras_folder, is_complete, run_record
-from .manifest import Manifest, ManifestLine, read_manifest
+from .apply_decisions import finish_apply
+from .dataset_place import (
+    MAX_INDEX,
+    accepted_files,
+    check_place,
+    extras_folder,
+    is_complete,
+    rejected_files,
+    run_record,
+)
+from .decisions import read_decisions
+from .manifest import Manifest, ManifestLine, read_manifest, standing_line
 from .run_record import Inputs, file_digest, locked
 
 __all__ = ["DatasetWriter", "Sample", "read_manifest"]
@@ -120,9 +132,12 @@ class DatasetWriter:
             stack.enter_context(locked(self.extras))
             check_place(self.root, object, defect, run)
             run.write(object=object, defect=defect)
+            finish_apply(self.root, self.extras)
+            decisions = read_decisions(self.extras)
             path = self.extras / "manifest.jsonl"
             self._manifest = Manifest(path, lambda line: is_complete(self.root, line))
             self._lock = stack.pop_all()
+        self._decisions = decisions
         self._by_index: dict[int, list[ManifestLine]] = {}
         for line in self.records:
             self._by_index.setdefault(line.index, []).append(line)
@@ -132,6 +147,14 @@ class DatasetWriter:
     def records(self) -> list[ManifestLine]:
         """The manifest's lines, oldest first."""
         return self._manifest.records
+
+    @property
+    def standing(self) -> list[ManifestLine]:
+        """The lines after the decisions of a review, as :func:`read_manifest` reads them."""
+        lines: list[ManifestLine] = []
+        for line in self.records:
+            lines.append(standing_line(line, self._decisions.get(line.key)))
+        return lines
 
     def attempts(self, index: int) -> list[ManifestLine]:
         """The attempts at one sample in the order of writing."""
@@ -149,32 +172,27 @@ class DatasetWriter:
             disk is full, or root has become unwritable.
         """
         self._check(sample)
-        name = f"{sample.index:05d}"
+        names = (self.object, self.defect)
         if sample.accepted:
-            picture, label = self._test / f"{name}.png", self._labels / f"{name}_mask.png"
-            requested = self.extras / "requested" / f"{name}.png"
-            heatmap = self.extras / "heatmap" / f"{name}.png"
+            files = accepted_files(*names, sample.index)
         else:
-            folder, name = self.extras / "rejected", f"{name}_{sample.attempt}"
-            picture, label = folder / f"{name}.png", folder / f"{name}_mask.png"
-            requested = folder / f"{name}_requested.png"
-            heatmap = folder / f"{name}_heatmap.png"
+            files = rejected_files(*names, sample.index, sample.attempt)
         digest = self._add_source(sample.source)
-        write_picture(picture, sample.picture)
-        write_mask(label, sample.mask)
-        write_mask(requested, sample.requested)
+        write_picture(self.root / files.file, sample.picture)
+        write_mask(self.root / files.label, sample.mask)
+        write_mask(self.root / files.requested, sample.requested)
         if sample.heatmap is not None:
             levels = np.round(np.clip(sample.heatmap, 0, 1) * 255)
-            write_picture(heatmap, levels.astype(np.uint8))
+            write_picture(self.root / files.heatmap, levels.astype(np.uint8))
         line = ManifestLine(
             index=sample.index,
             attempt=sample.attempt,
             accepted=sample.accepted,
             verdict=sample.verdict,
-            file=self._relative(picture),
-            label=self._relative(label),
-            requested=self._relative(requested),
-            heatmap=None if sample.heatmap is None else self._relative(heatmap),
+            file=files.file,
+            label=files.label,
+            requested=files.requested,
+            heatmap=None if sample.heatmap is None else files.heatmap,
             source=str(sample.source),
             source_sha256=digest,
             mask_origin=sample.mask_origin,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from .run_record import Inputs, RunRecord
 
 __all__ = [
     "MAX_INDEX",
+    "SampleFiles",
+    "accepted_files",
     "attempts_there",
     "check_name",
     "check_place",
     "extras_folder",
     "is_complete",
+    "rejected_files",
     "run_record",
 ]
 
@@ -28,6 +32,39 @@ MAX_INDEX = 99_999
 """With six digits "100000.png" and "100000_mask.png" sort differently among the others, and
 anomalib pairs by order."""
 _EXTRAS = "extras"
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """Where the files of an attempt belong, relative to the data set."""
+
+    file: str
+    label: str
+    requested: str
+    heatmap: str
+
+
+def accepted_files(object: str, defect: str, number: int) -> SampleFiles:
+    """The place of an accepted sample.
+
+    Args:
+        number: in the names of its files: the sample's index, where that is free.
+    """
+    extras = f"{_EXTRAS}/{object}/{defect}"
+    return SampleFiles(
+        f"{object}/test/{defect}/{number:05d}.png",
+        f"{object}/ground_truth/{defect}/{number:05d}_mask.png",
+        f"{extras}/requested/{number:05d}.png",
+        f"{extras}/heatmap/{number:05d}.png",
+    )
+
+
+def rejected_files(object: str, defect: str, index: int, attempt: int) -> SampleFiles:
+    """The place of a rejected attempt, whoever rejected it."""
+    stem = f"{_EXTRAS}/{object}/{defect}/rejected/{index:05d}_{attempt}"
+    return SampleFiles(
+        f"{stem}.png", f"{stem}_mask.png", f"{stem}_requested.png", f"{stem}_heatmap.png"
+    )
 
 
 def extras_folder(root: str | Path, object: str, defect: str) -> Path:

@@ -7,14 +7,32 @@ import errno
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, OutputError, SettingError
 from ..files import atomic_write
+from .decisions import Decision, Key, mended_file, read_decisions
 
-__all__ = ["Manifest", "ManifestLine", "read_manifest"]
+__all__ = [
+    "JOURNAL",
+    "Manifest",
+    "ManifestLine",
+    "Reviewed",
+    "painted_file",
+    "read_manifest",
+    "recorded_lines",
+    "standing_line",
+]
+
+JOURNAL = "apply.json"
+"""What an interrupted ``bgdefect review --apply`` left, beside the manifest."""
+
+
+Reviewed = dict[str, Any]
+"""What an applied review says of an attempt: "decision", "reason", "date"; "accepted", what the
+verdict had said; "mended_sha256", the file of a person's label, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,18 @@ class ManifestLine:
     "exemplar" and "file", the name of the real defect's mask and its file."""
     made_with: dict[str, Any] | None = None
     """What else a repetition needs: paths and versions."""
+    review: Reviewed | None = None
+    """A person's decision: in the file once it is applied, in what stands at once."""
+
+    @property
+    def key(self) -> Key:
+        """Index and attempt."""
+        return self.index, self.attempt
+
+    @property
+    def accepted_by_verdict(self) -> bool:
+        """What was said of it before a person looked."""
+        return self.accepted if self.review is None else bool(self.review["accepted"])
 
     @property
     def files(self) -> list[str]:
@@ -90,22 +120,76 @@ _TYPES: dict[str, Any] = {
     "feather": (int, float, type(None)),
     "start": (dict, type(None)),
     "made_with": (dict, type(None)),
+    "review": (dict, type(None)),
 }
 """Types of the entries that are not text."""
 
 
 def read_manifest(path: str | Path) -> list[ManifestLine]:
-    """Read ``manifest.jsonl``, oldest attempt first. A torn last line, left by a killed run, is
-    passed over.
+    """What stands of a run: the lines of ``manifest.jsonl``, oldest attempt first, after the
+    decisions of the review beside it, applied or not. A sample that a person rejected is not
+    accepted here. A torn last line, left by a killed run, is passed over.
+
+    Raises:
+        DataError: missing, or damaged elsewhere than in its last line; decisions that cannot be
+            read, or that are being applied.
+    """
+    path = Path(path)
+    lines = recorded_lines(path)
+    if (path.parent / JOURNAL).exists():
+        came = f"the decisions in {path.parent} were being applied when that was stopped"
+        raise DataError(came, "", "run bgdefect review FOLDER --apply, which finishes it")
+    decisions = read_decisions(path.parent)
+    return [standing_line(line, decisions.get(line.key)) for line in lines]
+
+
+def recorded_lines(path: Path) -> list[ManifestLine]:
+    """The lines as they stand in the file: where the files lie, whatever was decided since.
 
     Raises:
         DataError: missing, or damaged elsewhere than in its last line.
     """
     try:
-        return _parse(Path(path).read_bytes(), Path(path))[0]
+        return _parse(path.read_bytes(), path)[0]
     except OSError as reason:
         came = f"{path} cannot be read ({reason.strerror or reason})"
         raise DataError(came, "a manifest.jsonl") from reason
+
+
+def standing_line(line: ManifestLine, decision: Decision | None) -> ManifestLine:
+    """The line as a person decided: accepted or not, with the label that counts. Files are named
+    where they lie at present.
+
+    Args:
+        decision: the last one on this attempt; None: as the verdict says.
+    """
+    by_verdict = line.accepted_by_verdict
+    label = line.label
+    if line.review is not None and "mended_sha256" in line.review:
+        label = (_folder(line) / painted_file(*line.key)).as_posix()
+    if decision is None or (decision.decision == "undecided" and not decision.mended):
+        return replace(line, accepted=by_verdict, label=label, review=None)
+    accepted = by_verdict if decision.decision == "undecided" else decision.decision == "accept"
+    if decision.mended:
+        label = (_folder(line) / mended_file(*line.key)).as_posix()
+    review: Reviewed = {
+        "decision": decision.decision,
+        "reason": decision.reason,
+        "date": decision.date,
+        "accepted": by_verdict,
+    }
+    return replace(line, accepted=accepted, label=label, review=review)
+
+
+def _folder(line: ManifestLine) -> Path:
+    """The manifest's folder, relative to the data set."""
+    return Path(line.requested).parent.parent
+
+
+def painted_file(index: int, attempt: int) -> str:
+    """Where the label that was painted lies, relative to the manifest's folder, once a person's
+    has taken its place."""
+    return f"painted/{index:05d}_{attempt}_mask.png"
 
 
 class Manifest:
@@ -192,6 +276,8 @@ def _line_of(entries: Any) -> ManifestLine | None:
     for field in fields(ManifestLine):
         if not isinstance(getattr(line, field.name), _TYPES.get(field.name, str)):
             return None
+    if line.review is not None and not isinstance(line.review.get("accepted"), bool):
+        return None
     return line
 
 

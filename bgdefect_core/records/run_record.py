@@ -208,18 +208,18 @@ def _digest(path: str, state: tuple[int, ...]) -> str:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
     """Keep other processes out of a folder while the block lasts. The lock ends with the process.
 
     Args:
-        folder: made where it is missing; the lock is the empty file ``.lock`` in it.
+        folder: made where it is missing. name: of the lock, an empty file in it.
 
     Raises:
         OutputError: the folder cannot be written to, or another process holds the lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
+        lock = FileLock(folder / name, timeout=0, thread_local=False)
         lock.acquire()
     except Timeout as reason:
         came = f"{folder} is in use by another process"

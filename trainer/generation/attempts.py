@@ -6,8 +6,10 @@ forms the batches of an unbroken one, and equal batches give equal bits (docs/me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from bgdefect_core.records.manifest import ManifestLine
 
 Slot = tuple[int, int]
 """Index of a sample and number of an attempt at it."""
@@ -69,17 +71,54 @@ class SamplePlan:
         for first in range(0, self.pairs, self.chunk_pairs):
             yield range(first, min(first + self.chunk_pairs, self.pairs))
 
-    def is_final(self, verdicts: Sequence[bool]) -> bool:
+    def is_final(self, verdicts: Sequence[bool], begun_anew: int = 0) -> bool:
         """Whether a sample needs no further attempt.
 
         Args:
             verdicts: of its attempts so far, True for an accepted one.
+            begun_anew: the attempt with which a sample that a person rejected was begun anew.
         """
-        return any(verdicts) or len(verdicts) > self.retries
+        return any(verdicts) or len(verdicts) > begun_anew + self.retries
+
+
+class KnownVerdicts:
+    """What is known of the attempts of earlier runs.
+
+    A sample that a person rejected is as good as made, unless it is to be replaced: then it is
+    begun anew, with as many attempts as a new sample gets.
+
+    Args:
+        lines: what stands of the manifest.
+        replace_rejected: whether samples that a person rejected are made anew.
+
+    Attributes:
+        accepted: index -> attempt -> whether no other attempt is needed.
+        begun_anew: index -> the first attempt after those that a person rejected.
+    """
+
+    def __init__(self, lines: Iterable[ManifestLine], replace_rejected: bool) -> None:
+        self.accepted: dict[int, dict[int, bool]] = {}
+        self.begun_anew: dict[int, int] = {}
+        for line in lines:
+            is_reviewed = line.review is not None and line.review["decision"] == "reject"
+            counts = line.accepted or (line.accepted_by_verdict and not replace_rejected)
+            self.accepted.setdefault(line.index, {})[line.attempt] = counts
+            if is_reviewed and replace_rejected:
+                before = self.begun_anew.get(line.index, 0)
+                self.begun_anew[line.index] = max(before, line.attempt + 1)
+
+    def is_final(self, plan: SamplePlan, index: int) -> bool:
+        """Whether a sample needs no further attempt."""
+        verdicts = list(self.accepted.get(index, {}).values())
+        return plan.is_final(verdicts, self.begun_anew.get(index, 0))
 
 
 def batches(
-    samples: Sequence[int], size: int, retries: int, verdict: Verdicts
+    samples: Sequence[int],
+    size: int,
+    retries: int,
+    verdict: Verdicts,
+    begun_anew: Mapping[int, int] | None = None,
 ) -> Iterator[list[Slot]]:
     """The batches of ``size`` slots that ``samples`` need, each painted before the next is taken.
 
@@ -91,20 +130,22 @@ def batches(
         size: slots of a batch.
         retries: attempts at a sample after the first.
         verdict: of the attempts made so far; asked again after each batch.
+        begun_anew: index -> attempt with which a sample was begun anew (:class:`KnownVerdicts`).
     """
+    last = {index: (begun_anew or {}).get(index, 0) + retries for index in samples}
     queue = dict.fromkeys(samples, 0)
     while queue:
         chosen = list(queue)[:size]
         slots = [(index, queue[index]) for index in chosen]
         for ahead in range(1, retries + 1):
             for index in chosen:
-                if queue[index] + ahead <= retries and len(slots) < size:
+                if queue[index] + ahead <= last[index] and len(slots) < size:
                     slots.append((index, queue[index] + ahead))
         slots += [slots[0]] * (size - len(slots))
         yield slots
         for index, attempt in needed(slots, verdict):
             queue.pop(index, None)
-            if not verdict(index, attempt) and attempt < retries:
+            if not verdict(index, attempt) and attempt < last[index]:
                 queue[index] = attempt + 1
 
 

@@ -32,7 +32,7 @@ def paint_chunks(run: Run, writer: DatasetWriter) -> None:
     """Paint all chunks that an earlier run has not finished, under one progress bar."""
     with (
         tqdm(total=run.plan.count, desc="painting", unit="sample") as bar,
-        SampleQueue(writer) as queue,
+        SampleQueue(writer, run.replace_rejected) as queue,
     ):
         progress = SampleBar(bar)
         for numbers in run.plan.chunks():
@@ -48,7 +48,7 @@ def count_final(queue: SampleQueue, plan: SamplePlan, samples: Sequence[int]) ->
     """How many of the samples need no further attempt."""
     count = 0
     for index in samples:
-        count += plan.is_final(queue.verdicts(index))
+        count += queue.is_final(plan, index)
     return count
 
 
@@ -66,7 +66,7 @@ def _paint_chunk(run: Run, queue: SampleQueue, numbers: range, progress: SampleB
             samples += plan.samples_of(number)
     chunk = _Chunk(run, pairs, progress)
 
-    for slots in batches(samples, plan.batch, plan.retries, queue.verdict):
+    for slots in batches(samples, plan.batch, plan.retries, queue.verdict, queue.begun_anew):
         if any(queue.verdict(*slot) is None for slot in needed(slots, queue.verdict)):
             _paint_batch(run, queue, chunk, slots, progress)
         progress.update(count_final(queue, plan, samples))

@@ -146,6 +146,15 @@ class GenerateConfig:
         Range(0, 100),
         Doc("Further attempts, with new seeds, at a sample that was rejected."),
     ] = 2
+    replace_rejected: Annotated[
+        bool,
+        Free(),
+        Doc(
+            "Make the samples anew that a person rejected on the page of ``bgdefect review``, each "
+            "with new seeds and all retries. Its decisions are applied first. Default: a rejected "
+            "sample stays rejected."
+        ),
+    ] = False
     seed: Annotated[
         int, Range(0, 2**31), Doc("Seed of everything random: same seed, same data set.")
     ] = 0

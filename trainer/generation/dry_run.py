@@ -12,6 +12,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.records.dataset_place import attempts_there
 
+from .attempts import KnownVerdicts
 from .chunks import predictor
 from .setup import Run, choice_file
 from .summary import Misses, Summary
@@ -25,13 +26,12 @@ def dry_run(run: Run) -> Summary:
     Raises:
         BGDefectError: what a run would refuse.
     """
-    verdicts: dict[int, list[bool]] = {}
-    for line in attempts_there(run.output, run.object, run.defect, run.record, run.inputs):
-        verdicts.setdefault(line.index, []).append(line.accepted)
+    lines = attempts_there(run.output, run.object, run.defect, run.record, run.inputs)
+    known = KnownVerdicts(lines, run.replace_rejected)
     run.pairs.recall(choice_file(run))
     unfinished: list[int] = []
     for index in range(run.plan.count):
-        if not run.plan.is_final(verdicts.get(index, [])):
+        if not known.is_final(run.plan, index):
             unfinished.append(index)
     missed = Misses()
     without_mask: set[int] = set()

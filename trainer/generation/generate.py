@@ -9,7 +9,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from bgdefect_core.records.apply_decisions import apply_decisions
 from bgdefect_core.records.dataset import DatasetWriter
+from bgdefect_core.records.dataset_place import extras_folder
+from bgdefect_core.records.decisions import REVIEW
 
 from .chunks import paint_chunks
 from .config import GenerateConfig
@@ -35,6 +38,9 @@ def generate(config: GenerateConfig, examples: ExampleSources | None = None) -> 
     run = set_up(config, examples)
     if config.dry_run:
         return dry_run(run)
+    folder = extras_folder(run.output, run.object, run.defect)
+    if run.replace_rejected and (folder / REVIEW).is_file():
+        apply_decisions(run.output, run.object, run.defect)
     with DatasetWriter(
         run.output,
         run.object,
@@ -46,7 +52,7 @@ def generate(config: GenerateConfig, examples: ExampleSources | None = None) -> 
     ) as writer:
         run.pairs.remember(choice_file(run))
         paint_chunks(run, writer)
-        records = list(writer.records)
+        records = writer.standing
     summary = summarise(run.output, run.plan.count, records, run.without_mask, run.pairs.left_out())
     sheet, page = write_page(run.output, run.object, run.defect) if records else (None, None)
     return replace(summary, seconds=time.monotonic() - started, sheet=sheet, page=page)

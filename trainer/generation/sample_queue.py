@@ -12,27 +12,37 @@ from typing import Any
 
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
+from .attempts import KnownVerdicts, SamplePlan
+
 __all__ = ["SampleQueue"]
 
 
 class SampleQueue:
-    """Takes samples for a writer, and knows the verdict of every attempt; a context manager."""
+    """Takes samples for a writer, and knows the verdict of every attempt; a context manager.
 
-    def __init__(self, writer: DatasetWriter) -> None:
+    Args:
+        replace_rejected: whether samples that a person rejected are made anew.
+    """
+
+    def __init__(self, writer: DatasetWriter, replace_rejected: bool = False) -> None:
         self._writer = writer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writing")
         self._pending: list[Future[Any]] = []
-        self._verdicts: dict[int, dict[int, bool]] = {}
-        for line in writer.records:
-            self._verdicts.setdefault(line.index, {})[line.attempt] = line.accepted
+        known = KnownVerdicts(writer.standing, replace_rejected)
+        self._verdicts, self._known = known.accepted, known
 
     def verdict(self, index: int, attempt: int) -> bool | None:
         """Whether an attempt was accepted; None where it has not been made."""
         return self._verdicts.get(index, {}).get(attempt)
 
-    def verdicts(self, index: int) -> list[bool]:
-        """Of all attempts at a sample."""
-        return list(self._verdicts.get(index, {}).values())
+    @property
+    def begun_anew(self) -> dict[int, int]:
+        """Index -> attempt with which a sample was begun anew."""
+        return self._known.begun_anew
+
+    def is_final(self, plan: SamplePlan, index: int) -> bool:
+        """Whether a sample needs no further attempt."""
+        return self._known.is_final(plan, index)
 
     def add(self, sample: Sample) -> None:
         """Take a sample; its verdict counts at once."""

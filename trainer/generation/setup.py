@@ -57,6 +57,8 @@ class Run:
     """Encoded and decoded good squares, for pairs that share one."""
     without_mask: list[Pair] = field(default_factory=list)
     """Pairs whose picture took none of the masks that were tried."""
+    replace_rejected: bool = False
+    """Whether samples that a person rejected are made anew."""
 
 
 def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Run:
@@ -102,6 +104,7 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
         record=record,
         inputs=read_inputs(pairs.files(config.plan.pairs)) | base.inputs,
         made_with=made_with(config, pairs.sources.folder) | {"real_defects": profile.record},
+        replace_rejected=config.replace_rejected,
     )
 
 

@@ -24,6 +24,7 @@ from bgdefect_core.pictures.listing import (
 from bgdefect_core.pictures.mask_values import NONZERO, WHITE
 
 from ..examples import GOOD, Example
+from ..reviewed import standing_examples
 from .layout import Layout, choose, file_in, find_file
 from .tables import read_table
 
@@ -116,7 +117,7 @@ class MVTecAD(Layout):
         if not examples:
             came, do = f"{pictures_at} is an empty folder", "add some or remove the folder"
             raise DataError(came, "pictures of the defect", do)
-        return examples
+        return standing_examples(folder, defect, examples)
 
 
 def objects_in(root: Path) -> dict[str, Path]:

@@ -18,6 +18,7 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
+from bgdefect_core.records.decisions import Key
 
 from ...data.examples import load_example
 from ...data.layouts import find_examples
@@ -97,7 +98,7 @@ class SampleSet:
 
 
 def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet:
-    """The data set that ``bgdefect generate`` wrote.
+    """What stands of the data set that ``bgdefect generate`` wrote, after a person's review.
 
     Args:
         name: of the method. root: the data set.
@@ -112,14 +113,14 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
             "masks that fit on the good pictures",
             "add good pictures",
         )
-    samples: dict[int, GeneratedSample] = {}
+    samples: dict[Key, GeneratedSample] = {}
     firsts = shown = 0
     for record in records:
         if record.attempt == 0:
             firsts += 1
             shown += record.verdict not in HIDDEN
         if record.accepted:
-            samples[record.index] = GeneratedSample(
+            samples[record.key] = GeneratedSample(
                 picture=read_picture(root / record.file),
                 label=_read_mask(root / record.label),
                 requested=_read_mask(root / record.requested),
@@ -133,7 +134,7 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
             )
     return SampleSet(
         name=name,
-        samples=tuple(samples[index] for index in sorted(samples)),
+        samples=tuple(samples[key] for key in sorted(samples)),
         settings=dict(records[0].settings),
         attempts=len(records),
         shown=shown,
