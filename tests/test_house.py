@@ -17,7 +17,7 @@ TRAINER = ROOT / "trainer"
 EVALUATE = TRAINER / "evaluate"
 ROOMS, ARROWS = 12, 40
 LEVELS = (
-    {"bases", "data", "drawing"},
+    {"bases", "data", "drawing", "review"},
     {"training"},
     {"generation"},
     {"evaluate", "pretrain"},

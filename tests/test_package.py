@@ -72,6 +72,8 @@ def _parse(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: import {name}"
 
 
+SERVER = "trainer/review/server.py"
+"""The one file that listens: on 127.0.0.1, see test_the_one_server_is_for_this_machine_only."""
 PACKAGED_PICKLE = "trainer/evaluate/measures/features.py"
 
 
@@ -151,7 +153,23 @@ def test_no_source_runs_text_reads_pickles_reaches_for_a_network_or_picks_a_devi
         f"{file} {what}"
         for file, what in found
         if not (file == PACKAGED_PICKLE and what.endswith("torch.load()"))
+        and not (file == SERVER and what.endswith("import http.server"))
     ] == []
+
+
+def test_the_one_server_is_for_this_machine_only() -> None:
+    tree = ast.parse((ROOT / SERVER).read_text("utf-8"))
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    (http,) = [node for node in names if node.module == "http.server"]
+    assert {alias.name for alias in http.names} == {"BaseHTTPRequestHandler", "ThreadingHTTPServer"}
+    made = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "_Server"
+    ]
+    assert made == ["_Server((HOST, port), _Handler)"]
+    guard = (ROOT / "trainer/review/guard.py").read_text("utf-8")
+    assert 'HOST = "127.0.0.1"' in guard
 
 
 def test_the_one_packaged_pickle_is_read_as_tensors_only() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 import pytest
@@ -17,7 +19,10 @@ from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.decisions import Decision, DecisionLog
 from trainer.generation.page import write_page
+from trainer.generation.review_command import review
+from trainer.review.config import ReviewConfig
 
 QUALITY = {
     "strength": 0.5,
@@ -38,7 +43,9 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.files += [value for name, value in attrs if name in ("src", "href") and value]
+        for name, value in attrs:
+            if name in ("src", "href") and value and not value.startswith("#"):
+                self.files.append(value)
 
 
 @pytest.fixture
@@ -77,18 +84,64 @@ def data_set(tmp_path: Path) -> Path:
     return root
 
 
+def data_in(page: Path) -> dict[str, Any]:
+    """What the page's script shows."""
+    (text,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>',
+        page.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
 def test_page_shows_every_sample_with_working_links(data_set: Path) -> None:
     sheet, page = write_page(data_set, "nut & bolt", "scratch #1")
     links = Links(page)
-    from urllib.parse import unquote
-
-    assert all((page.parent / unquote(file)).resolve().is_file() for file in links.files)
-    assert not any("://" in file or file.startswith("/") for file in links.files)
+    data = data_in(page)
+    files = list(links.files)
+    for row in data["rows"]:
+        files += row["files"].values()
+    assert len(files) == 2 + 3 * 5 + 2  # sheet, manifest; kinds of each attempt; two heat maps
+    for file in files:
+        assert (page.parent / unquote(file)).resolve().is_file(), file
+        assert "://" not in file and not file.startswith("/")
     text = page.read_text(encoding="utf-8")
-    assert links.tags.count("article") == 3 and links.tags.count("script") == 0
-    assert "&lt;script&gt;" in text and "good &lt;b&gt;.png" in text and "nut &amp; bolt" in text
-    assert re.search(r"Rejected.*00001_0: no visible defect", text, re.DOTALL) and "42.5" in text
+    assert links.tags.count("script") == 2 and "<script>alert" not in text
+    assert "&lt;script&gt;" in text and "nut &amp; bolt" in text
+    rows = {row["name"]: row for row in data["rows"]}
+    assert rows["00001_0"]["verdict"] == "no visible defect" and not rows["00001_0"]["accepted"]
+    assert rows["00001_1"]["source"] == "good <b>.png" and data["readOnly"]
+    assert rows["00000_0"]["figures"]["before stitching dB"] == "42.5"
+    assert data["command"] == "bgdefect review 'a set'"
+    box = rows["00000_0"]["detail"]["box"]
+    assert box["left"] <= 60 and box["left"] + box["side"] >= 70 and box["side"] == 48
     assert read_picture(sheet).shape[1] > 1000
+
+
+def test_no_text_of_a_sample_ends_the_script(data_set: Path) -> None:
+    """A verdict from a manifest of elsewhere stays data."""
+    manifest = data_set / "extras/nut & bolt/scratch #1/manifest.jsonl"
+    evil = "</script><script>alert(1)</script><!--"
+    manifest.write_text(manifest.read_text().replace("no visible defect", evil))
+    _, page = write_page(data_set, "nut & bolt", "scratch #1")
+    assert Links(page).tags.count("script") == 2
+    assert [row["verdict"] for row in data_in(page)["rows"]].count(evil) == 1
+
+
+def test_page_says_what_a_person_decided(data_set: Path) -> None:
+    """Before and after the decisions are applied; the command writes the page anew."""
+    folder = data_set / "extras/nut & bolt/scratch #1"
+    with DecisionLog(folder) as log:
+        log.add(Decision(0, 0, "", "reject", "wrong place"))
+    _, page = write_page(data_set, "nut & bolt", "scratch #1")
+    for _ in range(2):
+        row = next(row for row in data_in(page)["rows"] if row["name"] == "00000_0")
+        assert (row["decision"], row["reason"]) == ("reject", "wrong place")
+        assert not row["accepted"] and row["byVerdict"]
+        assert (page.parent / unquote(row["files"]["result"])).is_file()
+        said = review(ReviewConfig(data_set, apply=True), lambda line: None)
+    assert said == "nut & bolt / scratch #1: 0 moved in, 0 moved out, 0 labels changed"
 
 
 def test_same_data_same_bytes(data_set: Path) -> None:
@@ -151,6 +204,7 @@ def test_names_that_are_no_text_are_shown_with_the_replacement_character(tmp_pat
         )
     _, page = write_page(root, "부품", "spot")
     text = page.read_text(encoding="utf-8")
-    assert "f\ufffdr\n한국.png" in text and "부품" in text
-    for file in Links(page).files:
+    (row,) = data_in(page)["rows"]
+    assert row["source"] == "f\ufffdr\n한국.png" and "부품" in text
+    for file in [*Links(page).files, *row["files"].values()]:
         assert os.path.isfile(os.path.join(os.fsencode(page.parent), unquote_to_bytes(file)))

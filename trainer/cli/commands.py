@@ -61,6 +61,14 @@ COMMANDS = Registry(
         exit_code="generation.summary:exit_code",
     ),
     Command(
+        "review",
+        "a local page to look through a data set: accept, reject, mend labels",
+        "review.config:ReviewConfig",
+        "generation.review_command:review",
+        says=True,
+        loads_networks=False,
+    ),
+    Command(
         "inspect",
         "print what a class weights file says about itself",
         "cli.inspect_file:InspectConfig",

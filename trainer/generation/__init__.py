@@ -6,6 +6,7 @@ __all__ = [
     "good_files",
     "pairs",
     "record",
+    "review_command",
     "setup",
     "sources",
     "summary",

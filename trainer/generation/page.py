@@ -1,29 +1,27 @@
 """The finished data set to look at: a contact sheet (PNG) and a page (HTML), beside its manifest.
+The page is that of ``bgdefect review``, as a file that can only be read.
 
 ROOT/extras/OBJECT/DEFECT/sheet.png      zoomed crops of the first samples, with outlines
-ROOT/extras/OBJECT/DEFECT/index.html     every sample, rejected ones in their own section
+ROOT/extras/OBJECT/DEFECT/index.html     every sample, accepted or rejected
 ROOT/extras/OBJECT/DEFECT/zoom/*.png     the zoomed crops of one sample side by side
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageDraw
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.paths import without_surrogates
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
@@ -32,47 +30,19 @@ from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.manifest import ManifestLine
 
+from ..review.crops import detail, plain_mask
+from ..review.document import About, read_only_document
+from ..review.rows import Row, attempt_name, is_real, row_of
 from .effect import effect_line
 from .more_like import more_like_line
-from .variety import is_real, variety_lines
+from .variety import variety_lines
 
 SHOWN = 200
-"""Samples of either section that are shown with pictures; the others are listed."""
+"""Accepted samples, and rejected ones, whose surroundings are cut out for the page; of the others
+it shows the whole pictures."""
 _SHEET = {"accepted": 48, "rejected": 12}
 _SIDE, _GAP, _TEXT = 144, 4, 30
-_NO_EVIDENCE = "share of the real (no evidence: it started there)"
 TITLES = ("normal", "requested mask", "result", "refined mask", "heat map")
-_LABELS = {
-    "strength": "strength",
-    "contrast": "contrast",
-    "fill": "fill",
-    "real_share": "share of the real",
-    "mean_change": "mean change",
-    "dark_areas": "dark areas more",
-    "light_areas": "light areas more",
-    "one_piece": "in one piece",
-    "solid": "without holes",
-    "sharpness": "sharpness",
-    "roughness": "roughness",
-    "exemplar_difference": "difference from its real defect",
-    "background_psnr": "background dB",
-    "background_max": "largest change",
-    "latent_background_psnr": "before stitching dB",
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One attempt on the page; paths relative to the page."""
-
-    name: str
-    verdict: str
-    seed: int
-    source: str
-    figures: dict[str, str]
-    images: list[tuple[str, str]]
-    """Title and file of each picture."""
-    zoom: str
 
 
 def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
@@ -95,38 +65,54 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
             "a run with samples",
             "see which masks could not be placed",
         )
-    sections: dict[str, list[Row]] = {"accepted": [], "rejected": []}
+    shown = Counter[str]()
+    rows: list[Row] = []
     tiles: dict[str, list[Pixels]] = {"accepted": [], "rejected": []}
     for record in records:
         kind = "accepted" if record.accepted else "rejected"
-        shown = len(sections[kind]) < SHOWN
-        name = Path(record.file).stem
-        zoom = folder / "zoom" / f"{name}.png"
-        if shown:
+        row = row_of(record) | {"files": _files(root, folder, record)}
+        if shown[kind] < SHOWN:
+            shown[kind] += 1
+            zoom = folder / "zoom" / f"{Path(record.file).stem}.png"
             strip = zoom_strip(root, record)
             write_picture(zoom, strip)
+            row["files"]["thumbnail"] = _link(zoom, folder)
+            row["detail"] = detail(plain_mask(root / record.requested))
             if len(tiles[kind]) < _SHEET[kind]:
-                tiles[kind].append(_captioned(strip, _caption(record, name)))
-        sections[kind].append(_row(root, folder, record, name, zoom if shown else None))
+                tiles[kind].append(_captioned(strip, _caption(record, attempt_name(record))))
+        rows.append(row)
     sheet, page = folder / "sheet.png", folder / "index.html"
     write_picture(sheet, _sheet(f"{object} / {defect}", tiles))
-    settings = {key: value for key, value in records[0].settings.items() if value is not None}
-    template = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    ).from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
-    values = {
-        "object": object,
-        "defect": defect,
-        "sections": sections,
-        "settings": settings,
-        "reasons": _reasons(records),
-        "effect": effect_line(records),
-        "more_like": more_like_line(records[0].settings),
-        "variety": variety_lines(root, records),
-    }
     with atomic_write(page, "w") as file:
-        file.write(without_surrogates(template.render(values)))
+        file.write(_document(root, object, defect, records, rows))
     return sheet, page
+
+
+def _document(
+    root: Path, object: str, defect: str, records: Sequence[ManifestLine], rows: Sequence[Row]
+) -> str:
+    lines = [f"{count} x {reason}" for reason, count in _reasons(records).items()]
+    notes = (effect_line(records), more_like_line(records[0].settings))
+    lines += [note for note in notes if note]
+    lines += variety_lines(root, records)
+    settings = {key: value for key, value in records[0].settings.items() if value is not None}
+    links = {"Contact sheet": "sheet.png", "Manifest": "manifest.jsonl"}
+    title = f"{object} / {defect}"
+    name = without_surrogates(os.path.basename(os.path.abspath(root)))
+    command = f"bgdefect review {shlex.quote(name)}"
+    return read_only_document(title, [title], rows, About(lines, settings, links), command)
+
+
+def _files(root: Path, folder: Path, line: ManifestLine) -> dict[str, str]:
+    """Addresses of an attempt's pictures by kind."""
+    files = {
+        "normal": _normal(root, line).as_posix(),
+        "result": line.file,
+        "label": line.label,
+        "requested": line.requested,
+        "heat": line.heatmap,
+    }
+    return {kind: _link(root / file, folder) for kind, file in files.items() if file}
 
 
 def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
@@ -134,7 +120,7 @@ def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
     heat map."""
     result = read_picture(root / record.file)
     normal = read_picture(root / _normal(root, record))
-    requested, refined = (_plain_mask(root / file) for file in (record.requested, record.label))
+    requested, refined = (plain_mask(root / file) for file in (record.requested, record.label))
     heat = (
         _gray(root / record.heatmap)
         if record.heatmap is not None
@@ -166,42 +152,6 @@ def _normal(root: Path, record: ManifestLine) -> Path:
 
 def _gray(path: Path) -> Pixels:
     return read_picture(path)[..., 0].copy()
-
-
-def _plain_mask(path: Path) -> Mask:
-    """A mask of our own writing; a rejected sample's label may be empty."""
-    return _gray(path) > 127
-
-
-def _row(root: Path, folder: Path, line: ManifestLine, name: str, zoom: Path | None) -> Row:
-    files = (_normal(root, line), line.requested, line.file, line.label, line.heatmap)
-    images: list[tuple[str, str]] = []
-    for title, file in zip(TITLES, files, strict=True):
-        if file and zoom:
-            images.append((title, _link(root / file, folder)))
-    figures: dict[str, str] = {}
-    for key, label in _LABELS.items():
-        if key in line.quality:
-            if key == "real_share" and is_real(line):
-                label = _NO_EVIDENCE
-            figures[label] = f"{line.quality[key]:.3g}"
-    if line.start is not None:
-        figures["start"] = _start(line.start)
-    return Row(
-        name=name,
-        verdict=line.verdict,
-        seed=line.seed,
-        source=Path(line.source).name,
-        figures=figures,
-        images=images,
-        zoom=_link(zoom, folder) if zoom else "",
-    )
-
-
-def _start(start: Mapping[str, Any]) -> str:
-    if start["kind"] == "noise":
-        return "noise"
-    return f"{start['kind']} at {start['level']:.2f}, {start['exemplar']}"
 
 
 def _link(path: Path, folder: Path) -> str:

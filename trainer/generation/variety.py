@@ -14,14 +14,11 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.manifest import ManifestLine
 
+from ..review.rows import is_real
+
 NEAR = 0.25
 """A sample that differs from its exemplar by less than this share of what the good picture does is
 counted as near."""
-
-
-def is_real(line: ManifestLine) -> bool:
-    """Whether the sample started from a real defect."""
-    return line.start is not None and line.start.get("kind") != "noise"
 
 
 def variety_lines(root: Path, lines: Sequence[ManifestLine]) -> list[str]:
