@@ -45,6 +45,7 @@ _SET_BY_EVALUATION = {
     "output",
     "outside_files",
     "precision",
+    "replace_rejected",
     "sample_every",
     "save_every",
     "seed",
