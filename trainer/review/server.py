@@ -7,6 +7,7 @@ it lacks for more stands in ``guard.py``: checks of token, host and origin, limi
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,6 +47,7 @@ def serve(session: Session, port: int, started: Callable[[str], None]) -> None:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_address = os.name == "posix"  # on Windows it would share the port
     guard: Guard
     site: Site
 
