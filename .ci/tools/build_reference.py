@@ -29,6 +29,7 @@ from bgdefect_core.method.spacings import SPACINGS  # noqa: E402
 from bgdefect_core.quality.properties import PROPERTIES  # noqa: E402
 from trainer.bases.families import FAMILIES  # noqa: E402
 from trainer.cli.commands import COMMANDS  # noqa: E402
+from trainer.data.formats import FORMATS  # noqa: E402
 from trainer.data.layouts import LAYOUTS  # noqa: E402
 from trainer.evaluate.config import EvaluateConfig  # noqa: E402
 from trainer.evaluate.detectors.arms import ARMS  # noqa: E402
@@ -59,6 +60,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "Distributions of training timesteps (`--timesteps`)": TIMESTEP_DRAWS,
     "Trained parts (`--trained-part`)": TRAINED_PARTS,
     "Data layouts (`--data`)": LAYOUTS,
+    "Data formats (`--format`)": FORMATS,
     "Base families (`--base`)": FAMILIES,
     "Arms of the evaluation (`--arms`)": ARMS,
     "Networks of the detectors (`--network`)": NETWORKS,

@@ -16,6 +16,7 @@ from .manifest import ManifestLine, read_manifest
 from .run_record import Inputs, RunRecord
 
 __all__ = [
+    "EXPORTS",
     "MAX_INDEX",
     "SampleFiles",
     "accepted_files",
@@ -32,6 +33,8 @@ MAX_INDEX = 99_999
 """With six digits "100000.png" and "100000_mask.png" sort differently among the others, and
 anomalib pairs by order."""
 _EXTRAS = "extras"
+EXPORTS = "exports"
+"""Folder of the data set in other formats."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def check_name(what: str, name: str) -> None:
     bad = (
         name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     )
-    is_taken = is_good_name(name) if what == "defect" else name == _EXTRAS
+    is_taken = is_good_name(name) if what == "defect" else name in (_EXTRAS, EXPORTS)
     if bad or name.endswith(".") or is_taken:
         raise SettingError(
             f"the {what} {name!r} cannot be a folder of the data set",

@@ -180,8 +180,19 @@ def test_the_whole_way_on_drawn_labels(
     for place in sorted((plates / "train/good").iterdir()):
         write_picture(alone / place.name, read_picture(place))
     options = ["--weights", weights, "--good", alone, "--base", tiny_base, "--mask-library", root]
-    record = made(run, tmp_path / "other", "disc", "spot", *options, "--layout", "coco")
+    options += ["--layout", "coco", "--format", "coco", "csv"]
+    record = made(run, tmp_path / "other", "disc", "spot", *options)
     assert record.source.startswith(str(alone))
+    exports = tmp_path / "other/exports/disc/spot"
+    sides = sorted((exports / "coco/annotations").iterdir())
+    images = json.loads(sides[-1].read_text())["images"]
+    (sample,) = [image for image in images if "provenance" in image]
+    assert sample["provenance"]["seed"] == record.seed and sample["provenance"]["base_licence"]
+    assert sample["group"] == record.source_sha256[:16]
+    rows = list(csv.DictReader((exports / "csv/manifest.csv").open()))
+    assert {row["defect"] for row in rows} == {"spot", "good"}
+    mask = read_mask(exports / "csv" / next(row["mask"] for row in rows if row["mask"]))
+    assert (mask == read_mask(tmp_path / "other" / record.label)).all()
     content = json.loads((root / "labels.json").read_text())
     content["annotations"][0]["segmentation"] = [[3, 3, 9, 3, 9, 9, 3, 9]]
     (root / "labels.json").write_text(json.dumps(content))

@@ -17,7 +17,7 @@ from bgdefect_core.declarations import flat_values
 from bgdefect_core.errors import BGDefectError, SettingError
 from bgdefect_core.paths import check_path
 
-from .commands import COMMANDS, Command, load
+from .commands import COMMANDS, GROUPS, Command, load
 from .output import accept_all_text, close_stdout, complain, configure, hide_loading_bars, say
 
 __all__ = ["main"]
@@ -27,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     accept_all_text()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    group = "bench" if words[:1] == ["bench"] else ""
+    group = words[0] if words and words[0] in GROUPS else ""
     name = " ".join(words[: 2 if group else 1])
-    if name in ("", "-h", "--help", "bench", "bench -h", "bench --help"):
+    if name in ("", "-h", "--help") or name in (group, f"{group} -h", f"{group} --help"):
         say(_overview(group))
         return 2 if name == group else 0
     if name not in COMMANDS:

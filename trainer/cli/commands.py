@@ -69,6 +69,13 @@ COMMANDS = Registry(
         loads_networks=False,
     ),
     Command(
+        "data convert",
+        "write a data set as COCO, YOLO, LabelMe, MVTec AD or csv",
+        "data.convert:ConvertConfig",
+        "data.convert:convert",
+        loads_networks=False,
+    ),
+    Command(
         "inspect",
         "print what a class weights file says about itself",
         "cli.inspect_file:InspectConfig",
@@ -166,6 +173,10 @@ COMMANDS = Registry(
         show="lab.calibrate:report",
     ),
 )
+
+
+GROUPS = frozenset(name.split()[0] for name in COMMANDS if " " in name)
+"""First words of the commands that have two."""
 
 
 def load(place: str) -> Callable[..., Any]:

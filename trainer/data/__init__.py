@@ -1,3 +1,3 @@
-"""Training data: layouts on the disk, examples, and splits."""
+"""Training data: layouts on the disk, examples, splits; data sets in the formats of other tools."""
 
-__all__ = ["examples", "layouts", "splits"]
+__all__ = ["convert", "examples", "formats", "gathering", "layouts", "splits"]

@@ -22,6 +22,7 @@ from bgdefect_core.weights.info import ClassWeightsInfo
 from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
 from ..bases.precision import Precision
+from ..data.formats import FORMATS, FormatName
 from ..data.layouts import LAYOUT_HELP, LAYOUTS, OUTSIDE_HELP, ReadingSettings
 from .attempts import SamplePlan
 
@@ -205,6 +206,26 @@ class GenerateConfig:
         Literal["auto", "cpu", "cuda", "mps"],
         Doc("Device to run on. auto: the fastest that is available."),
     ] = "auto"
+    format: Annotated[
+        tuple[FormatName, ...],
+        Free(),
+        Choice(FORMATS),
+        Doc(
+            FORMATS.help(
+                "Formats in which the accepted samples and their good pictures are written too, "
+                "to OUTPUT/exports/OBJECT/DEFECT; several are separated by spaces."
+            )
+        ),
+    ] = ()
+    val_share: Annotated[
+        float,
+        Free(),
+        Range(0, 0.9),
+        Doc(
+            "Share of the pictures on the val side of these formats; samples that were painted "
+            "into one good picture stay together."
+        ),
+    ] = 0.2
     dry_run: Annotated[
         bool,
         Free(),

@@ -17,6 +17,7 @@ from bgdefect_core.records.decisions import REVIEW
 from .chunks import paint_chunks
 from .config import GenerateConfig
 from .dry_run import dry_run
+from .exports import export_accepted
 from .page import write_page
 from .setup import choice_file, set_up
 from .sources import ExampleSources
@@ -55,4 +56,8 @@ def generate(config: GenerateConfig, examples: ExampleSources | None = None) -> 
         records = writer.standing
     summary = summarise(run.output, run.plan.count, records, run.without_mask, run.pairs.left_out())
     sheet, page = write_page(run.output, run.object, run.defect) if records else (None, None)
+    if summary.accepted:
+        export_accepted(
+            run.output, run.object, run.defect, config.format, config.val_share, config.seed
+        )
     return replace(summary, seconds=time.monotonic() - started, sheet=sheet, page=page)

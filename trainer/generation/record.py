@@ -63,11 +63,12 @@ def run_settings(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -
     }
 
 
-def made_with(config: GenerateConfig, library: Path | None) -> dict[str, Any]:
+def made_with(config: GenerateConfig, library: Path | None, base_licence: str) -> dict[str, Any]:
     """What a repetition needs beside :func:`run_settings`: paths and versions.
 
     Args:
-        library: the folder of real masks that is used, given or detected.
+        library: the folder or data set of real masks that is used, given or detected.
+        base_licence: of the base, as the class weights name it.
     """
     paths = {
         "weights": config.weights,
@@ -84,6 +85,7 @@ def made_with(config: GenerateConfig, library: Path | None) -> dict[str, Any]:
     base = config.base or "bgdefect-mini"
     return record | {
         "base": os.path.abspath(base) if config.base and Path(base).exists() else base,
+        "base_licence": base_licence,
         "allow_other_base": config.allow_other_base,
         "versions": library_versions(),
     }

@@ -103,7 +103,8 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
         profile=profile,
         record=record,
         inputs=read_inputs(pairs.files(config.plan.pairs)) | base.inputs,
-        made_with=made_with(config, pairs.sources.folder) | {"real_defects": profile.record},
+        made_with=made_with(config, pairs.sources.folder, info.base_licence)
+        | {"real_defects": profile.record},
         replace_rejected=config.replace_rejected,
     )
 

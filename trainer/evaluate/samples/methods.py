@@ -52,6 +52,7 @@ _SET_BY_EVALUATION = {
     "shots",
     "split_file",
     "tensorboard",
+    "val_share",
     "weights",
 }
 """Options of training and generation that are not a method's to choose."""

@@ -1,0 +1,94 @@
+"""``bgdefect data convert``: a data set in the format of another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from bgdefect_core.declarations import Choice, Doc, NotEmpty, Range, check_settings
+
+from .examples import validate
+from .formats import FORMATS, FormatName, LabelledFile, write_formats
+from .gathering import divided, gather
+from .layouts import AS_FOUND, LAYOUTS, ReadingSettings
+
+__all__ = ["ConvertConfig", "convert"]
+
+VAL_HELP = (
+    "Share of each class, and of the good pictures, on the val side; pictures of one part stay "
+    "together."
+)
+
+
+@dataclass(frozen=True)
+class ConvertConfig:
+    """Write a data set in the format of another tool; SOURCE stays as it is, and nothing is
+    overwritten. Pictures are copied byte for byte, labels give the very pixels of the masks."""
+
+    source: Annotated[
+        Path,
+        tyro.conf.Positional,
+        Doc(LAYOUTS.help("Data set, in one of these layouts.")),
+    ]
+    output: Annotated[
+        Path,
+        tyro.conf.Positional,
+        Doc("Folder to make; with several formats it gets a folder for each, by its name."),
+    ]
+    format: Annotated[
+        tuple[FormatName, ...],
+        Choice(FORMATS),
+        NotEmpty(),
+        Doc(FORMATS.help("What to write; several are separated by spaces.")),
+    ]
+    val_share: Annotated[float, Range(0, 0.9), Doc(VAL_HELP)] = 0.2
+    reading: Annotated[ReadingSettings, tyro.conf.arg(name="")] = AS_FOUND
+    seed: Annotated[int, Range(0, 2**31), Doc("Seed of the sides.")] = 0
+
+    def check(self) -> None:
+        """Raise SettingError where a value is out of its range."""
+        check_settings(self)
+        self.reading.check()
+
+    @property
+    def places(self) -> list[tuple[str, Path]]:
+        """The formats with their folders."""
+        formats = list(dict.fromkeys(self.format))
+        if len(formats) == 1:
+            return [(formats[0], self.output)]
+        return [(name, self.output / name) for name in formats]
+
+
+def convert(config: ConvertConfig) -> str:
+    """Read everything once, then write; returns what was written, in words.
+
+    Raises:
+        BGDefectError: whatever the user can mend, before anything is written.
+    """
+    config.check()
+    files = divided(gather(config.source, config.reading), config.val_share, config.seed)
+    examples = [example for labelled in files for example in labelled.examples]
+    if examples:
+        validate(examples)
+    folders = write_formats(files, config.places)
+    lines = [f"{counted(files)}, written as"]
+    for (name, _), folder in zip(config.places, folders, strict=True):
+        lines.append(f"  {name:9} {folder}")
+    return "\n".join(lines)
+
+
+def counted(files: Sequence[LabelledFile]) -> str:
+    """Pictures by side and class, in words."""
+    val = sum(labelled.side == "val" for labelled in files)
+    good = sum(not labelled.examples for labelled in files)
+    classes: dict[str, int] = {}
+    for labelled in files:
+        for example in labelled.examples:
+            name = f"{example.object} / {example.defect}"
+            classes[name] = classes.get(name, 0) + 1
+    counts = ", ".join(f"{name} {count}" for name, count in sorted(classes.items()))
+    return f"{len(files)} pictures ({len(files) - val} train, {val} val): {counts}, good {good}"

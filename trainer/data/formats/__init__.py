@@ -1,0 +1,72 @@
+"""Data sets in the formats of other tools. A new one is one module, and one line in ``FORMATS``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from bgdefect_core.declarations import Registry
+from bgdefect_core.errors import OutputError
+from bgdefect_core.paths import check_path, system_errors
+
+from .coco import CocoFormat
+from .format import Format
+from .labelled import LabelledFile, Provenance
+from .labelme import LabelMeFormat
+from .tables import CsvFormat, MVTecFormat
+from .yolo import YoloFormat, YoloSegmentationFormat
+
+__all__ = ["FORMATS", "FormatName", "LabelledFile", "Provenance", "write_formats"]
+
+log = logging.getLogger(__name__)
+
+FormatName = Literal["mvtec", "coco", "yolo-seg", "yolo", "labelme", "csv"]
+FORMATS: Registry[Format] = Registry(
+    "data format",
+    MVTecFormat(),
+    CocoFormat(),
+    YoloSegmentationFormat(),
+    YoloFormat(),
+    LabelMeFormat(),
+    CsvFormat(),
+)
+
+
+@system_errors(OutputError, "a writable folder", "choose another output folder")
+def write_formats(files: Sequence[LabelledFile], places: Sequence[tuple[str, Path]]) -> list[Path]:
+    """Write pictures and labels in some formats. A data set is complete or not there: it is written
+    under a temporary name and then renamed. Nothing is overwritten.
+
+    Args:
+        places: names of formats, each with its folder.
+
+    Returns:
+        The folders.
+
+    Raises:
+        OutputError: a folder exists or cannot be written. PictureError, MaskError: a picture or a
+            label that cannot be read.
+    """
+    folders: list[Path] = []
+    for _, folder in places:
+        check_path(folder)
+        if folder.exists():
+            do = "choose another output folder; nothing is overwritten"
+            raise OutputError(f"{folder} exists already", "a free place", do)
+    for name, folder in places:
+        temporary = folder.with_name(f".{folder.name}.tmp")
+        if temporary.exists():  # of a killed run
+            shutil.rmtree(temporary)
+        temporary.mkdir(parents=True)
+        try:
+            FORMATS.named(name).write(files, temporary)
+            os.rename(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        folders.append(folder)
+    return folders

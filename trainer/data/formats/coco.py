@@ -1,0 +1,83 @@
+"""COCO: one JSON file with all labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bgdefect_core.files import atomic_write
+from bgdefect_core.pictures.masks import bounding_box
+
+from ..annotations.run_lengths import packed, runs_of_mask
+from .format import Format, class_names
+from .labelled import Defect, LabelledFile, copy_picture
+
+
+class CocoFormat(Format):
+    """Polygons where a defect has no holes, run lengths where it has; both give the very mask."""
+
+    name = "coco"
+    summary = (
+        "images/{train,val} with annotations/instances_{train,val}.json: polygons, "
+        "run lengths of defects with holes; method, seed and exemplar in each image's entry"
+    )
+
+    def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
+        """As ``Format``."""
+        names = class_names(files)
+        categories: list[dict[str, Any]] = []
+        for number, ((object, _), name) in enumerate(names.items(), start=1):
+            categories.append({"id": number, "name": name, "supercategory": object})
+        numbers = {key: number for number, key in enumerate(names, start=1)}
+        for side in ("train", "val"):
+            members = [labelled for labelled in files if labelled.side == side]
+            if not members:
+                continue
+            document = {
+                "info": {"description": "labels of defects", "version": "1.0", "url": ""},
+                "licenses": [],
+                "categories": categories,
+                **_entries(members, folder / "images" / side, numbers),
+            }
+            with atomic_write(folder / f"annotations/instances_{side}.json", "w") as file:
+                json.dump(document, file)
+
+
+def _entries(
+    files: Sequence[LabelledFile], folder: Path, numbers: dict[tuple[str, str], int]
+) -> dict[str, list[dict[str, Any]]]:
+    """Images and annotations; the pictures are copied."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, labelled in enumerate(files, start=1):
+        copy_picture(labelled, folder)
+        height, width = size = labelled.size
+        image = {"id": number, "file_name": labelled.name, "height": height, "width": width}
+        if labelled.group:
+            image["group"] = labelled.group
+        if labelled.provenance:
+            image["provenance"] = dict(labelled.provenance)
+        images.append(image)
+        for defect in labelled.defects(size):
+            annotation = {"id": len(annotations) + 1, "image_id": number}
+            annotation["category_id"] = numbers[labelled.object, defect.label]
+            annotations.append(annotation | _label(defect))
+    return {"images": images, "annotations": annotations}
+
+
+def _label(defect: Defect) -> dict[str, Any]:
+    top, left, height, width = bounding_box(defect.mask)
+    return {
+        "bbox": [left, top, width, height],
+        "area": int(defect.mask.sum()),
+        "iscrowd": 0,
+        "segmentation": _segmentation(defect),
+    }
+
+
+def _segmentation(defect: Defect) -> Any:
+    if any(len(face) > 1 for face in defect.faces):
+        return {"size": list(defect.mask.shape), "counts": packed(runs_of_mask(defect.mask))}
+    return [face[0].ravel().tolist() for face in defect.faces]

@@ -1,0 +1,43 @@
+"""What every format of a written data set answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from .labelled import LabelledFile
+
+__all__ = ["Format", "class_names"]
+
+
+class Format(ABC):
+    """One way to write pictures with their labels."""
+
+    name: str
+    """The word that users write."""
+    summary: str
+    """What is written where, in one sentence."""
+
+    @abstractmethod
+    def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
+        """Write all of them into an empty folder.
+
+        Raises:
+            PictureError, MaskError: a picture or a label that cannot be read, named.
+            OutputError: the folder cannot be written to.
+        """
+
+
+def class_names(files: Sequence[LabelledFile]) -> dict[tuple[str, str], str]:
+    """Object and defect -> name of the class where a format knows no objects: as the defect, or
+    OBJECT_DEFECT where there are several objects. In the order of the names."""
+    classes = set()
+    for labelled in files:
+        for example in labelled.examples:
+            classes.add((labelled.object, example.defect))
+    objects = {labelled.object for labelled in files}
+    names: dict[tuple[str, str], str] = {}
+    for object, defect in sorted(classes):
+        names[object, defect] = defect if len(objects) == 1 else f"{object}_{defect}"
+    return names

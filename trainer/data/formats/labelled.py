@@ -1,0 +1,124 @@
+"""One picture on its way into a data set of another format."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from bgdefect_core.errors import OutputError
+from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.mask_reading import read_masks
+from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.reading import read_of_folder
+
+from ..annotations.outlines import Face, outlines_of
+from ..annotations.shapes import Size
+from ..examples import Example, check_size
+
+__all__ = ["Defect", "LabelledFile", "Provenance", "Side", "copy_picture"]
+
+Side = Literal["train", "val"]
+Provenance = Mapping[str, str | int | float]
+"""How a picture was made: method, seed, exemplar, base and its licence; empty of real pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Defect:
+    """One labelled defect of a picture."""
+
+    label: str
+    """Name of its class."""
+    mask: Mask
+    """bool ``[H, W]``, not empty."""
+
+    @cached_property
+    def faces(self) -> list[Face]:
+        """Outlines of its pieces, those of the largest area first."""
+        return [face for area in outlines_of(self.mask) for face in area]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFile:
+    """A picture with its labels; its pixels are read when they are asked for."""
+
+    picture: Path
+    name: str
+    """File name in the new data set, with its ending; unique."""
+    object: str
+    examples: tuple[Example, ...]
+    """One a class; none: a good picture."""
+    group: str = ""
+    """Pictures of one part share it; empty: a part of its own."""
+    side: Side = "train"
+    provenance: Provenance = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return Path(self.name).stem
+
+    @property
+    def size(self) -> Size:
+        """Height and width in pixels.
+
+        Raises:
+            PictureError: the picture cannot be read.
+        """
+        shape = read_of_folder(self.picture).shape
+        return shape[0], shape[1]
+
+    def defects(self, size: Size) -> list[Defect]:
+        """The labelled defects: a drawn region each, or a connected area of mask files each.
+
+        Args:
+            size: of the picture.
+
+        Raises:
+            MaskError: a label cannot be read.
+        """
+        defects: list[Defect] = []
+        for example in self.examples:
+            if example.regions:
+                check_size(example.image, size, example.size)
+            for region in example.regions:
+                mask = region.fill(size)
+                if mask.any():
+                    defects.append(Defect(example.defect, mask))
+            if example.masks:
+                defects += _areas_of(example, size)
+        return defects
+
+    def masks(self, size: Size) -> dict[str, Mask]:
+        """The union of the defects of each class, by its name."""
+        masks: dict[str, Mask] = {}
+        for defect in self.defects(size):
+            before = masks.get(defect.label)
+            masks[defect.label] = defect.mask if before is None else before | defect.mask
+        return masks
+
+
+def _areas_of(example: Example, size: Size) -> list[Defect]:
+    name = f"the union of the masks of {example.image}"
+    mask = read_masks(example.masks, name, size, values=example.values, picture=example.image)
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    return [Defect(example.defect, labels == number) for number in range(1, count + 1)]
+
+
+def copy_picture(labelled: LabelledFile, folder: Path) -> Path:
+    """Copy a picture, byte for byte, into a folder that is being made.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    target = folder / labelled.name
+    with system_errors(OutputError, "a writable folder with room on the disk"):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(labelled.picture, target)
+    return target

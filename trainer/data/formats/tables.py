@@ -1,0 +1,91 @@
+"""Formats with mask files: MVTec AD's folders, and a csv."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bgdefect_core.files import atomic_write
+from bgdefect_core.pictures.writing import write_mask
+
+from ..examples import GOOD
+from .format import Format
+from .labelled import LabelledFile, copy_picture
+
+
+class MVTecFormat(Format):
+    """A folder an object; groups stand in its ``manifest.csv``."""
+
+    name = "mvtec"
+    summary = (
+        "as MVTec AD: OBJECT/test/DEFECT, OBJECT/ground_truth/DEFECT, OBJECT/train/good, and "
+        "test/good of the val side; manifest.csv with groups"
+    )
+
+    def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
+        """As ``Format``."""
+        grouped: dict[str, list[tuple[str, str]]] = {}
+        for labelled in files:
+            root = folder / labelled.object
+            group = labelled.group
+            if not labelled.examples:
+                part = "train" if labelled.side == "train" else "test"
+                places = [copy_picture(labelled, root / part / GOOD)]
+            else:
+                places = _write_defects(labelled, root)
+            if len(places) > 1:  # one picture of several classes
+                group = group or labelled.stem
+            for place in places if group else []:
+                relative = place.relative_to(root).as_posix()
+                grouped.setdefault(labelled.object, []).append((relative, group))
+        for object, rows in grouped.items():
+            _write_csv(folder / object / "manifest.csv", ("file", "group"), rows)
+
+
+def _write_defects(labelled: LabelledFile, root: Path) -> list[Path]:
+    """The picture and its mask under each of its classes."""
+    places: list[Path] = []
+    for defect, mask in labelled.masks(labelled.size).items():
+        places.append(copy_picture(labelled, root / "test" / defect))
+        write_mask(root / "ground_truth" / defect / f"{labelled.stem}_mask.png", mask)
+    return places
+
+
+class CsvFormat(Format):
+    """A row a picture and class, with how it was made."""
+
+    name = "csv"
+    summary = (
+        "manifest.csv with image, mask, class, defect, group, side, and columns of how a picture "
+        "was made; pictures in images, masks in masks"
+    )
+
+    def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
+        """As ``Format``."""
+        made: dict[str, None] = {}
+        for labelled in files:
+            made |= dict.fromkeys(labelled.provenance)
+        rows: list[tuple[Any, ...]] = []
+        for labelled in files:
+            image = copy_picture(labelled, folder / "images").relative_to(folder).as_posix()
+            how = tuple(labelled.provenance.get(name, "") for name in made)
+            shared = (labelled.group, labelled.side, *how)
+            if not labelled.examples:
+                rows.append((image, "", labelled.object, GOOD, *shared))
+                continue
+            for defect, mask in labelled.masks(labelled.size).items():
+                path = folder / "masks" / defect / f"{labelled.stem}_mask.png"
+                write_mask(path, mask)
+                place = path.relative_to(folder).as_posix()
+                rows.append((image, place, labelled.object, defect, *shared))
+        head = ("image", "mask", "class", "defect", "group", "side", *made)
+        _write_csv(folder / "manifest.csv", head, rows)
+
+
+def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    with atomic_write(path, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)

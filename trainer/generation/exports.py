@@ -1,0 +1,99 @@
+"""The accepted samples in the formats of other tools, beside the data set.
+
+    ROOT/exports/OBJECT/DEFECT/FORMAT     as ``bgdefect data convert`` writes it
+    ROOT/exports/OBJECT/DEFECT/exports.json   which samples each of them holds
+
+A run that was extended gets further folders (FORMAT-2): nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.files import atomic_write
+from bgdefect_core.records.dataset_place import EXPORTS
+
+from ..data.formats import LabelledFile, write_formats
+from ..data.gathering import divided, gather_generated
+
+log = logging.getLogger(__name__)
+
+_RECORD = "exports.json"
+_OWN = "mvtec"
+"""The format of the data set itself."""
+
+
+def export_accepted(
+    root: Path, object: str, defect: str, formats: Sequence[str], val_share: float, seed: int
+) -> list[Path]:
+    """Write the accepted samples and their good pictures in some formats.
+
+    Args:
+        root: of the data set. val_share: share of each class on the val side. seed: of the sides.
+
+    Returns:
+        The folders, of earlier exports of the same samples too.
+
+    Raises:
+        OutputError: a folder cannot be written. DataError: a record of exports that is none.
+    """
+    wanted = [name for name in dict.fromkeys(formats) if name != _OWN]
+    if not wanted:
+        return []
+    place = root / EXPORTS / object / defect
+    files = divided(gather_generated(root, object, defect), val_share, seed)
+    digest = _digest(files)
+    record = _read(place / _RECORD)
+    folders: list[Path] = []
+    for name in wanted:
+        written = [folder for folder in _folders(place, name) if record.get(folder.name) == digest]
+        if written:
+            folders.append(written[0])
+            continue
+        folder = next(folder for folder in _folders(place, name, free=True) if not folder.exists())
+        write_formats(files, [(name, folder)])
+        record[folder.name] = digest
+        with atomic_write(place / _RECORD, "w") as file:
+            json.dump(record, file, indent=1)
+        folders.append(folder)
+    for folder in folders:
+        log.info("%d pictures: %s", len(files), folder)
+    return folders
+
+
+def _folders(place: Path, name: str, free: bool = False) -> list[Path]:
+    """The folders of a format, FORMAT, FORMAT-2, ...; with ``free`` one more that is not there."""
+    folders: list[Path] = []
+    number = 1
+    while True:
+        folder = place / (name if number == 1 else f"{name}-{number}")
+        if not folder.exists():
+            return [*folders, folder] if free else folders
+        folders.append(folder)
+        number += 1
+
+
+def _digest(files: Sequence[LabelledFile]) -> str:
+    """Of what is exported: names, sides and how samples were made."""
+    entries: list[tuple[str, str, str, object]] = []
+    for labelled in files:
+        made = dict(labelled.provenance)
+        entries.append((labelled.name, labelled.side, labelled.group, made))
+    text = json.dumps(entries, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): str(digest) for name, digest in record.items()}
+    except (OSError, ValueError, AttributeError, RecursionError) as reason:
+        came = f"{path} is no record of exports ({reason!r})"
+        raise DataError(came, "the record that this command wrote", "move it away") from reason
