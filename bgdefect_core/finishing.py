@@ -87,7 +87,7 @@ def finish(
         result = pasted.finished(result)
     placed = put_back(decoded.heat, crop, requested.shape)
     signal = SIGNALS[settings.label.signal]
-    placed = signal.stitched(placed, job.picture.eight_bit(), result.eight_bit())
+    placed = signal.stitched(placed, job.picture.eight_bit(), result.eight_bit(), requested)
     return _judged(job, crop, decoded, result, placed, width, settings, standard)
 
 

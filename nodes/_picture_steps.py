@@ -248,17 +248,23 @@ def refined(
         mask = _connected(mask)
         masks = sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask")
         heats = list(heat)
+        if painted is not None and normal is not None and signal.needs_before:
+            goods, samples = pictures_of(normal), pictures_of(painted)
+            for number, square in enumerate(heats):
+                good, requested = goods[number % len(goods)], masks[number % len(masks)]
+                heats[number] = signal.stitched(square, good, samples[number], requested)
     else:
         masks = list(_masks_at(crop, mask))
         heats = []
         for number, square in enumerate(heat):
             heats.append(put_back(square, crop.boxes[number % len(masks)], _size(crop.image)))
         wholes = pictures_of(crop.image)
-        if painted is not None and any(two_tones(picture) is not None for picture in wholes):
+        two_toned = any(two_tones(picture) is not None for picture in wholes)
+        if painted is not None and (two_toned or signal.needs_before):
             results = pictures_of(stitched(crop, painted, normal=normal))
             for number, square in enumerate(heats):
-                whole = wholes[number % len(masks)]
-                heats[number] = signal.stitched(square, whole, results[number])
+                whole, requested = wholes[number % len(masks)], masks[number % len(masks)]
+                heats[number] = signal.stitched(square, whole, results[number], requested)
     labels, maps = [], []
     for number, member in enumerate(heats):
         label, inside = label_of(member, masks[number % len(masks)], settings, shape)

@@ -14,12 +14,7 @@ from ..errors import check_range
 from ..pictures.mask_shape import MaskShape
 from ..pictures.masks import Mask, check_mask
 from .signals import DEFAULT_SIGNAL, SIGNALS, SignalName
-
-PEAK = 95.0
-"""Percentile of the map, inside the mask, that counts as its maximum. One bright spot (a joint that
-was painted over) must not hide the rest of the defect. On 200 drawn defects the label's IoU with
-the truth was 0.74 at 0.3 of this percentile, 0.52 at 1/2 of the maximum, and 0.45 for the requested
-mask (the truth grown by 3 pixels): ``bgdefect calibrate``."""
+from .signals.difference import PEAK
 
 
 def _thresholds() -> str:

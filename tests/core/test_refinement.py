@@ -11,7 +11,7 @@ from bgdefect_core.method.attention import MapRecorder
 from bgdefect_core.method.refinement import LabelSettings, refine
 from bgdefect_core.method.signals import SIGNALS, Evidence
 from bgdefect_core.method.signals.attention import attention_heat
-from bgdefect_core.method.signals.difference import difference_heat
+from bgdefect_core.method.signals.difference import difference_heat, with_covered
 
 HEAT = np.array([[9, 9, 9, 9], [9, 4, 2, 9], [9, 1.9, 0, 9]], np.float32)
 REQUESTED = np.zeros((3, 4), np.bool_)
@@ -122,6 +122,28 @@ def recorded(attention: torch.Tensor) -> MapRecorder:
     recorder = MapRecorder([torch.tensor([0])])
     recorder.means[2, 2] = attention
     return recorder
+
+
+def test_a_crack_is_labelled_on_the_brick_as_on_the_joint() -> None:
+    """Joints of 200, bricks of 100, a crack of 70 across both, other texture of 88 beside it: 30 of
+    130 gray levels are below 0.3, but the whole way to the crack's tone; 12 of the 30 are not."""
+    good = np.full((20, 60, 3), 100, np.uint8)
+    good[:, 25:35] = 200
+    result = good.copy()
+    result[8:12, 10:50] = 70
+    result[14:18, 10:20] = 88
+    requested = np.zeros((20, 60), np.bool_)
+    requested[6:19, 8:52] = True
+    heat = np.abs(result.astype(np.float32) - good).max(axis=2) / 255
+    plain, _ = refine(heat, requested, 0.3)
+    assert np.array_equal(plain, (heat > 0.2))  # the joint alone
+    raised = with_covered(heat, good, result, requested)
+    assert (raised >= heat).all() and np.array_equal(raised[~requested], heat[~requested])
+    label, _ = refine(raised, requested, 0.3)
+    crack = (result == 70).all(axis=2)
+    assert np.array_equal(label, crack)
+    nothing = np.zeros_like(heat)
+    assert with_covered(nothing, good, good, requested) is nothing
 
 
 def test_signals_and_what_they_need() -> None:

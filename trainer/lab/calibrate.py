@@ -26,7 +26,7 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import SettingError, check_range
 from bgdefect_core.method.refinement import PEAK, refine
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.method.signals.difference import difference_heat
+from bgdefect_core.method.signals.difference import difference_heat, with_covered
 from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
@@ -185,8 +185,9 @@ def _through_the_vae(base: Base, defect: Drawn) -> DecodedDefect:
     columns: list[list[float]] = []
     for mask in (grown(defect.mask), requested_box(defect.mask)):
         column = [overlap(mask, defect.mask)["iou"]]
+        raised = with_covered(heat, defect.good, np.rint(255 * painted).astype(np.uint8), mask)
         for peak, threshold in RULES:
-            label, _ = refine(heat, mask, threshold, peak)
+            label, _ = refine(raised, mask, threshold, peak)
             column.append(overlap(label, defect.mask)["iou"])
         columns.append(column)
     return DecodedDefect(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import SettingError
+from ...pictures.masks import Mask
 from ...pictures.picture import Pixels
 from ...pictures.tones import change, two_tones
 from ..attention import SMALLEST_GRID, MapRecorder
@@ -69,7 +70,7 @@ class Signal(ABC):
         """
 
     def stitched(
-        self, heat: NDArray[np.float32], picture: Pixels, result: Pixels
+        self, heat: NDArray[np.float32], picture: Pixels, result: Pixels, requested: Mask
     ) -> NDArray[np.float32]:
         """What the signal is worth once the sample is stitched into its picture.
 
@@ -79,13 +80,20 @@ class Signal(ABC):
         Args:
             heat: the signal, float32 ``[H, W]``.
             picture, result: uint8 ``[H, W, 3]``, before and after stitching.
+            requested: bool ``[H, W]``, where the defect was painted.
 
         Returns:
-            float32 ``[H, W]``; ``heat`` itself where the picture has not two tones.
+            float32 ``[H, W]``.
         """
         if two_tones(picture) is None:
-            return heat
+            return self.on_shades(heat, picture, result, requested)
         return self.on_two_tones(heat, change(picture, result))
+
+    def on_shades(
+        self, heat: NDArray[np.float32], picture: Pixels, result: Pixels, requested: Mask
+    ) -> NDArray[np.float32]:
+        """The signal in any other picture; arguments as of :meth:`stitched`."""
+        return heat
 
     def on_two_tones(
         self, heat: NDArray[np.float32], changed: NDArray[np.float32]
