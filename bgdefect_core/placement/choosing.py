@@ -117,8 +117,9 @@ class Chooser:
         settings: of placement, with ranges settled.
         seed: of the run.
         fits: the last word on a place.
-        suits: whether the defect does at its place what the real ones do; where it does so on none
-            of the candidates, it is taken as it fits.
+        suits: whether the defect does at its place what the real ones do. Where it does so on none
+            of the candidates, the next mask is tried; where no mask does, the first that fits is
+            taken.
         frequencies: how often each mask is drawn beside the others, above 0; None: all equally.
     """
 
@@ -246,11 +247,19 @@ class Chooser:
                 left_out[picture] = reason
             else:
                 usable.append(picture)
+        fitting: tuple[int, int, float | None, int] | None = None
         for mask in self._order(pair) if usable else []:
             choice = self._choose_for(pair, mask, usable, missed)
-            if choice is not None:
-                picture, difference, looked = choice
-                return Choice(pair, mask, picture, difference, looked, tuple(missed), left_out)
+            if choice is None:
+                continue
+            suited = self._suits(pair, mask, choice[0])
+            if suited or fitting is None:
+                fitting = (mask, *choice)
+            if suited:
+                break
+        if fitting is not None:
+            mask, picture, difference, looked = fitting
+            return Choice(pair, mask, picture, difference, looked, tuple(missed), left_out)
         picture = usable[0] if usable else (order[0] if order else 0)
         return Choice(pair, None, picture, None, len(usable), tuple(missed), left_out)
 

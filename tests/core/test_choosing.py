@@ -298,6 +298,15 @@ def test_a_picture_where_the_defect_does_what_real_ones_do_comes_first() -> None
     assert choice.mask == 0 and not choice.missed and choice.looked == 6
 
 
+def test_a_mask_that_suits_comes_before_one_that_only_fits() -> None:
+    masks = library(*[(board(40), box(40, 40 + 9 * number, 12, 8), 0) for number in range(4)])
+    boards = Pictures([board(40)] * 3)
+    choices = Chooser(
+        masks, boards, EXACT, 0, lambda *place: True, suits=lambda *place: place[1] in (1, 3)
+    )
+    assert {choices[pair].mask for pair in range(8)} <= {1, 3}
+
+
 def test_a_place_shows_the_effect_where_the_gap_cuts_the_trace() -> None:
     masks = library(*[(board(40), box(40, 50 + 4 * number, 12, 6), 0) for number in range(5)])
     effects = effects_of(masks)

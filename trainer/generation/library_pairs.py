@@ -22,7 +22,7 @@ from .pair import Pair
 
 PLACE = 5
 """What a random stream of the run is for, beside those of choosing."""
-_PLACES = 4
+_PLACES = 3
 """Places of a mask on a picture that are tried until the defect has the class's effect there."""
 
 
