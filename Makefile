@@ -15,7 +15,7 @@ EVIDENCE := deeppcb magnetic_tile deeppcb-shots magnetic_tile-shots
 RECORDS ?= runs/evidence/records
 TOKENIZER := bgdefect_core/assets/bgdefect-mini/tokenizer
 
-.PHONY: help setup demo test test-slow test-host lint results evaluate-base evidence bench pretrain wheel clean
+.PHONY: help setup demo test test-slow test-browser test-host lint results evaluate-base evidence bench pretrain wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 15
@@ -41,7 +41,10 @@ test: $(STAMP)  ## run the tests, without the slow ones, in two processes of one
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)  ## run the slow tests
-	$(BIN)/python -m pytest -m "slow and not host" $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not host and not browser" $(ARGS)
+
+test-browser: $(STAMP)  ## the review page in a real Chromium (chromium and chromedriver on the PATH)
+	$(BIN)/python -m pytest tests/browser -rs $(ARGS)
 
 test-host: $(STAMP)  ## all tests on the real ComfyUI (COMFYUI_DIRS, COMFYUI_PYTHONS)
 	$(BIN)/python -m pytest tests/host tests/nodes -rs --durations=20 $(ARGS)

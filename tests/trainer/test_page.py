@@ -44,7 +44,7 @@ class Links(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         for name, value in attrs:
-            if name in ("src", "href") and value and not value.startswith("#"):
+            if name in ("src", "href") and value and value[0] != "#" and value != "data:,":
                 self.files.append(value)
 
 

@@ -57,8 +57,7 @@ function isTaken(event) {
   }
   const isMoving = event.key.startsWith("Arrow") || event.key.startsWith("Page") ||
     event.key === "Home" || event.key === "End";
-  return element.matches("select") || (element.matches("input[type=range]") && isMoving) ||
-    (element.matches("button, a, summary") && event.key === "ArrowUp" && false);
+  return element.matches("select") || (element.matches("input[type=range]") && isMoving);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -140,7 +139,7 @@ async function start() {
   }
   byId("counts").textContent = counts();
   rearrange();
-  byId("list").focus();
+  byId("list").focus({ preventScroll: true });
 }
 
 start().catch((error) => alarm(`The samples cannot be shown (${error.message}).`));
