@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import SettingError, check_range
-from bgdefect_core.method.refinement import PEAK, refine
+from bgdefect_core.method.refinement import refine
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.method.signals.difference import difference_heat, with_covered
+from bgdefect_core.method.signals.difference import PEAK, difference_heat, with_covered
 from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
