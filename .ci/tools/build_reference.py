@@ -148,6 +148,7 @@ def tables() -> dict[str, list[str]]:
         "arms": summaries(("arm", "defects that it trains on"), ARMS),
         "background costs": costs(SamplingSettings.steps),
         "backgrounds": summaries(("background", "outside the mask"), BACKGROUNDS),
+        "formats": summaries(("format", "what is written"), FORMATS),
         "layouts": summaries(("layout", "where the files lie"), LAYOUTS),
         "signals": summaries(("signal", "what the refined mask is made of"), SIGNALS),
         "workflows": table(("workflow", "what it shows"), workflows),

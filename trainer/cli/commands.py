@@ -69,6 +69,14 @@ COMMANDS = Registry(
         loads_networks=False,
     ),
     Command(
+        "data check",
+        "what a data set holds, what is odd, what each class can be used for",
+        "data.check:CheckConfig",
+        "data.check:check",
+        show="data.check:lines",
+        loads_networks=False,
+    ),
+    Command(
         "data convert",
         "write a data set as COCO, YOLO, LabelMe, MVTec AD or csv",
         "data.convert:ConvertConfig",

@@ -1,3 +1,3 @@
 """Training data: layouts on the disk, examples, splits; data sets in the formats of other tools."""
 
-__all__ = ["convert", "examples", "formats", "gathering", "layouts", "splits"]
+__all__ = ["check", "convert", "examples", "formats", "gathering", "layouts", "splits"]

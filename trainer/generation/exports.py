@@ -17,6 +17,7 @@ from pathlib import Path
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.records.dataset_place import EXPORTS
+from bgdefect_core.records.run_record import file_digest
 
 from ..data.formats import LabelledFile, write_formats
 from ..data.gathering import divided, gather_generated
@@ -79,11 +80,14 @@ def _folders(place: Path, name: str, free: bool = False) -> list[Path]:
 
 
 def _digest(files: Sequence[LabelledFile]) -> str:
-    """Of what is exported: names, sides and how samples were made."""
-    entries: list[tuple[str, str, str, object]] = []
+    """Of what is exported: names, sides, labels and how samples were made."""
+    entries: list[object] = []
     for labelled in files:
         made = dict(labelled.provenance)
-        entries.append((labelled.name, labelled.side, labelled.group, made))
+        labels: list[str] = []
+        for example in labelled.examples:
+            labels += [file_digest(mask, DataError, "a label") for mask in example.masks]
+        entries.append((labelled.name, labelled.side, labelled.group, made, labels))
     text = json.dumps(entries, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
