@@ -230,6 +230,17 @@ def _mask_files(folder: Path) -> list[Path]:
 
 
 @_reading
+def is_of_split(folder: Path, split: Path) -> bool:
+    """Whether a split names the picture of any mask in a folder, on either side.
+
+    Raises:
+        DataError: no split file, no folder, nothing in it.
+    """
+    named = _on_side(split, folder.name, "train") | _on_side(split, folder.name, "held_out")
+    return any(mask_key(source) in named for source in _mask_sources(folder))
+
+
+@_reading
 def held_out_masks(folder: Path, names: Sequence[str], split: Path) -> list[str]:
     """Those of a library's names whose picture the split holds out.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from bgdefect_core.declarations import replace_options
-from bgdefect_core.errors import SettingError
+from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.reading import read_picture
@@ -137,6 +138,15 @@ def test_held_out_defects_are_no_start(
         assert open_pairs(run, info).sources.mask_names == ["000_mask.png"]
         assert "of the training side alone" in caplog.text
         assert open_pairs(config, info).sources.mask_names == ["000_mask.png"]
+        others = config.output.parent / "other masks"
+        others.mkdir()
+        for number in range(2):
+            mask = config.good / f"ground_truth/spot/00{number}_mask.png"
+            shutil.copy(mask, others / f"new{number}.png")
+        other = replace_options(config, mask_library=others)
+        assert len(open_pairs(other, info).sources.mask_names) == 2  # the split is not about them
+        with pytest.raises(DataError, match="trains on none of the masks"):
+            open_pairs(real(other), info)
         from_noise = replace_options(config, start=("noise",))
         assert len(open_pairs(from_noise, info).sources.mask_names) == 6
     finally:

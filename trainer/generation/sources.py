@@ -14,6 +14,7 @@ from bgdefect_core.pictures.listing import comparable, list_folders, named
 from bgdefect_core.pictures.mask_files import (
     find_library,
     held_out_masks,
+    is_of_split,
     masks_by_name,
     pictures_beside,
     read_library,
@@ -160,7 +161,8 @@ def _real_masks(config: GenerateConfig, info: ClassWeightsInfo, object: str) -> 
     """
     apart = info.zoom != "whole"
     split = config.mask_split
-    if split is None and (config.paint.starting.uses_real or config.more_like is not None):
+    must_fit = config.paint.starting.demands_real or config.more_like is not None
+    if split is None and (config.paint.starting.uses_real or must_fit):
         split = _split_beside(config.weights)
     place = _data_set_of(config, info.defect)
     if place is not None:
@@ -171,6 +173,9 @@ def _real_masks(config: GenerateConfig, info: ClassWeightsInfo, object: str) -> 
         return _RealMasks(drawn.masks, place, split, drawn.labels)
     folder = config.mask_library or find_library(config.good, object, info.defect)
     values = MaskValues.parse(config.mask_values)
+    if config.mask_split is None and not must_fit and split and not is_of_split(folder, split):
+        log.info("%s names none of the masks in %s: all are used", split, folder)
+        split = None
     library = read_library(folder, split, pictures_beside(folder), apart, values)
     if split is None:
         _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
