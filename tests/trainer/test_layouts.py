@@ -201,6 +201,33 @@ def test_the_whole_way_on_drawn_labels(
     assert code == 2 and "train 0, regions was" in error  # other labels are another run
 
 
+def test_the_whole_way_on_black_masks(
+    plates: Path, tiny_base: Path, tmp_path: Path, run: Run
+) -> None:
+    """Spots and good pictures as KolektorSDD: real defects come from the data set itself."""
+    root, weights = tmp_path / "disc", tmp_path / "w.safetensors"
+    places = [plates / f"test/spot/00{number}.png" for number in range(3)]
+    places += sorted((plates / "train/good").iterdir())
+    for number, place in enumerate(places):
+        folder = root / f"kos{number % 3:02d}"
+        write_picture(folder / f"Part{number}.png", read_picture(place))
+        labels = np.zeros((40, 48), np.uint8)
+        if number < 3:
+            labels[read_mask(plates / f"ground_truth/spot/00{number}_mask.png")] = 3
+        write_picture(folder / f"Part{number}_label.png", labels)
+    options = ["--output", weights, "--base", tiny_base, "--shots", 2]
+    code, _, error = run("train", "--data", root, *options, *SHORT)
+    assert code == 0, error
+    split = weights.with_suffix(".run") / "split.json"
+    trained = ["kos00/Part0.png", "kos01/Part1.png"]
+    assert json.loads(split.read_text()) == {"train": trained, "held_out": ["kos02/Part2.png"]}
+    options = ["--weights", weights, "--good", root, "--base", tiny_base, "--mask-split", split]
+    record = made(run, tmp_path / "out", "disc", "defect", *options)
+    files = [str(root / name.replace(".png", "_label.png")) for name in trained]
+    assert record.mask_origin["file"] in files
+    assert Path(record.source).name in [f"Part{number}.png" for number in range(3, len(places))]
+
+
 def test_a_lora_on_another_base_warns(
     plates: Path, tiny_base: Path, tmp_path: Path, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,6 +35,7 @@ from trainer.data.layouts import (
 from trainer.data.splits import read_split, split_halves, write_split
 
 from .annotated_sets import coco_nut, labelme_nut, yolo_nut
+from .public_sets import DEFECTS, btad_nut, ksdd2_nut, ksdd_nut, real_iad_nut, visa_nut
 
 COMPOSED = unicodedata.normalize("NFC", "prüfung")
 DECOMPOSED = unicodedata.normalize("NFD", "prüfung")
@@ -94,6 +95,11 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "coco": coco_nut,
     "yolo": yolo_nut,
     "labelme": labelme_nut,
+    "visa": visa_nut,
+    "real_iad": real_iad_nut,
+    "ksdd": ksdd_nut,
+    "ksdd2": ksdd2_nut,
+    "btad": btad_nut,
     "mvtec_loco": loco,
     "mvtec": nut,
     "plain": plain,
@@ -111,7 +117,8 @@ def test_every_layout_is_recognised_and_read(name: str, tmp_path: Path) -> None:
             find_examples(root)
         return
     examples = find_examples(root)
-    assert [(example.object, example.defect) for example in examples] == [("nut", "cut")] * 3
+    classes = [(example.object, example.defect) for example in examples]
+    assert classes == [("nut", DEFECTS.get(name, "cut"))] * 3
     assert all(load_example(example)[1].sum() == 24 for example in examples)
     assert len(good_examples(root, "nut")) == 2
 

@@ -25,8 +25,9 @@ from bgdefect_core.weights.info import ClassWeightsInfo
 
 from ..data.examples import Example
 from ..data.layouts import (
-    AnnotationLayout,
     CsvList,
+    MVTecAD,
+    PlainFolder,
     ReadingSettings,
     good_pictures,
     layout_of,
@@ -184,12 +185,12 @@ def _real_masks(config: GenerateConfig, info: ClassWeightsInfo, object: str) -> 
 
 def _data_set_of(config: GenerateConfig, defect: str) -> Path | None:
     """The data set with the real defects: the one that is named, else that of the good pictures
-    where it is annotated or listed; None: masks lie in a folder of files."""
+    where its masks lie elsewhere than in ``ground_truth``; None: masks lie in a folder of files."""
     if config.mask_library is not None:
         is_set = is_data_set(config.mask_library, config.reading)
         return config.mask_library if is_set else None
     layout = layout_of(config.good, config.reading)
-    if not isinstance(layout, AnnotationLayout | CsvList):
+    if isinstance(layout, MVTecAD | PlainFolder):
         return None
     defects: set[str] = set()
     for names in layout.classes(config.good).values():
@@ -245,8 +246,9 @@ def _warn_of_held_out(folder: Path, names: Sequence[str], split: Path) -> None:
 @system_errors(DataError, "a folder that can be read")
 def _object_in(good: Path, name: str, reading: ReadingSettings) -> str | None:
     """The object to choose where ``good`` holds several; a single one may have any name."""
-    if good.exists() and isinstance(layout_of(good, reading), AnnotationLayout):
-        return None
+    layout = layout_of(good, reading) if good.exists() else None
+    if layout is not None and not isinstance(layout, MVTecAD | PlainFolder | CsvList):
+        return name if len(layout.classes(good)) > 1 else None
     if not good.is_dir():
         return name
     if _is_object(good):

@@ -21,13 +21,18 @@ from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP, MaskValues
 from ..annotations.record import AnnotationOptions
 from ..examples import Example
 from .annotated import AnnotationLayout
+from .btad import Btad
 from .coco import Coco
 from .csv_list import CsvList
+from .kolektor_sdd import KolektorSDD
+from .kolektor_sdd2 import KolektorSDD2
 from .labelme import LabelMe
 from .layout import Layout, choose, file_in
 from .mvtec_ad import MVTecAD, is_object_folder, unfit_manifest
 from .mvtec_loco import MVTecLoco
 from .plain import PlainFolder
+from .real_iad import RealIAD
+from .visa import VisA
 from .yolo import Yolo
 
 __all__ = [
@@ -36,6 +41,7 @@ __all__ = [
     "AnnotationLayout",
     "CsvList",
     "Layout",
+    "MVTecAD",
     "PlainFolder",
     "ReadingSettings",
     "find_class",
@@ -52,6 +58,11 @@ LAYOUTS: Registry[Layout] = Registry(
     Coco(),
     Yolo(),
     LabelMe(),
+    VisA(),
+    RealIAD(),
+    KolektorSDD(),
+    KolektorSDD2(),
+    Btad(),
     MVTecLoco(),
     MVTecAD(),
     PlainFolder(),

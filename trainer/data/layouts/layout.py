@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import comparable, named
+from bgdefect_core.pictures.listing import comparable, list_folders, named
 
 from ..annotations.record import AnnotationOptions
 from ..examples import Example
 
-__all__ = ["Layout", "choose", "file_in", "find_file"]
+__all__ = ["Layout", "choose", "choose_object", "file_in", "find_file", "find_folder"]
 
 
 class Layout(ABC):
@@ -82,6 +82,19 @@ def choose(root: Path, kind: str, name: str | None, known: Iterable[str]) -> lis
     return alike
 
 
+def choose_object(root: Path, name: str | None, known: Iterable[str]) -> str:
+    """The one object that is meant, by the rules of :func:`choose`.
+
+    Raises:
+        DataError: there is none, or there are several and no name is given.
+    """
+    names = choose(root, "object", name, known)
+    if len(names) > 1:
+        came = f"{root} holds {len(names)} objects"
+        raise DataError(came, f"one of {', '.join(names)}", "name the object")
+    return names[0]
+
+
 def file_in(folder: Path, name: str) -> Path | None:
     """The file of this name in a folder, where there is one.
 
@@ -90,6 +103,18 @@ def file_in(folder: Path, name: str) -> Path | None:
     """
     path = named(folder.iterdir(), name)
     return path if path is not None and path.is_file() else None
+
+
+def find_folder(folder: Path, *names: str) -> Path | None:
+    """The folder to which some names lead, one below the other; None where there is none, or where
+    it may not be read. Names are compared as a person reads them."""
+    place: Path | None = folder
+    for name in names:
+        try:
+            place = named(list_folders(place), name) if place is not None else None
+        except PermissionError:  # a folder that is none of ours
+            return None
+    return place
 
 
 def find_file(folder: Path, relative: str) -> Path | None:

@@ -21,11 +21,11 @@ from bgdefect_core.pictures.listing import (
     shown_names,
     unique_names,
 )
-from bgdefect_core.pictures.mask_values import NONZERO, WHITE
+from bgdefect_core.pictures.mask_values import NONZERO, WHITE, MaskValues
 
 from ..examples import GOOD, Example
 from ..reviewed import standing_examples
-from .layout import Layout, choose, file_in, find_file
+from .layout import Layout, choose_object, file_in, find_file
 from .tables import read_table
 
 __all__ = ["MVTecAD", "is_object_folder", "objects_in", "unfit_manifest"]
@@ -49,6 +49,8 @@ class MVTecAD(Layout):
         "000.png; good pictures in OBJECT/train/good (or ok, normal)"
     )
     good_place = "pictures in train/good"
+    file_values: MaskValues = WHITE
+    """What counts as defect in a mask that is a single file."""
 
     def recognises(self, root: Path) -> bool:
         return bool(objects_in(root))
@@ -67,11 +69,8 @@ class MVTecAD(Layout):
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
         objects = objects_in(root)
-        names = choose(root, "object", object, objects)
-        if len(names) > 1:
-            came = f"{root} holds {len(names)} objects"
-            raise DataError(came, f"one of {', '.join(names)}", "name the object")
-        folder = objects[names[0]]
+        name = choose_object(root, object, objects)
+        folder = objects[name]
         part = named(list_folders(folder), side)
         groups = _groups_of(folder)
         pictures: list[Path] = []
@@ -82,7 +81,7 @@ class MVTecAD(Layout):
         examples = []
         for picture in pictures:
             group = groups.get(_relative(picture, folder), "")
-            examples.append(Example(picture, (), names[0], GOOD, group))
+            examples.append(Example(picture, (), name, GOOD, group))
         return examples
 
     def masks_in(self, folder: Path) -> list[Path]:
@@ -109,7 +108,7 @@ class MVTecAD(Layout):
                 expected = f"{masks_at / picture.stem}_mask.png"
                 raise DataError(f"{picture} has no mask", expected, "add it or leave it out")
             group = groups.get(_relative(picture, folder), "")
-            values = NONZERO if mask.is_dir() else WHITE
+            values = NONZERO if mask.is_dir() else self.file_values
             examples.append(Example(picture, files, object, defect, group, values))
         for mask in masks.values():
             expected = f"a picture in {pictures_at}"

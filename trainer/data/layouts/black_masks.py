@@ -1,0 +1,95 @@
+"""What layouts share in which every picture has a mask, and one that is all black says that the
+picture is good: masks are read to tell, each once."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from bgdefect_core.errors import MaskError
+from bgdefect_core.pictures.decoding import decode
+from bgdefect_core.pictures.mask_values import NONZERO
+
+from ..examples import GOOD, Example
+from .layout import Layout, choose
+
+__all__ = ["BlackMaskLayout", "MaskedPicture"]
+
+_DEFECT = "defect"
+_REMEMBERED = 1 << 16
+"""Masks of which it is kept whether they are black: each is asked for several times a run."""
+
+
+@dataclass(frozen=True)
+class MaskedPicture:
+    """A picture with its mask."""
+
+    image: Path
+    mask: Path
+    group: str = ""
+    """Pictures of one part share it; empty: a part of its own."""
+    side: str | None = None
+    """"train" or "test"; None: the data set has no sides."""
+
+
+class BlackMaskLayout(Layout):
+    """A data set of one object, called as its folder is, and of one defect."""
+
+    good_place = "pictures whose mask is all black"
+
+    @abstractmethod
+    def pictures(self, root: Path) -> list[MaskedPicture]:
+        """All pictures, by listing; empty where the folder is of another layout.
+
+        Raises:
+            DataError: a picture without mask, or a mask without picture.
+        """
+
+    def classes(self, root: Path) -> dict[str, list[str]]:
+        has_defects = any(not _is_black(picture.mask) for picture in self.pictures(root))
+        return {_object_name(root): [_DEFECT] if has_defects else []}
+
+    def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
+        object = _object_name(root)
+        examples: list[Example] = []
+        for picture in self.pictures(root):
+            if classes and not _is_black(picture.mask):
+                masks = (picture.mask,)
+                example = Example(picture.image, masks, object, _DEFECT, picture.group, NONZERO)
+                examples.append(example)
+        return examples
+
+    def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
+        name = choose(root, "object", object, [_object_name(root)])[0]
+        examples: list[Example] = []
+        for picture in self.pictures(root):
+            if picture.side in (None, side) and _is_black(picture.mask):
+                examples.append(Example(picture.image, (), name, GOOD, picture.group))
+        return examples
+
+
+def _object_name(root: Path) -> str:
+    return os.path.basename(os.path.abspath(root))
+
+
+def _is_black(mask: Path) -> bool:
+    status = mask.stat()
+    return _is_black_file(mask, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_black_file(mask: Path, size: int, changed: int) -> bool:
+    """Whether a mask has no value but 0. One that cannot be read is not: as a defect's mask it is
+    read again, with its error.
+
+    Args:
+        size, changed: of the file; another state is another entry.
+    """
+    try:
+        return not decode(mask, MaskError).pixels.any()
+    except MaskError:
+        return False

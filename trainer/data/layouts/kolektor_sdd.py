@@ -1,0 +1,51 @@
+"""KolektorSDD's layout: kosNN/PartM.jpg with kosNN/PartM_label.bmp."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import list_folders, list_pictures, picture_key, unique_names
+
+from .black_masks import BlackMaskLayout, MaskedPicture
+
+_PART = re.compile(r"kos[0-9]+", re.IGNORECASE)
+_LABEL = "_label"
+
+
+class KolektorSDD(BlackMaskLayout):
+    """A folder for each part, which is a group: several pictures show one commutator."""
+
+    name = "ksdd"
+    summary = (
+        "as KolektorSDD: kosNN/PartM.jpg with kosNN/PartM_label.bmp, in which every value but 0 is "
+        "the defect (defect); all black: a good picture; the pictures of a kosNN folder are a group"
+    )
+
+    def recognises(self, root: Path) -> bool:
+        for folder in _parts_in(root):
+            if any(picture_key(path).endswith(_LABEL) for path in list_pictures(folder)):
+                return True
+        return False
+
+    def pictures(self, root: Path) -> list[MaskedPicture]:
+        """As ``BlackMaskLayout``."""
+        pictures: list[MaskedPicture] = []
+        for folder in _parts_in(root):
+            files = unique_names(list_pictures(folder))
+            for name, path in files.items():
+                if name.endswith(_LABEL):
+                    if name.removesuffix(_LABEL) not in files:
+                        raise DataError(f"{path} has no picture", "a picture beside it", "add it")
+                    continue
+                mask = files.get(name + _LABEL)
+                if mask is None:
+                    expected = f"{path.stem}{_LABEL}.bmp beside it"
+                    raise DataError(f"{path} has no mask", expected, "add it or leave it out")
+                pictures.append(MaskedPicture(path, mask, folder.name))
+        return pictures
+
+
+def _parts_in(root: Path) -> list[Path]:
+    return [folder for folder in list_folders(root) if _PART.fullmatch(folder.name)]
