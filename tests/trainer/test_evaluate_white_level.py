@@ -12,6 +12,7 @@ from PIL import Image
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.reading import read_of_folder
 from trainer.data.examples import GOOD, Example
+from trainer.data.layouts import ReadingSettings
 from trainer.evaluate.detectors.pictures import load_pairs
 from trainer.evaluate.measures.agreement import load_before
 from trainer.evaluate.plan.folds import Fold
@@ -71,7 +72,7 @@ def test_the_picture_before_the_defect_has_the_white_level_of_its_picture(root: 
 
 
 def test_the_sheet_shows_a_dark_picture_as_dark(root: Path) -> None:
-    items = sheet_items(root, [defect(root, 0)], Views(32, "whole"))
+    items = sheet_items(root, [defect(root, 0)], Views(32, "whole"), ReadingSettings())
     assert int(items[0][0].max()) == DARK >> 4
 
 

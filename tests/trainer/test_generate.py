@@ -49,6 +49,7 @@ from trainer.generation.sources import ExampleSources, sources_in_folders
 from trainer.generation.summary import report
 
 from .conftest import Run, files_of, nudge
+from .test_page import data_in
 
 ANYTHING = QualityLimits(0, 0, 0, 0, 255, 0, 0, class_share=0, shared=False)
 NEVER = dataclasses.replace(ANYTHING, min_strength=1.0)
@@ -254,8 +255,9 @@ def test_lines_layout_and_retries(config: GenerateConfig) -> None:
     assert all(r.seed == attempt_seed(0, r.index, r.attempt) for r in records)
     assert len({r.seed for r in records}) == 4 and {r.settings["batch"] for r in records} == {2}
     assert not list((never.output / "plate").rglob("test/**/*.png"))
-    page = (never.output / "extras" / "plate" / "spot" / "index.html").read_text()
-    assert "Rejected" in page and "00001_1" in page
+    rows = data_in(never.output / "extras" / "plate" / "spot" / "index.html")["rows"]
+    assert [row["name"] for row in rows] == ["00000_0", "00000_1", "00001_0", "00001_1"]
+    assert not any(row["accepted"] for row in rows)
 
 
 def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -> None:

@@ -113,7 +113,7 @@ def test_page_shows_every_sample_with_working_links(data_set: Path) -> None:
     assert rows["00001_0"]["verdict"] == "no visible defect" and not rows["00001_0"]["accepted"]
     assert rows["00001_1"]["source"] == "good <b>.png" and data["readOnly"]
     assert rows["00000_0"]["figures"]["before stitching dB"] == "42.5"
-    assert data["command"] == "bgdefect review 'a set'"
+    assert data["command"] == "bgdefect review FOLDER, with the folder of this data set"
     box = rows["00000_0"]["detail"]["box"]
     assert box["left"] <= 60 and box["left"] + box["side"] >= 70 and box["side"] == 48
     assert read_picture(sheet).shape[1] > 1000

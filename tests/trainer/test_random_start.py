@@ -69,7 +69,11 @@ def config(sheets: Path, tiny_base: Path, tmp_path: Path) -> EvaluateConfig:
         parts=("realism", "masks"),
         folds=(0,),
         shots=(2,),
-        generators=(f"naive:loss=naive,steps=2,train_zoom=whole,{ANYTHING}", WHOLE, ZOOMED),
+        generators=(
+            f"naive:loss=naive,start=noise,steps=2,train_zoom=whole,{ANYTHING}",
+            WHOLE,
+            ZOOMED,
+        ),
         samples=3,
         base=str(tiny_base),
         train_steps=2,

@@ -9,7 +9,6 @@ ROOT/extras/OBJECT/DEFECT/zoom/*.png     the zoomed crops of one sample side by 
 from __future__ import annotations
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from PIL import Image, ImageDraw
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
-from bgdefect_core.paths import without_surrogates
 from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.pictures.picture import Pixels
@@ -37,6 +35,8 @@ from .effect import effect_line
 from .more_like import more_like_line
 from .variety import variety_lines
 
+_COMMAND = "bgdefect review FOLDER, with the folder of this data set"
+"""No name of a folder: equal runs have equal pages."""
 SHOWN = 200
 """Accepted samples, and rejected ones, whose surroundings are cut out for the page; of the others
 it shows the whole pictures."""
@@ -98,9 +98,7 @@ def _document(
     settings = {key: value for key, value in records[0].settings.items() if value is not None}
     links = {"Contact sheet": "sheet.png", "Manifest": "manifest.jsonl"}
     title = f"{object} / {defect}"
-    name = without_surrogates(os.path.basename(os.path.abspath(root)))
-    command = f"bgdefect review {shlex.quote(name)}"
-    return read_only_document(title, [title], rows, About(lines, settings, links), command)
+    return read_only_document(title, [title], rows, About(lines, settings, links), _COMMAND)
 
 
 def _files(root: Path, folder: Path, line: ManifestLine) -> dict[str, str]:
