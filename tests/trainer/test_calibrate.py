@@ -71,6 +71,7 @@ def test_labels_of_a_few_drawn_defects() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_detail_of_the_good_picture_brings_a_decoded_defect_nearer_to_the_drawn_one() -> None:
     details = calibrate(CalibrateConfig(pictures=24, decoded=24, verdicts=0)).details
     on, around = details[DETAIL_GONE]

@@ -143,6 +143,7 @@ def test_the_cosine_transform_keeps_what_it_says() -> None:
 
 
 # The loss of drawn pictures needs many: over 24 of them it is 0.061, over 48 0.071, over 240 0.073.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least"), [("deeppcb", 28.0), ("magnetic_tile", 28.0), ("cookie", 26.0)]
 )
