@@ -89,6 +89,9 @@ class Sample:
     """Width of the seam in pixels."""
     start: dict[str, Any] | None = None
     """Where the sample started, as plain JSON (:class:`ManifestLine`)."""
+    source_is_good: bool = True
+    """False: no good picture is known, ``source`` is the defect's own; it is not copied into
+    ``train/good``."""
 
 
 class DatasetWriter:
@@ -177,7 +180,7 @@ class DatasetWriter:
             files = accepted_files(*names, sample.index)
         else:
             files = rejected_files(*names, sample.index, sample.attempt)
-        digest = self._add_source(sample.source)
+        digest = self._add_source(sample.source, sample.source_is_good)
         write_picture(self.root / files.file, sample.picture)
         write_mask(self.root / files.label, sample.mask)
         write_mask(self.root / files.requested, sample.requested)
@@ -262,12 +265,12 @@ class DatasetWriter:
         if sample.accepted and not sample.mask.any():
             raise MaskError(f"{name} is accepted, but its label is empty", "", "reject it")
 
-    def _add_source(self, source: Path) -> str:
+    def _add_source(self, source: Path, is_good: bool) -> str:
         """Copy a good picture into train/good once, named by its content; returns the file's
         SHA-256."""
         digest = file_digest(source, PictureError, "the good picture")
         target = self.root / self.object / "train" / "good" / f"{digest[:16]}.png"
-        if target.exists():
+        if target.exists() or not is_good:
             return digest
         if is_plain_png(source):
             with system_errors(PictureError, "the good picture"):

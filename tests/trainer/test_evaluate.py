@@ -19,15 +19,17 @@ from scipy import ndimage
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.pictures.overlap import overlap
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from trainer.data.examples import Example, load_example
+from trainer.data.paired_good import before_of
 from trainer.evaluate.command import tell
 from trainer.evaluate.config import EvaluateConfig
 from trainer.evaluate.detectors.reverse_distillation import ReverseDistillation
-from trainer.evaluate.measures.agreement import before_of, overlap, requested_box
+from trainer.evaluate.measures.agreement import requested_box
 from trainer.evaluate.measures.optional import REVERSE_DISTILLATION, can, skips
 from trainer.evaluate.plan.folds import make_folds
 from trainer.evaluate.plan.plan import Cell

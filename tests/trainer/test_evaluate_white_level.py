@@ -13,8 +13,8 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.reading import read_of_folder
 from trainer.data.examples import GOOD, Example
 from trainer.data.layouts import ReadingSettings
+from trainer.data.paired_good import load_before
 from trainer.evaluate.detectors.pictures import load_pairs
-from trainer.evaluate.measures.agreement import load_before
 from trainer.evaluate.plan.folds import Fold
 from trainer.evaluate.samples.sample_set import check_unseen
 from trainer.training.cache import Views

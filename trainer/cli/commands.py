@@ -160,6 +160,13 @@ COMMANDS = Registry(
         loads_networks=False,
     ),
     Command(
+        "bench boxes",
+        "how near the masks that training makes of boxes come to human masks",
+        "lab.bench_boxes:BenchBoxesConfig",
+        "lab.bench_boxes:bench_boxes",
+        show="lab.bench_boxes:boxes_table",
+    ),
+    Command(
         "pretrain",
         "train the embedded base anew, from a seed",
         "pretrain.run:PretrainConfig",

@@ -150,7 +150,7 @@ def _report(
 def _uses(entry: _Class, good: int) -> Iterator[str]:
     """What a class can be used for."""
     if entry.boxes:
-        yield f"{entry.boxes} pictures have boxes alone: labels come out as loose as the boxes"
+        yield f"{entry.boxes} pictures have boxes alone: train --masks-from boxes tightens them"
     if len(entry.groups) < 2:
         yield "one part alone: train with --shots and all pictures; nothing can be held out"
     else:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "bench",
+    "bench_boxes",
     "bench_generate",
     "bench_placement",
     "bench_precision",

@@ -29,13 +29,14 @@ from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.method.signals.difference import PEAK, difference_heat, with_covered
 from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.overlap import overlap
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import as_pictures, to_pixels
 from bgdefect_core.quality import QualityLimits, defect_contrast, defect_strength, psnr
 
 from ..bases.load import Base, load_base
 from ..drawing.draw import Drawn, draw
-from ..evaluate.measures.agreement import overlap, requested_box
+from ..evaluate.measures.agreement import requested_box
 from .verdict_shares import VerdictShares, class_shares, shares_table, weave_shares
 
 FIRST_SEED, SEEDS = 40_000_000, 1_000_000

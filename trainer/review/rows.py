@@ -27,6 +27,8 @@ LABELS = {
     "background_psnr": "background dB",
     "background_max": "largest change",
     "latent_background_psnr": "before stitching dB",
+    "box_share": "share of its boxes",
+    "score": "score over good pictures",
 }
 """Figures of the manifest that are shown, in this order."""
 _NO_EVIDENCE = "share of the real (no evidence: it started there)"

@@ -120,8 +120,9 @@ class Site:
         return Answer(200, "image/png", path.read_bytes(), _KEPT)
 
     def _good(self, line: ManifestLine) -> str:
-        parts = Path(line.requested).parts
-        return f"{parts[1]}/train/good/{line.good_name}"
+        """The good picture, or, where none is known, the picture itself."""
+        good = f"{Path(line.requested).parts[1]}/train/good/{line.good_name}"
+        return good if (self._session.root / good).is_file() else line.file
 
     def _make_thumbnail(self, run: int, name: str, state: tuple[int, int]) -> bytes:
         line = self._session.line(run, name)

@@ -1,3 +1,13 @@
 """Training of one class: settings, the run's folder, the loop, and its checkpoints."""
 
-__all__ = ["batches", "cache", "checkpoint", "config", "run_folder", "train", "tuning"]
+__all__ = [
+    "batches",
+    "boxes",
+    "cache",
+    "checkpoint",
+    "config",
+    "run_folder",
+    "setup",
+    "train",
+    "tuning",
+]

@@ -24,6 +24,7 @@ from .tuning import DEFAULT_TRAINED_PART, TRAINED_PARTS, TrainedPartName
 
 __all__ = ["LOSSES", "TrainConfig"]
 
+MasksFrom = Literal["labels", "boxes"]
 _MANY = 1_000_000
 """More iterations than any training has."""
 
@@ -64,6 +65,19 @@ class TrainConfig:
         ),
     ] = None
     reading: Annotated[ReadingSettings, tyro.conf.arg(name="")] = AS_FOUND
+    masks_from: Annotated[
+        MasksFrom,
+        Doc(
+            "labels: the labels as they are. boxes: labels that are boxes are tightened to masks: "
+            "the filled boxes are learned, the class finds the defect in each, and is learned "
+            "again; where an aligned good picture lies in paired_good, the difference from it "
+            "takes the box's place at once. Boxes and masks are kept in the run's folder, for "
+            "bgdefect review."
+        ),
+    ] = "labels"
+    box_rounds: Annotated[
+        int, Range(1, 3), Doc("Rounds of tightening at most; fewer where nothing changes.")
+    ] = 3
     shots: Annotated[
         int | None,
         Range(1, _MANY),

@@ -6,6 +6,7 @@ NAME.run/split.json     the pictures that train and those held out
 NAME.run/log.csv        step, loss, validation
 NAME.run/checkpoints/   the last two
 NAME.run/samples/       sample sheets
+NAME.run/boxes/         how boxes were tightened to masks (``boxes``), where they were
 """
 
 from __future__ import annotations
@@ -76,6 +77,11 @@ class RunFolder:
         return self.folder / "split.json"
 
     @property
+    def boxes(self) -> Path:
+        """``NAME.run/boxes``."""
+        return self.folder / "boxes"
+
+    @property
     def started(self) -> str:
         """When the run began, ISO 8601. A resumed run writes the same weights file, to the byte."""
         started = read_record(self.run_file).get("started")
@@ -108,8 +114,11 @@ class RunFolder:
         if record.exists:
             record.check()
             return
-        files = list(self.folder.iterdir()) if self.folder.is_dir() else []
-        if self.finished or any(not path.name.startswith(".") for path in files):
+        files: list[Path] = []
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if not path.name.startswith(".") and path != self.boxes:
+                files.append(path)
+        if self.finished or files:
             came = f"{self.weights} or its run folder exists already"
             raise OutputError(came, "a free place", "choose another output")
 

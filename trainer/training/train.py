@@ -32,12 +32,14 @@ from ..bases.load import load_base
 from ..bases.precision import choose_precision
 from ..bases.versions import library_versions
 from .batches import Batch
+from .boxes.rounds import tighten_boxes
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainConfig
 from .run_folder import Row, RunLog
 from .setup import (
     Progress,
     Run,
+    TrainingClass,
     check_inputs,
     choose_class,
     make_accelerator,
@@ -47,7 +49,7 @@ from .setup import (
 from .sheet import make_sheet
 from .tuning import averaged, class_tensors
 
-__all__ = ["TrainConfig", "fit", "finish", "train", "validation_loss"]
+__all__ = ["TrainConfig", "fit", "finish", "learn", "train", "validation_loss"]
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,13 @@ def train(config: TrainConfig) -> Path:
     """
     config.check()
     target = choose_class(config)
+    if config.masks_from == "boxes":
+        target = tighten_boxes(config, target, learn)
+    return learn(config, target)
+
+
+def learn(config: TrainConfig, target: TrainingClass) -> Path:
+    """:func:`train`, of a class that is chosen: by its examples' own masks."""
     base = load_base(config.base, config.prediction)
     precision = choose_precision(config.precision, base, pick_device(config.device))
     config = replace(config, precision=precision)

@@ -140,7 +140,8 @@ class AnnotationLayout(Layout):
         only_boxes = sorted(name for name in counts if boxes[name] == counts[name])
         if only_boxes:
             text = f"{root}: boxes alone of {shown_names(only_boxes)}: the filled boxes are the "
-            report_once(f"{text}masks, and labels come out as loose as they are", expected=False)
+            text += "masks, as loose as they are; bgdefect train --masks-from boxes tightens them"
+            report_once(text, expected=False)
         if several:
             text = f"{root}: {several} pictures show several classes; of each class the others' "
             report_once(f"{text}regions count as its background", expected=False)

@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bgdefect_core.errors import PictureError
 from bgdefect_core.method.attention import MapRecorder
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
@@ -27,14 +26,15 @@ from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS, Evidence, LatentEvidence
 from bgdefect_core.pictures.crop import Crop, crop_box, put_back, take
 from bgdefect_core.pictures.masks import Mask, bounding_box, region_map
+from bgdefect_core.pictures.overlap import overlap
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
-from bgdefect_core.pictures.reading import folder_white_level, read_picture
 
 from ...bases.apply import load_trained
 from ...bases.devices import pick_device
 from ...bases.load import Base
 from ...data.examples import Example, load_example
+from ...data.paired_good import before_of, check_same_size, load_before
 from ..samples.sample_set import SampleSet
 from .fidelity import changed
 
@@ -66,39 +66,6 @@ def requested_box(truth: Mask) -> Mask:
     box = np.zeros_like(truth)
     box[rows, columns] = True
     return truth if box.all() else box
-
-
-def overlap(predicted: Mask, truth: Mask) -> dict[str, float]:
-    """IoU, precision and recall, 0..1 each; an empty prediction has precision 0."""
-    both = float((predicted & truth).sum())
-    return {
-        "iou": both / max(float((predicted | truth).sum()), 1.0),
-        "precision": both / max(float(predicted.sum()), 1.0),
-        "recall": both / max(float(truth.sum()), 1.0),
-    }
-
-
-def before_of(example: Example) -> Path | None:
-    """The picture before the defect: ``paired_good/DEFECT/NAME`` beside ``test``; None where there
-    is none."""
-    folder = example.image.parent
-    if folder.parent.name != "test":
-        return None
-    path = folder.parent.parent / "paired_good" / example.defect / example.image.name
-    return path if path.is_file() else None
-
-
-def load_before(example: Example) -> Pixels | None:
-    """The picture of :func:`before_of`, uint8 ``[H, W, 3]``, by the white level of the defect's own
-    picture; None where there is none.
-
-    Raises:
-        PictureError: it cannot be read.
-    """
-    path = before_of(example)
-    if path is None:
-        return None
-    return read_picture(path, folder_white_level(example.image.parent))
 
 
 def real_agreement(
@@ -168,9 +135,7 @@ class _Item:
         crop = crop_box(requested, resolution, zoom)
         before = load_before(example)
         if before is not None:
-            if before.shape != picture.shape:
-                came = f"{before_of(example)} is of another size than {example.image}"
-                raise PictureError(came, "equal sizes", "remove or correct it")
+            check_same_size(example, before, picture.shape)
             before = take(before, crop, resolution)
         return _Item(
             truth=truth,

@@ -12,8 +12,8 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.quality.effects import Change, Effects, effect, effect_of_real
 
 from ...data.examples import Example, load_example
+from ...data.paired_good import load_before
 from ..samples.sample_set import SampleSet
-from .agreement import load_before
 
 REAL = "real defects"
 

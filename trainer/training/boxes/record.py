@@ -1,0 +1,71 @@
+"""Boxes and masks as a data set that ``bgdefect review`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bgdefect_core.pictures.reading import folder_white_level, load_picture
+from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.run_record import read_inputs
+
+from ...data.examples import load_example
+from ...data.paired_good import before_of
+from ...data.splits import relative_file
+from ..config import TrainConfig
+from .labels import read_box_label
+from .pictures import DIFFERENCE, DRAWN, BoxPicture
+
+_VERDICTS = {
+    DRAWN: "drawn by a person",
+    DIFFERENCE: "tightened by the difference from its good picture",
+}
+
+
+def write_record(root: Path, config: TrainConfig, pictures: Sequence[BoxPicture]) -> None:
+    """Write pictures, boxes and masks; those that are there already are left, with what a person
+    decided on them.
+
+    Args:
+        root: of the data set. pictures: of one class, at least one.
+
+    Raises:
+        OutputError: the place cannot be written to, or holds another run.
+    """
+    example = pictures[0].example
+    files: dict[str, Path] = {}
+    for picture in pictures:
+        files[picture.name] = picture.example.image
+        if picture.mask is not None:
+            files[f"{picture.name}, mask"] = picture.mask
+    white = folder_white_level(example.image.parent)
+    settings = {"masks_from": "boxes", "seed": config.seed}
+    with DatasetWriter(
+        root, example.object, example.defect, settings, read_inputs(files), white=white
+    ) as writer:
+        for index, picture in enumerate(pictures):
+            if not writer.attempts(index):
+                writer.add(_sample(index, picture, config, white))
+
+
+def _sample(index: int, picture: BoxPicture, config: TrainConfig, white: int | None) -> Sample:
+    example = picture.example
+    before = before_of(example, config.data)
+    boxes = read_box_label(example).filled
+    mask = load_example(picture.learned)[1]
+    verdict = _VERDICTS.get(picture.origin, f"tightened by its class, {picture.origin}")
+    return Sample(
+        index=index,
+        attempt=0,
+        picture=load_picture(example.image, white),
+        mask=mask,
+        requested=boxes,
+        heatmap=None,
+        source=before or example.image,
+        mask_origin={"picture": relative_file(example, config.data), "origin": picture.origin},
+        seed=config.seed,
+        quality={"box_share": float(mask.sum() / boxes.sum())},
+        verdict=verdict,
+        accepted=True,
+        source_is_good=before is not None,
+    )
