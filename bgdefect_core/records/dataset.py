@@ -180,7 +180,10 @@ class DatasetWriter:
             files = accepted_files(*names, sample.index)
         else:
             files = rejected_files(*names, sample.index, sample.attempt)
-        digest = self._add_source(sample.source, sample.source_is_good)
+        if sample.source_is_good:
+            digest = self._add_source(sample.source)
+        else:
+            digest = file_digest(sample.source, PictureError, "the picture")
         write_picture(self.root / files.file, sample.picture)
         write_mask(self.root / files.label, sample.mask)
         write_mask(self.root / files.requested, sample.requested)
@@ -265,12 +268,12 @@ class DatasetWriter:
         if sample.accepted and not sample.mask.any():
             raise MaskError(f"{name} is accepted, but its label is empty", "", "reject it")
 
-    def _add_source(self, source: Path, is_good: bool) -> str:
+    def _add_source(self, source: Path) -> str:
         """Copy a good picture into train/good once, named by its content; returns the file's
         SHA-256."""
         digest = file_digest(source, PictureError, "the good picture")
         target = self.root / self.object / "train" / "good" / f"{digest[:16]}.png"
-        if target.exists() or not is_good:
+        if target.exists():
             return digest
         if is_plain_png(source):
             with system_errors(PictureError, "the good picture"):
