@@ -15,6 +15,9 @@ from .attention import MapRecorder, RegionAttention, region_attention
 from .regions import Context
 from .schedule import NoiseSchedule
 
+PIXELS_A_CELL = 8
+"""Pixels a side of a latent cell of SDXL."""
+
 
 class Predictor(Protocol):
     """Predicts noise under region prompts. ComfyUI's MODEL and diffusers' U-Net both come in this
@@ -68,6 +71,8 @@ class UNetPredictor:
         added: dict[str, Tensor] = {}
         for name, value in context.added.items():
             added[name] = value.expand(len(z_t), *value.shape[1:])
+        if "text_embeds" in added and "time_ids" not in added:
+            added["time_ids"] = picture_sizes(z_t)
         outputs = self.unet(
             z_t.to(dtype), t, context.tokens, added_cond_kwargs=added or None, return_dict=False
         )
@@ -82,6 +87,22 @@ class UNetPredictor:
         if context not in self._contexts:
             self._contexts[context] = context.to(like)
         return self._contexts[context]
+
+
+def picture_sizes(z_t: Tensor) -> Tensor:
+    """What SDXL reads of a picture's size, as ComfyUI fills it in: the picture was as large as the
+    latents show it, nothing was cut off, and it shall become as large.
+
+    Args:
+        z_t: ``[B, C, h, w]`` latents, a cell for 8 pixels.
+
+    Returns:
+        float32 ``[B, 6]``: height and width of the original, top and left of the crop, height and
+        width of the target, in pixels.
+    """
+    height, width = PIXELS_A_CELL * z_t.shape[-2], PIXELS_A_CELL * z_t.shape[-1]
+    sizes = torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32)
+    return sizes.to(z_t.device).expand(len(z_t), -1)
 
 
 @contextmanager

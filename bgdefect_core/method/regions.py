@@ -30,7 +30,8 @@ class Context:
     token_region: Tensor
     """long ``[T]``: 0 for background tokens, i for those of defect i."""
     added: Mapping[str, Tensor] = field(default_factory=dict)
-    """Further conditions of the U-Net (SDXL: ``text_embeds``, ``time_ids``), each ``[1, ...]``."""
+    """Further conditions of the U-Net, each ``[1, ...]``. SDXL: ``text_embeds``; ``time_ids`` where
+    they shall not follow from the latents."""
 
     def to(self, like: Tensor) -> Context:
         """The same context on ``like``'s device and in its type."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,12 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.paths import ASSETS
@@ -25,6 +31,8 @@ from trainer.cli import app as cli
 from trainer.cli import output
 from trainer.evaluate.config import EvaluateConfig
 from trainer.evaluate.plan.settings import PlanSettings
+
+from ..core.conftest import tiny_sdxl_unet
 
 TOKENIZER = ASSETS / "bgdefect-mini" / "tokenizer"
 RESOLUTION = 32
@@ -77,6 +85,48 @@ def save_tiny_base(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def save_tiny_sdxl_base(folder: Path, seed: int = 0) -> Path:
+    """A diffusers folder in SDXL's form of a few MB: 128 px, factor 8, text of width 16 + 24."""
+    with torch.random.fork_rng(devices=[]):
+        unet = tiny_sdxl_unet(seed, 40, 256, 24)
+        vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(32,) * 4,
+            layers_per_block=1,
+            latent_channels=4,
+            sample_size=128,
+            scaling_factor=0.13025,
+        )
+        text_encoder = CLIPTextModel(_text_config(16, "quick_gelu"))
+        text_encoder_2 = CLIPTextModelWithProjection(_text_config(24, "gelu"))
+    parts = {"unet": unet, "vae": vae, "text_encoder": text_encoder}
+    for name, part in {**parts, "text_encoder_2": text_encoder_2}.items():
+        part.save_pretrained(folder / name, safe_serialization=True)
+    CLIPTokenizer.from_pretrained(TOKENIZER).save_pretrained(folder / "tokenizer")
+    second = CLIPTokenizer.from_pretrained(TOKENIZER, pad_token="!")
+    second.save_pretrained(folder / "tokenizer_2")
+    shutil.copytree(ASSETS / "configs" / "sdxl" / "scheduler", folder / "scheduler")
+    return folder
+
+
+def _text_config(width: int, activation: str) -> CLIPTextConfig:
+    """Two layers of SDXL's text encoders, narrow; the last one's output is not read."""
+    return CLIPTextConfig(
+        vocab_size=49408,
+        hidden_size=width,
+        intermediate_size=32,
+        projection_dim=width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=77,
+        hidden_act=activation,
+        bos_token_id=0,
+        eos_token_id=2,
+        pad_token_id=1,
+    )
+
+
 def files_of(root: Path) -> dict[str, bytes]:
     """Relative name -> bytes of every file below ``root`` but the lock."""
     files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != ".lock")
@@ -100,6 +150,12 @@ def nudge(weights: Path) -> None:
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tiny random base; not to be written to."""
     return save_tiny_base(tmp_path_factory.mktemp("tiny-base"))
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random base in SDXL's form; not to be written to."""
+    return save_tiny_sdxl_base(tmp_path_factory.mktemp("tiny-sdxl"))
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ def unet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     blocks = {
         "time_embedding.linear_1.": "time_embed.0.",
         "time_embedding.linear_2.": "time_embed.2.",
+        "add_embedding.linear_1.": "label_emb.0.0.",
+        "add_embedding.linear_2.": "label_emb.0.2.",
         "conv_in.": "input_blocks.0.0.",
         "conv_norm_out.": "out.0.",
         "conv_out.": "out.2.",
@@ -40,8 +42,9 @@ def unet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
     for level in range(4):
         blocks[f"down_blocks.{level}.downsamplers.0.conv."] = f"input_blocks.{3 * level + 3}.0.op."
+        attends = any(name.startswith(f"up_blocks.{level}.attentions.") for name in state)
         blocks[f"up_blocks.{level}.upsamplers.0."] = (
-            f"output_blocks.{3 * level + 2}.{2 if level else 1}."
+            f"output_blocks.{3 * level + 2}.{2 if attends else 1}."
         )
         for layer in range(3):
             for kind, number in (("resnets", 0), ("attentions", 1)):
@@ -95,16 +98,18 @@ def vae_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return named
 
 
-def clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """SD 1.x: ``cond_stage_model.transformer.text_model. ...``"""
+def clip_names(state: Mapping[str, Tensor], start: str = "cond_stage_model.") -> dict[str, Tensor]:
+    """SD 1.x: ``cond_stage_model.transformer.text_model. ...``; SDXL: another start."""
     return {
-        f"cond_stage_model.transformer.text_model.{name}": tensor
-        for name, tensor in _flat(state).items()
+        f"{start}transformer.text_model.{name}": tensor for name, tensor in _flat(state).items()
     }
 
 
-def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """SD 2.x: ``cond_stage_model.model. ...``, with query, key and value in one matrix."""
+def open_clip_names(
+    state: Mapping[str, Tensor], start: str = "cond_stage_model."
+) -> dict[str, Tensor]:
+    """SD 2.x: ``cond_stage_model.model. ...``, with query, key and value in one matrix; SDXL:
+    another start, and the projection."""
     state = _flat(state)
     named = {
         "token_embedding.weight": state["embeddings.token_embedding.weight"],
@@ -112,6 +117,8 @@ def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         "ln_final.weight": state["final_layer_norm.weight"],
         "ln_final.bias": state["final_layer_norm.bias"],
     }
+    if "text_projection.weight" in state:
+        named["text_projection"] = state["text_projection.weight"].T
     for name, tensor in state.items():
         if not name.startswith("encoder.layers."):
             continue
@@ -126,7 +133,7 @@ def open_clip_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for ours, theirs in _OPEN_CLIP.items():
             if rest.startswith(ours):
                 named[where + rest.replace(ours, theirs)] = tensor
-    return {f"cond_stage_model.model.{name}": tensor for name, tensor in named.items()}
+    return {f"{start}model.{name}": tensor for name, tensor in named.items()}
 
 
 def write_single_file(path: Path, *parts: Mapping[str, Tensor]) -> Path:

@@ -178,7 +178,7 @@ def test_what_is_given_settles_it(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("conditioner.embedders.1.model.ln_final.bias", "Stable Diffusion XL"),
+        ("edm_mean", "Playground 2.5"),
         ("conditioner.embedders.0.model.ln_final.bias", "the refiner of"),
         ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
         ("model.diffusion_model.double_blocks.0.img_mod.lin.weight", "FLUX"),
@@ -299,7 +299,7 @@ def test_single_file_refusals(small: Path, tmp_path: Path) -> None:
     first = "model.diffusion_model.input_blocks.0.0.weight"
     refused("reads 9 channels", unet_part | {first: torch.zeros(32, 9, 3, 3)}, vae_part, text_part)
     wide = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
-    refused("text of width 2048", unet_part | {wide: torch.zeros(32, 2048)}, vae_part, text_part)
+    refused("text of width 1280", unet_part | {wide: torch.zeros(32, 1280)}, vae_part, text_part)
     refused("unknown layout", {"model.diffusion_model.x": torch.zeros(1)}, vae_part, text_part)
     some = {name: tensor for name, tensor in unet_part.items() if "middle_block.0" not in name}
     refused("mid_block|cannot be loaded", some, vae_part, text_part)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from bgdefect_core.errors import SettingError, check_range
 from bgdefect_core.method.regions import RegionPrompts, word_places
@@ -19,6 +19,7 @@ from bgdefect_core.weights.files import network_input
 
 from .devices import DTYPES
 from .families.family import RESOLUTION, Family
+from .parts import TextEncoder
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Base:
     family: Family
     unet: UNet2DConditionModel
     vae: AutoencoderKL
-    text_encoders: tuple[CLIPTextModel, ...]
+    text_encoders: tuple[TextEncoder, ...]
     """In the order of the family's ``text_parts``."""
     tokenizers: tuple[CLIPTokenizer, ...]
     schedule: NoiseSchedule
@@ -45,7 +46,7 @@ class Base:
     """Of painting; see :meth:`to_precision`."""
 
     @property
-    def text_encoder(self) -> CLIPTextModel:
+    def text_encoder(self) -> TextEncoder:
         """The first one."""
         return self.text_encoders[0]
 
@@ -58,8 +59,8 @@ class Base:
     def networks(self) -> dict[str, nn.Module]:
         """All networks, by their names in words."""
         networks = {"unet": self.unet, "vae": self.vae}
-        for (_, part), network in zip(self.family.text_parts, self.text_encoders, strict=True):
-            networks[part.replace("_", " ")] = network
+        for part, network in zip(self.family.text_parts, self.text_encoders, strict=True):
+            networks[part.encoder.replace("_", " ")] = network
         return networks
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from accelerate import init_empty_weights
 from diffusers import DDIMScheduler
 from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTokenizer
 
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.method.schedule import PredictionType
@@ -21,15 +21,15 @@ from bgdefect_core.weights.safetensors_file import open_safetensors
 from bgdefect_core.weights.weight_sets import find_weights, read_tensors
 
 from .families import FAMILIES, Family
-from .parts import Parts
+from .parts import Parts, TextEncoder, text_network
 from .prediction import Sign, decide, signs_of
 from .weight_files import HALF_KEPT, fill, library_errors
 
 log = logging.getLogger(__name__)
 
 _PARTS = FAMILIES["mini"].parts
-"""Of every family with one text encoder."""
-_WHOLE = "choose a whole Stable Diffusion 1.x or 2.x model"
+"""What every family has."""
+_WHOLE = "choose a whole Stable Diffusion 1.x, 2.x or XL model"
 _EXPECTED = "an intact diffusers folder with safetensors weights"
 _AGAIN = "copy it again"
 _SCHEDULE = ("beta_schedule", "beta_start", "beta_end", "num_train_timesteps")
@@ -52,17 +52,19 @@ def load_folder(folder: Path, licence: str, prediction: PredictionType | None = 
     """Load all parts in fp32 on the CPU.
 
     Args:
-        folder: with the sub-folders unet, vae, text_encoder, tokenizer and scheduler.
+        folder: with the sub-folders unet, vae, text_encoder, tokenizer and scheduler, and of SDXL
+            text_encoder_2 and tokenizer_2.
         licence: of the base.
         prediction: what the U-Net predicts, against what the folder says.
 
     Raises:
         WeightsError: a missing or damaged part, or another kind of model.
     """
-    _check_parts(folder)
+    _check_parts(folder, _PARTS)
     unet_place, vae_place = part_of(folder, "unet"), part_of(folder, "vae")
     unet_config = _network_config(UNet2DConditionModel, unet_place)
     family = _family(folder, unet_config)
+    _check_parts(folder, family.parts)
     unet_files = find_weights(unet_place)
     unet_tensors = read_tensors(unet_files)
     unet = _network(UNet2DConditionModel, unet_config, unet_tensors, unet_place)
@@ -71,9 +73,9 @@ def load_folder(folder: Path, licence: str, prediction: PredictionType | None = 
     vae = _network(AutoencoderKL, vae_config, vae_tensors, vae_place)
     tokenizers = []
     text_encoders = []
-    for tokenizer_part, text_part in family.text_parts:
-        text_encoders.append(_text_encoder(part_of(folder, text_part)))
-        tokenizers.append(load_tokenizer(part_of(folder, tokenizer_part)))
+    for part in family.text_parts:
+        text_encoders.append(_text_encoder(part_of(folder, part.encoder), part.projects))
+        tokenizers.append(load_tokenizer(part_of(folder, part.tokenizer)))
     return Parts(
         family=family,
         licence=licence,
@@ -86,21 +88,18 @@ def load_folder(folder: Path, licence: str, prediction: PredictionType | None = 
     )
 
 
-def _check_parts(folder: Path) -> None:
-    """Refuse a folder that is no Stable Diffusion model, by what it is."""
-    missing = [part for part in _PARTS if not part_of(folder, part).is_dir()]
+def _check_parts(folder: Path, parts: Sequence[str]) -> None:
+    """Refuse a folder that is no Stable Diffusion model of these parts, by what it is."""
+    missing = [part for part in parts if not part_of(folder, part).is_dir()]
     pipeline = _pipeline(folder)
     model = f" (a {pipeline})" if pipeline else ""
-    if part_of(folder, "text_encoder_2").is_dir():
-        came = f"{folder} has two text encoders{model}"
-        raise WeightsError(came, "Stable Diffusion 1.x or 2.x, not XL", "choose another base")
     if not missing:
         return
-    expected = "a diffusers folder with " + ", ".join(_PARTS)
+    expected = "a diffusers folder with " + ", ".join(parts)
     if "unet" in missing and part_of(folder, "transformer").is_dir():
         came = f"{folder} holds a transformer, not a U-Net{model}"
         raise WeightsError(came, expected, _WHOLE)
-    inside = _nested(folder, _DEPTH) if len(missing) == len(_PARTS) else None
+    inside = _nested(folder, _DEPTH) if len(missing) == len(parts) else None
     if inside is not None:
         came = f"{folder} is not a model itself, but holds one"
         raise WeightsError(came, expected, f"give the folder {inside}")
@@ -163,19 +162,25 @@ def _today(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _text_encoder(part: Path) -> CLIPTextModel:
-    """CLIP's text model, as transformers 4 ("text_model. ...") or 5 saved it."""
+def _text_encoder(part: Path, projects: bool) -> TextEncoder:
+    """CLIP's text model, as transformers 4 ("text_model. ...") or 5 saved it.
+
+    Args:
+        part: its folder.
+        projects: whether its projection belongs to it.
+    """
     tensors = read_tensors(find_weights(part))
     with library_errors(part, _EXPECTED, "use a configuration that belongs to the weights"):
         config = CLIPTextConfig.from_pretrained(
             file_named(part, "config.json"), local_files_only=True
         )
         with init_empty_weights():
-            network = CLIPTextModel(config)
+            network = text_network(projects)(config)
         prefix = "text_model." if hasattr(network, "text_model") else ""
         renamed = {}
         for name, tensor in tensors.items():
-            renamed[prefix + name.removeprefix("text_model.")] = tensor
+            start = "" if name.startswith("text_projection.") else prefix
+            renamed[start + name.removeprefix("text_model.")] = tensor
         fill(network, renamed, str(part))
     return network
 

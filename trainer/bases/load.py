@@ -25,6 +25,8 @@ __all__ = ["MINI", "Base", "load_base", "load_tokenizer"]
 
 MINI = "bgdefect-mini"
 """Name of the embedded base."""
+_SIZES = 6
+"""Numbers of a picture's size that SDXL reads: `bgdefect_core.method.predictor.picture_sizes`."""
 
 
 @system_errors(WeightsError, "a base that can be read")
@@ -33,7 +35,7 @@ def load_base(spec: str | Path | None = None, prediction: PredictionType | None 
 
     Args:
         spec: None or "bgdefect-mini" (the embedded one), a diffusers folder, or a Stable Diffusion
-            1.x or 2.x ``.safetensors`` file.
+            1.x, 2.x or XL ``.safetensors`` file.
         prediction: what the U-Net predicts. None: as the base's files say; else it settles what
             they do not say, or say in two ways.
 
@@ -69,6 +71,7 @@ def _assemble(parts: Parts, name: str) -> Base:
     if config["cross_attention_dim"] != width:
         came = f"the U-Net of {name} reads text of width {config['cross_attention_dim']}"
         raise WeightsError(came, f"{width}, as its text encoder makes", "use parts of one model")
+    _check_conditions(parts, name)
     schedule = schedule_from_config(parts.scheduler)
     for network in (parts.unet, parts.vae, *parts.text_encoders):
         _freeze(network, name)
@@ -84,6 +87,20 @@ def _assemble(parts: Parts, name: str) -> Base:
         fingerprint=fingerprint(parts.unet.state_dict()) if parts.half_kept else UNKNOWN,
         architecture=architecture_of(config),
     )
+
+
+def _check_conditions(parts: Parts, name: str) -> None:
+    """Refuse a U-Net with further conditions that are not SDXL's: pooled text and six sizes."""
+    config = parts.unet.config
+    reads = config.get("projection_class_embeddings_input_dim")
+    if config.get("addition_embed_type") is None:
+        return
+    pooled = int(parts.text_encoders[-1].config.projection_dim)
+    width = pooled + _SIZES * int(config["addition_time_embed_dim"])
+    if reads != width:
+        came = f"the U-Net of {name} reads further conditions of width {reads}"
+        expected = f"{width}: {pooled} of the pooled text and {_SIZES} sizes"
+        raise WeightsError(came, expected, "use parts of one model, not the refiner")
 
 
 def _freeze(network: nn.Module, name: str) -> None:

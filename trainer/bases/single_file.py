@@ -16,7 +16,7 @@ from diffusers import DDIMScheduler
 from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
 from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.method.schedule import PredictionType
@@ -25,8 +25,8 @@ from bgdefect_core.weights.model_folders import check_types
 from bgdefect_core.weights.safetensors_file import open_safetensors
 
 from .families import FAMILIES, Family
-from .families.family import FIRST, FileHeader
-from .parts import Parts
+from .families.family import FIRST, FileHeader, TextPart
+from .parts import Parts, text_network
 from .prediction import decide, inference_config, sign_of_config, signs_of, zero_terminal_snr
 from .weight_files import HALF_KEPT, library_errors
 
@@ -34,11 +34,14 @@ log = logging.getLogger(__name__)
 
 _UNET = "model.diffusion_model."
 _EMA = "model_ema."
-_PARTS = ((_UNET, "U-Net"), ("first_stage_model.", "VAE"), ("cond_stage_model.", "text encoder"))
-_EXPECTED = "a Stable Diffusion 1.x or 2.x checkpoint with U-Net, VAE and text encoder"
+_TEXT = ("cond_stage_model.", "conditioner.")
+_PARTS = (((_UNET,), "U-Net"), (("first_stage_model.",), "VAE"), (_TEXT, "text encoder"))
+"""Starts of names, and the part that they belong to."""
+_EXPECTED = "a Stable Diffusion 1.x, 2.x or XL checkpoint with U-Net, VAE and text encoder"
 _OTHER_BASE = "choose another base"
 _OTHERS = (
-    ("conditioner.embedders.1.", "Stable Diffusion XL"),
+    ("edm_mean", "Playground 2.5, with a schedule of its own"),
+    ("edm_vpred.", "CosXL, with a schedule of its own"),
     ("conditioner.embedders.0.model.", "the refiner of Stable Diffusion XL"),
     ("joint_blocks.", "Stable Diffusion 3"),
     ("double_stream_modulation", "FLUX.2"),
@@ -67,7 +70,7 @@ def load_single_file(path: Path, prediction: PredictionType | None = None) -> Pa
         prediction: what the U-Net predicts, where the file does not say so or contradicts itself.
 
     Raises:
-        WeightsError: a pickle, a damaged file, missing parts, SDXL or another layout, signs that
+        WeightsError: a pickle, a damaged file, missing parts, another layout, signs that
             contradict each other.
     """
     if path.suffix.lower() != ".safetensors":
@@ -82,30 +85,22 @@ def load_single_file(path: Path, prediction: PredictionType | None = None) -> Pa
         header = FileHeader(shapes, file.metadata() or {})
         family = _family(path, header)
         tensors = {name: file.get_tensor(name) for name in names}
-    check_types(str(path), tensors, tuple(prefix for prefix, _ in _PARTS))
+    check_types(str(path), tensors, (_UNET, "first_stage_model.", *_TEXT))
     scheduler = _scheduler(path, family, header, tensors, prediction)
     with library_errors(path, _EXPECTED, "choose a whole checkpoint, or update diffusers"):
         text = _text_names(tensors, family)
         unet = _convert(UNet2DConditionModel, tensors, family, "unet")
         vae = _convert(AutoencoderKL, tensors, family, "vae")
-        text_encoder = create_diffusers_clip_model_from_ldm(
-            CLIPTextModel,
-            text,
-            subfolder="text_encoder",
-            config=str(family.config_folder),
-            torch_dtype=torch.float32,
-            local_files_only=True,
-        )
-        padding = {} if family.pad_token is None else {"pad_token": family.pad_token}
-        folder = ASSETS / "bgdefect-mini" / "tokenizer"  # CLIP's own
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True, **padding)
-    _check_whole(path, {"U-Net": unet, "VAE": vae, "text encoder": text_encoder})
+        text_encoders = tuple(_text_encoder(text, family, part) for part in family.text_parts)
+        tokenizers = tuple(_tokenizer(part) for part in family.text_parts)
+    networks = {"U-Net": unet, "VAE": vae}
+    for part, text_encoder in zip(family.text_parts, text_encoders, strict=True):
+        networks[part.encoder.replace("_", " ")] = text_encoder
+    _check_whole(path, networks)
     if scheduler["prediction_type"] == "v_prediction" and family.v_sample_size is not None:
         unet.register_to_config(sample_size=family.v_sample_size)
     half_kept = tensors[FIRST].dtype in HALF_KEPT
-    return Parts(
-        family, family.licence, unet, vae, (text_encoder,), (tokenizer,), scheduler, half_kept
-    )
+    return Parts(family, family.licence, unet, vae, text_encoders, tokenizers, scheduler, half_kept)
 
 
 def _family(path: Path, header: FileHeader) -> Family:
@@ -126,14 +121,14 @@ def _family(path: Path, header: FileHeader) -> Family:
         if name.startswith(_UNET):
             starts.add(_UNET)
     averaged = _EMA in starts
-    for prefix, part in _PARTS:
-        if prefix not in starts:
-            only = ", only its average (model_ema)" if prefix == _UNET and averaged else ""
+    for prefixes, part in _PARTS:
+        if not starts.intersection(prefixes):
+            only = ", only its average (model_ema)" if _UNET in prefixes and averaged else ""
             do = "choose a whole checkpoint, not a part or a LoRA"
             raise WeightsError(f"{path} holds no {part}{only}", _EXPECTED, do)
     if averaged:
         log.info("%s: reads the weights themselves, not their average (model_ema)", path)
-    if FIRST not in header.shapes or header.text_width is None:
+    if FIRST not in header.shapes:
         raise WeightsError(f"{path} has an unknown layout", _EXPECTED, _OTHER_BASE)
     channels = header.shapes[FIRST][1]
     if channels != 4:
@@ -143,6 +138,8 @@ def _family(path: Path, header: FileHeader) -> Family:
     for family in FAMILIES.values():
         if family.fits_file(header):
             return family
+    if header.text_width is None:
+        raise WeightsError(f"{path} has an unknown layout", _EXPECTED, _OTHER_BASE)
     came = f"the U-Net of {path} reads text of width {header.text_width}"
     known = [family.summary for family in FAMILIES.values() if family.configs]
     raise WeightsError(came, " or ".join(known), _OTHER_BASE)
@@ -188,6 +185,25 @@ def _text_names(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tens
         key = new + name.removeprefix(old) if name.startswith(old) else name
         renamed[key] = tensor
     return renamed
+
+
+def _text_encoder(tensors: Mapping[str, Tensor], family: Family, part: TextPart) -> Any:
+    """One of the family's text encoders, out of the tensors whose names begin as its do."""
+    return create_diffusers_clip_model_from_ldm(
+        text_network(part.projects),
+        {name: tensor for name, tensor in tensors.items() if name.startswith(part.file_prefix)},
+        subfolder=part.encoder,
+        config=str(family.config_folder),
+        torch_dtype=torch.float32,
+        local_files_only=True,
+    )
+
+
+def _tokenizer(part: TextPart) -> CLIPTokenizer:
+    """CLIP's own, with the padding of a text encoder."""
+    padding = {} if part.pad_token is None else {"pad_token": part.pad_token}
+    folder = ASSETS / "bgdefect-mini" / "tokenizer"
+    return CLIPTokenizer.from_pretrained(folder, local_files_only=True, **padding)
 
 
 def _convert(kind: Any, tensors: Mapping[str, Tensor], family: Family, part: str) -> Any:

@@ -247,6 +247,8 @@ def setup(
         validation = validation_batches(held_out.to(device), config.batch, timesteps, config.seed)
     prompt_texts = config.prompts(target.object, target.defect)
     prompts = base.prompts(prompt_texts[0], [prompt_texts[1]], prompt_texts[2])
+    for text_encoder in base.text_encoders:  # read no more; SDXL's take 3.3 GB
+        nn.Module.to(text_encoder, "cpu")
     parameters = make_trainable(
         base.unet,
         base.family.lora_modules,

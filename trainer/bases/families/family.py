@@ -15,6 +15,8 @@ from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.paths import ASSETS
 
 if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
     from ..base import Base
 
 RESOLUTION = Range(32, 4096)
@@ -39,6 +41,22 @@ class FileHeader:
 
 
 @dataclass(frozen=True)
+class TextPart:
+    """A text encoder with its tokenizer."""
+
+    tokenizer: str = "tokenizer"
+    """Its folder in a diffusers model."""
+    encoder: str = "text_encoder"
+    """Its folder in a diffusers model."""
+    projects: bool = False
+    """Whether a projection makes one pooled vector of the text."""
+    file_prefix: str = "cond_stage_model."
+    """Start of the encoder's names in a single file."""
+    pad_token: str | None = None
+    """Of a single file's tokenizer; None: CLIP's own."""
+
+
+@dataclass(frozen=True)
 class EncodedPrompts:
     """Prompts as the U-Net takes them."""
 
@@ -52,8 +70,8 @@ class EncodedPrompts:
 class Family:
     """A kind of base in Stable Diffusion's form with one CLIP text encoder.
 
-    A family with other parts (SDXL: two text encoders, pooled text, sizes as conditions) is a
-    subclass: it names its parts in ``text_parts`` and overrides :meth:`encode`.
+    A family with other text encoders is a subclass: it names them in ``text_parts`` and overrides
+    :meth:`encode`.
     """
 
     name: str
@@ -68,14 +86,12 @@ class Family:
     """Default learning rate of a LoRA."""
     lora_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
     """Layers of every attention, self and cross, that a LoRA adapts."""
-    text_parts: tuple[tuple[str, str], ...] = (("tokenizer", "text_encoder"),)
-    """Folders of each text encoder and its tokenizer."""
+    text_parts: tuple[TextPart, ...] = (TextPart(),)
+    """The text encoders; their tokens' numbers stand side by side, in this order."""
     configs: str = ""
     """Folder of ``assets/configs`` for single files; empty where the family has none."""
     licence: str = ""
     """Of a single file."""
-    pad_token: str | None = None
-    """Of a single file's tokenizer; None: CLIP's own."""
     text_prefixes: tuple[str, str] | None = None
     """Start of the text encoder's names in older single files, and in today's."""
     v_sample_size: int | None = None
@@ -89,7 +105,7 @@ class Family:
     @property
     def parts(self) -> tuple[str, ...]:
         """The folders of a diffusers model."""
-        text = [name for pair in self.text_parts for name in reversed(pair)]
+        text = [name for part in self.text_parts for name in (part.encoder, part.tokenizer)]
         return ("unet", "vae", *text, "scheduler")
 
     def fits_width(self, width: object) -> bool:
@@ -99,7 +115,8 @@ class Family:
 
     def fits_folder(self, unet_config: Mapping[str, Any]) -> bool:
         """Whether a diffusers folder belongs to the family."""
-        return self.fits_width(unet_config.get("cross_attention_dim"))
+        plain = unet_config.get("addition_embed_type") is None
+        return plain and self.fits_width(unet_config.get("cross_attention_dim"))
 
     def fits_file(self, header: FileHeader) -> bool:
         """Whether a single file belongs to the family."""
@@ -116,13 +133,18 @@ class Family:
     @torch.no_grad()
     def encode(self, base: Base, texts: Sequence[str]) -> EncodedPrompts:
         """Encode prompts, padded to the model's 77 tokens: the text encoder's last hidden state."""
-        length = int(base.tokenizer.model_max_length)
-        encoded = base.tokenizer(
-            list(texts),
-            padding="max_length",
-            max_length=length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        ids = encoded.input_ids.to(base.text_encoder.device)
+        ids = padded_ids(base.tokenizer, texts).to(base.text_encoder.device)
         return EncodedPrompts(base.text_encoder(ids).last_hidden_state.float())
+
+
+def padded_ids(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
+    """Token ids of texts, cut or padded to the model's 77: long ``[N, 77]`` on the CPU."""
+    encoded = tokenizer(
+        list(texts),
+        padding="max_length",
+        max_length=int(tokenizer.model_max_length),
+        truncation=True,
+        return_tensors="pt",
+    )
+    ids: Tensor = encoded.input_ids
+    return ids

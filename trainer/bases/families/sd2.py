@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bgdefect_core.method.schedule import PredictionType
 
-from .family import Family
+from .family import Family, TextPart
 
 _LAST_NORM = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 _V_SPREAD = 0.09
@@ -34,6 +34,6 @@ SD2 = StableDiffusion2(
     mask_weight=1.0,  # the paper's; nothing else has been measured
     configs="sd2",
     licence="CreativeML Open RAIL++-M (SD 2.x)",
-    pad_token="!",  # token 0
+    text_parts=(TextPart(pad_token="!"),),  # token 0
     v_sample_size=96,
 )
