@@ -1,7 +1,7 @@
 """The command ``bgdefect``.
 
 Exit codes: 0 done; 1 nothing good came out; 2 something to mend, said in one line; 130 stopped with
-Ctrl-C.
+Ctrl-C; 141 stopped because the reader of its output, such as ``head``, has read enough.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from bgdefect_core.errors import BGDefectError, SettingError
 from bgdefect_core.paths import check_path
 
 from .commands import COMMANDS, GROUPS, Command, load
-from .output import accept_all_text, close_stdout, complain, configure, hide_loading_bars, say
+from .output import (
+    accept_all_text,
+    close_broken,
+    complain,
+    configure,
+    flush,
+    hide_loading_bars,
+    say,
+)
 
 __all__ = ["main"]
 
@@ -27,6 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     accept_all_text()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _answer(words)
+        finally:
+            flush()  # help texts end with SystemExit; left to Python, a closed pipe is reported
+    except BrokenPipeError:
+        close_broken()
+        return 141
+
+
+def _answer(words: Sequence[str]) -> int:
+    """What some words ask for; returns the exit code."""
     group = words[0] if words and words[0] in GROUPS else ""
     name = " ".join(words[: 2 if group else 1])
     if name in ("", "-h", "--help") or name in (group, f"{group} -h", f"{group} --help"):
@@ -42,9 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BGDefectError as error:
         complain(f"bgdefect: error: {error}")
         return 2
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has read enough
-        close_stdout()
-        return 0
     except KeyboardInterrupt:
         complain("\nbgdefect: stopped; the same command resumes it")
         return 130

@@ -45,9 +45,24 @@ def complain(text: str) -> None:
     print(plain(text), file=sys.stderr)
 
 
-def close_stdout() -> None:
-    """Point stdout at nothing, so that Python does not write to a closed pipe when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def flush() -> None:
+    """Send what is printed on its way.
+
+    Raises:
+        BrokenPipeError: its reader has gone.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def close_broken() -> None:
+    """Point stdout and stderr at nothing where their reader has gone, so that Python does not write
+    to a closed pipe when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def accept_all_text() -> None:
