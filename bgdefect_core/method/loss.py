@@ -76,7 +76,8 @@ def disentanglement_loss(
     Args:
         predict: the network under training.
         z_0: ``[B, C, h, w]`` latents of pictures with a defect.
-        regions: long ``[B, h, w]``, 1 where the defect is (``m``).
+        regions: long ``[B, h, w]``, 1 where the defect is (``m``); -1 where neither it nor its
+            background is: nothing is learned there, and the background does not see it.
         t: long ``[B]`` timesteps.
         eps: ``[B, C, h, w]`` the noise.
         context: ``C_1`` and ``C_2`` (:meth:`RegionPrompts.training_context`).
@@ -85,11 +86,12 @@ def disentanglement_loss(
     Returns:
         Scalar: the mean over all elements (choice 10).
     """
-    m = (regions > 0)[:, None]
+    m, left_out = (regions > 0)[:, None], (regions < 0)[:, None]
     z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    both = torch.cat([z_t, z_t.masked_fill(m, 0)])
-    e_1, e_2 = predict(both, t.repeat(2), context, regions.repeat(2, 1, 1)).chunk(2)
-    square = _weighted_square(predict, eps - torch.where(m, e_1, e_2), t, weights)
+    both = torch.cat([z_t, z_t.masked_fill(m | left_out, 0)])
+    e_1, e_2 = predict(both, t.repeat(2), context, regions.clamp_min(0).repeat(2, 1, 1)).chunk(2)
+    error = (eps - torch.where(m, e_1, e_2)).masked_fill(left_out, 0)
+    square = _weighted_square(predict, error, t, weights)
     if weights.mask != 1:
         square = torch.where(m, weights.mask * square, square)
     return square.mean()
@@ -108,7 +110,7 @@ def matching_loss(
     pass of B. Arguments and result as in :func:`disentanglement_loss`; the context is ``C_1``."""
     m = (regions > 0)[:, None]
     z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    error = (eps - predict(z_t, t, context, regions)).masked_fill(~m, 0)
+    error = (eps - predict(z_t, t, context, regions.clamp_min(0))).masked_fill(~m, 0)
     return weights.mask * _weighted_square(predict, error, t, weights).mean()
 
 
@@ -124,7 +126,8 @@ def naive_loss(
     """Table 4's L': plain noise matching (Eq. 2) under ``C_1``, the context given. Arguments as in
     :func:`disentanglement_loss`; the weight inside the mask is not read."""
     z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    error = eps - predict(z_t, t, context, regions)
+    left_out = (regions < 0)[:, None]
+    error = (eps - predict(z_t, t, context, regions.clamp_min(0))).masked_fill(left_out, 0)
     return _weighted_square(predict, error, t, weights).mean()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "MaskValues",
     "counted_colours",
     "counted_values",
+    "shown_values",
 ]
 
 MASK_VALUES_HELP = (
@@ -44,6 +45,8 @@ class MaskValues:
     nonzero: bool = False
     """Every value but 0, which is MVTec LOCO's definition (there the value names the defect's entry
     in ``defects_config.json``)."""
+    near: int = field(default=_NEAR, repr=False)
+    """Largest difference in a channel of a pixel from a named colour."""
 
     @staticmethod
     def parse(text: str | None) -> MaskValues:
@@ -79,6 +82,17 @@ class MaskValues:
         Raises:
             MaskError: none has; the values that the file holds are listed.
         """
+        mask = self.pixels_of(decoded)
+        if mask.any():
+            return mask
+        values, pixels = _numbers_of(decoded), decoded.pixels
+        is_coloured = values is None or (decoded.indices is not None and not self.numbers)
+        holds = counted_colours(pixels) if is_coloured else counted_values(values)
+        came = f"{path} has no pixel of the mask values {self}; it holds {holds}"
+        raise MaskError(came, "some of the defect", "correct mask_values, or leave the picture out")
+
+    def pixels_of(self, decoded: Decoded) -> Mask:
+        """As :meth:`select`; none at all is fine."""
         values, pixels = _numbers_of(decoded), decoded.pixels
         mask = np.zeros(pixels.shape[:2], np.bool_)
         if self.nonzero:
@@ -88,13 +102,8 @@ class MaskValues:
         if self.colours:
             rgb = eight_bit_colours(pixels).astype(np.int16)
             for colour in self.colours:
-                mask |= (np.abs(rgb - np.array(colour, np.int16)) <= _NEAR).all(axis=2)
-        if mask.any():
-            return mask
-        is_coloured = values is None or (decoded.indices is not None and not self.numbers)
-        holds = counted_colours(pixels) if is_coloured else counted_values(values)
-        came = f"{path} has no pixel of the mask values {self}; it holds {holds}"
-        raise MaskError(came, "some of the defect", "correct mask_values, or leave the picture out")
+                mask |= (np.abs(rgb - np.array(colour, np.int16)) <= self.near).all(axis=2)
+        return mask
 
     def __str__(self) -> str:
         words = [str(number) for number in self.numbers]
@@ -104,6 +113,12 @@ class MaskValues:
 
 WHITE = MaskValues()
 NONZERO = MaskValues(nonzero=True)
+
+
+def shown_values(decoded: Decoded) -> str:
+    """What a file holds: its gray values or indices, else its colours, with their pixels."""
+    values = _numbers_of(decoded)
+    return counted_colours(decoded.pixels) if values is None else counted_values(values)
 
 
 def _numbers_of(decoded: Decoded) -> NDArray[np.integer] | None:

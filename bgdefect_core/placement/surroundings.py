@@ -116,9 +116,17 @@ def colours_around(picture: Pixels, mask: Mask) -> tuple[NDArray[np.float32], Ma
     return colours, np.pad(mask[top : top + height, left : left + width], margin)
 
 
-def surroundings_of(picture: Pixels, mask: Mask) -> Surroundings:
-    """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty."""
+def surroundings_of(picture: Pixels, mask: Mask, unknown: Mask | None = None) -> Surroundings:
+    """Of a real defect: ``uint8 [H, W, 3]`` and its mask ``bool [H, W]``, not empty.
+
+    Args:
+        unknown: what is no background of it, such as other defects; as unknown as what lies beyond
+            the picture.
+    """
     colours, patch = colours_around(picture, mask)
+    if unknown is not None:
+        kept = np.repeat((~unknown | mask)[..., None], 3, axis=2).astype(np.uint8)
+        colours[colours_around(kept, mask)[0][..., 0] == 0] = np.nan
     reach = ring_reach(mask)
     distance = ndimage.distance_transform_edt(~patch)
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]

@@ -218,3 +218,32 @@ def test_naive_loss_is_plain_noise_matching_under_c_1(prompts: RegionPrompts) ->
         expected = (eps - predict(z_t, t, prompts.defect_context(), REGIONS)).square().mean()
         loss = naive_loss(predict, z_0, REGIONS, t, eps, prompts.defect_context())
         torch.testing.assert_close(loss, expected)
+
+
+class _Recorder:
+    """Predicts 0 and remembers what it was given."""
+
+    schedule = sd_schedule("epsilon")
+
+    def __call__(self, z: Tensor, t: Tensor, context: object, regions: Tensor) -> Tensor:
+        self.z, self.regions = z, regions
+        return torch.zeros_like(z)
+
+
+def test_what_is_neither_defect_nor_background_is_not_learned(prompts: RegionPrompts) -> None:
+    regions = REGIONS.clone()
+    regions[:, 10:13, 4:9] = -1
+    out = (regions < 0)[:, None].expand(-1, 4, -1, -1)
+    z_0, eps = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2)
+    t, predict = torch.tensor([40, 800]), _Recorder()
+    arguments = (predict, z_0, regions, t, eps)
+    loss = disentanglement_loss(*arguments, prompts.training_context())  # type: ignore[arg-type]
+    assert loss == pytest.approx(float(eps.masked_fill(out, 0).square().mean()))
+    with_others, background = predict.z.chunk(2)
+    assert (background[out] == 0).all() and (with_others[out] != 0).all()
+    assert predict.regions.min() == 0 and predict.regions.max() == 1
+    plain = naive_loss(*arguments, prompts.defect_context())  # type: ignore[arg-type]
+    assert plain == pytest.approx(float(loss))
+    inside = (regions > 0)[:, None].expand_as(eps)
+    matching = matching_loss(*arguments, prompts.defect_context())  # type: ignore[arg-type]
+    assert matching == pytest.approx(float(eps.masked_fill(~inside, 0).square().mean()))

@@ -460,3 +460,15 @@ def test_a_mask_that_is_larger_than_the_picture_is_placed_nowhere() -> None:
         everywhere, [patch], np.random.default_rng(0), EXACT, [around], Likeness(small)
     )
     assert placed is None
+
+
+def test_other_defects_are_as_unknown_as_what_lies_beyond_the_picture() -> None:
+    picture, mask = np.full((40, 40, 3), 100, np.uint8), box(16, 16, 6, 6, (40, 40))
+    plain = surroundings_of(picture, mask)
+    other = box(16, 23, 6, 4, (40, 40))
+    picture[other] = 255
+    around = surroundings_of(picture, mask, other | mask)
+    assert np.isnan(around.colours).all(axis=2).sum() == 24
+    known = np.isfinite(around.colours)
+    np.testing.assert_array_equal(around.colours[known], plain.colours[known])
+    assert around.contrast == plain.contrast < surroundings_of(picture, mask).contrast

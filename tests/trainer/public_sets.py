@@ -16,7 +16,13 @@ from PIL import Image
 
 from .annotated_sets import HEIGHT, WIDTH
 
-DEFECTS = {"visa": "anomaly", "btad": "ko", "ksdd": "defect", "ksdd2": "defect"}
+DEFECTS = {
+    "visa": "anomaly",
+    "btad": "ko",
+    "ksdd": "defect",
+    "ksdd2": "defect",
+    "class_masks": "defect",
+}
 """What the defect is called in layouts that give it a name of their own."""
 
 

@@ -786,3 +786,23 @@ def test_demo_draws_its_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert files_of(tmp_path) == first
     assert choose_class(tmp_path, DemoConfig()) == ("brick", "crack")
     assert choose_class(tmp_path, DemoConfig(object="gravel")) == ("gravel", "crack")
+
+
+@pytest.mark.parametrize("words", ["--help", "data --help", "generate --help", "nonsense"])
+def test_a_reader_that_has_read_enough_ends_a_command_quietly(words: str) -> None:
+    """As ``| head -0`` does: the pipe is closed before the first line."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", *words.split()],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    if words == "nonsense":
+        assert done.returncode == 2 and "no command" in done.stderr
+    else:
+        assert done.returncode == 141 and done.stderr == ""

@@ -36,6 +36,7 @@ from trainer.data.splits import read_split, split_halves, write_split
 
 from .annotated_sets import coco_nut, labelme_nut, yolo_nut
 from .public_sets import DEFECTS, btad_nut, ksdd2_nut, ksdd_nut, real_iad_nut, visa_nut
+from .tool_exports import class_masks_nut, cvat_nut, label_studio_nut, labelme_xml_nut
 
 COMPOSED = unicodedata.normalize("NFC", "prüfung")
 DECOMPOSED = unicodedata.normalize("NFD", "prüfung")
@@ -95,6 +96,10 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "coco": coco_nut,
     "yolo": yolo_nut,
     "labelme": labelme_nut,
+    "label_studio": label_studio_nut,
+    "cvat": cvat_nut,
+    "labelme_xml": labelme_xml_nut,
+    "class_masks": class_masks_nut,
     "visa": visa_nut,
     "real_iad": real_iad_nut,
     "ksdd": ksdd_nut,

@@ -31,11 +31,15 @@ from bgdefect_core.errors import (
 from bgdefect_core.method.loss import LOSSES
 from bgdefect_core.pictures.crop import crop_box
 from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.run_record import locked
 from bgdefect_core.weights.files import read_info
 from trainer.bases.apply import load_class
 from trainer.bases.families import FAMILIES
 from trainer.bases.load import Base, load_base
+from trainer.data.annotations.record import Region
+from trainer.data.annotations.shapes import Box
+from trainer.data.examples import Example
 from trainer.generation.config import GenerateConfig
 from trainer.generation.setup import ready_base
 from trainer.training.batches import Batches, validation_batches
@@ -656,3 +660,18 @@ def test_validation_is_fixed_and_reads_plain_views_at_all_noise_levels() -> None
     assert quarters.tolist() == [0, 1, 2, 3] * 3
     again = validation_batches(numbered(3, 2), 5, 1000, 0)
     assert all(torch.equal(a.eps, b.eps) for a, b in zip(batches, again, strict=True))
+
+
+def test_cells_of_other_classes_are_marked_as_neither(tiny_base: Path, tmp_path: Path) -> None:
+    """Two squares of one picture: the cut is 1, the dent is neither; where both are, it is cut."""
+    write_picture(tmp_path / "0.png", np.full((64, 64, 3), 90, np.uint8))
+    cut = Region("cut", Box(8, 8, 24, 24), "cut")
+    dent = Region("dent", Box(16, 16, 48, 48), "dent")
+    example = Example(tmp_path / "0.png", (), "plate", "cut", "", regions=(cut,), others=(dent,))
+    base = load_base(str(tiny_base))
+    cache = build_cache(base, [example], Views(64, "whole", 1), 1)
+    cells = 64 // base.factor
+    expected = np.zeros((cells, cells), int)
+    expected[16 // base.factor : 48 // base.factor, 16 // base.factor : 48 // base.factor] = -1
+    expected[8 // base.factor : 24 // base.factor, 8 // base.factor : 24 // base.factor] = 1
+    assert cache.regions[0].tolist() == expected.tolist()

@@ -20,7 +20,7 @@ from bgdefect_core.pictures.reading import read_of_folder
 from .annotations.record import Region, regions_digest, union_of
 from .annotations.shapes import Size
 
-__all__ = ["GOOD", "Example", "check_size", "load_example", "validate"]
+__all__ = ["GOOD", "Example", "check_size", "load_example", "load_others", "validate"]
 
 GOOD = "good"
 """What stands in place of a defect where there is none."""
@@ -47,6 +47,8 @@ class Example:
     """In place of mask files: what an annotation draws; their union is the defect."""
     size: Size | None = None
     """Height and width of the picture as the annotation has them; None: it does not say."""
+    others: tuple[Region, ...] = ()
+    """What is neither this defect nor its background: other classes, and what is to be ignored."""
 
     @property
     def is_good(self) -> bool:
@@ -59,10 +61,39 @@ class Example:
         return self.masks[0] if self.masks else self.image
 
     @property
+    def label_files(self) -> tuple[Path, ...]:
+        """The mask files that say where its defect is, and what is neither."""
+        files = dict.fromkeys(self.masks)
+        for region in (*self.regions, *self.others):
+            files |= dict.fromkeys(region.files)
+        return tuple(files)
+
+    @property
     def regions_digest(self) -> str | None:
         """SHA-256 of what its annotation draws; None: it has mask files, which are known by their
         own content."""
         return regions_digest(self.regions) if self.regions else None
+
+    @property
+    def others_digest(self) -> str | None:
+        """As ``regions_digest``, of the others; None: there are none."""
+        return regions_digest(self.others) if self.others else None
+
+
+def load_others(example: Example, size: Size) -> Mask | None:
+    """Pixels that are neither the example's defect nor its background: bool ``[H, W]``; None: there
+    are none.
+
+    Args:
+        size: of the picture.
+
+    Raises:
+        MaskError: they cannot be read or drawn.
+    """
+    if not example.others:
+        return None
+    others = union_of(example.others, size)
+    return others if others.any() else None
 
 
 _loaded: dict[tuple[Example, _State], tuple[Pixels, Mask]] = {}

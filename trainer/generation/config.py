@@ -12,7 +12,7 @@ from bgdefect_core.declarations import Choice, Doc, Free, Range, check_settings
 from bgdefect_core.errors import SettingError
 from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP, MaskValues
+from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP
 from bgdefect_core.placement.part import PartKind
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
@@ -23,7 +23,13 @@ from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
 from ..bases.precision import Precision
 from ..data.formats import FORMATS, FormatName
-from ..data.layouts import LAYOUT_HELP, LAYOUTS, OUTSIDE_HELP, ReadingSettings
+from ..data.layouts import (
+    LAYOUT_HELP,
+    LAYOUTS,
+    MASK_CLASSES_HELP,
+    OUTSIDE_HELP,
+    ReadingSettings,
+)
 from .attempts import SamplePlan
 
 
@@ -72,6 +78,9 @@ class GenerateConfig:
         ),
     ] = None
     mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
+    mask_classes: Annotated[
+        str | None, Doc(f"{MASK_CLASSES_HELP} Of a folder of masks the class's own are read.")
+    ] = None
     layout: Annotated[
         str | None,
         Free(),
@@ -238,7 +247,7 @@ class GenerateConfig:
     def check(self) -> None:
         """Raise SettingError where a value is out of its range, or two exclude each other."""
         check_settings(self)
-        MaskValues.parse(self.mask_values)
+        self.reading.check()
         has_library = self.mask_library is not None or self.mask_split is not None
         if self.masks is not None and has_library:
             raise SettingError(
@@ -276,7 +285,10 @@ class GenerateConfig:
     def reading(self) -> ReadingSettings:
         """How data sets are read."""
         return ReadingSettings(
-            self.layout, mask_values=self.mask_values, outside_files=self.outside_files
+            self.layout,
+            mask_values=self.mask_values,
+            mask_classes=self.mask_classes,
+            outside_files=self.outside_files,
         )
 
     @property

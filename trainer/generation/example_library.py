@@ -13,7 +13,7 @@ from bgdefect_core.pictures.masks import Mask, separate_defects, trimmed
 from bgdefect_core.placement.placing import MaskLibrary
 from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
 
-from ..data.examples import Example, load_example
+from ..data.examples import Example, load_example, load_others
 from ..data.layouts import PlainFolder, ReadingSettings, find_examples, layout_of
 from ..data.splits import listed_in, relative_file
 
@@ -46,16 +46,16 @@ def library_of(examples: Sequence[Example], apart: bool) -> ExampleLibrary:
     drawn: list[str] = []
     for number, example in enumerate(examples):
         picture, mask = load_example(example)
+        others = load_others(example, (mask.shape[0], mask.shape[1]))
         defects = separate_defects(mask) if apart else [mask]
         for part, defect in enumerate(defects, start=1):
             suffix = f"#{part}" if len(defects) > 1 else ""
             names.append(f"{number:03d}_{example.image.stem}_mask.png{suffix}")
             masks.append(trimmed(defect))
-            surroundings.append(surroundings_of(picture, defect))
+            surroundings.append(surroundings_of(picture, defect, others))
             origins.append(example.label_file)
-        files += [*example.masks, example.image]
-        if example.regions_digest is not None:
-            drawn.append(example.regions_digest)
+        files += [*example.label_files, example.image]
+        drawn += filter(None, (example.regions_digest, example.others_digest))
     library = MaskLibrary(masks, names, surroundings, origins, files)
     digest = hashlib.sha256("".join(drawn).encode()).hexdigest() if drawn else None
     return ExampleLibrary(library, digest)

@@ -124,7 +124,7 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
     good = good_pictures(config.good, object_there, reading)
     if config.masks is not None:
         masks = masks_by_name(good, config.masks)
-        return Sources(good, masks, values=MaskValues.parse(config.mask_values))
+        return Sources(good, masks, values=config.reading.values_of(info.defect))
     real = _real_masks(config, info, object)
     more_like = None
     if config.more_like is not None:
@@ -173,7 +173,7 @@ def _real_masks(config: GenerateConfig, info: ClassWeightsInfo, object: str) -> 
         drawn = library_of(examples, apart)
         return _RealMasks(drawn.masks, place, split, drawn.labels)
     folder = config.mask_library or find_library(config.good, object, info.defect)
-    values = MaskValues.parse(config.mask_values)
+    values = config.reading.values_of(info.defect)
     if config.mask_split is None and not must_fit and split and not is_of_split(folder, split):
         log.info("%s names none of the masks in %s: all are used", split, folder)
         split = None

@@ -12,9 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,7 +26,7 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
 
 from ..bases.load import Base
-from ..data.examples import Example, load_example
+from ..data.examples import Example, load_example, load_others
 
 SCALE_JITTER = {"defect": math.log(1.2), "whole": math.log(1.08)}
 """Largest logarithm of a view's side over the rule's side. Outside the picture a view shows
@@ -54,7 +56,8 @@ class LatentCache:
     latents: Tensor
     """float32 ``[N * views, C, h, w]``, scaled."""
     regions: Tensor
-    """long ``[N * views, h, w]``: 1 where the defect is."""
+    """long ``[N * views, h, w]``: 1 where the defect is, -1 where neither it nor its background is
+    (defects of other classes)."""
     views: int
     mask_sides: tuple[int, ...]
     """Longest side of each picture's (largest) defect, in picture pixels."""
@@ -96,31 +99,37 @@ def view(
 ) -> tuple[Pixels, Mask]:
     """One view, ``uint8 [R, R, 3]`` and ``bool [R, R]``; it depends on the seed and the two indices
     alone."""
-    return _cut(picture, mask, view_targets(mask, views), views, picture_index, view_index)
+    targets = view_targets(mask, views)
+    square, (label,) = _cut(picture, (mask,), targets, views, picture_index, view_index)
+    return square, label
 
 
 def _cut(
     picture: Pixels,
-    mask: Mask,
+    masks: Sequence[Mask],
     defects: Sequence[Mask],
     views: Views,
     picture_index: int,
     view_index: int,
-) -> tuple[Pixels, Mask]:
-    """:func:`view` with the picture's targets, which all its views share."""
+) -> tuple[Pixels, list[Mask]]:
+    """:func:`view` of a picture and some masks with the picture's targets, which all its views
+    share."""
     defect = defects[view_index % len(defects)]
     if view_index == 0:
         crop = crop_box(defect, views.resolution, views.zoom)
-        return take(picture, crop, views.resolution), take(mask, crop, views.resolution)
+        labels = [take(mask, crop, views.resolution) for mask in masks]
+        return take(picture, crop, views.resolution), labels
     rng = np.random.default_rng((views.seed, picture_index, view_index))
     crop = view_crop(defect, views, rng)
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    square, label = take(picture, crop, views.resolution), take(mask, crop, views.resolution)
-    if views.turns:
-        square, label = np.rot90(square, turns), np.rot90(label, turns)
-    if views.flips and flip:
-        square, label = square[:, ::-1], label[:, ::-1]
-    return np.ascontiguousarray(square), np.ascontiguousarray(label)
+
+    def turned(layer: NDArray[Any]) -> NDArray[Any]:
+        square = take(layer, crop, views.resolution)
+        square = np.rot90(square, turns) if views.turns else square
+        square = square[:, ::-1] if views.flips and flip else square
+        return np.ascontiguousarray(square)
+
+    return turned(picture), [turned(mask) for mask in masks]
 
 
 def view_targets(mask: Mask, views: Views) -> list[Mask]:
@@ -152,22 +161,31 @@ def build_cache(
     sides: list[int] = []
     cells = (views.resolution // base.factor, views.resolution // base.factor)
 
-    def cut_views() -> Iterator[tuple[Pixels, Mask]]:
+    def cut_views() -> Iterator[tuple[Pixels, list[Mask]]]:
         bar = tqdm(examples, desc=f"encoding {progress}", unit="picture", disable=not progress)
         for index, example in enumerate(bar):
             picture, mask = load_example(example)
             defects = view_targets(mask, views)
             sides.append(max(bounding_box(defects[0])[2:]))
+            others = load_others(example, (mask.shape[0], mask.shape[1]))
+            masks = (mask, np.zeros_like(mask) if others is None else others & ~mask)
             for number in range(views.count):
-                yield _cut(picture, mask, defects, views, index, number)
+                yield _cut(picture, masks, defects, views, index, number)
 
-    pending: list[tuple[Pixels, Mask]] = []
+    pending: list[tuple[Pixels, list[Mask]]] = []
     total = len(examples) * views.count
     for number, pair in enumerate(cut_views(), start=1):
         pending.append(pair)
         if len(pending) == batch or number == total:
             pictures, masks = zip(*pending, strict=True)
             latents.append(base.encode(to_pixels(pictures)).cpu())
-            regions.append(region_map(torch.from_numpy(np.stack(masks))[:, None], cells))
+            own, others = (region_map(part, cells) for part in _layers(masks))
+            regions.append(torch.where((own == 0) & (others > 0), -1, own))
             pending = []
     return LatentCache(torch.cat(latents), torch.cat(regions), views.count, tuple(sides))
+
+
+def _layers(masks: Sequence[Sequence[Mask]]) -> list[Tensor]:
+    """The masks of some views, and what is neither: bool ``[B, 1, R, R]`` each."""
+    stacked = torch.from_numpy(np.stack([np.stack(layers) for layers in masks]))
+    return [stacked[:, :1], stacked[:, 1:]]

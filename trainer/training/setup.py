@@ -144,6 +144,7 @@ def record_of(config: TrainConfig, target: TrainingClass, base: Base, processes:
     settings = asdict(config)
     for name in (*FREE, "data", "split_file"):
         del settings[name]
+    del settings["reading"]["group_file"]  # what it says is in the sides
     settings |= {"object": target.object, "defect": target.defect, "base": base.name}
     settings |= {"base_fingerprint": base.fingerprint, "processes": processes}
     files: dict[str, Path] = {}
@@ -153,7 +154,9 @@ def record_of(config: TrainConfig, target: TrainingClass, base: Base, processes:
             files[f"{side} {number}"] = example.image
             if example.regions_digest is not None:
                 settings[f"{side} {number}, regions"] = example.regions_digest
-            for part, mask in enumerate(example.masks):
+            if example.others_digest is not None:
+                settings[f"{side} {number}, others"] = example.others_digest
+            for part, mask in enumerate(example.label_files):
                 files[f"{side} {number}, mask {part}"] = mask
     inputs = read_inputs(files) | base.inputs
     places = {"data": config.data, "split_file": config.split_file, "base": config.base}

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,8 +19,10 @@ __all__ = [
     "Entries",
     "find_inside",
     "inside",
+    "numbers_of",
     "read_json",
     "read_small_text",
+    "read_xml",
     "read_yaml",
 ]
 
@@ -27,6 +31,7 @@ LARGEST = 160 << 20
 ten times as much memory."""
 _LARGEST_TEXT = 16 << 20
 _EXCERPT = 60
+_BETWEEN = re.compile(r"[,;\s]+")
 
 
 def read_json(path: Path, largest: int = LARGEST) -> Any:
@@ -61,6 +66,38 @@ def read_yaml(path: Path) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as reason:
         came = f"{path} cannot be read ({type(reason).__name__})"
         raise DataError(came, "YAML", "correct it") from reason
+
+
+def read_xml(path: Path, largest: int = LARGEST) -> ElementTree.Element:
+    """The root of an XML file without declarations of its own: these could name other files, or
+    grow without end.
+
+    Raises:
+        DataError: unreadable, too large, no XML, or with such declarations.
+    """
+    text = _text_of(path, largest)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise DataError(f"{path} declares entities", "XML without them", "export it again")
+    try:
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, RecursionError) as reason:
+        came = f"{path} cannot be read ({str(reason)[:_EXCERPT]})"
+        raise DataError(came, "XML", "export it again") from reason
+
+
+def numbers_of(text: str, where: str) -> tuple[float, ...]:
+    """The numbers in a text, between commas, semicolons or spaces: one at least.
+
+    Raises:
+        DataError: something else, or a number that is not finite.
+    """
+    try:
+        numbers = tuple(map(float, filter(None, _BETWEEN.split(text))))
+    except ValueError as reason:
+        raise DataError(f"{where} holds {text[:40]!r}", "numbers", "export it again") from reason
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise DataError(f"{where} holds {text[:40]!r}", "finite numbers", "export it again")
+    return numbers
 
 
 def read_small_text(path: Path) -> str:
@@ -108,6 +145,10 @@ class Entries:
         """The value as it is; None where there is none."""
         return self._values.get(name)
 
+    def values(self) -> list[Any]:
+        """All values, in the file's order."""
+        return list(self._values.values())
+
     def text(self, name: str) -> str:
         """A text that is not empty."""
         value = self._values.get(name)
@@ -148,6 +189,22 @@ class Entries:
         if not isinstance(value, list):
             self._refuse(name, value, "a list")
         return value
+
+    def group(self, name: str) -> str:
+        """The text or number by which a person tells parts apart; "" where there is none.
+
+        Of tags that are on or off (LabelMe's ``flags``, such as ``board_1``) the first that is on
+        and whose name begins so.
+        """
+        value = self._values.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value).strip()
+        flags = self._values.get("flags")
+        if isinstance(flags, Mapping):
+            for flag, is_on in flags.items():
+                if is_on is True and str(flag).startswith(name):
+                    return str(flag)
+        return ""
 
     def _refuse(self, name: str, value: Any, expected: str) -> NoReturn:
         came = f"{self.where}: {name} is {_kind(value)}"
@@ -206,7 +263,8 @@ def find_inside(
             return file
     if leads_out:
         came = f"{where} names {name[:200]!r}, which leads out of {root}"
-        raise DataError(came, "a file in the data's folder", "correct it, or give --outside-files")
+        do = "put the file there, or give --outside-files"
+        raise DataError(came, "a file in the data's folder", do)
     return None
 
 

@@ -17,11 +17,16 @@ from .shapes import Box, Shape, Size
 __all__ = [
     "AnnotatedSet",
     "AnnotationOptions",
+    "IGNORED",
     "LabelledPicture",
     "Region",
     "regions_digest",
     "union_of",
 ]
+
+
+IGNORED = frozenset({"__ignore__", "ignore", "ignored", "void", "_background_"})
+"""Names of classes, in comparable form, whose regions are neither defect nor background."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class AnnotationOptions:
     """Whether pictures may lie outside the data set's folder."""
     line_width: float = 10.0
     """Pixels, of a line without a width of its own."""
+    group_key: str = "group"
+    """Entry of a picture that names its part."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,12 @@ class Region:
     def is_box(self) -> bool:
         """Whether nobody drew its outline."""
         return isinstance(self.shape, Box)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The mask files in which it stands; none: it is drawn."""
+        files: tuple[Path, ...] = getattr(self.shape, "paths", ())
+        return files
 
     def fill(self, size: Size) -> Mask:
         """The region's pixels: bool ``[H, W]``, possibly none.
@@ -98,5 +111,7 @@ def regions_digest(regions: Iterable[Region]) -> str:
     """SHA-256 of what is drawn, wherever it is written. Of mask files the names alone count."""
     digest = hashlib.sha256()
     for region in regions:
-        digest.update(repr((region.label, region.shape)).encode(errors="surrogateescape"))
+        names = [path.name for path in region.files]
+        shape = (names, getattr(region.shape, "values", "")) if names else region.shape
+        digest.update(repr((region.label, shape)).encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -7,7 +7,6 @@ the data set is taken.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -15,18 +14,23 @@ from typing import Annotated
 from bgdefect_core.declarations import Choice, Doc, Range, Registry
 from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.paths import system_errors
-from bgdefect_core.pictures.listing import report_once, shown_names
 from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP, MaskValues
 
+from ..annotations.mask_classes import MASK_CLASSES_HELP, MaskClasses
 from ..annotations.record import AnnotationOptions
 from ..examples import Example
 from .annotated import AnnotationLayout
 from .btad import Btad
+from .class_masks import ClassMasks, MaskFolders
 from .coco import Coco
 from .csv_list import CsvList
+from .cvat import CvatImages
+from .grouping import compiled, grouped_by_file, grouped_by_name
 from .kolektor_sdd import KolektorSDD
 from .kolektor_sdd2 import KolektorSDD2
+from .label_studio import LabelStudio
 from .labelme import LabelMe
+from .labelme_xml import LabelMeXml
 from .layout import Layout, choose, file_in
 from .mvtec_ad import MVTecAD, is_object_folder, unfit_manifest
 from .mvtec_loco import MVTecLoco
@@ -38,6 +42,7 @@ from .yolo import Yolo
 __all__ = [
     "AS_FOUND",
     "LAYOUTS",
+    "MASK_CLASSES_HELP",
     "AnnotationLayout",
     "CsvList",
     "Layout",
@@ -58,6 +63,10 @@ LAYOUTS: Registry[Layout] = Registry(
     Coco(),
     Yolo(),
     LabelMe(),
+    LabelStudio(),
+    CvatImages(),
+    LabelMeXml(),
+    MaskFolders(),
     VisA(),
     RealIAD(),
     KolektorSDD(),
@@ -72,6 +81,15 @@ LAYOUT_HELP = "Layout of the data set, where another one would be recognised. De
 OUTSIDE_HELP = (
     "Read pictures that annotations name outside the data set's folder too, by absolute paths or "
     "by links."
+)
+GROUP_KEY_HELP = (
+    "Column of a csv, or entry or tag of a picture in an annotation, that names its part: COCO's "
+    "image entry, LabelMe's entry or flag, Label Studio's data, CVAT's tag or its attribute. "
+    "Default: group."
+)
+GROUP_FILE_HELP = (
+    "A csv with the columns file (relative to the data set's folder, or the name alone) and group, "
+    "or that of --group-key, beside any layout."
 )
 
 
@@ -88,26 +106,51 @@ class ReadingSettings:
             '"^(board[0-9]+)_". Default: groups of the data set, if it has any.'
         ),
     ] = None
+    group_key: Annotated[str | None, Doc(GROUP_KEY_HELP)] = None
+    group_file: Annotated[Path | None, Doc(GROUP_FILE_HELP)] = None
     mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
+    mask_classes: Annotated[str | None, Doc(MASK_CLASSES_HELP)] = None
     line_width: Annotated[
         float, Range(0.1, 1000), Doc("Width in pixels of lines that LabelMe's files hold.")
     ] = 10.0
     outside_files: Annotated[bool, Doc(OUTSIDE_HELP)] = False
 
     def check(self) -> None:
-        """Raise SettingError where the pattern or the values of masks are none."""
+        """Raise SettingError where the pattern or the values of masks are none, or contradict."""
         MaskValues.parse(self.mask_values)
-        _compiled(self.group_pattern)
+        compiled(self.group_pattern)
+        if self.mask_values is not None and self.mask_classes is not None:
+            came = "mask_values and mask_classes are given"
+            raise SettingError(came, "one of them", "name the classes alone")
+        if self.mask_classes is not None:
+            MaskClasses.parse(self.mask_classes)
+        if self.group_pattern is not None and self.group_file is not None:
+            came = "group_pattern and group_file are given"
+            raise SettingError(came, "one of them", "leave one out")
 
     @property
     def options(self) -> AnnotationOptions:
         """What the layouts with annotations read."""
-        return AnnotationOptions(self.outside_files, self.line_width)
+        key = AnnotationOptions.group_key if self.group_key is None else self.group_key
+        return AnnotationOptions(self.outside_files, self.line_width, key)
+
+    def values_of(self, defect: str) -> MaskValues:
+        """What counts as this defect in mask files."""
+        if self.mask_classes is None:
+            return MaskValues.parse(self.mask_values)
+        classes = MaskClasses.parse(self.mask_classes)
+        if defect not in classes.defects:
+            came = f"mask_classes does not name {defect!r}"
+            raise SettingError(came, f"it among {', '.join(classes.defects)}", "name its value")
+        return classes.values_of((defect,))
 
 
 AS_FOUND = ReadingSettings()
 _reading = system_errors(DataError, "a data set that can be read")
-_EXPECTED = "one of: " + "; ".join(layout.summary for layout in LAYOUTS.values())
+_EXPECTED = (
+    f"one of the layouts {', '.join(LAYOUTS)}, such as OBJECT/test/DEFECT (mvtec); "
+    "bgdefect data check --help says where the files of each lie"
+)
 
 
 @_reading
@@ -144,7 +187,7 @@ def find_examples(
         for member in known[name]:
             if member in defects:
                 classes.add((name, member))
-    examples = _grouped(root, layout.examples(root, classes), reading.group_pattern)
+    examples = _grouped(root, layout.examples(root, classes), reading)
     values = MaskValues.parse(reading.mask_values)
     if values.is_white:
         return examples
@@ -205,54 +248,26 @@ def good_examples(
     """
     root = Path(root)
     examples = layout_of(root, reading).good_examples(root, object, side)
-    return _grouped(root, examples, reading.group_pattern)
+    return _grouped(root, examples, reading, must_have=False)
 
 
-def _grouped(root: Path, examples: list[Example], pattern: str | None) -> list[Example]:
-    """The examples with the groups that a pattern finds in their names.
+def _grouped(
+    root: Path, examples: list[Example], reading: ReadingSettings, must_have: bool = True
+) -> list[Example]:
+    """The examples with the groups that the settings name, else with those of the data set.
 
-    Raises:
-        DataError: it matches no name at all. SettingError: it is no pattern with one group.
+    Args:
+        must_have: whether a key that no example has is refused.
     """
-    expression = _compiled(pattern)
-    if expression is None or not examples:
-        return examples
-    grouped: list[Example] = []
-    unmatched: list[str] = []
-    for example in examples:
-        match = expression.search(example.image.name)
-        if match is None or not match[1]:
-            unmatched.append(example.image.name)
-            grouped.append(example)
-        else:
-            grouped.append(replace(example, group=match[1]))
-    if len(unmatched) == len(examples):
-        came = f"group_pattern {pattern!r} matches no file name in {root}"
-        raise DataError(came, f"a pattern for names such as {unmatched[0]}", "correct it")
-    if unmatched:
-        text = f"{root}: group_pattern does not match {shown_names(unmatched)}: each of them is "
-        report_once(f"{text}taken for a part of its own", expected=False)
-    return grouped
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    """The pattern of groups.
-
-    Raises:
-        SettingError: it is no regular expression with one group.
-    """
-    if pattern is None:
-        return None
-    do = 'correct it, such as "^(board[0-9]+)_"'
-    try:
-        expression = re.compile(pattern)
-    except re.error as reason:
-        came = f"group_pattern is {pattern!r} ({reason})"
-        raise SettingError(came, "a regular expression", do) from reason
-    if expression.groups != 1:
-        came = f"group_pattern {pattern!r} has {expression.groups} groups in parentheses"
-        raise SettingError(came, "one", do)
-    return expression
+    if reading.group_file is not None:
+        return grouped_by_file(root, examples, reading.group_file, reading.options.group_key)
+    if reading.group_pattern is not None:
+        return grouped_by_name(root, examples, reading.group_pattern)
+    has_none = bool(examples) and not any(example.group for example in examples)
+    if reading.group_key is not None and must_have and has_none:
+        came = f"no picture of {root} has the entry or tag {reading.group_key!r}"
+        raise DataError(came, "a name that its annotation holds", "correct group_key")
+    return examples
 
 
 @_reading
@@ -271,13 +286,21 @@ def layout_of(root: Path, reading: ReadingSettings = AS_FOUND) -> Layout:
         if not forced.recognises(root):
             came = f"{root} has not the layout {forced.name}"
             raise DataError(came, forced.summary, "check the path, or leave --layout out")
-        return forced.reading(reading.options)
+        return _as_set(forced, root, reading)
     for layout in LAYOUTS.values():
         if layout.recognises(root):
-            return layout.reading(reading.options)
+            return _as_set(layout, root, reading)
     if not root.is_dir():
         raise DataError(f"{root} is neither a folder nor a csv", _EXPECTED, "check the path")
     raise _unknown(root)
+
+
+def _as_set(layout: Layout, root: Path, reading: ReadingSettings) -> Layout:
+    """A layout with the options of reading."""
+    chosen = layout.reading(reading.options)
+    if reading.mask_classes is not None:
+        return ClassMasks(chosen, MaskClasses.parse(reading.mask_classes))
+    return chosen.reading_at(root) if reading.mask_values is None else chosen
 
 
 def _unknown(root: Path) -> DataError:

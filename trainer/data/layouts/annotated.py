@@ -14,7 +14,7 @@ from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.listing import comparable, is_good_name, report_once, shown_names
 from bgdefect_core.records.dataset_place import check_name
 
-from ..annotations.record import AnnotatedSet, AnnotationOptions, LabelledPicture, Region
+from ..annotations.record import IGNORED, AnnotatedSet, AnnotationOptions, LabelledPicture, Region
 from ..examples import GOOD, Example
 from .layout import Layout, choose
 
@@ -22,8 +22,6 @@ __all__ = ["AnnotationLayout"]
 
 _REMEMBERED = 4
 """Data sets whose annotations are kept: they are asked several times a run."""
-_IGNORED = frozenset({"__ignore__", "ignore", "ignored", "void", "_background_"})
-"""Names of classes, in comparable form, whose regions are nobody's defect."""
 _State = tuple[tuple[str, int, int], ...]
 _read: OrderedDict[tuple[str, str, AnnotationOptions, _State], AnnotatedSet] = OrderedDict()
 
@@ -109,6 +107,7 @@ class AnnotationLayout(Layout):
                     picture.group,
                     regions=tuple(by_label[label]),
                     size=picture.size,
+                    others=_others(picture.regions, label),
                 )
                 examples.append(example)
         return sorted(examples, key=lambda example: (example.defect, example.image))
@@ -143,17 +142,27 @@ class AnnotationLayout(Layout):
             text += "masks, as loose as they are; bgdefect train --masks-from boxes tightens them"
             report_once(text, expected=False)
         if several:
-            text = f"{root}: {several} pictures show several classes; of each class the others' "
-            report_once(f"{text}regions count as its background", expected=False)
+            text = f"{root}: {several} pictures show several classes; the regions of others are "
+            report_once(f"{text}kept out of a class's background", expected=True)
         for note in record.notes:
             report_once(f"{root}: {note}", expected=False)
+
+
+def _others(regions: Iterable[Region], label: str) -> tuple[Region, ...]:
+    """The regions of other classes, and those to be ignored."""
+    others: list[Region] = []
+    for region in regions:
+        is_background = is_good_name(region.label) or comparable(region.label) == "_background_"
+        if region.label != label and not is_background:
+            others.append(region)
+    return tuple(others)
 
 
 def defect_regions(regions: Iterable[Region]) -> list[Region]:
     """The regions of defects: neither of good places nor of those to be ignored."""
     defects: list[Region] = []
     for region in regions:
-        if not is_good_name(region.label) and comparable(region.label) not in _IGNORED:
+        if not is_good_name(region.label) and comparable(region.label) not in IGNORED:
             defects.append(region)
     return defects
 

@@ -17,7 +17,7 @@ from bgdefect_core.pictures.mask_values import NONZERO
 from ..examples import GOOD, Example
 from .layout import Layout, choose
 
-__all__ = ["BlackMaskLayout", "MaskedPicture"]
+__all__ = ["BlackMaskLayout", "MaskedPicture", "is_black"]
 
 _DEFECT = "defect"
 _REMEMBERED = 1 << 16
@@ -50,14 +50,14 @@ class BlackMaskLayout(Layout):
         """
 
     def classes(self, root: Path) -> dict[str, list[str]]:
-        has_defects = any(not _is_black(picture.mask) for picture in self.pictures(root))
+        has_defects = any(not is_black(picture.mask) for picture in self.pictures(root))
         return {_object_name(root): [_DEFECT] if has_defects else []}
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
         object = _object_name(root)
         examples: list[Example] = []
         for picture in self.pictures(root):
-            if classes and not _is_black(picture.mask):
+            if classes and not is_black(picture.mask):
                 masks = (picture.mask,)
                 example = Example(picture.image, masks, object, _DEFECT, picture.group, NONZERO)
                 examples.append(example)
@@ -67,7 +67,7 @@ class BlackMaskLayout(Layout):
         name = choose(root, "object", object, [_object_name(root)])[0]
         examples: list[Example] = []
         for picture in self.pictures(root):
-            if picture.side in (None, side) and _is_black(picture.mask):
+            if picture.side in (None, side) and is_black(picture.mask):
                 examples.append(Example(picture.image, (), name, GOOD, picture.group))
         return examples
 
@@ -76,7 +76,8 @@ def _object_name(root: Path) -> str:
     return os.path.basename(os.path.abspath(root))
 
 
-def _is_black(mask: Path) -> bool:
+def is_black(mask: Path) -> bool:
+    """Whether a mask has no value but 0; one that cannot be read is not."""
     status = mask.stat()
     return _is_black_file(mask, status.st_size, status.st_mtime_ns)
 

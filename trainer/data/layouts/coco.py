@@ -10,8 +10,9 @@ from typing import Any
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import list_folders, named
 
+from ..annotations.picture_index import PictureIndex, is_address
 from ..annotations.reading import Entries, find_inside, read_json
-from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.record import AnnotatedSet, AnnotationOptions, LabelledPicture, Region
 from ..annotations.shapes import Box, Polygons, RunLengths, Shape, Size
 from .annotated import AnnotationLayout
 from .peeking import json_files, keys_in
@@ -59,8 +60,9 @@ class Coco(AnnotationLayout):
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
         pictures: list[LabelledPicture] = []
+        index = PictureIndex(self.folder(root))
         for path in self.files(root):
-            pictures += _Document(path).pictures(self.folder(root), self.options.outside)
+            pictures += _Document(path).pictures(self.folder(root), index, self.options)
         return AnnotatedSet(tuple(pictures))
 
 
@@ -106,19 +108,25 @@ class _Document:
         region = Region(self._categories[category], shape, entries.where)
         self._regions.setdefault(image, []).append(region)
 
-    def pictures(self, root: Path, outside: bool) -> Iterator[LabelledPicture]:
+    def pictures(
+        self, root: Path, index: PictureIndex, options: AnnotationOptions
+    ) -> Iterator[LabelledPicture]:
         """The pictures with their regions."""
         folders = _picture_folders(self._path, root)
         for number, entries in self._images.items():
             name = entries.text("file_name")
-            image = find_inside(root, folders, name, entries.where, outside)
+            image = None
+            if is_address(name) and not options.outside:
+                image = index.find(name, entries.where)
+            if image is None:
+                image = find_inside(root, folders, name, entries.where, options.outside)
             if image is None:
                 came = f"{entries.where}: {name} does not exist"
                 expected = f"a file in {folders[0]}, or in images beside or above it"
                 raise DataError(came, expected, "put the pictures there, or leave the entry out")
-            yield LabelledPicture(
-                image, tuple(self._regions.get(number, ())), size=_size_of(entries)
-            )
+            regions = tuple(self._regions.get(number, ()))
+            group = entries.group(options.group_key)
+            yield LabelledPicture(image, regions, group, _size_of(entries))
 
 
 def _picture_folders(path: Path, root: Path) -> tuple[Path, ...]:
@@ -126,15 +134,16 @@ def _picture_folders(path: Path, root: Path) -> tuple[Path, ...]:
     folders of pictures in them."""
     places = [path.parent, root]
     folders: list[Path] = []
+    side = path.stem.removeprefix("instances_")
     for place in places:
         folders.append(place)
-        for name in (path.stem.removeprefix("instances_"), *_PICTURES):
+        for name in (side, *_PICTURES):
             folder = place / name
             if folder.is_dir():
-                folders += [
-                    folder,
-                    *(inner for inner in (folder / part for part in _PLACES) if inner.is_dir()),
-                ]
+                folders.append(folder)
+                for part in (side, *_PLACES):
+                    if (folder / part).is_dir():
+                        folders.append(folder / part)
     return tuple(dict.fromkeys(folders))
 
 

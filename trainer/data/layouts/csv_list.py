@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.listing import comparable, is_good_name
 from bgdefect_core.records.dataset_place import check_name
 
+from ..annotations.record import AnnotationOptions, Region
+from ..annotations.shapes import MaskFiles
 from ..examples import Example
 from .layout import Layout, choose, file_in, find_file
 from .tables import read_table
@@ -27,26 +30,43 @@ class CsvList(Layout):
     )
     good_place = "rows with the defect good"
 
+    def __init__(self, group_key: str = AnnotationOptions.group_key) -> None:
+        self._group_key = group_key.lower()
+
+    def reading(self, options: AnnotationOptions) -> Layout:
+        """The layout with another column of groups."""
+        same = options.group_key.lower() == self._group_key
+        return self if same else CsvList(options.group_key)
+
     def recognises(self, root: Path) -> bool:
         return _table_of(root) is not None
 
     def classes(self, root: Path) -> dict[str, set[str]]:
         classes: dict[str, set[str]] = {}
-        for row in _rows(root):
+        for row in _rows(root, self._group_key):
             defects = classes.setdefault(row.object, set())
             if row.masks:
                 defects.add(row.defect)
         return classes
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
+        rows = _rows(root, self._group_key)
+        by_picture: dict[Path, list[Example]] = {}
+        for row in rows:
+            by_picture.setdefault(row.image, []).append(row)
         examples = []
-        for row in _rows(root):
+        for row in rows:
             if row.masks and (row.object, row.defect) in classes:
-                examples.append(row)
+                others: list[Region] = []
+                for other in by_picture[row.image]:
+                    if other.defect != row.defect and other.masks:
+                        shape = MaskFiles(other.masks, other.values, other.image)
+                        others.append(Region(other.defect, shape, str(other.masks[0])))
+                examples.append(replace(row, others=tuple(others)))
         return examples
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
-        rows = _rows(root)
+        rows = _rows(root, self._group_key)
         objects = choose(root, "object", object, {row.object for row in rows})
         return [row for row in rows if not row.masks and row.object in objects]
 
@@ -60,11 +80,12 @@ def _table_of(root: Path) -> Path | None:
     return path
 
 
-def _rows(root: Path) -> list[Example]:
+def _rows(root: Path, group_key: str) -> list[Example]:
     """Every row; those of good pictures have no masks."""
     path = _table_of(root) or root
     header, rows = read_table(path)
-    missing = [name for name in _COLUMNS if name not in header]
+    columns = _COLUMNS if group_key == AnnotationOptions.group_key else (*_COLUMNS, group_key)
+    missing = [name for name in columns if name not in header]
     if missing:
         came = f"{path} lacks the columns {', '.join(missing)}"
         raise DataError(came, "image, mask, class, defect, group", "add them")
@@ -73,7 +94,7 @@ def _rows(root: Path) -> list[Example]:
     examples = []
     listed: set[tuple[str, str]] = set()
     for number, row in enumerate(rows, start=1):
-        example = _read_row(row, path.parent, f"{path}, row {number}")
+        example = _read_row(row, path.parent, f"{path}, row {number}", group_key)
         key = (comparable(str(example.image)), example.defect)
         if key in listed:
             came = f"{path}, row {number}: {row['image']} stands there twice"
@@ -83,7 +104,7 @@ def _rows(root: Path) -> list[Example]:
     return examples
 
 
-def _read_row(row: dict[str, str], folder: Path, where: str) -> Example:
+def _read_row(row: dict[str, str], folder: Path, where: str, group_key: str) -> Example:
     image, mask, defect = row["image"], row["mask"], row["defect"]
     if not image or not row["class"]:
         raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
@@ -107,4 +128,4 @@ def _read_row(row: dict[str, str], folder: Path, where: str) -> Example:
             came = f"{where}: {folder / name} does not exist"
             raise DataError(came, "a file relative to the csv", "correct the path")
         paths.append(path)
-    return Example(paths[0], tuple(paths[1:]), row["class"], defect, row.get("group", ""))
+    return Example(paths[0], tuple(paths[1:]), row["class"], defect, row.get(group_key, ""))

@@ -64,7 +64,8 @@ class LabelMe(AnnotationLayout):
             if image in pictures:
                 came = f"{path} is a second file of labels for {image}"
                 raise DataError(came, "one a picture", "join the two")
-            pictures[image] = LabelledPicture(image, tuple(regions), size=_size_of(content))
+            group = content.group(self.options.group_key)
+            pictures[image] = LabelledPicture(image, tuple(regions), group, _size_of(content))
         unlabelled = 0
         for folder in {*(path.parent for path in files), *(image.parent for image in pictures)}:
             for image in list_pictures(folder, folders_are_read=True):

@@ -28,6 +28,10 @@ class Layout(ABC):
         """The layout with options of how annotations are read; itself where it reads none."""
         return self
 
+    def reading_at(self, root: Path) -> Layout:
+        """The layout with what a file of the data set says of its masks; itself as a rule."""
+        return self
+
     @abstractmethod
     def recognises(self, root: Path) -> bool:
         """Whether an existing file or folder has this layout."""

@@ -23,6 +23,7 @@ from bgdefect_core.pictures.listing import (
 )
 from bgdefect_core.pictures.mask_values import NONZERO, WHITE, MaskValues
 
+from ..annotations.record import AnnotationOptions
 from ..examples import GOOD, Example
 from ..reviewed import standing_examples
 from .layout import Layout, choose_object, file_in, find_file
@@ -52,6 +53,14 @@ class MVTecAD(Layout):
     file_values: MaskValues = WHITE
     """What counts as defect in a mask that is a single file."""
 
+    def __init__(self, group_key: str = AnnotationOptions.group_key) -> None:
+        self._group_key = group_key.lower()
+
+    def reading(self, options: AnnotationOptions) -> Layout:
+        """The layout with another column of groups."""
+        same = options.group_key.lower() == self._group_key
+        return self if same else type(self)(options.group_key)
+
     def recognises(self, root: Path) -> bool:
         return bool(objects_in(root))
 
@@ -72,7 +81,7 @@ class MVTecAD(Layout):
         name = choose_object(root, object, objects)
         folder = objects[name]
         part = named(list_folders(folder), side)
-        groups = _groups_of(folder)
+        groups = _groups_of(folder, self._group_key)
         pictures: list[Path] = []
         for place in [] if part is None else list_folders(part):
             if is_good_name(place.name):
@@ -99,7 +108,7 @@ class MVTecAD(Layout):
         masks = unique_names(self.masks_in(masks_at), mask_key) if masks_at.is_dir() else {}
         matched = len(pictures.keys() & masks.keys())
         log.info("%s: %d of %d masks have their picture", masks_at, matched, len(masks))
-        groups = _groups_of(folder)
+        groups = _groups_of(folder, self._group_key)
         examples = []
         for name, picture in pictures.items():
             mask = masks.pop(name, None)
@@ -195,20 +204,20 @@ def _relative(path: Path, folder: Path) -> str:
     return comparable(path.relative_to(folder).as_posix())
 
 
-def _groups_of(folder: Path) -> dict[str, str]:
+def _groups_of(folder: Path, key: str) -> dict[str, str]:
     """Picture, as :func:`_relative` calls it -> its group."""
     path = file_in(folder, _MANIFEST)
     if path is None:
         return {}
     header, rows = read_table(path)
-    if not {"file", "group"} <= set(header):
+    if not {"file", key} <= set(header):
         raise unfit_manifest(path)
     groups: dict[str, str] = {}
     for row in rows:
         picture = find_file(folder, row["file"])
         if picture is not None:
-            groups[_relative(picture, folder)] = row["group"]
-        elif row["group"]:  # a group of a file that is not there was meant for another one
+            groups[_relative(picture, folder)] = row[key]
+        elif row[key]:  # a group of a file that is not there was meant for another one
             file = Path(row["file"].replace("\\", "/")).as_posix()
             came = f"{path} gives {file} a group, but {folder / file} does not exist"
             expected = f"files relative to {folder}"

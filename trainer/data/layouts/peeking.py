@@ -8,29 +8,50 @@ from pathlib import Path
 
 from bgdefect_core.pictures.listing import is_leftover
 
-__all__ = ["json_files", "keys_in"]
+__all__ = ["begins_with", "json_files", "keys_in", "text_near_ends", "xml_files"]
 
 _LOOKED_AT = 1 << 16
 
 
 def json_files(place: Path) -> list[Path]:
     """The JSON files in a folder itself, sorted; of a file itself, where it is one."""
+    return _files_in(place, ".json")
+
+
+def xml_files(place: Path) -> list[Path]:
+    """The XML files, as :func:`json_files`."""
+    return _files_in(place, ".xml")
+
+
+def _files_in(place: Path, suffix: str) -> list[Path]:
     if place.is_file():
-        return [place] if place.suffix.lower() == ".json" else []
+        return [place] if place.suffix.lower() == suffix else []
     files: list[Path] = []
     for path in sorted(place.iterdir()):
-        if path.suffix.lower() == ".json" and path.is_file() and not is_leftover(path.name):
+        if path.suffix.lower() == suffix and path.is_file() and not is_leftover(path.name):
             files.append(path)
     return files
 
 
 def keys_in(path: Path, keys: Collection[str]) -> set[str]:
     """Which of some JSON keys stand near the beginning or the end of a file."""
+    text = text_near_ends(path)
+    return {key for key in keys if re.search(rf'"{key}"\s*:', text)}
+
+
+def text_near_ends(path: Path) -> str:
+    """The beginning and the end of a file."""
     with open(path, "rb") as file:
         looked_at = file.read(_LOOKED_AT)
         rest = path.stat().st_size - len(looked_at)
         if rest > 0:
             file.seek(-min(rest, _LOOKED_AT), 2)
             looked_at += file.read()
-    text = looked_at.decode("utf-8", errors="replace")
-    return {key for key in keys if re.search(rf'"{key}"\s*:', text)}
+    return looked_at.decode("utf-8", errors="replace")
+
+
+def begins_with(path: Path, text: str) -> bool:
+    """Whether a file begins with a text, after white space and a byte order mark."""
+    with open(path, "rb") as file:
+        beginning = file.read(_LOOKED_AT)
+    return beginning.decode("utf-8-sig", errors="replace").lstrip().startswith(text)

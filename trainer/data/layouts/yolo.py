@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import (
+    comparable,
     is_leftover,
     list_folders,
     list_pictures,
     named,
+    shown_names,
 )
 
+from ..annotations.picture_index import is_address, without_prefix
 from ..annotations.reading import find_inside, inside, read_small_text, read_yaml
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, Polygons, Shape
 from .annotated import AnnotationLayout
+from .tables import read_table
 
 _SIDES = ("train", "val", "valid", "test")
 _NAME_LISTS = ("classes.txt", "obj.names")
@@ -59,15 +63,18 @@ class Yolo(AnnotationLayout):
         content: Mapping[str, Any] = {} if path is None else _content_of(path)
         names = _names_of(content, path) if content else _listed_names(folder)
         pictures: list[LabelledPicture] = []
-        for image in dict.fromkeys(self._images(folder, content, path)):
-            label = _label_of(image)
+        images = list(dict.fromkeys(self._images(folder, content, path)))
+        if not images:
+            raise DataError(f"{root} lists no pictures", "pictures under train or images")
+        groups = _groups_in(folder, self.options.group_key)
+        labels, notes = _labels_of(folder, images)
+        for image in images:
+            label = labels.get(image)
             regions: list[Region] = []
             if label is not None and inside(folder, label, self.options.outside):
                 regions = list(_regions_in(label, names))
-            pictures.append(LabelledPicture(image, tuple(regions)))
-        if not pictures:
-            raise DataError(f"{root} lists no pictures", "pictures under train or images")
-        return AnnotatedSet(tuple(pictures))
+            pictures.append(LabelledPicture(image, tuple(regions), groups.get(image, "")))
+        return AnnotatedSet(tuple(pictures), tuple(notes))
 
     def _images(
         self, folder: Path, content: Mapping[str, Any], path: Path | None
@@ -113,7 +120,10 @@ def _listed_pictures(root: Path, base: Path, place: Path, outside: bool) -> Iter
         if not name:
             continue
         where = f"{place}, line {number}"
-        image = find_inside(root, (place.parent, base, root), name, where, outside)
+        places = (place.parent, base, root)
+        image = find_inside(root, places, name, where, outside)
+        if image is None and not is_address(name):  # Darknet's lists are relative to its own folder
+            image = find_inside(root, places, name.removeprefix("data/"), where, outside)
         if image is None:
             raise DataError(f"{where}: {name[:200]} does not exist", "a picture", "correct it")
         yield image
@@ -132,7 +142,8 @@ def _yaml_of(root: Path) -> Path | None:
             content = read_yaml(path)
         except DataError:  # another file that is none of ours
             continue
-        if isinstance(content, dict) and "names" in content and "train" in content:
+        has_sides = isinstance(content, dict) and any(content.get(side) for side in _SIDES)
+        if has_sides and "names" in content:
             return path
     return None
 
@@ -207,6 +218,57 @@ def _label_of(image: Path) -> Path | None:
             label = Path(*parts).with_suffix(".txt")
             return label if label.is_file() else (beside if beside.is_file() else None)
     return beside if beside.is_file() else None
+
+
+def _labels_of(folder: Path, images: Sequence[Path]) -> tuple[dict[Path, Path], list[str]]:
+    """The label of each picture that has one, and what is to be said of the others.
+
+    Label Studio names the labels after its own copies of the pictures, with a prefix.
+
+    Raises:
+        DataError: there are labels, but none of a picture.
+    """
+    labels: dict[Path, Path] = {}
+    for image in images:
+        label = _label_of(image)
+        if label is not None:
+            labels[image] = label
+    used = set(labels.values())
+    lists = {f"{side}.txt" for side in _SIDES} | {*_NAME_LISTS}
+    rest: list[Path] = []
+    for path in _label_files(folder):
+        is_label = path.parent != folder or path.name not in lists
+        if path not in used and is_label and path.stat().st_size:
+            rest.append(path)
+    unlabelled = {comparable(image.stem): image for image in images if image not in labels}
+    orphans: list[str] = []
+    for path in rest:
+        name = without_prefix(path.stem)
+        if name != path.stem and comparable(name) in unlabelled:
+            labels[unlabelled.pop(comparable(name))] = path
+        else:
+            orphans.append(path.name)
+    if orphans and not labels:
+        came = f"{folder}: no label has its picture ({shown_names(orphans)})"
+        do = "put the pictures into images, or beside the labels"
+        raise DataError(came, "pictures of the labels' names", do)
+    notes: list[str] = []
+    if orphans:
+        notes.append(f"{len(orphans)} labels have no picture: {shown_names(orphans)}")
+    return labels, notes
+
+
+def _groups_in(folder: Path, key: str) -> dict[Path, str]:
+    """Picture -> its group, where a ``manifest.csv`` names them."""
+    path = named(folder.iterdir(), "manifest.csv")
+    if path is None or not path.is_file():
+        return {}
+    header, rows = read_table(path)
+    groups: dict[Path, str] = {}
+    if {"file", key.lower()} <= set(header):
+        for row in rows:
+            groups[Path(os.path.normpath(folder / row["file"]))] = row[key.lower()]
+    return groups
 
 
 def _regions_in(label: Path, names: Mapping[int, str] | None) -> Iterator[Region]:

@@ -174,4 +174,5 @@ def data_digest(examples: Iterable[Example]) -> str:
         for file in (example.image, *example.masks):
             digest.update(file_digest(file, DataError, "a picture or a mask").encode())
         digest.update(repr((example.values, example.regions_digest)).encode())
+        digest.update((example.others_digest or "").encode())
     return digest.hexdigest()

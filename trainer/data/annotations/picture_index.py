@@ -1,0 +1,105 @@
+"""Pictures by their file names, for annotations that name them as another machine had them: by web
+addresses, by paths of a server, or with a prefix that a labelling tool put before the name."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import PICTURE_SUFFIXES, comparable, is_leftover
+
+__all__ = ["PictureIndex", "is_address", "path_of_address", "without_prefix"]
+
+_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of an uploaded file."""
+
+
+class PictureIndex:
+    """All pictures in a folder and the folders in it; links to folders are not followed.
+
+    Args:
+        root: the data's folder.
+        passed_over: names of folders that hold masks.
+    """
+
+    def __init__(self, root: Path, passed_over: frozenset[str] = frozenset()) -> None:
+        self._root = root
+        self._passed_over = passed_over
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        by_name: dict[str, list[Path]] = {}
+        for folder, names, files in os.walk(self._root):
+            names[:] = [name for name in sorted(names) if not self._is_passed_over(name)]
+            for name in sorted(files):
+                if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not is_leftover(name):
+                    by_name.setdefault(comparable(name), []).append(Path(folder) / name)
+        return by_name
+
+    def _is_passed_over(self, name: str) -> bool:
+        return is_leftover(name) or comparable(name) in self._passed_over
+
+    @property
+    def pictures(self) -> list[Path]:
+        """All of them, sorted."""
+        return sorted(path for paths in self._by_name.values() for path in paths)
+
+    def find(self, name: str, where: str) -> Path | None:
+        """The picture of a path or address: of the same file name, with or without the prefix of
+        Label Studio; of several the one whose folders agree furthest.
+
+        Args:
+            name: what the annotation says. where: who says it, for messages.
+
+        Raises:
+            DataError: several agree equally far.
+        """
+        path = PurePosixPath(path_of_address(name))
+        for base in (path.name, without_prefix(path.name)):
+            files = self._by_name.get(comparable(base), [])
+            agreeing = [(_agreement(file, path), file) for file in files]
+            best = max((length for length, _ in agreeing), default=0)
+            chosen = [file for length, file in agreeing if length == best]
+            if len(chosen) > 1:
+                came = f"{where}: {name[:200]} may be {chosen[0]} or {chosen[1]}"
+                raise DataError(came, "one picture of this name", "rename one, or move it away")
+            if chosen:
+                return chosen[0]
+        return None
+
+
+def without_prefix(name: str) -> str:
+    """A file's name as it was before Label Studio took it."""
+    return _PREFIX.sub("", name)
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is a web address or an absolute path, of this or another machine."""
+    text = name.replace("\\", "/")
+    return "://" in text or text.startswith("/") or re.match(r"[A-Za-z]:/", text) is not None
+
+
+def path_of_address(name: str) -> str:
+    """The path in a web address, in an address of a cloud's store, or in a plain path, with the
+    separators of Unix. ``?d=PATH`` is Label Studio's way to name a local file."""
+    text = name.replace("\\", "/")
+    if "://" not in text and "?d=" not in text:
+        return text
+    parts = urlsplit(text)
+    if parts.query.startswith("d="):
+        return unquote(parts.query[2:].split("&")[0])
+    return unquote(parts.path)
+
+
+def _agreement(file: Path, path: PurePosixPath) -> int:
+    """How many folders above the file have the names of those in a path."""
+    count = 0
+    for folder, expected in zip(file.parts[-2::-1], path.parts[-2::-1], strict=False):
+        if comparable(folder) != comparable(expected):
+            break
+        count += 1
+    return count

@@ -1,0 +1,139 @@
+"""CVAT's own export: an XML file of images (CVAT for images 1.1)."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+
+from ..annotations.layers import Ellipse, RowRuns, turned
+from ..annotations.picture_index import PictureIndex
+from ..annotations.reading import find_inside, numbers_of, read_xml
+from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.shapes import Box, Polygons, Shape, Stroke
+from .annotated import AnnotationLayout
+from .peeking import text_near_ends, xml_files
+
+_SHAPES = ("box", "polygon", "polyline", "ellipse", "mask")
+
+
+class CvatImages(AnnotationLayout):
+    """Images with polygons, boxes, ellipses, lines and masks; tags name parts."""
+
+    name = "cvat"
+    summary = (
+        "CVAT: the export CVAT for images 1.1, an XML file with the pictures beside it or in "
+        "images (polygons, boxes, ellipses, masks, lines); each label is a defect, images without "
+        "a shape are good pictures; its other exports are coco, yolo, labelme_xml and class_masks"
+    )
+
+    def recognises(self, root: Path) -> bool:
+        return bool(self.files(root))
+
+    def files(self, root: Path) -> list[Path]:
+        """The annotation files."""
+        files: list[Path] = []
+        for path in xml_files(root):
+            text = text_near_ends(path)
+            if "<annotations>" in text and "<image " in text:
+                files.append(path)
+        return files
+
+    def read(self, root: Path) -> AnnotatedSet:
+        """As ``AnnotationLayout``."""
+        folder = self.folder(root)
+        index = PictureIndex(folder)
+        pictures: list[LabelledPicture] = []
+        points = 0
+        for path in self.files(root):
+            for number, element in enumerate(read_xml(path).iter("image")):
+                where = f"{path}, image {number}"
+                image = self._image(folder, index, path, element, where)
+                regions: list[Region] = []
+                for place, child in enumerate(element):
+                    if child.tag in ("points", "skeleton", "cuboid"):
+                        points += 1
+                    elif child.tag in _SHAPES:
+                        source = f"{where}, {child.tag} {place}"
+                        shape = self._shape(child, source)
+                        regions.append(Region(_text(child, "label", source), shape, source))
+                size = (_whole(element, "height", where), _whole(element, "width", where))
+                group = _group_of(element, self.options.group_key)
+                pictures.append(LabelledPicture(image, tuple(regions), group, size))
+        notes = [f"{points} shapes are points, skeletons or cuboids: not read"] if points else []
+        return AnnotatedSet(tuple(pictures), tuple(notes))
+
+    def _image(
+        self, root: Path, index: PictureIndex, path: Path, element: ElementTree.Element, where: str
+    ) -> Path:
+        name = _text(element, "name", where)
+        subset = element.get("subset") or "default"
+        images = path.parent / "images"
+        folders = (path.parent, images, images / subset, root, root / "images")
+        outside = self.options.outside
+        image = find_inside(root, folders, name, where, outside) or index.find(name, where)
+        if image is None:
+            came = f"{where}: {name[:200]} does not exist in {root}"
+            do = "export with 'Save images', or put the pictures beside the XML file"
+            raise DataError(came, "the picture of each image", do)
+        return image
+
+    def _shape(self, element: ElementTree.Element, where: str) -> Shape:
+        turn = element.get("rotation")
+        degrees = numbers_of(turn, where)[0] if turn else 0.0
+        if element.tag == "box":
+            left, top, right, bottom = _values(element, ("xtl", "ytl", "xbr", "ybr"), where)
+            if not degrees:
+                return Box(left, top, right, bottom)
+            corners = (left, top, right, top, right, bottom, left, bottom)
+            middle = ((left + right) / 2, (top + bottom) / 2)
+            return Polygons((turned(corners, *middle, degrees),))
+        if element.tag == "ellipse":
+            x, y, across, down = _values(element, ("cx", "cy", "rx", "ry"), where)
+            return Ellipse(x, y, across, down, degrees)
+        if element.tag == "mask":
+            runs = numbers_of(_text(element, "rle", where), where)
+            if not all(run.is_integer() for run in runs):
+                raise DataError(f"{where}: rle holds fractions", "run lengths", "export it again")
+            left, top = _whole(element, "left", where), _whole(element, "top", where)
+            sides = (_whole(element, "width", where), _whole(element, "height", where))
+            return RowRuns(tuple(map(int, runs)), left, top, *sides)
+        points = numbers_of(_text(element, "points", where), where)
+        fewest = 6 if element.tag == "polygon" else 4
+        if len(points) < fewest or len(points) % 2:
+            came = f"{where}: a {element.tag} of {len(points)} coordinates"
+            raise DataError(came, f"x and y of {fewest // 2} points or more", "draw it again")
+        if element.tag == "polygon":
+            return Polygons((points,))
+        return Stroke(points, self.options.line_width)
+
+
+def _group_of(element: ElementTree.Element, key: str) -> str:
+    """The attribute of this name of a tag, or the tag that begins so."""
+    for tag in element.iter("tag"):
+        for attribute in tag.iter("attribute"):
+            if attribute.get("name") == key and attribute.text:
+                return attribute.text.strip()
+        label = tag.get("label") or ""
+        if label.startswith(key):
+            return label
+    return ""
+
+
+def _text(element: ElementTree.Element, name: str, where: str) -> str:
+    text = (element.get(name) or "").strip()
+    if not text or "\x00" in text:
+        raise DataError(f"{where}: {name} is not there", "a text", "export it again")
+    return text
+
+
+def _values(element: ElementTree.Element, names: tuple[str, ...], where: str) -> tuple[float, ...]:
+    return tuple(numbers_of(_text(element, name, where), where)[0] for name in names)
+
+
+def _whole(element: ElementTree.Element, name: str, where: str) -> int:
+    number = numbers_of(_text(element, name, where), where)[0]
+    if not number.is_integer():
+        raise DataError(f"{where}: {name} is {number:g}", "a whole number", "export it again")
+    return int(number)

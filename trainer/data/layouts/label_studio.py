@@ -1,0 +1,186 @@
+"""Label Studio's own export: a JSON file of tasks (JSON, JSON-MIN)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import PICTURE_SUFFIXES
+
+from ..annotations.layers import BrushLayer, Ellipse, turned
+from ..annotations.picture_index import PictureIndex, path_of_address
+from ..annotations.reading import Entries, inside, read_json
+from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.shapes import Box, Polygons, Shape, Size
+from .annotated import AnnotationLayout
+from .peeking import begins_with, json_files, keys_in
+
+_LABELS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels", "labels")
+"""Where a shape's class stands, by the tool that drew it."""
+_TASK = ("annotations", "data", "completed_by", "file_upload")
+_MIN = ("annotation_id", "annotator", "lead_time")
+
+
+class LabelStudio(AnnotationLayout):
+    """Tasks with polygons, rectangles, ellipses and brushes."""
+
+    name = "label_studio"
+    summary = (
+        "Label Studio: the JSON or JSON-MIN export (polygons, rectangles, ellipses, brushes) with "
+        "the pictures beside it, by their names with or without the tool's prefix; each label is a "
+        "defect, tasks without a shape are good pictures"
+    )
+
+    def recognises(self, root: Path) -> bool:
+        return bool(self.files(root))
+
+    def files(self, root: Path) -> list[Path]:
+        """The annotation files."""
+        files: list[Path] = []
+        for path in json_files(root):
+            keys = keys_in(path, (*_TASK, *_MIN))
+            is_task = "annotations" in keys and len(keys & {*_TASK}) > 1
+            if begins_with(path, "[") and (is_task or len(keys & {*_MIN}) > 1):
+                files.append(path)
+        return files
+
+    def read(self, root: Path) -> AnnotatedSet:
+        """As ``AnnotationLayout``."""
+        folder = self.folder(root)
+        index = PictureIndex(folder)
+        pictures: list[LabelledPicture] = []
+        counts = {"cancelled": 0, "shapes": 0}
+        for path in self.files(root):
+            tasks = read_json(path)
+            if not isinstance(tasks, list):
+                raise DataError(f"{path} is no list", "a list of tasks", "export it again")
+            for number, values in enumerate(tasks):
+                task = Entries(values, f"{path}, task {number}")
+                data = Entries(task.any("data"), f"{task.where}, data") if "data" in task else task
+                image = self._image(folder, index, data)
+                results = list(_results(task, data, counts))
+                regions: list[Region] = []
+                for entries, label, shape in _shapes(results, counts):
+                    regions.append(Region(label, shape, entries.where))
+                group = data.group(self.options.group_key)
+                pictures.append(LabelledPicture(image, tuple(regions), group, _size_of(results)))
+        notes: list[str] = []
+        if counts["cancelled"]:
+            notes.append(f"{counts['cancelled']} annotations were cancelled: not read")
+        if counts["shapes"]:
+            notes.append(f"{counts['shapes']} entries have no shape or no label: not read")
+        return AnnotatedSet(tuple(pictures), tuple(notes))
+
+    def _image(self, root: Path, index: PictureIndex, data: Entries) -> Path:
+        names = [data.any("image"), *data.values()]
+        for name in names:
+            if not isinstance(name, str) or "\x00" in name:
+                continue
+            if Path(path_of_address(name)).suffix.lower() not in PICTURE_SUFFIXES:
+                continue
+            image = index.find(name, data.where)
+            if image is None or not inside(root, image, self.options.outside):
+                came = f"{data.where}: no picture of the name of {name[:200]!r} in {root}"
+                do = "put the pictures beside the export, as they are or with the tool's prefix"
+                raise DataError(came, "the picture of each task", do)
+            return image
+        raise DataError(f"{data.where} names no picture", "the path of one", "export it again")
+
+
+def _results(
+    task: Entries, data: Entries, counts: dict[str, int]
+) -> Iterator[tuple[Entries, Entries]]:
+    """The shapes of a task: what is written of each, and the part of it that is drawn."""
+    if "annotations" in task:
+        for number, values in enumerate(task.list("annotations")):
+            annotation = Entries(values, f"{task.where}, annotation {number}")
+            if annotation.any("was_cancelled") is True:
+                counts["cancelled"] += 1
+                continue
+            for place, result in enumerate(annotation.list("result")):
+                entries = Entries(result, f"{annotation.where}, result {place}")
+                if isinstance(entries.any("value"), Mapping):
+                    yield entries, Entries(entries.any("value"), entries.where)
+        return
+    for values in data.values():  # JSON-MIN: a list for each tool, beside the data
+        if isinstance(values, list):
+            for place, result in enumerate(values):
+                if isinstance(result, Mapping):
+                    entries = Entries(result, f"{task.where}, shape {place}")
+                    yield entries, entries
+
+
+def _shapes(
+    results: list[tuple[Entries, Entries]], counts: dict[str, int]
+) -> Iterator[tuple[Entries, str, Shape]]:
+    for entries, value in results:
+        label = _label_of(value)
+        shape = _shape_of(entries, value) if label else None
+        if shape is None:
+            counts["shapes"] += 1
+        else:
+            yield entries, label, shape
+
+
+def _label_of(value: Entries) -> str:
+    for name in _LABELS:
+        labels = value.any(name)
+        if isinstance(labels, list) and labels and isinstance(labels[0], str):
+            return labels[0].strip()
+    return ""
+
+
+def _size_of(results: list[tuple[Entries, Entries]]) -> Size | None:
+    for entries, _ in results:
+        if "original_width" in entries and "original_height" in entries:
+            return entries.whole("original_height"), entries.whole("original_width")
+    return None
+
+
+def _shape_of(entries: Entries, value: Entries) -> Shape | None:
+    """The shape; coordinates of the file are percent of the picture's width and height."""
+    if "rle" in value:
+        return _brush(entries, value)
+    height, width = entries.whole("original_height"), entries.whole("original_width")
+    scale = (width / 100, height / 100)
+    if "points" in value:
+        corners: list[float] = []
+        for point in value.list("points"):
+            x, y = _pair(value, point)
+            corners += [x * scale[0], y * scale[1]]
+        if len(corners) < 6:
+            came = f"{entries.where}: a polygon of {len(corners) // 2} points"
+            raise DataError(came, "3 or more", "draw it again")
+        return Polygons((tuple(corners),))
+    if "x" not in value or "y" not in value:
+        return None
+    x, y = _pair(value, [value.any("x"), value.any("y")])
+    x, y = x * scale[0], y * scale[1]
+    degrees = value.numbers_in([value.any("rotation") or 0], "rotation")[0]
+    if "radiusX" in value:
+        radii = _pair(value, [value.any("radiusX"), value.any("radiusY")])
+        return Ellipse(x, y, radii[0] * scale[0], radii[1] * scale[1], degrees)
+    if "width" not in value:
+        return None
+    sides = _pair(value, [value.any("width"), value.any("height")])
+    right, bottom = x + sides[0] * scale[0], y + sides[1] * scale[1]
+    if not degrees:
+        return Box(x, y, right, bottom)
+    return Polygons((turned((x, y, right, y, right, bottom, x, bottom), x, y, degrees),))
+
+
+def _brush(entries: Entries, value: Entries) -> Shape:
+    numbers = value.list("rle")
+    if not set(map(type, numbers)) <= {int} or not all(0 <= number < 256 for number in numbers):
+        raise DataError(f"{entries.where}: rle is no list of bytes", "numbers from 0 to 255")
+    size = (entries.whole("original_height"), entries.whole("original_width"))
+    return BrushLayer(bytes(numbers), size)
+
+
+def _pair(value: Entries, numbers: Any) -> tuple[float, float]:
+    pair = value.numbers_in(numbers, "coordinates")
+    if len(pair) != 2:
+        raise DataError(f"{value.where}: {len(pair)} coordinates", "x and y", "export it again")
+    return pair[0], pair[1]
