@@ -84,6 +84,12 @@ COMMANDS = Registry(
         loads_networks=False,
     ),
     Command(
+        "data propose",
+        "where the defect may lie in bad pictures without masks, for a person to confirm",
+        "evaluate.proposals.config:ProposeConfig",
+        "evaluate.proposals.command:propose",
+    ),
+    Command(
         "inspect",
         "print what a class weights file says about itself",
         "cli.inspect_file:InspectConfig",
@@ -165,6 +171,13 @@ COMMANDS = Registry(
         "lab.bench_boxes:BenchBoxesConfig",
         "lab.bench_boxes:bench_boxes",
         show="lab.bench_boxes:boxes_table",
+    ),
+    Command(
+        "bench proposals",
+        "whether the regions that data propose finds show the defects that people drew",
+        "lab.bench_proposals:BenchProposalsConfig",
+        "lab.bench_proposals:bench_proposals",
+        show="lab.bench_proposals:proposals_table",
     ),
     Command(
         "pretrain",

@@ -6,6 +6,7 @@ __all__ = [
     "bench_generate",
     "bench_placement",
     "bench_precision",
+    "bench_proposals",
     "calibrate",
     "results",
 ]

@@ -1,0 +1,98 @@
+"""``bgdefect data propose``: regions for a person to confirm."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from bgdefect_core.declarations import check_settings
+from bgdefect_core.errors import DataError
+from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.listing import list_pictures
+from bgdefect_core.pictures.picture import Picture
+from bgdefect_core.pictures.reading import folder_white_level, load_picture
+from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.run_record import read_inputs
+
+from ...data.layouts import good_pictures
+from .config import ProposeConfig
+from .regions import boxes_around, regions_of
+from .scoring import GoodPictures
+
+VERDICT = "proposed, not confirmed"
+
+
+def propose(config: ProposeConfig) -> str:
+    """Write the proposals; returns what to say.
+
+    Raises:
+        DataError: no bad picture, or too few good ones. PictureError: one that cannot be read.
+            OutputError: the output holds another run. SettingError: a number out of its range, or
+            the network is not installed.
+    """
+    check_settings(config.found)
+    bad = _bad_pictures(config.bad)
+    object, defect = _names(config)
+    goods = good_pictures(config.good, config.object)
+    white = folder_white_level(bad[0].parent)
+    files = {f"bad {number}": path for number, path in enumerate(bad)}
+    files |= {f"good {number}": path for number, path in enumerate(goods)}
+    settings = {"proposed": True, "boxes": config.boxes, **asdict(config.found)}
+    with DatasetWriter(
+        config.output, object, defect, settings, read_inputs(files), white=white
+    ) as writer:
+        missing = [number for number in range(len(bad)) if not writer.attempts(number)]
+        if missing:
+            known = GoodPictures(goods, config.found)
+            for number in tqdm(missing, desc="proposing", unit="picture"):
+                picture = load_picture(bad[number], white)
+                writer.add(_proposal(config, known, number, picture))
+    return (
+        f"{len(bad)} pictures with proposed regions: {config.output}\n"
+        f"confirm, mend or reject them: bgdefect review {config.output}\n"
+        f"then take the confirmed ones in: bgdefect review {config.output} --apply"
+    )
+
+
+def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: Picture) -> Sample:
+    """What is proposed for a picture; it counts once a person accepts it."""
+    found = config.found
+    scores = known.scores(picture.eight_bit())
+    regions = regions_of(scores, known.score, found.level, found.regions)
+    boxes = boxes_around(regions)
+    highest = float(scores.max())
+    return Sample(
+        index=number,
+        attempt=0,
+        picture=picture,
+        mask=boxes if config.boxes else np.logical_or.reduce(regions),
+        requested=boxes,
+        heatmap=scores / max(highest, 1e-9),
+        source=known.nearest(picture.eight_bit()),
+        mask_origin={"regions": len(regions)},
+        seed=found.seed,
+        quality={"score": highest / max(known.score, 1e-9)},
+        verdict=VERDICT,
+        accepted=False,
+    )
+
+
+@system_errors(DataError, "a folder that can be read")
+def _bad_pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder", "a folder of bad pictures", "check the path")
+    pictures = list_pictures(folder)
+    if not pictures:
+        raise DataError(f"{folder} holds no pictures", "bad pictures", "check the path")
+    return pictures
+
+
+def _names(config: ProposeConfig) -> tuple[str, str]:
+    """Object and defect, by the folders of the bad pictures where they are not given."""
+    folder = Path(os.path.abspath(config.bad))
+    above = folder.parent.parent if folder.parent.name == "test" else folder.parent
+    return config.object or above.name or "part", config.defect or folder.name
