@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BGDefectError, PictureError
 from ..paths import system_errors
@@ -42,7 +44,7 @@ def load_picture(path: str | Path, white: int | None = None) -> Picture:
 
     8 and 16 bits, gray (all channels equal), palette, CMYK; turned upright by its EXIF orientation.
     Transparency is composited on black: the colour of most inspection trays, and what lies under
-    alpha 0 in most exports. Files of 16 bits are brought to 8 here: they lose their low bits.
+    alpha 0 in most exports. Files of 16 bits, gray or colour, keep their values.
 
     Args:
         path: the file.
@@ -65,10 +67,14 @@ def load_picture(path: str | Path, white: int | None = None) -> Picture:
         if white is None and bits < 16:
             text = "%s holds 16-bit numbers up to %d: taken for %d bits"
             logger.warning(text, path, highest, bits)
-        pixels = np.minimum(pixels >> (bits - 8), 255).astype(np.uint8)
-    if pixels.ndim == 2:
-        return Picture(np.repeat(pixels[..., None], 3, axis=2))
-    return Picture(pixels.copy())
+        level = 2**bits - 1
+        return Picture(_three_channels(np.minimum(pixels, level)), level)
+    return Picture(_three_channels(pixels).astype(np.uint8, copy=False))
+
+
+def _three_channels(pixels: NDArray[Any]) -> NDArray[Any]:
+    """``[H, W]`` or ``[H, W, 3]`` as a new ``[H, W, 3]``."""
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels.copy()
 
 
 def white_level(paths: Iterable[Path]) -> int | None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..errors import PictureError
 from ..files import atomic_write
+from .deep_writing import png_of_deep_colour
 from .masks import Mask
 from .picture import Picture
 
@@ -26,17 +27,18 @@ def write_picture(path: str | Path, picture: Picture | NDArray[np.uint8]) -> Non
     Args:
         path: the file.
         picture: a ``Picture``, or uint8 ``[H, W, 3]`` (RGB) or ``[H, W]`` (gray). One of more than
-            8 bits must be gray, and is written with 16 bits.
+            8 bits is written with 16 bits and the values that it has; gray where its channels are
+            equal.
 
     Raises:
-        PictureError: another type or shape, or colour of more than 8 bits. OutputError: see
-            ``atomic_write``.
+        PictureError: another type or shape. OutputError: see ``atomic_write``.
     """
     pixels = picture.pixels if isinstance(picture, Picture) else picture
     if isinstance(picture, Picture) and pixels.dtype == np.uint16:
         if (pixels != pixels[..., :1]).any():
-            came = f"{path} would hold colour of {picture.bits} bits"
-            raise PictureError(came, "8 bits a channel", "write its eight_bit()")
+            with atomic_write(path) as file:
+                file.write(png_of_deep_colour(pixels.astype(np.uint16, copy=False)))
+            return
         pixels = pixels[..., 0]
     elif pixels.dtype != np.uint8 or not _is_picture(pixels):
         came = f"{path} would hold {pixels.dtype} {list(pixels.shape)}"

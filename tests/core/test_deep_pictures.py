@@ -13,6 +13,7 @@ from bgdefect_core.pictures.crop import Crop, crop_box, take, take_picture
 from bgdefect_core.pictures.masks import feather
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.pictures.reading import load_picture
 from bgdefect_core.pictures.stitching import stitch
 from bgdefect_core.pictures.tones import nearest_tone, two_tones
 from bgdefect_core.pictures.writing import write_picture
@@ -120,5 +121,8 @@ def test_deep_gray_is_written_in_sixteen_bits(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", gray)
     with Image.open(tmp_path / "a.png") as file:
         assert np.array_equal(np.asarray(file), gray.pixels[..., 0])
-    with pytest.raises(PictureError, match="colour of 12 bits"):
-        write_picture(tmp_path / "b.png", noise(4095, np.uint16))
+    for white in (1023, 4095, 65535):
+        colour = noise(white, np.uint16)
+        write_picture(tmp_path / "b.png", colour)
+        again = load_picture(tmp_path / "b.png", white)
+        assert again.white == white and np.array_equal(again.pixels, colour.pixels)

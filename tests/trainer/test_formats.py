@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,23 @@ def test_pycocotools_loads_the_file_and_gives_the_masks(plate: Path, tmp_path: P
             key = image["file_name"], annotation["category_id"]
             found[key] = found.get(key, np.zeros_like(mask)) | mask
     assert sorted(mask.tobytes() for mask in found.values()) == sorted(contents(plate).values())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_groups_come_back_and_provenance_is_there(name: str, plate: Path, tmp_path: Path) -> None:
+    how = {"method": "m", "seed": 90210, "exemplar": "004.png", "base_licence": "OpenRAIL-M"}
+    files = [replace(labelled, provenance=how) for labelled in divided(gather(plate), 0.2, seed=1)]
+    write_formats(files, [(name, tmp_path / "plate")])
+    root = tmp_path / "plate" / ("plate" if name == "mvtec" else "")
+    groups = {int(load(e.image)): e.group for e in find_examples(root, defect="cut")}
+    assert groups == {80: "part0", 81: "part0", 82: "part1", 83: "part1", 84: "part2"}
+    texts = ""
+    for path in root.rglob("*.*"):
+        if path.suffix in (".json", ".csv"):
+            texts += path.read_text()
+    for text in ("90210", "004.png", "OpenRAIL-M"):
+        assert text in texts
+    assert str(plate) not in texts and str(tmp_path) not in texts  # it may move
 
 
 def test_a_picture_of_two_classes_is_one_group_in_folders(tmp_path: Path) -> None:

@@ -26,11 +26,14 @@ from bgdefect_core.errors import (
     MaskError,
     OtherRunError,
     OutputError,
+    PictureError,
     SettingError,
 )
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.signals import SIGNALS, SignalName
+from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.placement.settings import PlacementSettings
@@ -426,6 +429,48 @@ def test_ready_masks_and_odd_pictures(config: GenerateConfig, tmp_path: Path) ->
             read_picture(run.output / record.file),
         )
         assert (normal[30:] == result[30:]).all()
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("colour", [False, True], ids=["gray", "colour"])
+def test_all_sixteen_bits_go_through_to_the_file(
+    config: GenerateConfig, tmp_path: Path, colour: bool, bits: int
+) -> None:
+    """PNG and TIFF: outside the mask and its seam the written values are the good picture's, all of
+    them; inside they stay in the scale of the input."""
+    tifffile = pytest.importorskip("tifffile", reason="scikit-image brings it along")
+    good, masks = tmp_path / "good", tmp_path / "masks"
+    good.mkdir()
+    highest = 2**bits - 1
+    rng = np.random.default_rng(bits)
+    mask = np.zeros((40, 48), bool)
+    mask[10:18, 12:24] = True
+    values: dict[str, np.ndarray] = {}
+    for name in ("a.tif", "b.png"):
+        shape = (40, 48, 3) if colour else (40, 48)
+        pixels = rng.integers(highest // 4, highest // 2, shape).astype(np.uint16)
+        pixels[0, 0] = highest
+        values[name] = pixels
+        write_mask(masks / f"{Path(name).stem}.png", mask)
+        if name.endswith("tif"):
+            tifffile.imwrite(good / name, pixels)
+        else:
+            levels = pixels if colour else np.repeat(pixels[..., None], 3, axis=2)
+            write_picture(good / name, Picture(levels, highest))
+    run = replace_options(
+        config, good=good, masks=masks, limits=ANYTHING, count=2, variants=1, batch=2
+    )
+    generate(run)
+    records = manifest(run)
+    assert len(records) == 2
+    for record in records:
+        written = decode(run.output / record.file, PictureError).pixels
+        before = values[Path(record.source).name]
+        assert written.dtype == np.uint16 and written.shape == before.shape
+        assert written.max() <= highest and (written[10:18, 12:24] != before[10:18, 12:24]).any()
+        assert (written[30:] == before[30:]).all() and (written[:, 36:] == before[:, 36:]).all()
+        kept = decode(run.output / "plate/train/good" / record.good_name, PictureError)
+        assert kept.pixels.dtype == np.uint16 and (kept.pixels == before).all()
 
 
 def test_ready_masks_of_several_defects_are_pointed_out(

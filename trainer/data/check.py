@@ -3,8 +3,8 @@ for."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -15,58 +15,48 @@ import tyro
 from bgdefect_core.declarations import Doc, check_settings
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.pictures.decoding import holds_sixteen_bits
-from bgdefect_core.pictures.reading import read_of_folder
+from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Pixels
+from bgdefect_core.pictures.reading import read_of_folder, white_level
 from bgdefect_core.records.run_record import file_digest
 
+from .check_report import CheckedClass, CheckReport, Thumbnail, lines, thumbnail, write_page
 from .examples import Example, load_example
 from .layouts import AS_FOUND, LAYOUTS, ReadingSettings, find_examples, good_examples, layout_of
 from .splits import group_of
 
-__all__ = ["CheckConfig", "check"]
+__all__ = ["CheckConfig", "check", "lines"]
 
-_SHOWN = 10
 _SMALL = 16
 """Pixels of a defect below which it is hardly learned."""
+_THUMBNAILS = 24
+"""Of each class at most."""
 
 
 @dataclass(frozen=True)
 class CheckConfig:
     """Read a whole data set and say what it holds: layout, classes, sizes, depth, groups, areas of
-    the masks, what is odd, and what each class can be used for. Nothing is written."""
+    the masks, what is odd, and what each class can be used for."""
 
     source: Annotated[
         Path, tyro.conf.Positional, Doc(LAYOUTS.help("Data set, in one of these layouts."))
     ]
+    page: Annotated[
+        Path | None,
+        Doc(
+            "HTML file to write: the report with thumbnails and histograms, in one file. Default: "
+            "nothing is written."
+        ),
+    ] = None
     reading: Annotated[ReadingSettings, tyro.conf.arg(name="")] = AS_FOUND
 
 
-@dataclass
-class _Class:
-    """What was found of one class."""
-
-    pictures: int = 0
-    groups: set[tuple[str, str]] = field(default_factory=set)
-    areas: list[int] = field(default_factory=list)
-    """Pixels of each mask."""
-    shares: list[float] = field(default_factory=list)
-    boxes: int = 0
-    """Pictures whose label is boxes alone."""
-
-
-@dataclass
-class _Findings:
-    classes: dict[tuple[str, str], _Class] = field(default_factory=dict)
-    sizes: Counter[str] = field(default_factory=Counter)
-    sixteen_bits: int = 0
-    odd: list[str] = field(default_factory=list)
-    contents: dict[str, Path] = field(default_factory=dict)
-
-
-def check(config: CheckConfig) -> list[str]:
-    """The lines of the report. Bad files are listed, not raised.
+def check(config: CheckConfig) -> CheckReport:
+    """Look at everything. Bad files are listed, not raised.
 
     Raises:
         DataError: there is no data set, or its annotation cannot be read at all.
+        OutputError: the page cannot be written.
     """
     check_settings(config)
     config.reading.check()
@@ -79,83 +69,92 @@ def check(config: CheckConfig) -> list[str]:
         for side in ("train", "test"):
             for example in good_examples(root, object, side, reading):
                 good[example.image] = example
-    found = _Findings()
-    for example in examples:
-        _look_at(example, found)
-    for example in good.values():
-        _look_at(example, found)
-    return list(_report(layout.name, found, examples, list(good.values())))
-
-
-def lines(report: list[str]) -> list[str]:
-    """What is printed."""
+    report = CheckReport(os.path.basename(os.path.abspath(root)), layout.name)
+    look = _Look(report, _shown(examples) if config.page else frozenset())
+    for example in (*examples, *good.values()):
+        look.at(example)
+    look.at_all([*examples, *good.values()])
+    if config.page is not None:
+        write_page(report, config.page)
     return report
 
 
-def _look_at(example: Example, found: _Findings) -> None:
-    try:
+def _shown(examples: Sequence[Example]) -> frozenset[tuple[str, str, Path]]:
+    """Which examples get a thumbnail: of each class so many, evenly over its pictures."""
+    by_class: dict[tuple[str, str], list[Path]] = {}
+    for example in examples:
+        by_class.setdefault((example.object, example.defect), []).append(example.image)
+    shown: set[tuple[str, str, Path]] = set()
+    for (object, defect), images in by_class.items():
+        count = min(_THUMBNAILS, len(images))
+        for place in np.linspace(0, len(images) - 1, count).round().astype(int).tolist():
+            shown.add((object, defect, images[place]))
+    return frozenset(shown)
+
+
+@dataclass
+class _Look:
+    """Goes through the examples of a data set."""
+
+    report: CheckReport
+    shown: frozenset[tuple[str, str, Path]]
+    """Examples with thumbnails; empty: none, of good pictures neither."""
+    contents: dict[str, Path] = field(default_factory=dict)
+    """Digest of a picture's file -> the first one of this content."""
+
+    def at(self, example: Example) -> None:
+        """Read one."""
+        try:
+            picture, mask = self._read(example)
+            digest = file_digest(example.image, DataError, "a picture")
+        except BGDefectError as error:
+            self.report.odd.append(str(error))
+            return
+        if example.image in self.report.defective or example.image in self.report.good:
+            return  # of a further class
+        (self.report.good if mask is None else self.report.defective).add(example.image)
+        self.report.sizes[f"{picture.shape[1]} x {picture.shape[0]}"] += 1
+        if holds_sixteen_bits(example.image):
+            self.report.deep.append(example.image)
+        twin = self.contents.setdefault(digest, example.image)
+        if twin != example.image:
+            kind = ""
+            if mask is None and twin in self.report.defective:
+                kind = ", which shows a defect"
+            self.report.odd.append(f"{example.image} has the content of {twin}{kind}")
+
+    def _read(self, example: Example) -> tuple[Pixels, Mask | None]:
         if example.is_good:
-            shape = read_of_folder(example.image).shape
-        else:
-            picture, mask = load_example(example)
-            shape = picture.shape
-            entry = found.classes.setdefault((example.object, example.defect), _Class())
-            entry.pictures += 1
-            entry.groups.add(group_of(example))
-            entry.areas.append(int(mask.sum()))
-            entry.shares.append(float(mask.mean()))
-            entry.boxes += bool(example.regions) and all(r.is_box for r in example.regions)
-            if entry.areas[-1] < _SMALL:
-                found.odd.append(f"{example.image}: a defect of {entry.areas[-1]} pixels")
-        digest = file_digest(example.image, DataError, "a picture")
-    except BGDefectError as error:
-        found.odd.append(str(error))
-        return
-    twin = found.contents.setdefault(digest, example.image)
-    if twin != example.image:
-        found.odd.append(f"{example.image} has the content of {twin}")
-    found.sizes[f"{shape[1]} x {shape[0]}"] += 1
-    found.sixteen_bits += holds_sixteen_bits(example.image)
+            picture = read_of_folder(example.image)
+            if self.shown and len(self.report.good_thumbnails) < _THUMBNAILS // 2:
+                self.report.good_thumbnails.append(_thumbnail_of(example, picture, None))
+            return picture, None
+        picture, mask = load_example(example)
+        key = (example.object, example.defect)
+        entry = self.report.classes.setdefault(key, CheckedClass())
+        entry.pictures += 1
+        entry.groups.add(group_of(example))
+        entry.areas.append(int(mask.sum()))
+        entry.shares.append(float(mask.mean()))
+        entry.shared += bool(example.others)
+        entry.boxes += bool(example.regions) and all(r.is_box for r in example.regions)
+        if entry.areas[-1] < _SMALL:
+            self.report.odd.append(f"{example.image}: a defect of {entry.areas[-1]} pixels")
+        if (*key, example.image) in self.shown:
+            entry.thumbnails.append(_thumbnail_of(example, picture, mask))
+        return picture, mask
+
+    def at_all(self, examples: Sequence[Example]) -> None:
+        """What only all of them tell."""
+        report = self.report
+        if report.deep:
+            report.bits = int(white_level(report.deep) or 255).bit_length()
+        report.parts = len({group_of(example) for example in examples})
+        report.named = len({example.image for example in examples if example.group})
+        sides = {size: count for size, count in report.sizes.items() if count == 1}
+        if len(sides) == 1 and report.sizes.total() > 3 and len(report.sizes) == 2:
+            report.odd.append(f"one picture alone has the size {next(iter(sides))}")
 
 
-def _report(
-    layout: str, found: _Findings, examples: Sequence[Example], good: Sequence[Example]
-) -> Iterator[str]:
-    pictures = {example.image for example in examples}
-    grouped = sum(bool(example.group) for example in (*examples, *good))
-    yield f"layout     {layout}"
-    yield f"pictures   {len(pictures)} with defects, {len(good)} good"
-    sizes = [f"{size} ({count})" for size, count in found.sizes.most_common(5)]
-    yield f"sizes      {', '.join(sizes)}" + (" and more" if len(found.sizes) > 5 else "")
-    yield f"depth      {found.sixteen_bits} files of 16 bits, the others of 8"
-    groups = {group_of(example) for example in (*examples, *good)}
-    yield f"groups     {len(groups)} parts; {grouped} entries name theirs"
-    for (object, defect), entry in sorted(found.classes.items()):
-        low, middle, high = np.quantile(entry.areas, [0, 0.5, 1]).astype(int).tolist()
-        yield ""
-        yield f"{object} / {defect}"
-        yield f"  pictures {entry.pictures} of {len(entry.groups)} parts"
-        share = f"{100 * float(np.median(entry.shares)):.2g} % of the picture"
-        yield f"  masks    {low} to {high} pixels, median {middle} ({share})"
-        for line in _uses(entry, len(good)):
-            yield f"  use      {line}"
-    yield ""
-    yield f"odd        {len(found.odd) or 'nothing'}"
-    for line in found.odd[:_SHOWN]:
-        yield f"  {line}"
-    if len(found.odd) > _SHOWN:
-        yield f"  and {len(found.odd) - _SHOWN} more"
-
-
-def _uses(entry: _Class, good: int) -> Iterator[str]:
-    """What a class can be used for."""
-    if entry.boxes:
-        yield f"{entry.boxes} pictures have boxes alone: train --masks-from boxes tightens them"
-    if len(entry.groups) < 2:
-        yield "one part alone: train with --shots and all pictures; nothing can be held out"
-    else:
-        yield "train; generate from its masks"
-        enough = len(entry.groups) >= 4 and good >= 4
-        yield "evaluate" if enough else "evaluate: needs 4 parts with the defect, 4 good pictures"
-    if not good:
-        yield "generate: name good pictures by --good, there are none here"
+def _thumbnail_of(example: Example, picture: Pixels, mask: Mask | None) -> Thumbnail:
+    return thumbnail(example.image.name, picture, mask)

@@ -22,7 +22,7 @@ from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder, read_picture
 from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
@@ -116,8 +116,8 @@ def _files(root: Path, folder: Path, line: ManifestLine) -> dict[str, str]:
 def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
     """The surroundings of the mask, five times: normal, requested outline, result, refined outline,
     heat map."""
-    result = read_picture(root / record.file)
-    normal = read_picture(root / _normal(root, record))
+    result = read_of_folder(root / record.file)
+    normal = read_of_folder(root / _normal(root, record))
     requested, refined = (plain_mask(root / file) for file in (record.requested, record.label))
     heat = (
         _gray(root / record.heatmap)

@@ -11,7 +11,7 @@ import numpy as np
 from bgdefect_core.copies import mean_diversity
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder, read_picture
 from bgdefect_core.records.manifest import ManifestLine
 
 from ..review.rows import is_real
@@ -79,4 +79,4 @@ def _groups_of_several(
 def _read_group(root: Path, members: Sequence[ManifestLine]) -> tuple[list[Pixels], Mask]:
     """The samples of one pair, and its mask."""
     mask = read_picture(root / members[0].requested)[..., 0] > 127
-    return [read_picture(root / line.file) for line in members], mask
+    return [read_of_folder(root / line.file) for line in members], mask

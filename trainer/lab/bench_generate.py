@@ -29,7 +29,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder, read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.manifest import ManifestLine
@@ -275,7 +275,7 @@ def _kernel_distance(run: WholeRun, reference: ViewFeatures | None) -> str:
     pictures: list[Pixels] = []
     labels: list[Mask] = []
     for line in accepted:
-        pictures.append(read_picture(run.root / line.file))
+        pictures.append(read_of_folder(run.root / line.file))
         labels.append(read_picture(run.root / line.label)[..., 0] > 127)
     figures = realism(view_features(pictures, labels), reference, reference, seed=0)
     return f"{figures[f'kernel distance ({NAME}, {VIEWS[0]})']:.4f}"

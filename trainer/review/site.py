@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.pictures.decoding import is_plain_png
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 from bgdefect_core.records.decisions import Word
 from bgdefect_core.records.manifest import ManifestLine
 
@@ -116,7 +116,7 @@ class Site:
             raise DataError(f"this sample has no {kind}")
         path = self._session.file(file)
         if not is_plain_png(path):
-            return Answer(200, "image/png", png_of(read_picture(path)), _KEPT)
+            return Answer(200, "image/png", png_of(read_of_folder(path)), _KEPT)
         return Answer(200, "image/png", path.read_bytes(), _KEPT)
 
     def _good(self, line: ManifestLine) -> str:
@@ -126,7 +126,7 @@ class Site:
 
     def _make_thumbnail(self, run: int, name: str, state: tuple[int, int]) -> bytes:
         line = self._session.line(run, name)
-        picture = read_picture(self._session.file(line.file))
+        picture = read_of_folder(self._session.file(line.file))
         masks = (plain_mask(self._session.file(file)) for file in (line.requested, line.label))
         return thumbnail(picture, *masks)
 

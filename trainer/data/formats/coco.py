@@ -21,7 +21,8 @@ class CocoFormat(Format):
     name = "coco"
     summary = (
         "images/{train,val} with annotations/instances_{train,val}.json: polygons, "
-        "run lengths of defects with holes; method, seed and exemplar in each image's entry"
+        "run lengths of defects with holes; group, method, seed, exemplar and the licence of the "
+        "base in each image's entry"
     )
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
@@ -31,22 +32,36 @@ class CocoFormat(Format):
         for number, ((object, _), name) in enumerate(names.items(), start=1):
             categories.append({"id": number, "name": name, "supercategory": object})
         numbers = {key: number for number, key in enumerate(names, start=1)}
+        licences = _licences(files)
         for side in ("train", "val"):
             members = [labelled for labelled in files if labelled.side == side]
             if not members:
                 continue
             document = {
                 "info": {"description": "labels of defects", "version": "1.0", "url": ""},
-                "licenses": [],
+                "licenses": [{"id": id, "name": name, "url": ""} for name, id in licences.items()],
                 "categories": categories,
-                **_entries(members, folder / "images" / side, numbers),
+                **_entries(members, folder / "images" / side, numbers, licences),
             }
             with atomic_write(folder / f"annotations/instances_{side}.json", "w") as file:
                 json.dump(document, file)
 
 
+def _licences(files: Sequence[LabelledFile]) -> dict[str, int]:
+    """Licence of a base -> its number."""
+    licences: dict[str, int] = {}
+    for labelled in files:
+        name = labelled.provenance.get("base_licence")
+        if name is not None:
+            licences.setdefault(str(name), len(licences) + 1)
+    return licences
+
+
 def _entries(
-    files: Sequence[LabelledFile], folder: Path, numbers: dict[tuple[str, str], int]
+    files: Sequence[LabelledFile],
+    folder: Path,
+    numbers: dict[tuple[str, str], int],
+    licences: dict[str, int],
 ) -> dict[str, list[dict[str, Any]]]:
     """Images and annotations; the pictures are copied."""
     images: list[dict[str, Any]] = []
@@ -59,6 +74,9 @@ def _entries(
             image["group"] = labelled.group
         if labelled.provenance:
             image["provenance"] = dict(labelled.provenance)
+            licence = labelled.provenance.get("base_licence")
+            if licence is not None:
+                image["license"] = licences[str(licence)]
         images.append(image)
         for defect in labelled.defects(size):
             annotation = {"id": len(annotations) + 1, "image_id": number}

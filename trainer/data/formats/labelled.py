@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..annotations.outlines import Face, outlines_of
 from ..annotations.shapes import Size
 from ..examples import Example, check_size
 
-__all__ = ["Defect", "LabelledFile", "Provenance", "Side", "copy_picture"]
+__all__ = ["Defect", "LabelledFile", "Provenance", "Side", "copy_picture", "provenance_names"]
 
 Side = Literal["train", "val"]
 Provenance = Mapping[str, str | int | float]
@@ -109,6 +109,14 @@ def _areas_of(example: Example, size: Size) -> list[Defect]:
     mask = read_masks(example.masks, name, size, values=example.values, picture=example.image)
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     return [Defect(example.defect, labels == number) for number in range(1, count + 1)]
+
+
+def provenance_names(files: Sequence[LabelledFile]) -> list[str]:
+    """Names of all that is known of how pictures were made, in their order."""
+    names: dict[str, None] = {}
+    for labelled in files:
+        names |= dict.fromkeys(labelled.provenance)
+    return list(names)
 
 
 def copy_picture(labelled: LabelledFile, folder: Path) -> Path:

@@ -25,7 +25,7 @@ class LabelMeFormat(Format):
     name = "labelme"
     summary = (
         "pictures in train and val with a JSON file beside each: polygons, mask layers of defects "
-        "with holes"
+        "with holes; group and provenance in each file"
     )
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
@@ -50,6 +50,8 @@ class LabelMeFormat(Format):
                 "imageWidth": width,
                 "provenance": dict(labelled.provenance),
             }
+            if labelled.group:
+                document["group"] = labelled.group
             with atomic_write(target.with_suffix(".json"), "w") as file:
                 json.dump(document, file, indent=1)
 

@@ -12,21 +12,22 @@ from bgdefect_core.pictures.writing import write_mask
 
 from ..examples import GOOD
 from .format import Format
-from .labelled import LabelledFile, copy_picture
+from .labelled import LabelledFile, copy_picture, provenance_names
 
 
 class MVTecFormat(Format):
-    """A folder an object; groups stand in its ``manifest.csv``."""
+    """A folder an object; groups, and how pictures were made, stand in its ``manifest.csv``."""
 
     name = "mvtec"
     summary = (
         "as MVTec AD: OBJECT/test/DEFECT, OBJECT/ground_truth/DEFECT, OBJECT/train/good, and "
-        "test/good of the val side; manifest.csv with groups"
+        "test/good of the val side; manifest.csv with groups and how a picture was made"
     )
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
-        grouped: dict[str, list[tuple[str, str]]] = {}
+        made = provenance_names(files)
+        rows_of: dict[str, list[tuple[Any, ...]]] = {}
         for labelled in files:
             root = folder / labelled.object
             group = labelled.group
@@ -37,11 +38,12 @@ class MVTecFormat(Format):
                 places = _write_defects(labelled, root)
             if len(places) > 1:  # one picture of several classes
                 group = group or labelled.stem
-            for place in places if group else []:
+            how = tuple(labelled.provenance.get(name, "") for name in made)
+            for place in places if group or labelled.provenance else []:
                 relative = place.relative_to(root).as_posix()
-                grouped.setdefault(labelled.object, []).append((relative, group))
-        for object, rows in grouped.items():
-            _write_csv(folder / object / "manifest.csv", ("file", "group"), rows)
+                rows_of.setdefault(labelled.object, []).append((relative, group, *how))
+        for object, rows in rows_of.items():
+            write_table(folder / object / "manifest.csv", ("file", "group", *made), rows)
 
 
 def _write_defects(labelled: LabelledFile, root: Path) -> list[Path]:
@@ -64,9 +66,7 @@ class CsvFormat(Format):
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
-        made: dict[str, None] = {}
-        for labelled in files:
-            made |= dict.fromkeys(labelled.provenance)
+        made = provenance_names(files)
         rows: list[tuple[Any, ...]] = []
         for labelled in files:
             image = copy_picture(labelled, folder / "images").relative_to(folder).as_posix()
@@ -81,10 +81,11 @@ class CsvFormat(Format):
                 place = path.relative_to(folder).as_posix()
                 rows.append((image, place, labelled.object, defect, *shared))
         head = ("image", "mask", "class", "defect", "group", "side", *made)
-        _write_csv(folder / "manifest.csv", head, rows)
+        write_table(folder / "manifest.csv", head, rows)
 
 
-def _write_csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a csv; paths in it are relative to its folder, so that it may move."""
     with atomic_write(path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(head)

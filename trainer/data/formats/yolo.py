@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.masks import bounding_box
@@ -12,7 +13,8 @@ from bgdefect_core.pictures.masks import bounding_box
 from ..annotations.outlines import bridged
 from ..annotations.shapes import Size
 from .format import Format, class_names
-from .labelled import Defect, LabelledFile, copy_picture
+from .labelled import Defect, LabelledFile, copy_picture, provenance_names
+from .tables import write_table
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,10 @@ class YoloFormat(Format):
     """A line a box: class, middle and size, as shares of the picture's."""
 
     name = "yolo"
-    summary = "YOLO detection: images/{train,val}, labels/{train,val} with a box a line, data.yaml"
+    summary = (
+        "YOLO detection: images/{train,val}, labels/{train,val} with a box a line, data.yaml, and "
+        "manifest.csv with groups and how a picture was made"
+    )
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
@@ -34,6 +39,7 @@ class YoloFormat(Format):
                 file.writelines(self._lines(labelled, numbers))
         with atomic_write(folder / "data.yaml", "w") as file:
             file.writelines(_yaml(files, list(names.values())))
+        _write_manifest(files, folder)
 
     def _lines(
         self, labelled: LabelledFile, numbers: Mapping[tuple[str, str], int]
@@ -58,7 +64,8 @@ class YoloSegmentationFormat(YoloFormat):
 
     name = "yolo-seg"
     summary = (
-        "YOLO segmentation: images/{train,val}, labels/{train,val} with a polygon a line, data.yaml"
+        "YOLO segmentation: images/{train,val}, labels/{train,val} with a polygon a line, "
+        "data.yaml, and manifest.csv with groups and how a picture was made"
     )
 
     def labels(self, defect: Defect, size: Size) -> Iterator[list[float]]:
@@ -66,6 +73,18 @@ class YoloSegmentationFormat(YoloFormat):
         for face in defect.faces:
             outline = bridged(face) / [size[1], size[0]]
             yield outline.ravel().tolist()
+
+
+def _write_manifest(files: Sequence[LabelledFile], folder: Path) -> None:
+    """Groups, and how pictures were made, for which labels have no place."""
+    made = provenance_names(files)
+    rows: list[tuple[Any, ...]] = []
+    for labelled in files:
+        how = tuple(labelled.provenance.get(name, "") for name in made)
+        if labelled.group or labelled.provenance:
+            rows.append((f"images/{labelled.side}/{labelled.name}", labelled.group, *how))
+    if rows:
+        write_table(folder / "manifest.csv", ("file", "group", *made), rows)
 
 
 def _yaml(files: Sequence[LabelledFile], names: Sequence[str]) -> Iterator[str]:

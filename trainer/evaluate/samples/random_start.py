@@ -35,7 +35,7 @@ from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, region_map
 from bgdefect_core.pictures.picture import Picture, Pixels
 from bgdefect_core.pictures.pixels import as_pictures
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 from bgdefect_core.pictures.stitching import stitch
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.quality import QualityLimits
@@ -212,7 +212,7 @@ def _label(folder: Path, index: int) -> Path:
 
 def _read(folder: Path, seed: int, index: int) -> GeneratedSample:
     file = _picture(folder, index)
-    picture = read_picture(file)
+    picture = read_of_folder(file)
     mask = read_mask(_label(folder, index), (picture.shape[0], picture.shape[1]))
     seed = attempt_seed(seed, index, 0)
     return GeneratedSample(picture, mask, mask, file=f"{folder.name}/{file.name}", seed=seed)

@@ -15,7 +15,7 @@ import torch
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.masks import Mask, coverage
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import read_of_folder, read_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.decisions import Key
@@ -121,10 +121,10 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
             shown += record.verdict not in HIDDEN
         if record.accepted:
             samples[record.key] = GeneratedSample(
-                picture=read_picture(root / record.file),
+                picture=read_of_folder(root / record.file),
                 label=_read_mask(root / record.label),
                 requested=_read_mask(root / record.requested),
-                source=read_picture(root / object / "train" / "good" / record.good_name),
+                source=read_of_folder(root / object / "train" / "good" / record.good_name),
                 file=record.file,
                 seed=record.seed,
                 quality=record.quality,
