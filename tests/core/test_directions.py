@@ -74,6 +74,15 @@ def test_defects_that_lie_along_the_weft_stay_there() -> None:
     assert varied.rotate == 180 and varied.flip
 
 
+def test_masks_turn_as_far_as_the_real_ones_vary() -> None:
+    pictures = [brushed(90, seed) for seed in range(3)]
+    steep = [bar(angle) for angle in (66, 84, 90, 97, 113)]
+    settings, _ = settled(PlacementSettings(), steep, pictures)
+    assert settings.rotate is not None and 20 < settings.rotate < 26 and settings.flip
+    wide, reason = settled(PlacementSettings(), [bar(angle) for angle in (45, 90, 135)], pictures)
+    assert wide.rotate == 180 and "several ways" in reason
+
+
 def test_a_mirror_that_would_turn_them_is_left_out() -> None:
     slanted = [bar(angle) for angle in (28, 30, 33)]
     settings, _ = settled(PlacementSettings(), slanted, [brushed(30, seed) for seed in range(3)])
