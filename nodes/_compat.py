@@ -13,7 +13,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ._declare import Input, Node, Output, Schema
+from ._declare import BOX, Input, Node, Output, Schema
 
 _KINDS = {
     "BOOLEAN": io.Boolean,
@@ -63,6 +63,8 @@ def _schema(declared: Schema) -> Any:
 
 
 def _kind(name: str) -> Any:
+    if name == BOX and hasattr(io, "BoundingBox"):  # v0.30 and later
+        return io.BoundingBox
     return _KINDS[name] if name in _KINDS else io.Custom(name)
 
 

@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 from ..bgdefect_core.declarations import Option, options_of
 
+BOX = "BOUNDING_BOX"
+"""The host's wire with boxes (v0.30 and later)."""
 CROP = "BGDEFECT_CROP"
 """A wire with `_picture_steps.CropBatch`."""
 INVERSION = "BGDEFECT_INVERSION"

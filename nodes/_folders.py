@@ -19,6 +19,10 @@ _RESERVED = re.compile(r'[\x00-\x1f<>:"|?*]')
 
 DEMO = "(shipped demo)"
 """The choice that stands for the pack's own pictures and masks."""
+DATA_SET = " [datasets]"
+"""Ends the choices that lie below the host's folders of data sets, in the host's own form."""
+_DEPTH = 4
+"""Folders of data sets are offered to this depth: OBJECT/ground_truth/DEFECT below a collection."""
 FileStates = tuple[tuple[str, int, int], ...]
 """Name, time and size of files."""
 ASSETS = Path(__file__).resolve().parent.parent / "bgdefect_core" / "assets"
@@ -46,6 +50,51 @@ def inside(base: str | Path, name: str, what: str) -> Path:
             f"rename {what}",
         )
     return target
+
+
+def data_set_choices(roots: Sequence[Path]) -> list[str]:
+    """The folders below the host's folders of data sets, sorted, each once; links are passed
+    over."""
+    names: set[str] = set()
+    for root in roots:
+        for folder in _folders_below(root, _DEPTH):
+            names.add(f"{folder.relative_to(root).as_posix()}{DATA_SET}")
+    return sorted(names)
+
+
+def _folders_below(root: Path, depth: int) -> list[Path]:
+    if depth == 0 or not root.is_dir():
+        return []
+    folders: list[Path] = []
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                path = Path(entry.path)
+                folders += [path, *_folders_below(path, depth - 1)]
+    return folders
+
+
+def place_of(choice: str, base: Path, roots: Sequence[Path]) -> tuple[str, Path]:
+    """A choice as the name of a folder, and the host's folder below which it lies.
+
+    Args:
+        base: the host's input folder. roots: its folders of data sets; the first that has this
+            folder counts.
+
+    Raises:
+        SettingError: the choice is of a data set, and no root has it.
+    """
+    if not choice.endswith(DATA_SET):
+        return choice, base
+    name = choice.removesuffix(DATA_SET)
+    for root in roots:
+        if inside(root, name, "folder").is_dir():
+            return name, root
+    raise SettingError(
+        f"the folder is {choice!r}",
+        f"a folder below {', '.join(map(str, roots)) or 'datasets, which this host has not'}",
+        "choose another folder",
+    )
 
 
 def refuse_links(root: Path, object: str, defect: str, base: str | Path) -> None:

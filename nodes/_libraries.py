@@ -1,4 +1,5 @@
-"""The good pictures and mask libraries that a workflow names, below the host's input folder."""
+"""The good pictures and mask libraries that a workflow names, below the host's input folder or one
+of its folders of data sets."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def good_files(folder: str, base: Path) -> list[Path]:
     """The pictures of a choice of Load Good Pictures, sorted by name.
 
     Args:
-        base: the host's input folder.
+        base: the host's folder that it lies in.
     """
     if folder == DEMO:
         return picture_files(ASSETS / "demo" / "good", ASSETS)
@@ -107,7 +108,7 @@ def mask_library(
         )
     files = mask_files(library, base)
     if library == DEMO:
-        return read_library(files[0].parent)
+        return read_library(files[0].parent, pictures=ASSETS / "demo" / "defects")
     folder = inside(base, library, "library")
     return read_library(folder, pictures=_defect_pictures(folder, base), values=values)
 

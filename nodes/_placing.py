@@ -24,6 +24,7 @@ from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ..bgdefect_core.quality.effects import Effects, effects_of
 from ..bgdefect_core.quality.place_effect import shows_effect
+from ._boxes import Box, area_of
 from ._convert import mask_batch, masks_of, matched, pictures_of
 from ._picture_steps import colour_image
 from ._wires import RealDefect
@@ -58,6 +59,8 @@ class Ground:
     """MASK of 1 or B; None: everywhere on the part."""
     avoid: Tensor | None = None
     """MASK of 1 or B; None: nothing."""
+    boxes: list[Box] | None = None
+    """Of all pictures alike; None: everywhere."""
 
     def parts(self, pictures: Sequence[Pixels]) -> list[Mask]:
         """One bool ``[H, W]`` a picture, which may be empty.
@@ -72,6 +75,8 @@ class Ground:
                 "choose one of them",
             )
         parts = [part_mask(picture, self.kind) for picture in pictures]
+        if self.boxes is not None:
+            parts = [part & area_of(self.boxes, part.shape) for part in parts]
         for name, mask in (("allowed", self.allowed), ("avoid", self.avoid)):
             if mask is None:
                 continue

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ..bgdefect_core.quality import QualityLimits
+from ._captions import SHOW, captioned, chosen, nothing_to_show
 from ._convert import cycled, mask_of
 from ._declare import CROP, QUALITY, REAL, START, Node, Output, Schema, option, widget, wire
 from ._folders import inside, refuse_links
@@ -238,6 +239,22 @@ class DefectPreview(Node):
                     tooltip="The refined masks: a green line around them.",
                 ),
                 wire("IMAGE", "heat", optional=True, tooltip="Heat maps, shown at the right."),
+                wire(
+                    QUALITY,
+                    "quality",
+                    optional=True,
+                    tooltip="From Defect Quality: each sample's verdict is written below it. "
+                    "Unplugged: none.",
+                ),
+                widget(
+                    "COMBO",
+                    "show",
+                    options=list(SHOW),
+                    default=SHOW[0],
+                    optional=True,
+                    tooltip="Which samples are shown. all: neutral. good, rejected: those with "
+                    "this verdict (needs quality, and Defect Quality with only_good off).",
+                ),
             ],
             outputs=[Output("IMAGE", "overlay", tooltip="The pictures as shown.")],
         )
@@ -250,12 +267,20 @@ class DefectPreview(Node):
         mask: torch.Tensor | None = None,
         refined: torch.Tensor | None = None,
         heat: torch.Tensor | None = None,
+        quality: Any = None,
+        show: str = SHOW[0],
     ) -> Any:
-        shown = (
-            overlays(*zoomed(result, mask, refined, heat))
-            if zoom and mask is not None
-            else overlays(result, mask, refined, heat)
-        )
+        numbers = chosen(show, quality, len(result))
+        if numbers:
+            shown = (
+                overlays(*zoomed(result, mask, refined, heat))
+                if zoom and mask is not None
+                else overlays(result, mask, refined, heat)
+            )[numbers]
+            if quality is not None:
+                shown = captioned(shown, [quality[number] for number in numbers])
+        else:
+            shown = nothing_to_show(show)
         from comfy_api.latest import io, ui
 
         return io.NodeOutput(shown, ui=ui.PreviewImage(shown, cls=cls))

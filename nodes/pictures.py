@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -10,9 +11,10 @@ from ..bgdefect_core.pictures.mask_values import MaskValues
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.placement.part import PartKind
 from ..bgdefect_core.placement.settings import PlacementSettings
+from ._boxes import boxes_of
 from ._convert import image_of, mask_of
-from ._declare import REAL, Node, Output, Schema, end_of, option, widget, wire
-from ._folders import DEMO, state
+from ._declare import BOX, REAL, Node, Output, Schema, end_of, option, widget, wire
+from ._folders import DEMO, data_set_choices, place_of, state
 from ._libraries import (
     NO_LIBRARY,
     folder_state,
@@ -30,9 +32,16 @@ MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 
 def _subfolders() -> list[str]:
-    from ._host_folders import input_subfolders
+    from ._host_folders import dataset_roots, input_subfolders
 
-    return input_subfolders()
+    return [*input_subfolders(), *data_set_choices(dataset_roots())]
+
+
+def _place(choice: str) -> tuple[str, Path]:
+    """A choice of a folder: its name, and the host's folder below which it lies."""
+    from ._host_folders import dataset_roots, input_directory
+
+    return place_of(choice, input_directory(), dataset_roots())
 
 
 class LoadPictures(Node):
@@ -56,8 +65,9 @@ class LoadPictures(Node):
                     "COMBO",
                     "folder",
                     options=lambda: [DEMO, *_subfolders()],
-                    tooltip="Folder of good pictures below ComfyUI's input folder. (shipped demo): "
-                    "the pictures that come with the pack.",
+                    tooltip="Folder of good pictures below ComfyUI's input folder or, with "
+                    "[datasets], its folder datasets. (shipped demo): the pictures that come with "
+                    "the pack.",
                 ),
                 widget(
                     "INT",
@@ -95,15 +105,11 @@ class LoadPictures(Node):
         None."""
         if folder is None:
             return float("nan")
-        from ._host_folders import input_directory
-
-        return folder_state(good_files(folder, input_directory()), page, count)
+        return folder_state(good_files(*_place(folder)), page, count)
 
     @classmethod
     def execute(cls, folder: str, page: int, count: int) -> Any:
-        from ._host_folders import input_directory
-
-        batches = good_batches(good_files(folder, input_directory()), page, count)
+        batches = good_batches(good_files(*_place(folder)), page, count)
         return ([image_of(batch) for batch in batches],)
 
 
@@ -129,10 +135,10 @@ class PlaceMask(Node):
                     "COMBO",
                     "library",
                     options=lambda: [NO_LIBRARY, DEMO, *_subfolders()],
-                    tooltip="Folder of real masks (white on black) below ComfyUI's input folder; "
-                    "(masks input): the masks connected below. "
-                    "Beside ground_truth/DEFECT the pictures in test/DEFECT are found: masks then "
-                    "go where the part looks as it did there.",
+                    tooltip="Folder of real masks (white on black) below ComfyUI's input folder "
+                    "or, with [datasets], its folder datasets; (masks input): the masks connected "
+                    "below. Beside ground_truth/DEFECT the pictures in test/DEFECT are found: "
+                    "masks then go where the part looks as it did there.",
                 ),
                 widget(
                     "INT",
@@ -217,6 +223,16 @@ class PlaceMask(Node):
                     "several classes, separated by commas: 1, #ff0000 or nonzero. Empty: white on "
                     "black.",
                 ),
+                widget(
+                    BOX,
+                    "box",
+                    optional=True,
+                    force_input=True,
+                    socketless=False,
+                    tooltip="Where defects may lie, as boxes in pixels of the picture: from a "
+                    "detector or Create Bounding Boxes. Several boxes: in any of them. Unplugged: "
+                    "everywhere on the part.",
+                ),
             ],
             outputs=[
                 Output("IMAGE", "image", tooltip="The picture of each mask."),
@@ -242,9 +258,7 @@ class PlaceMask(Node):
             return float("nan")
         if library == NO_LIBRARY:
             return ()
-        from ._host_folders import input_directory
-
-        return state(library_files(library, input_directory()))
+        return state(library_files(*_place(library)))
 
     @classmethod
     def execute(
@@ -264,13 +278,15 @@ class PlaceMask(Node):
         allowed: torch.Tensor | None = None,
         directions: str = DIRECTIONS[0],
         mask_values: str = "",
+        box: Any = None,
     ) -> Any:
         settings = PlacementSettings(rotate, (scale_min, scale_max), flip, elastic)
-        from ._host_folders import input_directory, progress_bar
+        from ._host_folders import progress_bar
 
         bar = progress_bar(len(image) * number)  # the host checks Cancel in it
-        real_masks = mask_library(library, masks, input_directory(), MaskValues.parse(mask_values))
-        ground = Ground(part, allowed, avoid)
+        name, root = _place(library)
+        real_masks = mask_library(name, masks, root, MaskValues.parse(mask_values))
+        ground = Ground(part, allowed, avoid, boxes_of(box))
         settings = in_directions(settings, directions, image, real_masks)
         placed = new_masks(image, real_masks, ground, settings, number, seed, lambda: bar.update(1))
         owners: list[int] = []

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from .server import PACK
+from .subgraphs import flat
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 NOTES = ("Note", "MarkdownNote")
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
-OF_THE_USER = ("v1-5-pruned-emaonly.safetensors", "my-class.safetensors", "my_good_part.png")
-"""What workflow 2 names and nobody ships."""
+OF_THE_USER = ("v1-5-pruned-emaonly-fp16.safetensors", "my-class.safetensors", "my_good_part.png")
+"""What workflows 2 and 7 name and nobody ships."""
+_UNKNOWN: dict[str, Any] = {"input": {}, "output": [], "output_name": []}
 WORKFLOWS = sorted((PACK / "workflows").glob("*.json"))
 
 
@@ -86,6 +88,7 @@ def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]
     """What the editor would complain about: unknown nodes, other counts of widgets, values out of
     range, links between other types."""
     found = []
+    workflow = flat(workflow, lambda kind: widgets(object_info.get(kind, _UNKNOWN)))
     nodes = {node["id"]: node for node in workflow["nodes"]}
     for node in nodes.values():
         if node["type"] in NOTES:
@@ -139,7 +142,9 @@ def problems(workflow: dict[str, Any], object_info: dict[str, Any]) -> list[str]
 
 
 def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
-    """The prompt that the editor would send; node ids are the workflow's."""
+    """The prompt that the editor would send; node ids are the workflow's, OUTER:INNER in a
+    subgraph."""
+    workflow = flat(workflow, lambda kind: widgets(object_info[kind]))
     links = {link[0]: link for link in workflow["links"]}
     prompt: dict[str, Any] = {}
     for node in workflow["nodes"]:
@@ -160,7 +165,7 @@ def after_run(
 ) -> dict[str, Any]:
     """The workflow with its numbers as the editor sets them after a run: by the control behind
     each."""
-    changed: dict[str, Any] = json.loads(json.dumps(workflow))
+    changed = flat(workflow, lambda kind: widgets(object_info[kind]))
     for node in changed["nodes"]:
         names = [] if node["type"] in NOTES else widgets(object_info[node["type"]])
         for place, name in enumerate(names):
@@ -184,3 +189,11 @@ def change(prompt: dict[str, Any], kind: str, **inputs: Any) -> dict[str, Any]:
     for number in ids(prompt, kind):
         changed[number]["inputs"] |= inputs
     return changed
+
+
+def saving(prompt: dict[str, Any]) -> dict[str, Any]:
+    """The prompt with a Save Image for what Defect Quality passes on, where it has none."""
+    if ids(prompt, "SaveImage"):
+        return prompt
+    inputs = {"images": [ids(prompt, "BGDefectQuality")[0], 0], "filename_prefix": "bgdefect"}
+    return prompt | {"saved": {"class_type": "SaveImage", "inputs": inputs}}

@@ -57,7 +57,12 @@ def graph(object_info: dict[str, Any]) -> dict[str, Any]:
     vae = prompt[ids(prompt, "VAEEncode")[0]]["inputs"]["vae"]
     prompt = change(prompt, "BGDefectLoadPictures", page=0, count=1)
     prompt = change(
-        prompt, "BGDefectPlaceMask", library=LIBRARY, seed=MASK_SEED, directions="as_set"
+        prompt,
+        "BGDefectPlaceMask",
+        library=LIBRARY,
+        part="texture",
+        seed=MASK_SEED,
+        directions="as_set",
     )
     prompt = change(prompt, "BGDefectInversion", steps=STEPS)
     prompt = change(

@@ -102,8 +102,8 @@ def test_quick_start_from_the_template_list(
     click(browser, NAME)
     types = wait(
         lambda: browser.execute_script(
-            "const t = app.graph._nodes.map(n => n.type); "
-            "return t.includes('BGDefectSampler') ? t : null"
+            "const t = app.graph._nodes.filter(n => !n.subgraph).map(n => n.type); "
+            "return t.includes('BGDefectPreview') ? t : null"
         ),
         "the workflow in the editor",
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from .conftest import HOSTS, Figure
-from .graph import change, ids, load, named, to_api
+from .graph import change, ids, load, named, saving, to_api
 from .server import PACK, Server, pixels, shown
 
 FORMATS = {
@@ -22,9 +22,8 @@ FORMATS = {
 def painted(folder: Path, python: Path, base: Path, arguments: tuple[str, ...]) -> np.ndarray:
     """What the quick start paints at 10 steps: its first result, int16 [H, W, 3]."""
     with Server(folder, python, base, arguments) as server:
-        prompt = change(
-            to_api(load(named("1_")), server.get("/object_info")), "BGDefectInversion", steps=10
-        )
+        workflow, known = load(named("1_")), server.get("/object_info")
+        prompt = change(saving(to_api(workflow, known)), "BGDefectInversion", steps=10)
         run = server.run(prompt)
         assert run.status == "success", run.error
         [report] = run.outputs[ids(prompt, "PreviewAny")[0]]["text"]
