@@ -17,6 +17,7 @@ from PIL import Image
 from .conftest import Figure
 from .graph import change, ids, load, named, to_api
 from .server import PACK, Refused, Server
+from .test_registration import NODES
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -321,16 +322,24 @@ def test_hostile_metadata_does_nothing(server: Server, quick: dict[str, Any]) ->
     assert not Path("/tmp/escaped-by-bgdefect").exists()
 
 
+PROMPTS = int(os.environ.get("BGDEFECT_PROMPTS", "200"))
+"""How many random prompts are sent; docs/host.md is of 1,000."""
+DRAWN = "drawn.png"
+"""A picture of the user with a region drawn in the mask editor."""
+
+
 @pytest.mark.slow
-def test_two_hundred_random_prompts(
-    server: Server, object_info: dict[str, Any], figure: Figure
-) -> None:
-    """Random values, sizes, masks and wires of our nodes: a result or a named error, never a dead
-    server."""
+def test_random_prompts(server: Server, object_info: dict[str, Any], figure: Figure) -> None:
+    """Random values, sizes, masks and wires of all our nodes, those in subgraphs included: a result
+    or a named error, never a dead server."""
     rng = np.random.default_rng(20261123)
     ends = {"success": 0, "error": 0, "refused": 0}
-    for number in range(200):
+    pixels = rng.integers(0, 256, (64, 96, 4), np.uint8)
+    Image.fromarray(pixels, "RGBA").save(server.base / "input" / DRAWN)
+    tried: set[str] = set()
+    for number in range(PROMPTS):
         prompt = _random_prompt(rng, object_info)
+        tried |= {node["class_type"] for node in prompt.values()}
         try:
             run = server.run(prompt, 240)
         except Refused as refused:
@@ -350,17 +359,20 @@ def test_two_hundred_random_prompts(
             ends[run.status] += 1
         assert server.alive(), number
     figure("ends", ends)
-    assert ends["success"] >= 20 and ends["error"] >= 20
+    assert ends["success"] >= PROMPTS // 10 and ends["error"] >= PROMPTS // 10
+    assert tried >= NODES
 
 
 def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dict[str, Any]:
     """A workflow on a picture and a mask of random sizes, some values drawn anew, sometimes one
     wire moved."""
-    start = str(rng.choice(["1_", "3_", "4_", "6_"]))
+    start = str(rng.choice(["1_", "3_", "4_", "5_", "6_", "7_"]))
     prompt = change(
         to_api(load(named(start)), object_info), "BGDefectInversion", steps=int(rng.integers(1, 4))
     )
     prompt = change(prompt, "BGDefectInversion", skip=bool(rng.random() < 0.5))
+    if start == "7_":
+        prompt = change(prompt, "LoadImage", image=DRAWN)
     if rng.random() < 0.3:
         _by_conditioning(rng, prompt)
     width, height = (int(side) for side in rng.integers(1, 90, 2) + rng.choice([0, 15, 60], 2))
@@ -470,11 +482,20 @@ def _random_value(
             node["inputs"][name] = "".join(
                 rng.choice(list("a ä\n\\{}()|:0\U0001f600"), int(rng.integers(0, 30)))
             )
+        elif kind == "BOUNDING_BOX":
+            node["inputs"][name] = _random_box(rng)
         elif kind == "COMBO":
             node["inputs"][name] = str(rng.choice([*options["options"], "nothing"]))
         else:
             continue
         return
+
+
+def _random_box(rng: np.random.Generator) -> Any:
+    """Mostly a box, sometimes something else."""
+    numbers = rng.integers(-40, 200, 4).tolist()
+    box = dict(zip(("x", "y", "width", "height"), numbers, strict=True))
+    return box if rng.random() < 0.8 else {"x": "left"}
 
 
 def _random_wire(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
@@ -489,14 +510,14 @@ def _random_wire(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow(server: Server, quick: dict[str, Any], figure: Figure) -> None:
-    """A hundred runs with a seed each: after the first twenty the server needs no more memory."""
+    """Two hundred runs with a seed each: after the first twenty the server needs no more memory."""
     sizes = []
-    for seed in range(100):
+    for seed in range(200):
         run = server.run(
             change(change(quick, "BGDefectSampler", seed=seed), "BGDefectPlaceMask", seed=seed), 120
         )
         assert run.status == "success", run.error
         sizes.append(server.memory())
-    figure("megabytes", [round(size / 2**20) for size in sizes[::10]])
-    early, late = np.median(sizes[20:40]), np.median(sizes[80:])
-    assert late - early < 100 * 2**20, sizes[::10]
+    figure("megabytes", [round(size / 2**20) for size in sizes[::20]])
+    early, late = np.median(sizes[20:40]), np.median(sizes[180:])
+    assert late - early < 100 * 2**20, sizes[::20]
