@@ -1,8 +1,8 @@
 """The pictures behind the nodes' quick start: brushed metal with and without drawn scratches.
 
 ``write_training_set`` draws what the shipped weights are trained on, ``write_shipped`` what lies in
-``assets/demo``: good pictures, defects and masks that the training has not seen. The weights come from
-``bgdefect train`` on the former, with ``--shots 20 --lora-rank 8 --lr 1e-3 --mask-weight 4 --steps
+``assets/demo``: good pictures, defects and masks that the training has not seen. The weights come
+from ``bgdefect train`` on the former, with ``--shots 20 --lora-rank 8 --lr 1e-3 --mask-weight 4 --steps
 400 --precision bf16``.
 """
 
@@ -42,8 +42,8 @@ def write_training_set(root: Path, seed: int = 0, defective: int = 24, good: int
 
 
 def write_shipped(root: Path, seed: int = 0, good: int = 4, masks: int = 6) -> None:
-    """Draw ``good/*.png`` (384 x 256 pixels), and ``masks/*.png`` with the defects that they are of,
-    ``defects/*.png`` (256 x 256)."""
+    """Draw ``good/*.png`` (384 x 256 pixels), ``defects/*.png`` and their ``masks/*.png`` (256 x
+    256)."""
     for index in range(good):
         rng = np.random.default_rng((seed, 2, index))
         write_picture(
