@@ -2,8 +2,8 @@
 
 ``write_training_set`` draws what the shipped weights are trained on, ``write_shipped`` what lies in
 ``assets/demo``: good pictures, defects and masks that the training has not seen. The weights come
-from ``bgdefect train`` on the former, with ``--shots 20 --lora-rank 8 --lr 1e-3 --mask-weight 4 --steps
-400 --precision bf16``.
+from ``bgdefect train`` on the former, with ``--shots 20 --lora-rank 8 --lr 1e-3 --mask-weight 4
+--steps 400 --precision bf16``.
 """
 
 from __future__ import annotations
