@@ -18,8 +18,8 @@ from torch import Tensor
 from ..bgdefect_core.errors import MaskError, PictureError
 from ..bgdefect_core.files import atomic_write
 from ..bgdefect_core.method.randomness import attempt_seed
-from ..bgdefect_core.pictures.crop import crop_box, take
-from ..bgdefect_core.pictures.masks import Mask, check_mask
+from ..bgdefect_core.pictures.crop import Crop, crop_box, take
+from ..bgdefect_core.pictures.masks import Mask, bounding_box, check_mask
 from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from ..bgdefect_core.pictures.picture import Picture, Pixels
 from ..bgdefect_core.records.dataset import DatasetWriter, Sample
@@ -181,7 +181,7 @@ def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor
     masks = masks_of(_spread(mask_batch(requested, "mask"), len(pictures), "mask"), "mask")
     for number, (picture, mask) in enumerate(zip(pictures, masks, strict=True)):
         check_mask(mask, picture.shape[:2], "mask" if len(requested) == 1 else f"mask {number}")
-    boxes = [crop_box(mask, 96, "defect") for mask in masks]
+    boxes = [_seen(mask) for mask in masks]
 
     def squares(arrays: Sequence[NDArray[Any]], name: str) -> list[NDArray[Any]]:
         _same_size(pictures, arrays, name)
@@ -196,6 +196,20 @@ def zoomed(result: Tensor, requested: Tensor, label: Tensor | None, heat: Tensor
         heat_squares = image_of(squares(heats, "heat"))
     result_squares = image_of(squares(pictures, "result"))
     return result_squares, mask_of(squares(masks, "mask")), label_squares, heat_squares
+
+
+def _seen(mask: Mask) -> Crop:
+    """The square that is shown: as that of training, but where it would stick out of the picture
+    the largest one within, so that nothing is mirrored at the border."""
+    box, shorter = crop_box(mask, 96, "defect"), min(mask.shape)
+    top, left, height, width = bounding_box(mask)
+    if box.side <= shorter or max(height, width) > shorter:
+        return box
+    places = []
+    for start, length, whole in zip((top, left), (height, width), mask.shape, strict=True):
+        middle = start + length // 2 - shorter // 2
+        places.append(min(max(middle, 0), whole - shorter))
+    return Crop(places[0], places[1], shorter)
 
 
 def overlays(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
@@ -372,3 +374,25 @@ def test_make_passes_every_folder_of_the_real_sets(target: str, tmp_path: Path) 
         command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60
     )
     assert done.returncode != 0 and "set it to the folder of the real sets" in done.stderr
+
+
+def test_the_registry_gets_its_addresses() -> None:
+    """What `.ci/tools/addresses.py` writes before the pack is published."""
+    sys.path.insert(0, str(ROOT / ".ci" / "tools"))
+    addresses = importlib.import_module("addresses")
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "[project.urls]" not in text
+    written = addresses.with_addresses(text, "owner/name", "v1")
+    assert '\n[project.urls]\nRepository = "https://github.com/owner/name"\n' in written
+    raw = "https://raw.githubusercontent.com/owner/name/v1/web"
+    assert f'\nIcon = "{raw}/icon.png"\nBanner = "{raw}/banner.jpg"\n' in written
+    lines = set(text.splitlines()) - set(written.splitlines())
+    assert {line.split(" ")[0] for line in lines} == {"Icon", "Banner"}
+    with pytest.raises(SystemExit, match="no OWNER/NAME"):
+        addresses.with_addresses(text, "https://github.com/owner/name", "v1")
+
+
+def test_icon_and_banner_have_the_registry_s_sizes() -> None:
+    icon, banner = Image.open(ROOT / "web" / "icon.png"), Image.open(ROOT / "web" / "banner.jpg")
+    assert icon.size == (400, 400)
+    assert banner.width * 9 == banner.height * 21

@@ -94,7 +94,12 @@ def finish(latent: Link, start: Link | None, **quality: Any) -> list[Node]:
     ]
 
 
-def _base(weights: str = WEIGHTS, strength: float = 1.0) -> list[Node]:
+STRENGTH = 1.4
+"""On the embedded base: it paints more faintly than life, and a graph has no retries that raise the
+guidance, as the command line has."""
+
+
+def _base(weights: str = WEIGHTS, strength: float = STRENGTH) -> list[Node]:
     """The embedded base with a class on it."""
     apply = {"model": _MODEL, "weights": Given("weights", weights), "strength": strength}
     return [Node("base", "BGDefectLoadBase"), Node("class", "BGDefectApplyWeights", apply)]
@@ -150,7 +155,7 @@ def _given_finish() -> list[Node]:
 
 
 _BOTH = {"x": 0, "y": 0, "operation": "add"}
-SEED = Given("seed", 3)
+SEED = Given("seed", 5)
 PAINT = Subgraph(
     "6b0f2c7e-8d0b-4f0c-9a51-3f6f1f1c0a01",
     "Paint a Defect",
@@ -322,7 +327,7 @@ TWO = Subgraph(
     },
     (
         *_base(strength=0.7),
-        _place(Given("picture"), seed=0, part="texture"),
+        _place(Given("picture"), seed=7, part="texture"),
         *ROUND,
         Node(
             "second",
@@ -333,7 +338,7 @@ TWO = Subgraph(
                 "masks": Link("round"),
                 "avoid": Link("place", 1),
                 "part": "texture",
-                "seed": 10,
+                "seed": 27,
                 "elastic": 0.06,
             },
             "Place the second mask",
@@ -374,7 +379,7 @@ TWO = Subgraph(
             {
                 "inversion": Link("inversion"),
                 "guidance": Given("guidance", 4.0),
-                "seed": Given("seed", 6),
+                "seed": Given("seed", 7),
             },
         ),
         *_two_results(),
@@ -405,7 +410,7 @@ PREPARE = Subgraph(
     },
     (
         *_base(),
-        _place(Given("picture"), seed=SEED),
+        _place(Given("picture"), seed=Given("seed", 9)),
         crop(Link("place"), Link("place", 1)),
         *paste(),
         *prepare(steps=Given("steps", 10)),

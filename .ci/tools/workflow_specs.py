@@ -116,7 +116,7 @@ The three start from the same real defect at the same place, at another *start l
 - 0.5: painted over, close to it
 - 1: from noise, as in the paper
 
-A sample that is only a copy is rejected: the verdict says so. For a data set, levels of 0.4 to 0.8 are a good choice.
+For a data set, levels of 0.4 to 0.8 are a good choice.
 """
 
 
@@ -152,9 +152,9 @@ def _custom() -> tuple[Node, ...]:
     last = {"samples": Link("advanced"), "latent": Link("prepare", 1), "vae": Link("prepare", 3)}
     last |= {"crop": Link("prepare", 4), "real": Link("prepare", 5), "start": Link("guider", 2)}
     return (
-        demo_pictures(),
+        demo_pictures(page=3),
         Node("prepare", PREPARE, {"picture": Link("pictures")}),
-        Node("noise", "BGDefectNoise"),
+        Node("noise", "BGDefectNoise", {"seed": 9}),
         Node("guider", "BGDefectGuider", guider),
         Node("which", "KSamplerSelect", {"sampler_name": "dpmpp_2m"}),
         Node("advanced", "SamplerCustomAdvanced", sampler, more=220),

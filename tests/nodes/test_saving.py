@@ -183,3 +183,17 @@ def test_the_overlay_draws_around_the_masks_only() -> None:
             BGDefectError, match="heat is 20 x 20 pixels; expected 32 x 24, as result"
         ):
             show(result, mask, None, torch.zeros(1, 20, 20, 3))
+
+
+def test_a_wide_mask_is_shown_without_mirrored_surroundings() -> None:
+    """2.5 times 40 pixels are more than the picture is high: all of its height is shown."""
+    result, mask = torch.rand(1, 64, 160, 3), torch.zeros(1, 64, 160)
+    mask[:, 10:20, 100:140] = 1
+    shown, requested, _, _ = _saving.zoomed(result, mask, None, None)
+    expected, _, _, _ = _saving.zoomed(
+        result[:, :, 88:152], torch.ones(1, 64, 64) * mask[:, :, 88:152], None, None
+    )
+    assert shown.shape == (1, 384, 384, 3)
+    assert torch.equal(shown, expected)
+    rows, columns = requested[0].nonzero(as_tuple=True)
+    assert (int(rows.min()), int(columns.min())) == (60, 72)  # six times 10, and 100 - 88
