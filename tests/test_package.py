@@ -393,6 +393,7 @@ def test_the_registry_gets_its_addresses() -> None:
 
 
 def test_icon_and_banner_have_the_registry_s_sizes() -> None:
-    icon, banner = Image.open(ROOT / "web" / "icon.png"), Image.open(ROOT / "web" / "banner.jpg")
-    assert icon.size == (400, 400)
-    assert banner.width * 9 == banner.height * 21
+    with Image.open(ROOT / "web" / "icon.png") as icon:
+        assert icon.size == (400, 400)
+    with Image.open(ROOT / "web" / "banner.jpg") as banner:
+        assert banner.width * 9 == banner.height * 21
