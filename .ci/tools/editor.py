@@ -16,8 +16,14 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}
-"""Else a first start shows the list of templates above the graph, and a map on it."""
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Minimap.Visible": False,
+    "LiteGraph.Canvas.LowQualityRenderingZoomThreshold": 0.1,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,
+}
+"""Else a first start shows the list of templates above the graph and a map on it, and small graphs
+have no texts (by two names, of older and newer editors)."""
 READY = "return !!(window.app && app.graph && app.extensionManager)"
 LOAD = """
 const [text, done] = arguments;

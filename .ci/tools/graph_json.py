@@ -245,7 +245,7 @@ def _app(workflow: Workflow, nodes: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _note(text: str) -> dict[str, Any]:
     lines = sum(1 + len(line) // 52 for line in text.splitlines())
-    height = 60 + 22 * lines
+    height = 50 + 19 * lines
     return {
         "id": 1,
         "type": NOTE,

@@ -29,18 +29,18 @@ def show(of: str = "paint", key: str = "preview", show: str = "all", title: str 
         "quality": Link(of, 5),
         "show": show,
     }
-    return Node(key, "BGDefectPreview", inputs, title, more=300, width=460)
+    return Node(key, "BGDefectPreview", inputs, title, more=340, width=620)
 
 
 def keep(prefix: str, of: str = "paint") -> Node:
     """The host's own saver."""
     inputs = {"images": Link(of), "filename_prefix": prefix}
-    return Node("save", "SaveImage", inputs, more=220, width=460)
+    return Node("save", "SaveImage", inputs, more=220, width=620)
 
 
 def report(of: str = "paint", slot: int = 2, title: str = "Verdict") -> Node:
     """Words that a node gives out."""
-    return Node("report", "PreviewAny", {"source": Link(of, slot)}, title, more=90, width=460)
+    return Node("report", "PreviewAny", {"source": Link(of, slot)}, title, more=90, width=620)
 
 
 QUICK = """# Quick start
