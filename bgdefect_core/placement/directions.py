@@ -28,8 +28,8 @@ _LONG = 1.5
 _SHARE = 0.5
 """Share of the masks that must be long."""
 _ONE_WAY = 30.0
-"""Largest deviation, in degrees, of defects that lie one way: five that may lie any way all lie so in
-5 of 100 classes."""
+"""Largest deviation, in degrees, of defects that lie one way: five that may lie any way all lie so
+in 5 of 100 classes."""
 _FEWEST = {2: 1, 4: 3}
 """Long masks that are enough to say that the class lies one way, on a ground that does (2) and on
 one that lies two ways (4), where as many may agree by chance."""
