@@ -15,7 +15,7 @@ EVIDENCE := deeppcb magnetic_tile deeppcb-shots magnetic_tile-shots
 RECORDS ?= runs/evidence/records
 TOKENIZER := bgdefect_core/assets/bgdefect-mini/tokenizer
 
-.PHONY: help setup demo test test-slow test-browser test-host lint results evaluate-base evidence bench pretrain wheel clean
+.PHONY: help setup demo test test-slow test-browser test-host lint results evaluate-base evidence bench gpu-check pretrain wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 15
@@ -72,6 +72,9 @@ bench: $(STAMP)  ## cost of training and generation against the bare U-Net
 	$(BIN)/bgdefect bench train $(ARGS)
 	$(BIN)/bgdefect bench sampling $(ARGS)
 	$(BIN)/bgdefect bench generate $(ARGS)
+
+gpu-check:  ## what the package does on a GPU, for docs/gpu.md (PYTHON with its packages; nothing is installed; resumes)
+	$(PYTHON) -m trainer bench gpu --page docs/gpu.md $(ARGS)
 
 pretrain: $(STAMP)  ## train the embedded base anew (hours; continues after a kill)
 	$(BIN)/bgdefect pretrain --output runs/pretrain --tokenizer $(TOKENIZER) $(ARGS)

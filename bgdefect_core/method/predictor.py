@@ -68,13 +68,9 @@ class UNetPredictor:
         context = self._placed(context, z_t.to(dtype))
         self.attention.set(context, regions, recorder)
         t = torch.as_tensor(timestep, device=z_t.device).expand(len(z_t))
-        added: dict[str, Tensor] = {}
-        for name, value in context.added.items():
-            added[name] = value.expand(len(z_t), *value.shape[1:])
-        if "text_embeds" in added and "time_ids" not in added:
-            added["time_ids"] = picture_sizes(z_t)
+        added = added_inputs(context, z_t)
         outputs = self.unet(
-            z_t.to(dtype), t, context.tokens, added_cond_kwargs=added or None, return_dict=False
+            z_t.to(dtype), t, context.tokens, added_cond_kwargs=added, return_dict=False
         )
         output: Tensor = outputs[0].to(z_t.dtype)
         if self.schedule.prediction_type == "epsilon":
@@ -87,6 +83,19 @@ class UNetPredictor:
         if context not in self._contexts:
             self._contexts[context] = context.to(like)
         return self._contexts[context]
+
+
+def added_inputs(context: Context, z_t: Tensor) -> dict[str, Tensor] | None:
+    """Further conditions of a U-Net, a row for each sample; None where it has none.
+
+    SDXL's ``time_ids`` follow from the latents where the context does not hold them.
+    """
+    added: dict[str, Tensor] = {}
+    for name, value in context.added.items():
+        added[name] = value.expand(len(z_t), *value.shape[1:])
+    if "text_embeds" in added and "time_ids" not in added:
+        added["time_ids"] = picture_sizes(z_t)
+    return added or None
 
 
 def picture_sizes(z_t: Tensor) -> Tensor:

@@ -7,17 +7,20 @@ difference.
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from child import ARGUMENTS, HOST, ours, stock  # first: it finds the host
 
 # isort: split
 import comfy.samplers
 import comfy.sd
+import comfy.sdxl_clip
 import latent_preview
 import torch
 from safetensors.torch import load_file
 
 base_of, host, loaders = ours("nodes._base"), ours("nodes._host"), ours("nodes._loading")
+small_form = ours("nodes._small_form")
 prompts_of, weights_of, inversion_of = (
     ours("nodes.prompts"),
     ours("nodes._weights"),
@@ -35,21 +38,23 @@ sigma_space = ours("nodes._sigma_space")
 def load(source):
     """MODEL, CLIP and VAE of a case; the last two may be None."""
     kind = source["kind"]
-    if kind == "base":
-        parts = loaders.load_base(loaders.MINI if source["name"] == "mini" else source["name"])
-        model = parts.model
-        if source.get("by") == "class weights":
-            model, _ = weights_of.apply_weights(
-                model, loaders.weights_path(source["weights"]), 1.0, False
-            )
-        if source.get("by") == "the host's LoraLoader":
-            (model,) = stock.LoraLoaderModelOnly().load_lora_model_only(
-                model, source["weights"], 1.0
-            )
-        return model, parts.clip, parts.vae
     if kind == "file":
         return comfy.sd.load_diffusion_model(source["path"]), None, None
-    return tiny_sdxl(source), None, None
+    clip = vae = None
+    if kind == "base":
+        parts = loaders.load_base(loaders.MINI if source["name"] == "mini" else source["name"])
+        model, clip, vae = parts.model, parts.clip, parts.vae
+    else:
+        model = tiny_sdxl(source)
+    if "folder" in source:
+        clip, vae = tiny_sdxl_texts_and_vae(Path(source["folder"]))
+    if source.get("by") == "class weights":
+        model, _ = weights_of.apply_weights(
+            model, loaders.weights_path(source["weights"]), 1.0, False
+        )
+    if source.get("by") == "the host's LoraLoader":
+        (model,) = stock.LoraLoaderModelOnly().load_lora_model_only(model, source["weights"], 1.0)
+    return model, clip, vae
 
 
 def tiny_sdxl(source):
@@ -76,6 +81,27 @@ def tiny_sdxl(source):
     return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
 
 
+def tiny_sdxl_texts_and_vae(folder):
+    """The host's own CLIP of SDXL, smaller, and a VAE."""
+    parts = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
+    options = {}
+    for part, name in parts.items():
+        options[f"{name}_model_config"] = small_form.read_config(folder, part)
+    target = SimpleNamespace(
+        params={}, clip=comfy.sdxl_clip.SDXLClipModel, tokenizer=comfy.sdxl_clip.SDXLTokenizer
+    )
+    clip = comfy.sd.CLIP(target, embedding_directory=None, model_options=options)
+    for part, name in parts.items():
+        tensors = {}
+        for key, tensor in load_file(folder / part / "model.safetensors").items():
+            whole = key.startswith(("text_model.", "text_projection."))
+            tensors[key if whole else f"text_model.{key}"] = tensor
+        missing, unknown = getattr(clip.cond_stage_model, name).load_sd(tensors)
+        assert set(missing) <= {"text_projection.weight"} and not unknown, (missing, unknown)
+    config = small_form.read_config(folder, "vae")
+    return clip, base_of._vae(config, small_form.read_tensors(folder / "vae"))
+
+
 def apart(one, other):
     assert one.shape == other.shape, (one.shape, other.shape)
     return float((one.float() - other.float()).abs().max())
@@ -96,6 +122,8 @@ def texts_and_pictures(case, wanted, clip, vae, scale, result):
         ),
     )
     assert [list(words) for words in prompts.prompts.defect_words] == case["words"]
+    if "pooled" in wanted:
+        result["pooled"] = apart(prompts.prompts.added["pooled_output"], wanted["pooled"])
     result["encode"] = apart(vae.encode(wanted["pictures"]) * scale, wanted["z_0"])
     painted = vae.decode(wanted["sampled.replay.1.0"][-1] / scale).movedim(-1, 1)
     result["decode"] = apart(painted, (wanted["decoded"] / 2 + 0.5).clamp(0, 1))

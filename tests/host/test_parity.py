@@ -23,7 +23,7 @@ from trainer.bases.apply import load_class
 from trainer.bases.load import Base, load_base
 
 from ..core.conftest import tiny_sdxl_unet
-from ..trainer.conftest import save_tiny_base
+from ..trainer.conftest import save_tiny_base, save_tiny_sdxl_base
 from .conftest import HOSTS, Figure
 from .in_host import run_in_host
 from .parity_reference import boxes, case_of_base, random_prompts, write_case
@@ -123,8 +123,8 @@ def _info(base: Base, kind: str, **more: Any) -> ClassWeightsInfo:
     )
 
 
-def _with_lora(folder: Path, by: str, place: Path) -> Path:
-    base = load_base()
+def _write_lora(base: Base, path: Path) -> None:
+    """A LoRA of random matrices on all attention layers, as a class file; ``base`` carries it."""
     generator = torch.Generator().manual_seed(8)
     matrices = {}
     for name, weight in base.unet.state_dict().items():
@@ -136,14 +136,48 @@ def _with_lora(folder: Path, by: str, place: Path) -> Path:
             matrices[f"{module}.lora_B.weight"] = (
                 torch.randn(weight.shape[0], 4, generator=generator) * 0.1
             )
-    save_weights(
-        place / "lora.safetensors",
-        to_host_names(matrices, 8),
-        _info(base, "lora", lora_rank=4, lora_alpha=8.0),
-    )
-    load_class(base, place / "lora.safetensors")
+    info = _info(base, "lora", lora_rank=4, lora_alpha=8.0)
+    save_weights(path, to_host_names(matrices, 8), info)
+    load_class(base, path)
+
+
+def _with_lora(folder: Path, by: str, place: Path) -> Path:
+    base = load_base()
+    _write_lora(base, place / "lora.safetensors")
     source = {"kind": "base", "name": "mini", "weights": "lora.safetensors", "by": by}
     return case_of_base(folder, base, source, modes=("replay",))
+
+
+def _sdxl_with_lora(folder: Path, by: str, place: Path) -> Path:
+    """A whole small base in SDXL's form, a picture that is wider than high."""
+    folder.mkdir(parents=True)
+    model = save_tiny_sdxl_base(folder / "base", seed=12)
+    for part in ("text_encoder", "text_encoder_2"):  # the host keeps them in fp16
+        file = model / part / "model.safetensors"
+        halved = {name: tensor.half() for name, tensor in load_file(file).items()}
+        save_file(halved, file, {"format": "pt"})
+    base = load_base(model)
+    weights = f"{folder.name}.safetensors"
+    _write_lora(base, place / weights)
+    config = dict(base.unet.config)
+    source = {
+        "kind": "sdxl",
+        "path": str(model / "unet" / "diffusion_pytorch_model.safetensors"),
+        "unet": config,
+        "adm": config["projection_class_embeddings_input_dim"],
+        "folder": str(model),
+        "weights": weights,
+        "by": by,
+    }
+    return case_of_base(folder, base, source, (128, 192), modes=("replay", "noised"))
+
+
+def sdxl_lora(base_directory: Path, folder: Path) -> Path:
+    return _sdxl_with_lora(folder, "class weights", base_directory / "models" / "bgdefect")
+
+
+def sdxl_lora_by_the_host(base_directory: Path, folder: Path) -> Path:
+    return _sdxl_with_lora(folder, "the host's LoraLoader", base_directory / "models" / "loras")
 
 
 def lora(base_directory: Path, folder: Path) -> Path:
@@ -209,7 +243,17 @@ def sd2(base_directory: Path, folder: Path) -> Path:
     return _full_size("sd2", folder)
 
 
-CASES: list[Case] = [mini, two_defects, v_prediction, sdxl, lora, lora_by_the_host, full_unet]
+CASES: list[Case] = [
+    mini,
+    two_defects,
+    v_prediction,
+    sdxl,
+    sdxl_lora,
+    sdxl_lora_by_the_host,
+    lora,
+    lora_by_the_host,
+    full_unet,
+]
 Found = Mapping[tuple[str, str], Mapping[str, float]]
 
 

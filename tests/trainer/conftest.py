@@ -111,13 +111,13 @@ def save_tiny_sdxl_base(folder: Path, seed: int = 0) -> Path:
 
 
 def _text_config(width: int, activation: str) -> CLIPTextConfig:
-    """Two layers of SDXL's text encoders, narrow; the last one's output is not read."""
+    """Three layers of SDXL's text encoders, narrow; the last one's output is not read."""
     return CLIPTextConfig(
         vocab_size=49408,
         hidden_size=width,
         intermediate_size=32,
         projection_dim=width,
-        num_hidden_layers=2,
+        num_hidden_layers=3,
         num_attention_heads=2,
         max_position_embeddings=77,
         hidden_act=activation,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -22,16 +23,20 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.method.predictor import picture_sizes, unet_predictor
 from bgdefect_core.paths import ASSETS
+from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.manifest import read_manifest
 from bgdefect_core.weights.files import read_info
 from bgdefect_core.weights.lora_names import from_host_names
+from trainer.bases import base as base_module
 from trainer.bases.apply import load_trained
 from trainer.bases.families import FAMILIES, family
 from trainer.bases.load import Base, load_base
+from trainer.evaluate.run import evaluate
+from trainer.lab.bench import BenchSamplingConfig, BenchTrainConfig, bench_sampling, bench_train
 from trainer.training.tuning import class_tensors, make_trainable
 
 from . import single_file_writer as writer
-from .conftest import Run
+from .conftest import Run, evaluation
 from .test_weight_files import change_config
 
 CONFIGS = ASSETS / "configs" / "sdxl"
@@ -232,7 +237,7 @@ def test_a_class_is_learned_painted_and_read_back(
     """LoRA by the command line at another resolution than the base's own, then samples."""
     weights = tmp_path / "spot.safetensors"
     small = ("--resolution", 64, "--steps", 2, "--batch", 1, "--views", 2, "--shots", 2)
-    lora = ("--lora-rank", 2, "--lr", 0.01, "--device", "cpu")
+    lora = ("--lora-rank", 2, "--lr", 0.01, "--device", "cpu", "--gradient-checkpointing")
     named = ("--data", plates, "--defect", "spot", "--base", tiny_sdxl)
     code, _, shown = run("train", *named, "--output", weights, *small, *lora)
     assert code == 0, shown
@@ -267,3 +272,70 @@ def test_a_class_is_learned_painted_and_read_back(
     )
     assert code == 0, shown
     assert read_manifest(output / "extras/plate/spot/manifest.jsonl")
+
+
+def test_the_vae_codes_a_large_batch_in_parts(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SDXL's pictures of 1024 pixels are coded two at a time; the parts are those of the whole."""
+    pixels = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latents = base.encode(pixels)
+    pictures = base.decode(latents)
+    assert [base_module._coded_at_once(side * side) for side in (512, 1024, 4096)] == [8, 2, 1]
+    monkeypatch.setattr(base_module, "_MOST_PIXELS", 2 * 32 * 32)
+    torch.testing.assert_close(base.encode(pixels), latents)
+    torch.testing.assert_close(base.decode(latents), pictures)
+
+
+@pytest.mark.slow
+def test_benches_run_on_sdxl(tiny_sdxl: Path) -> None:
+    small = {"base": str(tiny_sdxl), "resolution": 64, "repeats": 1, "device": "cpu"}
+    assert "whole iteration" in bench_train(BenchTrainConfig(batch=1, **small))
+    assert "literal" in bench_sampling(BenchSamplingConfig(variants=1, steps=2, **small))
+
+
+@pytest.mark.slow
+def test_an_evaluation_on_sdxl(tiny_sdxl: Path, plates: Path, tmp_path: Path) -> None:
+    """Classes as LoRA, at a resolution of their own; their samples are measured."""
+    anything = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,class_share=0"
+    anything += ",shared=false,max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
+    data = shutil.copytree(plates, tmp_path / "plate")
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        ground = rng.integers(90, 130, (40, 48, 3), dtype=np.uint8)
+        write_picture(data / f"test/good/{number:03d}.png", ground)
+    config = evaluation(
+        data,
+        tmp_path / "out",
+        classes=("plate/spot",),
+        folds=(0,),
+        shots=(2,),
+        validation=1,
+        validation_good=1,
+        parts=("masks",),
+        generators=(f"ours:steps=2,lora_rank=2,train_resolution=64,{anything}",),
+        samples=2,
+        base=str(tiny_sdxl),
+        train_steps=2,
+        batch=2,
+        device="cpu",
+    )
+    evaluate(config)
+    [weights] = (tmp_path / "out").rglob("*.safetensors")
+    info = read_info(weights)
+    assert (info.kind, info.resolution, info.base_name) == ("lora", 64, tiny_sdxl.name)
+    assert list((tmp_path / "out").rglob("masks-*.json"))
+
+
+@pytest.mark.slow
+def test_the_whole_unet_on_request(run: Run, tiny_sdxl: Path, plates: Path, tmp_path: Path) -> None:
+    """All of the U-Net is trained, its layers for pooled text and sizes too, and read back."""
+    weights = tmp_path / "spot.safetensors"
+    small = ("--resolution", 64, "--steps", 2, "--batch", 1, "--views", 2, "--shots", 2)
+    named = ("--data", plates, "--defect", "spot", "--base", tiny_sdxl, "--output", weights)
+    code, _, shown = run("train", *named, *small, "--lr", 0.01, "--device", "cpu")
+    assert code == 0, shown
+    trained, info = load_trained(tiny_sdxl, weights)
+    assert info.kind == "full"
+    before = load_base(tiny_sdxl).unet.state_dict()
+    for name, tensor in trained.unet.state_dict().items():
+        if name.startswith(("add_embedding.", "mid_block.")):
+            assert not torch.equal(tensor, before[name]), name

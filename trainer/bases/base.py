@@ -24,6 +24,15 @@ from .parts import TextEncoder
 log = logging.getLogger(__name__)
 
 
+_MOST_PIXELS = 8 * 512 * 512
+"""Pixels that the VAE codes at once; the decoder's largest tensors take 2 GB then, in fp32."""
+
+
+def _coded_at_once(pixels: int) -> int:
+    """Pictures of so many pixels that the VAE codes at once, at least one."""
+    return max(1, _MOST_PIXELS // pixels)
+
+
 @dataclass
 class Base:
     """VAE and text encoders are frozen; training and class weights change the U-Net."""
@@ -132,15 +141,21 @@ class Base:
         Returns:
             Latents ``[B, C, h, w]`` float32.
         """
-        mean: Tensor = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mean
-        return mean.float().contiguous() * self.vae.config["scaling_factor"]
+        means: list[Tensor] = []
+        for part in pixels.split(_coded_at_once(pixels.shape[-2] * pixels.shape[-1])):
+            part = part.to(self.vae.device, self.vae.dtype)
+            means.append(self.vae.encode(part).latent_dist.mean.float().contiguous())
+        return torch.cat(means) * self.vae.config["scaling_factor"]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents ``[B, C, h, w]`` -> pictures ``[B, 3, H, W]`` float32, about -1..1."""
         unscaled = latents.to(self.vae.device, torch.float32) / self.vae.config["scaling_factor"]
-        pixels: Tensor = self.vae.decode(unscaled.to(self.vae.dtype)).sample
-        return pixels.float().contiguous()
+        cells = latents.shape[-2] * latents.shape[-1]
+        pictures: list[Tensor] = []
+        for part in unscaled.split(_coded_at_once(cells * self.factor**2)):
+            pictures.append(self.vae.decode(part.to(self.vae.dtype)).sample.float().contiguous())
+        return torch.cat(pictures)
 
     @torch.no_grad()
     def prompts(

@@ -159,6 +159,13 @@ COMMANDS = Registry(
         "lab.bench_precision:bench_precision",
     ),
     Command(
+        "bench gpu",
+        "CUDA tests, cost and agreement on a GPU, in parts that resume",
+        "lab.gpu_check:GpuCheckConfig",
+        "lab.gpu_check:gpu_check",
+        says=True,
+    ),
+    Command(
         "bench placement",
         "cost of choosing pictures for masks, and agreement with a full search",
         "lab.bench_placement:BenchPlacementConfig",

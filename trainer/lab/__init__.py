@@ -8,5 +8,6 @@ __all__ = [
     "bench_precision",
     "bench_proposals",
     "calibrate",
+    "gpu_check",
     "results",
 ]

@@ -21,7 +21,7 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.method.attention import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.loss import LossWeights, disentanglement_loss
-from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.predictor import added_inputs, unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sampling import sample
 
@@ -101,9 +101,11 @@ def bench_train(config: BenchTrainConfig) -> str:
     z = torch.cat([doubled] * -(-size // _PICTURES))[: 2 * size]
     t = torch.randint(0, timesteps, (2 * size,)).to(device)
     tokens = context.tokens.repeat_interleave(size, dim=0)
+    added = added_inputs(context, z)
 
     def bare() -> None:
-        base.unet(z, t, tokens, return_dict=False)[0].square().mean().backward()
+        output = base.unet(z, t, tokens, added_cond_kwargs=added, return_dict=False)[0]
+        output.square().mean().backward()
         optimizer.zero_grad()
 
     precision = choose_precision("auto", base, device)
@@ -165,12 +167,18 @@ def bench_sampling(config: BenchSamplingConfig) -> str:
     levels = base.schedule.levels(steps)
     z_0, regions = _scene(base, config.resolution, 1)
     prompts = _prompts(base)
-    tokens = prompts.defect_context().to(z_0).tokens
+    placed = prompts.defect_context().to(z_0)
 
     def bare(batch: int) -> Contender:
-        z, context = z_0.expand(batch, -1, -1, -1), tokens.expand(batch, -1, -1)
+        z, tokens = z_0.expand(batch, -1, -1, -1), placed.tokens.expand(batch, -1, -1)
+        added = added_inputs(placed, z)
         times = [torch.full((batch,), timestep, device=device) for timestep in levels.timesteps[1:]]
-        return lambda: [base.unet(z, t, context, return_dict=False)[0] for t in times]
+
+        def evaluated() -> None:
+            for t in times:
+                base.unet(z, t, tokens, added_cond_kwargs=added, return_dict=False)
+
+        return evaluated
 
     def variants(mode: BackgroundName, pictures: int = 1) -> Contender:
         latents, maps = z_0.expand(pictures, -1, -1, -1), regions.expand(pictures, -1, -1)

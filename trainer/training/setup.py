@@ -239,6 +239,10 @@ def setup(
     if main:
         write_split(target.folder.split, target.split, config.data)
     base.to(device)
+    prompt_texts = config.prompts(target.object, target.defect)
+    prompts = base.prompts(prompt_texts[0], [prompt_texts[1]], prompt_texts[2])
+    for text_encoder in base.text_encoders:  # read no more; SDXL's take 3.3 GB
+        nn.Module.to(text_encoder, "cpu")
     shown = {part: f"{part} pictures" if main else "" for part in ("training", "held-out")}
     cache = build_cache(base, target.split.train, views, progress=shown["training"]).to(device)
     timesteps = len(base.schedule.alphas_cumprod)
@@ -248,10 +252,6 @@ def setup(
         plain_crops = Views(views.resolution, config.zoom, count=1)
         held_out = build_cache(base, validating, plain_crops, progress=shown["held-out"])
         validation = validation_batches(held_out.to(device), config.batch, timesteps, config.seed)
-    prompt_texts = config.prompts(target.object, target.defect)
-    prompts = base.prompts(prompt_texts[0], [prompt_texts[1]], prompt_texts[2])
-    for text_encoder in base.text_encoders:  # read no more; SDXL's take 3.3 GB
-        nn.Module.to(text_encoder, "cpu")
     parameters = make_trainable(
         base.unet,
         base.family.lora_modules,
