@@ -294,7 +294,7 @@ def test_benches_run_on_sdxl(tiny_sdxl: Path) -> None:
 
 @pytest.mark.slow
 def test_an_evaluation_on_sdxl(tiny_sdxl: Path, plates: Path, tmp_path: Path) -> None:
-    """Classes as LoRA, at a resolution of their own; their samples are measured."""
+    """A class as LoRA; the labels of its samples are measured."""
     anything = "min_strength=0,min_contrast=0,min_fill=0,min_background_psnr=0,class_share=0"
     anything += ",shared=false,max_background_max=255,min_latent_background_psnr=0,min_real_share=0"
     data = shutil.copytree(plates, tmp_path / "plate")
@@ -311,7 +311,7 @@ def test_an_evaluation_on_sdxl(tiny_sdxl: Path, plates: Path, tmp_path: Path) ->
         validation=1,
         validation_good=1,
         parts=("masks",),
-        generators=(f"ours:steps=2,lora_rank=2,train_resolution=64,{anything}",),
+        generators=(f"ours:steps=2,lora_rank=2,{anything}",),
         samples=2,
         base=str(tiny_sdxl),
         train_steps=2,
@@ -319,9 +319,10 @@ def test_an_evaluation_on_sdxl(tiny_sdxl: Path, plates: Path, tmp_path: Path) ->
         device="cpu",
     )
     evaluate(config)
-    [weights] = (tmp_path / "out").rglob("*.safetensors")
+    files = (tmp_path / "out").rglob("*.safetensors")
+    [weights] = [path for path in files if path.parent.name != "checkpoints"]
     info = read_info(weights)
-    assert (info.kind, info.resolution, info.base_name) == ("lora", 64, tiny_sdxl.name)
+    assert (info.kind, info.resolution, info.base_name) == ("lora", 128, tiny_sdxl.name)
     assert list((tmp_path / "out").rglob("masks-*.json"))
 
 
