@@ -159,6 +159,15 @@ class Page:
     def wait_row(self, name: str, text: str) -> None:
         wait(lambda: text in self.row(name), f"{text} of {name}")
 
+    def wait_saved(self, name: str, gone: str) -> None:
+        """Until a row is saved and says something no longer."""
+
+        def is_saved() -> bool:
+            text = self.row(name)
+            return bool(text) and "saving" not in text and gone not in text
+
+        wait(is_saved, f"{name} without {gone}")
+
     def wait_shown(self, name: str) -> None:
         wait(lambda: self.shown() == name, f"sample {name}")
 
@@ -264,7 +273,7 @@ def mend_by_keys(page: Page, root: Path) -> None:
     assert 40 <= (mask & ~painted).sum() <= 60  # a disc of 8 pixels: 50
     assert decided(root)[3].mended and decided(root)[3].decision == "undecided"
     page.key("u")
-    wait(lambda: "label mended" not in page.row("00003_0"), "undo of the label")
+    page.wait_saved("00003_0", "label mended")
     assert not decided(root)[3].mended
     page.key("e")
     wait(lambda: page.ask("!document.getElementById('brush-tools').hidden"), "the brush")
