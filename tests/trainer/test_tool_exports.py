@@ -289,3 +289,14 @@ def test_hostile_xml(text: str, tmp_path: Path) -> None:
     with pytest.raises(BGDefectError):
         for example in find_examples(root):
             load_example(example)
+
+
+@pytest.mark.parametrize("name", ["label studio json", "label studio coco", "cvat images"])
+def test_a_link_out_of_the_folder_is_no_picture_of_it(name: str, tmp_path: Path) -> None:
+    root = EXPORTS[name][0](tmp_path / "nut")
+    (picture,) = root.rglob("part_1.png")
+    picture.rename(tmp_path / "secret.png")
+    picture.symlink_to(tmp_path / "secret.png")
+    with pytest.raises(DataError):
+        find_examples(root)
+    assert len(find_examples(root, reading=ReadingSettings(outside_files=True))) == 3

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import PICTURE_SUFFIXES, comparable, is_leftover
 
+from .reading import inside
+
 __all__ = ["PictureIndex", "is_address", "path_of_address", "without_prefix"]
 
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
@@ -24,11 +26,15 @@ class PictureIndex:
     Args:
         root: the data's folder.
         passed_over: names of folders that hold masks.
+        outside: whether links to files outside the folder are followed.
     """
 
-    def __init__(self, root: Path, passed_over: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, root: Path, passed_over: frozenset[str] = frozenset(), outside: bool = False
+    ) -> None:
         self._root = root
         self._passed_over = passed_over
+        self._outside = outside
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -36,8 +42,12 @@ class PictureIndex:
         for folder, names, files in os.walk(self._root):
             names[:] = [name for name in sorted(names) if not self._is_passed_over(name)]
             for name in sorted(files):
-                if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not is_leftover(name):
-                    by_name.setdefault(comparable(name), []).append(Path(folder) / name)
+                is_picture = os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+                path = Path(folder) / name
+                if not is_picture or is_leftover(name):
+                    continue
+                if not path.is_symlink() or inside(self._root, path, self._outside):
+                    by_name.setdefault(comparable(name), []).append(path)
         return by_name
 
     def _is_passed_over(self, name: str) -> bool:

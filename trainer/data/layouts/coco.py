@@ -60,7 +60,7 @@ class Coco(AnnotationLayout):
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
         pictures: list[LabelledPicture] = []
-        index = PictureIndex(self.folder(root))
+        index = PictureIndex(self.folder(root), outside=self.options.outside)
         for path in self.files(root):
             pictures += _Document(path).pictures(self.folder(root), index, self.options)
         return AnnotatedSet(tuple(pictures))
@@ -116,7 +116,7 @@ class _Document:
         for number, entries in self._images.items():
             name = entries.text("file_name")
             image = None
-            if is_address(name) and not options.outside:
+            if is_address(name) and not (options.outside and Path(name).is_file()):
                 image = index.find(name, entries.where)
             if image is None:
                 image = find_inside(root, folders, name, entries.where, options.outside)

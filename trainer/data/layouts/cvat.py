@@ -43,7 +43,7 @@ class CvatImages(AnnotationLayout):
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
         folder = self.folder(root)
-        index = PictureIndex(folder)
+        index = PictureIndex(folder, outside=self.options.outside)
         pictures: list[LabelledPicture] = []
         points = 0
         for path in self.files(root):

@@ -11,7 +11,7 @@ from bgdefect_core.pictures.listing import PICTURE_SUFFIXES
 
 from ..annotations.layers import BrushLayer, Ellipse, turned
 from ..annotations.picture_index import PictureIndex, path_of_address
-from ..annotations.reading import Entries, inside, read_json
+from ..annotations.reading import Entries, read_json
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, Polygons, Shape, Size
 from .annotated import AnnotationLayout
@@ -49,7 +49,7 @@ class LabelStudio(AnnotationLayout):
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
         folder = self.folder(root)
-        index = PictureIndex(folder)
+        index = PictureIndex(folder, outside=self.options.outside)
         pictures: list[LabelledPicture] = []
         counts = {"cancelled": 0, "shapes": 0}
         for path in self.files(root):
@@ -81,7 +81,7 @@ class LabelStudio(AnnotationLayout):
             if Path(path_of_address(name)).suffix.lower() not in PICTURE_SUFFIXES:
                 continue
             image = index.find(name, data.where)
-            if image is None or not inside(root, image, self.options.outside):
+            if image is None:
                 came = f"{data.where}: no picture of the name of {name[:200]!r} in {root}"
                 do = "put the pictures beside the export, as they are or with the tool's prefix"
                 raise DataError(came, "the picture of each task", do)

@@ -11,7 +11,7 @@ from bgdefect_core.pictures.listing import list_folders
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..annotations.picture_index import PictureIndex
-from ..annotations.reading import inside, numbers_of, read_xml
+from ..annotations.reading import numbers_of, read_xml
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, MaskFiles, Polygons, Shape, Size
 from .annotated import AnnotationLayout
@@ -48,15 +48,15 @@ class LabelMeXml(AnnotationLayout):
 
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
-        index = PictureIndex(root, _MASKS)
-        masks = PictureIndex(root)
+        index = PictureIndex(root, _MASKS, self.options.outside)
+        masks = PictureIndex(root, outside=self.options.outside)
         pictures: dict[Path, LabelledPicture] = {}
         for path in self.files(root):
             document = read_xml(path)
             folder = (document.findtext("folder") or "").strip()
             name = (document.findtext("filename") or "").strip().replace("\x00", "")
             image = index.find(f"{folder or path.parent.name}/{name}", str(path))
-            if image is None or not inside(root, image, self.options.outside):
+            if image is None:
                 came = f"{path}: its picture {name[:200]} does not exist in {root}"
                 raise DataError(came, "the file of filename", "put the pictures there")
             if image in pictures:
