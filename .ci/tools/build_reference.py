@@ -141,6 +141,19 @@ def summaries(head: tuple[str, str], registry: Mapping[str, Any]) -> list[str]:
     return table(head, [(f"`{name}`", entry.summary) for name, entry in registry.items()])
 
 
+def data_formats() -> list[str]:
+    """The table of what is read and written: a row a layout, with the formats that it reads."""
+    written: dict[str, list[str]] = {name: [] for name in LAYOUTS}
+    for name, entry in FORMATS.items():
+        written[name if name in LAYOUTS else name.partition("-")[0]].append(
+            f"`{name}`: {entry.summary}"
+        )
+    rows = []
+    for name, entry in LAYOUTS.items():
+        rows.append((f"`{name}`", entry.summary, "\n".join(written[name])))
+    return table(("format", "read (`--data`, `--layout`)", "written (`--format`)"), rows)
+
+
 def tables() -> dict[str, list[str]]:
     """The tables that stand in other pages, by the name in their marker."""
     workflows = [(f"`{name}`", summary) for name, summary in SUMMARIES.items()]
@@ -148,8 +161,7 @@ def tables() -> dict[str, list[str]]:
         "arms": summaries(("arm", "defects that it trains on"), ARMS),
         "background costs": costs(SamplingSettings.steps),
         "backgrounds": summaries(("background", "outside the mask"), BACKGROUNDS),
-        "formats": summaries(("format", "what is written"), FORMATS),
-        "layouts": summaries(("layout", "where the files lie"), LAYOUTS),
+        "formats": data_formats(),
         "signals": summaries(("signal", "what the refined mask is made of"), SIGNALS),
         "workflows": table(("workflow", "what it shows"), workflows),
     }
