@@ -404,6 +404,8 @@ def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dic
     }
     if start != "4_" and rng.random() < 0.6:
         prompt = change(prompt, "BGDefectCropToMask", image=["900", 0], mask=["903", 0])
+        if rng.random() < 0.8:
+            _without_real_defects(prompt)
     else:
         prompt = change(
             prompt,
@@ -423,6 +425,14 @@ def _random_prompt(rng: np.random.Generator, object_info: dict[str, Any]) -> dic
     if rng.random() < 0.2:
         _random_wire(rng, prompt)
     return prompt
+
+
+def _without_real_defects(prompt: dict[str, Any]) -> None:
+    """Unplug what belongs to the placed masks: those of the squares are others."""
+    for node in prompt.values():
+        if node["class_type"].startswith("BGDefect"):
+            for name in ("pasted", "real", "start"):
+                node["inputs"].pop(name, None)
 
 
 def _by_conditioning(rng: np.random.Generator, prompt: dict[str, Any]) -> None:
