@@ -33,7 +33,7 @@ from trainer.training.config import TrainConfig
 from trainer.training.setup import TrainingClass, choose_class
 from trainer.training.train import learn, train
 
-from .annotated_sets import plain_picture
+from .annotated_sets import coco, labelme, plain_picture, yolo
 from .conftest import files_of
 
 HEIGHT, WIDTH = 40, 48
@@ -92,6 +92,28 @@ def test_an_annotation_says_what_a_box_is(tmp_path: Path) -> None:
     assert [int(box.sum()) for box in label.boxes] == [24, 16]
     assert label.drawn.sum() == 16 and label.drawn[10:14, 14:18].all()
     assert label.filled.sum() == 24 + 16 - 2 + 16
+
+
+@pytest.mark.parametrize("layout", ["coco", "yolo", "labelme", "cvat"])
+def test_boxes_of_every_tool_are_boxes(layout: str, tmp_path: Path) -> None:
+    root = tmp_path / "nut"
+    if layout == "coco":
+        coco(root, [{"bbox": [3, 2, 6, 4]}])
+    elif layout == "yolo":
+        yolo(root, [f"0 {6 / 24} {4 / 20} {6 / 24} {4 / 20}"])
+    elif layout == "labelme":
+        plain_picture(root / "000.png")
+        shape = {"label": "cut", "shape_type": "rectangle", "points": [[3, 2], [9, 6]]}
+        labelme(root, "000", [shape])
+    else:
+        plain_picture(root / "images/000.png")
+        box = '<box label="cut" xtl="3" ytl="2" xbr="9" ybr="6" occluded="0"/>'
+        picture = f'<image id="0" name="000.png" width="24" height="20">{box}</image>'
+        text = f"<annotations><version>1.1</version>{picture}</annotations>"
+        (root / "annotations.xml").write_text(text, encoding="utf-8")
+    label = read_box_label(find_examples(root)[0])
+    assert len(label.boxes) == 1 and not label.drawn.any()
+    assert label.boxes[0].sum() == 24 and label.boxes[0][2:6, 3:9].all()
 
 
 def test_in_mask_files_what_fills_its_rectangle_is_a_box(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_proposals_count_once_they_are_confirmed(config: ProposeConfig) -> None:
     with Session(config.output) as session:
         rows = session.rows()
         assert [row["verdict"] for row in rows] == [VERDICT] * 2
-        assert not any(row["accepted"] for row in rows)
+        assert all(row["proposed"] and not row["accepted"] for row in rows)
         assert all(float(row["figures"]["score over good pictures"]) > 1 for row in rows)
         line = session.line(0, "00000_0")
         assert (config.output / "part/train/good" / line.good_name).is_file()

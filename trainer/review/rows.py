@@ -65,6 +65,7 @@ def row_of(line: ManifestLine, run: int = 0) -> Row:
         "verdict": without_surrogates(line.verdict),
         "byVerdict": line.accepted_by_verdict,
         "accepted": line.accepted,
+        "proposed": line.settings.get("proposed") is True,
         "decision": review.get("decision", "undecided"),
         "reason": without_surrogates(str(review.get("reason", ""))),
         "mended": Path(line.label).parent.name == "mended" or "mended_sha256" in review,

@@ -82,6 +82,9 @@ function part(tag, name, text = "") {
 
 function badge(row) {
   const hand = row.decision === "undecided" ? "" : " hand";
+  if (isOpenProposal(row)) {
+    return part("span", "badge", "? proposed");
+  }
   const text = row.accepted ? "\u2713 accepted" : "\u2717 rejected";
   return part("span", `badge ${row.accepted ? "in" : "out"}${hand}`, hand ? `${text} by hand` : text);
 }

@@ -173,7 +173,13 @@ async function undo() {
   await decide(last.row, decision, true);
 }
 
+// A proposed region counts once a person accepts it.
+const isOpenProposal = (row) => row.proposed && row.decision === "undecided";
+
 const stateWords = (row) => {
+  if (isOpenProposal(row)) {
+    return "proposed, not decided";
+  }
   const by = row.decision === "undecided" ? "" : " by a person";
   return row.accepted ? `accepted${by}` : `rejected${by}`;
 };

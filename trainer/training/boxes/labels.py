@@ -51,7 +51,11 @@ def read_box_label(example: Example) -> BoxLabel:
     drawn = np.zeros_like(mask)
     for region in example.regions:
         filled = region.fill((mask.shape[0], mask.shape[1]))
-        if not region.is_box:
+        if region.files:
+            pieces, rest = _apart(filled)
+            boxes += pieces
+            drawn |= rest
+        elif not region.is_box:
             drawn |= filled
         elif filled.any():
             boxes.append(filled)
