@@ -20,7 +20,7 @@ from bgdefect_core.records.dataset import read_manifest
 from trainer.data.annotations.record import Region
 from trainer.data.annotations.shapes import Box, Polygons
 from trainer.data.examples import Example, load_example
-from trainer.data.layouts import find_examples
+from trainer.data.layouts import ReadingSettings, find_examples
 from trainer.data.paired_good import before_of
 from trainer.lab.bench_boxes import BenchBoxesConfig, BoxFigures, bench_boxes, boxes_table
 from trainer.review.session import Session
@@ -258,6 +258,18 @@ def test_the_record_is_reviewed_and_trained_from(config: TrainConfig) -> None:
         session.decide(0, "00000_0", "reject", "", False)
     assert not (root / "boards/train/good").exists()
     assert len(find_examples(root)) == 1  # the other one
+
+
+def test_groups_go_along(config: TrainConfig) -> None:
+    boards(config.data, paired=True)
+    reading = ReadingSettings(group_pattern="^(00)")
+    weights = train(dataclasses.replace(config, reading=reading, shots=4))
+    boxes = weights.with_suffix(".run") / "boxes"
+    table = (boxes / "groups.csv").read_text().splitlines()
+    assert table[0] == "file,group" and table[2] == "boards/test/spot/00001.png,00"
+    again = ReadingSettings(group_file=boxes / "groups.csv")
+    examples = find_examples(boxes / "review", reading=again)
+    assert [example.group for example in examples] == ["00"] * 4
 
 
 def test_a_class_without_a_box_is_refused(config: TrainConfig, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.reading import folder_white_level, load_picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset_place import accepted_files
 from bgdefect_core.records.run_record import read_inputs
 
 from ...data.examples import load_example
@@ -46,6 +49,20 @@ def write_record(root: Path, config: TrainConfig, pictures: Sequence[BoxPicture]
         for index, picture in enumerate(pictures):
             if not writer.attempts(index):
                 writer.add(_sample(index, picture, config, white))
+    if any(picture.example.group for picture in pictures):
+        _write_groups(root.with_name("groups.csv"), pictures)
+
+
+def _write_groups(path: Path, pictures: Sequence[BoxPicture]) -> None:
+    """The groups of the pictures, for ``--group-file``."""
+    with atomic_write(path, "w") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("file", "group"))
+        for index, picture in enumerate(pictures):
+            example = picture.example
+            if example.group:
+                name = accepted_files(example.object, example.defect, index).file
+                rows.writerow((name, example.group))
 
 
 def _sample(index: int, picture: BoxPicture, config: TrainConfig, white: int | None) -> Sample:

@@ -5,6 +5,7 @@ NAME.run/boxes/round-1.safetensors             the class as it was learned in th
 NAME.run/boxes/round-1/train-0000_mask.png     what it made of the boxes
 NAME.run/boxes/review/                         boxes and final masks of the training pictures,
                                                for ``bgdefect review``
+NAME.run/boxes/groups.csv                      their groups, for ``--group-file``
 
 Each round is a training run of its own, and each mask a file: what is there is not made again.
 """
