@@ -18,16 +18,23 @@ _FAR = 2**20
 _NAMES = ("x", "y", "width", "height")
 
 
-def boxes_of(value: Any) -> list[Box] | None:
-    """The boxes of a BOUNDING_BOX: a record of x, y, width, height, or lists of such records.
+def boxes_of(value: Any) -> list[list[Box]] | None:
+    """The boxes of a BOUNDING_BOX: a record of x, y, width and height, a list of such records for
+    all pictures, or a list for each picture, as detectors give them.
+
+    Returns:
+        One list for all pictures, or one a picture; a picture's may be empty. None: unplugged.
 
     Raises:
         SettingError: something else, or no box at all.
     """
     if value is None:
         return None
-    boxes = list(_flat(value))
-    if not boxes:
+    of_each = [value]
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], (list, tuple)):
+        of_each = list(value)
+    boxes = [list(_flat(part)) for part in of_each]
+    if not any(boxes):
         raise SettingError("box holds no box", "at least one", "draw a box or unplug it")
     return boxes
 

@@ -59,8 +59,8 @@ class Ground:
     """MASK of 1 or B; None: everywhere on the part."""
     avoid: Tensor | None = None
     """MASK of 1 or B; None: nothing."""
-    boxes: list[Box] | None = None
-    """Of all pictures alike; None: everywhere."""
+    boxes: list[list[Box]] | None = None
+    """Of all pictures alike, or of each; None: everywhere."""
 
     def parts(self, pictures: Sequence[Pixels]) -> list[Mask]:
         """One bool ``[H, W]`` a picture, which may be empty.
@@ -76,7 +76,12 @@ class Ground:
             )
         parts = [part_mask(picture, self.kind) for picture in pictures]
         if self.boxes is not None:
-            parts = [part & area_of(self.boxes, part.shape) for part in parts]
+            if len(self.boxes) not in (1, len(parts)):
+                came = f"box has the boxes of {len(self.boxes)} pictures for {len(parts)}"
+                raise MaskError(came, f"of 1 or {len(parts)}", "connect that many to box")
+            for number, part in enumerate(parts):
+                boxes = self.boxes[number % len(self.boxes)]
+                parts[number] = part & area_of(boxes, part.shape)
         for name, mask in (("allowed", self.allowed), ("avoid", self.avoid)):
             if mask is None:
                 continue

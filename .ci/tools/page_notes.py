@@ -115,6 +115,14 @@ NOTES: dict[str, str] = {
   defects all lie one way, new masks stay that way; the log says which range was taken and why.
 - `avoid` keeps a second defect clear of the first: connect the first mask. `allowed` bounds where
   defects may lie.
+- `box` bounds it too; with both, masks lie in both. Boxes of one picture count for it alone; a
+  picture without a box is left out. The wiring, on hosts that have these nodes:
+  - by hand: **Create Bounding Boxes** `bboxes` → `box`;
+  - a detector of the part, on the same pictures: **SAM3 Detect** (text such as "screw head") or
+    **Run Real-Time Detection (RT-DETR)**, `bboxes` → `box`;
+  - its outline rather than its box: **SAM3 Detect** `masks` → `allowed`;
+  - real defects without masks: **SAM3 Detect** on the defect pictures, with their boxes on its
+    `bboxes` and `individual_masks` on: `masks` → `masks`, with library (masks input).
 - `pasted` shows each picture with the real defect laid over it, where the real picture is known:
   the start of **Background/Defect Sampler** from real defects, by way of **Crop Another Picture**
   and VAE Encode.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bgdefect_pack.bgdefect_core.errors import PictureError, SettingError
+from bgdefect_pack.bgdefect_core.errors import MaskError, PictureError, SettingError
 
 from .conftest import NAME
 
@@ -26,9 +26,11 @@ def box(left: float, top: float, width: float, height: float) -> dict[str, Any]:
 
 def test_boxes_come_alone_or_in_lists_and_are_cut_at_the_border() -> None:
     assert boxes.boxes_of(None) is None
-    nested = boxes.boxes_of([[box(2, 1, 3, 2)], [box(-5, 6, 7, 100)]])
-    assert nested == [(2, 1, 3, 2), (-5, 6, 7, 100)]
-    area = boxes.area_of(nested, (8, 10))
+    assert boxes.boxes_of(box(2, 1, 3, 2)) == [[(2, 1, 3, 2)]]
+    assert boxes.boxes_of([[box(2, 1, 3, 2)], []]) == [[(2, 1, 3, 2)], []]  # one a picture
+    [both] = boxes.boxes_of([box(2, 1, 3, 2), box(-5, 6, 7, 100)])
+    assert both == [(2, 1, 3, 2), (-5, 6, 7, 100)]
+    area = boxes.area_of(both, (8, 10))
     expected = np.zeros((8, 10), np.bool_)
     expected[1:3, 2:5] = True
     expected[6:8, 0:2] = True
@@ -49,11 +51,20 @@ def test_masks_may_lie_in_the_boxes_only() -> None:
     picture = np.full((40, 60, 3), 120, np.uint8)
     allowed = torch.zeros(1, 40, 60)
     allowed[:, :, :30] = 1
-    ground = placing.Ground("texture", allowed, boxes=[(20, 10, 30, 5)])
+    ground = placing.Ground("texture", allowed, boxes=[[(20, 10, 30, 5)]])
     [part] = ground.parts([picture])
     expected = np.zeros((40, 60), np.bool_)
     expected[10:15, 20:30] = True
     assert np.array_equal(part, expected)
+
+
+def test_each_picture_has_its_own_boxes() -> None:
+    picture = np.full((40, 60, 3), 120, np.uint8)
+    ground = placing.Ground("texture", boxes=[[(20, 10, 30, 5)], []])
+    first, second = ground.parts([picture, picture])
+    assert first.sum() == 150 and not second.any()
+    with pytest.raises(MaskError, match="the boxes of 2 pictures for 3"):
+        ground.parts([picture] * 3)
 
 
 def test_folders_of_data_sets_are_offered_and_found(tmp_path: Path) -> None:

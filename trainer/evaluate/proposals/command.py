@@ -64,14 +64,14 @@ def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: 
     scores = known.scores(picture.eight_bit())
     regions = regions_of(scores, known.score, found.level, found.regions)
     boxes = boxes_around(regions)
-    highest = float(scores.max())
+    usual, highest = float(np.median(scores)), float(scores.max())
     return Sample(
         index=number,
         attempt=0,
         picture=picture,
         mask=boxes if config.boxes else np.logical_or.reduce(regions),
         requested=boxes,
-        heatmap=scores / max(highest, 1e-9),
+        heatmap=(scores - usual).clip(0) / max(highest - usual, 1e-9),
         source=known.nearest(picture.eight_bit()),
         mask_origin={"regions": len(regions)},
         seed=found.seed,
