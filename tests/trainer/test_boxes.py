@@ -17,11 +17,14 @@ from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlap import overlap
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.weights.files import read_info
 from trainer.data.annotations.record import Region
 from trainer.data.annotations.shapes import Box, Polygons
 from trainer.data.examples import Example, load_example
 from trainer.data.layouts import ReadingSettings, find_examples
 from trainer.data.paired_good import before_of
+from trainer.generation.config import GenerateConfig
+from trainer.generation.sources import sources_in_folders
 from trainer.lab.bench_boxes import BenchBoxesConfig, BoxFigures, bench_boxes, boxes_table
 from trainer.review.session import Session
 from trainer.review.site import Site
@@ -194,6 +197,11 @@ def test_with_aligned_good_pictures_no_round_is_needed(config: TrainConfig) -> N
         assert line.quality["box_share"] < 0.5
         assert line.verdict == "tightened by the difference from its good picture"
         assert (root / "boards/train/good" / line.good_name).is_file()
+    config = GenerateConfig(weights, config.data / "paired_good", weights.parent / "set")
+    sources = sources_in_folders(config, read_info(weights))
+    assert sources.library is not None and len(sources.library.patches) == 2
+    assert all(patch.sum() < 48 for patch in sources.library.patches)  # the boxes have 96
+    assert sources.folder == boxes / "review"
     inputs = json.loads((weights.with_suffix(".run") / "run.json").read_text())["inputs"]
     assert any(entry["file"] == str(masks[2]) for entry in inputs.values())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,6 +117,7 @@ def sources_in_folders(config: GenerateConfig, info: ClassWeightsInfo) -> Source
         MaskError: a bad mask. SettingError: no folder of masks is given, and none is there.
         DataError: missed defects that do not belong to this class and library.
     """
+    config = _by_tightened(config)
     object = config.object or info.object
     reading = config.reading
     if config.mask_library is not None:  # the layout is that of the library
@@ -163,12 +165,13 @@ def _real_masks(config: GenerateConfig, info: ClassWeightsInfo, object: str) -> 
     apart = info.zoom != "whole"
     split = config.mask_split
     must_fit = config.paint.starting.demands_real or config.more_like is not None
-    if split is None and (config.paint.starting.uses_real or must_fit):
+    of_training = _is_tightened(config)
+    if split is None and not of_training and (config.paint.starting.uses_real or must_fit):
         split = _split_beside(config.weights)
     place = _data_set_of(config, info.defect)
     if place is not None:
         examples = examples_in(place, info.object, info.defect, split, config.reading)
-        if split is None:
+        if split is None and not of_training:
             warn_of_held_out(place, examples, RunFolder(config.weights).split)
         drawn = library_of(examples, apart)
         return _RealMasks(drawn.masks, place, split, drawn.labels)
@@ -178,9 +181,28 @@ def _real_masks(config: GenerateConfig, info: ClassWeightsInfo, object: str) -> 
         log.info("%s names none of the masks in %s: all are used", split, folder)
         split = None
     library = read_library(folder, split, pictures_beside(folder), apart, values)
-    if split is None:
+    if split is None and not of_training:
         _warn_of_held_out(folder, library.names, RunFolder(config.weights).split)
     return _RealMasks(library, folder, split)
+
+
+def _by_tightened(config: GenerateConfig) -> GenerateConfig:
+    """The settings with the masks that the training made of boxes as their library, where there are
+    such and nothing else is named."""
+    review = RunFolder(config.weights).boxes / "review"
+    named_masks = (config.masks, config.mask_library, config.mask_split)
+    if any(place is not None for place in named_masks) or not review.is_dir():
+        return config
+    log.info("new masks are made from those that the training made of boxes: %s", review)
+    return replace(config, mask_library=review)
+
+
+def _is_tightened(config: GenerateConfig) -> bool:
+    """Whether the library is what the training made of its own side's boxes."""
+    if config.mask_library is None:
+        return False
+    boxes = os.path.abspath(RunFolder(config.weights).boxes)
+    return Path(os.path.abspath(config.mask_library)).is_relative_to(boxes)
 
 
 def _data_set_of(config: GenerateConfig, defect: str) -> Path | None:
