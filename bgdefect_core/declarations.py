@@ -15,6 +15,7 @@ import dataclasses
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from typing_extensions import Doc
@@ -34,6 +35,7 @@ __all__ = [
     "flat_values",
     "options_of",
     "replace_options",
+    "typed_value",
 ]
 
 
@@ -222,6 +224,35 @@ def replace_options(settings: Settings, **values: Any) -> Settings:
         known = ", ".join(flat_values(settings))
         raise SettingError(f"there is no option {min(values)!r}", f"one of {known}")
     return dataclasses.replace(settings, **changes)  # type: ignore[type-var]
+
+
+def typed_value(where: str, kind: Any, value: Any) -> Any:
+    """A value of a JSON or TOML file as an option's type.
+
+    Args:
+        where: the file and the option, for the message.
+        kind: of the option, as :attr:`Option.kind`.
+
+    Raises:
+        SettingError: it has another type.
+    """
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None:
+            return None
+        kind = get_args(kind)[0]
+    if get_origin(kind) is tuple and isinstance(value, list):
+        element = get_args(kind)[0]
+        return tuple(typed_value(where, element, item) for item in value)
+    if str(get_origin(kind)) == "typing.Literal":
+        kind = str
+    if isinstance(kind, type) and issubclass(kind, Path) and isinstance(value, str):
+        return kind(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        expected = f"a value of the type {getattr(kind, '__name__', kind)}"
+        raise SettingError(f"{where} is {value!r}", expected, "correct it")
+    return value
 
 
 def _literals(kind: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 
 from .errors import OutputError
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "write_file"]
 
 
 @contextmanager
@@ -46,3 +46,13 @@ def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb") -> Iterator[
         came = f"{path} cannot be written ({reason.strerror or reason})"
         expected = "a writable folder with room on the disk"
         raise OutputError(came, expected, "choose another output folder") from reason
+
+
+def write_file(path: str | Path, content: bytes) -> None:
+    """Write a whole file by :func:`atomic_write`.
+
+    Raises:
+        OutputError: as there.
+    """
+    with atomic_write(path) as file:
+        file.write(content)

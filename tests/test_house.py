@@ -15,12 +15,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TRAINER = ROOT / "trainer"
 EVALUATE = TRAINER / "evaluate"
-ROOMS, ARROWS = 12, 40
+ROOMS, ARROWS = 13, 43
 LEVELS = (
     {"bases", "data", "drawing", "review"},
     {"training"},
     {"generation"},
     {"evaluate", "pretrain"},
+    {"campaign"},
     {"lab", "recipes"},
     {"cli"},
     {"__main__"},

@@ -28,6 +28,7 @@ from bgdefect_core.method.solvers import SOLVERS  # noqa: E402
 from bgdefect_core.method.spacings import SPACINGS  # noqa: E402
 from bgdefect_core.quality.properties import PROPERTIES  # noqa: E402
 from trainer.bases.families import FAMILIES  # noqa: E402
+from trainer.campaign.plan import DataSettings, RunSettings  # noqa: E402
 from trainer.cli.commands import COMMANDS  # noqa: E402
 from trainer.data.formats import FORMATS  # noqa: E402
 from trainer.data.layouts import LAYOUTS  # noqa: E402
@@ -67,7 +68,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "Losses of the detectors (`--detector-loss`)": DETECTOR_LOSSES,
     "Schedules of the detectors (`--schedule`)": SCHEDULES,
 }
-PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md", ROOT / "docs" / "campaign.md")
 """Pages with tables between markers."""
 MARKED = re.compile(
     r"(?P<begin><!-- table: (?P<name>[^>]+) -->)\n.*?(?P<end><!-- end of table -->)", re.DOTALL
@@ -161,10 +162,20 @@ def tables() -> dict[str, list[str]]:
         "arms": summaries(("arm", "defects that it trains on"), ARMS),
         "background costs": costs(SamplingSettings.steps),
         "backgrounds": summaries(("background", "outside the mask"), BACKGROUNDS),
+        "campaign": plan_options(),
         "formats": data_formats(),
         "signals": summaries(("signal", "what the refined mask is made of"), SIGNALS),
         "workflows": table(("workflow", "what it shows"), workflows),
     }
+
+
+def plan_options() -> list[str]:
+    """What stands in a plan above and in its table of the data."""
+    rows = []
+    for place, settings in (("", RunSettings), ("[data] ", DataSettings)):
+        for option in options_of(settings):
+            rows.append((f"`{place}{option.name}`", value(option), option.help))
+    return table(("entry", "default (range)", ""), rows)
 
 
 def filled(text: str) -> str:

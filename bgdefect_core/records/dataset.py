@@ -34,13 +34,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MaskError, PictureError, SettingError
-from ..files import atomic_write
+from ..files import write_file
 from ..paths import system_errors
 from ..pictures.decoding import is_plain_png
 from ..pictures.masks import Mask
 from ..pictures.picture import Picture
 from ..pictures.reading import load_picture
-from ..pictures.writing import write_mask, write_picture
+from ..pictures.writing import encode_mask, encode_picture, write_picture
 from .apply_decisions import finish_apply
 from .dataset_place import (
     MAX_INDEX,
@@ -55,7 +55,7 @@ from .decisions import read_decisions
 from .manifest import Manifest, ManifestLine, read_manifest, standing_line
 from .run_record import Inputs, file_digest, locked
 
-__all__ = ["DatasetWriter", "Sample", "read_manifest"]
+__all__ = ["DatasetWriter", "EncodedSample", "Sample", "encode_sample", "read_manifest"]
 
 _OUR_FILE = re.compile(r"\.?\d{5}(_\d+)?(_mask|_requested|_heatmap)?\.png(\.tmp)?")
 
@@ -92,6 +92,75 @@ class Sample:
     source_is_good: bool = True
     """False: no good picture is known, ``source`` is the defect's own; it is not copied into
     ``train/good``."""
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """One attempt whose pictures are the bytes of PNG files, as they will be written. The fields
+    that are not told about are those of :class:`Sample`."""
+
+    index: int
+    attempt: int
+    picture: bytes
+    mask: bytes
+    requested: bytes
+    heatmap: bytes | None
+    source: Path
+    mask_origin: dict[str, Any]
+    seed: int
+    quality: dict[str, Any]
+    verdict: str
+    accepted: bool
+    guidance: float | None = None
+    feather: float | None = None
+    start: dict[str, Any] | None = None
+    source_is_good: bool = True
+
+
+def encode_sample(sample: Sample) -> EncodedSample:
+    """An attempt with its pictures as PNG files.
+
+    Raises:
+        MaskError, PictureError: sizes that differ, or an accepted sample without label.
+    """
+    _check_arrays(sample)
+    heatmap = None
+    if sample.heatmap is not None:
+        levels = np.round(np.clip(sample.heatmap, 0, 1) * 255)
+        heatmap = encode_picture(levels.astype(np.uint8))
+    return EncodedSample(
+        index=sample.index,
+        attempt=sample.attempt,
+        picture=encode_picture(sample.picture, f"sample {sample.index}"),
+        mask=encode_mask(sample.mask),
+        requested=encode_mask(sample.requested),
+        heatmap=heatmap,
+        source=sample.source,
+        mask_origin=sample.mask_origin,
+        seed=sample.seed,
+        quality=dict(sample.quality),
+        verdict=sample.verdict,
+        accepted=sample.accepted,
+        guidance=sample.guidance,
+        feather=sample.feather,
+        start=sample.start,
+        source_is_good=sample.source_is_good,
+    )
+
+
+def _check_arrays(sample: Sample) -> None:
+    name, size = f"sample {sample.index}", sample.picture.size
+    arrays = {
+        "mask": sample.mask,
+        "requested mask": sample.requested,
+        "heat map": sample.heatmap,
+    }
+    for what, array in arrays.items():
+        if array is not None and array.shape != size:
+            came = f"{name}: {what} of shape {array.shape}"
+            raise MaskError(came, f"{size}, as its picture")
+    if sample.accepted and not sample.mask.any():
+        raise MaskError(f"{name} is accepted, but its label is empty", "", "reject it")
 
 
 class DatasetWriter:
@@ -170,9 +239,19 @@ class DatasetWriter:
             The line, as it stands in the manifest.
 
         Raises:
-            SettingError: an index out of range, or an attempt that is already written. MaskError,
-            PictureError: sizes that differ, or an accepted sample without label. OutputError: the
-            disk is full, or root has become unwritable.
+            MaskError, PictureError: sizes that differ, or an accepted sample without label. And as
+            :meth:`add_encoded`.
+        """
+        self._check(sample)
+        return self.add_encoded(encode_sample(sample))
+
+    def add_encoded(self, sample: EncodedSample) -> ManifestLine:
+        """Write one attempt whose pictures are encoded already, as :meth:`add` does.
+
+        Raises:
+            SettingError: an index out of range, or an attempt that is already written.
+            PictureError: the good picture cannot be read. OutputError: the disk is full, or root
+            has become unwritable.
         """
         self._check(sample)
         names = (self.object, self.defect)
@@ -184,12 +263,11 @@ class DatasetWriter:
             digest = self._add_source(sample.source)
         else:
             digest = file_digest(sample.source, PictureError, "the picture")
-        write_picture(self.root / files.file, sample.picture)
-        write_mask(self.root / files.label, sample.mask)
-        write_mask(self.root / files.requested, sample.requested)
+        write_file(self.root / files.file, sample.picture)
+        write_file(self.root / files.label, sample.mask)
+        write_file(self.root / files.requested, sample.requested)
         if sample.heatmap is not None:
-            levels = np.round(np.clip(sample.heatmap, 0, 1) * 255)
-            write_picture(self.root / files.heatmap, levels.astype(np.uint8))
+            write_file(self.root / files.heatmap, sample.heatmap)
         line = ManifestLine(
             index=sample.index,
             attempt=sample.attempt,
@@ -203,7 +281,7 @@ class DatasetWriter:
             source_sha256=digest,
             mask_origin=sample.mask_origin,
             seed=sample.seed,
-            quality=dict(sample.quality),
+            quality=sample.quality,
             settings=self._settings,
             guidance=sample.guidance,
             feather=sample.feather,
@@ -244,7 +322,7 @@ class DatasetWriter:
                 if _OUR_FILE.fullmatch(path.name) and self._relative(path) not in listed:
                     path.unlink(missing_ok=True)
 
-    def _check(self, sample: Sample) -> None:
+    def _check(self, sample: Sample | EncodedSample) -> None:
         name = f"sample {sample.index}"
         if not 0 <= sample.index <= MAX_INDEX:
             came = f"a sample has the index {sample.index}"
@@ -255,18 +333,6 @@ class DatasetWriter:
                 raise SettingError(came, "", "skip it")
             if sample.accepted and line.accepted:
                 raise SettingError(f"{name} is accepted already", "", "skip it")
-        size = sample.picture.size
-        arrays = {
-            "mask": sample.mask,
-            "requested mask": sample.requested,
-            "heat map": sample.heatmap,
-        }
-        for what, array in arrays.items():
-            if array is not None and array.shape != size:
-                came = f"{name}: {what} of shape {array.shape}"
-                raise MaskError(came, f"{size}, as its picture")
-        if sample.accepted and not sample.mask.any():
-            raise MaskError(f"{name} is accepted, but its label is empty", "", "reject it")
 
     def _add_source(self, source: Path) -> str:
         """Copy a good picture into train/good once, named by its content; returns the file's
@@ -278,8 +344,7 @@ class DatasetWriter:
         if is_plain_png(source):
             with system_errors(PictureError, "the good picture"):
                 content = source.read_bytes()
-            with atomic_write(target) as file:
-                file.write(content)
+            write_file(target, content)
         else:
             write_picture(target, load_picture(source, self._white))
         return digest

@@ -239,7 +239,8 @@ class Manifest:
             self._file.truncate(self._end)
             raise _unwritable(self.path, reason) from reason
         self._end += len(data)
-        self.records.append(ManifestLine(**json.loads(data)))
+        before = self.records[-1] if self.records else None
+        self.records.append(_sharing(ManifestLine(**json.loads(data)), before))
         return self.records[-1]
 
     def close(self) -> None:
@@ -250,7 +251,7 @@ class Manifest:
 def _parse(data: bytes, path: Path) -> tuple[list[ManifestLine], int]:
     """The lines, and how many bytes the complete ones take."""
     end = data.rfind(b"\n") + 1
-    lines = []
+    lines: list[ManifestLine] = []
     for number, text in enumerate(data[:end].splitlines(), start=1):
         try:
             entries = json.loads(text)
@@ -261,8 +262,15 @@ def _parse(data: bytes, path: Path) -> tuple[list[ManifestLine], int]:
         if line is None:
             came = f"{path}, line {number} is no sample's record"
             raise DataError(came, "", "choose another output folder")
-        lines.append(line)
+        lines.append(_sharing(line, lines[-1] if lines else None))
     return lines, end
+
+
+def _sharing(line: ManifestLine, before: ManifestLine | None) -> ManifestLine:
+    """The line with what all lines of a run say held in memory once."""
+    if before is None or line.settings != before.settings or line.made_with != before.made_with:
+        return line
+    return replace(line, settings=before.settings, made_with=before.made_with)
 
 
 def _line_of(entries: Any) -> ManifestLine | None:

@@ -451,8 +451,7 @@ def test_full_disk_lists_nothing(
                 writer.add(make_sample(folder, 1, 0, True))
         with monkeypatch.context() as patch:
             patch.setattr(writer, "_add_source", lambda source: "0" * 64)
-            patch.setattr("bgdefect_core.records.dataset.write_picture", lambda *args: None)
-            patch.setattr("bgdefect_core.records.dataset.write_mask", lambda *args: None)
+            patch.setattr("bgdefect_core.records.dataset.write_file", lambda *args: None)
             patch.setattr(
                 "bgdefect_core.records.manifest.os.fsync", full
             )  # only the line itself is left to fail

@@ -48,6 +48,7 @@ for package in (
 ):
     pytest.importorskip(package)
 
+from trainer.bases.timing import timed  # noqa: E402
 from trainer.evaluate import run  # noqa: E402
 from trainer.evaluate.detectors import detection  # noqa: E402
 from trainer.evaluate.detectors.metrics import detection_metrics  # noqa: E402
@@ -56,7 +57,6 @@ from trainer.evaluate.detectors.pictures import FoldPictures  # noqa: E402
 from trainer.evaluate.detectors.plans import join_plans, plan_arms  # noqa: E402
 from trainer.evaluate.detectors.settings import DetectorSettings  # noqa: E402
 from trainer.evaluate.detectors.training_data import ArmData  # noqa: E402
-from trainer.evaluate.estimate import _timed  # noqa: E402
 from trainer.evaluate.measures import cell_realism  # noqa: E402
 from trainer.evaluate.measures.features import patch_features, pooled_features, to_input  # noqa: E402
 from trainer.evaluate.measures.fidelity import changed, fidelity  # noqa: E402
@@ -573,7 +573,7 @@ def test_a_timed_step_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None
     events: list[str] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: events.append("done"))
-    _timed(lambda: events.append("step"), 2)
+    timed(lambda: events.append("step"), 2)
     assert events == ["step", "done"] * 3
 
 

@@ -151,7 +151,7 @@ def test_a_killed_run_ends_with_the_same_bytes(config: GenerateConfig, tmp_path:
     assert len(set(keys)) == len(keys)
     points: list[tuple[object, str, int]] = [
         (lines.Manifest, "append", 0),
-        (dataset, "write_mask", 3),
+        (dataset, "write_file", 6),
         (lines.Manifest, "append", len(records) - 2),  # the last: one record stands already
     ]
     for owner, name, after in points:

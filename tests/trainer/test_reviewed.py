@@ -111,8 +111,8 @@ def test_a_sample_that_is_begun_anew_gets_all_attempts() -> None:
     """Sample 0: rejected by hand at attempt 1 of 0..1. Anew: attempts 2 and 3, then it ends."""
     plan = SamplePlan(2, 1, 2, retries=1)
     lines = [line(0, 0, False), line(0, 1, True, "reject"), line(1, 0, True)]
-    assert KnownVerdicts(lines, False).is_final(plan, 0)
-    known = KnownVerdicts(lines, True)
+    assert KnownVerdicts.of(lines, False).is_final(plan, 0)
+    known = KnownVerdicts.of(lines, True)
     assert not known.is_final(plan, 0) and known.is_final(plan, 1)
     assert known.begun_anew == {0: 2}
     made: list[tuple[int, int]] = []
@@ -130,4 +130,4 @@ def test_a_sample_that_is_begun_anew_gets_all_attempts() -> None:
 
 def test_what_a_person_accepted_needs_no_further_attempt() -> None:
     lines = [line(0, 0, False, "accept")]
-    assert KnownVerdicts(lines, True).is_final(SamplePlan(1, 1, 1, retries=2), 0)
+    assert KnownVerdicts.of(lines, True).is_final(SamplePlan(1, 1, 1, retries=2), 0)

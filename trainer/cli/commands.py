@@ -61,6 +61,15 @@ COMMANDS = Registry(
         exit_code="generation.summary:exit_code",
     ),
     Command(
+        "campaign",
+        "learn and paint many classes by one plan, here or on many machines",
+        "campaign.config:CampaignConfig",
+        "campaign.run:campaign",
+        show="campaign.run:tell",
+        says=True,
+        exit_code="campaign.run:exit_code",
+    ),
+    Command(
         "review",
         "a local page to look through a data set: accept, reject, mend labels",
         "review.config:ReviewConfig",
@@ -151,6 +160,13 @@ COMMANDS = Registry(
         "whole runs with the first release's settings and today's defaults",
         "lab.bench_generate:BenchGenerateConfig",
         "lab.bench_generate:bench_generate",
+    ),
+    Command(
+        "bench campaign",
+        "what Ray costs over one process, and a campaign of any size on paper",
+        "lab.bench_campaign:BenchCampaignConfig",
+        "lab.bench_campaign:bench_campaign",
+        loads_networks=False,
     ),
     Command(
         "bench precision",

@@ -6,4 +6,4 @@ measurements), ``samples`` (generated defects), ``measures`` (realism and masks)
 answers for one data set from the same samples and detectors, by the rules of ``advice``.
 """
 
-__all__ = ["command", "config", "measures", "misses", "proposals", "report"]
+__all__ = ["command", "config", "measures", "misses", "proposals", "report", "run"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import types
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -18,6 +17,7 @@ from bgdefect_core.declarations import (
     flat_values,
     options_of,
     replace_options,
+    typed_value,
 )
 from bgdefect_core.errors import SettingError
 
@@ -233,33 +233,12 @@ def read_config(path: Path) -> EvaluateConfig:
         expected = f"one of {', '.join(options)}"
         raise SettingError(f"{path} sets {unknown[0]!r}", expected, "correct the name")
     for name, value in values.items():
-        values[name] = _from_json(f"{path}: {name}", options[name].kind, value)
-    return replace_options(EvaluateConfig(PlanSettings(NO_DATA)), **values)
+        values[name] = typed_value(f"{path}: {name}", options[name].kind, value)
+    return replace_options(UNSET, **values)
 
 
-def _from_json(where: str, kind: Any, value: Any) -> Any:
-    """A JSON value as an option's type.
-
-    Raises:
-        SettingError: it has another type.
-    """
-    if get_origin(kind) in (Union, types.UnionType):
-        if value is None:
-            return None
-        kind = get_args(kind)[0]
-    if get_origin(kind) is tuple and isinstance(value, list):
-        element = get_args(kind)[0]
-        return tuple(_from_json(where, element, item) for item in value)
-    if get_origin(kind) is Literal:
-        kind = str
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        expected = f"a value of the type {getattr(kind, '__name__', kind)}"
-        raise SettingError(f"{where} is {value!r}", expected, "correct it")
-    return value
+UNSET = EvaluateConfig(PlanSettings(NO_DATA))
+"""All defaults, without a data set."""
 
 
 def recipe_path(name: str) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -12,13 +11,13 @@ import torch
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.jobs import PaintSettings
-from bgdefect_core.method.backgrounds import BACKGROUNDS
-from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.signals import SIGNALS
 
-from ..bases.devices import DTYPES, pick_device
+from ..bases.devices import pick_device
 from ..bases.load import load_base
 from ..bases.precision import choose_precision
+from ..bases.timing import time_network, timed
+from ..generation.dry_run import network_samples
 from .detectors.landscape import PRODUCTS
 from .detectors.landscape_rows import BATCH as LANDSCAPE_BATCH
 from .detectors.losses import focal_loss
@@ -36,6 +35,10 @@ NOT_COUNTED = (
     "samples that are painted anew, baselines on efficientnet-lite0, FID and LPIPS, reading and "
     "writing pictures; a method's own train_resolution"
 )
+
+
+TRAINING_BATCH = 4
+"""Pictures of a training iteration: the default of a class training."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,10 @@ def _evaluations(method: Method) -> float:
     """U-Net samples of one sample that is accepted at once."""
     paint = replace_options(PaintSettings(), **method.paint_settings)
     sampling = paint.sampling
-    background = BACKGROUNDS[sampling.background]
-    guided = int(sampling.guidance[0] != 1)
-    bare: float = 1 + guided
     if not method.from_noise:
-        sampled = (background.per_sample + guided) * paint.starting.mean_level
-        bare = background.per_pair + sampled
-    return sampling.steps * bare + SIGNALS[paint.label.signal].evaluations
+        return network_samples(paint)
+    guided = int(sampling.guidance[0] != 1)
+    return sampling.steps * (1 + guided) + SIGNALS[paint.label.signal].evaluations
 
 
 def detector_work(settings: DetectorSettings, fold: Fold, count: int, device: torch.device) -> Work:
@@ -134,8 +134,8 @@ def detector_work(settings: DetectorSettings, fold: Fold, count: int, device: to
         focal_loss(net(pictures), truth).backward()
 
     black = [np.zeros((settings.resolution, settings.resolution, 3), np.uint8)] * 4
-    step_seconds = _timed(step)
-    picture_seconds = _timed(lambda: probability_maps(net, black)) / len(black)
+    step_seconds = timed(step)
+    picture_seconds = timed(lambda: probability_maps(net, black)) / len(black)
     tested = len(fold.test) + len(fold.good_test)
     seconds = step_seconds * settings.detector_steps + picture_seconds * tested
     return Work("detectors", count, seconds)
@@ -153,8 +153,8 @@ def landscape_work(
         with torch.no_grad():
             net(pictures)
 
-    forward_seconds = _timed(forward)
-    step_seconds = _timed(lambda: focal_loss(net(pictures), pictures[:, 0]).backward())
+    forward_seconds = timed(forward)
+    step_seconds = timed(lambda: focal_loss(net(pictures), pictures[:, 0]).backward())
     batches = settings.landscape_crops // LANDSCAPE_BATCH
     points = settings.landscape_points**2
     seconds = batches * (points * forward_seconds + PRODUCTS * 3 * step_seconds)
@@ -164,7 +164,7 @@ def landscape_work(
 def realism_work(samples: int, count: int) -> Work:
     """Features of ``count`` sample sets, in two views."""
     black = [np.zeros((SIDE, SIDE, 3), np.uint8)] * 4
-    picture_seconds = _timed(lambda: pooled_features(black), 1) / len(black)
+    picture_seconds = timed(lambda: pooled_features(black), 1) / len(black)
     return Work("realism", count, 2 * samples * picture_seconds)
 
 
@@ -176,59 +176,17 @@ def reverse_distillation_work(
     net = net.to(device)
     black = [np.zeros((side, side, 3), np.uint8)] * BATCH
     batches = ceil(len(folds[0].good_train) / BATCH)
-    seconds = _timed(lambda: fit_student(net, loss, black, 1, 0), 1) * epochs * batches
+    seconds = timed(lambda: fit_student(net, loss, black, 1, 0), 1) * epochs * batches
     return Work("reverse distillation", len(folds), seconds)
 
 
 def _network_seconds(generation: Generation) -> tuple[float, float]:
-    """Seconds of a training iteration (batch 4, both halves of Eq. 5) and of one U-Net sample in
-    generation."""
+    """Seconds of a training iteration and of one U-Net sample in generation."""
     settings = generation.settings
     base = load_base(settings.base).to(pick_device(generation.device))
-    device = base.unet.device
-    channels = int(base.unet.config["in_channels"])
-    side = base.resolution // base.factor
-    prompts = base.prompts("a photo of a part", ["a defect on a part"], "mask")
-    context = prompts.background_context()
-
-    def latents(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        regions = torch.zeros(count, side, side, dtype=torch.long, device=device)
-        return torch.zeros(count, channels, side, side, device=device), regions
-
-    module: torch.nn.Module = base.unet
-    kind = DTYPES[choose_precision(settings.train_precision, base, device)]
-    arithmetic = torch.autocast(device.type, kind, enabled=kind != torch.float32)
-    with arithmetic, unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
-        z, regions = latents(settings.batch)
-        with torch.no_grad():
-            batch_seconds = _timed(lambda: float(predict(z, 1, context, regions).sum()))
-        module.requires_grad_(True)
-        z, regions = latents(8)
-
-        def step() -> None:
-            loss = predict(z, 1, prompts.background_context(), regions).square().mean()
-            loss.backward()
-            module.zero_grad()
-
-        return _timed(step, 1), batch_seconds / settings.batch
-
-
-def _timed(step: Callable[[], object], times: int = 2) -> float:
-    """Least seconds of one call, after a first call that warms up. Calls on a GPU return before
-    they are done and are waited for."""
-
-    def finish() -> None:
-        step()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-
-    finish()
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        finish()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+    precision = choose_precision(settings.train_precision, base, base.unet.device)
+    timing = time_network(base, precision, TRAINING_BATCH, settings.batch)
+    return timing.iteration, timing.sample
 
 
 def _clock(seconds: float) -> str:

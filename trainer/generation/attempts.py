@@ -7,7 +7,7 @@ forms the batches of an unbroken one, and equal batches give equal bits (docs/me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bgdefect_core.records.manifest import ManifestLine
 
@@ -81,31 +81,45 @@ class SamplePlan:
         return any(verdicts) or len(verdicts) > begun_anew + self.retries
 
 
+@dataclass
 class KnownVerdicts:
-    """What is known of the attempts of earlier runs.
+    """What is known of the attempts of earlier runs."""
 
-    A sample that a person rejected is as good as made, unless it is to be replaced: then it is
-    begun anew, with as many attempts as a new sample gets.
+    accepted: dict[int, dict[int, bool]] = field(default_factory=dict)
+    """Index -> attempt -> whether no other attempt is needed."""
+    begun_anew: dict[int, int] = field(default_factory=dict)
+    """Index -> the first attempt after those that a person rejected."""
 
-    Args:
-        lines: what stands of the manifest.
-        replace_rejected: whether samples that a person rejected are made anew.
+    @classmethod
+    def of(cls, lines: Iterable[ManifestLine], replace_rejected: bool) -> KnownVerdicts:
+        """From the attempts of earlier runs.
 
-    Attributes:
-        accepted: index -> attempt -> whether no other attempt is needed.
-        begun_anew: index -> the first attempt after those that a person rejected.
-    """
+        A sample that a person rejected is as good as made, unless it is to be replaced: then it is
+        begun anew, with as many attempts as a new sample gets.
 
-    def __init__(self, lines: Iterable[ManifestLine], replace_rejected: bool) -> None:
-        self.accepted: dict[int, dict[int, bool]] = {}
-        self.begun_anew: dict[int, int] = {}
+        Args:
+            lines: what stands of the manifest.
+            replace_rejected: whether samples that a person rejected are made anew.
+        """
+        known = cls()
         for line in lines:
             is_reviewed = line.review is not None and line.review["decision"] == "reject"
             counts = line.accepted or (line.accepted_by_verdict and not replace_rejected)
-            self.accepted.setdefault(line.index, {})[line.attempt] = counts
+            known.accepted.setdefault(line.index, {})[line.attempt] = counts
             if is_reviewed and replace_rejected:
-                before = self.begun_anew.get(line.index, 0)
-                self.begun_anew[line.index] = max(before, line.attempt + 1)
+                before = known.begun_anew.get(line.index, 0)
+                known.begun_anew[line.index] = max(before, line.attempt + 1)
+        return known
+
+    def only(self, samples: Iterable[int]) -> KnownVerdicts:
+        """What is known of some samples."""
+        known = KnownVerdicts()
+        for index in samples:
+            if index in self.accepted:
+                known.accepted[index] = dict(self.accepted[index])
+            if index in self.begun_anew:
+                known.begun_anew[index] = self.begun_anew[index]
+        return known
 
     def is_final(self, plan: SamplePlan, index: int) -> bool:
         """Whether a sample needs no further attempt."""

@@ -21,18 +21,19 @@ from bgdefect_core.preparing import Prepared, join, prepare, prepare_pastes
 from bgdefect_core.records.dataset import DatasetWriter, Sample
 
 from ..bases.load import Base
-from .attempts import SamplePlan, Slot, batches, needed
+from .attempts import KnownVerdicts, SamplePlan, Slot, batches, needed
 from .pair import Pair
 from .progress import SampleBar
 from .sample_queue import SampleQueue
-from .setup import Run
+from .setup import Painter, Run
 
 
 def paint_chunks(run: Run, writer: DatasetWriter) -> None:
     """Paint all chunks that an earlier run has not finished, under one progress bar."""
+    known = KnownVerdicts.of(writer.standing, run.replace_rejected)
     with (
         tqdm(total=run.plan.count, desc="painting", unit="sample") as bar,
-        SampleQueue(writer, run.replace_rejected) as queue,
+        SampleQueue(writer, known) as queue,
     ):
         progress = SampleBar(bar)
         for numbers in run.plan.chunks():
@@ -40,8 +41,17 @@ def paint_chunks(run: Run, writer: DatasetWriter) -> None:
             for number in numbers:
                 samples += run.plan.samples_of(number)
             if count_final(queue, run.plan, samples) < len(samples):
-                _paint_chunk(run, queue, numbers, progress)
+                paint_chunk(run, queue, _pairs(run, numbers), progress)
             progress.done(len(samples))
+
+
+def _pairs(run: Run, numbers: range) -> list[Pair]:
+    """The pairs of a chunk that have a mask; the run keeps the others."""
+    pairs: list[Pair] = []
+    for number in numbers:
+        pair = run.pairs[number]
+        (pairs if pair.job is not None else run.without_mask).append(pair)
+    return pairs
 
 
 def count_final(queue: SampleQueue, plan: SamplePlan, samples: Sequence[int]) -> int:
@@ -52,18 +62,18 @@ def count_final(queue: SampleQueue, plan: SamplePlan, samples: Sequence[int]) ->
     return count
 
 
-def _paint_chunk(run: Run, queue: SampleQueue, numbers: range, progress: SampleBar) -> None:
-    """Paint the samples of some pairs until each is accepted or out of attempts."""
+def paint_chunk(
+    run: Painter, queue: SampleQueue, pairs: Sequence[Pair], progress: SampleBar
+) -> None:
+    """Paint the samples of a chunk until each is accepted or out of attempts.
+
+    Args:
+        pairs: those of the chunk that have a mask.
+    """
     plan = run.plan
-    pairs: list[Pair] = []
     samples: list[int] = []
-    for number in numbers:
-        pair = run.pairs[number]
-        if pair.job is None:
-            run.without_mask.append(pair)
-        else:
-            pairs.append(pair)
-            samples += plan.samples_of(number)
+    for pair in pairs:
+        samples += plan.samples_of(pair.index)
     chunk = _Chunk(run, pairs, progress)
 
     for slots in batches(samples, plan.batch, plan.retries, queue.verdict, queue.begun_anew):
@@ -78,7 +88,7 @@ class _Chunk:
     The size of a batch decides last digits, and must not depend on how many pairs are asked for.
     """
 
-    def __init__(self, run: Run, pairs: Sequence[Pair], progress: SampleBar) -> None:
+    def __init__(self, run: Painter, pairs: Sequence[Pair], progress: SampleBar) -> None:
         self._run, self._pairs, self._progress = run, pairs, progress
         self._places: dict[int, int] = {}
         for place, pair in enumerate(pairs):
@@ -120,7 +130,7 @@ class _Chunk:
         return self._parts[number]
 
 
-def _prepare(run: Run, jobs: Sequence[Job], only_pastes: bool, progress: SampleBar) -> Prepared:
+def _prepare(run: Painter, jobs: Sequence[Job], only_pastes: bool, progress: SampleBar) -> Prepared:
     """Prepare one inversion batch, filled up where the chunk ends within it."""
     filled = [*jobs, *[jobs[0]] * (run.plan.inversion_batch - len(jobs))]
     if only_pastes:
@@ -141,7 +151,7 @@ def _prepare(run: Run, jobs: Sequence[Job], only_pastes: bool, progress: SampleB
 
 
 def _paint_batch(
-    run: Run, queue: SampleQueue, chunk: _Chunk, slots: Sequence[Slot], progress: SampleBar
+    run: Painter, queue: SampleQueue, chunk: _Chunk, slots: Sequence[Slot], progress: SampleBar
 ) -> None:
     """Paint one batch, and write the attempts that count while the next one is painted."""
     prepared, positions = chunk.prepared([index for index, _ in slots])
@@ -182,7 +192,7 @@ def predictor(base: Base) -> Iterator[Any]:
         yield predict
 
 
-def _sample(run: Run, pair: Pair, slot: Slot, painted: Painted) -> Sample:
+def _sample(run: Painter, pair: Pair, slot: Slot, painted: Painted) -> Sample:
     index, attempt = slot
     quality = figures_of(painted.quality, painted.real_share, painted.exemplar_difference)
     return Sample(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from tqdm import tqdm
 
+from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.records.dataset_place import attempts_there
@@ -27,7 +28,7 @@ def dry_run(run: Run) -> Summary:
         BGDefectError: what a run would refuse.
     """
     lines = attempts_there(run.output, run.object, run.defect, run.record, run.inputs)
-    known = KnownVerdicts(lines, run.replace_rejected)
+    known = KnownVerdicts.of(lines, run.replace_rejected)
     run.pairs.recall(choice_file(run))
     unfinished: list[int] = []
     for index in range(run.plan.count):
@@ -87,6 +88,20 @@ def _seconds(run: Run, samples: Sequence[int]) -> float:
     pastes = run.paint.starting.uses_real * (1 + run.paint.stitching.paste_detail)
     encoded = inverted * (encode + decode + pastes * encode)
     return calls * call + encoded + batches * decode
+
+
+def network_samples(paint: PaintSettings, variants: int = 1) -> float:
+    """U-Net samples that a sample takes which is accepted at its first attempt.
+
+    Args:
+        variants: samples that share the preparation of a pair.
+    """
+    sampling = paint.sampling
+    background = BACKGROUNDS[sampling.background]
+    guided = int(sampling.guidance_at(0) != 1)
+    sampled = (background.per_sample + guided) * paint.starting.mean_level
+    steps = sampling.steps * (background.per_pair / variants + sampled)
+    return steps + SIGNALS[paint.label.signal].evaluations
 
 
 def _time(call: Callable[[], torch.Tensor]) -> float:

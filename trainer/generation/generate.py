@@ -54,10 +54,26 @@ def generate(config: GenerateConfig, examples: ExampleSources | None = None) -> 
         run.pairs.remember(choice_file(run))
         paint_chunks(run, writer)
         records = writer.standing
-    summary = summarise(run.output, run.plan.count, records, run.without_mask, run.pairs.left_out())
-    sheet, page = write_page(run.output, run.object, run.defect) if records else (None, None)
+    summary = summarise(
+        run.output,
+        run.plan.count,
+        records,
+        [pair.origin for pair in run.without_mask],
+        run.pairs.left_out(),
+    )
+    summary = conclude(config, run.object, run.defect, summary)
+    return replace(summary, seconds=time.monotonic() - started)
+
+
+def conclude(config: GenerateConfig, object: str, defect: str, summary: Summary) -> Summary:
+    """Write the page of a finished run, and its samples in other formats; returns the summary with
+    the page.
+
+    Args:
+        object, defect: names in the data set.
+    """
+    root, made = summary.root, summary.wanted - summary.unmade
+    sheet, page = write_page(root, object, defect) if made else (None, None)
     if summary.accepted:
-        export_accepted(
-            run.output, run.object, run.defect, config.format, config.val_share, config.seed
-        )
-    return replace(summary, seconds=time.monotonic() - started, sheet=sheet, page=page)
+        export_accepted(root, object, defect, config.format, config.val_share, config.seed)
+    return replace(summary, sheet=sheet, page=page)

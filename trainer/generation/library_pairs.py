@@ -63,9 +63,14 @@ class LibraryPairs:
         """Names of the masks that are left out because they would change nothing that is seen."""
         return self._chooser.without_contrast
 
-    def recall(self, file: ChoiceFile) -> None:
-        """Take over the choices of an earlier start of the run."""
-        self._chooser.restore(file.read())
+    @property
+    def choices(self) -> list[Choice]:
+        """The choices so far."""
+        return self._chooser.choices
+
+    def restore(self, choices: Sequence[Choice]) -> None:
+        """Take over choices of this run, from pair 0 on."""
+        self._chooser.restore(choices)
 
     def remember(self, file: ChoiceFile) -> None:
         """Take over the choices of an earlier start of the run, and write further ones there.
@@ -73,7 +78,7 @@ class LibraryPairs:
         Raises:
             OutputError: the file cannot be written.
         """
-        self.recall(file)
+        self.restore(file.read())
         file.write(self._chooser.choices)
         self._file = file
 

@@ -21,6 +21,7 @@ from bgdefect_core.method.start import StartName
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels
+from bgdefect_core.placement.choosing import Choice
 from bgdefect_core.placement.directions import settled
 from bgdefect_core.placement.part import PartKind, part_kind
 from bgdefect_core.placement.placing import MaskLibrary
@@ -143,10 +144,19 @@ class Pairs:
                 ", ".join(without_contrast[:_PROBLEMS_SHOWN]),
             )
 
+    @property
+    def choices(self) -> list[Choice]:
+        """The choices so far; none where masks are ready."""
+        return [] if self._placed is None else self._placed.choices
+
+    def restore(self, choices: Sequence[Choice]) -> None:
+        """Take over choices of this run, from pair 0 on, in place of those that were made here."""
+        if self._placed is not None:
+            self._placed.restore(choices)
+
     def recall(self, file: ChoiceFile) -> None:
         """Take over the choices of an earlier start of the run."""
-        if self._placed is not None:
-            self._placed.recall(file)
+        self.restore(file.read())
 
     def remember(self, file: ChoiceFile) -> None:
         """Take over the choices of an earlier start of the run, and write further ones there.

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bgdefect_core.declarations import Free, flat_values, options_of
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.pictures.area_reading import Areas
@@ -87,6 +89,7 @@ def made_with(config: GenerateConfig, library: Path | None, base_licence: str) -
         "base": os.path.abspath(base) if config.base and Path(base).exists() else base,
         "base_licence": base_licence,
         "allow_other_base": config.allow_other_base,
+        "threads": torch.get_num_threads(),
         "versions": library_versions(),
     }
 

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import Sample
 
 from .attempts import KnownVerdicts, SamplePlan
 
-__all__ = ["SampleQueue"]
+__all__ = ["SampleQueue", "Writer"]
+
+
+class Writer(Protocol):
+    """Takes samples: a :class:`DatasetWriter`, or what stands for one on another machine."""
+
+    def add(self, sample: Sample) -> object:
+        """Take one attempt."""
 
 
 class SampleQueue:
     """Takes samples for a writer, and knows the verdict of every attempt; a context manager.
 
     Args:
-        replace_rejected: whether samples that a person rejected are made anew.
+        known: of earlier runs; it grows with every sample.
     """
 
-    def __init__(self, writer: DatasetWriter, replace_rejected: bool = False) -> None:
+    def __init__(self, writer: Writer, known: KnownVerdicts) -> None:
         self._writer = writer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writing")
         self._pending: list[Future[Any]] = []
-        known = KnownVerdicts(writer.standing, replace_rejected)
         self._verdicts, self._known = known.accepted, known
 
     def verdict(self, index: int, attempt: int) -> bool | None:
@@ -53,7 +59,7 @@ class SampleQueue:
         """Wait until all samples are on the disk.
 
         Raises:
-            BGDefectError: what :meth:`DatasetWriter.add` raised.
+            BGDefectError: what the writer raised.
         """
         pending, self._pending = self._pending, []
         for written in pending:

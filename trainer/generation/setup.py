@@ -15,6 +15,7 @@ from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.quality import ClassProfile, QualityLimits
 from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info
+from bgdefect_core.weights.info import ClassWeightsInfo
 
 from ..bases.apply import load_trained
 from ..bases.devices import pick_device
@@ -31,41 +32,51 @@ from .sources import ExampleSources
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Run:
-    """A generation run, set up."""
+@dataclass(kw_only=True)
+class Painter:
+    """All that the painting of chunks needs, on whatever machine."""
 
-    output: Path
-    object: str
-    """Names in the data set."""
-    defect: str
     plan: SamplePlan
     seed: int
-    pairs: Pairs
     base: Base
+    """With the class on it."""
     prompts: RegionPrompts
     framing: Framing
     paint: PaintSettings
     limits: QualityLimits
     profile: ClassProfile
     """Of the known real defects."""
+    squares: GoodSquares = field(default_factory=GoodSquares)
+    """Encoded and decoded good squares, for pairs that share one."""
+
+
+@dataclass(kw_only=True)
+class Run(Painter):
+    """A generation run, set up."""
+
+    output: Path
+    object: str
+    """Names in the data set."""
+    defect: str
+    pairs: Pairs
     record: dict[str, Any]
     """The settings that make it this run."""
     inputs: Inputs
     made_with: dict[str, Any]
-    squares: GoodSquares = field(default_factory=GoodSquares)
-    """Encoded and decoded good squares, for pairs that share one."""
     without_mask: list[Pair] = field(default_factory=list)
     """Pairs whose picture took none of the masks that were tried."""
     replace_rejected: bool = False
     """Whether samples that a person rejected are made anew."""
 
 
-def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Run:
+def set_up(
+    config: GenerateConfig, examples: ExampleSources | None = None, base: Base | None = None
+) -> Run:
     """Check the settings, read the sources and load the networks. Nothing is written.
 
     Args:
         examples: sources in place of the settings' folders.
+        base: as :func:`ready_base` makes it; None: it is loaded.
 
     Raises:
         BGDefectError: whatever the user can mend.
@@ -75,9 +86,8 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
     framing = Framing(info.resolution, info.zoom)
     pairs = open_pairs(config, info, examples)
     config = replace_options(config, start=start_in_use(config, pairs.sources))
-    base = ready_base(config)
+    base = base or ready_base(config)
     SIGNALS[config.paint.label.signal].check_resolution(framing.resolution, base.factor)
-    background, defect, mask = config.prompts(info)
     record = run_settings(config, info, pairs)
     library = pairs.sources.library
     profile = ClassProfile(0)
@@ -96,7 +106,7 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
         seed=config.seed,
         pairs=pairs,
         base=base,
-        prompts=base.prompts(background, [defect], mask, config.attention_words),
+        prompts=prompts_of(config, info, base),
         framing=framing,
         paint=config.paint,
         limits=config.limits,
@@ -109,6 +119,12 @@ def set_up(config: GenerateConfig, examples: ExampleSources | None = None) -> Ru
     )
 
 
+def prompts_of(config: GenerateConfig, info: ClassWeightsInfo, base: Base) -> RegionPrompts:
+    """The prompts of a run, encoded."""
+    background, defect, mask = config.prompts(info)
+    return base.prompts(background, [defect], mask, config.attention_words)
+
+
 def choice_file(run: Run) -> ChoiceFile:
     """Where a run keeps its choices of pictures."""
     return ChoiceFile(run.output, run.object, run.defect, run.record)
@@ -118,10 +134,19 @@ def ready_base(config: GenerateConfig) -> Base:
     """The base with the class on it, on the device and in the precision of the settings.
 
     Raises:
-        WeightsError: weights and base do not fit. SettingError: more steps than the base's schedule
-            has.
+        WeightsError: weights and base do not fit. SettingError: as :func:`settle_base`.
     """
     base, _ = load_trained(config.base, config.weights, config.allow_other_base)
+    return settle_base(base, config)
+
+
+def settle_base(base: Base, config: GenerateConfig) -> Base:
+    """Move a base with a class on it to the device and the precision of the settings; returns
+    it.
+
+    Raises:
+        SettingError: no such device, or more steps than the base's schedule has.
+    """
     device = pick_device(config.device)
     base.to(device).to_precision(choose_precision(config.precision, base, device))
     config.paint.sampling.levels(base.schedule)

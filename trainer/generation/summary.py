@@ -9,8 +9,6 @@ from typing import Any
 
 from bgdefect_core.records.manifest import ManifestLine
 
-from .pair import Pair
-
 _SHOWN = 20
 """Samples or masks of a kind that :func:`report` lists."""
 
@@ -52,14 +50,14 @@ def summarise(
     root: Path,
     wanted: int,
     lines: Sequence[ManifestLine],
-    without_mask: Sequence[Pair],
+    without_mask: Sequence[Mapping[str, Any]],
     left_out: tuple[str, ...],
 ) -> Summary:
     """The summary of a finished run.
 
     Args:
         root: of the data set. wanted: samples. lines: of the manifest.
-        without_mask: pairs for which no mask could be placed.
+        without_mask: origins of the pairs for which no mask could be placed.
         left_out: good pictures and masks that were not used, with the reasons.
     """
     attempts: dict[int, list[ManifestLine]] = {}
@@ -68,8 +66,8 @@ def summarise(
             attempts.setdefault(line.index, []).append(line)
     rejected: list[Rejected] = []
     missed = Misses()
-    for pair in without_mask:
-        missed.add(pair.origin)
+    for origin in without_mask:
+        missed.add(origin)
     for index, tries in sorted(attempts.items()):
         if not any(line.accepted for line in tries):
             rejected.append(Rejected(index, tuple(line.verdict for line in tries)))

@@ -3,6 +3,7 @@
 __all__ = [
     "bench",
     "bench_boxes",
+    "bench_campaign",
     "bench_generate",
     "bench_placement",
     "bench_precision",

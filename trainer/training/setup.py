@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
@@ -139,8 +139,30 @@ def _split(config: TrainConfig, examples: list[Example]) -> Split:
     return split_halves(examples, config.fold or 0)
 
 
-def record_of(config: TrainConfig, target: TrainingClass, base: Base, processes: int) -> RunRecord:
-    """The identity of a run: settings and inputs that decide what is learned."""
+class KnownBase(Protocol):
+    """What the identity of a run needs of a base."""
+
+    @property
+    def name(self) -> str:
+        """As :class:`Base`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """As :class:`Base`."""
+
+    @property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """As :class:`Base`."""
+
+
+def record_of(
+    config: TrainConfig, target: TrainingClass, base: KnownBase, processes: int
+) -> RunRecord:
+    """The identity of a run: settings and inputs that decide what is learned.
+
+    Args:
+        config: with the precision settled.
+    """
     settings = asdict(config)
     for name in (*FREE, "data", "split_file"):
         del settings[name]

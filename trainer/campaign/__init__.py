@@ -1,0 +1,9 @@
+"""Many classes by one plan, in this process or on many machines.
+
+From the bottom: ``packing``, ``blobs`` (values and files by content), ``plan``, ``classes``
+(settings), ``tasks``, the kinds of work (``measuring``, ``learning``, ``placing``, ``painting``,
+by name in ``works``) and the ``worker`` that does them, ``class_run`` (one class at the head),
+``head``, ``board``; ``run`` puts them together.
+"""
+
+__all__ = ["board", "config", "run", "simulation"]

@@ -1,0 +1,230 @@
+"""The classes of a plan, each with its settings, its files by content, and its mistakes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bgdefect_core.declarations import options_of, replace_options
+from bgdefect_core.errors import BGDefectError, SettingError
+from bgdefect_core.pictures.listing import comparable
+
+from ..data.examples import Example
+from ..data.layouts import ReadingSettings, find_examples, good_examples, layout_of
+from ..generation.config import GenerateConfig
+from ..training.config import TrainConfig
+from .blobs import Tree, tree_of
+from .plan import PATHS, Override, Plan
+from .typed import GENERATION, TRAINING, with_values
+
+__all__ = ["ClassPlan", "Sources", "classes_of"]
+
+_READING = tuple(option.name for option in options_of(ReadingSettings))
+_TRAIN_SET = ("data", "output", "object", "defect", "base", "prediction", "split_file", "device")
+_TRAIN_REFUSED = {*_TRAIN_SET, *_READING, "sample_every", "tensorboard", "masks_from"}
+_GENERATE_SET = ("weights", "output", "object", "defect", "base", "mask_split", "device")
+_GENERATE_REFUSED = {*_GENERATE_SET, *_READING, "dry_run", "replace_rejected"}
+_TEXTS = {".csv", ".json", ".txt", ".yaml", ".yml", ".xml"}
+"""Files of a data set beside its pictures."""
+
+
+@dataclass
+class ClassPlan:
+    """One class of a campaign."""
+
+    object: str
+    defect: str
+    train: TrainConfig = TRAINING
+    """With data set, names, base and output."""
+    generate: GenerateConfig = GENERATION
+    problems: list[str] = field(default_factory=list)
+    """What has to be mended before it can be learned."""
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        return f"{self.object} / {self.defect}"
+
+
+def classes_of(plan: Plan) -> list[ClassPlan]:
+    """The classes that the plan means, in the order of the data set. Names are read, no picture.
+
+    Raises:
+        DataError: the data set cannot be read at all.
+    """
+    data = plan.data
+    layout = layout_of(data.source, data.reading)
+    known = {name: sorted(defects) for name, defects in layout.classes(data.source).items()}
+    classes: list[ClassPlan] = []
+    missing: list[ClassPlan] = []
+    for object in _chosen(data.objects, known, "object", missing):
+        for defect in known.get(object, []):
+            if not data.defects or _is_among(defect, data.defects):
+                classes.append(ClassPlan(object, defect))
+    every = {defect for defects in known.values() for defect in defects}
+    _chosen(data.defects, every, "defect", missing)
+    overrides = {}
+    for override in plan.overrides:
+        names = (override.object, override.defect)
+        if any((item.object, item.defect) == names for item in classes):
+            overrides[names] = override
+        else:
+            came = f"the plan has settings for {override.object} / {override.defect}"
+            item = ClassPlan(*names, problems=[f"{came}, which is none of its classes"])
+            missing.append(item)
+    for item in classes:
+        try:
+            _settle(plan, item, overrides.get((item.object, item.defect)))
+        except BGDefectError as error:
+            item.problems.append(str(error))
+    return [*classes, *missing]
+
+
+def _chosen(
+    wanted: Iterable[str], known: Iterable[str], kind: str, missing: list[ClassPlan]
+) -> list[str]:
+    """The known names that are wanted, all where none is named; unknown ones become classes that
+    are nothing but a problem."""
+    names = list(known)
+    for name in wanted:
+        if not _is_among(name, names):
+            reason = f"the data set has no {kind} {name!r}; it has {', '.join(sorted(names))}"
+            parts = (name, "") if kind == "object" else ("", name)
+            missing.append(ClassPlan(*parts, problems=[reason]))
+    return [name for name in names if not wanted or _is_among(name, list(wanted))]
+
+
+def _is_among(name: str, names: Iterable[str]) -> bool:
+    return comparable(name) in {comparable(other) for other in names}
+
+
+def _settle(plan: Plan, item: ClassPlan, override: Override | None) -> None:
+    """Read the settings of a class.
+
+    Raises:
+        SettingError: an unknown option, or a value that cannot be.
+    """
+    run, data = plan.run, plan.data
+    weights = run.output / "weights" / f"{item.object}-{item.defect}.safetensors"
+    train = with_values("[train]", TRAINING, plan.train, _TRAIN_REFUSED)
+    generate = with_values("[generate]", GENERATION, plan.generate, _GENERATE_REFUSED)
+    if override is not None:
+        where = f"[[class]] {item.name}"
+        train = with_values(f"{where}, train", train, override.train, _TRAIN_REFUSED)
+        generate = with_values(f"{where}, generate", generate, override.generate, _GENERATE_REFUSED)
+    item.train = replace(
+        train,
+        data=data.source,
+        output=weights,
+        object=item.object,
+        defect=item.defect,
+        base=run.base,
+        prediction=run.prediction,
+        reading=data.reading,
+    )
+    item.train.check()
+    paths = _named_paths(generate, item)
+    ready = generate.masks is not None
+    item.generate = replace_options(
+        generate,
+        **paths,
+        weights=weights,
+        output=run.output / "data",
+        object=item.object,
+        base=run.base,
+        layout=data.reading.layout,
+        mask_values=data.reading.mask_values,
+        mask_classes=data.reading.mask_classes,
+        outside_files=data.reading.outside_files,
+        mask_split=None if ready else weights.with_suffix(".run") / "split.json",
+    )
+    if generate.good == GENERATION.good:
+        item.generate = replace(item.generate, good=data.source)
+    item.generate.check()
+
+
+def _named_paths(generate: GenerateConfig, item: ClassPlan) -> dict[str, Path]:
+    """The paths of the settings with the names of the class in them.
+
+    Raises:
+        SettingError: there is none at such a place.
+    """
+    paths: dict[str, Path] = {}
+    for name in PATHS:
+        path = getattr(generate, name)
+        if path is None or path == GENERATION.good:
+            continue
+        text = str(path).replace("{object}", item.object).replace("{defect}", item.defect)
+        paths[name] = Path(text)
+        if not paths[name].exists():
+            raise SettingError(f"[generate] {name}: {text} does not exist", "a file or folder")
+    return paths
+
+
+@dataclass
+class Sources:
+    """The files of a campaign's classes by content; each is read once."""
+
+    plan: Plan
+    _texts: list[Path] | None = None
+    _objects: dict[str, tuple[Tree, str]] = field(default_factory=dict)
+    _folders: dict[Path, tuple[Tree, str]] = field(default_factory=dict)
+
+    def group_file(self) -> dict[str, tuple[Tree, str]]:
+        """The table of groups as a place of an order, where there is one."""
+        path = self.plan.data.reading.group_file
+        return {} if path is None else {"group_file": self.path_tree(path)}
+
+    @property
+    def layout(self) -> str:
+        """Name of the data set's layout."""
+        return layout_of(self.plan.data.source, self.plan.data.reading).name
+
+    def object_tree(self, object: str) -> tuple[Tree, str]:
+        """The data set as far as an object needs it: its pictures and masks, and all lists; and
+        the path of the data set in it."""
+        if object not in self._objects:
+            data = self.plan.data
+            files = [*self._lists(), *self._pictures(object)]
+            self._objects[object] = tree_of(data.source, files)
+        return self._objects[object]
+
+    def path_tree(self, path: Path) -> tuple[Tree, str]:
+        """A file, or a folder with all that is in it, and its path in the tree."""
+        if path not in self._folders:
+            files = [path] if path.is_file() else [*_files_below(path)]
+            self._folders[path] = tree_of(path, files)
+        return self._folders[path]
+
+    def _pictures(self, object: str) -> list[Path]:
+        source, reading = self.plan.data.source, self.plan.data.reading
+        examples: list[Example] = []
+        for defect in layout_of(source, reading).classes(source).get(object, ()):
+            try:
+                examples += find_examples(source, object, defect, reading)
+            except BGDefectError:  # the mistake of another class; its own task says it
+                continue
+        for side in ("train", "test"):
+            examples += good_examples(source, object, side, reading)
+        files: list[Path] = []
+        for example in examples:
+            files += [example.image, *example.label_files]
+        return files
+
+    def _lists(self) -> list[Path]:
+        if self._texts is None:
+            source = self.plan.data.source
+            files = [source] if source.is_file() else [*_files_below(source)]
+            self._texts = [path for path in files if path.suffix.lower() in _TEXTS]
+        return self._texts
+
+
+def _files_below(folder: Path) -> Iterable[Path]:
+    """All files of a folder that are not hidden."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(place) / name

@@ -1,0 +1,224 @@
+"""``bgdefect campaign --dry-run``: every class checked, the tasks, and what they would cost."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from bgdefect_core.declarations import replace_options
+from bgdefect_core.errors import BGDefectError
+from bgdefect_core.pictures.reading import load_picture
+from bgdefect_core.weights.info import ClassWeightsInfo
+
+from ..data.examples import validate
+from ..data.splits import write_split
+from ..generation.dry_run import network_samples
+from ..generation.pairs import open_pairs
+from ..training.setup import choose_class
+from .board import clock
+from .classes import ClassPlan
+from .evaluation_run import EvaluationRun
+from .measuring import Facts
+from .plan import Plan
+
+__all__ = ["ClassCost", "DryRun", "check_class", "dry_run"]
+
+_PAIRS = 8
+"""Pairs of a class whose masks are placed."""
+_GB = 1e9
+_HALF, _FLOAT = 2, 4
+"""Bytes of a number."""
+_LORA = 0.02
+"""Share of the U-Net's numbers that a LoRA has, at most."""
+_CHECKPOINTS = 2
+_STATES = 3
+"""Numbers of a checkpoint for each that is trained: itself, and AdamW's two."""
+_BESIDE = 1.5
+"""A sample's files over its picture alone: label, requested mask and heat map are small."""
+
+
+@dataclass
+class ClassCost:
+    """What one class would take."""
+
+    item: ClassPlan
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    trained: int = 0
+    """Pictures that train; the next: that are held out."""
+    held_out: int = 0
+    shards: int = 0
+    learn: float = 0.0
+    """Seconds."""
+    paint: float = 0.0
+    disk: float = 0.0
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a campaign would do."""
+
+    classes: tuple[ClassCost, ...]
+    evaluations: tuple[tuple[str, float, str], ...]
+    """Name, seconds, and why it cannot be done."""
+    workers: int
+    free: float
+    """Bytes on the disk of the output."""
+
+    @property
+    def lines(self) -> list[str]:
+        """For the terminal."""
+        lines: list[str] = []
+        for cost in self.classes:
+            if cost.problems:
+                lines.append(f"{cost.item.name} cannot be learned: {'; '.join(cost.problems)}")
+                continue
+            pictures = f"{cost.trained} train, {cost.held_out} held out"
+            tasks = f"learn -> {cost.shards} x (place -> paint) -> assemble"
+            times = f"learning {clock(cost.learn)}, painting {clock(cost.paint)}"
+            lines.append(f"{cost.item.name}: {pictures}; {tasks}; {times}")
+            lines += [f"  {note}" for note in cost.notes]
+        for name, seconds, problem in self.evaluations:
+            lines.append(f"{name}: {problem or clock(seconds)}")
+        return [*lines, *self._total_lines()]
+
+    def _total_lines(self) -> list[str]:
+        good = [cost for cost in self.classes if not cost.problems]
+        shards = sum(cost.shards for cost in good)
+        tasks = [cost.learn for cost in good] + [seconds for _, seconds, _ in self.evaluations]
+        seconds = sum(tasks) + sum(cost.paint for cost in good)
+        longest = max(tasks, default=0.0)
+        spread = max(seconds / self.workers, longest)
+        disk = sum(cost.disk for cost in good)
+        enough = "" if disk <= self.free else ": not enough"
+        return [
+            f"tasks: {len(good)} learn, {shards} place, {shards} paint, {len(good)} assemble, "
+            f"{len(self.evaluations)} evaluate",
+            f"time:  {clock(seconds)} of one worker, {clock(spread)} on {self.workers}; "
+            "validation, placing, retries and writing come on top",
+            f"disk:  {disk / _GB:.2f} GB of {self.free / _GB:.0f} GB that are free{enough}",
+            f"{len(good)} classes can be learned, {len(self.classes) - len(good)} cannot",
+            "nothing was written",
+        ]
+
+    @property
+    def failing(self) -> int:
+        """Classes and evaluations that cannot be done."""
+        refused = sum(bool(problem) for _, _, problem in self.evaluations)
+        return refused + sum(bool(cost.problems) for cost in self.classes)
+
+
+def dry_run(
+    plan: Plan,
+    classes: Sequence[ClassPlan],
+    evaluations: Sequence[EvaluationRun],
+    facts: Facts,
+    workers: int,
+) -> DryRun:
+    """Check every class and count what it would take. Nothing is written.
+
+    Args:
+        facts: with measured steps.
+    """
+    costs: list[ClassCost] = []
+    for item in tqdm(classes, desc="checking", unit="class", leave=False):
+        cost = ClassCost(item, list(item.problems))
+        if not cost.problems:
+            try:
+                check_class(cost, facts, plan.run.paint)
+            except BGDefectError as error:
+                cost.problems.append(str(error))
+        costs.append(cost)
+    place = plan.run.output
+    while not place.exists():
+        place = place.parent
+    times: list[tuple[str, float, str]] = []
+    for run in tqdm(evaluations, desc="checking", unit="evaluation", leave=False):
+        try:
+            times.append((run.name, run.expected_seconds(), ""))
+        except BGDefectError as error:
+            times.append((run.name, 0.0, str(error)))
+    return DryRun(tuple(costs), tuple(times), workers, shutil.disk_usage(place).free)
+
+
+def check_class(cost: ClassCost, facts: Facts, paints: bool = True) -> None:
+    """Read the pictures of a class, place some of its masks, and count.
+
+    Args:
+        paints: whether it is learned and painted, and not only evaluated.
+
+    Raises:
+        BGDefectError: what the class's own tasks would refuse.
+    """
+    item = cost.item
+    train, generate = item.train, item.generate
+    target = choose_class(train)
+    split = target.split
+    validate([*split.train, *split.held_out])
+    cost.trained, cost.held_out = len(split.train), len(split.held_out)
+    if not paints:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "split.json"
+        write_split(file, split, train.data)
+        if generate.mask_split is not None:
+            generate = replace_options(generate, mask_split=file)
+        pairs = open_pairs(generate, _provisional(item, facts))
+        missed: set[str] = set()
+        placed = 0
+        for number in range(min(_PAIRS, generate.plan.pairs)):
+            pair = pairs[number]
+            placed += pair.job is not None
+            for names in (pair.origin.get("missed") or {}).values():
+                missed.update(names)
+        tried = min(_PAIRS, generate.plan.pairs)
+    if placed < tried:
+        cost.notes.append(f"{tried - placed} of {tried} masks could not be placed")
+    if missed:
+        cost.notes.append(f"fit nowhere on some pictures: {', '.join(sorted(missed))}")
+    plan = generate.plan
+    cost.shards = len(list(plan.chunks()))
+    cost.learn = train.steps * train.accumulate * facts.iteration
+    each = network_samples(generate.paint, plan.variants)
+    cost.paint = plan.count * each * facts.sample
+    cost.disk = _bytes(item, facts, pairs.sources.good[0])
+
+
+def _bytes(item: ClassPlan, facts: Facts, good: Path) -> float:
+    """Room that a class takes: its weights, the checkpoints while it is learned, its samples."""
+    size = load_picture(good, None).pixels.nbytes
+    picture = min(size, max(good.stat().st_size, size / 3))
+    samples = item.generate.count * picture * _BESIDE
+    weights = facts.parameters * (_LORA if item.train.lora_rank else 1.0)
+    checkpoints = _FLOAT * _STATES * _CHECKPOINTS
+    return weights * (_HALF + checkpoints) + samples
+
+
+def _provisional(item: ClassPlan, facts: Facts) -> ClassWeightsInfo:
+    """What the weights of a class will say of themselves, as far as placing reads it."""
+    background, defect, mask = item.train.prompts(item.object, item.defect)
+    return ClassWeightsInfo(
+        kind="lora" if item.train.lora_rank else "full",
+        object=item.object,
+        defect=item.defect,
+        background_prompt=background,
+        defect_prompt=defect,
+        mask_prompt=mask,
+        base_name=facts.name,
+        base_fingerprint=facts.fingerprint,
+        base_licence="",
+        prediction_type="epsilon",
+        resolution=facts.resolution,
+        zoom=item.train.zoom,
+        steps=item.train.steps,
+        loss=item.train.loss,
+        seed=item.train.seed,
+        date="",
+        architecture={},
+    )

@@ -1,0 +1,200 @@
+"""The head: gives tasks to an executor, and their results to the classes.
+
+Tasks of classes that are further on go first, so that few classes are open at a time; no class
+waits for another.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bgdefect_core.errors import BGDefectError, OtherRunError, OutputError
+
+from .class_run import Figures, Stage
+from .tasks import Ended, Executor, Lost, Task
+
+__all__ = ["Head", "Run"]
+
+log = logging.getLogger(__name__)
+
+_FIRST = {"paint": 0, "place": 1, "learn": 2, "evaluate": 3}
+MOST_LOSSES = 20
+"""Workers that may be lost at one task: a task that ends its worker every time ends here."""
+
+
+class Run(Protocol):
+    """One class, or one evaluation, on its way through a campaign."""
+
+    stage: Stage
+    reason: str
+    """Why it failed."""
+    figures: Figures
+
+    @property
+    def name(self) -> str:
+        """As a person reads it; its tasks have it as their group."""
+
+    @property
+    def object(self) -> str:
+        """Of the class."""
+
+    @property
+    def defect(self) -> str:
+        """Of the class; "" where it is about several."""
+
+    def begin(self) -> Sequence[Task]:
+        """The first tasks; none where all is there already."""
+
+    def take(self, ended: Ended) -> Sequence[Task]:
+        """Take the result of a task; the next tasks."""
+
+    def fail(self, reason: str) -> None:
+        """End, with what is written."""
+
+    def close(self) -> None:
+        """Release what is open."""
+
+
+class Head:
+    """Runs the classes of a campaign.
+
+    Args:
+        runs: the classes.
+        executor: does the tasks.
+        tries: at a task, before its class is given up.
+        tell: called after every change, and while tasks run.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        executor: Executor,
+        tries: int,
+        tell: Callable[[], None],
+    ) -> None:
+        self._executor, self._tries, self._tell = executor, tries, tell
+        self._runs = {run.name: run for run in runs}
+        self._numbers = {run.name: number for number, run in enumerate(runs)}
+        self._waiting = list(reversed(runs))
+        """Classes that have not begun."""
+        self._queue: list[tuple[int, int, int, Task]] = []
+        self._count = 0
+        self._active = 0
+        self._failures: Counter[str] = Counter()
+        self._losses: Counter[str] = Counter()
+        self.repeated = 0
+        """Tasks that were given again, because a try failed or a worker was lost."""
+
+    def run(self) -> None:
+        """Work until every class is done or has failed.
+
+        Raises:
+            OutputError: the disk is full, or the output cannot be written to: the campaign stops,
+                and the same command resumes it.
+        """
+        try:
+            while self._fill() or self._active:
+                for ended in self._executor.wait(1.0):
+                    self._active -= 1
+                    self._take(ended)
+                self._tell()
+        finally:
+            for run in self._runs.values():
+                run.close()
+            self._executor.close()
+
+    def _fill(self) -> bool:
+        """Give tasks as long as the executor takes any; whether any is left."""
+        while self._queue or self._waiting:
+            if not self._queue:
+                if not self._executor.takes("learn"):
+                    break
+                self._begin()
+            elif not self._executor.takes(self._queue[0][3].kind):
+                break
+            else:
+                task = self._next()
+                if task is not None:
+                    self._executor.start(task)
+                    self._active += 1
+        return bool(self._queue or self._waiting)
+
+    def _next(self) -> Task | None:
+        """The next task; None where its class has failed meanwhile. Among equals, one whose class
+        a worker has loaded."""
+        loaded = set(self._executor.loaded)
+        first = self._queue[0][0]
+        for place, entry in enumerate(self._queue):
+            if entry[0] == first and entry[3].group in loaded:
+                self._queue[place] = self._queue[-1]
+                self._queue.pop()
+                heapq.heapify(self._queue)
+                break
+        else:
+            entry = heapq.heappop(self._queue)
+        task = entry[3]
+        return task if self._runs[task.group].stage != "failed" else None
+
+    def _begin(self) -> None:
+        """Begin one more class."""
+        run = self._waiting.pop()
+        self._advance(run, run.begin)
+        self._tell()
+
+    def _add(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self._count += 1
+            entry = (_FIRST[task.kind], self._numbers[task.group], self._count, task)
+            heapq.heappush(self._queue, entry)
+
+    def _advance(self, run: Run, step: Callable[[], Sequence[Task]]) -> None:
+        """Let a class take a step; its mistake ends it and nothing else.
+
+        Raises:
+            OutputError: the disk is full: that is nobody's mistake.
+        """
+        try:
+            self._add(step())
+        except OtherRunError as error:
+            self._fail(run, str(error))
+        except OutputError:
+            raise
+        except BGDefectError as error:
+            self._fail(run, str(error))
+
+    def _fail(self, run: Run, reason: str) -> None:
+        log.warning("%s failed: %s", run.name, reason)
+        run.fail(reason)
+
+    def _take(self, ended: Ended) -> None:
+        """Give a result to its class, or try its task again."""
+        task = ended.task
+        run = self._runs[task.group]
+        if run.stage == "failed":
+            return
+        if ended.problem:
+            self._try_again(run, ended)
+            return
+        run.figures.took(task.kind, ended.seconds)
+        try:
+            self._advance(run, lambda: run.take(ended))
+        except Lost:
+            self._add([task])
+
+    def _try_again(self, run: Run, ended: Ended) -> None:
+        task = ended.task
+        counter, most = self._failures, self._tries
+        if ended.lost:
+            counter, most = self._losses, MOST_LOSSES
+        counter[task.key] += 1
+        if counter[task.key] >= most:
+            count = f" ({most} tries)" if most > 1 else ""
+            self._fail(run, f"{ended.problem}{count}")
+            return
+        self.repeated += 1
+        log.info("%s is tried again: %s", task.name, ended.problem)
+        self._add([task])

@@ -1,0 +1,80 @@
+"""The task that paints a shard: the chunk of ``bgdefect generate``, with the samples encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tqdm import tqdm
+
+from bgdefect_core.declarations import replace_options
+from bgdefect_core.jobs import Framing
+from bgdefect_core.records.dataset import EncodedSample, Sample, encode_sample
+
+from ..generation.attempts import KnownVerdicts
+from ..generation.chunks import paint_chunk
+from ..generation.progress import SampleBar
+from ..generation.sample_queue import SampleQueue
+from ..generation.setup import Painter, prompts_of
+from .packing import pack, unpack
+from .placing import generation_of
+from .shards import PackedChunk, pairs_of
+from .tasks import Parts
+from .worker import Worker
+
+__all__ = ["PaintedShard", "paint"]
+
+
+@dataclass
+class PaintedShard:
+    """The samples of a shard, in the order in which they were painted."""
+
+    samples: list[EncodedSample]
+
+    def add(self, sample: Sample) -> None:
+        """Take one attempt, as a data set's writer does."""
+        self.samples.append(encode_sample(sample))
+
+
+def paint(worker: Worker, order: Mapping[str, Any]) -> Parts:
+    """Paint the samples of a chunk until each is accepted or out of attempts.
+
+    Returns:
+        ``samples``: a packed :class:`PaintedShard`.
+
+    Raises:
+        BGDefectError: whatever the generation refuses.
+    """
+    config = generation_of(worker, order)
+    base, info = worker.trained(order, config)
+    chunk = unpack(worker.shelf.read(order["chunk"]), PackedChunk)
+    key = (order["places"]["weights"], str(order["generate"]))
+    painter: Painter | None = worker.known("painter", key)
+    if painter is None or painter.base is not base:
+        painter = worker.keep(
+            "painter",
+            key,
+            Painter(
+                plan=config.plan,
+                seed=config.seed,
+                base=base,
+                prompts=prompts_of(config, info, base),
+                framing=Framing(info.resolution, info.zoom),
+                paint=replace_options(config.paint, start=chunk.start),
+                limits=config.limits,
+                profile=chunk.profile,
+            ),
+        )
+    known = KnownVerdicts()
+    for index, attempt, accepted in order["known"]:
+        known.accepted.setdefault(index, {})[attempt] = accepted
+    known.begun_anew.update({int(index): attempt for index, attempt in order["begun_anew"]})
+    shard = PaintedShard([])
+    with (
+        tqdm(disable=True) as bar,
+        SampleQueue(shard, known) as queue,
+    ):
+        good = worker.place_of(order, "good")
+        paint_chunk(painter, queue, pairs_of(chunk, good), SampleBar(bar))
+    return {"samples": pack(shard)}
