@@ -169,8 +169,8 @@ def test_manifest_lists_every_attempt(tmp_path: Path, folder: Path) -> None:
 
 
 def test_sources_become_what_our_reader_sees(tmp_path: Path, folder: Path) -> None:
-    """A JPEG, a 16-bit and a turned picture are converted: anomalib reads only .png, and reads it
-    with plain Pillow."""
+    """A JPEG and a turned picture are converted: anomalib reads only .png, and reads it with plain
+    Pillow. A 16-bit one keeps its values."""
     Image.new("RGB", (24, 20), (200, 10, 10)).save(folder / "a.jpg")
     Image.fromarray(np.full((20, 24), 30_000, np.uint16)).save(folder / "b.png")
     exif = Image.Exif()
@@ -184,8 +184,11 @@ def test_sources_become_what_our_reader_sees(tmp_path: Path, folder: Path) -> No
     assert len(list((tmp_path / "out/nut/train/good").iterdir())) == 3
     for name, digest in zip(("a.jpg", "b.png", "c.png"), digests, strict=False):
         with Image.open(tmp_path / f"out/nut/train/good/{digest[:16]}.png") as image:
-            assert image.mode == "RGB"
-            assert np.array_equal(np.asarray(image), read_picture(folder / name))
+            if name == "b.png":
+                assert image.mode == "I;16" and (np.asarray(image) == 30_000).all()
+            else:
+                assert image.mode == "RGB"
+                assert np.array_equal(np.asarray(image), read_picture(folder / name))
 
 
 KILLER = """
