@@ -31,7 +31,7 @@ from trainer.cli import inspect_file
 from trainer.cli.commands import COMMANDS
 from trainer.cli.inspect_file import licence_note
 from trainer.cli.output import plain
-from trainer.lab import bench
+from trainer.lab import bench_train
 from trainer.training.tuning import make_optimizer
 
 from .conftest import Run, files_of
@@ -345,8 +345,8 @@ def test_bench_trains_with_the_optimizer_of_the_training(
         weights.append(arguments[6].mask)
         return disentanglement_loss(*arguments)
 
-    monkeypatch.setattr(bench, "make_optimizer", noted)
-    monkeypatch.setattr(bench, "disentanglement_loss", weighed)
+    monkeypatch.setattr(bench_train, "make_optimizer", noted)
+    monkeypatch.setattr(bench_train, "disentanglement_loss", weighed)
     code, shown, _ = run(
         "bench", "train", "--base", tiny_base, "--repeats", 1, "--batch", 1, "--device", "cpu"
     )

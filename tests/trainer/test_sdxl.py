@@ -32,7 +32,8 @@ from trainer.bases.apply import load_trained
 from trainer.bases.families import FAMILIES, family
 from trainer.bases.load import Base, load_base
 from trainer.evaluate.run import evaluate
-from trainer.lab.bench import BenchSamplingConfig, BenchTrainConfig, bench_sampling, bench_train
+from trainer.lab.bench_sampling import BenchSamplingConfig, bench_sampling
+from trainer.lab.bench_train import BenchTrainConfig, bench_train
 from trainer.training.tuning import class_tensors, make_trainable
 
 from . import single_file_writer as writer

@@ -146,14 +146,14 @@ COMMANDS = Registry(
     Command(
         "bench train",
         "cost of one training iteration against the bare U-Net",
-        "lab.bench:BenchTrainConfig",
-        "lab.bench:bench_train",
+        "lab.bench_train:BenchTrainConfig",
+        "lab.bench_train:bench_train",
     ),
     Command(
         "bench sampling",
         "cost of sampling against the bare U-Net",
-        "lab.bench:BenchSamplingConfig",
-        "lab.bench:bench_sampling",
+        "lab.bench_sampling:BenchSamplingConfig",
+        "lab.bench_sampling:bench_sampling",
     ),
     Command(
         "bench generate",

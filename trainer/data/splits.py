@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,8 +34,12 @@ __all__ = [
     "relative_file",
     "split_halves",
     "split_k_shots",
+    "spread_evenly",
     "write_split",
 ]
+
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,12 @@ def divide(
         else:
             outside.append(example)
     return inside, outside
+
+
+def spread_evenly(items: Sequence[_Item], most: int) -> list[_Item]:
+    """At most ``most`` of the items, evenly out of all, in their order."""
+    count = min(most, len(items))
+    return [items[number * len(items) // count] for number in range(count)]
 
 
 def _classes(examples: Iterable[Example]) -> dict[tuple[str, str], list[Example]]:

@@ -20,6 +20,7 @@ from bgdefect_core.pictures.overlap import overlap
 
 from ..data.examples import Example, load_example
 from ..data.layouts import LAYOUTS, find_examples, good_pictures
+from ..data.splits import spread_evenly
 from ..evaluate.proposals.config import RegionSettings
 from ..evaluate.proposals.regions import boxes_around, regions_of
 from ..evaluate.proposals.scoring import GoodPictures
@@ -78,8 +79,7 @@ def bench_proposals(config: BenchProposalsConfig) -> list[ProposalFigures]:
     for (object, defect), examples in classes.items():
         if object not in known:
             known[object] = GoodPictures(good_pictures(config.data, object), config.found)
-        count = min(config.pictures, len(examples))
-        chosen = [examples[number * len(examples) // count] for number in range(count)]
+        chosen = spread_evenly(examples, config.pictures)
         figures += _measure(f"{object} {defect}", known[object], chosen, config)
     with atomic_write(config.output, "w") as file:
         json.dump([vars(row) for row in figures], file, indent=1)

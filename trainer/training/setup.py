@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +27,7 @@ from ..data.splits import (
     relative_file,
     split_halves,
     split_k_shots,
+    spread_evenly,
     write_split,
 )
 from .batches import Batch, Batches, validation_batches
@@ -241,10 +241,22 @@ def check_inputs(
     return views, sheet
 
 
-def spread_evenly(examples: Sequence[Example], most: int) -> list[Example]:
-    """At most ``most`` of the examples, evenly out of all, in their order."""
-    count = min(most, len(examples))
-    return [examples[number * len(examples) // count] for number in range(count)]
+def _learning_data(
+    config: TrainConfig, split: Split, base: Base, views: Views, accelerator: Accelerator
+) -> tuple[LatentCache, list[Batch]]:
+    """The encoded training pictures, and the batches of a validation (none where nothing is held
+    out)."""
+    device, shown = accelerator.device, accelerator.is_main_process
+    title = "training pictures" if shown else ""
+    cache = build_cache(base, split.train, views, progress=title).to(device)
+    validating = spread_evenly(split.held_out, config.validation_pictures)
+    if not validating:
+        return cache, []
+    plain_crops = Views(views.resolution, config.zoom, count=1)
+    title = "held-out pictures" if shown else ""
+    held_out = build_cache(base, validating, plain_crops, progress=title).to(device)
+    timesteps = len(base.schedule.alphas_cumprod)
+    return cache, validation_batches(held_out, config.batch, timesteps, config.seed)
 
 
 def setup(
@@ -257,23 +269,15 @@ def setup(
 ) -> Run:
     """Encode pictures and prompts, and make the U-Net trainable. The run's folder is held;
     :func:`check_inputs` gave the last two."""
-    device, main = accelerator.device, accelerator.is_main_process
-    if main:
+    device = accelerator.device
+    if accelerator.is_main_process:
         write_split(target.folder.split, target.split, config.data)
     base.to(device)
     prompt_texts = config.prompts(target.object, target.defect)
     prompts = base.prompts(prompt_texts[0], [prompt_texts[1]], prompt_texts[2])
     for text_encoder in base.text_encoders:  # read no more; SDXL's take 3.3 GB
         nn.Module.to(text_encoder, "cpu")
-    shown = {part: f"{part} pictures" if main else "" for part in ("training", "held-out")}
-    cache = build_cache(base, target.split.train, views, progress=shown["training"]).to(device)
-    timesteps = len(base.schedule.alphas_cumprod)
-    validation: list[Batch] = []
-    validating = spread_evenly(target.split.held_out, config.validation_pictures)
-    if validating:
-        plain_crops = Views(views.resolution, config.zoom, count=1)
-        held_out = build_cache(base, validating, plain_crops, progress=shown["held-out"])
-        validation = validation_batches(held_out.to(device), config.batch, timesteps, config.seed)
+    cache, validation = _learning_data(config, target.split, base, views, accelerator)
     parameters = make_trainable(
         base.unet,
         base.family.lora_modules,
@@ -302,7 +306,7 @@ def setup(
         batches=Batches(
             cache,
             config.batch,
-            timesteps,
+            len(base.schedule.alphas_cumprod),
             config.seed,
             config.accumulate,
             accelerator.process_index,

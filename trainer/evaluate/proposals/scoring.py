@@ -16,6 +16,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder
 
+from ...data.splits import spread_evenly
 from ..detectors.metrics import Map
 from ..detectors.patchcore import coreset, patches, score_maps
 from .config import RegionSettings
@@ -43,8 +44,7 @@ class GoodPictures:
         if len(paths) < 3:
             came = f"there are {len(paths)} good pictures"
             raise DataError(came, "3 or more; 20 are better", "add good pictures")
-        count = min(len(paths), settings.most_good)
-        self.paths = [paths[number * len(paths) // count] for number in range(count)]
+        self.paths = spread_evenly(paths, settings.most_good)
         first = read_of_folder(self.paths[0])
         self._size = working_size((first.shape[0], first.shape[1]), settings.side)
         learned: list[Tensor] = []

@@ -24,10 +24,10 @@ from bgdefect_core.pictures.writing import write_mask
 
 from ...bases.devices import pick_device
 from ...data.paired_good import check_same_size, load_before
-from ...data.splits import Split
+from ...data.splits import Split, spread_evenly
 from ..config import TrainConfig
 from ..run_folder import RunFolder
-from ..setup import TrainingClass, spread_evenly
+from ..setup import TrainingClass
 from .labels import read_box_label
 from .pictures import DIFFERENCE, BoxPicture, agreement, box_pictures, check_boxes
 from .record import write_record
