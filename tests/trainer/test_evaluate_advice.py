@@ -235,8 +235,8 @@ def test_the_found_share_by_hand() -> None:
     for run in runs_of(OURS, 0.1):
         runs.append(replace(run, defect_scores=(0.9,) * 15 + (0.1,) * 5))
     operation = operation_of(runs, TOLERATED)
-    assert operation is not None and operation.found.mean == 0.75
-    low, high = operation.found.low, operation.found.high
+    assert operation is not None and operation.found_share.mean == 0.75
+    low, high = operation.found_share.low, operation.found_share.high
     assert low is not None and high is not None and low < 0.70 < 0.80 < high
     assert operation.low == operation.high == GOOD[38]
 

@@ -137,7 +137,7 @@ def test_proposals_count_once_they_are_confirmed(config: ProposeConfig) -> None:
     propose(config)  # nothing is left to do
     assert (config.output / "extras/part/odd/manifest.jsonl").read_bytes() == before
     with pytest.raises(OtherRunError, match="level"):
-        propose(dataclasses.replace(config, found=RegionSettings(level=0.9)))
+        propose(dataclasses.replace(config, region_settings=RegionSettings(level=0.9)))
 
 
 def test_boxes_as_labels_are_tightened_by_training(config: ProposeConfig) -> None:

@@ -125,11 +125,11 @@ class CheckReport:
     def facts(self) -> list[tuple[str, str]]:
         """What holds of the whole data set, by its heading."""
         sizes = [f"{size} ({count})" for size, count in self.sizes.most_common(5)]
-        more = " and more" if len(self.sizes) > 5 else ""
+        rest = " and more" if len(self.sizes) > 5 else ""
         return [
             ("layout", self.layout),
             ("pictures", f"{len(self.defective)} with defects, {len(self.good)} good"),
-            ("sizes", ", ".join(sizes) + more),
+            ("sizes", ", ".join(sizes) + rest),
             ("depth", self.depth),
             ("groups", f"{self.parts} parts; {self.named} pictures name theirs"),
         ]

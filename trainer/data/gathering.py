@@ -41,10 +41,10 @@ def gather(root: Path, reading: ReadingSettings = AS_FOUND) -> list[LabelledFile
     for object in classes:
         for side in ("train", "test"):
             examples += good_examples(root, object, side, reading)
-    made: dict[Path, ManifestLine] = {}
+    generated: dict[Path, ManifestLine] = {}
     for line in _lines_of(root):
-        made[Path(os.path.abspath(root)) / line.file] = line
-    return _joined(root, examples, made)
+        generated[Path(os.path.abspath(root)) / line.file] = line
+    return _joined(root, examples, generated)
 
 
 def gather_generated(root: Path, object: str, defect: str) -> list[LabelledFile]:
@@ -67,34 +67,43 @@ def _lines_of(root: Path) -> list[ManifestLine]:
     lines: list[ManifestLine] = []
     if root.is_dir():
         for path in sorted(root.glob("extras/*/*/manifest.jsonl")):
-            lines += [line for line in read_manifest(path) if line.accepted]
+            for line in read_manifest(path):
+                if line.accepted:
+                    lines.append(line)
     return lines
 
 
 def _joined(
-    root: Path, examples: Sequence[Example], made: dict[Path, ManifestLine]
+    root: Path, examples: Sequence[Example], generated: dict[Path, ManifestLine]
 ) -> list[LabelledFile]:
-    """Examples of one picture as one file."""
+    """Examples of one picture as one file.
+
+    Args:
+        generated: how each generated picture was made.
+    """
     by_picture: dict[tuple[str, Path], list[Example]] = {}
     for example in examples:
         members = by_picture.setdefault((example.object, example.image), [])
-        if not any(member.defect == example.defect for member in members):
+        if example.defect not in {member.defect for member in members}:
             members.append(example)
     names = _names(root, [image for _, image in by_picture])
-    painted = {line.good_name for line in made.values()}
+    painted = {line.good_name for line in generated.values()}
     files: list[LabelledFile] = []
     for (object, image), members in by_picture.items():
-        line = made.get(Path(os.path.abspath(image)))
+        line = generated.get(Path(os.path.abspath(image)))
         group = members[0].group
         if line is not None:
             group = Path(line.good_name).stem
         elif not group and image.name in painted:
             group = image.stem
-        defective = tuple(member for member in members if not member.is_good)
-        labelled = LabelledFile(image, names[image], object, defective, group)
-        files.append(
-            labelled if line is None else replace(labelled, provenance=provenance_of(line))
-        )
+        defective: list[Example] = []
+        for member in members:
+            if not member.is_good:
+                defective.append(member)
+        labelled = LabelledFile(image, names[image], object, tuple(defective), group)
+        if line is not None:
+            labelled = replace(labelled, provenance=provenance_of(line))
+        files.append(labelled)
     return files
 
 
@@ -111,12 +120,12 @@ def _names(root: Path, images: Sequence[Path]) -> dict[Path, str]:
         if image in names:
             continue
         relative = Path(os.path.relpath(os.path.abspath(image), folder))
-        parts = [part for part in relative.with_suffix("").parts if part != ".."]
-        stem = "_".join(parts)
+        joined = "_".join(part for part in relative.with_suffix("").parts if part != "..")
+        stem = joined
         number = 1
         while comparable(stem) in taken:
             number += 1
-            stem = f"{'_'.join(parts)}_{number}"
+            stem = f"{joined}_{number}"
         taken.add(comparable(stem))
         names[image] = stem + image.suffix
     return names
@@ -157,7 +166,9 @@ def divided(files: Sequence[LabelledFile], share: float, seed: int) -> list[Labe
         groups.setdefault(key, []).append(labelled)
         for name in _classes(labelled):
             totals[name] = totals.get(name, 0) + 1
-    wanted = {name: max(round(share * total), share > 0) for name, total in totals.items()}
+    wanted: dict[tuple[str, str], int] = {}
+    for name, total in totals.items():
+        wanted[name] = max(round(share * total), int(share > 0))
     held: dict[tuple[str, str], int] = dict.fromkeys(totals, 0)
     keys = sorted(groups)
     chosen: set[int] = set()
@@ -166,8 +177,10 @@ def divided(files: Sequence[LabelledFile], share: float, seed: int) -> list[Labe
         for labelled in groups[keys[index]]:
             for name in _classes(labelled):
                 counts[name] = counts.get(name, 0) + 1
-        missing = any(held[name] < wanted[name] for name in counts)
-        spared = all(held[name] + count < totals[name] for name, count in counts.items())
+        missing, spared = False, True
+        for name, count in counts.items():
+            missing |= held[name] < wanted[name]
+            spared &= held[name] + count < totals[name]
         if missing and spared:
             chosen.update(map(id, groups[keys[index]]))
             for name, count in counts.items():
@@ -179,5 +192,7 @@ def divided(files: Sequence[LabelledFile], share: float, seed: int) -> list[Labe
 
 
 def _classes(labelled: LabelledFile) -> list[tuple[str, str]]:
-    defects = [example.defect for example in labelled.examples] or [GOOD]
-    return [(labelled.object, defect) for defect in defects]
+    """Object and defect of each label; of a good picture ``GOOD``."""
+    if not labelled.examples:
+        return [(labelled.object, GOOD)]
+    return [(labelled.object, example.defect) for example in labelled.examples]

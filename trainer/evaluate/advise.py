@@ -89,15 +89,17 @@ class _Measure:
         for cell in self.cells(plan, plan.k, design.draws, write=True):
             pictures = FoldPictures(cell.data.fold, self.detectors.settings.resolution)
             samples = make_samples(self.generation, cell)
-            arms = [REAL, CEILING, *(self.arms[name] for name in design.arms)]
+            arms = [REAL, CEILING]
+            for name in design.arms:
+                arms.append(self.arms[name])
             seed = self.generation.seed
             plans = plan_arms(arms, cell, pictures, seed, samples.methods, [])
             by_arm = {arm_plan.arm.name: arm_plan for arm_plan in plans}
             for recipe in (real, *design.recipes):
                 if recipe.arm in by_arm:
                     runs += self._of(recipe, cell, pictures, by_arm[recipe.arm], plan.k)
-            all_known = self._of(ceiling, cell, pictures, by_arm[CEILING.name], plan.pool)
-            runs += [replace(run, recipe=real) for run in all_known]
+            for run in self._of(ceiling, cell, pictures, by_arm[CEILING.name], plan.pool):
+                runs.append(replace(run, recipe=real))
         if design.middle and plan.middle:
             for cell in self.cells(plan, plan.middle, design.draws, write=False):
                 pictures = FoldPictures(cell.data.fold, self.detectors.settings.resolution)
@@ -224,9 +226,11 @@ def _costs(measure: _Measure, plan: ClassPlan) -> Costs:
 def _seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The first seeds of the settings, completed where they are fewer."""
     chosen = list(seeds[:count])
-    further = (seed for seed in range(count + len(chosen)) if seed not in chosen)
+    seed = 0
     while len(chosen) < count:
-        chosen.append(next(further))
+        if seed not in chosen:
+            chosen.append(seed)
+        seed += 1
     return tuple(chosen)
 
 
@@ -250,17 +254,17 @@ def _tested(
     """The held-out defects, as these detectors find them; empty without thresholds."""
     shares: dict[int, list[tuple[float, ...]]] = {}
     for run in runs:
-        found = found_defects(run, tolerated)
-        if found is None:
+        scores = found_defects(run, tolerated)
+        if scores is None:
             return ()
-        shares.setdefault(run.fold, []).append(found)
+        shares.setdefault(run.fold, []).append(scores)
     defects: list[HeldOutDefect] = []
     for cell in measure.cells(plan, 0, 1, write=False):
         fold = cell.data.fold
         pictures = FoldPictures(fold, measure.detectors.settings.resolution)
         of_fold = shares[cell.data.number]
         for index, example in enumerate(fold.test):
-            share = sum(found[index] for found in of_fold) / len(of_fold)
+            share = sum(scores[index] for scores in of_fold) / len(of_fold)
             properties = properties_of(pictures.test[index])
             file = relative_file(example, cell.data.root)
             defects.append(HeldOutDefect(file, properties, share))

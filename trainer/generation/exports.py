@@ -52,42 +52,38 @@ def export_accepted(
     record = _read(place / _RECORD)
     folders: list[Path] = []
     for name in wanted:
-        written = [folder for folder in _folders(place, name) if record.get(folder.name) == digest]
-        if written:
-            folders.append(written[0])
-            continue
-        folder = next(folder for folder in _folders(place, name, free=True) if not folder.exists())
-        write_formats(files, [(name, folder)])
-        record[folder.name] = digest
-        with atomic_write(place / _RECORD, "w") as file:
-            json.dump(record, file, indent=1)
+        folder = _folder_of(place, name, record, digest)
+        if not folder.exists():
+            write_formats(files, [(name, folder)])
+            record[folder.name] = digest
+            with atomic_write(place / _RECORD, "w") as file:
+                json.dump(record, file, indent=1)
         folders.append(folder)
     for folder in folders:
         log.info("%d pictures: %s", len(files), folder)
     return folders
 
 
-def _folders(place: Path, name: str, free: bool = False) -> list[Path]:
-    """The folders of a format, FORMAT, FORMAT-2, ...; with ``free`` one more that is not there."""
-    folders: list[Path] = []
+def _folder_of(place: Path, name: str, record: dict[str, str], digest: str) -> Path:
+    """The first of the folders FORMAT, FORMAT-2, ... that holds these samples or is not there."""
+    folder = place / name
     number = 1
-    while True:
-        folder = place / (name if number == 1 else f"{name}-{number}")
-        if not folder.exists():
-            return [*folders, folder] if free else folders
-        folders.append(folder)
+    while folder.exists() and record.get(folder.name) != digest:
         number += 1
+        folder = place / f"{name}-{number}"
+    return folder
 
 
 def _digest(files: Sequence[LabelledFile]) -> str:
     """Of what is exported: names, sides, labels and how samples were made."""
     entries: list[object] = []
     for labelled in files:
-        made = dict(labelled.provenance)
+        provenance = dict(labelled.provenance)
         labels: list[str] = []
         for example in labelled.examples:
-            labels += [file_digest(mask, DataError, "a label") for mask in example.masks]
-        entries.append((labelled.name, labelled.side, labelled.group, made, labels))
+            for mask in example.masks:
+                labels.append(file_digest(mask, DataError, "a label"))
+        entries.append((labelled.name, labelled.side, labelled.group, provenance, labels))
     text = json.dumps(entries, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

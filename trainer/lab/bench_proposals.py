@@ -40,7 +40,9 @@ class BenchProposalsConfig:
     levels: Annotated[
         tuple[float, ...], Range(0.05, 1), Doc("Shares of the highest score that are tried.")
     ] = (0.5,)
-    found: Annotated[RegionSettings, tyro.conf.arg(name="")] = field(default_factory=RegionSettings)
+    region_settings: Annotated[RegionSettings, tyro.conf.arg(name="")] = field(
+        default_factory=RegionSettings
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def bench_proposals(config: BenchProposalsConfig) -> list[ProposalFigures]:
         SettingError: a number out of its range. DataError: no such class, too few good pictures.
     """
     check_settings(config)
-    check_settings(config.found)
+    check_settings(config.region_settings)
     classes: dict[tuple[str, str], list[Example]] = {}
     for example in find_examples(config.data, config.object, config.defect):
         classes.setdefault((example.object, example.defect), []).append(example)
@@ -78,7 +80,7 @@ def bench_proposals(config: BenchProposalsConfig) -> list[ProposalFigures]:
     figures: list[ProposalFigures] = []
     for (object, defect), examples in classes.items():
         if object not in known:
-            known[object] = GoodPictures(good_pictures(config.data, object), config.found)
+            known[object] = GoodPictures(good_pictures(config.data, object), config.region_settings)
         chosen = spread_evenly(examples, config.pictures)
         figures += _measure(f"{object} {defect}", known[object], chosen, config)
     with atomic_write(config.output, "w") as file:
@@ -95,7 +97,7 @@ def _measure(
         picture, truth = load_example(example)
         scores = known.scores(picture)
         for level in config.levels:
-            regions = regions_of(scores, known.score, level, config.found.regions)
+            regions = regions_of(scores, known.score, level, config.region_settings.regions)
             measured[level].append(compared(regions, truth))
     figures: list[ProposalFigures] = []
     for level, rows in measured.items():

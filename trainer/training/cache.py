@@ -179,8 +179,8 @@ def build_cache(
         if len(pending) == batch or number == total:
             pictures, masks = zip(*pending, strict=True)
             latents.append(base.encode(to_pixels(pictures)).cpu())
-            own, others = (region_map(part, cells) for part in _layers(masks))
-            regions.append(torch.where((own == 0) & (others > 0), -1, own))
+            inside, others = (region_map(part, cells) for part in _layers(masks))
+            regions.append(torch.where((inside == 0) & (others > 0), -1, inside))
             pending = []
     return LatentCache(torch.cat(latents), torch.cat(regions), views.count, tuple(sides))
 

@@ -88,10 +88,10 @@ class MaskClasses:
             red, green, blue = map(int, channels.groups()[:3])
             pairs.append((name.strip(), f"#{red:02x}{green:02x}{blue:02x}"))
         classes = _of_pairs(pairs, DataError, str(path))
+        for _, values in classes.values:
+            if _VOID in values.colours:
+                return classes
         void = MaskValues(colours=(_VOID,), near=0)
-        named = {colour for _, values in classes.values for colour in values.colours}
-        if _VOID in named:
-            return classes
         return MaskClasses((*classes.values, ("ignore", void)))
 
     @property
@@ -114,7 +114,10 @@ class MaskClasses:
 
     def others_of(self, name: str) -> MaskValues:
         """What pixels of the other classes and of those to be ignored have."""
-        others = [other for other, _ in self.values if other != name and not _is_background(other)]
+        others: list[str] = []
+        for label, _ in self.values:
+            if label != name and not _is_background(label):
+                others.append(label)
         return self.values_of(others)
 
     def in_file(self, path: Path) -> tuple[str, ...]:
@@ -197,13 +200,15 @@ def _of_pairs(
 
 def _apart(classes: list[tuple[str, MaskValues]]) -> tuple[tuple[str, MaskValues], ...]:
     """The classes, with less tolerance where two colours are close; black counts as one."""
-    colours = [colour for _, values in classes for colour in values.colours]
+    colours: list[tuple[int, int, int]] = []
+    for _, values in classes:
+        colours += values.colours
     if colours and (0, 0, 0) not in colours:
         colours.append((0, 0, 0))
     near = _NEAR
     for number, colour in enumerate(colours):
-        for other in colours[:number]:
-            apart = max(abs(first - second) for first, second in zip(colour, other, strict=True))
+        for earlier in colours[:number]:
+            apart = int(np.abs(np.subtract(colour, earlier)).max())
             near = min(near, max(apart - 1, 0) // 2)
     result: list[tuple[str, MaskValues]] = []
     for name, values in classes:

@@ -220,9 +220,9 @@ def bridged(face: Face) -> Outline:
     width. Filled by the even-odd rule it gives the same pixels."""
     around = face[0]
     for hole in face[1:]:
-        here, there = _nearest(around, hole)
-        opened = np.roll(hole, -there, axis=0)
-        around = np.concatenate([around[: here + 1], opened, opened[:1], around[here:]])
+        corner, corner_of_hole = _nearest(around, hole)
+        opened = np.roll(hole, -corner_of_hole, axis=0)
+        around = np.concatenate([around[: corner + 1], opened, opened[:1], around[corner:]])
     return around
 
 

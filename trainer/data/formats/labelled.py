@@ -22,7 +22,15 @@ from ..annotations.outlines import Face, outlines_of
 from ..annotations.shapes import Size
 from ..examples import Example, check_size
 
-__all__ = ["Defect", "LabelledFile", "Provenance", "Side", "copy_picture", "provenance_names"]
+__all__ = [
+    "Defect",
+    "LabelledFile",
+    "Provenance",
+    "Side",
+    "copy_picture",
+    "provenance_names",
+    "provenance_values",
+]
 
 Side = Literal["train", "val"]
 Provenance = Mapping[str, str | int | float]
@@ -117,6 +125,13 @@ def provenance_names(files: Sequence[LabelledFile]) -> list[str]:
     for labelled in files:
         names |= dict.fromkeys(labelled.provenance)
     return list(names)
+
+
+def provenance_values(
+    labelled: LabelledFile, names: Sequence[str]
+) -> tuple[str | int | float, ...]:
+    """What is known of a picture by these names; "" where nothing is."""
+    return tuple(labelled.provenance.get(name, "") for name in names)
 
 
 def copy_picture(labelled: LabelledFile, folder: Path) -> Path:

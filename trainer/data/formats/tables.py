@@ -12,7 +12,7 @@ from bgdefect_core.pictures.writing import write_mask
 
 from ..examples import GOOD
 from .format import Format
-from .labelled import LabelledFile, copy_picture, provenance_names
+from .labelled import LabelledFile, copy_picture, provenance_names, provenance_values
 
 
 class MVTecFormat(Format):
@@ -26,7 +26,7 @@ class MVTecFormat(Format):
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
-        made = provenance_names(files)
+        columns = provenance_names(files)
         rows_of: dict[str, list[tuple[Any, ...]]] = {}
         for labelled in files:
             root = folder / labelled.object
@@ -38,12 +38,12 @@ class MVTecFormat(Format):
                 places = _write_defects(labelled, root)
             if len(places) > 1:  # one picture of several classes
                 group = group or labelled.stem
-            how = tuple(labelled.provenance.get(name, "") for name in made)
+            how = provenance_values(labelled, columns)
             for place in places if group or labelled.provenance else []:
                 relative = place.relative_to(root).as_posix()
                 rows_of.setdefault(labelled.object, []).append((relative, group, *how))
         for object, rows in rows_of.items():
-            write_table(folder / object / "manifest.csv", ("file", "group", *made), rows)
+            write_table(folder / object / "manifest.csv", ("file", "group", *columns), rows)
 
 
 def _write_defects(labelled: LabelledFile, root: Path) -> list[Path]:
@@ -66,11 +66,11 @@ class CsvFormat(Format):
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
-        made = provenance_names(files)
+        columns = provenance_names(files)
         rows: list[tuple[Any, ...]] = []
         for labelled in files:
             image = copy_picture(labelled, folder / "images").relative_to(folder).as_posix()
-            how = tuple(labelled.provenance.get(name, "") for name in made)
+            how = provenance_values(labelled, columns)
             shared = (labelled.group, labelled.side, *how)
             if not labelled.examples:
                 rows.append((image, "", labelled.object, GOOD, *shared))
@@ -80,7 +80,7 @@ class CsvFormat(Format):
                 write_mask(path, mask)
                 place = path.relative_to(folder).as_posix()
                 rows.append((image, place, labelled.object, defect, *shared))
-        head = ("image", "mask", "class", "defect", "group", "side", *made)
+        head = ("image", "mask", "class", "defect", "group", "side", *columns)
         write_table(folder / "manifest.csv", head, rows)
 
 

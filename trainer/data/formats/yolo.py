@@ -13,7 +13,7 @@ from bgdefect_core.pictures.masks import bounding_box
 from ..annotations.outlines import bridged
 from ..annotations.shapes import Size
 from .format import Format, class_names
-from .labelled import Defect, LabelledFile, copy_picture, provenance_names
+from .labelled import Defect, LabelledFile, copy_picture, provenance_names, provenance_values
 from .tables import write_table
 
 log = logging.getLogger(__name__)
@@ -77,14 +77,14 @@ class YoloSegmentationFormat(YoloFormat):
 
 def _write_manifest(files: Sequence[LabelledFile], folder: Path) -> None:
     """Groups, and how pictures were made, for which labels have no place."""
-    made = provenance_names(files)
+    columns = provenance_names(files)
     rows: list[tuple[Any, ...]] = []
     for labelled in files:
-        how = tuple(labelled.provenance.get(name, "") for name in made)
+        how = provenance_values(labelled, columns)
         if labelled.group or labelled.provenance:
             rows.append((f"images/{labelled.side}/{labelled.name}", labelled.group, *how))
     if rows:
-        write_table(folder / "manifest.csv", ("file", "group", *made), rows)
+        write_table(folder / "manifest.csv", ("file", "group", *columns), rows)
 
 
 def _yaml(files: Sequence[LabelledFile], names: Sequence[str]) -> Iterator[str]:

@@ -58,10 +58,10 @@ class CsvList(Layout):
         for row in rows:
             if row.masks and (row.object, row.defect) in classes:
                 others: list[Region] = []
-                for other in by_picture[row.image]:
-                    if other.defect != row.defect and other.masks:
-                        shape = MaskFiles(other.masks, other.values, other.image)
-                        others.append(Region(other.defect, shape, str(other.masks[0])))
+                for label in by_picture[row.image]:
+                    if label.defect != row.defect and label.masks:
+                        shape = MaskFiles(label.masks, label.values, label.image)
+                        others.append(Region(label.defect, shape, str(label.masks[0])))
                 examples.append(replace(row, others=tuple(others)))
         return examples
 

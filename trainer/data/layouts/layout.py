@@ -80,7 +80,7 @@ def choose(root: Path, kind: str, name: str | None, known: Iterable[str]) -> lis
         raise DataError(came, expected, "check the path")
     if name in names:
         return [str(name)]
-    alike = [other for other in names if comparable(other) == comparable(str(name))]
+    alike = [listed for listed in names if comparable(listed) == comparable(str(name))]
     if len(alike) != 1:
         raise DataError(f"{root} has no {kind} {name!r}", f"one of {', '.join(names)}")
     return alike

@@ -36,7 +36,7 @@ class Operation:
     threshold: float
     high: float
     """Smallest, median and largest over the detectors."""
-    found: Interval
+    found_share: Interval
     """Share of the held-out defects above it."""
 
 
@@ -87,10 +87,11 @@ def judge_runs(
             del at_k[recipe]
     level = crossed_interval(real)
     confidence = 1 - (1 - CONFIDENCE) / max(len(at_k), 1)
-    values = {recipe: precision_of(of_recipe) for recipe, of_recipe in at_k.items()}
+    values: dict[Recipe, Values] = {}
     gains: dict[Recipe, Interval] = {}
-    for recipe, of_recipe in values.items():
-        gains[recipe] = crossed_interval(difference(of_recipe, real), confidence)
+    for recipe, of_recipe in at_k.items():
+        values[recipe] = precision_of(of_recipe)
+        gains[recipe] = crossed_interval(difference(values[recipe], real), confidence)
     answer = answer_of(list(gains.values()), telling)
     if answer == "cannot be told":
         needed = needed_defects(list(gains.values()), telling)
@@ -166,11 +167,11 @@ def operation_of(
     thresholds: list[float] = []
     lines: list[tuple[DetectorRun, Sequence[float]]] = []
     for run in runs:
-        threshold, found = threshold_at(run.good_scores, tolerated), found_defects(run, tolerated)
-        if threshold is None or found is None:
+        threshold, scores = threshold_at(run.good_scores, tolerated), found_defects(run, tolerated)
+        if threshold is None or scores is None:
             return None
         thresholds.append(threshold)
-        lines.append((run, found))
+        lines.append((run, scores))
     if not thresholds:
         return None
     share = crossed_interval(values_of(lines), confidence)
@@ -184,7 +185,7 @@ def operation_text(operation: Operation | None, tolerated: float) -> str:
             f"No threshold for {tolerated:.1%} false alarms can be given: it takes at least "
             f"{least_good(tolerated)} good pictures on the held-out side of each half."
         )
-    share = operation.found
+    share = operation.found_share
     text = f"{share.mean:.0%} of the held-out defects are found"
     if share.low is not None and share.high is not None:
         text += f" (interval {max(share.low, 0):.0%} to {min(share.high, 1):.0%})"
@@ -201,7 +202,7 @@ def _equals(
     """The other recipes with a gain that do not differ from the best."""
     equals = []
     for recipe in gaining:
-        more = crossed_interval(difference(values[best], values[recipe]), confidence)
-        if recipe != best and (more.low is None or more.low <= 0):
+        ahead = crossed_interval(difference(values[best], values[recipe]), confidence)
+        if recipe != best and (ahead.low is None or ahead.low <= 0):
             equals.append(recipe)
     return tuple(equals)

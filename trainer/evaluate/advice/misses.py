@@ -65,7 +65,7 @@ class HeldOutDefect:
     file: str
     properties: tuple[float, ...]
     """One a kind."""
-    found: float
+    found_share: float
     """Share of the detectors that find it, 0..1."""
 
 
@@ -74,21 +74,21 @@ class Difference:
     """A property in which missed defects differ from found ones."""
 
     kind: Kind
-    missed: float
-    found: float
-    """Medians."""
+    missed_median: float
+    found_median: float
 
     @property
     def wanted(self) -> str:
         """What to photograph."""
-        return self.kind.lower if self.missed < self.found else self.kind.higher
+        return self.kind.lower if self.missed_median < self.found_median else self.kind.higher
 
     def text(self) -> str:
         """In words."""
-        missed, found = self.missed * self.kind.scale, self.found * self.kind.scale
+        missed_figure = self.missed_median * self.kind.scale
+        found_figure = self.found_median * self.kind.scale
         return (
-            f"{self.wanted}: {self.kind.name} of the missed {missed:.2g} {self.kind.unit}, of the "
-            f"found {found:.2g} (medians)"
+            f"{self.wanted}: {self.kind.name} of the missed {missed_figure:.2g} {self.kind.unit}, "
+            f"of the found {found_figure:.2g} (medians)"
         )
 
 
@@ -116,13 +116,13 @@ def properties_of(pair: Pair) -> tuple[float, ...]:
 def differences(defects: Sequence[HeldOutDefect]) -> list[Difference]:
     """The properties in which missed and found defects differ (Mann-Whitney, two-sided, 0.05 over
     all properties together); empty with fewer than ``LEAST`` of either."""
-    missed, found = parted(defects)
-    if min(len(missed), len(found)) < LEAST:
+    missed, detected = parted(defects)
+    if min(len(missed), len(detected)) < LEAST:
         return []
     clear = []
     for index, kind in enumerate(KINDS):
         of_missed = [defect.properties[index] for defect in missed]
-        of_found = [defect.properties[index] for defect in found]
+        of_found = [defect.properties[index] for defect in detected]
         p = float(stats.mannwhitneyu(of_missed, of_found).pvalue)
         if p < _LEVEL / len(KINDS):
             medians = float(np.median(of_missed)), float(np.median(of_found))
@@ -134,8 +134,15 @@ def parted(
     defects: Sequence[HeldOutDefect],
 ) -> tuple[list[HeldOutDefect], list[HeldOutDefect]]:
     """The missed defects, most missed first, and the found ones."""
-    missed = sorted((d for d in defects if d.found < MISSED), key=lambda d: (d.found, d.file))
-    return missed, [defect for defect in defects if defect.found >= MISSED]
+    missed: list[HeldOutDefect] = []
+    detected: list[HeldOutDefect] = []
+    for defect in defects:
+        if defect.found_share < MISSED:
+            missed.append(defect)
+        else:
+            detected.append(defect)
+    missed.sort(key=lambda defect: (defect.found_share, defect.file))
+    return missed, detected
 
 
 def photograph_text(defects: Sequence[HeldOutDefect]) -> list[str]:
@@ -145,9 +152,9 @@ def photograph_text(defects: Sequence[HeldOutDefect]) -> list[str]:
         return [f"None of the {len(defects)} held-out defects is missed by most detectors."]
     lines = [f"{len(missed)} of {len(defects)} held-out defects are missed by most detectors."]
     clear = differences(defects)
-    if clear:
-        lines += [f"Photograph {difference.text()}." for difference in clear]
-    else:
+    for difference in clear:
+        lines.append(f"Photograph {difference.text()}.")
+    if not clear:
         lines.append(
             "Neither size, contrast nor place tells them from those that are found: look at the "
             "list, and photograph more like them."

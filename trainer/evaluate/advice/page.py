@@ -181,7 +181,7 @@ def _operation(operation: Operation | None) -> dict[str, Any] | None:
         "image_score": operation.threshold,
         "smallest": operation.low,
         "largest": operation.high,
-        "found": _interval(operation.found),
+        "found": _interval(operation.found_share),
     }
 
 
@@ -191,7 +191,7 @@ def _missed(defects: Sequence[HeldOutDefect]) -> list[dict[str, Any]]:
         properties = {}
         for kind, value in zip(KINDS, defect.properties, strict=True):
             properties[kind.name] = value
-        lines.append({"file": defect.file, "found": defect.found, **properties})
+        lines.append({"file": defect.file, "found": defect.found_share, **properties})
     return lines
 
 

@@ -134,10 +134,10 @@ def alarm_rows(
     good, defects = figures["good_scores"], figures["defect_scores"]
     reference = f"{len(known)} known defects, each held out in turn"
     measurement = Measurement(PART, cell, subject, len(good), reference, seed)
-    found = replace(measurement, n=len(defects))
+    on_defects = replace(measurement, n=len(defects))
     return [
         measurement.row(ALARMS, share_above(good, threshold)),
-        found.row(DETECTED, share_above(defects, threshold)),
+        on_defects.row(DETECTED, share_above(defects, threshold)),
     ]
 
 

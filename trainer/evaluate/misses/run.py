@@ -13,6 +13,7 @@ from bgdefect_core.files import atomic_write
 from bgdefect_core.records.misses import KnownDefect, MissReport, mask_digest
 
 from ...bases.devices import pick_device
+from ...data.examples import Example
 from ...data.splits import relative_file
 from ..detectors.metrics import sklearn_metrics
 from ..store import Store
@@ -105,19 +106,18 @@ def make_report(
     Args:
         detector: its settings, as plain JSON.
     """
-    defects = [example for turn in side.turns for example in turn.known]
+    defects: list[Example] = []
+    for turn in side.turns:
+        defects += turn.known
     known: list[KnownDefect] = []
     for number, example in enumerate(defects):
         mask = mask_source(example)
-        own: list[float] = []
-        for turns in scores.runs:
-            own.append([score for turn in turns for score in turn.defects][number])
         entry = KnownDefect(
             picture=relative_file(example, config.data),
             mask=mask.name,
             sha256=mask_digest(mask),
-            scores=tuple(own),
-            miss_rate=fmean(misses[number] for misses in scores.misses),
+            scores=tuple(run[number] for run in scores.of_defects),
+            miss_rate=fmean(missed[number] for missed in scores.misses),
         )
         known.append(entry)
     known.sort(key=lambda entry: entry.picture)

@@ -55,29 +55,45 @@ class Scores:
     @property
     def each(self) -> list[float]:
         """Pixel AP of each turn and seed."""
-        return [turn.pixel_ap for turns in self.runs for turn in turns]
+        each: list[float] = []
+        for turns in self.runs:
+            each += [turn.pixel_ap for turn in turns]
+        return each
+
+    @property
+    def of_defects(self) -> list[list[float]]:
+        """For each seed, turn after turn: the score of each held-out defect."""
+        runs: list[list[float]] = []
+        for turns in self.runs:
+            scores: list[float] = []
+            for turn in turns:
+                scores += turn.defects
+            runs.append(scores)
+        return runs
 
     @property
     def thresholds(self) -> list[float]:
         """Of each seed."""
-        return [self._threshold(turns) for turns in self.runs]
+        limits: list[float] = []
+        for turns in self.runs:
+            good: list[float] = []
+            for turn in turns:
+                good += turn.good
+            limits.append(threshold(good, self.false_alarms))
+        return limits
 
     @property
     def misses(self) -> list[list[bool]]:
         """For each seed, turn after turn: whether each held-out defect is missed."""
         missed: list[list[bool]] = []
-        for turns, limit in zip(self.runs, self.thresholds, strict=True):
-            missed.append([score <= limit for turn in turns for score in turn.defects])
+        for scores, limit in zip(self.of_defects, self.thresholds, strict=True):
+            missed.append([score <= limit for score in scores])
         return missed
 
     @property
     def found(self) -> float:
         """Share of the known defects that are found, mean over seeds, 0..1."""
         return 1 - fmean(fmean(defects) for defects in self.misses)
-
-    def _threshold(self, turns: Iterable[TurnScores]) -> float:
-        good = [score for turn in turns for score in turn.good]
-        return threshold(good, self.false_alarms)
 
 
 def threshold(good: Sequence[float], false_alarms: float) -> float:
@@ -156,12 +172,12 @@ def turn_figures(
     Args:
         defects: held-out pictures with their masks. good: held-out good pictures.
     """
-    pairs = [*defects, *good]
-    maps = probability_maps(net, [picture for picture, _ in pairs])
+    pictures, masks = zip(*defects, *good, strict=True)
+    maps = probability_maps(net, pictures)
     inside: list[float] = []
     for (_, mask), probability in zip(defects, maps, strict=False):
         inside.append(score_inside(probability, mask))
-    truth = np.concatenate([mask for _, mask in pairs], axis=None)
+    truth = np.concatenate(masks, axis=None)
     _, pixel_ap, _ = curve_metrics(truth, np.concatenate(maps, axis=None))
     highest = list(map(image_score, maps[len(defects) :]))
     return {"defects": inside, "good": highest, "pixel_ap": pixel_ap}

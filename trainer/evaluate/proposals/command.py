@@ -34,20 +34,20 @@ def propose(config: ProposeConfig) -> str:
             OutputError: the output holds another run. SettingError: a number out of its range, or
             the network is not installed.
     """
-    check_settings(config.found)
+    check_settings(config.region_settings)
     bad = _bad_pictures(config.bad)
     object, defect = _names(config)
     goods = good_pictures(config.good, config.object)
     white = folder_white_level(bad[0].parent)
     files = {f"bad {number}": path for number, path in enumerate(bad)}
     files |= {f"good {number}": path for number, path in enumerate(goods)}
-    settings = {"proposed": True, "boxes": config.boxes, **asdict(config.found)}
+    settings = {"proposed": True, "boxes": config.boxes, **asdict(config.region_settings)}
     with DatasetWriter(
         config.output, object, defect, settings, read_inputs(files), white=white
     ) as writer:
         missing = [number for number in range(len(bad)) if not writer.attempts(number)]
         if missing:
-            known = GoodPictures(goods, config.found)
+            known = GoodPictures(goods, config.region_settings)
             for number in tqdm(missing, desc="proposing", unit="picture"):
                 picture = load_picture(bad[number], white)
                 writer.add(_proposal(config, known, number, picture))
@@ -60,9 +60,9 @@ def propose(config: ProposeConfig) -> str:
 
 def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: Picture) -> Sample:
     """What is proposed for a picture; it counts once a person accepts it."""
-    found = config.found
+    settings = config.region_settings
     scores = known.scores(picture.eight_bit())
-    regions = regions_of(scores, known.score, found.level, found.regions)
+    regions = regions_of(scores, known.score, settings.level, settings.regions)
     boxes = boxes_around(regions)
     usual, highest = float(np.median(scores)), float(scores.max())
     return Sample(
@@ -74,7 +74,7 @@ def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: 
         heatmap=(scores - usual).clip(0) / max(highest - usual, 1e-9),
         source=known.nearest(picture.eight_bit()),
         mask_origin={"regions": len(regions)},
-        seed=found.seed,
+        seed=settings.seed,
         quality={"score": highest / max(known.score, 1e-9)},
         verdict=VERDICT,
         accepted=False,

@@ -64,4 +64,6 @@ class ProposeConfig:
             "them."
         ),
     ] = False
-    found: Annotated[RegionSettings, tyro.conf.arg(name="")] = field(default_factory=RegionSettings)
+    region_settings: Annotated[RegionSettings, tyro.conf.arg(name="")] = field(
+        default_factory=RegionSettings
+    )

@@ -24,9 +24,9 @@ def alarm_goal(groups: dict[Key, Runs]) -> Goal:
     for key, runs in groups.items():
         if (key.part, key.metric, key.subject) != (PART, ALARMS, OURS.name):
             continue
-        more = minus(runs, groups.get(key._replace(subject=REAL.name), {}))
-        if more and 1 <= key.k <= MOST_SHOTS:
-            classes.setdefault(f"{key.object}/{key.defect}", []).append(more)
+        added = minus(runs, groups.get(key._replace(subject=REAL.name), {}))
+        if added and 1 <= key.k <= MOST_SHOTS:
+            classes.setdefault(f"{key.object}/{key.defect}", []).append(added)
     mean = of_cells(classes)
     if not mean.n:
         return Goal(text, "not measured", "no threshold of held-out known defects")

@@ -84,5 +84,5 @@ def _text(gain: Interval, draws: int, wanted: float) -> str:
     text = f"{gain.mean * POINTS:+.1f}"
     if gain.half is None:
         return text
-    more = more_draws(gain.half, wanted, draws)
-    return f"{text} ± {gain.half * POINTS:.1f} ({f'{more} more' if more else 'enough'})"
+    further = more_draws(gain.half, wanted, draws)
+    return f"{text} ± {gain.half * POINTS:.1f} ({f'{further} more' if further else 'enough'})"
