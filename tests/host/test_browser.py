@@ -107,6 +107,7 @@ def test_quick_start_from_the_template_list(
         ),
         "the workflow in the editor",
     )
+    browser.execute_script("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     known = server.get("/object_info")
     assert [name for name in types if name not in known and name != "MarkdownNote"] == []
 
