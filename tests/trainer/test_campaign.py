@@ -19,14 +19,17 @@ from bgdefect_core.placement.exemplar import Exemplar
 from bgdefect_core.records import dataset
 from trainer.campaign import run as campaign_run
 from trainer.campaign.blobs import Corrupted, NodeShelf, Store, digest_of, tree_of
-from trainer.campaign.classes import classes_of
+from trainer.campaign.class_run import Shared
+from trainer.campaign.classes import Sources, classes_of
 from trainer.campaign.dry_run import ClassCost, check_class
+from trainer.campaign.evaluation_run import evaluations_of
 from trainer.campaign.local import LocalExecutor
 from trainer.campaign.measuring import Facts
 from trainer.campaign.packing import pack, unpack
-from trainer.campaign.plan import Plan, read_plan
+from trainer.campaign.plan import PLANS, Plan, read_plan
 from trainer.campaign.run import campaign, exit_code, open_plan, tell
 from trainer.campaign.tasks import Ended, Task
+from trainer.campaign.typed import GENERATION, TRAINING, with_values
 from trainer.campaign.worker import Worker
 from trainer.generation.generate import generate
 from trainer.training.train import train
@@ -187,6 +190,52 @@ def test_a_plan_that_is_none(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(SettingError, match=match):
         plan: Plan = read_plan(tmp_path / "plan.toml")
         plan.check()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PLANS.glob("*.toml")))
+def test_shipped_plans_are_read_and_write_into_the_folder_of_today(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = read_plan(Path(name))
+    assert plan.run.output.parent == tmp_path
+    with_values("[train]", TRAINING, plan.train)
+    with_values("[generate]", GENERATION, plan.generate)
+    assert plan.run.paint or plan.evaluate is not None
+
+
+def shared_of(plan: Plan, folder: Path) -> Shared:
+    facts = Facts("tiny", "0", {}, "cpu", "x86", "fp32", "fp32", 32, 2, 1000, 0.0, 0.0)
+    return Shared(plan.run, Sources(plan), Store(folder), facts, None, folder)
+
+
+def test_evaluations_are_of_a_class_or_of_an_object(
+    tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
+    for by, expected in (
+        ("class", ["evaluation of plate / cut", "evaluation of plate / spot"]),
+        ("object", ["evaluation of plate"]),
+    ):
+        more = f'[evaluate]\nrecipe = "mvtec_ad"\ndetectors_by = "{by}"\nsamples = 7\n'
+        config = write_plan(tmp_path / by, tiny_base, plates, defects='"all"', more=more)
+        plan = open_plan(config)
+        runs = evaluations_of(plan, classes_of(plan), shared_of(plan, tmp_path / "store"))
+        assert [run.name for run in runs] == expected
+        (task,) = runs[0].begin()
+        order = task.order["evaluate"]
+        classes = ["plate/cut"] if by == "class" else ["plate/cut", "plate/spot"]
+        assert order["classes"] == classes and order["samples"] == 7
+        assert order["detector_steps"] == 12500  # of the recipe
+        assert set(task.contents) >= set(Sources(plan).object_tree("plate")[0].files.values())
+
+
+def test_an_evaluation_takes_no_place_of_its_own(
+    tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
+    config = write_plan(tmp_path, tiny_base, plates, more='[evaluate]\noutput = "a"\n')
+    plan = open_plan(config)
+    with pytest.raises(SettingError, match="sets output"):
+        evaluations_of(plan, classes_of(plan), shared_of(plan, tmp_path / "store"))
 
 
 # --- equal bits

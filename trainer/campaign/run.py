@@ -66,6 +66,7 @@ def campaign(config: CampaignConfig, say: Callable[[str], None] = log.info) -> C
         BGDefectError: the plan, the data set or the output cannot be used at all, or the disk is
             full. A mistake of a class stops no other class and is told at the end.
     """
+    began = time.process_time()
     plan = open_plan(config)
     classes = classes_of(plan)
     ready = [item for item in classes if not item.problems]
@@ -95,14 +96,19 @@ def campaign(config: CampaignConfig, say: Callable[[str], None] = log.info) -> C
             try:
                 head.run()
             except BaseException:
-                board.write("stopped", _told_last(head, executor))
+                board.write("stopped", _told_last(head, executor, began))
                 raise
             write_summary(evaluations)
-            return board.write("done", _told_last(head, executor))
+            return board.write("done", _told_last(head, executor, began))
 
 
-def _told_last(head: Head, executor: Executor) -> dict[str, float]:
-    own = time.process_time() - (executor.processor if executor.is_here else 0.0)
+def _told_last(head: Head, executor: Executor, began: float) -> dict[str, float]:
+    """What the page tells at the end.
+
+    Args:
+        began: processor time of this process when the campaign began.
+    """
+    own = time.process_time() - began - (executor.processor if executor.is_here else 0.0)
     return {
         "tasks given again": head.repeated,
         "workers lost": executor.lost,
