@@ -86,6 +86,7 @@ def join(address: str | None, cpus: int) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         ray.init(
+            address="local",  # never a cluster that happens to be there
             num_cpus=cpus,
             include_dashboard=False,
             _node_ip_address="127.0.0.1",
