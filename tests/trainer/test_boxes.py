@@ -33,7 +33,8 @@ from trainer.training.boxes.labels import BoxLabel, read_box_label
 from trainer.training.boxes.pictures import BoxPicture, agreement
 from trainer.training.boxes.tighten import Tightener, by_difference
 from trainer.training.config import TrainConfig
-from trainer.training.setup import TrainingClass, choose_class
+from trainer.training.run import TrainingClass
+from trainer.training.setup import choose_class
 from trainer.training.train import learn, train
 
 from .annotated_sets import coco, labelme, plain_picture, yolo

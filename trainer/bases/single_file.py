@@ -78,29 +78,40 @@ def load_single_file(path: Path, prediction: PredictionType | None = None) -> Pa
         expected = "a .safetensors file, which cannot run code"
         raise WeightsError(came, expected, "convert the checkpoint to safetensors")
     with open_safetensors(path, _EXPECTED) as file:
-        names = list(file.keys())
         shapes: dict[str, tuple[int, ...]] = {}
-        for name in names:
+        for name in file.keys():  # noqa: SIM118, no dictionary
             shapes[name] = tuple(file.get_slice(name).get_shape())
         header = FileHeader(shapes, file.metadata() or {})
         family = _family(path, header)
-        tensors = {name: file.get_tensor(name) for name in names}
+        tensors = {name: file.get_tensor(name) for name in shapes}
     check_types(str(path), tensors, (_UNET, "first_stage_model.", *_TEXT))
     scheduler = _scheduler(path, family, header, tensors, prediction)
     with library_errors(path, _EXPECTED, "choose a whole checkpoint, or update diffusers"):
         text = _text_names(tensors, family)
         unet = _convert(UNet2DConditionModel, tensors, family, "unet")
         vae = _convert(AutoencoderKL, tensors, family, "vae")
-        text_encoders = tuple(_text_encoder(text, family, part) for part in family.text_parts)
-        tokenizers = tuple(_tokenizer(part) for part in family.text_parts)
-    networks = {"U-Net": unet, "VAE": vae}
-    for part, text_encoder in zip(family.text_parts, text_encoders, strict=True):
-        networks[part.encoder.replace("_", " ")] = text_encoder
+        networks = {"U-Net": unet, "VAE": vae}
+        text_encoders: list[Any] = []
+        tokenizers: list[CLIPTokenizer] = []
+        for part in family.text_parts:
+            text_encoder = _text_encoder(text, family, part)
+            networks[part.encoder.replace("_", " ")] = text_encoder
+            text_encoders.append(text_encoder)
+            tokenizers.append(_tokenizer(part))
     _check_whole(path, networks)
     if scheduler["prediction_type"] == "v_prediction" and family.v_sample_size is not None:
         unet.register_to_config(sample_size=family.v_sample_size)
     half_kept = tensors[FIRST].dtype in HALF_KEPT
-    return Parts(family, family.licence, unet, vae, text_encoders, tokenizers, scheduler, half_kept)
+    return Parts(
+        family,
+        family.licence,
+        unet,
+        vae,
+        tuple(text_encoders),
+        tuple(tokenizers),
+        scheduler,
+        half_kept,
+    )
 
 
 def _family(path: Path, header: FileHeader) -> Family:
@@ -189,9 +200,13 @@ def _text_names(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tens
 
 def _text_encoder(tensors: Mapping[str, Tensor], family: Family, part: TextPart) -> Any:
     """One of the family's text encoders, out of the tensors whose names begin as its do."""
+    weights: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(part.file_prefix):
+            weights[name] = tensor
     return create_diffusers_clip_model_from_ldm(
         text_network(part.projects),
-        {name: tensor for name, tensor in tensors.items() if name.startswith(part.file_prefix)},
+        weights,
         subfolder=part.encoder,
         config=str(family.config_folder),
         torch_dtype=torch.float32,
@@ -218,7 +233,10 @@ def _convert(kind: Any, tensors: Mapping[str, Tensor], family: Family, part: str
 
 def _check_whole(path: Path, networks: Mapping[str, nn.Module]) -> None:
     for name, network in networks.items():
-        empty = [key for key, tensor in network.state_dict().items() if tensor.is_meta]
+        empty: list[str] = []
+        for key, tensor in network.state_dict().items():
+            if tensor.is_meta:
+                empty.append(key)
         if empty:
             came = f"{path} lacks {len(empty)} tensors of the {name}, first {empty[0]}"
             raise WeightsError(came, _EXPECTED, "copy it again")

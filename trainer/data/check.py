@@ -23,7 +23,7 @@ from bgdefect_core.records.run_record import file_digest
 from .check_report import CheckedClass, CheckReport, Thumbnail, lines, thumbnail, write_page
 from .examples import Example, load_example
 from .layouts import AS_FOUND, LAYOUTS, ReadingSettings, find_examples, good_examples, layout_of
-from .splits import group_of
+from .splits import by_class, group_of
 
 __all__ = ["CheckConfig", "check", "lines"]
 
@@ -81,14 +81,11 @@ def check(config: CheckConfig) -> CheckReport:
 
 def _shown(examples: Sequence[Example]) -> frozenset[tuple[str, str, Path]]:
     """Which examples get a thumbnail: of each class so many, evenly over its pictures."""
-    by_class: dict[tuple[str, str], list[Path]] = {}
-    for example in examples:
-        by_class.setdefault((example.object, example.defect), []).append(example.image)
     shown: set[tuple[str, str, Path]] = set()
-    for (object, defect), images in by_class.items():
-        count = min(_THUMBNAILS, len(images))
-        for place in np.linspace(0, len(images) - 1, count).round().astype(int).tolist():
-            shown.add((object, defect, images[place]))
+    for (object, defect), members in by_class(examples).items():
+        count = min(_THUMBNAILS, len(members))
+        for place in np.linspace(0, len(members) - 1, count).round().astype(int).tolist():
+            shown.add((object, defect, members[place].image))
     return frozenset(shown)
 
 

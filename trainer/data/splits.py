@@ -27,6 +27,7 @@ from .examples import Example
 
 __all__ = [
     "Split",
+    "by_class",
     "divide",
     "group_of",
     "listed_in",
@@ -82,7 +83,7 @@ def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) 
     """
     if k < 1:
         raise DataError(f"{k} shots", "at least 1")
-    for (name, defect), members in _classes(examples).items():
+    for (name, defect), members in by_class(examples).items():
         if k > len(members):
             expected = f"at most {len(members)}: so many pictures there are"
             raise DataError(f"{k} shots of {name} / {defect}", expected)
@@ -92,9 +93,9 @@ def split_k_shots(examples: Sequence[Example], k: int, seed: int | None = None) 
     groups = _fill(examples, lambda count: k)
     chosen, held_out = divide(examples, groups)
     train: list[Example] = []
-    for members in _classes(chosen).values():
+    for members in by_class(chosen).values():
         train += members[:k]
-    if len(train) < k * len(_classes(examples)):
+    if len(train) < k * len(by_class(examples)):
         came = f"{k} shots of every class part a group"
         raise DataError(came, "classes that share fewer groups", "split them apart")
     return Split(tuple(train), tuple(held_out))
@@ -125,10 +126,9 @@ def read_split(path: str | Path, examples: Sequence[Example], root: str | Path) 
     path = Path(path)
     sides = (_listed(path, "train"), _listed(path, "held_out"))
     known = {comparable(relative_file(example, root)) for example in examples}
-    for names in sides:
-        for name in names:
-            if comparable(name) not in known:
-                raise DataError(f"{path} lists {name}", f"pictures of {root}", "correct the file")
+    for name in (*sides[0], *sides[1]):
+        if comparable(name) not in known:
+            raise DataError(f"{path} lists {name}", f"pictures of {root}", "correct the file")
     train, held_out = sides
     split = Split(_chosen(examples, root, train), _chosen(examples, root, held_out))
     if not split.train:
@@ -203,7 +203,8 @@ def spread_evenly(items: Sequence[_Item], most: int) -> list[_Item]:
     return [items[number * len(items) // count] for number in range(count)]
 
 
-def _classes(examples: Iterable[Example]) -> dict[tuple[str, str], list[Example]]:
+def by_class(examples: Iterable[Example]) -> dict[tuple[str, str], list[Example]]:
+    """(object, defect) -> its examples, in their order."""
     classes: dict[tuple[str, str], list[Example]] = {}
     for example in examples:
         classes.setdefault((example.object, example.defect), []).append(example)
@@ -215,7 +216,7 @@ def _fill(examples: Sequence[Example], wanted: Callable[[int], int]) -> set[tupl
     pictures)``."""
     chosen: set[tuple[str, str]] = set()
     visited: set[tuple[str, str]] = set()
-    for members in _classes(examples).values():
+    for members in by_class(examples).values():
         for example in members:
             group = group_of(example)
             if group in visited:

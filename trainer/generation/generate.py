@@ -72,8 +72,9 @@ def conclude(config: GenerateConfig, object: str, defect: str, summary: Summary)
     Args:
         object, defect: names in the data set.
     """
-    root, made = summary.root, summary.wanted - summary.unmade
-    sheet, page = write_page(root, object, defect) if made else (None, None)
+    root = summary.root
+    has_samples = summary.wanted > summary.unmade
+    sheet, page = write_page(root, object, defect) if has_samples else (None, None)
     if summary.accepted:
         export_accepted(root, object, defect, config.format, config.val_share, config.seed)
     return replace(summary, sheet=sheet, page=page)

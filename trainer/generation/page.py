@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -91,11 +92,17 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
 def _document(
     root: Path, object: str, defect: str, records: Sequence[ManifestLine], rows: Sequence[Row]
 ) -> str:
-    lines = [f"{count} x {reason}" for reason, count in _reasons(records).items()]
-    notes = (effect_line(records), more_like_line(records[0].settings))
-    lines += [note for note in notes if note]
+    lines: list[str] = []
+    for reason, count in _reasons(records).items():
+        lines.append(f"{count} x {reason}")
+    for note in (effect_line(records), more_like_line(records[0].settings)):
+        if note:
+            lines.append(note)
     lines += variety_lines(root, records)
-    settings = {key: value for key, value in records[0].settings.items() if value is not None}
+    settings: dict[str, Any] = {}
+    for name, value in records[0].settings.items():
+        if value is not None:
+            settings[name] = value
     links = {"Contact sheet": "sheet.png", "Manifest": "manifest.jsonl"}
     title = f"{object} / {defect}"
     return read_only_document(title, [title], rows, About(lines, settings, links), _COMMAND)
@@ -110,7 +117,11 @@ def _files(root: Path, folder: Path, line: ManifestLine) -> dict[str, str]:
         "requested": line.requested,
         "heat": line.heatmap,
     }
-    return {kind: _link(root / file, folder) for kind, file in files.items() if file}
+    addresses: dict[str, str] = {}
+    for kind, file in files.items():
+        if file:
+            addresses[kind] = _link(root / file, folder)
+    return addresses
 
 
 def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
@@ -118,27 +129,23 @@ def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
     heat map."""
     result = read_of_folder(root / record.file)
     normal = read_of_folder(root / _normal(root, record))
-    requested, refined = (plain_mask(root / file) for file in (record.requested, record.label))
-    heat = (
-        _gray(root / record.heatmap)
-        if record.heatmap is not None
-        else np.zeros(requested.shape, np.uint8)
-    )
+    requested, refined = plain_mask(root / record.requested), plain_mask(root / record.label)
+    heat = np.zeros(requested.shape, np.uint8)
+    if record.heatmap is not None:
+        heat = _gray(root / record.heatmap)
+    heat = np.repeat(heat[..., None], 3, axis=2)
     crop = crop_box(requested, 96, "defect")
-    small, new, asked, label = (
-        take(array, crop, _SIDE) for array in (normal, result, requested, refined)
+    before, after = take(normal, crop, _SIDE), take(result, crop, _SIDE)
+    squares = (
+        before,
+        outlined(before, take(requested, crop, _SIDE), CYAN),
+        after,
+        outlined(after, take(refined, crop, _SIDE), GREEN),
+        warmed(after, take(heat, crop, _SIDE)[..., 0]),
     )
-    warm = take(np.repeat(heat[..., None], 3, axis=2), crop, _SIDE)[..., 0]
-    squares = [
-        small,
-        outlined(small, asked, CYAN),
-        new,
-        outlined(new, label, GREEN),
-        warmed(new, warm),
-    ]
-    framed = [
-        np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255) for square in squares
-    ]
+    framed: list[Pixels] = []
+    for square in squares:
+        framed.append(np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255))
     return np.concatenate(framed, axis=1)[:, :-_GAP]
 
 

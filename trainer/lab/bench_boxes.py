@@ -29,8 +29,8 @@ from ..evaluate.measures.agreement import requested_box
 from ..training.boxes.pictures import BoxPicture
 from ..training.boxes.rounds import tighten_boxes
 from ..training.config import TrainConfig
+from ..training.run import TrainingClass
 from ..training.run_folder import RunFolder
-from ..training.setup import TrainingClass
 from ..training.train import learn
 from .options import BaseOption, DeviceOption
 

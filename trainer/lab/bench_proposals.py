@@ -20,7 +20,7 @@ from bgdefect_core.pictures.overlap import overlap
 
 from ..data.examples import Example, load_example
 from ..data.layouts import LAYOUTS, find_examples, good_pictures
-from ..data.splits import spread_evenly
+from ..data.splits import by_class, spread_evenly
 from ..evaluate.proposals.config import RegionSettings
 from ..evaluate.proposals.regions import boxes_around, regions_of
 from ..evaluate.proposals.scoring import GoodPictures
@@ -73,9 +73,7 @@ def bench_proposals(config: BenchProposalsConfig) -> list[ProposalFigures]:
     """
     check_settings(config)
     check_settings(config.region_settings)
-    classes: dict[tuple[str, str], list[Example]] = {}
-    for example in find_examples(config.data, config.object, config.defect):
-        classes.setdefault((example.object, example.defect), []).append(example)
+    classes = by_class(find_examples(config.data, config.object, config.defect))
     known: dict[str, GoodPictures] = {}
     figures: list[ProposalFigures] = []
     for (object, defect), examples in classes.items():

@@ -6,6 +6,7 @@ __all__ = [
     "cache",
     "checkpoint",
     "config",
+    "run",
     "run_folder",
     "setup",
     "train",

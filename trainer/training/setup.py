@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from accelerate import Accelerator
-from diffusers.training_utils import EMAModel
 from torch import nn
 
 from bgdefect_core.errors import OutputError, SettingError
-from bgdefect_core.method.loss import LOSSES, Loss, LossWeights
-from bgdefect_core.method.regions import Context, RegionPrompts
+from bgdefect_core.method.loss import LOSSES, LossWeights
 from bgdefect_core.records.run_record import RunRecord, read_inputs
 
 from ..bases.devices import pick_device
@@ -33,80 +31,13 @@ from ..data.splits import (
 from .batches import Batch, Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
+from .run import Run, TrainingClass
 from .run_folder import FREE, RunFolder, events_writer, recorded_object
 from .sheet import SheetItem, sheet_items
 from .timesteps import TIMESTEP_DRAWS
 from .tuning import TRAINED_PARTS, make_average, make_optimizer, make_trainable
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Progress:
-    """State of a run; part of its checkpoints."""
-
-    step: int = 0
-    """Iterations done."""
-    best: float | None = None
-    """Least validation loss, for the early stop."""
-    since_best: int = 0
-    """Validations since then."""
-    stopped: bool = False
-    first: float | None = None
-    """Validation loss before the first iteration."""
-    last: float | None = None
-    """The latest validation loss."""
-
-
-@dataclass(frozen=True)
-class TrainingClass:
-    """The class of a run: its names, its pictures, and the folder of the run."""
-
-    object: str
-    defect: str
-    split: Split
-    folder: RunFolder
-
-
-@dataclass
-class Run:
-    """A training run, set up."""
-
-    config: TrainConfig
-    target: TrainingClass
-    base: Base
-    resolution: int
-    prompts: RegionPrompts
-    prompt_texts: tuple[str, str, str]
-    """``C_bg``, ``C_def``, ``C_m``."""
-    loss: Loss
-    context: Context
-    """What the loss lets the U-Net read."""
-    weights: LossWeights
-    cache: LatentCache
-    batches: Batches
-    validation: list[Batch]
-    """Empty where nothing is held out."""
-    sheet: list[SheetItem]
-    accelerator: Accelerator
-    unet: Any
-    """As accelerate wraps it."""
-    parameters: list[nn.Parameter]
-    optimizer: Any
-    average: EMAModel | None
-    progress: Progress = field(default_factory=Progress)
-
-    @property
-    def folder(self) -> RunFolder:
-        """The folder of the run."""
-        return self.target.folder
-
-    def modules(self) -> dict[str, nn.Module]:
-        """The modules of a checkpoint; the mean's share its memory."""
-        modules: dict[str, nn.Module] = {"unet": self.base.unet}
-        if self.average is not None:
-            modules["average"] = nn.ParameterList(self.average.shadow_params)
-        return modules
 
 
 def choose_class(config: TrainConfig) -> TrainingClass:
@@ -259,6 +190,11 @@ def _learning_data(
     return cache, validation_batches(held_out, config.batch, timesteps, config.seed)
 
 
+def _loss_weights(config: TrainConfig, base: Base) -> LossWeights:
+    weight = base.family.mask_weight if config.mask_weight is None else config.mask_weight
+    return LossWeights(weight, config.min_snr_gamma)
+
+
 def setup(
     config: TrainConfig,
     target: TrainingClass,
@@ -278,12 +214,9 @@ def setup(
     for text_encoder in base.text_encoders:  # read no more; SDXL's take 3.3 GB
         nn.Module.to(text_encoder, "cpu")
     cache, validation = _learning_data(config, target.split, base, views, accelerator)
+    parts = TRAINED_PARTS[config.trained_part]
     parameters = make_trainable(
-        base.unet,
-        base.family.lora_modules,
-        config.lora_rank,
-        config.seed,
-        TRAINED_PARTS[config.trained_part],
+        base.unet, base.family.lora_modules, config.lora_rank, config.seed, parts
     )
     base.unet.train()
     if config.gradient_checkpointing:
@@ -291,7 +224,6 @@ def setup(
     lr = base.family.default_lr(config.lora_rank) if config.lr is None else config.lr
     unet, optimizer = accelerator.prepare(base.unet, make_optimizer(parameters, lr, device))
     loss = LOSSES[config.loss]
-    weight = base.family.mask_weight if config.mask_weight is None else config.mask_weight
     return Run(
         config=config,
         target=target,
@@ -301,7 +233,7 @@ def setup(
         prompt_texts=prompt_texts,
         loss=loss,
         context=loss.context(prompts),
-        weights=LossWeights(weight, config.min_snr_gamma),
+        weights=_loss_weights(config, base),
         cache=cache,
         batches=Batches(
             cache,

@@ -35,11 +35,9 @@ from .batches import Batch
 from .boxes.rounds import tighten_boxes
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainConfig
+from .run import Progress, Run, TrainingClass
 from .run_folder import Row, RunLog
 from .setup import (
-    Progress,
-    Run,
-    TrainingClass,
     check_inputs,
     choose_class,
     make_accelerator,

@@ -10,13 +10,12 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from bgdefect_core.errors import DataError, SettingError
+from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import comparable, is_good_name, report_once, shown_names
-from bgdefect_core.records.dataset_place import check_name
 
 from ..annotations.record import IGNORED, AnnotatedSet, AnnotationOptions, LabelledPicture, Region
 from ..examples import GOOD, Example
-from .layout import Layout, choose
+from .layout import Layout, check_defect_names, choose
 
 __all__ = ["AnnotationLayout"]
 
@@ -133,10 +132,14 @@ class AnnotationLayout(Layout):
                 boxes[region.label] = boxes.get(region.label, 0) + region.is_box
             good += not picture.regions
             several += len(labels) > 1
-        classes = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+        shown = [f"{name} ({count})" for name, count in sorted(counts.items())]
+        classes = ", ".join(shown) or "none"
         text = f"{root}: {self.name}, {len(record.pictures)} pictures, {good} of them good; "
-        report_once(f"{text}regions: {classes or 'none'}", expected=True)
-        only_boxes = sorted(name for name in counts if boxes[name] == counts[name])
+        report_once(f"{text}regions: {classes}", expected=True)
+        only_boxes: list[str] = []
+        for name in sorted(counts):
+            if boxes[name] == counts[name]:
+                only_boxes.append(name)
         if only_boxes:
             text = f"{root}: boxes alone of {shown_names(only_boxes)}: the filled boxes are the "
             text += "masks, as loose as they are; bgdefect train --masks-from boxes tightens them"
@@ -181,8 +184,4 @@ def _check(root: Path, record: AnnotatedSet) -> None:
             raise DataError(came, "one a picture", "join their labels")
         listed[picture.image] = picture
         names.update(region.label for region in defect_regions(picture.regions))
-    for name in sorted(names):
-        try:
-            check_name("defect", name)
-        except SettingError as error:
-            raise DataError(f"{root}: {error.came}", error.expected, error.do) from error
+    check_defect_names(root, names)

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from bgdefect_core.errors import DataError
+from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.listing import comparable, list_folders, named
+from bgdefect_core.records.dataset_place import check_name
 
 from ..annotations.record import AnnotationOptions
 from ..examples import Example
@@ -97,6 +98,22 @@ def choose_object(root: Path, name: str | None, known: Iterable[str]) -> str:
         came = f"{root} holds {len(names)} objects"
         raise DataError(came, f"one of {', '.join(names)}", "name the object")
     return names[0]
+
+
+def check_defect_names(where: str | Path, names: Iterable[str]) -> None:
+    """Refuse a class whose name cannot be a folder.
+
+    Args:
+        where: who names them, for the message.
+
+    Raises:
+        DataError: there is one.
+    """
+    for name in sorted(names):
+        try:
+            check_name("defect", name)
+        except SettingError as error:
+            raise DataError(f"{where}: {error.came}", error.expected, error.do) from error
 
 
 def file_in(folder: Path, name: str) -> Path | None:

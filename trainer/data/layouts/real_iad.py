@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bgdefect_core.errors import DataError, SettingError
+from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import comparable, list_folders, report_once, shown_names
 from bgdefect_core.pictures.mask_values import NONZERO
-from bgdefect_core.records.dataset_place import check_name
 
 from ..annotations.reading import Entries, find_inside, read_json
 from ..examples import GOOD, Example
-from .layout import Layout, choose_object, find_folder
+from .layout import Layout, check_defect_names, choose_object, find_folder
 from .peeking import json_files, keys_in
 
 _KEYS = ("meta", "anomaly_class", "image_path")
@@ -68,8 +67,7 @@ class RealIAD(Layout):
     def classes(self, root: Path) -> dict[str, set[str]]:
         classes: dict[str, set[str]] = {}
         for name, entry in _objects_in(root).items():
-            lines = _lines_of(entry.file)
-            classes[name] = {line.defect for line in lines if line.defect is not None}
+            classes[name] = _defects_of(_lines_of(entry.file))
         return classes
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
@@ -117,16 +115,16 @@ def _objects_in(root: Path) -> dict[str, _Object]:
         match = _SIZED.fullmatch(comparable(folder.name))
         if match is not None:
             sized.append((0 if match[1] == "raw" else int(match[1]), folder))
-    bases = [folder for _, folder in sorted(sized, reverse=True)] + [root]
+    sized.sort(reverse=True)
+    bases = [*(folder for _, folder in sized), root]
     objects: dict[str, _Object] = {}
     absent: list[str] = []
     for path in _files_of(root):
-        places = [find_folder(base, path.stem) for base in bases]
-        folders = [place for place in places if place is not None]
-        if folders:
-            objects[path.stem] = _Object(path, folders[0])
-        else:
+        place = _first_folder(bases, path.stem)
+        if place is None:
             absent.append(path.stem)
+        else:
+            objects[path.stem] = _Object(path, place)
     if absent and not objects:
         came = f"{root} holds no pictures of {shown_names(absent)}"
         raise DataError(came, "realiad_1024/OBJECT beside the JSON files", "unpack them there")
@@ -136,6 +134,15 @@ def _objects_in(root: Path) -> dict[str, _Object]:
     if len(sized) > 1:
         report_once(f"{root}: of several sizes, {', '.join(read)} is read", expected=True)
     return objects
+
+
+def _first_folder(bases: Iterable[Path], name: str) -> Path | None:
+    """The folder of this name in the first of some folders that has it."""
+    for base in bases:
+        folder = find_folder(base, name)
+        if folder is not None:
+            return folder
+    return None
 
 
 def _lines_of(path: Path) -> tuple[_Line, ...]:
@@ -165,12 +172,12 @@ def _read(path: Path, size: int, changed: int) -> tuple[_Line, ...]:
             defect = None if kind == normal else kind
             image = entries.text("image_path")
             lines.append(_Line(image, mask, defect, side, entries.where))
-    for defect in sorted({line.defect for line in lines if line.defect is not None}):
-        try:
-            check_name("defect", defect)
-        except SettingError as error:
-            raise DataError(f"{path}: {error.came}", error.expected, error.do) from error
+    check_defect_names(path, _defects_of(lines))
     return tuple(lines)
+
+
+def _defects_of(lines: Iterable[_Line]) -> set[str]:
+    return {line.defect for line in lines if line.defect is not None}
 
 
 def _example(root: Path, entry: _Object, object: str, line: _Line) -> Example:

@@ -152,7 +152,10 @@ def more_draws(half: float, wanted: float, draws: int) -> int:
 
 def minus(values: Runs, reference: Runs) -> Runs:
     """``values - reference`` for the runs that both have."""
-    return {run: values[run] - reference[run] for run in sorted(values.keys() & reference.keys())}
+    differences: Runs = {}
+    for run in sorted(values.keys() & reference.keys()):
+        differences[run] = values[run] - reference[run]
+    return differences
 
 
 def paired(values: Runs, reference: Runs) -> Interval:
@@ -174,7 +177,10 @@ def other_gaps(real: Runs, ceiling: Runs, least: float = LEAST_GAP) -> Runs:
     gaps = minus(ceiling, real)
     wide: Runs = {}
     for run in gaps:
-        gaps_of_others = [gap for (_, _, seed), gap in gaps.items() if seed != run[2]]
+        gaps_of_others: list[float] = []
+        for (_, _, seed), gap in gaps.items():
+            if seed != run[2]:
+                gaps_of_others.append(gap)
         others = interval(gaps_of_others)
         if others.n and others.mean > least:
             wide[run] = others.mean
@@ -189,8 +195,10 @@ def shares(gains: Sequence[float], gaps: Sequence[float]) -> list[float]:
         gains, gaps: as many of each; gaps above 0.
     """
     ratio, mean_gap = sum(gains) / sum(gaps), sum(gaps) / len(gaps)
-    pairs = zip(gains, gaps, strict=True)
-    return [ratio + (gain - ratio * gap) / mean_gap for gain, gap in pairs]
+    values: list[float] = []
+    for gain, gap in zip(gains, gaps, strict=True):
+        values.append(ratio + (gain - ratio * gap) / mean_gap)
+    return values
 
 
 def closed_gap(arm: Runs, real: Runs, ceiling: Runs) -> Runs:

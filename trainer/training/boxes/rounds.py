@@ -26,8 +26,8 @@ from ...bases.devices import pick_device
 from ...data.paired_good import check_same_size, load_before
 from ...data.splits import Split, spread_evenly
 from ..config import TrainConfig
+from ..run import TrainingClass
 from ..run_folder import RunFolder
-from ..setup import TrainingClass
 from .labels import read_box_label
 from .pictures import DIFFERENCE, BoxPicture, agreement, box_pictures, check_boxes
 from .record import write_record
