@@ -11,7 +11,7 @@ import tyro
 
 from bgdefect_core.declarations import Choice, Doc, NotEmpty, Range, check_settings
 
-from .examples import validate
+from .examples import Example, validate
 from .formats import FORMATS, FormatName, LabelledFile, write_formats
 from .gathering import divided, gather
 from .layouts import AS_FOUND, LAYOUTS, ReadingSettings
@@ -71,7 +71,9 @@ def convert(config: ConvertConfig) -> str:
     """
     config.check()
     files = divided(gather(config.source, config.reading), config.val_share, config.seed)
-    examples = [example for labelled in files for example in labelled.examples]
+    examples: list[Example] = []
+    for labelled in files:
+        examples += labelled.examples
     if examples:
         validate(examples)
     folders = write_formats(files, config.places)
@@ -83,10 +85,11 @@ def convert(config: ConvertConfig) -> str:
 
 def counted(files: Sequence[LabelledFile]) -> str:
     """Pictures by side and class, in words."""
-    val = sum(labelled.side == "val" for labelled in files)
-    good = sum(not labelled.examples for labelled in files)
+    val = good = 0
     classes: dict[str, int] = {}
     for labelled in files:
+        val += labelled.side == "val"
+        good += not labelled.examples
         for example in labelled.examples:
             name = f"{example.object} / {example.defect}"
             classes[name] = classes.get(name, 0) + 1

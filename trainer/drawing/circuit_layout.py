@@ -65,7 +65,7 @@ def _add_pads(rng: np.random.Generator, board: Board) -> None:
     designs = [_pad_design(rng) for _ in range(int(rng.integers(1, 4)))]
     for _ in range(min(70, int(density * board.cells**2) + 1)):
         half, half_w, half_h, is_round, hole = designs[int(rng.integers(len(designs)))]
-        x, y = (int(v) for v in rng.integers(0, board.cells, 2))
+        x, y = rng.integers(0, board.cells, 2).tolist()
         if board.claim(x, y, half):
             board.pads.append((x, y, half_w, half_h, is_round, hole))
 
@@ -91,7 +91,7 @@ def _add_footprint(rng: np.random.Generator, board: Board) -> None:
     columns = int(rng.integers(3, 12))
     rows = int(rng.choice([1, 2, 2, 5]))
     row_step = step if rows == 5 else step * int(rng.integers(2, 5))
-    left, top = (int(v) for v in rng.integers(1, max(2, board.cells - 4), 2))
+    left, top = rng.integers(1, max(2, board.cells - 4), 2).tolist()
     for row in range(rows):
         for column in range(columns):
             x, y = left + column * step, top + row * row_step
@@ -103,7 +103,7 @@ def _add_footprint(rng: np.random.Generator, board: Board) -> None:
 def _add_bus(rng: np.random.Generator, board: Board) -> None:
     """Parallel lanes which turn together by 45 degrees; a taken lane is cut short."""
     lanes = int(rng.integers(3, 11))
-    kinks = [int(v) for v in rng.integers(2, max(3, board.cells - 2), 2)]
+    kinks = rng.integers(2, max(3, board.cells - 2), 2).tolist()
     start = int(rng.integers(-lanes // 2, board.cells))
     drift = int(rng.choice([-1, 1]))
     run = int(rng.integers(2, max(3, board.cells // 2)))
@@ -124,16 +124,21 @@ def _add_bus(rng: np.random.Generator, board: Board) -> None:
 
 
 def _keep_trace(board: Board, path: list[tuple[int, int]]) -> None:
-    if len(path) >= 3:
-        board.traces.append(([(float(x), float(y)) for x, y in path], board.width))
-        for x, y in path:
-            board.taken[y, x] = True
+    if len(path) < 3:
+        return
+    trace: list[Point] = []
+    for x, y in path:
+        trace.append((float(x), float(y)))
+        board.taken[y, x] = True
+    board.traces.append((trace, board.width))
 
 
 def _add_traces(rng: np.random.Generator, board: Board) -> None:
     """Random walks with 45-degree turns, from pads and from free cells, to vias."""
     wanted = int(min(60, board.cells**2 * rng.uniform(0.02, 0.12) + 3))
-    starts = [(int(p[0]), int(p[1]), int(max(p[2], p[3]) > 0.5)) for p in board.pads]
+    starts: list[tuple[int, int, int]] = []
+    for x, y, half_w, half_h, _, _ in board.pads:
+        starts.append((int(x), int(y), int(max(half_w, half_h) > 0.5)))
     turn_chance = rng.uniform(0.05, 0.3)
     right_angles = rng.random() < 0.25
     via = (rng.uniform(0.36, 0.46), rng.uniform(0.12, 0.25) * (rng.random() < 0.7))
@@ -144,7 +149,7 @@ def _add_traces(rng: np.random.Generator, board: Board) -> None:
         if starts and index < 0.7 * wanted:
             x, y, skip = starts[int(rng.integers(len(starts)))]
         else:
-            x, y = (int(v) for v in rng.integers(0, board.cells, 2))
+            x, y = rng.integers(0, board.cells, 2).tolist()
             skip = -1
             if not board.free(x, y):
                 continue

@@ -95,7 +95,10 @@ def generation_work(generation: Generation, cells: Sequence[Cell], levels: int) 
             steps[training] = int(method.train.get("steps", generation.settings.train_steps))
             if generation.is_trained(cell, method):
                 finished.add(training)
-    missing = [steps[training] for training in steps if training not in finished]
+    missing: list[int] = []
+    for training, count in steps.items():
+        if training not in finished:
+            missing.append(count)
     mean_steps = float(np.mean(missing)) if missing else 0.0
     evaluations = float(np.mean([_evaluations(method) for method in methods]))
     set_seconds = evaluations * evaluation * generation.settings.samples

@@ -48,11 +48,15 @@ def _train_tasks(family: str) -> list[Task]:
 
 def _paint_tasks(family: str) -> list[Task]:
     plain = Task("paint", family, _SIDES[family], "bf16")
-    tasks = [replace(plain, batch=batch) for batch in (1, 4, 16, 64)]
+    tasks: list[Task] = []
+    for batch in (1, 4, 16, 64):
+        tasks.append(replace(plain, batch=batch))
     for precision in ("fp16", "fp32"):
-        tasks += [replace(plain, precision=precision, batch=batch) for batch in (1, 16)]
+        for batch in (1, 16):
+            tasks.append(replace(plain, precision=precision, batch=batch))
     tasks.append(replace(plain, batch=4, compiled=True))
-    tasks += [replace(plain, kind="code", precision=name, batch=4) for name in ("bf16", "fp32")]
+    for precision in ("bf16", "fp32"):
+        tasks.append(replace(plain, kind="code", precision=precision, batch=4))
     return tasks
 
 
@@ -97,9 +101,9 @@ class GpuCheckConfig:
     def check(self) -> None:
         """Raise SettingError where a value cannot be."""
         check_settings(self)
-        unknown = [part for part in self.parts if part not in NAMES]
-        if unknown:
-            raise SettingError(f"the part {unknown[0]!r}", ", ".join(NAMES), "choose from these")
+        for part in self.parts:
+            if part not in NAMES:
+                raise SettingError(f"the part {part!r}", ", ".join(NAMES), "choose from these")
         if self.device == "cpu" and not self.tiny:
             raise SettingError("full networks on a CPU", "--tiny with it", "add --tiny")
         if self.tiny and self.page is not None:
@@ -173,10 +177,11 @@ def _measured(task: Task | str, config: GpuCheckConfig) -> Measured:
 
 def _where(device: str) -> str:
     """Device and releases: figures of others are not taken over."""
-    name = torch.cuda.get_device_name() if device == "cuda" else f"CPU ({platform.machine()})"
+    words = [torch.cuda.get_device_name() if device == "cuda" else f"CPU ({platform.machine()})"]
     releases = library_versions()
-    named = ("torch", "diffusers", "bgdefect")
-    return ", ".join([name, *(f"{package} {releases.get(package, '?')}" for package in named)])
+    for package in ("torch", "diffusers", "bgdefect"):
+        words.append(f"{package} {releases.get(package, '?')}")
+    return ", ".join(words)
 
 
 def _read(path: Path, where: str) -> dict[str, dict[str, Any]]:

@@ -21,13 +21,13 @@ from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.painting import paint
 from bgdefect_core.pictures.crop import take
 from bgdefect_core.pictures.masks import Mask, separate_defects
-from bgdefect_core.pictures.picture import Picture, Pixels
+from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.pixels import as_pictures
 from bgdefect_core.pictures.reading import load_picture
 from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.part import part_kind, part_mask
 from bgdefect_core.placement.placing import MaskLibrary, place_mask
-from bgdefect_core.placement.surroundings import surroundings_of
+from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
 from bgdefect_core.preparing import prepare
 from bgdefect_core.quality import ClassProfile, QualityLimits
 from bgdefect_core.quality.effects import effects_of
@@ -92,8 +92,9 @@ def class_shares(
         came = f"{len(library.patches)} real defects of {info.object} / {info.defect}"
         raise DataError(came, f"more than {known}", "lower the number of known ones")
     first, others = _part(library, 0, known), _part(library, known, known + count)
-    chosen = rng.permutation(len(good))[:count]
-    pictures = [load_picture(good[number].image, None) for number in chosen]
+    pictures: list[Picture] = []
+    for number in rng.permutation(len(good))[:count]:
+        pictures.append(load_picture(good[number].image, None))
     prompts = model.prompts(info.background_prompt, [info.background_prompt], info.mask_prompt)
     framing = Framing(info.resolution, info.zoom)
     jobs = _jobs(first, pictures, rng)
@@ -109,13 +110,12 @@ def weave_shares(model: Base, known: int, count: int, seed: int) -> list[Verdict
     for pitch in PITCHES:
         for kind in _KINDS:
             rng = np.random.default_rng((seed, int(pitch), len(kind)))
-            pictures: list[Pixels] = []
             masks: list[Mask] = []
+            surroundings: list[Surroundings] = []
             for _ in range(known + count):
                 drawn = woven_defect(framing.resolution, pitch, kind, rng)
-                pictures.append(drawn.picture)
                 masks.append(drawn.mask)
-            surroundings = [surroundings_of(*pair) for pair in zip(pictures, masks, strict=True)]
+                surroundings.append(surroundings_of(drawn.picture, drawn.mask))
             library = MaskLibrary(masks, None, surroundings)
             first, others = _part(library, 0, known), _part(library, known, known + count)
             jobs = _weave_jobs(masks[known:], framing.resolution, pitch, rng)
@@ -149,8 +149,8 @@ def shares(
     painted, decoded = _negatives(model, prompts, framing, jobs, profile, limits, seed)
     effect = None
     if profile.effects.known:
-        agreeing = [profile.effects.agrees(change) for change in effects_of(others).changes]
-        effect = _mean(agreeing)
+        changes = effects_of(others).changes
+        effect = _mean([profile.effects.agrees(change) for change in changes])
     return VerdictShares(
         name=name,
         known=profile.known,
@@ -214,7 +214,7 @@ def _mean(values: Sequence[bool]) -> float:
 def _library(examples: Sequence[Example], apart: bool, rng: np.random.Generator) -> MaskLibrary:
     """The real defects in a random order, one of each picture: the largest."""
     masks: list[Mask] = []
-    surroundings = []
+    surroundings: list[Surroundings] = []
     for number in rng.permutation(len(examples)).tolist():
         picture, mask = load_example(examples[number])
         defect = separate_defects(mask)[0] if apart else mask

@@ -71,9 +71,14 @@ class PictureIndex:
         path = PurePosixPath(path_of_address(name))
         for base in (path.name, without_prefix(path.name)):
             files = self._by_name.get(comparable(base), [])
-            agreeing = [(_agreement(file, path), file) for file in files]
-            best = max((length for length, _ in agreeing), default=0)
-            chosen = [file for length, file in agreeing if length == best]
+            chosen: list[Path] = []
+            best = 0
+            for file in files:
+                length = _agreement(file, path)
+                if length > best:
+                    chosen, best = [], length
+                if length == best:
+                    chosen.append(file)
             if len(chosen) > 1:
                 came = f"{where}: {name[:200]} may be {chosen[0]} or {chosen[1]}"
                 raise DataError(came, "one picture of this name", "rename one, or move it away")

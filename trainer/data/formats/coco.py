@@ -29,17 +29,21 @@ class CocoFormat(Format):
         """As ``Format``."""
         names = class_names(files)
         categories: list[dict[str, Any]] = []
-        for number, ((object, _), name) in enumerate(names.items(), start=1):
-            categories.append({"id": number, "name": name, "supercategory": object})
-        numbers = {key: number for number, key in enumerate(names, start=1)}
+        numbers: dict[tuple[str, str], int] = {}
+        for number, (key, name) in enumerate(names.items(), start=1):
+            categories.append({"id": number, "name": name, "supercategory": key[0]})
+            numbers[key] = number
         licences = _licences(files)
+        listed: list[dict[str, Any]] = []
+        for name, number in licences.items():
+            listed.append({"id": number, "name": name, "url": ""})
         for side in ("train", "val"):
             members = [labelled for labelled in files if labelled.side == side]
             if not members:
                 continue
             document = {
                 "info": {"description": "labels of defects", "version": "1.0", "url": ""},
-                "licenses": [{"id": id, "name": name, "url": ""} for name, id in licences.items()],
+                "licenses": listed,
                 "categories": categories,
                 **_entries(members, folder / "images" / side, numbers, licences),
             }

@@ -77,7 +77,8 @@ class ClassMasks(Layout):
         """An example for each class of each picture; one without masks for a picture of none."""
         known: set[tuple[str, str]] = set()
         for object, defects in self._layout.classes(root).items():
-            known.update((object, defect) for defect in defects)
+            for defect in defects:
+                known.add((object, defect))
         divided: dict[tuple[str, Path, str], Example] = {}
         for example in self._layout.examples(root, known):
             for defect, part in self._parts_of(example):
@@ -134,7 +135,8 @@ class MaskFolders(Layout):
             return False
         if comparable(place.name) == "segmentationclass":
             return True
-        return any(named(list_folders(root), name) is not None for name in _PLACES["masks"])
+        folders = list_folders(root)
+        return any(named(folders, name) is not None for name in _PLACES["masks"])
 
     def classes(self, root: Path) -> dict[str, set[str]]:
         examples = self._all(root)

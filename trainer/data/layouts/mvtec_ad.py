@@ -151,10 +151,10 @@ def objects_in(root: Path) -> dict[str, Path]:
 def is_object_folder(folder: Path) -> bool:
     """Whether a folder is that of one object, which is then called as the folder is."""
     try:
-        names = {comparable(path.name) for path in list_folders(folder)}
+        folders = list_folders(folder)
     except PermissionError:  # a folder beside the objects that is none of ours
         return False
-    return not names.isdisjoint(_PARTS)
+    return any(comparable(path.name) in _PARTS for path in folders)
 
 
 def _defects_of(folder: Path) -> list[str]:
@@ -193,9 +193,12 @@ def _report_rest(folder: Path, read: Collection[Path]) -> None:
 
 def _report_loose(part: Path) -> None:
     """Say which pictures lie in ``test``, ``train`` or ``ground_truth`` itself: none is read."""
-    loose = [path.name for path in part.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
-    names = sorted(name for name in loose if not is_leftover(name))
+    names: list[str] = []
+    for path in part.iterdir():
+        if path.suffix.lower() in PICTURE_SUFFIXES and not is_leftover(path.name):
+            names.append(path.name)
     if names:
+        names.sort()
         text = f"{part}: not read, since they lie in no folder of a defect or of good pictures"
         report_once(f"{text}: {shown_names(names)}", expected=False)
 

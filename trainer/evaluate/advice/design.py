@@ -199,5 +199,4 @@ def write_design(path: Path, record: Mapping[str, Any], design: Design) -> None:
 
 def design_record(design: Design) -> dict[str, Any]:
     """As JSON."""
-    recipes = [vars(recipe) for recipe in design.recipes]
-    return {**vars(design), "recipes": recipes}
+    return {**vars(design), "recipes": list(map(vars, design.recipes))}

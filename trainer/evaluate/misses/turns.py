@@ -42,9 +42,11 @@ class KnownSide:
 
     def others(self, turn: Turn) -> Turn:
         """What a turn trains on."""
-        known = [example for example in self.known if example not in turn.known]
-        good = [example for example in self.good if example not in turn.good]
-        return Turn(tuple(known), tuple(good))
+        return Turn(_without(self.known, turn.known), _without(self.good, turn.good))
+
+
+def _without(examples: Sequence[Example], held_out: Sequence[Example]) -> tuple[Example, ...]:
+    return tuple(example for example in examples if example not in held_out)
 
 
 def known_side(config: MissesConfig) -> KnownSide:
