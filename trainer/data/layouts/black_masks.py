@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bgdefect_core.errors import MaskError
+from bgdefect_core.errors import DataError, MaskError
 from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..examples import GOOD, Example
 from .layout import Layout, choose
 
-__all__ = ["BlackMaskLayout", "MaskedPicture", "is_black"]
+__all__ = ["BlackMaskLayout", "MaskedPicture", "is_black", "with_masks"]
 
 _DEFECT = "defect"
 _REMEMBERED = 1 << 16
@@ -70,6 +70,30 @@ class BlackMaskLayout(Layout):
             if picture.side in (None, side) and is_black(picture.mask):
                 examples.append(Example(picture.image, (), name, GOOD, picture.group))
         return examples
+
+
+def with_masks(files: Mapping[str, Path], label: str, suffix: str) -> list[tuple[Path, Path]]:
+    """Each picture with its mask, whose name is the picture's and a label.
+
+    Args:
+        files: name -> file, of pictures and masks alike. label: as it ends the names of masks.
+        suffix: of the masks, for the message.
+
+    Raises:
+        DataError: a picture without mask, or a mask without picture.
+    """
+    pairs: list[tuple[Path, Path]] = []
+    for name, path in files.items():
+        if name.endswith(label):
+            if name.removesuffix(label) not in files:
+                raise DataError(f"{path} has no picture", "a picture beside it", "add it")
+            continue
+        mask = files.get(name + label)
+        if mask is None:
+            expected = f"{path.stem}{suffix} beside it"
+            raise DataError(f"{path} has no mask", expected, "add it or leave it out")
+        pairs.append((path, mask))
+    return pairs
 
 
 def _object_name(root: Path) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import list_folders, list_pictures, picture_key, unique_names
 
-from .black_masks import BlackMaskLayout, MaskedPicture
+from .black_masks import BlackMaskLayout, MaskedPicture, with_masks
 
 _PART = re.compile(r"kos[0-9]+", re.IGNORECASE)
 _LABEL = "_label"
@@ -34,16 +33,8 @@ class KolektorSDD(BlackMaskLayout):
         pictures: list[MaskedPicture] = []
         for folder in _parts_in(root):
             files = unique_names(list_pictures(folder))
-            for name, path in files.items():
-                if name.endswith(_LABEL):
-                    if name.removesuffix(_LABEL) not in files:
-                        raise DataError(f"{path} has no picture", "a picture beside it", "add it")
-                    continue
-                mask = files.get(name + _LABEL)
-                if mask is None:
-                    expected = f"{path.stem}{_LABEL}.bmp beside it"
-                    raise DataError(f"{path} has no mask", expected, "add it or leave it out")
-                pictures.append(MaskedPicture(path, mask, folder.name))
+            for image, mask in with_masks(files, _LABEL, f"{_LABEL}.bmp"):
+                pictures.append(MaskedPicture(image, mask, folder.name))
         return pictures
 
 

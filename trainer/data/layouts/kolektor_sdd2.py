@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import (
     list_pictures,
     picture_key,
@@ -14,7 +13,7 @@ from bgdefect_core.pictures.listing import (
     unique_names,
 )
 
-from .black_masks import BlackMaskLayout, MaskedPicture
+from .black_masks import BlackMaskLayout, MaskedPicture, with_masks
 from .layout import find_folder
 
 _SIDES = ("train", "test")
@@ -64,14 +63,6 @@ def _pictures_in(folder: Path, side: str) -> list[MaskedPicture]:
         report_once(text, expected=False)
     files = unique_names(read)
     pictures: list[MaskedPicture] = []
-    for name, path in files.items():
-        if name.endswith(_LABEL):
-            if name.removesuffix(_LABEL) not in files:
-                raise DataError(f"{path} has no picture", "a picture beside it", "add it")
-            continue
-        mask = files.get(name + _LABEL)
-        if mask is None:
-            expected = f"{path.stem}_GT.png beside it"
-            raise DataError(f"{path} has no mask", expected, "add it or leave it out")
-        pictures.append(MaskedPicture(path, mask, side=side))
+    for image, mask in with_masks(files, _LABEL, "_GT.png"):
+        pictures.append(MaskedPicture(image, mask, side=side))
     return pictures

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import list_folders, list_pictures
+from bgdefect_core.pictures.listing import list_pictures
 
 from ..annotations.reading import Entries, find_inside, read_json
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, Disc, MaskLayer, Polygons, Shape, Size, Stroke
 from .annotated import AnnotationLayout
-from .peeking import json_files, keys_in
-
-_PEEKED = 20
-"""Files that are looked at before a folder counts as another layout."""
+from .peeking import files_below, json_files, keys_in, soon
 
 
 class LabelMe(AnnotationLayout):
@@ -33,16 +30,11 @@ class LabelMe(AnnotationLayout):
     def recognises(self, root: Path) -> bool:
         if not root.is_dir():
             return False
-        for number, path in enumerate(_all_json(root)):
-            if number >= _PEEKED:
-                break
-            if _is_labelme(path):
-                return True
-        return False
+        return soon(_is_labelme, files_below(root, json_files))
 
     def files(self, root: Path) -> list[Path]:
         """The annotation files; the folders that hold them change with their pictures."""
-        return [path for path in _all_json(root) if _is_labelme(path)]
+        return list(filter(_is_labelme, files_below(root, json_files)))
 
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
@@ -67,7 +59,7 @@ class LabelMe(AnnotationLayout):
             group = content.group(self.options.group_key)
             pictures[image] = LabelledPicture(image, tuple(regions), group, _size_of(content))
         unlabelled = 0
-        for folder in {*(path.parent for path in files), *(image.parent for image in pictures)}:
+        for folder in {path.parent for path in (*files, *pictures)}:
             for image in list_pictures(folder, folders_are_read=True):
                 if image not in pictures:
                     pictures[image] = LabelledPicture(image, ())
@@ -105,7 +97,7 @@ class LabelMe(AnnotationLayout):
             came = f"{entries.where}: a {kind} of {len(points)} points"
             raise DataError(came, f"{_FEWEST.get(kind, 2)} or more", "draw it again")
         first, second = points[0], points[min(1, len(points) - 1)]
-        flat = tuple(number for point in points for number in point)
+        flat = tuple(chain.from_iterable(points))
         if kind == "polygon":
             return Polygons((flat,))
         if kind == "rectangle":
@@ -140,11 +132,3 @@ def _size_of(content: Entries) -> Size | None:
 def _is_labelme(path: Path) -> bool:
     keys = keys_in(path, ("shapes", "imagePath", "imageData", "annotations"))
     return "shapes" in keys and len(keys & {"imagePath", "imageData"}) > 0
-
-
-def _all_json(folder: Path) -> Iterator[Path]:
-    """The JSON files of a folder and all folders in it."""
-    yield from json_files(folder)
-    for inner in list_folders(folder):
-        if not inner.is_symlink():
-            yield from _all_json(inner)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import list_folders
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..annotations.picture_index import PictureIndex
@@ -15,10 +13,8 @@ from ..annotations.reading import numbers_of, read_xml
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, MaskFiles, Polygons, Shape, Size
 from .annotated import AnnotationLayout
-from .peeking import text_near_ends, xml_files
+from .peeking import files_below, soon, text_near_ends, xml_files
 
-_PEEKED = 20
-"""Files that are looked at before a folder counts as another layout."""
 _MASKS = frozenset({"masks", "scribbles"})
 
 
@@ -35,16 +31,11 @@ class LabelMeXml(AnnotationLayout):
     def recognises(self, root: Path) -> bool:
         if not root.is_dir():
             return False
-        for number, path in enumerate(_all_xml(root)):
-            if number >= _PEEKED:
-                break
-            if _is_labelme(path):
-                return True
-        return False
+        return soon(_is_labelme, files_below(root, xml_files))
 
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""
-        return [path for path in _all_xml(root) if _is_labelme(path)]
+        return list(filter(_is_labelme, files_below(root, xml_files)))
 
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
@@ -112,11 +103,3 @@ def _size_of(document: ElementTree.Element, where: str) -> Size | None:
 def _is_labelme(path: Path) -> bool:
     text = text_near_ends(path)
     return "<annotation>" in text and "<filename>" in text and "<bndbox>" not in text
-
-
-def _all_xml(folder: Path) -> Iterator[Path]:
-    """The XML files of a folder and all folders in it."""
-    yield from xml_files(folder)
-    for inner in list_folders(folder):
-        if not inner.is_symlink():
-            yield from _all_xml(inner)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from bgdefect_core.pictures.listing import is_leftover
+from bgdefect_core.pictures.listing import is_leftover, list_folders
 
-__all__ = ["begins_with", "json_files", "keys_in", "text_near_ends", "xml_files"]
+__all__ = [
+    "begins_with",
+    "files_below",
+    "json_files",
+    "keys_in",
+    "soon",
+    "text_near_ends",
+    "xml_files",
+]
 
 _LOOKED_AT = 1 << 16
+_SOON = 20
+"""Files that are looked at before a folder counts as another layout."""
 
 
 def json_files(place: Path) -> list[Path]:
@@ -31,6 +42,23 @@ def _files_in(place: Path, suffix: str) -> list[Path]:
         if path.suffix.lower() == suffix and path.is_file() and not is_leftover(path.name):
             files.append(path)
     return files
+
+
+def files_below(folder: Path, files_in: Callable[[Path], list[Path]]) -> Iterator[Path]:
+    """The files of a folder and of all folders in it; links to folders are not followed.
+
+    Args:
+        files_in: lists those of a folder itself, such as :func:`json_files`.
+    """
+    yield from files_in(folder)
+    for inner in list_folders(folder):
+        if not inner.is_symlink():
+            yield from files_below(inner, files_in)
+
+
+def soon(test: Callable[[Path], bool], paths: Iterable[Path]) -> bool:
+    """Whether one of the first files passes a test."""
+    return any(map(test, islice(paths, _SOON)))
 
 
 def keys_in(path: Path, keys: Collection[str]) -> set[str]:
