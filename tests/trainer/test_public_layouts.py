@@ -91,7 +91,7 @@ def test_it_is_checked_and_gathered(name: str, tmp_path: Path) -> None:
     files = gather(root)
     assert len({file.name for file in files}) == len(files)
     assert sum(bool(file.examples) for file in files) == 3
-    assert any(f"layout {name}" in line or name in line for line in check(CheckConfig(root)))
+    assert check(CheckConfig(root)).layout == name
 
 
 # --- VisA

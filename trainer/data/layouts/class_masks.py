@@ -11,7 +11,6 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import (
     comparable,
     list_folders,
-    list_pictures,
     mask_key,
     named,
     picture_key,
@@ -26,6 +25,7 @@ from ..annotations.record import Region
 from ..examples import GOOD, Example
 from .black_masks import is_black
 from .layout import Layout, choose, file_in
+from .peeking import pictures_below
 
 __all__ = ["ClassMasks", "MaskFolders"]
 
@@ -155,7 +155,7 @@ class MaskFolders(Layout):
         if masks_at is None:
             return []
         masks: dict[tuple[str, str], Path] = {}
-        for path in _pictures_below(masks_at):
+        for path in pictures_below(masks_at):
             masks[_place(path, masks_at), mask_key(path)] = path
         examples: list[Example] = []
         without: list[str] = []
@@ -199,16 +199,8 @@ def _pictures_of(root: Path, masks_at: Path) -> tuple[Path, list[Path]]:
     for name in _PLACES[comparable(masks_at.name)]:
         place = named(list_folders(root), name)
         if place is not None:
-            return place, _pictures_below(place)
+            return place, list(pictures_below(place))
     return root, PictureIndex(root, _ALL_MASKS).pictures
-
-
-def _pictures_below(folder: Path) -> list[Path]:
-    pictures = list_pictures(folder, folders_are_read=True)
-    for inner in list_folders(folder):
-        if not inner.is_symlink():
-            pictures += _pictures_below(inner)
-    return pictures
 
 
 def _place(path: Path, folder: Path) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from bgdefect_core.pictures.listing import is_leftover, list_folders
+from bgdefect_core.pictures.listing import is_leftover, list_folders, list_pictures
 
 __all__ = [
     "begins_with",
     "files_below",
     "json_files",
     "keys_in",
+    "pictures_below",
     "soon",
     "text_near_ends",
     "xml_files",
@@ -54,6 +56,11 @@ def files_below(folder: Path, files_in: Callable[[Path], list[Path]]) -> Iterato
     for inner in list_folders(folder):
         if not inner.is_symlink():
             yield from files_below(inner, files_in)
+
+
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """The pictures, as :func:`files_below`."""
+    return files_below(folder, partial(list_pictures, folders_are_read=True))
 
 
 def soon(test: Callable[[Path], bool], paths: Iterable[Path]) -> bool:

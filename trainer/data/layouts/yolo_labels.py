@@ -1,0 +1,119 @@
+"""YOLO's text files of labels: which picture each belongs to, and what its lines say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import comparable, shown_names
+
+from ..annotations.picture_index import without_prefix
+from ..annotations.reading import read_small_text
+from ..annotations.record import Region
+from ..annotations.shapes import Box, Polygons, Shape
+
+__all__ = ["NAME_LISTS", "SIDES", "label_files", "labels_of", "regions_in"]
+
+SIDES = ("train", "val", "valid", "test")
+NAME_LISTS = ("classes.txt", "obj.names")
+"""Files of names, no labels."""
+
+
+def label_files(folder: Path) -> Iterator[Path]:
+    """All that may be labels, in a folder and the folders in it."""
+    for path in sorted(folder.rglob("*.txt")):
+        if path.name not in NAME_LISTS and path.is_file():
+            yield path
+
+
+def _label_of(image: Path) -> Path | None:
+    """The label of a picture: in ``labels`` for the last ``images`` of its path, else beside it."""
+    parts = list(image.parts)
+    beside = image.with_suffix(".txt")
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place].lower() == "images":
+            parts[place] = "labels"
+            label = Path(*parts).with_suffix(".txt")
+            return label if label.is_file() else (beside if beside.is_file() else None)
+    return beside if beside.is_file() else None
+
+
+def labels_of(folder: Path, images: Sequence[Path]) -> tuple[dict[Path, Path], list[str]]:
+    """The label of each picture that has one, and what is to be said of the others.
+
+    Label Studio names the labels after its own copies of the pictures, with a prefix.
+
+    Raises:
+        DataError: there are labels, but none of a picture.
+    """
+    labels: dict[Path, Path] = {}
+    for image in images:
+        label = _label_of(image)
+        if label is not None:
+            labels[image] = label
+    used = set(labels.values())
+    lists = {f"{side}.txt" for side in SIDES} | {*NAME_LISTS}
+    rest: list[Path] = []
+    for path in label_files(folder):
+        is_label = path.parent != folder or path.name not in lists
+        if path not in used and is_label and path.stat().st_size:
+            rest.append(path)
+    unlabelled = {comparable(image.stem): image for image in images if image not in labels}
+    orphans: list[str] = []
+    for path in rest:
+        name = without_prefix(path.stem)
+        if name != path.stem and comparable(name) in unlabelled:
+            labels[unlabelled.pop(comparable(name))] = path
+        else:
+            orphans.append(path.name)
+    if orphans and not labels:
+        came = f"{folder}: no label has its picture ({shown_names(orphans)})"
+        do = "put the pictures into images, or beside the labels"
+        raise DataError(came, "pictures of the labels' names", do)
+    notes: list[str] = []
+    if orphans:
+        notes.append(f"{len(orphans)} labels have no picture: {shown_names(orphans)}")
+    return labels, notes
+
+
+def regions_in(label: Path, names: Mapping[int, str] | None) -> Iterator[Region]:
+    """The regions that a file draws.
+
+    Args:
+        names: of the classes by their numbers; None: there are none.
+
+    Raises:
+        DataError: a line of another form; the message names it.
+    """
+    for number, line in enumerate(read_small_text(label).splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        where = f"{label}, line {number}"
+        try:
+            values = tuple(map(float, words))
+        except ValueError as reason:
+            raise DataError(f"{where} is {line[:40]!r}", "numbers", "export it again") from reason
+        if not all(map(math.isfinite, values)) or values[0] != int(values[0]):
+            raise DataError(f"{where} is {line[:40]!r}", "a class and finite numbers")
+        kind = int(values[0])
+        if names is not None and kind not in names:
+            raise DataError(f"{where} is of the class {kind}", f"one of {sorted(names)[:20]}")
+        name = f"class{kind}" if names is None else names[kind]
+        yield Region(name, _shape_of(values[1:], where), where)
+
+
+def _shape_of(values: tuple[float, ...], where: str) -> Shape:
+    """A box (middle and size) of four numbers, else a polygon."""
+    if len(values) in (4, 5):  # the fifth is a detector's confidence
+        x, y, width, height = values[:4]
+        if width <= 0 or height <= 0:
+            raise DataError(f"{where}: a box of {width:g} x {height:g}", "above 0", "redraw it")
+        left, top = x - width / 2, y - height / 2
+        return Box(left, top, left + width, top + height, relative=True)
+    if len(values) < 6 or len(values) % 2:
+        came = f"{where}: {len(values)} numbers after the class"
+        raise DataError(came, "4 of a box, or x and y of 3 corners or more", "export it again")
+    return Polygons((values,), relative=True)
