@@ -21,7 +21,7 @@ from trainer.evaluate.detectors.arms.chosen import chosen_arms
 from trainer.evaluate.detectors.pictures import FoldPictures, Pair
 from trainer.evaluate.detectors.plans import ALL_KNOWN, ArmPlan, join_plans, plan_arms
 from trainer.evaluate.detectors.settings import ArmSettings
-from trainer.evaluate.plan.folds import Fold
+from trainer.evaluate.plan.fold import Fold
 from trainer.evaluate.plan.plan import Cell, FoldData
 from trainer.evaluate.report.goals import Measured, judge
 from trainer.evaluate.samples.methods import read_method

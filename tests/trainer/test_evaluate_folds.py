@@ -22,7 +22,8 @@ from trainer.evaluate.config import (
     read_config,
     recipe_path,
 )
-from trainer.evaluate.plan.folds import Fold, make_folds, read_fold, write_fold
+from trainer.evaluate.plan.fold import Fold, read_fold, write_fold
+from trainer.evaluate.plan.folds import make_folds
 from trainer.evaluate.plan.plan import Cell, DetectorScope, make_cells, make_scopes
 from trainer.evaluate.report.goals import naive_of
 from trainer.evaluate.samples.cell_samples import check_candidates

@@ -15,7 +15,7 @@ from trainer.data.examples import GOOD, Example
 from trainer.data.layouts import ReadingSettings
 from trainer.data.paired_good import load_before
 from trainer.evaluate.detectors.pictures import load_pairs
-from trainer.evaluate.plan.folds import Fold
+from trainer.evaluate.plan.fold import Fold
 from trainer.evaluate.samples.sample_set import check_unseen
 from trainer.training.cache import Views
 from trainer.training.sheet import sheet_items

@@ -26,7 +26,7 @@ from .detectors.networks.network import probability_maps, seeded
 from .detectors.reverse_distillation import BATCH, fit_student, make_student
 from .detectors.settings import DetectorSettings, LandscapeSettings
 from .measures.features import SIDE, pooled_features
-from .plan.folds import Fold
+from .plan.fold import Fold
 from .plan.plan import Cell
 from .samples.generation import Generation
 from .samples.methods import Method

@@ -14,7 +14,7 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder
 
 from ...data.examples import Example, load_example
-from ..plan.folds import Fold
+from ..plan.fold import Fold
 from ..samples.sample_set import by_area
 
 Pair = tuple[Pixels, Mask]

@@ -1,3 +1,3 @@
 """What an evaluation consists of: classes, folds, shots, and the sides of each fold."""
 
-__all__ = ["folds", "held_out", "plan", "settings"]
+__all__ = ["fold", "held_out", "plan", "settings"]

@@ -18,7 +18,8 @@ from bgdefect_core.errors import DataError
 
 from ...data.examples import Example
 from ...data.layouts import find_examples
-from .folds import Fold, fold_files, join_folds, make_folds, read_fold, write_fold
+from .fold import Fold, fold_files, join_folds, read_fold, write_fold
+from .folds import make_folds
 from .settings import PlanSettings
 
 ALL_CLASSES = "all classes"

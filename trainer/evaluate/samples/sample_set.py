@@ -22,7 +22,7 @@ from bgdefect_core.records.decisions import Key
 
 from ...data.examples import load_example
 from ...data.layouts import find_examples
-from ..plan.folds import Fold
+from ..plan.fold import Fold
 
 HIDDEN = (
     "no visible defect",
