@@ -101,7 +101,9 @@ def test_values_of_any_depth_are_scaled_to_white(tmp_path: Path, bits: int, name
     else:
         deep_tiff(path, pixels, "<" if name == "a.tif" else ">")
     assert np.array_equal(decode(path, PictureError).pixels, pixels)
-    assert np.array_equal(load_picture(path).pixels, SHADES)
+    picture = load_picture(path)
+    assert np.array_equal(picture.pixels, pixels) and picture.bits == bits
+    assert np.array_equal(picture.eight_bit(), SHADES)
     assert not is_plain_png(path)
 
 
@@ -114,8 +116,8 @@ def test_the_set_decides_for_gray_and_colour_alike(tmp_path: Path) -> None:
     Image.fromarray(gray).save(folder / "gray.png")
     assert white_level([dark, folder / "gray.png"]) == 255
     assert folder_white_level(folder) == 4095
-    assert np.array_equal(load_picture(dark, 4095).pixels, SHADES >> 4)
-    assert load_picture(folder / "gray.png", 4095).pixels.max() == 100 >> 4
+    assert np.array_equal(load_picture(dark, 4095).eight_bit(), SHADES >> 4)
+    assert load_picture(folder / "gray.png", 4095).eight_bit().max() == 100 >> 4
 
 
 def test_transparency_of_deep_files_is_black(tmp_path: Path) -> None:
@@ -124,15 +126,16 @@ def test_transparency_of_deep_files_is_black(tmp_path: Path) -> None:
     expected = SHADES.copy()
     expected[:8] = 0
     path = deep_png(tmp_path / "a.png", np.concatenate([SHADES << 4, alpha], axis=2))
-    assert np.array_equal(load_picture(path, 4095).pixels, expected)
+    assert np.array_equal(load_picture(path, 4095).eight_bit(), expected)
     gray = SHADES[..., :1]
     path = deep_png(tmp_path / "g.png", np.concatenate([gray << 4, alpha], axis=2))
-    assert np.array_equal(load_picture(path, 4095).pixels[..., 1:2], expected[..., :1])
+    assert np.array_equal(load_picture(path, 4095).eight_bit()[..., 1:2], expected[..., :1])
 
 
 def test_a_deep_file_is_turned_with_its_orientation(tmp_path: Path) -> None:
     path = deep_tiff(tmp_path / "a.tif", SHADES << 4, orientation=6)
-    assert np.array_equal(load_picture(path, 4095).pixels, np.rot90(SHADES, -1))
+    turned = np.rot90(SHADES, -1)
+    assert np.array_equal(load_picture(path, 4095).pixels, turned << 4)
 
 
 def test_masks_of_deep_colour(tmp_path: Path) -> None:
