@@ -179,7 +179,7 @@ def test_modes_of_other_programs(tmp_path: Path) -> None:
         try:
             assert read_picture(tmp_path / f"{mode}.tif").shape == PIXELS.shape
         except BGDefectError as error:
-            assert mode == "LAB" and "cannot be read" in str(error)
+            assert mode in ("LAB", "YCbCr") and "cannot be read" in str(error)  # by Pillow
     cmyk = io.BytesIO()
     upright.convert("CMYK").save(cmyk, "JPEG", quality=98)
     (tmp_path / "a.jpg").write_bytes(cmyk.getvalue())
