@@ -78,7 +78,13 @@ def test_every_registry_stands_in_the_reference() -> None:
     text = build.PAGE.read_text(encoding="utf-8")
     kinds: set[str] = set()
     for name in modules():
-        for value in vars(import_module(name)).values():
+        try:
+            module = import_module(name)
+        except ModuleNotFoundError as absent:
+            if absent.name != "ray":  # an extra; its executor registers nothing
+                raise
+            continue
+        for value in vars(module).values():
             if isinstance(value, Registry):
                 assert id(value) in described, f"{value.kind} of {name}"
                 kinds.add(value.kind)
