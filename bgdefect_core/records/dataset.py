@@ -243,7 +243,7 @@ class DatasetWriter:
             :meth:`add_encoded`.
         """
         self._check(sample)
-        return self.add_encoded(encode_sample(sample))
+        return self._write(encode_sample(sample))
 
     def add_encoded(self, sample: EncodedSample) -> ManifestLine:
         """Write one attempt whose pictures are encoded already, as :meth:`add` does.
@@ -254,6 +254,9 @@ class DatasetWriter:
             has become unwritable.
         """
         self._check(sample)
+        return self._write(sample)
+
+    def _write(self, sample: EncodedSample) -> ManifestLine:
         names = (self.object, self.defect)
         if sample.accepted:
             files = accepted_files(*names, sample.index)

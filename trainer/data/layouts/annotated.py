@@ -43,6 +43,9 @@ class AnnotationLayout(Layout):
         layout.options = options
         return layout
 
+    def recognises(self, root: Path) -> bool:
+        return bool(self.files(root))
+
     @abstractmethod
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""

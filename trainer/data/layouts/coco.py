@@ -34,9 +34,6 @@ class Coco(AnnotationLayout):
         "category is a defect, images without annotation are good pictures"
     )
 
-    def recognises(self, root: Path) -> bool:
-        return bool(self.files(root))
-
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""
         places = [root]

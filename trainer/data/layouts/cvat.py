@@ -28,9 +28,6 @@ class CvatImages(AnnotationLayout):
         "a shape are good pictures; its other exports are coco, yolo, labelme_xml and class_masks"
     )
 
-    def recognises(self, root: Path) -> bool:
-        return bool(self.files(root))
-
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""
         files: list[Path] = []

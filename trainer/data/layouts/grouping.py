@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,22 +26,17 @@ def grouped_by_name(root: Path, examples: list[Example], pattern: str) -> list[E
     expression = compiled(pattern)
     if expression is None or not examples:
         return examples
-    grouped: list[Example] = []
-    unmatched: list[str] = []
+    groups: list[str | None] = []
     for example in examples:
         match = expression.search(example.image.name)
-        if match is None or not match[1]:
-            unmatched.append(example.image.name)
-            grouped.append(example)
-        else:
-            grouped.append(replace(example, group=match[1]))
-    if len(unmatched) == len(examples):
+        groups.append((match[1] or None) if match else None)
+
+    def all_unmatched(name: str) -> DataError:
         came = f"group_pattern {pattern!r} matches no file name in {root}"
-        raise DataError(came, f"a pattern for names such as {unmatched[0]}", "correct it")
-    if unmatched:
-        text = f"{root}: group_pattern does not match {shown_names(unmatched)}: each of them is "
-        report_once(f"{text}taken for a part of its own", expected=False)
-    return grouped
+        return DataError(came, f"a pattern for names such as {name}", "correct it")
+
+    text = f"{root}: group_pattern does not match"
+    return _regrouped(examples, groups, text, all_unmatched)
 
 
 def compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -84,19 +79,41 @@ def grouped_by_file(
             came = f"{table}, row {number} names {row['file']} again"
             raise DataError(came, "one group a picture", "name the folders too")
     folder = Path(os.path.abspath(root if root.is_dir() else root.parent))
-    grouped: list[Example] = []
-    missing: list[str] = []
+    picture_groups: list[str | None] = []
     for example in examples:
         relative = os.path.relpath(os.path.abspath(example.image), folder)
         group = groups.get(comparable(Path(relative).as_posix()))
         group = groups.get(comparable(example.image.name)) if group is None else group
+        picture_groups.append(group)
+
+    def all_missing(name: str) -> DataError:
+        came = f"{table} names no picture of {root}"
+        return DataError(came, f"files such as {name}", "correct the column file")
+
+    return _regrouped(examples, picture_groups, f"{table} does not name", all_missing)
+
+
+def _regrouped(
+    examples: Sequence[Example],
+    groups: Sequence[str | None],
+    text: str,
+    error: Callable[[str], DataError],
+) -> list[Example]:
+    """The examples with these groups; one without keeps its own, and the log says so.
+
+    Args:
+        text: of the log, before the names without a group. error: of a name, where no example has
+            a group.
+    """
+    grouped: list[Example] = []
+    missing: list[str] = []
+    for example, group in zip(examples, groups, strict=True):
         if group is None:
             missing.append(example.image.name)
         grouped.append(example if group is None else replace(example, group=group))
     if examples and len(missing) == len(examples):
-        came = f"{table} names no picture of {root}"
-        raise DataError(came, f"files such as {missing[0]}", "correct the column file")
+        raise error(missing[0])
     if missing:
-        text = f"{table} does not name {shown_names(missing)}: each of them is taken for a part of "
-        report_once(f"{text}its own", expected=False)
+        text = f"{text} {shown_names(missing)}: each of them is taken for a part of its own"
+        report_once(text, expected=False)
     return grouped

@@ -33,9 +33,6 @@ class LabelStudio(AnnotationLayout):
         "defect, tasks without a shape are good pictures"
     )
 
-    def recognises(self, root: Path) -> bool:
-        return bool(self.files(root))
-
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""
         files: list[Path] = []
