@@ -19,7 +19,6 @@ from bgdefect_core.placement.exemplar import Exemplar
 from bgdefect_core.records import dataset
 from trainer.campaign import run as campaign_run
 from trainer.campaign.blobs import Corrupted, NodeShelf, Store, digest_of, tree_of
-from trainer.campaign.class_run import Shared
 from trainer.campaign.classes import Sources, classes_of
 from trainer.campaign.dry_run import ClassCost, check_class
 from trainer.campaign.evaluation_run import evaluations_of
@@ -28,6 +27,7 @@ from trainer.campaign.measuring import Facts
 from trainer.campaign.packing import pack, unpack
 from trainer.campaign.plan import PLANS, Plan, read_plan
 from trainer.campaign.run import campaign, exit_code, open_plan, tell
+from trainer.campaign.shared import Shared
 from trainer.campaign.tasks import Ended, Task
 from trainer.campaign.typed import GENERATION, TRAINING, with_values
 from trainer.campaign.worker import Worker

@@ -22,8 +22,8 @@ from jinja2 import Environment, StrictUndefined
 from bgdefect_core.files import atomic_write
 from bgdefect_core.paths import without_surrogates
 
-from .class_run import Figures
 from .classes import ClassPlan
+from .figures import Figures
 from .head import Run
 
 __all__ = ["Board", "Campaign", "clock"]

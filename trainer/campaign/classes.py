@@ -12,7 +12,7 @@ from bgdefect_core.errors import BGDefectError, SettingError
 from bgdefect_core.pictures.listing import comparable
 
 from ..data.examples import Example
-from ..data.layouts import ReadingSettings, find_examples, good_examples, layout_of
+from ..data.layouts import ReadingSettings, all_good_examples, find_examples, layout_of
 from ..generation.config import GenerateConfig
 from ..training.config import TrainConfig
 from .blobs import Tree, tree_of
@@ -56,19 +56,23 @@ def classes_of(plan: Plan) -> list[ClassPlan]:
     """
     data = plan.data
     layout = layout_of(data.source, data.reading)
-    known = {name: sorted(defects) for name, defects in layout.classes(data.source).items()}
+    known: dict[str, list[str]] = {}
+    every: set[str] = set()
+    for name, defects in layout.classes(data.source).items():
+        known[name] = sorted(defects)
+        every.update(defects)
     classes: list[ClassPlan] = []
     missing: list[ClassPlan] = []
     for object in _chosen(data.objects, known, "object", missing):
         for defect in known.get(object, []):
             if not data.defects or _is_among(defect, data.defects):
                 classes.append(ClassPlan(object, defect))
-    every = {defect for defects in known.values() for defect in defects}
     _chosen(data.defects, every, "defect", missing)
-    overrides = {}
+    overrides: dict[tuple[str, str], Override] = {}
+    names_of_classes = {(item.object, item.defect) for item in classes}
     for override in plan.overrides:
         names = (override.object, override.defect)
-        if any((item.object, item.defect) == names for item in classes):
+        if names in names_of_classes:
             overrides[names] = override
         else:
             came = f"the plan has settings for {override.object} / {override.defect}"
@@ -87,17 +91,17 @@ def _chosen(
 ) -> list[str]:
     """The known names that are wanted, all where none is named; unknown ones become classes that
     are nothing but a problem."""
-    names = list(known)
-    for name in wanted:
+    names, chosen = list(known), list(wanted)
+    for name in chosen:
         if not _is_among(name, names):
             reason = f"the data set has no {kind} {name!r}; it has {', '.join(sorted(names))}"
             parts = (name, "") if kind == "object" else ("", name)
             missing.append(ClassPlan(*parts, problems=[reason]))
-    return [name for name in names if not wanted or _is_among(name, list(wanted))]
+    return [name for name in names if not chosen or _is_among(name, chosen)]
 
 
 def _is_among(name: str, names: Iterable[str]) -> bool:
-    return comparable(name) in {comparable(other) for other in names}
+    return comparable(name) in map(comparable, names)
 
 
 def _settle(plan: Plan, item: ClassPlan, override: Override | None) -> None:
@@ -206,8 +210,7 @@ class Sources:
                 examples += find_examples(source, object, defect, reading)
             except BGDefectError:  # the mistake of another class; its own task says it
                 continue
-        for side in ("train", "test"):
-            examples += good_examples(source, object, side, reading)
+        examples += all_good_examples(source, object, reading)
         files: list[Path] = []
         for example in examples:
             files += [example.image, *example.label_files]

@@ -166,20 +166,23 @@ class RayExecutor:
             return free[0]
         if kind not in _SHORT:
             return None
-        busy = [slot for slot in self._slots if len(slot.tasks) == 1]
-        short = [slot for slot in busy if slot.tasks[0][0].kind in _SHORT]
-        for slot in short:
-            if slot.group == group:
-                return slot
-        return short[0] if short else None
+        first: _Slot | None = None
+        for slot in self._slots:
+            if len(slot.tasks) == 1 and slot.tasks[0][0].kind in _SHORT:
+                if slot.group == group:
+                    return slot
+                first = first or slot
+        return first
 
     def start(self, task: Task) -> None:
         """As :meth:`Executor.start`."""
         slot = self._slot_for(task.kind, task.group)
         if slot is None:
             raise SettingError(f"no worker takes {task.name}", "a free one")
-        lacking = [name for name in task.contents if name not in self._delivered[slot.node]]
-        contents = {name: self._ref(name) for name in lacking}
+        contents: dict[str, Any] = {}
+        for name in task.contents:
+            if name not in self._delivered[slot.node]:
+                contents[name] = self._ref(name)
         call = slot.actor.do.options(num_returns=2)
         answer, result = call.remote(task.kind, json.dumps(dict(task.order)), contents)
         if not slot.tasks:
@@ -202,8 +205,12 @@ class RayExecutor:
         """As :meth:`Executor.wait`."""
         if time.monotonic() - self._looked > _LOOK:
             self._grow()
-        waiting = [slot.tasks[0][1] for slot in self._slots if slot.tasks]
-        waiting += [slot.ready for slot in self._slots if slot.ready is not None]
+        waiting: list[Any] = []
+        for slot in self._slots:
+            if slot.tasks:
+                waiting.append(slot.tasks[0][1])
+            if slot.ready is not None:
+                waiting.append(slot.ready)
         if not waiting:
             self._tell_of_none()
             time.sleep(seconds)

@@ -89,21 +89,24 @@ class DryRun:
         return [*lines, *self._total_lines()]
 
     def _total_lines(self) -> list[str]:
-        good = [cost for cost in self.classes if not cost.problems]
-        shards = sum(cost.shards for cost in good)
-        tasks = [cost.learn for cost in good] + [seconds for _, seconds, _ in self.evaluations]
-        seconds = sum(tasks) + sum(cost.paint for cost in good)
-        longest = max(tasks, default=0.0)
+        good = shards = 0
+        seconds = longest = disk = 0.0
+        for cost in self.classes:
+            if not cost.problems:
+                good, shards = good + 1, shards + cost.shards
+                seconds, disk = seconds + cost.learn + cost.paint, disk + cost.disk
+                longest = max(longest, cost.learn)
+        for _, taken, _ in self.evaluations:
+            seconds, longest = seconds + taken, max(longest, taken)
         spread = max(seconds / self.workers, longest)
-        disk = sum(cost.disk for cost in good)
         enough = "" if disk <= self.free else ": not enough"
         return [
-            f"tasks: {len(good)} learn, {shards} place, {shards} paint, {len(good)} assemble, "
+            f"tasks: {good} learn, {shards} place, {shards} paint, {good} assemble, "
             f"{len(self.evaluations)} evaluate",
             f"time:  {clock(seconds)} of one worker, {clock(spread)} on {self.workers}; "
             "validation, placing, retries and writing come on top",
             f"disk:  {disk / _GB:.2f} GB of {self.free / _GB:.0f} GB that are free{enough}",
-            f"{len(good)} classes can be learned, {len(self.classes) - len(good)} cannot",
+            f"{good} classes can be learned, {len(self.classes) - good} cannot",
             "nothing was written",
         ]
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bgdefect_core.declarations import flat_values, options_of, replace_options
-from bgdefect_core.files import atomic_write, write_file
+from bgdefect_core.files import write_file
 from bgdefect_core.records.run_record import settings_digest
 
 from ..data.layouts import ReadingSettings
 from ..evaluate.config import EvaluateConfig, read_config, recipe_path
 from ..evaluate.report.evidence import SummaryConfig, evaluate_summary
 from ..evaluate.run import evaluate
-from .class_run import Figures, Shared, Stage
 from .classes import ClassPlan
+from .figures import Figures, Stage
 from .plan import Plan
+from .shared import Marker, Shared
 from .tasks import Ended, Task
 from .typed import EVALUATION, order_values, with_values
 
@@ -69,29 +69,19 @@ class EvaluationRun:
         self.stage = "evaluating"
         self._config.check()
         shared = self._shared
-        tree, inside = shared.sources.object_tree(self.object)
+        tree, _ = shared.sources.object_tree(self.object)
         values = order_values(self._config)
         identity = {"settings": values, "content": tree.content, "base": shared.facts.fingerprint}
         self._key = settings_digest(identity)
-        if self._is_done():
+        if self._marker.read() is not None and (self.folder / "results.json").is_file():
             self._finish()
             return []
-        places = {"data": (shared.store.add_tree(tree), inside)}
-        for name, (table, place) in shared.sources.group_file().items():
-            places[name] = (shared.store.add_tree(table), place)
-        order: dict[str, Any] = {
-            "threads": shared.settings.threads,
-            "base": shared.base,
-            "places": places,
+        order = shared.order(shared.data_places(self.object)) | {
             "evaluate": values,
             "layout": shared.sources.layout,
             "scratch": self._key,
         }
-        digests = [digest for digest, _ in places.values()]
-        digests += [shared.base[0]] if shared.base else []
-        contents = tuple(shared.store.contents(digests))
-        minutes = shared.settings.task_minutes
-        return [Task("evaluate", self.name, self.name, order, contents, minutes)]
+        return [shared.task("evaluate", self.name, self.name, order)]
 
     def expected_seconds(self) -> float:
         """What it would take on this machine, by measured steps. Nothing is written.
@@ -111,8 +101,7 @@ class EvaluationRun:
         """
         for name, content in ended.fetch().items():
             write_file(self.folder / name, content)
-        with atomic_write(self._marker, "w") as file:
-            json.dump({"key": self._key}, file)
+        self._marker.write({})
         self._finish()
         return []
 
@@ -121,15 +110,8 @@ class EvaluationRun:
         self.stage = "done"
 
     @property
-    def _marker(self) -> Path:
-        return self._shared.work / "done" / f"evaluate-{self.folder.name}.json"
-
-    def _is_done(self) -> bool:
-        try:
-            marker = json.loads(self._marker.read_text(encoding="utf-8"))
-            return bool(marker["key"] == self._key) and (self.folder / "results.json").is_file()
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+    def _marker(self) -> Marker:
+        return self._shared.marker(f"evaluate-{self.folder.name}", self._key)
 
     def fail(self, reason: str) -> None:
         """End it."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bgdefect_core.errors import BGDefectError, OtherRunError, OutputError
 
-from .class_run import Figures, Stage
+from .figures import Figures, Stage
 from .tasks import Ended, Executor, Lost, Task
 
 __all__ = ["Head", "Run"]
@@ -77,8 +77,10 @@ class Head:
         tell: Callable[[], None],
     ) -> None:
         self._executor, self._tries, self._tell = executor, tries, tell
-        self._runs = {run.name: run for run in runs}
-        self._numbers = {run.name: number for number, run in enumerate(runs)}
+        self._runs: dict[str, Run] = {}
+        self._numbers: dict[str, int] = {}
+        for number, run in enumerate(runs):
+            self._runs[run.name], self._numbers[run.name] = run, number
         self._waiting = list(reversed(runs))
         """Classes that have not begun."""
         self._queue: list[tuple[int, int, int, Task]] = []
@@ -174,7 +176,7 @@ class Head:
         """Give a result to its class, or try its task again."""
         task = ended.task
         run = self._runs[task.group]
-        if run.stage == "failed":
+        if run.stage in ("failed", "done"):
             return
         if ended.problem:
             self._try_again(run, ended)

@@ -20,7 +20,7 @@ from ..generation.config import GenerateConfig
 from ..generation.pair import Pair
 from ..generation.setup import Run, set_up
 from .packing import pack
-from .shards import packed_chunk
+from .shards import PackedPair, packed_chunk
 from .tasks import Parts
 from .typed import GENERATION, with_values
 from .worker import Worker
@@ -86,11 +86,12 @@ def place(worker: Worker, order: Mapping[str, Any]) -> Parts:
         "choices": [choice.as_json() for choice in run.pairs.choices[len(before) :]],
     }
     chunk = packed_chunk(run, pairs, worker.shelf.lay_out(order["places"]["good"][0]))
-    renamed = []
+    renamed: list[PackedPair] = []
+    named: list[tuple[int, str]] = []
     for packed in chunk.pairs:
         source, origin = Path(original(str(packed.source))), original(packed.origin)
         renamed.append(replace(packed, source=source, origin=origin))
-    named = [[pair.index, pair.picture] for pair in renamed]
+        named.append((packed.index, packed.picture))
     return {
         "record": json.dumps(original(record) | {"pairs": named}).encode(),
         "chunk": pack(replace(chunk, pairs=tuple(renamed))),

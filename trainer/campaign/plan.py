@@ -214,14 +214,14 @@ def _overrides(path: Path, folder: Path, tables: object) -> list[Override]:
     for table in tables:
         entries = dict(table) if isinstance(table, dict) else {}
         names = (entries.pop("object", None), entries.pop("defect", None))
-        settings = {name: entries.pop(name, {}) for name in ("train", "generate")}
-        right = all(isinstance(name, str) for name in names) and not entries
-        if not right or not all(isinstance(values, dict) for values in settings.values()):
+        train, generate = entries.pop("train", {}), entries.pop("generate", {})
+        right = isinstance(names[0], str) and isinstance(names[1], str) and not entries
+        if not right or not isinstance(train, dict) or not isinstance(generate, dict):
             came = f"{path}: a table [[class]] holds {table!r}"
             expected = "object and defect, and tables train and generate"
             raise SettingError(came, expected, "correct it")
-        generate = _absolute(folder, settings["generate"])
-        overrides.append(Override(str(names[0]), str(names[1]), settings["train"], generate))
+        generate = _absolute(folder, generate)
+        overrides.append(Override(str(names[0]), str(names[1]), train, generate))
     return overrides
 
 

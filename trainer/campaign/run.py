@@ -16,7 +16,7 @@ from bgdefect_core.records.run_record import locked
 from ..bases.load import MINI
 from .blobs import InPlace, Store
 from .board import Board, Campaign, clock
-from .class_run import ClassRun, Shared
+from .class_run import ClassRun
 from .classes import ClassPlan, Sources, classes_of
 from .config import CampaignConfig
 from .dry_run import DryRun, dry_run
@@ -25,6 +25,7 @@ from .head import Head, Run
 from .local import LocalExecutor
 from .measuring import Facts
 from .plan import Plan, read_plan
+from .shared import Shared
 from .tasks import Ended, Executor, Task
 from .typed import order_values
 from .worker import Worker
@@ -69,11 +70,14 @@ def campaign(config: CampaignConfig, say: Callable[[str], None] = log.info) -> C
     began = time.process_time()
     plan = open_plan(config)
     classes = classes_of(plan)
-    ready = [item for item in classes if not item.problems]
-    refused = [item for item in classes if item.problems]
+    ready: list[ClassPlan] = []
+    refused: list[ClassPlan] = []
+    reasons = ""
+    for item in classes:
+        (refused if item.problems else ready).append(item)
+        reasons += f"\n  {item.name}: {'; '.join(item.problems)}"
     if not ready:
-        reasons = "\n  ".join(f"{item.name}: {'; '.join(item.problems)}" for item in refused)
-        came = f"no class of {plan.data.source} can be learned:\n  {reasons}"
+        came = f"no class of {plan.data.source} can be learned:{reasons}"
         raise DataError(came, "at least one")
     if config.dry_run:
         return _dry_run(config, plan, classes, ready)

@@ -22,7 +22,7 @@ from bgdefect_core.records.run_record import file_digest
 
 from .check_report import CheckedClass, CheckReport, Thumbnail, lines, thumbnail, write_page
 from .examples import Example, load_example
-from .layouts import AS_FOUND, LAYOUTS, ReadingSettings, find_examples, good_examples, layout_of
+from .layouts import AS_FOUND, LAYOUTS, ReadingSettings, all_good_examples, find_examples, layout_of
 from .splits import by_class, group_of
 
 __all__ = ["CheckConfig", "check", "lines"]
@@ -66,9 +66,8 @@ def check(config: CheckConfig) -> CheckReport:
     examples = find_examples(root, reading=reading) if any(classes.values()) else []
     good: dict[Path, Example] = {}
     for object in classes:
-        for side in ("train", "test"):
-            for example in good_examples(root, object, side, reading):
-                good[example.image] = example
+        for example in all_good_examples(root, object, reading):
+            good[example.image] = example
     report = CheckReport(os.path.basename(os.path.abspath(root)), layout.name)
     look = _Look(report, _shown(examples) if config.page else frozenset())
     for example in (*examples, *good.values()):

@@ -18,7 +18,14 @@ from bgdefect_core.records.manifest import ManifestLine, read_manifest
 
 from .examples import GOOD, Example
 from .formats import LabelledFile, Provenance
-from .layouts import AS_FOUND, PlainFolder, ReadingSettings, find_examples, good_examples, layout_of
+from .layouts import (
+    AS_FOUND,
+    PlainFolder,
+    ReadingSettings,
+    all_good_examples,
+    find_examples,
+    layout_of,
+)
 
 __all__ = ["divided", "gather", "gather_generated", "provenance_of"]
 
@@ -39,8 +46,7 @@ def gather(root: Path, reading: ReadingSettings = AS_FOUND) -> list[LabelledFile
     classes = layout.classes(root)
     examples = find_examples(root, reading=reading) if any(classes.values()) else []
     for object in classes:
-        for side in ("train", "test"):
-            examples += good_examples(root, object, side, reading)
+        examples += all_good_examples(root, object, reading)
     generated: dict[Path, ManifestLine] = {}
     for line in _lines_of(root):
         generated[Path(os.path.abspath(root)) / line.file] = line

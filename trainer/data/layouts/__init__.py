@@ -49,6 +49,7 @@ __all__ = [
     "MVTecAD",
     "PlainFolder",
     "ReadingSettings",
+    "all_good_examples",
     "find_class",
     "find_examples",
     "good_examples",
@@ -249,6 +250,17 @@ def good_examples(
     root = Path(root)
     examples = layout_of(root, reading).good_examples(root, object, side)
     return _grouped(root, examples, reading, must_have=False)
+
+
+def all_good_examples(
+    root: str | Path, object: str, reading: ReadingSettings = AS_FOUND
+) -> list[Example]:
+    """The good pictures of an object on both sides, each once, as :func:`good_examples`."""
+    by_picture: dict[Path, Example] = {}
+    for side in ("train", "test"):
+        for example in good_examples(root, object, side, reading):
+            by_picture.setdefault(example.image, example)
+    return list(by_picture.values())
 
 
 def _grouped(

@@ -15,7 +15,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 
 from ...data.examples import Example
-from ...data.layouts import AS_FOUND, ReadingSettings, find_examples, good_examples
+from ...data.layouts import AS_FOUND, ReadingSettings, all_good_examples, find_examples
 from ...data.splits import group_of, relative_file
 
 Group = tuple[str, str]
@@ -158,8 +158,7 @@ def read_fold(
             "remove it",
         ) from reason
     defects = _by_file(find_examples(root, object, defect, reading), root)
-    good = _by_file(good_examples(root, object, reading=reading), root)
-    good |= _by_file(good_examples(root, object, "test", reading), root)
+    good = _by_file(all_good_examples(root, object, reading), root)
     sides: dict[str, Examples] = {}
     for name, files in lists.items():
         known = good if name.startswith("good") else defects

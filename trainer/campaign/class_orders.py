@@ -1,0 +1,112 @@
+"""The orders of a class's generation: to place the masks of a shard, and to paint it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bgdefect_core.placement.choosing import Choice
+from bgdefect_core.records.run_record import settings_digest
+
+from ..generation.attempts import KnownVerdicts
+from ..generation.config import GenerateConfig
+from ..training.run_folder import RunFolder
+from .blobs import Tree
+from .classes import ClassPlan
+from .plan import PATHS
+from .shared import Place, Shared
+from .tasks import Task
+from .typed import order_values
+
+__all__ = ["GenerationOrders"]
+
+
+class GenerationOrders:
+    """Makes the tasks of one class.
+
+    Args:
+        item: the class. generate: its settings, with the precision.
+        folder: of its training. shared: with the campaign's other classes.
+    """
+
+    def __init__(
+        self, item: ClassPlan, generate: GenerateConfig, folder: RunFolder, shared: Shared
+    ) -> None:
+        self._item, self._generate, self._shared = item, generate, shared
+        self._file = folder.weights.name
+        self._places = self._generation_places(folder)
+
+    def _generation_places(self, folder: RunFolder) -> dict[str, Place]:
+        """The files of the generation by content."""
+        store, sources = self._shared.store, self._shared.sources
+        parent = folder.weights.parent
+        names = [folder.weights.name, folder.split.relative_to(parent).as_posix()]
+        places = {"weights": (store.add_tree(Tree.of(parent, names)), "")}
+        for name in PATHS:
+            path = getattr(self._generate, name)
+            if path == self._item.train.data:
+                tree, inside = sources.object_tree(self._item.object)
+            elif path is not None:
+                tree, inside = sources.path_tree(path)
+            else:
+                continue
+            places[name] = (store.add_tree(tree), inside)
+        return places
+
+    @property
+    def key(self) -> str:
+        """Of all that the data set is made from."""
+        contents: dict[str, Any] = {}
+        for name, (digest, inside) in self._places.items():
+            contents[name] = [self._shared.store.tree(digest).content, inside]
+        return settings_digest({"settings": order_values(self._generate), "contents": contents})
+
+    def place(self, number: int, pairs: range, choices: Sequence[Choice]) -> Task:
+        """Place the masks of a shard.
+
+        Args:
+            number: of the shard. pairs: of the shard. choices: of all pairs before.
+        """
+        reads_data = self._generate.good == self._item.train.data
+        order = self._order(self._places) | {
+            "layout": self._shared.sources.layout if reads_data else "",
+            "split": self._generate.mask_split is not None,
+            "pairs": [pairs.start, pairs.stop],
+            "choices": [choice.as_json() for choice in choices],
+            "shard": number,
+        }
+        return self._task("place", f"masks of shard {number}", order)
+
+    def paint(
+        self, number: int, parcel: str, pictures: Sequence[str], known: KnownVerdicts
+    ) -> Task:
+        """Paint a shard.
+
+        Args:
+            parcel: digest of its placed pairs. pictures: their good pictures.
+            known: of its samples.
+        """
+        store = self._shared.store
+        whole = store.tree(self._places["good"][0])
+        tree = Tree(whole.root, {name: whole.files[name] for name in pictures})
+        places = {"weights": self._places["weights"], "good": (store.add_tree(tree), "")}
+        verdicts: list[tuple[int, int, bool]] = []
+        for index, attempts in known.accepted.items():
+            for attempt, accepted in attempts.items():
+                verdicts.append((index, attempt, accepted))
+        order = self._order(places) | {
+            "layout": "",
+            "split": False,
+            "chunk": parcel,
+            "known": verdicts,
+            "begun_anew": list(known.begun_anew.items()),
+            "shard": number,
+        }
+        return self._task("paint", f"shard {number}", order)
+
+    def _order(self, places: Mapping[str, Place]) -> dict[str, Any]:
+        values = {"generate": order_values(self._generate), "file": self._file}
+        return self._shared.order(places) | values
+
+    def _task(self, kind: str, name: str, order: Mapping[str, Any]) -> Task:
+        return self._shared.task(kind, f"{self._item.name}: {name}", self._item.name, order)

@@ -1,0 +1,149 @@
+"""The samples of a class at the head: what earlier starts have written, the writer of ``bgdefect
+generate`` for what comes, and the page at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bgdefect_core.placement.choosing import Choice
+from bgdefect_core.records.dataset import DatasetWriter
+from bgdefect_core.records.dataset_place import extras_folder, is_complete
+from bgdefect_core.records.manifest import read_manifest
+from bgdefect_core.records.run_record import read_record
+
+from ..generation.attempts import KnownVerdicts
+from ..generation.choice_file import ChoiceFile
+from ..generation.config import GenerateConfig
+from ..generation.generate import conclude
+from ..generation.summary import Summary, summarise
+from .figures import Figures
+from .packing import unpack
+from .painting import PaintedShard
+from .tasks import Parts
+
+__all__ = ["ClassSamples"]
+
+
+class ClassSamples:
+    """The data set of one class, while it is painted.
+
+    Args:
+        generate: settings. object, defect: of the class. figures: take what is written.
+    """
+
+    def __init__(
+        self, generate: GenerateConfig, object: str, defect: str, figures: Figures
+    ) -> None:
+        self._generate, self._plan, self._figures = generate, generate.plan, figures
+        self._object, self._defect = object, defect
+        self.known = KnownVerdicts()
+        self.choices: list[Choice] = []
+        """Of all pairs whose masks were placed."""
+        self._writer: DatasetWriter | None = None
+        self._without_mask: list[dict[str, Any]] = []
+        self._left_out: tuple[str, ...] = ()
+
+    def read(self) -> None:
+        """Read what an earlier start has written."""
+        root = self._generate.output
+        names = (root, self._object, self._defect)
+        extras = extras_folder(*names)
+        manifest = extras / "manifest.jsonl"
+        if not (extras / "run.json").is_file():
+            return
+        settings = read_record(extras / "run.json")["settings"]
+        self.choices = ChoiceFile(*names, settings).read()
+        if manifest.is_file():
+            lines = [line for line in read_manifest(manifest) if is_complete(root, line)]
+            self.known = KnownVerdicts.of(lines, replace_rejected=False)
+
+    def are_final(self, pairs: range) -> bool:
+        """Whether no sample of some pairs needs a further attempt."""
+        for pair in pairs:
+            for index in self._plan.samples_of(pair):
+                if not self.known.is_final(self._plan, index):
+                    return False
+        return True
+
+    def count_final(self) -> int:
+        """Samples that need no further attempt."""
+        count = 0
+        for index in self.known.accepted:
+            count += index < self._plan.count and self.known.is_final(self._plan, index)
+        return count
+
+    def placed(self, record: Mapping[str, Any]) -> None:
+        """Take what the placing of a shard says; the first opens the data set.
+
+        Raises:
+            BGDefectError: its folder holds something else, or cannot be written to.
+        """
+        names = (self._generate.output, self._object, self._defect)
+        choices = [Choice.from_json(entry) for entry in record["choices"]]
+        self.choices += choices
+        file = ChoiceFile(*names, record["settings"])
+        if self._writer is None:
+            self._writer = DatasetWriter(
+                *names,
+                record["settings"],
+                inputs=record["inputs"],
+                made_with=record["made_with"],
+                white=record["white"],
+            )
+            file.write(self.choices)
+        elif choices:
+            file.add(choices)
+        self._without_mask += record["without_mask"]
+        self._left_out = tuple(record["left_out"])
+
+    def write(self, parts: Parts) -> None:
+        """Write the samples of a painted shard.
+
+        Raises:
+            BGDefectError: they cannot be written.
+        """
+        if self._writer is None:
+            return
+        started = time.monotonic()
+        shard = unpack(parts["samples"], PaintedShard)
+        for sample in shard.samples:
+            line = self._writer.add_encoded(sample)
+            self.known.accepted.setdefault(line.index, {})[line.attempt] = line.accepted
+        self._figures.attempts += len(shard.samples)
+        self._figures.bytes += len(parts["samples"])
+        self._figures.took("write", time.monotonic() - started)
+
+    def finish(self) -> dict[str, Any] | None:
+        """Write the page; its figures. None where nothing is open.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self._writer is None:
+            return None
+        started = time.monotonic()
+        lines = self._writer.standing
+        self.close()
+        root, count = self._generate.output, self._plan.count
+        summary = summarise(root, count, lines, self._without_mask, self._left_out)
+        summary = conclude(self._generate, self._object, self._defect, summary)
+        self._figures.took("page", time.monotonic() - started)
+        return _figures_of(summary)
+
+    def close(self) -> None:
+        """Release the data set's folder."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _figures_of(summary: Summary) -> dict[str, Any]:
+    page = "" if summary.page is None else str(summary.page)
+    return {
+        "accepted": summary.accepted,
+        "rejected": len(summary.rejected),
+        "unmade": summary.unmade,
+        "page": page,
+    }
