@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from trainer.evaluate.detectors.arms import ARMS
 from trainer.evaluate.detectors.arms.chosen import chosen_arms, present
 from trainer.evaluate.plan.plan import Cell, make_cells
 from trainer.evaluate.plan.settings import PlanSettings
-from trainer.evaluate.report.gains import gain_intervals
+from trainer.evaluate.report import plots
+from trainer.evaluate.report.gains import gain_intervals, gains_of
 from trainer.evaluate.report.statistics import (
     Runs,
     more_draws,
@@ -148,6 +150,24 @@ def test_gains_show_half_widths_and_what_a_wanted_one_takes() -> None:
         more = more_draws(float(half), wanted, DRAWS)
         assert brackets.startswith(f"({more} more)" if more else "(enough)")
     assert gain_intervals(rows_of("a", 5, "real", [0.4] * 16), "pixel_ap") is None
+
+
+def test_gains_are_plotted_at_their_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    draw = plots._png
+    monkeypatch.setattr(plots, "_png", lambda figure: figures.append(figure) or draw(figure))
+    rows = []
+    for defect, gain in (("a", 0.1), ("b", -0.02)):
+        rows += rows_of(defect, 5, "real", [0.4] * 16)
+        rows += rows_of(defect, 5, "real+ours", [0.4 + gain] * 16)
+    png = plots.gain_plot("pixel_ap", gains_of(rows, "pixel_ap"))
+    assert png.startswith(b"\x89PNG")
+    (axes,) = figures[0].axes
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels == ["part / a, k = 5", "part / b, k = 5", "mean"]
+    points = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
+    dots = [float(point[0]) for point in points if len(point) == 1]
+    assert dots == pytest.approx([10, -2, 4])
 
 
 def test_an_arm_whose_method_is_absent_is_skipped_by_name() -> None:

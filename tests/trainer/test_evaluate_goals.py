@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("sklearn")
 
@@ -432,6 +433,16 @@ def test_the_summary_of_several_folders(tmp_path: Path) -> None:
     )  # over real in the mean, closes, hurts, CutPaste, Perlin
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert tables and all(len({line.count("|") for line in table}) == 1 for table in tables)
+
+    records = [tmp_path / "records" / f"{name}.json" for name in ("first", "shots", "chosen")]
+    plot = tmp_path / "out" / "gains.png"
+    again = evaluate_summary(SummaryConfig((*records[:2],), (records[2],), plot=plot))
+    assert again == text  # records of earlier evaluations serve as their folders do
+    with Image.open(plot) as picture:
+        assert picture.format == "PNG" and min(picture.size) > 200
+    bare = write_results(tmp_path / "bare", [])
+    with pytest.raises(DataError, match="evaluations without detectors"):
+        evaluate_summary(SummaryConfig((bare,), plot=plot))
 
     other = write_results(tmp_path / "other", detection("a", 5, GOOD | {"real": 0.31}))
     with pytest.raises(

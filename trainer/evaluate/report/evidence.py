@@ -16,8 +16,9 @@ from bgdefect_core.files import atomic_write
 
 from ..rows import Row
 from .alarm_goals import alarm_tables
-from .gains import gain_tables
+from .gains import gain_tables, gains_of
 from .goals import judge
+from .plots import PLOTTED, gain_plot
 from .results import Results, check_agreement, read_results, write_record
 from .summary import grouped
 from .tables import RUNS_NOTE, Table, markdown, sections
@@ -30,13 +31,16 @@ class SummaryConfig:
 
     folders: Annotated[
         tyro.conf.Positional[tuple[Path, ...]],
-        Doc("Output folders of bgdefect evaluate; their classes count for the goals."),
+        Doc(
+            "Output folders of bgdefect evaluate, or records (NAME.json) of earlier ones; their "
+            "classes count for the goals."
+        ),
     ]
     chosen_on: Annotated[
         tuple[Path, ...],
         Doc(
-            "Output folders of the evaluations that chose the defaults: in the tables, but not in "
-            "the goals."
+            "Output folders or records of the evaluations that chose the defaults: in the tables, "
+            "but not in the goals."
         ),
     ] = ()
     output: Annotated[Path | None, Doc("File for the same text.")] = None
@@ -46,6 +50,10 @@ class SummaryConfig:
             "Folder for the results of every evaluation as NAME.json; the data set by its name "
             "alone, without this machine's paths."
         ),
+    ] = None
+    plot: Annotated[
+        Path | None,
+        Doc("PNG file for the gains in pixel AP over the known real defects, with intervals."),
     ] = None
 
 
@@ -67,6 +75,12 @@ def evaluate_summary(config: SummaryConfig) -> str:
     if config.output is not None:
         with atomic_write(config.output, "w") as file:
             file.write(text)
+    if config.plot is not None:
+        gains = gains_of(_rows(counted), PLOTTED)
+        if not gains:
+            raise DataError("evaluations without detectors", "gains to plot", "leave out --plot")
+        with atomic_write(config.plot, "wb") as file:
+            file.write(gain_plot(PLOTTED, gains))
     if config.records is not None:
         for results in (*counted, *chosen):
             write_record(config.records, results)
@@ -90,16 +104,14 @@ def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
         blocks.append(f"Not measured: {'; '.join(skips.values())}.")
 
     for group, label in ((counted, ""), (chosen, ", classes that chose the defaults")):
-        rows: dict[Row, None] = {}
-        for evaluation in group:
-            rows |= dict.fromkeys(evaluation.measured.rows)
-        gains = gain_tables(list(rows))
+        rows = _rows(group)
+        gains = gain_tables(rows)
         if gains:
             blocks += [f"### Gains{label}", *map(markdown, gains)]
-        alarms = alarm_tables(grouped(list(rows)))
+        alarms = alarm_tables(grouped(rows))
         if alarms:
             blocks += [f"### Alarms{label}", RUNS_NOTE, *map(markdown, alarms)]
-        for heading, tables in sections(list(rows)).items():
+        for heading, tables in sections(rows).items():
             blocks += [f"### {heading}{label}", RUNS_NOTE, *map(markdown, tables)]
 
     goals = judge([evaluation.measured for evaluation in counted])
@@ -107,6 +119,14 @@ def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
     blocks += ["### Goals", f"Judged on: {names}.", markdown(goals.overview())]
     blocks += map(markdown, goals.tables)
     return "\n\n".join(blocks) + "\n"
+
+
+def _rows(evaluations: Sequence[Results]) -> list[Row]:
+    """The rows of all evaluations, each once."""
+    rows: dict[Row, None] = {}
+    for evaluation in evaluations:
+        rows |= dict.fromkeys(evaluation.measured.rows)
+    return list(rows)
 
 
 def _settings_table(evaluations: Sequence[Results]) -> Table:

@@ -3,7 +3,8 @@ many more draws of the known defects a wanted half-width takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..detectors.arms.real import REAL
 from ..rows import Row, place
@@ -19,6 +20,36 @@ WANTED_MEAN = 0.02
 MEAN = "mean"
 
 
+@dataclass(frozen=True)
+class Gains:
+    """Gains of one arm over the known real defects in one metric."""
+
+    arm: str
+    cells: Mapping[Key, Runs]
+    """Class and number of real defects (the subject is empty) -> gain of each run, paired."""
+
+    @property
+    def mean(self) -> Interval:
+        """Over all cells, each of which counts once."""
+        classes: dict[str, list[Runs]] = {}
+        for key, runs in self.cells.items():
+            classes.setdefault(f"{key.object}/{key.defect}", []).append(runs)
+        return of_cells(classes)
+
+
+def gains_of(rows: Sequence[Row], metric: str) -> list[Gains]:
+    """The gains of every arm of detectors in one metric, in the order of the rows."""
+    gains: dict[str, dict[Key, Runs]] = {}
+    groups = grouped(rows)
+    for key, runs in groups.items():
+        real = groups.get(key._replace(subject=REAL.name), {})
+        if (key.part, key.metric) == ("detection", metric) and key.subject != REAL.name:
+            difference = difference_of(runs, real)
+            if difference:
+                gains.setdefault(key.subject, {})[key._replace(subject="")] = difference
+    return [Gains(arm, cells) for arm, cells in gains.items()]
+
+
 def gain_tables(rows: Sequence[Row]) -> list[Table]:
     """The gains in each metric that decides; empty without detectors."""
     tables = [gain_intervals(rows, metric) for metric in DIFFERENCES]
@@ -28,46 +59,41 @@ def gain_tables(rows: Sequence[Row]) -> list[Table]:
 def gain_intervals(rows: Sequence[Row], metric: str) -> Table | None:
     """Gains in one metric: classes and numbers of real defects down, arms across, their mean last;
     None where there are none."""
-    gains: dict[str, dict[Key, Runs]] = {}
-    groups = grouped(rows)
-    for key, runs in groups.items():
-        real = groups.get(key._replace(subject=REAL.name), {})
-        if (key.part, key.metric) == ("detection", metric) and key.subject != REAL.name:
-            difference = difference_of(runs, real)
-            if difference:
-                gains.setdefault(key.subject, {})[key._replace(subject="")] = difference
-    if not gains:
+    arms = gains_of(rows, metric)
+    if not arms:
         return None
-    cells: dict[Key, None] = {}
-    for subject_gains in gains.values():
-        cells |= dict.fromkeys(subject_gains)
+    cells = cells_of(arms)
     lines = []
     for cell in cells:
         texts = [place(cell.object, cell.defect, cell.k)]
-        for subject_gains in gains.values():
-            runs = subject_gains.get(cell, {})
+        for arm in arms:
+            runs = arm.cells.get(cell, {})
             texts.append(_text(of_runs(runs), _draws(runs), WANTED))
         lines.append(tuple(texts))
     if len(cells) > 1:
-        lines.append((MEAN, *map(_mean_text, gains.values())))
+        lines.append((MEAN, *map(_mean_text, arms)))
     note = (
         f"Points of {metric} over {REAL.name}, paired by fold, draw and seed, ± half of the "
         f"{CONFIDENCE:.0%} interval. In brackets: more draws of the known defects for each fold, "
         f"class and number that ± {WANTED * POINTS:.0f} points would take, ± "
         f"{WANTED_MEAN * POINTS:.0f} for the mean. n: cells of the mean."
     )
-    return Table(f"{metric}: gains and their half-widths", note, ("class", *gains), tuple(lines))
+    columns = ("class", *(arm.arm for arm in arms))
+    return Table(f"{metric}: gains and their half-widths", note, columns, tuple(lines))
 
 
-def _mean_text(cells: dict[Key, Runs]) -> str:
+def cells_of(arms: Sequence[Gains]) -> list[Key]:
+    """The cells of all arms, each once, in their order."""
+    cells: dict[Key, None] = {}
+    for arm in arms:
+        cells |= dict.fromkeys(arm.cells)
+    return list(cells)
+
+
+def _mean_text(arm: Gains) -> str:
     """The mean over the cells of one arm."""
-    classes: dict[str, list[Runs]] = {}
-    draws = 0
-    for key, runs in cells.items():
-        classes.setdefault(f"{key.object}/{key.defect}", []).append(runs)
-        draws = max(draws, _draws(runs))
-    text = _text(of_cells(classes), draws, WANTED_MEAN)
-    return f"{text} (n = {len(cells)})"
+    draws = max(map(_draws, arm.cells.values()))
+    return f"{_text(arm.mean, draws, WANTED_MEAN)} (n = {len(arm.cells)})"
 
 
 def _draws(runs: Runs) -> int:

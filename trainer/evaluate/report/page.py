@@ -17,13 +17,12 @@ from ..detectors.arms.real import CEILING, REAL
 from ..rows import Row, Skip, place
 from .alarm_goals import alarm_tables
 from .gains import gain_tables
-from .plots import arm_plot, landscape_plot
+from .plots import PLOTTED, arm_plot, landscape_plot
 from .statistics import Runs, closed_gap, minus
 from .summary import Key, SummaryRow, grouped
 from .tables import METRIC, POINTS, RUNS_NOTE, Cells, Table, pivot
 from .verdicts import Goals
 
-PLOTTED = "pixel_ap"
 _METRICS_DOWN = ("realism", "landscape")
 """Parts whose tables have one line a metric; the others have one line a subject."""
 _MOST_MAPS = 24

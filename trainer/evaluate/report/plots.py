@@ -11,9 +11,14 @@ import numpy as np
 from bgdefect_core.errors import SettingError
 
 from ..detectors.arms.real import REAL
+from ..rows import place
+from .gains import Gains, cells_of
+from .statistics import of_runs
 from .summary import SummaryRow
 from .tables import POINTS
 
+PLOTTED = "pixel_ap"
+"""The metric that plots show."""
 _DOTS_PER_INCH = 110
 _BLUE, _GRAY = "#4477aa", "#888888"
 _LEVELS = 15
@@ -61,6 +66,37 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
     axes.set_xlim(0, POINTS * reach)
     axes.set_xlabel(f"{metric}, points: mean and 95 % interval")
     axes.set_title(title)
+    axes.grid(axis="x", alpha=0.3)
+    return _png(figure)
+
+
+def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
+    """Gains over the known real defects in points, mean and 95 % interval: classes and numbers of
+    real defects down with one line for each arm, the mean over all last."""
+    cells = cells_of(arms)
+    names = [place(cell.object, cell.defect, cell.k) for cell in cells]
+    figure = _figure(8, (0.13 * len(arms) + 0.25) * (len(names) + 1) + 1.2)
+    axes = figure.add_subplot()
+    axes.axvline(0, color=_GRAY, linewidth=1)
+    for number, arm in enumerate(arms):
+        intervals = [of_runs(arm.cells.get(cell, {})) for cell in cells]
+        intervals.append(arm.mean)
+        offset = 0.8 * ((number + 0.5) / len(arms) - 0.5)
+        color = f"C{number}"
+        for line, gain in enumerate(intervals):
+            if not gain.n:
+                continue
+            height = line + offset
+            if gain.low is not None and gain.high is not None:
+                ends = [POINTS * gain.low, POINTS * gain.high]
+                axes.plot(ends, [height, height], color=color, linewidth=1.5)
+            axes.plot([POINTS * gain.mean], [height], "o", color=color, markersize=4)
+        axes.plot([], [], "o-", color=color, label=arm.arm)
+    axes.axhline(len(names) - 0.5, color=_GRAY, linestyle=":", linewidth=1)
+    axes.set_yticks(range(len(names) + 1), [*names, "mean"])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"gain in {metric} over {REAL.name}, points: mean and 95 % interval")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)
 

@@ -55,13 +55,17 @@ class Results:
     measured: Measured
 
 
-def read_results(folder: Path) -> Results:
+def read_results(source: Path) -> Results:
     """Read an evaluation's ``results.json``.
+
+    Args:
+        source: an output folder of ``bgdefect evaluate``, or a record that :func:`write_record`
+            wrote.
 
     Raises:
         DataError: there is none, or it is no such file.
     """
-    path = folder / RESULTS
+    path = source if source.is_file() else source / RESULTS
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         settings = _record(ShownSettings, document["config"])
@@ -72,10 +76,10 @@ def read_results(folder: Path) -> Results:
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise DataError(
             f"{path} holds no results ({reason!r})",
-            "a folder that bgdefect evaluate wrote",
+            "a folder that bgdefect evaluate wrote, or a record of evaluate-summary --records",
             "check the path",
         ) from reason
-    name = folder.resolve().name
+    name = source.resolve().stem if source.is_file() else source.resolve().name
     return Results(name, document, settings, base, skipped, Measured(methods, rows))
 
 
