@@ -176,6 +176,17 @@ def shifted(field: np.ndarray, dx: int, dy: int) -> np.ndarray:
     return moved
 
 
+def rim_around(alpha: np.ndarray, part: np.ndarray, reach: float) -> np.ndarray:
+    """Alpha [S, S] of what lies around a shape with this alpha, within about `reach` pixels."""
+    return np.clip(blur(alpha, reach) * 2, 0, 1) * (1 - alpha) * part
+
+
+def shadow_of(rng: Generator, alpha: np.ndarray, softness: float) -> np.ndarray:
+    """Where a shape with this alpha throws its shadow, [S, S]: up to two pixels beside it."""
+    dx, dy = rng.integers(-2, 3, 2).tolist()
+    return shifted(blur(alpha, softness), dx, dy)
+
+
 def lay(picture: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """`colour` ([3] or [S, S, 3]) over the picture with `alpha` [S, S]."""
     return picture + alpha[..., None] * (np.asarray(colour, dtype=np.float32) - picture)
