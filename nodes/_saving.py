@@ -22,7 +22,7 @@ from ..bgdefect_core.pictures.crop import Crop, crop_box, take
 from ..bgdefect_core.pictures.masks import Mask, bounding_box, check_mask
 from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from ..bgdefect_core.pictures.picture import Picture, Pixels
-from ..bgdefect_core.records.dataset import DatasetWriter, Sample
+from ..bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from ..bgdefect_core.records.dataset_place import extras_folder
 from ..bgdefect_core.records.manifest import ManifestLine
 from ._convert import cycled, image_of, mask_batch, mask_of, masks_of, pictures_of
@@ -90,25 +90,21 @@ def save_samples(
     with DatasetWriter(root, *names, SETTINGS) as writer:
         origin = {"kind": "workflow", **_record_prompt(extras_folder(root, *names), prompt)}
         first = max((record.index for record in writer.records), default=-1) + 1
-        return [
-            writer.add(
-                Sample(
-                    index=first + number,
-                    attempt=0,
-                    picture=Picture(picture),
-                    mask=labels[number],
-                    requested=masks[number],
-                    heatmap=heats[number],
-                    source=_good_file(root / names[0] / "train" / "good", goods[number]),
-                    mask_origin=origin | {"sample": number},
-                    seed=UNKNOWN_SEED
-                    if seed is None
-                    else attempt_seed(seed, quality[number].number if quality else number, 0),
-                    **_verdict(quality[number] if quality else None, labels[number]),
-                )
+        lines: list[ManifestLine] = []
+        for number, picture in enumerate(pictures):
+            judged = quality[number] if quality else None
+            painted_as = number if judged is None else judged.number
+            facts = SampleFacts(
+                index=first + number,
+                attempt=0,
+                source=_good_file(root / names[0] / "train" / "good", goods[number]),
+                mask_origin=origin | {"sample": number},
+                seed=UNKNOWN_SEED if seed is None else attempt_seed(seed, painted_as, 0),
+                **_verdict(judged, labels[number]),
             )
-            for number, picture in enumerate(pictures)
-        ]
+            arrays = (labels[number], masks[number], heats[number])
+            lines.append(writer.add(Sample(facts, Picture(picture), *arrays)))
+        return lines
 
 
 def _verdict(judged: Judged | None, label: Mask) -> dict[str, Any]:

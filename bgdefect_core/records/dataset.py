@@ -55,33 +55,33 @@ from .decisions import read_decisions
 from .manifest import Manifest, ManifestLine, read_manifest, standing_line
 from .run_record import Inputs, file_digest, locked
 
-__all__ = ["DatasetWriter", "EncodedSample", "Sample", "encode_sample", "read_manifest"]
+__all__ = [
+    "DatasetWriter",
+    "EncodedSample",
+    "Sample",
+    "SampleFacts",
+    "encode_sample",
+    "read_manifest",
+]
 
 _OUR_FILE = re.compile(r"\.?\d{5}(_\d+)?(_mask|_requested|_heatmap)?\.png(\.tmp)?")
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One attempt at one sample. Its figures become a :class:`ManifestLine`."""
+class SampleFacts:
+    """What is known of one attempt at one sample beside its pictures. It becomes a
+    :class:`ManifestLine`."""
 
     index: int
     """Number of the sample, 0 to 99,999."""
     attempt: int
     """0 upwards."""
-    picture: Picture
-    """uint8 ``[H, W, 3]``."""
-    mask: Mask
-    """The refined mask, which is the label: bool ``[H, W]``."""
-    requested: Mask
-    """bool ``[H, W]``."""
-    heatmap: NDArray[np.floating[Any]] | None
-    """float ``[H, W]`` in 0..1."""
     source: Path
     """The good picture's file."""
     mask_origin: dict[str, Any]
     """Where the requested mask came from, as plain JSON."""
     seed: int
-    quality: Mapping[str, Any]
+    quality: dict[str, Any]
     verdict: str
     accepted: bool
     guidance: float | None = None
@@ -95,26 +95,29 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class EncodedSample:
-    """One attempt whose pictures are the bytes of PNG files, as they will be written. The fields
-    that are not told about are those of :class:`Sample`."""
+class Sample:
+    """One attempt at one sample."""
 
-    index: int
-    attempt: int
+    facts: SampleFacts
+    picture: Picture
+    """uint8 or uint16 ``[H, W, 3]``."""
+    mask: Mask
+    """The refined mask, which is the label: bool ``[H, W]``."""
+    requested: Mask
+    """bool ``[H, W]``."""
+    heatmap: NDArray[np.floating[Any]] | None
+    """float ``[H, W]`` in 0..1."""
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """A :class:`Sample` whose pictures are the bytes of PNG files, as they will be written."""
+
+    facts: SampleFacts
     picture: bytes
     mask: bytes
     requested: bytes
     heatmap: bytes | None
-    source: Path
-    mask_origin: dict[str, Any]
-    seed: int
-    quality: dict[str, Any]
-    verdict: str
-    accepted: bool
-    guidance: float | None = None
-    feather: float | None = None
-    start: dict[str, Any] | None = None
-    source_is_good: bool = True
 
 
 def encode_sample(sample: Sample) -> EncodedSample:
@@ -129,27 +132,16 @@ def encode_sample(sample: Sample) -> EncodedSample:
         levels = np.round(np.clip(sample.heatmap, 0, 1) * 255)
         heatmap = encode_picture(levels.astype(np.uint8))
     return EncodedSample(
-        index=sample.index,
-        attempt=sample.attempt,
-        picture=encode_picture(sample.picture, f"sample {sample.index}"),
+        facts=sample.facts,
+        picture=encode_picture(sample.picture, f"sample {sample.facts.index}"),
         mask=encode_mask(sample.mask),
         requested=encode_mask(sample.requested),
         heatmap=heatmap,
-        source=sample.source,
-        mask_origin=sample.mask_origin,
-        seed=sample.seed,
-        quality=dict(sample.quality),
-        verdict=sample.verdict,
-        accepted=sample.accepted,
-        guidance=sample.guidance,
-        feather=sample.feather,
-        start=sample.start,
-        source_is_good=sample.source_is_good,
     )
 
 
 def _check_arrays(sample: Sample) -> None:
-    name, size = f"sample {sample.index}", sample.picture.size
+    name, size = f"sample {sample.facts.index}", sample.picture.size
     arrays = {
         "mask": sample.mask,
         "requested mask": sample.requested,
@@ -159,7 +151,7 @@ def _check_arrays(sample: Sample) -> None:
         if array is not None and array.shape != size:
             came = f"{name}: {what} of shape {array.shape}"
             raise MaskError(came, f"{size}, as its picture")
-    if sample.accepted and not sample.mask.any():
+    if sample.facts.accepted and not sample.mask.any():
         raise MaskError(f"{name} is accepted, but its label is empty", "", "reject it")
 
 
@@ -242,7 +234,7 @@ class DatasetWriter:
             MaskError, PictureError: sizes that differ, or an accepted sample without label. And as
             :meth:`add_encoded`.
         """
-        self._check(sample)
+        self._check(sample.facts)
         return self._write(encode_sample(sample))
 
     def add_encoded(self, sample: EncodedSample) -> ManifestLine:
@@ -253,46 +245,46 @@ class DatasetWriter:
             PictureError: the good picture cannot be read. OutputError: the disk is full, or root
             has become unwritable.
         """
-        self._check(sample)
+        self._check(sample.facts)
         return self._write(sample)
 
     def _write(self, sample: EncodedSample) -> ManifestLine:
-        names = (self.object, self.defect)
-        if sample.accepted:
-            files = accepted_files(*names, sample.index)
+        facts, names = sample.facts, (self.object, self.defect)
+        if facts.accepted:
+            files = accepted_files(*names, facts.index)
         else:
-            files = rejected_files(*names, sample.index, sample.attempt)
-        if sample.source_is_good:
-            digest = self._add_source(sample.source)
+            files = rejected_files(*names, facts.index, facts.attempt)
+        if facts.source_is_good:
+            digest = self._add_source(facts.source)
         else:
-            digest = file_digest(sample.source, PictureError, "the picture")
+            digest = file_digest(facts.source, PictureError, "the picture")
         write_file(self.root / files.file, sample.picture)
         write_file(self.root / files.label, sample.mask)
         write_file(self.root / files.requested, sample.requested)
         if sample.heatmap is not None:
             write_file(self.root / files.heatmap, sample.heatmap)
         line = ManifestLine(
-            index=sample.index,
-            attempt=sample.attempt,
-            accepted=sample.accepted,
-            verdict=sample.verdict,
+            index=facts.index,
+            attempt=facts.attempt,
+            accepted=facts.accepted,
+            verdict=facts.verdict,
             file=files.file,
             label=files.label,
             requested=files.requested,
             heatmap=None if sample.heatmap is None else files.heatmap,
-            source=str(sample.source),
+            source=str(facts.source),
             source_sha256=digest,
-            mask_origin=sample.mask_origin,
-            seed=sample.seed,
-            quality=sample.quality,
+            mask_origin=facts.mask_origin,
+            seed=facts.seed,
+            quality=facts.quality,
             settings=self._settings,
-            guidance=sample.guidance,
-            feather=sample.feather,
-            start=sample.start,
+            guidance=facts.guidance,
+            feather=facts.feather,
+            start=facts.start,
             made_with=self._made_with,
         )
         line = self._manifest.append(line)
-        self._by_index.setdefault(sample.index, []).append(line)
+        self._by_index.setdefault(facts.index, []).append(line)
         return line
 
     def close(self) -> None:
@@ -325,16 +317,16 @@ class DatasetWriter:
                 if _OUR_FILE.fullmatch(path.name) and self._relative(path) not in listed:
                     path.unlink(missing_ok=True)
 
-    def _check(self, sample: Sample | EncodedSample) -> None:
-        name = f"sample {sample.index}"
-        if not 0 <= sample.index <= MAX_INDEX:
-            came = f"a sample has the index {sample.index}"
+    def _check(self, facts: SampleFacts) -> None:
+        name = f"sample {facts.index}"
+        if not 0 <= facts.index <= MAX_INDEX:
+            came = f"a sample has the index {facts.index}"
             raise SettingError(came, f"0 to {MAX_INDEX}", "write a second data set")
-        for line in self.attempts(sample.index):
-            if line.attempt == sample.attempt:
-                came = f"{name}, attempt {sample.attempt} is written already"
+        for line in self.attempts(facts.index):
+            if line.attempt == facts.attempt:
+                came = f"{name}, attempt {facts.attempt} is written already"
                 raise SettingError(came, "", "skip it")
-            if sample.accepted and line.accepted:
+            if facts.accepted and line.accepted:
                 raise SettingError(f"{name} is accepted already", "", "skip it")
 
     def _add_source(self, source: Path) -> str:

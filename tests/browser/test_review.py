@@ -20,7 +20,7 @@ import pytest
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from bgdefect_core.records.decisions import Decision, read_decisions
 from trainer.generation.page import write_page
 
@@ -105,7 +105,8 @@ def root(tmp_path: Path) -> Path:
             figures = QUALITY | {"strength": 0.9 - index / 10, "exemplar_difference": index / 10}
             verdict = ("good", True) if index < 5 else ("too faint", False)
             arrays = (Picture(picture), mask, mask, mask.astype(float))
-            writer.add(Sample(index, 0, *arrays, source, {}, index, figures, *verdict))
+            facts = SampleFacts(index, 0, source, {}, index, figures, *verdict)
+            writer.add(Sample(facts, *arrays))
     return tmp_path / "set"
 
 

@@ -29,7 +29,7 @@ from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample, read_manifest
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts, read_manifest
 from bgdefect_core.records.dataset_place import attempts_there, extras_folder
 from bgdefect_core.records.run_record import changed_input, locked, read_inputs
 from bgdefect_core.weights.files import network_input
@@ -55,20 +55,16 @@ def make_sample(folder: Path, index: int, attempt: int, accepted: bool) -> Sampl
     verdict = "shows" if accepted else "too weak"
     heatmap = np.where(mask, 0.5, 0.0)
     origin = {"kind": "file", "file": "000_mask.png"}
-    return Sample(
-        index,
-        attempt,
-        Picture(picture),
-        mask,
-        mask,
-        heatmap,
-        source,
-        origin,
-        9 + attempt,
-        {"psnr": 41.5},
-        verdict,
-        accepted,
-    )
+    figures = (9 + attempt, {"psnr": 41.5}, verdict, accepted)
+    facts = SampleFacts(index, attempt, source, origin, *figures)
+    return Sample(facts, Picture(picture), mask, mask, heatmap)
+
+
+def changed(sample: Sample, **change: Any) -> Sample:
+    """The sample with other facts or arrays."""
+    facts = {name: value for name, value in change.items() if hasattr(sample.facts, name)}
+    arrays = {name: value for name, value in change.items() if name not in facts}
+    return dataclasses.replace(sample, facts=dataclasses.replace(sample.facts, **facts), **arrays)
 
 
 def write_plan(root: Path, folder: Path) -> None:
@@ -178,8 +174,7 @@ def test_sources_become_what_our_reader_sees(tmp_path: Path, folder: Path) -> No
     Image.new("RGB", (20, 24), (1, 2, 3)).save(folder / "c.png", exif=exif)
     with DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS) as writer:
         for index, name in enumerate(("a.jpg", "b.png", "c.png", "a.jpg")):
-            sample = dataclasses.replace(make_sample(folder, index, 0, True), source=folder / name)
-            writer.add(sample)
+            writer.add(changed(make_sample(folder, index, 0, True), source=folder / name))
         digests = [record.source_sha256 for record in writer.records]
     assert len(list((tmp_path / "out/nut/train/good").iterdir())) == 3
     for name, digest in zip(("a.jpg", "b.png", "c.png"), digests, strict=False):
@@ -427,7 +422,7 @@ def test_refuses_samples(tmp_path: Path, folder: Path) -> None:
     with DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS) as writer:
         for change, error, message in cases:
             with pytest.raises(error, match=message):
-                writer.add(dataclasses.replace(sample, **change))
+                writer.add(changed(sample, **change))
         assert writer.records == []
         writer.add(dataclasses.replace(sample, heatmap=None))
         assert writer.records[0].heatmap is None
@@ -435,7 +430,7 @@ def test_refuses_samples(tmp_path: Path, folder: Path) -> None:
         with pytest.raises(SettingError, match="attempt 0 is written already"):
             writer.add(sample)
         with pytest.raises(SettingError, match="accepted already"):
-            writer.add(dataclasses.replace(sample, attempt=1))
+            writer.add(changed(sample, attempt=1))
     with pytest.raises(SettingError, match="settings cannot be recorded"):
         DatasetWriter(tmp_path / "other", "nut", "scratch", {"bad": object()})
 

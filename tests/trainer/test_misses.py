@@ -14,7 +14,7 @@ import torch
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.picture import Picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from bgdefect_core.records.misses import read_misses
 from trainer.data.examples import Example
 from trainer.evaluate.detectors.metrics import image_score, score_inside
@@ -198,13 +198,9 @@ def write_batch(root: Path, plates: Path, origins: dict[int, str], defect: str =
             picture[mask] = (220, 40, 40)
             file = str(plates / "ground_truth" / defect / name)
             kind = "placed" if name else "file"
-            sample = Sample(
+            facts = SampleFacts(
                 index=index,
                 attempt=0,
-                picture=Picture(picture),
-                mask=mask,
-                requested=mask,
-                heatmap=None,
                 source=plates / f"train/good/{index % 3:03d}.png",
                 mask_origin={"kind": kind, "made_from": name, "file": file},
                 seed=index,
@@ -212,7 +208,7 @@ def write_batch(root: Path, plates: Path, origins: dict[int, str], defect: str =
                 verdict="good",
                 accepted=True,
             )
-            writer.add(sample)
+            writer.add(Sample(facts, Picture(picture), mask, requested=mask, heatmap=None))
     return root
 
 

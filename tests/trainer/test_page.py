@@ -18,7 +18,7 @@ from bgdefect_core.pictures.overlay import outlined, warmed
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from bgdefect_core.records.decisions import Decision, DecisionLog
 from trainer.generation.page import write_page
 from trainer.generation.review_command import review
@@ -65,22 +65,8 @@ def data_set(tmp_path: Path) -> Path:
             heat = None if not accepted else mask.astype(np.float32)
             verdict = "good" if accepted else "no visible defect"
             label = mask & accepted
-            writer.add(
-                Sample(
-                    index,
-                    attempt,
-                    Picture(picture),
-                    label,
-                    mask,
-                    heat,
-                    source,
-                    {},
-                    7,
-                    QUALITY,
-                    verdict,
-                    accepted,
-                )
-            )
+            facts = SampleFacts(index, attempt, source, {}, 7, QUALITY, verdict, accepted)
+            writer.add(Sample(facts, Picture(picture), label, mask, heat))
     return root
 
 
@@ -199,9 +185,8 @@ def test_names_that_are_no_text_are_shown_with_the_replacement_character(tmp_pat
         pytest.skip("the file system holds only text")
     root = tmp_path / "caf\udce9"
     with DatasetWriter(root, "부품", "spot", {"prompt": "\udce9"}) as writer:
-        writer.add(
-            Sample(0, 0, Picture(plain), mask, mask, None, source, {}, 7, QUALITY, "good", True)
-        )
+        facts = SampleFacts(0, 0, source, {}, 7, QUALITY, "good", True)
+        writer.add(Sample(facts, Picture(plain), mask, mask, None))
     _, page = write_page(root, "부품", "spot")
     text = page.read_text(encoding="utf-8")
     (row,) = data_in(page)["rows"]

@@ -18,7 +18,7 @@ from PIL import Image
 from bgdefect_core.errors import DataError, OutputError
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from bgdefect_core.records.decisions import read_decisions
 from trainer.generation.review_command import review
 from trainer.review.config import ReviewConfig
@@ -46,7 +46,7 @@ def root(tmp_path: Path) -> Path:
             label, quality = mask & accepted, {"strength": 0.5}
             figures = (7, quality, "good" if accepted else "too faint", accepted)
             arrays = (Picture(picture), label, mask, None)
-            writer.add(Sample(index, 0, *arrays, source, {}, *figures))
+            writer.add(Sample(SampleFacts(index, 0, source, {}, *figures), *arrays))
     return tmp_path / "set"
 
 

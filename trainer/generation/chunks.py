@@ -18,7 +18,7 @@ from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import start_record
 from bgdefect_core.painting import paint
 from bgdefect_core.preparing import Prepared, join, prepare, prepare_pastes
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 
 from ..bases.load import Base
 from .attempts import KnownVerdicts, SamplePlan, Slot, batches, needed
@@ -195,13 +195,9 @@ def predictor(base: Base) -> Iterator[Any]:
 def _sample(run: Painter, pair: Pair, slot: Slot, painted: Painted) -> Sample:
     index, attempt = slot
     quality = figures_of(painted.quality, painted.real_share, painted.exemplar_difference)
-    return Sample(
+    facts = SampleFacts(
         index=index,
         attempt=attempt,
-        picture=painted.picture,
-        mask=painted.mask,
-        requested=painted.requested,
-        heatmap=painted.heat,
         source=Path(os.path.abspath(pair.source)),
         mask_origin={"pair": pair.index, **pair.origin},
         seed=attempt_seed(run.seed, index, attempt),
@@ -214,3 +210,4 @@ def _sample(run: Painter, pair: Pair, slot: Slot, painted: Painted) -> Sample:
             painted.start_level, pair.origin.get("made_from"), pair.origin.get("file")
         ),
     )
+    return Sample(facts, painted.picture, painted.mask, painted.requested, painted.heat)

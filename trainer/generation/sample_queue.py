@@ -52,7 +52,8 @@ class SampleQueue:
 
     def add(self, sample: Sample) -> None:
         """Take a sample; its verdict counts at once."""
-        self._verdicts.setdefault(sample.index, {})[sample.attempt] = sample.accepted
+        facts = sample.facts
+        self._verdicts.setdefault(facts.index, {})[facts.attempt] = facts.accepted
         self._pending.append(self._thread.submit(self._writer.add, sample))
 
     def wait(self) -> None:

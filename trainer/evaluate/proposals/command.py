@@ -15,7 +15,7 @@ from bgdefect_core.paths import system_errors
 from bgdefect_core.pictures.listing import list_pictures
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import folder_white_level, load_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from bgdefect_core.records.run_record import read_inputs
 
 from ...data.layouts import good_pictures
@@ -65,13 +65,9 @@ def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: 
     regions = regions_of(scores, known.score, settings.level, settings.regions)
     boxes = boxes_around(regions)
     usual, highest = float(np.median(scores)), float(scores.max())
-    return Sample(
+    facts = SampleFacts(
         index=number,
         attempt=0,
-        picture=picture,
-        mask=boxes if config.boxes else np.logical_or.reduce(regions),
-        requested=boxes,
-        heatmap=(scores - usual).clip(0) / max(highest - usual, 1e-9),
         source=known.nearest(picture.eight_bit()),
         mask_origin={"regions": len(regions)},
         seed=settings.seed,
@@ -79,6 +75,9 @@ def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: 
         verdict=VERDICT,
         accepted=False,
     )
+    mask = boxes if config.boxes else np.logical_or.reduce(regions)
+    heat = (scores - usual).clip(0) / max(highest - usual, 1e-9)
+    return Sample(facts, picture, mask, requested=boxes, heatmap=heat)
 
 
 @system_errors(DataError, "a folder that can be read")

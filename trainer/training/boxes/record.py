@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.reading import folder_white_level, load_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from bgdefect_core.records.dataset_place import accepted_files
 from bgdefect_core.records.run_record import read_inputs
 
@@ -71,13 +71,9 @@ def _sample(index: int, picture: BoxPicture, config: TrainConfig, white: int | N
     boxes = read_box_label(example).filled
     mask = load_example(picture.learned)[1]
     verdict = _VERDICTS.get(picture.origin, f"tightened by its class, {picture.origin}")
-    return Sample(
+    facts = SampleFacts(
         index=index,
         attempt=0,
-        picture=load_picture(example.image, white),
-        mask=mask,
-        requested=boxes,
-        heatmap=None,
         source=before or example.image,
         mask_origin={"picture": relative_file(example, config.data), "origin": picture.origin},
         seed=config.seed,
@@ -86,3 +82,4 @@ def _sample(index: int, picture: BoxPicture, config: TrainConfig, white: int | N
         accepted=True,
         source_is_good=before is not None,
     )
+    return Sample(facts, load_picture(example.image, white), mask, requested=boxes, heatmap=None)
