@@ -23,7 +23,7 @@ from bgdefect_core.pictures.overlap import overlap
 from ..data.annotations.record import Region
 from ..data.annotations.shapes import Box
 from ..data.examples import Example, load_example
-from ..data.layouts import LAYOUTS, find_examples
+from ..data.layouts import find_examples
 from ..data.splits import Split, split_k_shots
 from ..evaluate.measures.agreement import requested_box
 from ..training.boxes.pictures import BoxPicture
@@ -32,7 +32,7 @@ from ..training.config import TrainConfig
 from ..training.run import TrainingClass
 from ..training.run_folder import RunFolder
 from ..training.train import learn
-from .options import BaseOption, DeviceOption
+from .options import BaseOption, DefectOption, DeviceOption, HumanMasksOption, ObjectOption
 
 BOX = "box"
 """The boxes themselves, among the rounds."""
@@ -42,10 +42,10 @@ BOX = "box"
 class BenchBoxesConfig:
     """IoU of boxes, and of the masks that each round makes of them, with the human masks."""
 
-    data: Annotated[Path, Doc(LAYOUTS.help("Data set with human masks, in one of these layouts."))]
+    data: HumanMasksOption
     output: Annotated[Path, Doc("Folder of runs, masks and figures; a stopped run resumes.")]
-    object: Annotated[str | None, Doc("Object. Default: all.")] = None
-    defect: Annotated[str | None, Doc("Defect. Default: all.")] = None
+    object: ObjectOption = None
+    defect: DefectOption = None
     shots: Annotated[int, Range(1, 10_000), Doc("Pictures of each class, at most.")] = 10
     steps: Annotated[int, Range(1, 1_000_000), Doc("Training iterations of a round.")] = 200
     batch: Annotated[int, Range(1, 1024), Doc("Pictures per iteration.")] = 4

@@ -19,21 +19,22 @@ from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.overlap import overlap
 
 from ..data.examples import Example, load_example
-from ..data.layouts import LAYOUTS, find_examples, good_pictures
+from ..data.layouts import find_examples, good_pictures
 from ..data.splits import by_class, spread_evenly
 from ..evaluate.proposals.config import RegionSettings
 from ..evaluate.proposals.regions import boxes_around, regions_of
 from ..evaluate.proposals.scoring import GoodPictures
+from .options import DefectOption, HumanMasksOption, ObjectOption
 
 
 @dataclass(frozen=True)
 class BenchProposalsConfig:
     """Whether proposed regions show the defects that people drew."""
 
-    data: Annotated[Path, Doc(LAYOUTS.help("Data set with human masks, in one of these layouts."))]
+    data: HumanMasksOption
     output: Annotated[Path, Doc("JSON file of the figures.")]
-    object: Annotated[str | None, Doc("Object. Default: all.")] = None
-    defect: Annotated[str | None, Doc("Defect. Default: all.")] = None
+    object: ObjectOption = None
+    defect: DefectOption = None
     pictures: Annotated[
         int, Range(1, 10_000), Doc("Pictures of each class, at most, evenly out of all.")
     ] = 20

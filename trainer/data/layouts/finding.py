@@ -1,0 +1,203 @@
+"""Examples and good pictures of a data set, whatever its layout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.mask_values import MaskValues
+
+from ..annotations.mask_classes import MaskClasses
+from ..examples import Example
+from .class_masks import ClassMasks
+from .grouping import grouped_by_file, grouped_by_name
+from .known import LAYOUTS
+from .layout import Layout, choose, file_in
+from .mvtec_ad import unfit_manifest
+from .plain import PlainFolder
+from .settings import AS_FOUND, ReadingSettings
+
+__all__ = [
+    "all_good_examples",
+    "find_class",
+    "find_examples",
+    "good_examples",
+    "good_pictures",
+    "layout_of",
+]
+
+_reading = system_errors(DataError, "a data set that can be read")
+_EXPECTED = (
+    f"one of the layouts {', '.join(LAYOUTS)}, such as OBJECT/test/DEFECT (mvtec); "
+    "bgdefect data check --help says where the files of each lie"
+)
+
+
+@_reading
+def find_examples(
+    root: str | Path,
+    object: str | None = None,
+    defect: str | None = None,
+    reading: ReadingSettings = AS_FOUND,
+) -> list[Example]:
+    """All examples of an object and a defect (None: of all), sorted by object, defect and file; a
+    csv keeps its order.
+
+    Args:
+        root: a data set of several objects, one object's folder, a csv, or a folder that holds one.
+        reading: layout, groups and values of masks, where they are not as found.
+
+    Raises:
+        DataError: nothing there, an unknown layout, object or defect (the message lists the known
+            ones), a picture without mask, a mask without picture; the message names the file.
+        SettingError: the pattern or the values of masks are none.
+    """
+    root = Path(root)
+    layout = layout_of(root, reading)
+    if isinstance(layout, PlainFolder):
+        raise _unknown(root)
+    known = layout.classes(root)
+    objects = choose(root, "object", object, known)
+    names: set[str] = set()
+    for name in objects:
+        names.update(known[name])
+    defects = choose(root, "defect", defect, names)
+    classes: set[tuple[str, str]] = set()
+    for name in objects:
+        for member in known[name]:
+            if member in defects:
+                classes.add((name, member))
+    examples = _grouped(root, layout.examples(root, classes), reading)
+    values = MaskValues.parse(reading.mask_values)
+    if values.is_white:
+        return examples
+    return [replace(example, values=values) for example in examples]
+
+
+def find_class(
+    root: str | Path,
+    object: str | None = None,
+    defect: str | None = None,
+    reading: ReadingSettings = AS_FOUND,
+) -> list[Example]:
+    """The examples of the one class that the names leave, as :func:`find_examples`.
+
+    Raises:
+        DataError: as there, or several classes; the message lists them.
+    """
+    examples = find_examples(root, object, defect, reading)
+    classes = sorted({(example.object, example.defect) for example in examples})
+    if len(classes) != 1:
+        names = ", ".join(f"{name} / {defect}" for name, defect in classes[:20])
+        came = f"{root} holds {len(classes)} classes"
+        raise DataError(came, f"one of {names}", "name the object and the defect")
+    return examples
+
+
+@_reading
+def good_pictures(
+    root: str | Path, object: str | None = None, reading: ReadingSettings = AS_FOUND
+) -> list[Path]:
+    """Good pictures: ``train/good`` of the object, a csv's good rows, or the pictures that lie in
+    the folder itself.
+
+    Raises:
+        DataError: none there, an unknown object, or several objects and none chosen.
+    """
+    root = Path(root)
+    layout = layout_of(root, reading)
+    examples = layout.good_examples(root, object, "train")
+    if not examples:
+        name = f" of {object}" if object else ""
+        raise DataError(f"{root} holds no good pictures{name}", layout.good_place, "add some")
+    return [example.image for example in examples]
+
+
+@_reading
+def good_examples(
+    root: str | Path, object: str, side: str = "train", reading: ReadingSettings = AS_FOUND
+) -> list[Example]:
+    """Good pictures of an object with their groups, as examples without masks.
+
+    Args:
+        side: "train" or "test", for ``train/good`` or ``test/good``; a csv, which knows no sides,
+            gives all its good rows for either. Empty where the object has none.
+
+    Raises:
+        DataError: as `find_examples`.
+    """
+    root = Path(root)
+    examples = layout_of(root, reading).good_examples(root, object, side)
+    return _grouped(root, examples, reading, must_have=False)
+
+
+def all_good_examples(
+    root: str | Path, object: str, reading: ReadingSettings = AS_FOUND
+) -> list[Example]:
+    """The good pictures of an object on both sides, each once, as :func:`good_examples`."""
+    by_picture: dict[Path, Example] = {}
+    for side in ("train", "test"):
+        for example in good_examples(root, object, side, reading):
+            by_picture.setdefault(example.image, example)
+    return list(by_picture.values())
+
+
+def _grouped(
+    root: Path, examples: list[Example], reading: ReadingSettings, must_have: bool = True
+) -> list[Example]:
+    """The examples with the groups that the settings name, else with those of the data set.
+
+    Args:
+        must_have: whether a key that no example has is refused.
+    """
+    if reading.group_file is not None:
+        return grouped_by_file(root, examples, reading.group_file, reading.options.group_key)
+    if reading.group_pattern is not None:
+        return grouped_by_name(root, examples, reading.group_pattern)
+    has_none = bool(examples) and not any(example.group for example in examples)
+    if reading.group_key is not None and must_have and has_none:
+        came = f"no picture of {root} has the entry or tag {reading.group_key!r}"
+        raise DataError(came, "a name that its annotation holds", "correct group_key")
+    return examples
+
+
+@_reading
+def layout_of(root: Path, reading: ReadingSettings = AS_FOUND) -> Layout:
+    """The layout of a data set: as the settings say, else the first that recognises it.
+
+    Raises:
+        DataError: nothing there, or no layout recognises it.
+    """
+    if not root.exists():
+        raise DataError(f"{root} does not exist", "a data set's folder or csv", "check the path")
+    if root.is_dir() and not any(root.iterdir()):
+        raise DataError(f"{root} is an empty folder", _EXPECTED, "check the path")
+    if reading.layout is not None:
+        forced = LAYOUTS.named(reading.layout)
+        if not forced.recognises(root):
+            came = f"{root} has not the layout {forced.name}"
+            raise DataError(came, forced.summary, "check the path, or leave --layout out")
+        return _as_set(forced, root, reading)
+    for layout in LAYOUTS.values():
+        if layout.recognises(root):
+            return _as_set(layout, root, reading)
+    if not root.is_dir():
+        raise DataError(f"{root} is neither a folder nor a csv", _EXPECTED, "check the path")
+    raise _unknown(root)
+
+
+def _as_set(layout: Layout, root: Path, reading: ReadingSettings) -> Layout:
+    """A layout with the options of reading."""
+    chosen = layout.reading(reading.options)
+    if reading.mask_classes is not None:
+        return ClassMasks(chosen, MaskClasses.parse(reading.mask_classes))
+    return chosen.reading_at(root) if reading.mask_values is None else chosen
+
+
+def _unknown(root: Path) -> DataError:
+    manifest = file_in(root, "manifest.csv")
+    if manifest is not None:
+        return unfit_manifest(manifest)
+    return DataError(f"{root} has an unknown layout", _EXPECTED, "check the path, or write a csv")

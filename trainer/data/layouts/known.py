@@ -1,0 +1,43 @@
+"""All layouts. Of those, the first that recognises a data set is taken."""
+
+from __future__ import annotations
+
+from bgdefect_core.declarations import Registry
+
+from .btad import Btad
+from .class_masks import MaskFolders
+from .coco import Coco
+from .csv_list import CsvList
+from .cvat import CvatImages
+from .kolektor_sdd import KolektorSDD
+from .kolektor_sdd2 import KolektorSDD2
+from .label_studio import LabelStudio
+from .labelme import LabelMe
+from .labelme_xml import LabelMeXml
+from .layout import Layout
+from .mvtec_ad import MVTecAD
+from .mvtec_loco import MVTecLoco
+from .plain import PlainFolder
+from .real_iad import RealIAD
+from .visa import VisA
+from .yolo import Yolo
+
+LAYOUTS: Registry[Layout] = Registry(
+    "data layout",
+    CsvList(),
+    Coco(),
+    Yolo(),
+    LabelMe(),
+    LabelStudio(),
+    CvatImages(),
+    LabelMeXml(),
+    MaskFolders(),
+    VisA(),
+    RealIAD(),
+    KolektorSDD(),
+    KolektorSDD2(),
+    Btad(),
+    MVTecLoco(),
+    MVTecAD(),
+    PlainFolder(),
+)
