@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from ..detectors.pictures import Pair
+from ..detectors.truth import counted_in, defect_of
 
 MISSED = 0.5
 """A defect is missed where fewer than this share of the detectors find it."""
@@ -99,11 +100,12 @@ def properties_of(pair: Pair) -> tuple[float, ...]:
     around it, the largest of the three colours; lengths are shares of the side, 0..1.
 
     Args:
-        pair: uint8 ``[H, W, 3]`` and bool ``[H, W]`` with a defect.
+        pair: uint8 ``[H, W, 3]`` and its truth ``[H, W]`` with a defect.
     """
-    picture, mask = pair
+    picture, truth = pair
+    mask = defect_of(truth)
     height, width = mask.shape
-    ring = ndimage.binary_dilation(mask, iterations=_RING) & ~mask
+    ring = ndimage.binary_dilation(mask, iterations=_RING) & counted_in(truth) & ~mask
     contrast = 0.0
     if ring.any():
         contrast = float(np.abs(picture[mask].mean(0) - picture[ring].mean(0)).max())

@@ -30,6 +30,7 @@ from .networks.network import probability_maps
 from .pictures import FoldPictures, load_pairs
 from .plans import ArmPlan
 from .training_data import ArmData
+from .truth import seen
 
 FOUND = 0.95
 """Share of the known defects that the threshold finds."""
@@ -113,8 +114,9 @@ class AlarmMeasure:
         scores: list[float] = []
         for examples, data, _ in parts:
             net = fit(data(), settings, seed, device)
-            squares = [picture for picture, _ in load_pairs(examples, settings.resolution)]
-            scores += map(image_score, probability_maps(net, squares))
+            squares, truths = zip(*load_pairs(examples, settings.resolution), strict=True)
+            maps = probability_maps(net, squares)
+            scores += map(image_score, map(seen, truths, maps))
         return {"scores": scores}
 
 

@@ -109,15 +109,15 @@ class Detectors:
         for name, value in asdict(self.settings).items():
             if plan.arm.has_both or name not in ("schedule", "synthetic_share"):
                 settings[name.removeprefix("detector_")] = value
-        return f"{cell.name}-{arm}-s{seed}", settings | data
+        return f"{cell.name}-{arm}-s{seed}", settings | cell.data.ignored | data
 
     def _measure(
         self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int
     ) -> dict[str, Any]:
         net = fit(plan.data(), self.settings, seed, self.device)
         metrics, maps = score_detector(net, pictures.test)
-        masks = [mask for _, mask in pictures.test]
-        figures = {**metrics, PICTURES: picture_figures(masks, maps)}
+        truths = [truth for _, truth in pictures.test]
+        figures = {**metrics, PICTURES: picture_figures(truths, maps)}
         if cell.draw or seed != self.seeds[0]:
             return figures
         if plan.arm.landscape:

@@ -15,13 +15,14 @@ import torch
 from torch import nn
 
 from .losses import LOSSES
-from .metrics import Map, detection_metrics
+from .metrics import detection_metrics
 from .networks import NETWORKS
 from .networks.network import probability_maps, seeded, to_tensor
 from .pictures import Pair
 from .schedules import SCHEDULES
 from .settings import DetectorSettings
 from .training_data import ArmData
+from .truth import Map
 
 _WARM = 0.1
 """Share of the steps in which the learning rate rises."""
@@ -69,22 +70,22 @@ def fit(data: ArmData, settings: DetectorSettings, seed: int, device: torch.devi
 def draw_batch(
     data: ArmData, count: int, side: int, synthetic_share: float, seed: int, step: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The crops of one step: ``[B, 3, c, c]`` in 0..1 and bool ``[B, c, c]``.
+    """The crops of one step: ``[B, 3, c, c]`` in 0..1 and their truths ``[B, c, c]``, bool or int8.
 
     Args:
         count: B. side: c in pixels. synthetic_share: of the defect draws where the arm has both
             kinds.
     """
-    pictures, masks = [], []
+    pictures, truths = [], []
     for number in range(step * count, (step + 1) * count):
-        picture, mask = data.draw(side, synthetic_share, seed, number)
+        picture, truth = data.draw(side, synthetic_share, seed, number)
         pictures.append(picture)
-        masks.append(mask)
-    return to_tensor(pictures), torch.from_numpy(np.stack(masks))
+        truths.append(truth)
+    return to_tensor(pictures), torch.from_numpy(np.stack(truths))
 
 
 def score_detector(net: nn.Module, pairs: Sequence[Pair]) -> tuple[dict[str, float], list[Map]]:
     """All metrics on the test side, and the maps."""
-    pictures, masks = zip(*pairs, strict=True)
+    pictures, truths = zip(*pairs, strict=True)
     maps = probability_maps(net, pictures)
-    return detection_metrics(masks, maps), maps
+    return detection_metrics(truths, maps), maps

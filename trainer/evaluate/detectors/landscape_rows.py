@@ -18,6 +18,7 @@ from .pictures import FoldPictures, Pair
 from .plans import ArmPlan
 from .settings import LandscapeSettings
 from .training_data import ArmData
+from .truth import defect_of
 
 BATCH = 8
 """Crops a batch."""
@@ -67,15 +68,15 @@ class Landscapes:
         """Fixed crops of the test side; half of the draws have a defect."""
         defects: list[Pair] = []
         good: list[Pixels] = []
-        for picture, mask in pictures.test:
-            if mask.any():
-                defects.append((picture, mask))
+        for picture, truth in pictures.test:
+            if defect_of(truth).any():
+                defects.append((picture, truth))
             else:
                 good.append(picture)
         data = ArmData(good, defects)
         side, device = self.detectors.settings.crop, self.detectors.device
         batches = []
         for step in range(self.settings.landscape_crops // BATCH):
-            crops, truth = draw_batch(data, BATCH, side, 0.0, self.seed, step)
-            batches.append((crops.to(device), truth.to(device)))
+            crops, truths = draw_batch(data, BATCH, side, 0.0, self.seed, step)
+            batches.append((crops.to(device), truths.to(device)))
         return batches

@@ -17,7 +17,8 @@ GAMMA = 2.0
 
 @dataclass(frozen=True)
 class DetectorLoss:
-    """One loss of logits ``[B, 2, H, W]`` and a truth bool or float ``[B, H, W]``, 1 = defect."""
+    """One loss of logits ``[B, 2, H, W]`` and a truth ``[B, H, W]`` of any type: 1 = defect, 0 =
+    background; pixels below 0 are neither and do not count."""
 
     name: str
     summary: str
@@ -26,24 +27,26 @@ class DetectorLoss:
 
 def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Focal loss on the softmax (Lin et al. 2017): mean of ``-(1 - p_t)^2 log p_t`` over all
-    pixels.
+    pixels that count.
 
     Args:
-        logits: ``[B, 2, H, W]``. truth: bool or float ``[B, H, W]``, 1 = defect.
+        logits, truth: see :class:`DetectorLoss`.
     """
     log_p = F.log_softmax(logits, dim=1)
     log_pt = torch.where(truth > 0.5, log_p[:, 1], log_p[:, 0])
-    return -((1 - log_pt.exp()) ** GAMMA * log_pt).mean()
+    losses = -((1 - log_pt.exp()) ** GAMMA * log_pt)
+    counted = truth >= 0
+    return (losses * counted).sum() / counted.sum().clamp_min(1)
 
 
 def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """``1 - 2 sum(p t) / (sum(p) + sum(t))`` over all pixels of the batch (Milletari et al. 2016);
-    both sums count one pixel more, so that a batch without defects has a loss.
+    """``1 - 2 sum(p t) / (sum(p) + sum(t))`` over all pixels of the batch that count (Milletari et
+    al. 2016); both sums count one pixel more, so that a batch without defects has a loss.
 
     Args:
-        logits: ``[B, 2, H, W]``. truth: bool or float ``[B, H, W]``, 1 = defect.
+        logits, truth: see :class:`DetectorLoss`.
     """
-    p, t = logits.softmax(1)[:, 1], truth.to(logits.dtype)
+    p, t = logits.softmax(1)[:, 1] * (truth >= 0), truth.to(logits.dtype).clamp_min(0)
     return 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
 
 

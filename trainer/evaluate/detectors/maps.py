@@ -9,8 +9,8 @@ import numpy as np
 from bgdefect_core.pictures.overlay import GREEN, outlined, warmed
 from bgdefect_core.pictures.picture import Pixels
 
-from .metrics import Map
 from .pictures import Pair
+from .truth import Map, defect_of
 
 _SHOWN, _GAP = 4, 4
 
@@ -22,9 +22,9 @@ def map_strip(pairs: Sequence[Pair], maps: Sequence[Map]) -> Pixels:
     low = float(np.min(list(map(np.min, shown))))
     high = float(np.max(list(map(np.max, shown))))
     columns = []
-    for (picture, mask), heat in zip(pairs, shown, strict=False):
+    for (picture, truth), heat in zip(pairs, shown, strict=False):
         scaled = (heat - low) / max(high - low, 1e-6)
         levels = np.round(scaled * 255).astype(np.uint8)
-        for square in (outlined(picture, mask, GREEN), warmed(picture, levels)):
+        for square in (outlined(picture, defect_of(truth), GREEN), warmed(picture, levels)):
             columns.append(np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255))
     return np.concatenate(columns, axis=1)

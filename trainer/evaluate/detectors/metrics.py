@@ -21,7 +21,8 @@ from scipy import integrate, ndimage
 from bgdefect_core.errors import SettingError
 from bgdefect_core.pictures.masks import Mask
 
-Map = NDArray[np.float32]
+from .truth import Map, Truth, counted_in, defect_of, seen
+
 IMAGE_WINDOW = 21
 """Side in pixels of the average pool whose maximum is the score of a picture (DRAEM)."""
 METRICS = (
@@ -96,7 +97,21 @@ def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, floa
     return float(metrics.auc(false_rate, recall)), float(average_precision), float(f1.max())
 
 
-def precision_at_defects(truths: Sequence[Mask], maps: Sequence[Map]) -> list[float]:
+def counted_pixels(
+    truths: Sequence[Truth], maps: Sequence[Map]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """All pixels that are defect or background: whether they are defect, and the detector's score;
+    ``[n]`` each."""
+    defects: list[NDArray[np.bool_]] = []
+    scores: list[NDArray[np.float32]] = []
+    for truth, anomaly in zip(truths, maps, strict=True):
+        counted = counted_in(truth)
+        defects.append(defect_of(truth)[counted])
+        scores.append(anomaly[counted])
+    return np.concatenate(defects), np.concatenate(scores)
+
+
+def precision_at_defects(truths: Sequence[Truth], maps: Sequence[Map]) -> list[float]:
     """Pixel AP taken apart: for each picture with a defect the mean, over the defect's pixels, of
     the precision at the threshold of that pixel's score.
 
@@ -104,16 +119,17 @@ def precision_at_defects(truths: Sequence[Mask], maps: Sequence[Map]) -> list[fl
     as weights is the pixel AP; each defect counted once, small defects matter as much as large.
 
     Args:
-        truths: bool ``[H, W]`` each. maps: float ``[H, W]`` each.
+        truths: ``[H, W]`` each. maps: float ``[H, W]`` each.
 
     Returns:
         One value in 0..1 for each picture with a defect, in their order.
     """
-    pixels = np.sort(np.concatenate(maps, axis=None))
+    pixels = np.sort(counted_pixels(truths, maps)[1])
     defects: list[NDArray[Any]] = []
     for truth, anomaly in zip(truths, maps, strict=True):
-        if truth.any():
-            defects.append(anomaly[truth])
+        defect = defect_of(truth)
+        if defect.any():
+            defects.append(anomaly[defect])
     if not defects:
         return []
     hits = np.sort(np.concatenate(defects))
@@ -125,14 +141,14 @@ def precision_at_defects(truths: Sequence[Mask], maps: Sequence[Map]) -> list[fl
     return precisions
 
 
-def picture_figures(truths: Sequence[Mask], maps: Sequence[Map]) -> dict[str, list[float]]:
+def picture_figures(truths: Sequence[Truth], maps: Sequence[Map]) -> dict[str, list[float]]:
     """What the detector says of each picture: ``defect_scores`` and ``good_scores`` (image
     scores), ``defect_precision`` (:func:`precision_at_defects`), in the order of the pictures."""
     defect_scores: list[float] = []
     good_scores: list[float] = []
     for truth, anomaly in zip(truths, maps, strict=True):
-        scores = defect_scores if truth.any() else good_scores
-        scores.append(image_score(anomaly))
+        scores = defect_scores if defect_of(truth).any() else good_scores
+        scores.append(image_score(seen(truth, anomaly)))
     return {
         "defect_scores": defect_scores,
         "good_scores": good_scores,
@@ -140,7 +156,7 @@ def picture_figures(truths: Sequence[Mask], maps: Sequence[Map]) -> dict[str, li
     }
 
 
-def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> float:
+def aupro(truths: Sequence[Truth], maps: Sequence[Map], limit: float = 0.3) -> float:
     """Area under the per-region overlap curve up to a false positive rate of ``limit``, divided by
     ``limit``: 0..1.
 
@@ -149,21 +165,21 @@ def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> fl
     pixel.
 
     Args:
-        truths: bool ``[H, W]`` each. maps: float ``[H, W]`` each. limit: above 0, up to 1.
+        truths: ``[H, W]`` each. maps: float ``[H, W]`` each. limit: above 0, up to 1.
     """
     weights, regions = [], 0
     for truth in truths:
-        labels, count = ndimage.label(truth, np.ones((3, 3)))
+        labels, count = ndimage.label(defect_of(truth), np.ones((3, 3)))
         sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(np.float64)
         sizes[0] = np.inf
-        weights.append((1 / sizes)[labels].ravel())
+        weights.append((1 / sizes)[labels][counted_in(truth)])
         regions += count
     weight = np.concatenate(weights)
     good = weight == 0
     if regions == 0 or not good.any():
         return math.nan
 
-    score = np.concatenate(maps, axis=None)
+    score = counted_pixels(truths, maps)[1]
     order = np.argsort(-score, kind="stable")
     changes = np.flatnonzero(np.diff(score[order]))
     last = np.append(changes, score.size - 1)  # equal scores are one step of the curve
@@ -179,19 +195,19 @@ def aupro(truths: Sequence[Mask], maps: Sequence[Map], limit: float = 0.3) -> fl
 
 
 def detection_metrics(
-    truths: Sequence[Mask], maps: Sequence[Map], score: Callable[[Map], float] = image_score
+    truths: Sequence[Truth], maps: Sequence[Map], score: Callable[[Map], float] = image_score
 ) -> dict[str, float]:
-    """All metrics (``METRICS``) of a detector on its test pictures.
+    """All metrics (``METRICS``) of a detector on its test pictures. Pixels that are neither defect
+    nor background enter none of them.
 
     Args:
-        truths: bool ``[H, W]`` each; without a defect pixel: a good picture.
+        truths: ``[H, W]`` each; without a defect pixel: a good picture.
         maps: P(defect) or an anomaly map, float32 ``[H, W]`` each.
         score: the score of a picture by its map, the method's own rule.
     """
-    defective = np.array(list(map(np.any, truths)))
-    scores = np.array(list(map(score, maps)))
+    defective = np.array(list(map(np.any, map(defect_of, truths))))
+    scores = np.array(list(map(score, map(seen, truths, maps))))
     image_metrics = curve_metrics(defective, scores)
-    pixels = np.concatenate(truths, axis=None)
-    pixel_metrics = curve_metrics(pixels, np.concatenate(maps, axis=None))
+    pixel_metrics = curve_metrics(*counted_pixels(truths, maps))
     values = (*image_metrics, *pixel_metrics, aupro(truths, maps))
     return dict(zip(METRICS, values, strict=True))

@@ -21,7 +21,7 @@ from torch import Tensor
 from bgdefect_core.pictures.picture import Pixels
 
 from ..measures.features import patch_features, to_input
-from .metrics import Map
+from .truth import Map
 
 PROJECTED = 64
 """Width to which patches are projected at random while the coreset is chosen."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from bgdefect_core.pictures.picture import Pixels
 
-from .metrics import Map
+from .truth import Map
 
 LAYERS = ("layer1", "layer2", "layer3")
 BATCH = 16

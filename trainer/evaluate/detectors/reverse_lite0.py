@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from bgdefect_core.pictures.picture import Pixels
 
 from ..measures.features import inner_features, to_input
-from .metrics import Map
 from .patchcore import smoothed
+from .truth import Map
 
 _BLOCKS = {2: 24, 4: 40, 10: 112}
 """Blocks of the teacher with their channels, at 1/4, 1/8 and 1/16 of the side."""

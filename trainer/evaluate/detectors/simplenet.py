@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from bgdefect_core.pictures.picture import Pixels
 
-from .metrics import Map
 from .patchcore import patches, smoothed
+from .truth import Map
 
 NOISE = 0.015
 """Standard deviation of the noise, as in the paper."""

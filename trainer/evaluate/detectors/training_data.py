@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from math import floor
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class ArmData:
     """Classical augmentation of every draw."""
 
     def draw(self, side: int, synthetic_share: float, seed: int, number: int) -> Pair:
-        """A crop and its mask; odd draws are good, even ones have a defect.
+        """A crop and its truth; odd draws are good, even ones have a defect.
 
         Args:
             side: of the crop in pixels. synthetic_share: of the defect draws where the arm has both
@@ -114,7 +115,7 @@ def balanced(count: int, turn: int, seed: int, purpose: Purpose) -> int:
 def visible(good: Pixels, pair: Pair) -> bool:
     """Whether the picture differs from the good one by ``LEAST_CHANGE`` somewhere in the mask."""
     picture, mask = pair
-    change = np.abs(picture[mask].astype(np.int16) - good[mask])
+    change = np.abs(picture[mask > 0].astype(np.int16) - good[mask > 0])
     return bool(change.size and change.max() >= LEAST_CHANGE)
 
 
@@ -122,11 +123,13 @@ def augmented(pair: Pair, rng: np.random.Generator) -> Pair:
     """Classical augmentation: quarter turns and a flip, brightness and contrast by up to 20 %, a
     little noise."""
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    picture, mask = (np.rot90(array, turns) for array in pair)
+    picture: Any
+    truth: Any
+    picture, truth = np.rot90(pair[0], turns), np.rot90(pair[1], turns)
     if flip:
-        picture, mask = picture[:, ::-1], mask[:, ::-1]
+        picture, truth = picture[:, ::-1], truth[:, ::-1]
     contrast = 1 + rng.uniform(-0.2, 0.2)
     brightness = 255 * rng.uniform(-0.2, 0.2)
     noisy = (picture.astype(np.float32) - 127.5) * contrast + 127.5 + brightness
     noisy += rng.normal(0, 255 * rng.uniform(0, 0.02), picture.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8), np.ascontiguousarray(mask)
+    return np.clip(noisy, 0, 255).astype(np.uint8), np.ascontiguousarray(truth)

@@ -12,8 +12,9 @@ from ..plan.plan import Cell
 from ..rows import Row
 from ..store import Store
 from .detection import detection_rows
-from .metrics import Map, detection_metrics, highest
+from .metrics import detection_metrics, highest
 from .pictures import FoldPictures
+from .truth import Map
 
 
 class Baseline(Protocol):
@@ -45,6 +46,7 @@ def baseline_rows(
         maps = baseline.maps(pictures.good, test)
         return dict(detection_metrics(truths, maps, highest))
 
-    settings = {"split": cell.data.digest, "resolution": pictures.side} | baseline.key()
+    settings = {"split": cell.data.digest, "resolution": pictures.side}
+    settings |= cell.data.ignored | baseline.key()
     figures = store.get(baseline.kind, cell.data.name, settings, measure)
     return detection_rows(cell, baseline.subject, figures, baseline.seed)

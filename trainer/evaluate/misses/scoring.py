@@ -10,7 +10,6 @@ from math import floor
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 
 from bgdefect_core.errors import DataError
@@ -18,11 +17,12 @@ from bgdefect_core.records.run_record import file_digest
 
 from ...data.examples import Example
 from ..detectors.fit import fit
-from ..detectors.metrics import curve_metrics, image_score, score_inside
+from ..detectors.metrics import counted_pixels, curve_metrics, image_score, score_inside
 from ..detectors.networks.network import probability_maps
 from ..detectors.pictures import Pair, load_pairs
 from ..detectors.settings import DetectorSettings
 from ..detectors.training_data import ArmData
+from ..detectors.truth import defect_of, seen
 from ..store import Store
 from .batch import Batch
 from .turns import KnownSide, Turn
@@ -172,13 +172,12 @@ def turn_figures(
     Args:
         defects: held-out pictures with their masks. good: held-out good pictures.
     """
-    pictures, masks = zip(*defects, *good, strict=True)
+    pictures, truths = zip(*defects, *good, strict=True)
     maps = probability_maps(net, pictures)
     inside: list[float] = []
-    for (_, mask), probability in zip(defects, maps, strict=False):
-        inside.append(score_inside(probability, mask))
-    truth = np.concatenate(masks, axis=None)
-    _, pixel_ap, _ = curve_metrics(truth, np.concatenate(maps, axis=None))
+    for (_, truth), probability in zip(defects, maps, strict=False):
+        inside.append(score_inside(seen(truth, probability), defect_of(truth)))
+    _, pixel_ap, _ = curve_metrics(*counted_pixels(truths, maps))
     highest = list(map(image_score, maps[len(defects) :]))
     return {"defects": inside, "good": highest, "pixel_ap": pixel_ap}
 
@@ -190,5 +189,6 @@ def data_digest(examples: Iterable[Example]) -> str:
         for file in (example.image, *example.masks):
             digest.update(file_digest(file, DataError, "a picture or a mask").encode())
         digest.update(repr((example.values, example.regions_digest)).encode())
-        digest.update((example.others_digest or "").encode())
+        if example.others_digest is not None:
+            digest.update(f"neither {example.others_digest}".encode())
     return digest.hexdigest()

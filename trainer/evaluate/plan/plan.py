@@ -55,6 +55,17 @@ class FoldData:
         text = json.dumps(fold_files(self.fold, self.root), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @cached_property
+    def ignored(self) -> dict[str, str]:
+        """What else identifies the detectors of a fold in which some regions are neither defect nor
+        background; empty without such."""
+        digests: list[str] = []
+        for example in (*self.fold.pool, *self.fold.validation, *self.fold.test):
+            digests.append(example.others_digest or "")
+        if not any(digests):
+            return {}
+        return {"ignored": hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]}
+
 
 @dataclass(frozen=True)
 class Cell:

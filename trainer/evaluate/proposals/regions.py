@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from bgdefect_core.pictures.masks import Mask
 
-from ..detectors.metrics import Map
+from ..detectors.truth import Map
 
 _DIAGONAL = np.ones((3, 3))
 

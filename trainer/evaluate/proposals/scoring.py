@@ -17,8 +17,8 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder
 
 from ...data.splits import spread_evenly
-from ..detectors.metrics import Map
 from ..detectors.patchcore import coreset, patches, score_maps
+from ..detectors.truth import Map
 from .config import RegionSettings
 
 GOOD_QUANTILE = 0.99
