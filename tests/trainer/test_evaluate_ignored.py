@@ -64,9 +64,10 @@ def test_where_both_meet_it_is_the_defect() -> None:
     mask = np.zeros((4, 4), bool)
     mask[:2] = True
     picture: Pixels = np.zeros((4, 4, 3), np.uint8)
-    assert squared(picture, mask, 4, np.ones((4, 4), bool))[1].tolist() == [[1] * 4] * 2 + [
-        [IGNORED] * 4
-    ] * 2
+    assert (
+        squared(picture, mask, 4, np.ones((4, 4), bool))[1].tolist()
+        == [[1] * 4] * 2 + [[IGNORED] * 4] * 2
+    )
     assert squared(picture, mask, 4, mask)[1].dtype == np.bool_  # nothing is left to ignore
 
 
@@ -116,7 +117,7 @@ def test_what_is_ignored_does_not_make_a_picture_score_high() -> None:
 
 
 def test_losses_by_hand() -> None:
-    """As the tests of both losses, beside a pixel that the network gets wrong and does not count."""
+    """As the tests of both losses, beside a pixel that is wrong and does not count."""
     logits = torch.tensor([[[[0.0, 2.0, 50.0]], [[0.0, 0.0, -50.0]]]], requires_grad=True)
     truth = torch.tensor([[[1, 0, IGNORED]]], dtype=torch.int8)
     p = 1 / (1 + math.exp(-2))
