@@ -19,6 +19,8 @@ MODULES: tuple[str, ...] = (
     "pictures",
     "cropping",
     "refinement",
+    "quality",
+    "preview",
     "dataset",
 )
 """Modules with a list ``NODES`` of node classes, in the order of a workflow; one a line."""

@@ -12,7 +12,7 @@ from ..bgdefect_core.declarations import Option, options_of
 BOX = "BOUNDING_BOX"
 """The host's wire with boxes (v0.30 and later)."""
 CROP = "BGDEFECT_CROP"
-"""A wire with `_picture_steps.CropBatch`."""
+"""A wire with `_squares.CropBatch`."""
 INVERSION = "BGDEFECT_INVERSION"
 """A wire with `_wires.Inversion`."""
 MAPS = "BGDEFECT_MAPS"

@@ -23,7 +23,7 @@ from ..bgdefect_core.quality import (
     measure,
 )
 from ._convert import masks_of, pictures_of
-from ._picture_steps import CropBatch, colour_image, good_squares, squares_of
+from ._squares import CropBatch, colour_image, good_squares, squares_of
 from ._wires import RealDefect, RealDefects
 
 

@@ -26,7 +26,7 @@ from ..bgdefect_core.quality.effects import Effects, effects_of
 from ..bgdefect_core.quality.place_effect import shows_effect
 from ._boxes import Box, area_of
 from ._convert import mask_batch, masks_of, matched, pictures_of
-from ._picture_steps import colour_image
+from ._squares import colour_image
 from ._wires import RealDefect
 
 log = logging.getLogger(__name__)

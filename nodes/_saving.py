@@ -27,7 +27,7 @@ from ..bgdefect_core.records.dataset_place import extras_folder
 from ..bgdefect_core.records.manifest import ManifestLine
 from ._convert import cycled, image_of, mask_batch, mask_of, masks_of, pictures_of
 from ._judging import Judged
-from ._picture_steps import colour_image
+from ._squares import colour_image
 
 SETTINGS = {"made_by": "the ComfyUI nodes of BGDefect"}
 """The run's settings in the manifest. Every sample names the workflow that made it instead, so that

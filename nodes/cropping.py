@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ._declare import CROP, Node, Output, Schema, widget, wire
-from ._picture_steps import crop_pictures, cropped_image, cropped_mask, stitched
+from ._squares import crop_pictures, cropped_image, cropped_mask, stitched
 from .pictures import CATEGORY
 
 

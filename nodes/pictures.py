@@ -23,8 +23,8 @@ from ._libraries import (
     library_files,
     mask_library,
 )
-from ._picture_steps import colour_image
 from ._placing import DIRECTIONS, Ground, in_directions, new_masks, pasted_image
+from ._squares import colour_image
 from ._wires import RealDefect, RealDefects
 
 CATEGORY = "BGDefect/pictures"

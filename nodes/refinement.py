@@ -10,7 +10,7 @@ from ..bgdefect_core.method.refinement import LabelSettings
 from ..bgdefect_core.method.signals import DEFAULT_SIGNAL, SIGNALS, Signal
 from ..bgdefect_core.pictures.mask_shape import MaskShape
 from ._declare import CROP, MAPS, REAL, Node, Output, Schema, option, wire
-from ._picture_steps import refined
+from ._refining import refined
 
 
 def _signals() -> list[str]:

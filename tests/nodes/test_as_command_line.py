@@ -1,5 +1,5 @@
 """Crop, Refine, Stitch and Quality against `generate` from start to end, fed the very same decoded
-squares: equal labels, pictures, figures and verdicts."""
+steps: equal labels, pictures, figures and verdicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
 from bgdefect_pack.bgdefect_core.pictures.mask_shape import MaskShape
 from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
-from bgdefect_pack.nodes import _picture_steps as steps
+from bgdefect_pack.nodes import _refining as refining
+from bgdefect_pack.nodes import _squares as crops
 from bgdefect_pack.nodes._judging import Judged, judged
 from bgdefect_pack.nodes._wires import RealDefect, RealDefects
 
@@ -105,8 +106,8 @@ def judged_by_the_nodes(
 ) -> tuple[torch.Tensor, torch.Tensor, list[Judged]]:
     image = torch.from_numpy(case.job.picture.pixels)[None].float() / 255
     mask = torch.from_numpy(case.job.requested)[None].float()
-    crop = steps.crop_pictures(image, mask, SIDE, "defect", case.settings.stitching.feather)
-    label, _ = steps.refined(
+    crop = crops.crop_pictures(image, mask, SIDE, "defect", case.settings.stitching.feather)
+    label, _ = refining.refined(
         LabelSettings("difference", 0.3),
         None,
         squares.painted,
@@ -115,7 +116,7 @@ def judged_by_the_nodes(
         crop,
         None if real is None else MaskShape.of(real.library.patches),
     )
-    results = steps.stitched(crop, squares.painted, normal=squares.normal)
+    results = crops.stitched(crop, squares.painted, normal=squares.normal)
     verdicts = judged(
         crop,
         squares.painted,
@@ -127,7 +128,7 @@ def judged_by_the_nodes(
         case.start_levels,
     )
     # Without the good squares no detail comes back.
-    assert bool((results != steps.stitched(crop, squares.painted)).any())
+    assert bool((results != crops.stitched(crop, squares.painted)).any())
     return label, results, verdicts
 
 
@@ -206,13 +207,13 @@ def test_a_copy_of_the_real_defect_is_rejected_by_name() -> None:
     job, real = placed_defect()
     image = torch.from_numpy(job.picture.pixels)[None].float() / 255
     mask = torch.from_numpy(job.requested)[None].float()
-    crop = steps.crop_pictures(image, mask, SIDE, "defect", None)
+    crop = crops.crop_pictures(image, mask, SIDE, "defect", None)
     [behind] = real.behind
     assert behind.exemplar is not None
     from bgdefect_pack.nodes._placing import NewMask, pasted_image
 
     result = pasted_image(image, [NewMask(0, job.requested, behind)])
-    squares = steps.cropped_image(crop, result), steps.cropped_image(crop)
+    squares = crops.cropped_image(crop, result), crops.cropped_image(crop)
     for start, reason in (([0.5], COPY), ([0.0], ""), (None, "")):
         [verdict] = judged(crop, *squares, result, mask, LIMITS, real, start)
         assert verdict.verdict.reason == reason, start

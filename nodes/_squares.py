@@ -1,5 +1,4 @@
-"""What the picture nodes do, without the host: batches in, the core's functions called item by
-item, batches out.
+"""Squares around the masks of a batch, without the host: cut out, put back, checked.
 
 IMAGE is float ``[B, H, W, C]`` in 0..1, MASK float ``[B, H, W]``, as everywhere in the host. Sample
 i of S belongs to picture ``i % B``, the order of the host's Repeat Image Batch.
@@ -15,24 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..bgdefect_core.errors import MaskError, PictureError, SettingError
-from ..bgdefect_core.method.attention import MapRecorder
-from ..bgdefect_core.method.refinement import LabelSettings, label_of
-from ..bgdefect_core.method.signals import SIGNALS, Evidence
+from ..bgdefect_core.errors import MaskError, PictureError
 from ..bgdefect_core.pictures.crop import (
     Crop,
     Zoom,
     crop_box,
     default_feather,
-    put_back,
     take,
 )
-from ..bgdefect_core.pictures.mask_shape import MaskShape
 from ..bgdefect_core.pictures.masks import Mask, check_mask, feather
 from ..bgdefect_core.pictures.picture import Picture
 from ..bgdefect_core.pictures.reading import MIN_SIDE
 from ..bgdefect_core.pictures.stitching import stitch
-from ..bgdefect_core.pictures.tones import two_tones
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
 
 
@@ -105,7 +98,7 @@ def crop_pictures(
         image: IMAGE of B pictures. mask: MASK of 1 or B, all defects together.
     """
     colours = colour_image(image, "image")
-    masks = sized_masks(mask, len(colours), _size(colours), "mask")
+    masks = sized_masks(mask, len(colours), size_of(colours), "mask")
     boxes = [crop_box(member, resolution, zoom) for member in masks]
     return CropBatch(colours, masks, boxes, resolution, zoom, feather_width)
 
@@ -127,11 +120,15 @@ def cropped_image(crop: CropBatch, image: Tensor | None = None) -> Tensor:
     return image_of(squares)
 
 
-def _masks_at(crop: CropBatch, mask: Tensor | None) -> Sequence[Mask]:
-    """The requested masks, or further masks of the same pictures."""
+def masks_at(crop: CropBatch, mask: Tensor | None) -> Sequence[Mask]:
+    """The requested masks, or further masks of the same pictures.
+
+    Raises:
+        MaskError: another number or size.
+    """
     if mask is None:
         return crop.masks
-    return sized_masks(mask, len(crop.masks), _size(crop.image), "mask")
+    return sized_masks(mask, len(crop.masks), size_of(crop.image), "mask")
 
 
 def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
@@ -141,7 +138,7 @@ def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
     Raises:
         MaskError: another number or size, or one has no pixel in its square.
     """
-    masks = _masks_at(crop, mask)
+    masks = masks_at(crop, mask)
     squares = []
     for member, box in zip(masks, crop.boxes, strict=True):
         squares.append(take(member, box, crop.resolution))
@@ -196,91 +193,15 @@ def stitched(
     return torch.stack(results)
 
 
-def refined(
-    settings: LabelSettings,
-    recorder: MapRecorder | None,
-    painted: Tensor | None,
-    normal: Tensor | None,
-    mask: Tensor | None,
-    crop: CropBatch | None,
-    shape: MaskShape | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Eq. 13 for S samples: the refined MASK and the heat as MASK, ``[S, H, W]`` both.
-
-    Args:
-        recorder: attention maps of S samples, where the signal needs attention.
-        painted: IMAGE of the S decoded samples, where the signal needs the picture before.
-        normal: IMAGE of the B decoded encodings of the good pictures; needed likewise.
-        mask: the requested MASK; with ``crop`` at the whole picture's size, and None means the
-            crop's own.
-        crop: the samples are squares of it: the result then has the whole picture's size.
-        shape: of the class's real masks, for holes and separate pieces; None: not known.
-
-    Raises:
-        SettingError: the signal lacks its maps or pictures. MaskError, PictureError: what does not
-            fit together.
-    """
-    signal = SIGNALS.named(settings.signal)
-    pictures = None
-    if signal.needs_before:
-        if painted is None or normal is None:
-            missing = "painted" if painted is None else "normal"
-            raise SettingError(
-                f"{missing} is not connected",
-                f"both pictures for the signal {settings.signal!r}",
-                f"connect {missing}",
-            )
-        if crop is not None:
-            good_squares(crop, normal, squares_of(crop, painted, "painted")[0])
-        pictures = _decoded(painted, normal)
-    if signal.needs_attention and recorder is None:
-        raise SettingError(
-            "maps is not connected",
-            f"attention maps for the signal {settings.signal!r}",
-            "connect the sampler's maps",
-        )
-    size = _heat_size(pictures, mask, crop)
-    if recorder is not None and signal.needs_attention:
-        _check_maps(recorder, painted, crop)
-    evidence = Evidence(size, recorder, *(pictures or ()))
-    heat = signal.heat(evidence).cpu().numpy().astype(np.float32)
-    if crop is None:
-        mask = _connected(mask)
-        masks = sized_masks(mask, len(heat) if len(mask) > 1 else 1, size, "mask")
-        heats = list(heat)
-        if painted is not None and normal is not None and signal.needs_before:
-            goods, samples = pictures_of(normal), pictures_of(painted)
-            for number, square in enumerate(heats):
-                good, requested = goods[number % len(goods)], masks[number % len(masks)]
-                heats[number] = signal.stitched(square, good, samples[number], requested)
-    else:
-        masks = list(_masks_at(crop, mask))
-        heats = []
-        for number, square in enumerate(heat):
-            heats.append(put_back(square, crop.boxes[number % len(masks)], _size(crop.image)))
-        wholes = pictures_of(crop.image)
-        two_toned = any(two_tones(picture) is not None for picture in wholes)
-        if painted is not None and (two_toned or signal.needs_before):
-            results = pictures_of(stitched(crop, painted, normal=normal))
-            for number, square in enumerate(heats):
-                whole, requested = wholes[number % len(masks)], masks[number % len(masks)]
-                heats[number] = signal.stitched(square, whole, results[number], requested)
-    labels, maps = [], []
-    for number, member in enumerate(heats):
-        label, inside = label_of(member, masks[number % len(masks)], settings, shape)
-        labels.append(label)
-        maps.append(inside)
-    return mask_of(labels), torch.from_numpy(np.stack(maps))
-
-
-def _size(image: Tensor) -> tuple[int, int]:
+def size_of(image: Tensor) -> tuple[int, int]:
+    """(height, width) of an IMAGE in pixels."""
     return int(image.shape[1]), int(image.shape[2])
 
 
 def squares_of(crop: CropBatch, image: Tensor, name: str) -> list[NDArray[np.float32]]:
     """float32 ``[r, r, 3]`` each, as decoded (not rounded to bytes)."""
     colours = colour_image(image, name)
-    height, width = _size(colours)
+    height, width = size_of(colours)
     if height != width:
         do = f"connect the decoded squares of this crop to {name}"
         raise PictureError(
@@ -310,69 +231,3 @@ def good_squares(
         came = f"normal is {plains[0].shape[1]} pixels wide and painted {painted.shape[1]}"
         raise PictureError(came, "equal sizes", "decode with one VAE")
     return plains
-
-
-def _check_maps(recorder: MapRecorder, painted: Tensor | None, crop: CropBatch | None) -> None:
-    """Raise SettingError where the maps are not those of the samples."""
-    if not recorder.words:  # the sampler records none where a defect has no words
-        do = "count the words of each defect's prompt in words, or choose the signal 'difference'"
-        raise SettingError(
-            "maps hold no attention: words is 0, or the defect's prompt empty",
-            "the positions of the defect's words",
-            do,
-        )
-    if not recorder.means:
-        return  # the signal says why
-    count = recorder.samples
-    if painted is not None and count != len(painted):
-        came = f"maps are of {count} samples and painted has {len(painted)}"
-        raise SettingError(came, "as many", "connect maps and decoded samples of one sampler")
-    are_squares = all(height == width for height, width in recorder.means)
-    if crop is not None and (count % len(crop.boxes) or not are_squares):
-        grids = [f"{width} x {height}" for height, width in recorder.means]
-        came = f"maps are of {count} samples, {' and '.join(grids)} cells"
-        raise SettingError(
-            came,
-            f"squares, a multiple of {len(crop.boxes)} of them",
-            "connect maps and crop of the same samples",
-        )
-
-
-def _decoded(painted: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
-    """The S samples and their good pictures as the core takes them: ``[S, 3, H, W]`` in -1..1."""
-    new, old = colour_image(painted, "painted"), colour_image(normal, "normal")
-    if _size(new) != _size(old) or len(new) % len(old):
-        came = (
-            f"normal is {len(old)} of {old.shape[2]} x {old.shape[1]} "
-            f"and painted {len(new)} of {new.shape[2]} x {new.shape[1]}"
-        )
-        raise PictureError(
-            came,
-            "equal sizes, and a number that divides painted's",
-            "decode the encoded good pictures with the same VAE",
-        )
-    plain = old[torch.arange(len(new)) % len(old)]
-    return new.movedim(-1, 1) * 2 - 1, plain.movedim(-1, 1) * 2 - 1
-
-
-def _heat_size(
-    pictures: tuple[Tensor, Tensor] | None, mask: Tensor | None, crop: CropBatch | None
-) -> tuple[int, int]:
-    """At which size the signals meet: the pictures', else the square's, else the mask's."""
-    if crop is None:
-        mask = _connected(mask)
-    if pictures is not None:
-        return int(pictures[0].shape[2]), int(pictures[0].shape[3])
-    if crop is not None:
-        return crop.resolution, crop.resolution
-    height, width = mask_batch(_connected(mask)).shape[1:]
-    return int(height), int(width)
-
-
-def _connected(mask: Tensor | None) -> Tensor:
-    """The mask, which must be there without a crop."""
-    if mask is None:
-        raise SettingError(
-            "neither mask nor crop is connected", "one of them", "connect the requested mask"
-        )
-    return mask

@@ -10,7 +10,8 @@ from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
 from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _judging
-from bgdefect_pack.nodes import _picture_steps as steps
+from bgdefect_pack.nodes import _refining as refining
+from bgdefect_pack.nodes import _squares as crops
 
 DIFFERENCE = LabelSettings("difference", 0.5)
 
@@ -33,10 +34,10 @@ def test_stitching_leaves_every_value_outside_the_seam_as_it_was(
     height: int, width: int, channels: int
 ) -> None:
     image, mask = pictures(2, height, width, channels), box_mask(1, height, width, 3, 5, 6)
-    crop = steps.crop_pictures(image, mask, 64, "defect", 3.0)
-    assert steps.cropped_image(crop).shape == (2, 64, 64, 3)
-    assert steps.cropped_mask(crop).shape == (2, 64, 64)
-    result = steps.stitched(crop, torch.zeros(4, 64, 64, 3))
+    crop = crops.crop_pictures(image, mask, 64, "defect", 3.0)
+    assert crops.cropped_image(crop).shape == (2, 64, 64, 3)
+    assert crops.cropped_mask(crop).shape == (2, 64, 64)
+    result = crops.stitched(crop, torch.zeros(4, 64, 64, 3))
     assert result.shape == (4, height, width, 3)
     far = torch.ones(height, width, dtype=torch.bool)
     far[0:12, 2:14] = False  # the mask's box and three pixels around it
@@ -50,8 +51,8 @@ def test_stitching_leaves_every_value_outside_the_seam_as_it_was(
 
 def test_without_blending_the_square_alone_is_replaced() -> None:
     image, mask = pictures(1, 100, 300), box_mask(1, 100, 300, 40, 150, 8)
-    crop = steps.crop_pictures(image, mask, 32, "defect", None)
-    result = steps.stitched(crop, torch.ones(1, 32, 32, 3), blend=False)
+    crop = crops.crop_pictures(image, mask, 32, "defect", None)
+    result = crops.stitched(crop, torch.ones(1, 32, 32, 3), blend=False)
     box = crop.boxes[0]
     changed = (result != image).any(-1)[0]
     assert int(changed.sum()) == box.side**2
@@ -62,54 +63,54 @@ def test_without_blending_the_square_alone_is_replaced() -> None:
 
 def test_with_the_good_squares_what_did_not_change_is_the_picture_itself() -> None:
     image, mask = (pictures(2, 90, 90) * 255).round() / 255, box_mask(1, 90, 90, 30, 30, 20)
-    crop = steps.crop_pictures(image, mask, 64, "defect", None)
+    crop = crops.crop_pictures(image, mask, 64, "defect", None)
     normal = torch.full((2, 64, 64, 3), 0.5)
-    result = steps.stitched(crop, normal.repeat(2, 1, 1, 1), normal=normal)
+    result = crops.stitched(crop, normal.repeat(2, 1, 1, 1), normal=normal)
     assert result.shape == (4, 90, 90, 3) and torch.allclose(
         result, image.repeat(2, 1, 1, 1), atol=1e-6
     )
     with pytest.raises(PictureError, match="normal is 32 pixels wide and painted 64"):
-        steps.stitched(crop, normal, normal=normal[:, :32, :32])
+        crops.stitched(crop, normal, normal=normal[:, :32, :32])
     with pytest.raises(PictureError, match="normal has 1 pictures for 2 squares"):
-        steps.stitched(crop, normal, normal=normal[:1])
+        crops.stitched(crop, normal, normal=normal[:1])
 
 
 def test_a_further_mask_is_cut_with_the_same_square() -> None:
     first, second = box_mask(1, 80, 80, 10, 10, 4), box_mask(1, 80, 80, 30, 40, 4)
-    crop = steps.crop_pictures(
+    crop = crops.crop_pictures(
         pictures(1, 80, 80), torch.maximum(first, second), 64, "defect", None
     )
-    parts = [steps.cropped_mask(crop, mask) for mask in (first, second)]
-    assert torch.equal(torch.maximum(*parts), steps.cropped_mask(crop))
+    parts = [crops.cropped_mask(crop, mask) for mask in (first, second)]
+    assert torch.equal(torch.maximum(*parts), crops.cropped_mask(crop))
     assert not bool((parts[0] * parts[1]).any())
     large, far = pictures(1, 400, 400), box_mask(1, 400, 400, 390, 390, 4)
     with pytest.raises(MaskError, match="outside its square"):
-        steps.cropped_mask(
-            steps.crop_pictures(large, box_mask(1, 400, 400, 0, 0, 4), 64, "defect", None), far
+        crops.cropped_mask(
+            crops.crop_pictures(large, box_mask(1, 400, 400, 0, 0, 4), 64, "defect", None), far
         )
 
 
 def test_a_further_picture_is_cut_with_the_same_square() -> None:
     image, mask = pictures(2, 80, 90), box_mask(1, 80, 90, 10, 10, 4)
-    crop = steps.crop_pictures(image, mask, 64, "defect", None)
-    assert torch.equal(steps.cropped_image(crop, image), steps.cropped_image(crop))
-    other = steps.cropped_image(crop, 1 - image)
-    assert torch.allclose(other, 1 - steps.cropped_image(crop), atol=1.5 / 255)
+    crop = crops.crop_pictures(image, mask, 64, "defect", None)
+    assert torch.equal(crops.cropped_image(crop, image), crops.cropped_image(crop))
+    other = crops.cropped_image(crop, 1 - image)
+    assert torch.allclose(other, 1 - crops.cropped_image(crop), atol=1.5 / 255)
     for wrong in (image[:1], image[:, :60]):
         with pytest.raises(PictureError, match="2 of 90 x 80"):
-            steps.cropped_image(crop, wrong)
+            crops.cropped_image(crop, wrong)
 
 
 def test_the_difference_refines_the_mask_in_the_square_and_in_the_picture() -> None:
     image, mask = pictures(1, 200, 120), box_mask(1, 200, 120, 100, 40, 32)
-    crop = steps.crop_pictures(
+    crop = crops.crop_pictures(
         image, mask, 80, "defect", None
     )  # the square has 80 pixels: no resizing
     normal = torch.full((1, 80, 80, 3), 0.5)
     painted = normal.repeat(2, 1, 1, 1)
     top, left = 100 - crop.boxes[0].top, 40 - crop.boxes[0].left
     painted[1, top : top + 10, left : left + 32] = 0.9
-    label, heat = steps.refined(DIFFERENCE, None, painted, normal, None, crop)
+    label, heat = refining.refined(DIFFERENCE, None, painted, normal, None, crop)
     assert label.shape == heat.shape == (2, 200, 120)
     assert not bool(label[0].any()) and not bool(heat[0].any())  # nothing was painted there
     expected = torch.zeros(200, 120)
@@ -118,7 +119,7 @@ def test_the_difference_refines_the_mask_in_the_square_and_in_the_picture() -> N
         0  # smoothed over 3 x 3 pixels a corner keeps 4/9
     )
     assert torch.equal(label[1], expected)
-    square, _ = steps.refined(DIFFERENCE, None, painted, normal, steps.cropped_mask(crop), None)
+    square, _ = refining.refined(DIFFERENCE, None, painted, normal, crops.cropped_mask(crop), None)
     assert torch.equal(square[1, top : top + 32, left : left + 32], expected[100:132, 40:72])
 
 
@@ -126,13 +127,13 @@ def test_in_a_picture_of_two_tones_the_label_is_what_changed() -> None:
     image = torch.ones(1, 64, 64, 3)
     image[:, 20:40] = 0
     mask = box_mask(1, 64, 64, 18, 20, 24)
-    crop = steps.crop_pictures(image, mask, 64, "whole", None)
+    crop = crops.crop_pictures(image, mask, 64, "whole", None)
     painted = image.clone()
     painted[:, 20:40, 24:40] = torch.linspace(0, 1, 16)[
         None, None, :, None
     ]  # a gap that fades: its lighter half is there
-    result = steps.stitched(crop, painted, normal=image)
-    label, _ = steps.refined(DIFFERENCE, None, painted, image, None, crop)
+    result = crops.stitched(crop, painted, normal=image)
+    label, _ = refining.refined(DIFFERENCE, None, painted, image, None, crop)
     changed = (result != image).any(-1)
     assert torch.equal(label > 0, changed) and sorted(result.unique().tolist()) == [0, 1]
     assert int(changed.sum()) == 20 * 8
@@ -158,12 +159,12 @@ def test_in_a_picture_of_two_tones_the_label_is_what_changed() -> None:
 )
 def test_refining_names_what_is_missing(arguments: tuple[object, ...], named: str) -> None:
     with pytest.raises(BGDefectError, match=named):
-        steps.refined(DIFFERENCE, *arguments)
+        refining.refined(DIFFERENCE, *arguments)
 
 
 def test_attention_without_maps_is_refused() -> None:
     with pytest.raises(SettingError, match="maps"):
-        steps.refined(
+        refining.refined(
             LabelSettings("attention", 0.5),
             None,
             None,
@@ -180,24 +181,24 @@ def test_maps_that_cannot_serve_are_refused_by_name(signal: str) -> None:
         (torch.zeros(3, 32, 32, 3), torch.zeros(1, 32, 32, 3)),
     )
     with pytest.raises(SettingError, match="words is 0"):
-        steps.refined(settings, MapRecorder([]), *pair, box_mask(1, 32, 32, 4, 4, 4), None)
+        refining.refined(settings, MapRecorder([]), *pair, box_mask(1, 32, 32, 4, 4, 4), None)
     maps = MapRecorder([torch.tensor([1])])
     maps.means[8, 8] = torch.ones(2, 8, 8)
     if signal == "product":
         with pytest.raises(SettingError, match="maps are of 2 samples and painted has 3"):
-            steps.refined(settings, maps, *pair, box_mask(1, 32, 32, 4, 4, 4), None)
+            refining.refined(settings, maps, *pair, box_mask(1, 32, 32, 4, 4, 4), None)
 
 
 def test_with_a_crop_what_is_refined_must_be_its_squares() -> None:
     image, mask = pictures(3, 96, 128), box_mask(1, 96, 128, 30, 40, 20)
-    crop, square = steps.crop_pictures(image, mask, 64, "defect", None), torch.zeros(3, 64, 64, 3)
+    crop, square = crops.crop_pictures(image, mask, 64, "defect", None), torch.zeros(3, 64, 64, 3)
     for painted, normal, words in (
         (image, image, "painted is 128 x 96 pixels; expected squares"),
         (square[:2], square[:1], "painted has 2 pictures for 3 squares"),
         (square, square[:1], "normal has 1 pictures for 3 squares"),
     ):
         with pytest.raises(PictureError, match=words):
-            steps.refined(DIFFERENCE, None, painted, normal, None, crop)
+            refining.refined(DIFFERENCE, None, painted, normal, None, crop)
     attention = LabelSettings("attention", 0.5)
     for maps_of, words in (
         (torch.ones(2, 8, 8), "maps are of 2 samples, 8 x 8 cells"),
@@ -206,12 +207,12 @@ def test_with_a_crop_what_is_refined_must_be_its_squares() -> None:
         maps = MapRecorder([torch.tensor([1])])
         maps.means[maps_of.shape[1], maps_of.shape[2]] = maps_of
         with pytest.raises(SettingError, match=words):
-            steps.refined(attention, maps, None, None, None, crop)
+            refining.refined(attention, maps, None, None, None, crop)
     maps = MapRecorder([torch.tensor([1])])
     maps.means[8, 8] = torch.ones(6, 8, 8)
-    assert steps.refined(attention, maps, None, None, None, crop)[0].shape == (6, 96, 128)
+    assert refining.refined(attention, maps, None, None, None, crop)[0].shape == (6, 96, 128)
     with pytest.raises(SettingError, match="maps are of 6 samples and painted has 3"):
-        steps.refined(attention, maps, square, None, None, crop)
+        refining.refined(attention, maps, square, None, None, crop)
 
 
 @pytest.mark.parametrize(
@@ -230,19 +231,19 @@ def test_what_cannot_be_cropped_is_named(
     image: torch.Tensor, mask: torch.Tensor, named: str
 ) -> None:
     with pytest.raises((MaskError, PictureError), match=named):
-        steps.crop_pictures(image, mask, 64, "defect", None)
+        crops.crop_pictures(image, mask, 64, "defect", None)
 
 
 def test_verdicts_follow_the_figures() -> None:
     image, mask = torch.full((1, 120, 120, 3), 0.5), box_mask(1, 120, 120, 50, 50, 20)
-    crop = steps.crop_pictures(image, mask, 60, "defect", 2.0)
+    crop = crops.crop_pictures(image, mask, 60, "defect", 2.0)
     normal = torch.full((1, 60, 60, 3), 0.5)
     painted = normal.repeat(3, 1, 1, 1)
-    inside = steps.cropped_mask(crop)[0] > 0.5
+    inside = crops.cropped_mask(crop)[0] > 0.5
     painted[0][inside] = 0.9
     painted[2][:] = 0.9  # the background as well
-    result = steps.stitched(crop, painted)
-    label, _ = steps.refined(DIFFERENCE, None, painted, normal, None, crop)
+    result = crops.stitched(crop, painted)
+    label, _ = refining.refined(DIFFERENCE, None, painted, normal, None, crop)
     verdicts = _judging.judged(crop, painted, normal, result, label, QualityLimits())
     assert [one.verdict.good for one in verdicts] == [True, False, False]
     assert verdicts[0].quality.strength == pytest.approx(0.4, abs=1e-6)
