@@ -17,6 +17,7 @@ from .shapes import Box, Shape, Size
 __all__ = [
     "AnnotatedSet",
     "AnnotationOptions",
+    "IGNORE",
     "IGNORED",
     "LabelledPicture",
     "Region",
@@ -25,8 +26,11 @@ __all__ = [
 ]
 
 
-IGNORED = frozenset({"__ignore__", "ignore", "ignored", "void", "_background_"})
-"""Names of classes, in comparable form, whose regions are neither defect nor background."""
+IGNORED = frozenset({"__ignore__", "ignore", "ignored", "_background_"})
+"""Names of classes, in comparable form, whose regions are neither defect nor background. A void is
+a defect: of solder, of castings."""
+IGNORE = "ignore"
+"""The one of them that is written."""
 
 
 @dataclass(frozen=True)

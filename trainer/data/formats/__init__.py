@@ -12,6 +12,7 @@ from typing import Literal
 from bgdefect_core.declarations import Registry
 from bgdefect_core.errors import OutputError
 from bgdefect_core.paths import check_path, system_errors
+from bgdefect_core.pictures.listing import shown_names
 
 from .coco import CocoFormat
 from .format import Format
@@ -58,6 +59,7 @@ def write_formats(files: Sequence[LabelledFile], places: Sequence[tuple[str, Pat
             do = "choose another output folder; nothing is overwritten"
             raise OutputError(f"{folder} exists already", "a free place", do)
     for name, folder in places:
+        _report_ignored(files, FORMATS.named(name))
         temporary = folder.with_name(f".{folder.name}.tmp")
         if temporary.exists():  # of a killed run
             shutil.rmtree(temporary)
@@ -70,3 +72,15 @@ def write_formats(files: Sequence[LabelledFile], places: Sequence[tuple[str, Pat
             raise
         folders.append(folder)
     return folders
+
+
+def _report_ignored(files: Sequence[LabelledFile], written: Format) -> None:
+    """Say in the log what a format has no place for."""
+    if written.holds_ignored:
+        return
+    undecided = [labelled for labelled in files if labelled.undecided]
+    lost = [labelled.name for labelled in undecided if labelled.ignored(labelled.size) is not None]
+    if lost:
+        text = "%s holds no regions to ignore: those of %d pictures (%s) are background in it; "
+        text += "coco, labelme and csv keep them"
+        log.warning(text, written.name, len(lost), shown_names(lost))

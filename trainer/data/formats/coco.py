@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.files import atomic_write
-from bgdefect_core.pictures.masks import bounding_box
+from bgdefect_core.pictures.masks import Mask, bounding_box
 
 from ..annotations.run_lengths import packed, runs_of_mask
 from .format import Format, class_names
@@ -21,9 +21,10 @@ class CocoFormat(Format):
     name = "coco"
     summary = (
         "images/{train,val} with annotations/instances_{train,val}.json: polygons, "
-        "run lengths of defects with holes; group, method, seed, exemplar and the licence of the "
-        "base in each image's entry"
+        "run lengths of defects with holes; regions to ignore as iscrowd of every category; group, "
+        "method, seed, exemplar and the licence of the base in each image's entry"
     )
+    holds_ignored = True
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
@@ -86,6 +87,12 @@ def _entries(
             annotation = {"id": len(annotations) + 1, "image_id": number}
             annotation["category_id"] = numbers[labelled.object, defect.label]
             annotations.append(annotation | _label(defect))
+        ignored = labelled.ignored(size)
+        if ignored is not None:
+            for category in numbers.values():
+                annotation = {"id": len(annotations) + 1, "image_id": number}
+                annotation["category_id"] = category
+                annotations.append(annotation | _crowd(ignored))
     return {"images": images, "annotations": annotations}
 
 
@@ -99,7 +106,23 @@ def _label(defect: Defect) -> dict[str, Any]:
     }
 
 
+def _crowd(ignored: Mask) -> dict[str, Any]:
+    """What COCO's evaluation passes over; ``ignore`` tells it from a crowd of defects."""
+    top, left, height, width = bounding_box(ignored)
+    return {
+        "bbox": [left, top, width, height],
+        "area": int(ignored.sum()),
+        "iscrowd": 1,
+        "ignore": 1,
+        "segmentation": _packed(ignored),
+    }
+
+
+def _packed(mask: Mask) -> dict[str, Any]:
+    return {"size": list(mask.shape), "counts": packed(runs_of_mask(mask))}
+
+
 def _segmentation(defect: Defect) -> Any:
     if any(len(face) > 1 for face in defect.faces):
-        return {"size": list(defect.mask.shape), "counts": packed(runs_of_mask(defect.mask))}
+        return _packed(defect.mask)
     return [face[0].ravel().tolist() for face in defect.faces]

@@ -18,6 +18,8 @@ class Format(ABC):
     """The word that users write."""
     summary: str
     """What is written where, in one sentence."""
+    holds_ignored: bool = False
+    """Whether regions that are neither defect nor background have a place in it."""
 
     @abstractmethod
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:

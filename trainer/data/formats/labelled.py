@@ -19,6 +19,7 @@ from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.reading import read_of_folder
 
 from ..annotations.outlines import Face, outlines_of
+from ..annotations.record import Region, union_of
 from ..annotations.shapes import Size
 from ..examples import Example, check_size
 
@@ -102,6 +103,35 @@ class LabelledFile:
             if example.masks:
                 defects += _areas_of(example, size)
         return defects
+
+    @property
+    def undecided(self) -> tuple[Region, ...]:
+        """The regions that may hold something to be ignored: those drawn of another class of this
+        picture do not."""
+        labels = {example.defect for example in self.examples}
+        regions: dict[Region, None] = {}
+        for example in self.examples:
+            for region in example.others:
+                if region.files or region.label not in labels:
+                    regions[region] = None
+        return tuple(regions)
+
+    def ignored(self, size: Size) -> Mask | None:
+        """The pixels that are neither defect nor background: bool ``[H, W]``; None: there are none.
+
+        Args:
+            size: of the picture.
+
+        Raises:
+            MaskError: a label cannot be read.
+        """
+        regions = self.undecided
+        if not regions:
+            return None
+        mask = union_of(regions, size)
+        for defect in self.defects(size):
+            mask &= ~defect.mask
+        return mask if mask.any() else None
 
     def masks(self, size: Size) -> dict[str, Mask]:
         """The union of the defects of each class, by its name."""

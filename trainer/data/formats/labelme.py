@@ -18,6 +18,9 @@ from bgdefect_core.pictures.masks import Mask, bounding_box
 from .format import Format, class_names
 from .labelled import Defect, LabelledFile, copy_picture
 
+_IGNORE = "__ignore__"
+"""LabelMe's own word for it."""
+
 
 class LabelMeFormat(Format):
     """Polygons where a defect has no holes, a mask layer where it has."""
@@ -25,8 +28,9 @@ class LabelMeFormat(Format):
     name = "labelme"
     summary = (
         "pictures in train and val with a JSON file beside each: polygons, mask layers of defects "
-        "with holes; group and provenance in each file"
+        "with holes; regions to ignore as __ignore__; group and provenance in each file"
     )
+    holds_ignored = True
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
@@ -37,9 +41,10 @@ class LabelMeFormat(Format):
             shapes: list[dict[str, Any]] = []
             for number, defect in enumerate(labelled.defects(size)):
                 label = names[labelled.object, defect.label]
-                shapes += [
-                    {"label": label, "group_id": number, **shape} for shape in _shapes(defect)
-                ]
+                shapes += _shapes(defect, label, number)
+            ignored = labelled.ignored(size)
+            if ignored is not None:
+                shapes += _shapes(Defect(_IGNORE, ignored), _IGNORE, None)
             document = {
                 "version": "5.4.1",
                 "flags": {},
@@ -56,16 +61,18 @@ class LabelMeFormat(Format):
                 json.dump(document, file, indent=1)
 
 
-def _shapes(defect: Defect) -> list[dict[str, Any]]:
+def _shapes(defect: Defect, label: str, group: int | None) -> list[dict[str, Any]]:
+    """Its entries; those of one defect share the number of a group."""
+    shared: dict[str, Any] = {"label": label, "group_id": group, "flags": {}}
     if any(len(face) > 1 for face in defect.faces):
         top, left, height, width = bounding_box(defect.mask)
         layer = _png(defect.mask[top : top + height, left : left + width])
         corners = [[left, top], [left + width - 1, top + height - 1]]
-        return [{"shape_type": "mask", "points": corners, "mask": layer, "flags": {}}]
+        return [{**shared, "shape_type": "mask", "points": corners, "mask": layer}]
     shapes: list[dict[str, Any]] = []
     for face in defect.faces:
         points = face[0].astype(float).tolist()
-        shapes.append({"shape_type": "polygon", "points": points, "flags": {}})
+        shapes.append({**shared, "shape_type": "polygon", "points": points})
     return shapes
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.writing import write_mask
 
+from ..annotations.record import IGNORE
 from ..examples import GOOD
 from .format import Format
 from .labelled import LabelledFile, copy_picture, provenance_names, provenance_values
@@ -61,8 +62,10 @@ class CsvFormat(Format):
     name = "csv"
     summary = (
         "manifest.csv with image, mask, class, defect, group, side, and columns of how a picture "
-        "was made; pictures in images, masks in masks"
+        "was made; pictures in images, masks in masks; regions to ignore are rows of the defect "
+        "ignore"
     )
+    holds_ignored = True
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
@@ -75,7 +78,11 @@ class CsvFormat(Format):
             if not labelled.examples:
                 rows.append((image, "", labelled.object, GOOD, *shared))
                 continue
-            for defect, mask in labelled.masks(labelled.size).items():
+            masks = labelled.masks(labelled.size)
+            ignored = labelled.ignored(labelled.size)
+            if ignored is not None:
+                masks[IGNORE] = ignored
+            for defect, mask in masks.items():
                 path = folder / "masks" / defect / f"{labelled.stem}_mask.png"
                 write_mask(path, mask)
                 place = path.relative_to(folder).as_posix()

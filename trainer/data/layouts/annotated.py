@@ -124,7 +124,7 @@ class AnnotationLayout(Layout):
 
     def _report(self, root: Path, record: AnnotatedSet) -> None:
         """Say in the log what was read."""
-        good, several = 0, 0
+        good, several, ignored, undecided = 0, 0, 0, 0
         counts: dict[str, int] = {}
         boxes: dict[str, int] = {}
         for picture in record.pictures:
@@ -135,6 +135,10 @@ class AnnotationLayout(Layout):
                 boxes[region.label] = boxes.get(region.label, 0) + region.is_box
             good += not picture.regions
             several += len(labels) > 1
+            neither = _others(picture.regions, "") if not labels else ()
+            undecided += bool(neither)
+            for region in picture.regions:
+                ignored += comparable(region.label) in IGNORED
         shown = [f"{name} ({count})" for name, count in sorted(counts.items())]
         classes = ", ".join(shown) or "none"
         text = f"{root}: {self.name}, {len(record.pictures)} pictures, {good} of them good; "
@@ -150,6 +154,12 @@ class AnnotationLayout(Layout):
         if several:
             text = f"{root}: {several} pictures show several classes; the regions of others are "
             report_once(f"{text}kept out of a class's background", expected=True)
+        if ignored:
+            text = f"{root}: {ignored} regions are to be ignored by their name: neither defect nor "
+            report_once(f"{text}background", expected=True)
+        if undecided:
+            text = f"{root}: {undecided} pictures show nothing but regions to ignore: neither "
+            report_once(f"{text}examples nor good pictures", expected=False)
         for note in record.notes:
             report_once(f"{root}: {note}", expected=False)
 

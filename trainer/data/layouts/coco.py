@@ -12,7 +12,7 @@ from bgdefect_core.pictures.listing import list_folders, named
 
 from ..annotations.picture_index import PictureIndex, is_address
 from ..annotations.reading import Entries, find_inside, read_json
-from ..annotations.record import AnnotatedSet, AnnotationOptions, LabelledPicture, Region
+from ..annotations.record import IGNORE, AnnotatedSet, AnnotationOptions, LabelledPicture, Region
 from ..annotations.shapes import Box, Polygons, RunLengths, Shape, Size
 from .annotated import AnnotationLayout
 from .peeking import json_files, keys_in
@@ -102,8 +102,11 @@ class _Document:
             came = f"{entries.where} has the category {category}"
             raise DataError(came, "the id of a category", "export it again")
         shape = _shape_of(entries)
-        region = Region(self._categories[category], shape, entries.where)
-        self._regions.setdefault(image, []).append(region)
+        regions = self._regions.setdefault(image, [])
+        if entries.any("ignore") not in (1, True):
+            regions.append(Region(self._categories[category], shape, entries.where))
+        elif not any(region.shape == shape for region in regions):  # it stands in every category
+            regions.append(Region(IGNORE, shape, entries.where))
 
     def pictures(
         self, root: Path, index: PictureIndex, options: AnnotationOptions

@@ -10,7 +10,7 @@ from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.listing import comparable, is_good_name
 from bgdefect_core.records.dataset_place import check_name
 
-from ..annotations.record import AnnotationOptions, Region
+from ..annotations.record import IGNORED, AnnotationOptions, Region
 from ..annotations.shapes import MaskFiles
 from ..examples import Example
 from .layout import Layout, choose, file_in, find_file
@@ -26,7 +26,7 @@ class CsvList(Layout):
     summary = (
         "a csv with the columns image, mask, class, defect, group, between commas, semicolons or "
         "tabs, or a folder with such a manifest.csv; paths relative to it; the defect good, ok, "
-        "normal or none: a good picture"
+        "normal or none: a good picture; ignore: a mask of what is neither"
     )
     good_place = "rows with the defect good"
 
@@ -45,7 +45,7 @@ class CsvList(Layout):
         classes: dict[str, set[str]] = {}
         for row in _rows(root, self._group_key):
             defects = classes.setdefault(row.object, set())
-            if row.masks:
+            if row.masks and not _is_ignored(row):
                 defects.add(row.defect)
         return classes
 
@@ -56,7 +56,7 @@ class CsvList(Layout):
             by_picture.setdefault(row.image, []).append(row)
         examples = []
         for row in rows:
-            if row.masks and (row.object, row.defect) in classes:
+            if row.masks and not _is_ignored(row) and (row.object, row.defect) in classes:
                 others: list[Region] = []
                 for label in by_picture[row.image]:
                     if label.defect != row.defect and label.masks:
@@ -69,6 +69,11 @@ class CsvList(Layout):
         rows = _rows(root, self._group_key)
         objects = choose(root, "object", object, {row.object for row in rows})
         return [row for row in rows if not row.masks and row.object in objects]
+
+
+def _is_ignored(row: Example) -> bool:
+    """Whether its mask shows what is neither defect nor background."""
+    return comparable(row.defect) in IGNORED
 
 
 def _table_of(root: Path) -> Path | None:
