@@ -10,7 +10,7 @@ from .codec import Codec
 from .errors import SettingError
 from .finishing import Decoded, Painted, finish, finish_paste
 from .jobs import PaintSettings
-from .method.attention import MapRecorder
+from .method.attention_maps import MapRecorder
 from .method.backgrounds import BACKGROUNDS
 from .method.inversion import StepCallback
 from .method.predictor import Predictor

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..bgdefect_core.errors import SettingError, WeightsError
-from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.inversion import StepCallback
 from ..bgdefect_core.method.regions import Context, RegionPrompts
 from ..bgdefect_core.method.schedule import Levels, NoiseSchedule, PredictionType

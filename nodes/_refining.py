@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..bgdefect_core.errors import PictureError, SettingError
-from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.refinement import LabelSettings, label_of
 from ..bgdefect_core.method.signals import SIGNALS, Evidence, Signal
 from ..bgdefect_core.pictures.crop import put_back

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.regions import Context
 from ..bgdefect_core.pictures.masks import resize_region_map
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.regions import RegionPrompts
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.backgrounds import BACKGROUNDS, Background, BackgroundName
 from ..bgdefect_core.method.sampling import sample
 from ..bgdefect_core.method.solvers import DEFAULT_SOLVER, SOLVERS, Solver, SolverName

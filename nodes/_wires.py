@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..bgdefect_core.method.attention import MapRecorder
+from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.regions import RegionPrompts
 from ..bgdefect_core.method.schedule import Levels
 from ..bgdefect_core.placement.exemplar import Exemplar

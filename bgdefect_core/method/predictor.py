@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from .attention import MapRecorder, RegionAttention, region_attention
+from .attention import RegionAttention, region_attention
+from .attention_maps import MapRecorder
 from .regions import Context
 from .schedule import NoiseSchedule
 

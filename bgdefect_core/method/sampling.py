@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..declarations import Choice, Doc, NotEmpty, Range, check_settings
 from ..errors import SettingError
-from .attention import MapRecorder
+from .attention_maps import MapRecorder
 from .backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND, Background, BackgroundName
 from .descent import Descent, descents
 from .inversion import StepCallback

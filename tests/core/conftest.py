@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.regions import Context, RegionPrompts
 from bgdefect_core.method.schedule import NoiseSchedule, PredictionType, schedule_from_config
 

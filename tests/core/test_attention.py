@@ -13,11 +13,11 @@ from torch import Tensor
 
 from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.method.attention import (
-    MapRecorder,
     RegionProcessor,
     attention_grid,
     region_attention,
 )
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import Context, RegionPrompts, word_places
 from bgdefect_core.pictures.masks import resize_region_map

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bgdefect_core.errors import MaskError, SettingError
-from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.refinement import LabelSettings, refine
 from bgdefect_core.method.signals import SIGNALS, Evidence
 from bgdefect_core.method.signals.attention import attention_heat

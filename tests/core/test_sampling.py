@@ -10,7 +10,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.inversion import invert
 from bgdefect_core.method.predictor import Predictor, unet_predictor

@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from bgdefect_core.errors import SettingError
-from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.backgrounds.background import between
 from bgdefect_core.method.predictor import Predictor, unet_predictor

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import MaskError, SettingError
-from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
+from bgdefect_pack.bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_pack.bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_pack.bgdefect_core.method.randomness import attempt_seed, seeded_noise
 from bgdefect_pack.bgdefect_core.method.regions import RegionPrompts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, MaskError, PictureError, SettingError
-from bgdefect_pack.bgdefect_core.method.attention import MapRecorder
+from bgdefect_pack.bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _judging

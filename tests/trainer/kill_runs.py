@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from trainer.training import train
+from trainer.training import outcome, train
 
 MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
     "in the first validation": (train, "loss_of", 3, False),
@@ -25,7 +25,7 @@ MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
     "while a checkpoint is written": (os, "fsync", 8, False),
     "while a checkpoint is renamed": (os, "replace", 9, False),
     "after a checkpoint": (train, "save_checkpoint", 2, True),
-    "before the weights": (train, "save_weights", 1, False),
+    "before the weights": (outcome, "save_weights", 1, False),
 }
 """Module, function, at which of its calls, and whether after the call."""
 

@@ -134,7 +134,7 @@ def test_lora_round_trip(
 ) -> None:
     """Merged from its file, a LoRA predicts what the U-Net predicted at the end of its training."""
     seen = {}
-    import trainer.training.train as module
+    import trainer.training.outcome as module
 
     original = module.class_tensors
     sample = (
@@ -518,13 +518,14 @@ def test_an_overflow_in_fp16_is_mended_by_fp32(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training is done: storing its weights in another precision is no other run."""
+    import trainer.training.outcome as outcome
     import trainer.training.train as module
 
     def overflow(*arguments: Any, fp16: bool) -> None:
         raise WeightsError("NaN or infinity", "finite weights", "store as fp32")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "save_weights", overflow)
+        patch.setattr(outcome, "save_weights", overflow)
         with pytest.raises(WeightsError, match="store as fp32"):
             train(changed(config, weights_precision="fp16"))
     monkeypatch.setattr(module, "iteration", None)  # nothing is trained again

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bgdefect_core.declarations import Doc, Range, check_settings
-from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.predictor import added_inputs, unet_predictor
 from bgdefect_core.method.regions import RegionPrompts

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import SettingError
-from ..attention import MapRecorder
+from ..attention_maps import MapRecorder
 from .signal import Evidence, Signal, missing
 
 

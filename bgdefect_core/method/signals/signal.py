@@ -14,7 +14,7 @@ from ...errors import SettingError
 from ...pictures.masks import Mask
 from ...pictures.picture import Pixels
 from ...pictures.tones import change, two_tones
-from ..attention import SMALLEST_GRID, MapRecorder
+from ..attention_maps import SMALLEST_GRID, MapRecorder
 from ..predictor import Predictor
 from ..regions import RegionPrompts
 

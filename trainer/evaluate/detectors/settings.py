@@ -71,7 +71,7 @@ class DetectorSettings:
             "choose a checkpoint."
         ),
     ] = 180
-    detector_batch: Annotated[int, Range(2, 1024), Doc("Crops per step.")] = 16
+    detector_batch: Annotated[int, Range(2, 1024), Doc("Crops per step.")] = 8
     detector_lr: Annotated[
         float | None,
         Range(1e-8, 1.0),

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bgdefect_core.method.attention import MapRecorder
+from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.refinement import LabelSettings, label_of
