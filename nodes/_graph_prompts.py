@@ -79,7 +79,9 @@ def masks_of_defects(prompts: GraphPrompts, mask: Tensor, count: int) -> list[Te
         covered = batch.flatten(1)
         if not bool(covered.any(1).all()):
             raise MaskError(
-                f"{name} is empty", "at least one white pixel", "paint where the defect shall come"
+                f"{name} is empty",
+                "at least one white pixel",
+                "draw where the defect is to be painted",
             )
         if bool(covered.all(1).any()):
             raise MaskError(

@@ -31,8 +31,8 @@ class CropToMask(Node):
                 wire(
                     "MASK",
                     "mask",
-                    tooltip="Where the defects shall come, at the picture's size: 1 mask, or one a "
-                    "picture.",
+                    tooltip="Where the defects are painted, at the picture's size: 1 mask, or one "
+                    "a picture.",
                 ),
                 widget(
                     "INT",

@@ -39,7 +39,7 @@ class MaskedInversion(Node):
                 wire(
                     "MASK",
                     "mask",
-                    tooltip="Where the first defect shall come, white: one mask, or one a picture.",
+                    tooltip="Where the first defect is painted, white: one mask, or one a picture.",
                 ),
                 option(
                     SamplingSettings,

@@ -57,7 +57,7 @@ class LoadPictures(Node):
                 "Loads the pictures of a folder below ComfyUI's input folder, some at a time. With "
                 "page set to increment, every queued "
                 "run takes the next ones, and after the last it starts again: queue as many runs "
-                "as you like over night."
+                "as you like overnight."
             ),
             search_aliases=["load folder", "load images from folder", "good parts"],
             inputs=[
@@ -153,7 +153,7 @@ class PlaceMask(Node):
                     "part",
                     options=list(get_args(PartKind)),
                     tooltip="Where defects may lie. object: on the part in front of its tray. "
-                    "texture: everywhere. auto: it is found out.",
+                    "texture: everywhere. auto: decided from the pictures.",
                 ),
                 option(PlacementSettings, "rotate", "0: not turned.", default=180.0, step=1.0),
                 end_of(
@@ -246,8 +246,8 @@ class PlaceMask(Node):
                 Output(
                     REAL,
                     "real",
-                    tooltip="The real defects behind the masks, for Refine Defect Mask and Defect "
-                    "Quality.",
+                    tooltip="The real defects that the masks come from, for Refine Defect Mask and "
+                    "Defect Quality.",
                 ),
             ],
         )

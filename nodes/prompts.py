@@ -95,8 +95,8 @@ def _attention_words() -> Any:
 
 
 _MASK = (
-    "Where this defect shall come, white: one mask, or one a picture. "
-    "Where defects overlap, the larger share of a cell wins."
+    "Where this defect is painted, white: one mask, or one a picture. "
+    "Where defects overlap, a latent cell goes to the one that covers more of it."
 )
 _PROMPTS = "For Masked DDIM Inversion, or to add a further defect."
 

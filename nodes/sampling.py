@@ -53,8 +53,8 @@ def pasted_input() -> Input:
         "LATENT",
         "pasted",
         optional=True,
-        tooltip="The pasted squares of Crop to Mask, encoded by the base's VAE: samples start from "
-        "the real defect, noised. Unplugged: from noise, as in the paper.",
+        tooltip="The pasted pictures, cut by Crop Another Picture and encoded by the base's VAE: "
+        "samples start from the real defect, noised. Unplugged: from noise, as in the paper.",
     )
 
 

@@ -28,7 +28,7 @@ NOTES: dict[str, str] = {
     "BGDefectRegionPrompts": """
 - For encoders that have nodes of their own. `placeholder` is the encoded word that stands for the
   empty mask, usually "mask".
-- `words` is needed only where **Refine Defect Mask** shall use the signal attention or product.
+- `words` is needed only where **Refine Defect Mask** is to use the signal attention or product.
 """,
     "BGDefectAddDefect": """
 - Can be chained: one node a further defect. Where masks overlap, a cell of the latents goes to the
@@ -42,11 +42,11 @@ NOTES: dict[str, str] = {
     "BGDefectInversion": """
 - With `skip` on nothing is computed here: the background mode noised, the default of the samplers,
   puts the good picture with fixed noise around the defect.
-- With `skip` off, masked DDIM inversion (Eq. 8): the picture without the defect's place goes up to
-  noise, step by step, and the way is kept. It does not depend on the seed: as long as picture,
-  mask, prompts and steps stay, the host takes it from its cache.
-- `steps` down, and with `skip` off as many up. 10 with the spacing trailing and the solver dpmpp_2m
-  of the sampler; the paper's form is 50 with leading and ddim.
+- With `skip` off, masked DDIM inversion (Eq. 8): the picture, with the defect's place left empty,
+  is turned into noise step by step, and every step is kept. It does not depend on the seed: as
+  long as picture, mask, prompts and steps stay, the host takes it from its cache.
+- `steps` of sampling, and with `skip` off as many of inversion. 10 with the spacing trailing and
+  the solver dpmpp_2m of the sampler; the paper's form is 50 with leading and ddim.
 - With `spacing` trailing the levels end at the highest noise for any number of steps; with leading
   few steps give fainter defects.
 - The host's VAE Encode cuts a picture to a multiple of 8 pixels (of 4 with `bgdefect-mini`),
@@ -64,7 +64,7 @@ NOTES: dict[str, str] = {
 - With `pasted` connected each sample starts from the real defect, noised to a start level between
   `start_min` and `start_max`: fewer steps, and a defect that keeps more of the real one. At 0 it is
   the paste, at 1 the paper's start from noise. Low levels give copies: look at several seeds.
-- The way: **Place Defect Mask** `pasted`, **Crop Another Picture**, VAE Encode, `pasted` here.
+- The wiring: **Place Defect Mask** `pasted`, **Crop Another Picture**, VAE Encode, `pasted` here.
 - `guidance` 1 is the paper's; with `bgdefect-mini` 2 or 3 make faint defects clearer.
 """,
     "BGDefectNoise": """
@@ -164,7 +164,7 @@ NOTES: dict[str, str] = {
 | background psnr, max | result against input outside the seam: 100 dB and 0 are "identical" |
 | latent background psnr | what the sampler itself did to the background, before stitching |
 
-- With `only_good` and no good sample, the nodes behind do not run; the report still says why.
+- With `only_good` and no good sample, the nodes after it do not run; the report still says why.
 """,
     "BGDefectPreview": """
 - Left the sample, then its outlines, then the heat map: black to yellow.
