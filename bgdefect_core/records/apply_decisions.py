@@ -223,11 +223,12 @@ class _Plan:
     def _moved(self, line: ManifestLine, stands: ManifestLine) -> ManifestLine:
         """Plan the moves of an attempt's files; the line with their new places."""
         if stands.accepted:
-            files = accepted_files(*self._names, self._number(line.key))
+            ending = Path(line.file).suffix
+            files = accepted_files(*self._names, self._number(line.key, ending), ending)
             self._taken.add(files.file)
             moves = self.stages.move_in
         else:
-            files = rejected_files(*self._names, *line.key)
+            files = rejected_files(*self._names, *line.key, Path(line.file).suffix)
             moves = self.stages.move_out
         moves += [
             (line.file, files.file),
@@ -246,16 +247,19 @@ class _Plan:
             heatmap=heatmap,
         )
 
-    def _number(self, key: Key) -> int:
+    def _number(self, key: Key, ending: str) -> int:
         """The sample's index, or, where another attempt at the sample has it, the highest free
         number: anomalib pairs pictures and labels by the order of their names."""
         index, _ = key
-        if accepted_files(*self._names, index).file not in self._taken:
+        if not self._is_taken(index, ending):
             return index
         number = MAX_INDEX
-        while number in self._indices or accepted_files(*self._names, number).file in self._taken:
+        while number in self._indices or self._is_taken(number, ending):
             number -= 1
         return number
+
+    def _is_taken(self, number: int, ending: str) -> bool:
+        return accepted_files(*self._names, number, ending).file in self._taken
 
     def _beside(self, name: str) -> str:
         return (self._folder / name).relative_to(self._root).as_posix()

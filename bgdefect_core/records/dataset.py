@@ -1,7 +1,8 @@
 """The generated data set on disk: MVTec AD's layout, and a record of every attempt.
 
     ROOT/OBJECT/train/good/*.png                    good pictures that were painted into, once each
-    ROOT/OBJECT/test/DEFECT/00000.png               accepted samples
+    ROOT/OBJECT/test/DEFECT/00000.png               accepted samples (with tiff: 00000.tif, and so
+                                                    all good pictures and rejected samples)
     ROOT/OBJECT/ground_truth/DEFECT/00000_mask.png  their labels: the refined masks
     ROOT/extras/OBJECT/DEFECT/run.json              the run's settings and inputs
     ROOT/extras/OBJECT/DEFECT/manifest.jsonl        one line for each attempt
@@ -40,7 +41,7 @@ from ..pictures.decoding import is_plain_png
 from ..pictures.masks import Mask
 from ..pictures.picture import Picture
 from ..pictures.reading import load_picture
-from ..pictures.writing import encode_mask, encode_picture, write_picture
+from ..pictures.writing import ENDINGS, ImageFormat, encode_mask, encode_picture, write_picture
 from .apply_decisions import finish_apply
 from .dataset_place import (
     MAX_INDEX,
@@ -52,7 +53,7 @@ from .dataset_place import (
     run_record,
 )
 from .decisions import read_decisions
-from .manifest import Manifest, ManifestLine, read_manifest, standing_line
+from .manifest import WHITE, Manifest, ManifestLine, read_manifest, standing_line
 from .run_record import Inputs, file_digest, locked
 
 __all__ = [
@@ -64,7 +65,7 @@ __all__ = [
     "read_manifest",
 ]
 
-_OUR_FILE = re.compile(r"\.?\d{5}(_\d+)?(_mask|_requested|_heatmap)?\.png(\.tmp)?")
+_OUR_FILE = re.compile(r"\.?\d{5}(_\d+)?((_mask|_requested|_heatmap)?\.png|\.tif)(\.tmp)?")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class EncodedSample:
-    """A :class:`Sample` whose pictures are the bytes of PNG files, as they will be written."""
+    """A :class:`Sample` whose pictures are the bytes of files, as they will be written."""
 
     facts: SampleFacts
     picture: bytes
@@ -120,8 +121,11 @@ class EncodedSample:
     heatmap: bytes | None
 
 
-def encode_sample(sample: Sample) -> EncodedSample:
-    """An attempt with its pictures as PNG files.
+def encode_sample(sample: Sample, image_format: ImageFormat = "png") -> EncodedSample:
+    """An attempt with its pictures as files.
+
+    Args:
+        image_format: of the picture itself; masks and heat maps are PNG files.
 
     Raises:
         MaskError, PictureError: sizes that differ, or an accepted sample without label.
@@ -133,7 +137,7 @@ def encode_sample(sample: Sample) -> EncodedSample:
         heatmap = encode_picture(levels.astype(np.uint8))
     return EncodedSample(
         facts=sample.facts,
-        picture=encode_picture(sample.picture, f"sample {sample.facts.index}"),
+        picture=encode_picture(sample.picture, f"sample {sample.facts.index}", image_format),
         mask=encode_mask(sample.mask),
         requested=encode_mask(sample.requested),
         heatmap=heatmap,
@@ -165,7 +169,9 @@ class DatasetWriter:
             manifest line.
         inputs: what the run is made from. Changed inputs are refused.
         made_with: what else a repetition needs (paths, versions). Stored in every manifest line.
-        white: white level of the good pictures (``reading.white_level``).
+        white: white level of the good pictures (``reading.white_level``). Stored in every manifest
+            line.
+        image_format: of samples and good pictures.
 
     Raises:
         SettingError: a name that cannot be a folder, or settings that are not plain JSON.
@@ -182,13 +188,17 @@ class DatasetWriter:
         inputs: Inputs | None = None,
         made_with: Mapping[str, Any] | None = None,
         white: int | None = None,
+        image_format: ImageFormat = "png",
     ) -> None:
         self.root, self.object, self.defect = Path(root), object, defect
         self.extras = extras_folder(root, object, defect)
         self._white = white
+        self._image_format: ImageFormat = image_format
         self._test = self.root / object / "test" / defect
         self._labels = self.root / object / "ground_truth" / defect
         self._made_with = None if made_with is None else dict(made_with)
+        if white is not None:
+            self._made_with = {**(made_with or {}), WHITE: white}
         run = run_record(root, object, defect, settings, inputs)
         self._settings = dict(run.settings)
         check_place(self.root, object, defect, run)  # before the lock, which writes a file
@@ -235,7 +245,7 @@ class DatasetWriter:
             :meth:`add_encoded`.
         """
         self._check(sample.facts)
-        return self._write(encode_sample(sample))
+        return self._write(encode_sample(sample, self._image_format))
 
     def add_encoded(self, sample: EncodedSample) -> ManifestLine:
         """Write one attempt whose pictures are encoded already, as :meth:`add` does.
@@ -250,10 +260,11 @@ class DatasetWriter:
 
     def _write(self, sample: EncodedSample) -> ManifestLine:
         facts, names = sample.facts, (self.object, self.defect)
+        ending = ENDINGS[self._image_format]
         if facts.accepted:
-            files = accepted_files(*names, facts.index)
+            files = accepted_files(*names, facts.index, ending)
         else:
-            files = rejected_files(*names, facts.index, facts.attempt)
+            files = rejected_files(*names, facts.index, facts.attempt, ending)
         if facts.source_is_good:
             digest = self._add_source(facts.source)
         else:
@@ -333,13 +344,14 @@ class DatasetWriter:
         """Copy a good picture into train/good once, named by its content; returns the file's
         SHA-256."""
         digest = file_digest(source, PictureError, "the good picture")
-        target = self.root / self.object / "train" / "good" / f"{digest[:16]}.png"
+        name = f"{digest[:16]}{ENDINGS[self._image_format]}"
+        target = self.root / self.object / "train" / "good" / name
         if target.exists():
             return digest
-        if is_plain_png(source):
+        if self._image_format == "png" and is_plain_png(source):
             with system_errors(PictureError, "the good picture"):
                 content = source.read_bytes()
             write_file(target, content)
         else:
-            write_picture(target, load_picture(source, self._white))
+            write_picture(target, load_picture(source, self._white), self._image_format)
         return digest

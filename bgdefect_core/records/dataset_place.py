@@ -47,26 +47,33 @@ class SampleFiles:
     heatmap: str
 
 
-def accepted_files(object: str, defect: str, number: int) -> SampleFiles:
+def accepted_files(object: str, defect: str, number: int, ending: str = ".png") -> SampleFiles:
     """The place of an accepted sample.
 
     Args:
-        number: in the names of its files: the sample's index, where that is free.
+        number: in the names of its files: the sample's index, where that is free. ending: of the
+            picture's file.
     """
     extras = f"{_EXTRAS}/{object}/{defect}"
     return SampleFiles(
-        f"{object}/test/{defect}/{number:05d}.png",
+        f"{object}/test/{defect}/{number:05d}{ending}",
         f"{object}/ground_truth/{defect}/{number:05d}_mask.png",
         f"{extras}/requested/{number:05d}.png",
         f"{extras}/heatmap/{number:05d}.png",
     )
 
 
-def rejected_files(object: str, defect: str, index: int, attempt: int) -> SampleFiles:
-    """The place of a rejected attempt, whoever rejected it."""
+def rejected_files(
+    object: str, defect: str, index: int, attempt: int, ending: str = ".png"
+) -> SampleFiles:
+    """The place of a rejected attempt, whoever rejected it.
+
+    Args:
+        ending: of the picture's file.
+    """
     stem = f"{_EXTRAS}/{object}/{defect}/rejected/{index:05d}_{attempt}"
     return SampleFiles(
-        f"{stem}.png", f"{stem}_mask.png", f"{stem}_requested.png", f"{stem}_heatmap.png"
+        f"{stem}{ending}", f"{stem}_mask.png", f"{stem}_requested.png", f"{stem}_heatmap.png"
     )
 
 

@@ -17,6 +17,7 @@ from .decisions import Decision, Key, mended_file, read_decisions
 
 __all__ = [
     "JOURNAL",
+    "WHITE",
     "Manifest",
     "ManifestLine",
     "Reviewed",
@@ -33,6 +34,9 @@ JOURNAL = "apply.json"
 Reviewed = dict[str, Any]
 """What an applied review says of an attempt: "decision", "reason", "date"; "accepted", what the
 verdict had said; "mended_sha256", the file of a person's label, where there is one."""
+
+WHITE = "white"
+"""Entry of ``made_with``: white level of 16-bit pictures."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class ManifestLine:
     """Where the sample started: "kind" (noise, real, paste), and for the latter two "level", and
     "exemplar" and "file", the name of the real defect's mask and its file."""
     made_with: dict[str, Any] | None = None
-    """What else a repetition needs: paths and versions."""
+    """What else a repetition needs: paths and versions, and ``WHITE``."""
     review: Reviewed | None = None
     """A person's decision: in the file once it is applied, in what stands at once."""
 
@@ -89,9 +93,15 @@ class ManifestLine:
         return paths if self.heatmap is None else [*paths, self.heatmap]
 
     @property
+    def white(self) -> int | None:
+        """White level of the run's pictures; None: it is not known, or they have 8 bits."""
+        white = (self.made_with or {}).get(WHITE)
+        return white if isinstance(white, int) and not isinstance(white, bool) else None
+
+    @property
     def good_name(self) -> str:
         """Name of the good picture's copy in the data set's ``train/good``."""
-        return f"{self.source_sha256[:16]}.png"
+        return f"{self.source_sha256[:16]}{Path(self.file).suffix}"
 
     def to_json(self) -> str:
         """The line.

@@ -27,10 +27,12 @@ from bgdefect_core.errors import (
 )
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.picture import Picture
-from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.reading import load_picture, read_picture
 from bgdefect_core.pictures.writing import write_picture
+from bgdefect_core.records.apply_decisions import apply_decisions
 from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts, read_manifest
 from bgdefect_core.records.dataset_place import attempts_there, extras_folder
+from bgdefect_core.records.decisions import Decision, DecisionLog, Word
 from bgdefect_core.records.run_record import changed_input, locked, read_inputs
 from bgdefect_core.weights.files import network_input
 
@@ -477,3 +479,37 @@ def test_damaged_manifest(tmp_path: Path) -> None:
     assert [record.index for record in read_manifest(path)] == [0]
     with pytest.raises(DataError, match="cannot be read"):
         read_manifest(tmp_path / "absent.jsonl")
+
+
+def test_tiff_files(tmp_path: Path, folder: Path) -> None:
+    """Samples and good pictures are TIFF, masks PNG; a killed run goes on, a review moves them."""
+    root = tmp_path / "out"
+
+    def writer() -> DatasetWriter:
+        return DatasetWriter(root, "nut", "scratch", SETTINGS, white=4095, image_format="tiff")
+
+    sample = make_sample(folder, 0, 0, True)
+    deep = Picture(sample.picture.pixels.astype(np.uint16) * 16, 4095)
+    with writer() as dataset:
+        line = dataset.add(changed(sample, picture=deep))
+        dataset.add(make_sample(folder, 1, 0, False))
+    assert (line.file, line.label) == (
+        "nut/test/scratch/00000.tif",
+        "nut/ground_truth/scratch/00000_mask.png",
+    )
+    assert line.white == 4095 and (root / "nut/train/good" / line.good_name).is_file()
+    assert line.good_name.endswith(".tif")
+    assert np.array_equal(load_picture(root / line.file, 4095).pixels, deep.pixels)
+    (root / "nut/test/scratch/00007.tif").write_bytes(b"of a killed run")
+    with writer() as dataset:
+        assert len(dataset.records) == 2
+    assert not (root / "nut/test/scratch/00007.tif").exists()
+    words: tuple[Word, ...] = ("reject", "accept")
+    for word in words:
+        extras = root / "extras/nut/scratch"
+        with DecisionLog(extras) as log:
+            log.add(Decision(*line.key, line.file, word))
+        apply_decisions(root, "nut", "scratch")
+        (moved,) = [one for one in read_manifest(extras / "manifest.jsonl") if not one.index]
+        place = "extras/nut/scratch/rejected/00000_0.tif" if word == "reject" else line.file
+        assert moved.file == place and (root / place).is_file()

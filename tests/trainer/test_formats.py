@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,15 @@ import pytest
 import yaml
 from scipy import ndimage
 
-from bgdefect_core.errors import DataError, MaskError, OutputError, SettingError
+from bgdefect_core.errors import DataError, MaskError, OutputError, PictureError, SettingError
+from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.masks import Mask
+from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from trainer.data import formats
 from trainer.data.convert import ConvertConfig, convert
 from trainer.data.examples import load_example
-from trainer.data.formats import FORMATS, write_formats
+from trainer.data.formats import FORMATS, FormatName, write_formats
 from trainer.data.gathering import divided, gather
 from trainer.data.layouts import find_examples, good_pictures, layout_of
 from trainer.generation.exports import export_accepted
@@ -250,3 +253,26 @@ def test_exports_of_a_run_are_made_once(
 
 def record(root: Path) -> str:
     return (root / "exports/plate/cut/exports.json").read_text()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_pictures_change_their_files_but_not_their_values(
+    name: FormatName, plate: Path, tmp_path: Path
+) -> None:
+    """Colour of 12 bits and gray of 8, to TIFF and back to PNG, in every format."""
+    root = tmp_path / "plate"
+    shutil.copytree(plate, root)
+    deep = np.random.default_rng(0).integers(0, 4096, (36, 44, 3)).astype(np.uint16)
+    write_picture(root / "test/cut/000.png", Picture(deep, 4095))
+    write_picture(root / "train/good/000.png", np.full((36, 44), 40, np.uint8))
+    as_tiff, as_png = tmp_path / "tiff" / "plate", tmp_path / "png" / "plate"
+    convert(ConvertConfig(root, as_tiff, (name,), image_format="tiff"))
+    inner = as_tiff / "plate" if name == "mvtec" else as_tiff
+    convert(ConvertConfig(inner, as_png, (name,), image_format="png"))
+    for folder, ending in ((as_tiff, ".tif"), (as_png, ".png")):
+        files = [entry for entry in folder.rglob("*.*") if entry.suffix == ending]
+        pictures = [path for path in files if not path.stem.endswith("_mask")]
+        assert len(pictures) == 14
+        decoded = [decode(path, PictureError).pixels for path in pictures]
+        assert sum(np.array_equal(pixels, deep) for pixels in decoded) == 1
+        assert sum(pixels.ndim == 2 and (pixels == 40).all() for pixels in decoded) == 1

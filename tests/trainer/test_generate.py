@@ -35,7 +35,7 @@ from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
-from bgdefect_core.pictures.writing import write_mask, write_picture
+from bgdefect_core.pictures.writing import ImageFormat, write_mask, write_picture
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records import dataset
@@ -433,12 +433,12 @@ def test_ready_masks_and_odd_pictures(config: GenerateConfig, tmp_path: Path) ->
 
 @pytest.mark.parametrize("bits", [10, 12, 16])
 @pytest.mark.parametrize("colour", [False, True], ids=["gray", "colour"])
+@pytest.mark.parametrize("image_format", ["png", "tiff"])
 def test_all_sixteen_bits_go_through_to_the_file(
-    config: GenerateConfig, tmp_path: Path, colour: bool, bits: int
+    config: GenerateConfig, tmp_path: Path, colour: bool, bits: int, image_format: ImageFormat
 ) -> None:
-    """PNG and TIFF: outside the mask and its seam the written values are the good picture's, all of
-    them; inside they stay in the scale of the input."""
-    tifffile = pytest.importorskip("tifffile", reason="scikit-image brings it along")
+    """PNG and TIFF, in and out: outside the mask and its seam the written values are the good
+    picture's, all of them; inside they stay in the scale of the input."""
     good, masks = tmp_path / "good", tmp_path / "masks"
     good.mkdir()
     highest = 2**bits - 1
@@ -452,18 +452,26 @@ def test_all_sixteen_bits_go_through_to_the_file(
         pixels[0, 0] = highest
         values[name] = pixels
         write_mask(masks / f"{Path(name).stem}.png", mask)
-        if name.endswith("tif"):
-            tifffile.imwrite(good / name, pixels)
-        else:
-            levels = pixels if colour else np.repeat(pixels[..., None], 3, axis=2)
-            write_picture(good / name, Picture(levels, highest))
+        levels = pixels if colour else np.repeat(pixels[..., None], 3, axis=2)
+        write_picture(
+            good / name, Picture(levels, highest), "tiff" if name.endswith("tif") else "png"
+        )
     run = replace_options(
-        config, good=good, masks=masks, limits=ANYTHING, count=2, variants=1, batch=2
+        config,
+        good=good,
+        masks=masks,
+        limits=ANYTHING,
+        count=2,
+        variants=1,
+        batch=2,
+        image_format=image_format,
     )
     generate(run)
     records = manifest(run)
     assert len(records) == 2
     for record in records:
+        assert Path(record.file).suffix == {"png": ".png", "tiff": ".tif"}[image_format]
+        assert record.white == highest
         written = decode(run.output / record.file, PictureError).pixels
         before = values[Path(record.source).name]
         assert written.dtype == np.uint16 and written.shape == before.shape

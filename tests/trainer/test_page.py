@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -12,17 +13,20 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bgdefect_core.errors import DataError, OutputError
 from bgdefect_core.pictures.overlay import outlined, warmed
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
-from bgdefect_core.pictures.writing import write_picture
+from bgdefect_core.pictures.writing import ImageFormat, write_picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
 from bgdefect_core.records.decisions import Decision, DecisionLog
 from trainer.generation.page import write_page
 from trainer.generation.review_command import review
 from trainer.review.config import ReviewConfig
+from trainer.review.session import Session
+from trainer.review.site import Site
 
 QUALITY = {
     "strength": 0.5,
@@ -193,3 +197,47 @@ def test_names_that_are_no_text_are_shown_with_the_replacement_character(tmp_pat
     assert row["source"] == "f\ufffdr\n한국.png" and "부품" in text
     for file in [*Links(page).files, *row["files"].values()]:
         assert os.path.isfile(os.path.join(os.fsencode(page.parent), unquote_to_bytes(file)))
+
+
+@pytest.mark.parametrize("image_format", ["png", "tiff"])
+def test_deep_pictures_are_shown_at_their_white_level(
+    image_format: ImageFormat, tmp_path: Path
+) -> None:
+    """12 bits in files of 16: browsers show them 16 times too dark, and TIFF not at all. The
+    rejected sample is dark: it lies among masks alone, and its run says what white is."""
+    root, source = tmp_path / "set", tmp_path / "good.png"
+    good = np.full((40, 60, 3), 1600, np.uint16)
+    write_picture(source, Picture(good, 4095))
+    mask = np.zeros((40, 60), bool)
+    mask[10:14, 20:30] = True
+    dark = np.repeat(np.where(mask, 160, 480).astype(np.uint16)[..., None], 3, axis=2)
+    with DatasetWriter(root, "nut", "pit", {}, white=4095, image_format=image_format) as writer:
+        for index, (pixels, accepted) in enumerate(((good, True), (dark, False))):
+            facts = SampleFacts(index, 0, source, {}, 7, QUALITY, "good", accepted)
+            writer.add(Sample(facts, Picture(pixels.copy(), 4095), mask, mask, None))
+    _, page = write_page(root, "nut", "pit")
+    rows = data_in(page)["rows"]
+    for row, value in zip(rows, (1600, 480), strict=True):
+        for kind, expected in (("normal", 1600), ("result", value)):
+            file = page.parent / row["files"][kind]
+            assert file.parent.name == "shown" and file.suffix == ".jpg"
+            shown = np.asarray(Image.open(file))
+            assert abs(int(shown[30, 50, 0]) - (expected >> 4)) <= 2
+        zoom = read_picture(page.parent / row["files"]["thumbnail"])
+        assert abs(int(zoom[0, 0, 0]) - (1600 >> 4)) <= 2
+        assert abs(int(zoom[0, 2 * 148, 0]) - (value >> 4)) <= 2
+    times = [path.stat().st_mtime_ns for path in sorted((page.parent / "shown").iterdir())]
+    write_page(root, "nut", "pit")
+    assert len(times) == 3  # two samples, one good picture
+    again = sorted((page.parent / "shown").iterdir())
+    assert [path.stat().st_mtime_ns for path in again] == times
+    with Session(root) as session:
+        site = Site(session)
+        for name, value in (("00000_0", 1600), ("00001_0", 480)):
+            for kind, expected in (("result", value), ("normal", 1600)):
+                answer = site.get(f"{kind}/0/{name}")
+                assert answer.status == 200
+                pixels = np.asarray(Image.open(io.BytesIO(answer.body)))
+                assert int(pixels[30, 50, 0]) == expected >> 4
+            thumbnail = np.asarray(Image.open(io.BytesIO(site.get(f"thumbnail/0/{name}").body)))
+            assert abs(int(thumbnail[0, 0, 0]) - (value >> 4)) <= 1

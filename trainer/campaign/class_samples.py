@@ -91,6 +91,7 @@ class ClassSamples:
                 inputs=record["inputs"],
                 made_with=record["made_with"],
                 white=record["white"],
+                image_format=self._generate.image_format,
             )
             file.write(self.choices)
         elif choices:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.jobs import Framing
+from bgdefect_core.pictures.writing import ImageFormat
 from bgdefect_core.records.dataset import EncodedSample, Sample, encode_sample
 
 from ..generation.attempts import KnownVerdicts
@@ -31,10 +32,11 @@ class PaintedShard:
     """The samples of a shard, in the order in which they were painted."""
 
     samples: list[EncodedSample]
+    image_format: ImageFormat = "png"
 
     def add(self, sample: Sample) -> None:
         """Take one attempt, as a data set's writer does."""
-        self.samples.append(encode_sample(sample))
+        self.samples.append(encode_sample(sample, self.image_format))
 
 
 def paint(worker: Worker, order: Mapping[str, Any]) -> Parts:
@@ -70,7 +72,7 @@ def paint(worker: Worker, order: Mapping[str, Any]) -> Parts:
     for index, attempt, accepted in order["known"]:
         known.accepted.setdefault(index, {})[attempt] = accepted
     known.begun_anew.update({int(index): attempt for index, attempt in order["begun_anew"]})
-    shard = PaintedShard([])
+    shard = PaintedShard([], config.image_format)
     with (
         tqdm(disable=True) as bar,
         SampleQueue(shard, known) as queue,

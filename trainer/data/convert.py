@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from bgdefect_core.declarations import Choice, Doc, NotEmpty, Range, check_settings
+from bgdefect_core.pictures.writing import ImageFormat
 
 from .examples import Example, validate
 from .formats import FORMATS, FormatName, LabelledFile, write_formats
@@ -27,7 +28,8 @@ VAL_HELP = (
 @dataclass(frozen=True)
 class ConvertConfig:
     """Write a data set in the format of another tool; SOURCE stays as it is, and nothing is
-    overwritten. Pictures are copied byte for byte, labels give the very pixels of the masks."""
+    overwritten. Pictures are copied byte for byte where no --image-format is given, labels give the
+    very pixels of the masks."""
 
     source: Annotated[
         Path,
@@ -46,6 +48,13 @@ class ConvertConfig:
         Doc(FORMATS.help("What to write; several are separated by spaces.")),
     ]
     val_share: Annotated[float, Range(0, 0.9), Doc(VAL_HELP)] = 0.2
+    image_format: Annotated[
+        ImageFormat | None,
+        Doc(
+            "Files of the pictures: PNG or TIFF, upright, with their values of 8 to 16 bits. "
+            "Default: the files as they are."
+        ),
+    ] = None
     reading: Annotated[ReadingSettings, tyro.conf.arg(name="")] = AS_FOUND
     seed: Annotated[int, Range(0, 2**31), Doc("Seed of the sides.")] = 0
 
@@ -70,7 +79,10 @@ def convert(config: ConvertConfig) -> str:
         BGDefectError: whatever the user can mend, before anything is written.
     """
     config.check()
-    files = divided(gather(config.source, config.reading), config.val_share, config.seed)
+    gathered: list[LabelledFile] = []
+    for labelled in gather(config.source, config.reading):
+        gathered.append(labelled.written_as(config.image_format))
+    files = divided(gathered, config.val_share, config.seed)
     examples: list[Example] = []
     for labelled in files:
         examples += labelled.examples

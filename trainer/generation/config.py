@@ -13,6 +13,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.pictures.mask_values import MASK_VALUES_HELP
+from bgdefect_core.pictures.writing import ImageFormat
 from bgdefect_core.placement.part import PartKind
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
@@ -215,6 +216,14 @@ class GenerateConfig:
         Literal["auto", "cpu", "cuda", "mps"],
         Doc("Device to run on. auto: the fastest that is available."),
     ] = "auto"
+    image_format: Annotated[
+        ImageFormat,
+        Free(),  # recorded where it is not png, as before there was a choice
+        Doc(
+            "Files of samples and good pictures: PNG, or TIFF, packed without loss. Both hold the "
+            "same values, of 8 to 16 bits; masks and heat maps are PNG."
+        ),
+    ] = "png"
     format: Annotated[
         tuple[FormatName, ...],
         Free(),

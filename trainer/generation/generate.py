@@ -50,6 +50,7 @@ def generate(config: GenerateConfig, examples: ExampleSources | None = None) -> 
         inputs=run.inputs,
         made_with=run.made_with,
         white=run.pairs.white,
+        image_format=config.image_format,
     ) as writer:
         run.pairs.remember(choice_file(run))
         paint_chunks(run, writer)

@@ -4,6 +4,8 @@ The page is that of ``bgdefect review``, as a file that can only be read.
 ROOT/extras/OBJECT/DEFECT/sheet.png      zoomed crops of the first samples, with outlines
 ROOT/extras/OBJECT/DEFECT/index.html     every sample, accepted or rejected
 ROOT/extras/OBJECT/DEFECT/zoom/*.png     the zoomed crops of one sample side by side
+ROOT/extras/OBJECT/DEFECT/shown/*.jpg    pictures that browsers show dark (10 to 16 bits) or not at
+                                         all (TIFF), as 8 bits
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_of_folder, read_picture
+from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
@@ -32,6 +34,7 @@ from bgdefect_core.records.manifest import ManifestLine
 from ..review.crops import detail, plain_mask
 from ..review.document import About, read_only_document
 from ..review.rows import Row, attempt_name, is_real, row_of
+from ..review.shown import good_file, picture_of, write_shown
 from .effect import effect_line
 from .more_like import more_like_line
 from .variety import variety_lines
@@ -110,25 +113,27 @@ def _document(
 
 def _files(root: Path, folder: Path, line: ManifestLine) -> dict[str, str]:
     """Addresses of an attempt's pictures by kind."""
+    shown, good = folder / "shown", good_file(root, line)
+    good_name = f"good_{Path(good).stem}" if good != line.file else attempt_name(line)
     files = {
-        "normal": _normal(root, line).as_posix(),
-        "result": line.file,
-        "label": line.label,
-        "requested": line.requested,
-        "heat": line.heatmap,
+        "normal": write_shown(root, line, good, shown, good_name),
+        "result": write_shown(root, line, line.file, shown, attempt_name(line)),
+        "label": root / line.label,
+        "requested": root / line.requested,
     }
+    if line.heatmap is not None:
+        files["heat"] = root / line.heatmap
     addresses: dict[str, str] = {}
     for kind, file in files.items():
-        if file:
-            addresses[kind] = _link(root / file, folder)
+        addresses[kind] = _link(file, folder)
     return addresses
 
 
 def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
     """The surroundings of the mask, five times: normal, requested outline, result, refined outline,
     heat map."""
-    result = read_of_folder(root / record.file)
-    normal = read_of_folder(root / _normal(root, record))
+    result = picture_of(root, record, record.file)
+    normal = picture_of(root, record, good_file(root, record))
     requested, refined = plain_mask(root / record.requested), plain_mask(root / record.label)
     heat = np.zeros(requested.shape, np.uint8)
     if record.heatmap is not None:
@@ -147,12 +152,6 @@ def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
     for square in squares:
         framed.append(np.pad(square, ((0, 0), (0, _GAP), (0, 0)), constant_values=255))
     return np.concatenate(framed, axis=1)[:, :-_GAP]
-
-
-def _normal(root: Path, record: ManifestLine) -> Path:
-    place: Path = Path(record.file)
-    object = place.parts[1] if place.parts[0] == "extras" else place.parts[0]
-    return Path(object) / "train" / "good" / record.good_name
 
 
 def _gray(path: Path) -> Pixels:

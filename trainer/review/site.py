@@ -12,13 +12,12 @@ from urllib.parse import unquote
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.pictures.decoding import is_plain_png
-from bgdefect_core.pictures.reading import read_of_folder
 from bgdefect_core.records.decisions import Word
-from bgdefect_core.records.manifest import ManifestLine
 
 from .crops import detail, plain_mask, png_of, thumbnail
 from .document import SCRIPTS, STYLE, WEB, live_document
 from .session import Session
+from .shown import good_file, picture_of
 
 _NEVER = "no-store"
 _KEPT = "private, max-age=86400"
@@ -106,7 +105,7 @@ class Site:
             return Answer(200, "image/png", self._thumbnail(int(run), name, _state(label)), _KEPT)
         files = {
             "result": line.file,
-            "normal": self._good(line),
+            "normal": good_file(self._session.root, line),
             "label": line.label,
             "requested": line.requested,
             "heat": line.heatmap,
@@ -116,17 +115,14 @@ class Site:
             raise DataError(f"this sample has no {kind}")
         path = self._session.file(file)
         if not is_plain_png(path):
-            return Answer(200, "image/png", png_of(read_of_folder(path)), _KEPT)
+            pixels = picture_of(self._session.root, line, file)
+            return Answer(200, "image/png", png_of(pixels), _KEPT)
         return Answer(200, "image/png", path.read_bytes(), _KEPT)
-
-    def _good(self, line: ManifestLine) -> str:
-        """The good picture, or, where none is known, the picture itself."""
-        good = f"{Path(line.requested).parts[1]}/train/good/{line.good_name}"
-        return good if (self._session.root / good).is_file() else line.file
 
     def _make_thumbnail(self, run: int, name: str, state: tuple[int, int]) -> bytes:
         line = self._session.line(run, name)
-        picture = read_of_folder(self._session.file(line.file))
+        self._session.file(line.file)  # refuses what leads out of the folder
+        picture = picture_of(self._session.root, line, line.file)
         masks = (plain_mask(self._session.file(file)) for file in (line.requested, line.label))
         return thumbnail(picture, *masks)
 

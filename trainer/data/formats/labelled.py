@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,9 @@ from bgdefect_core.errors import OutputError
 from bgdefect_core.paths import system_errors
 from bgdefect_core.pictures.mask_reading import read_masks
 from bgdefect_core.pictures.masks import Mask
-from bgdefect_core.pictures.reading import read_of_folder
+from bgdefect_core.pictures.picture import Picture
+from bgdefect_core.pictures.reading import load_picture, read_of_folder
+from bgdefect_core.pictures.writing import ENDINGS, ImageFormat, write_picture
 
 from ..annotations.outlines import Face, outlines_of
 from ..annotations.record import Region, union_of
@@ -33,6 +35,8 @@ __all__ = [
     "provenance_values",
 ]
 
+_ALL_VALUES = 65535
+"""White level at which the values of every file stay as they are."""
 Side = Literal["train", "val"]
 Provenance = Mapping[str, str | int | float]
 """How a picture was made: method, seed, exemplar, base and its licence; empty of real pictures."""
@@ -66,12 +70,21 @@ class LabelledFile:
     group: str = ""
     """Pictures of one part share it; empty: a part of its own."""
     side: Side = "train"
+    image_format: ImageFormat | None = None
+    """Of its file in the new data set; None: copied as it is."""
     provenance: Provenance = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
         """The name without its ending."""
         return Path(self.name).stem
+
+    def written_as(self, image_format: ImageFormat | None) -> LabelledFile:
+        """The same with a file of this format in the new data set; None: copied as it is."""
+        if image_format is None:
+            return self
+        name = self.stem + ENDINGS[image_format]
+        return replace(self, name=name, image_format=image_format)
 
     @property
     def size(self) -> Size:
@@ -165,12 +178,22 @@ def provenance_values(
 
 
 def copy_picture(labelled: LabelledFile, folder: Path) -> Path:
-    """Copy a picture, byte for byte, into a folder that is being made.
+    """Put a picture into a folder that is being made: byte for byte, or with its values in a file
+    of another format.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written. PictureError: it cannot be read.
     """
     target = folder / labelled.name
+    if labelled.image_format is not None:
+        pixels = load_picture(labelled.picture, _ALL_VALUES).pixels
+        if pixels.dtype == np.uint8 and (pixels == pixels[..., :1]).all():
+            gray = pixels[..., 0].astype(np.uint8, copy=False)
+            write_picture(target, gray, labelled.image_format)
+        else:
+            picture = Picture(pixels, int(np.iinfo(pixels.dtype).max))
+            write_picture(target, picture, labelled.image_format)
+        return target
     with system_errors(OutputError, "a writable folder with room on the disk"):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(labelled.picture, target)
