@@ -74,8 +74,9 @@ class GenerateConfig:
         Free(),
         Doc(
             "split.json of the training (NAME.run/split.json beside its weights): make new masks "
-            "only from the masks of its training side. Without it masks of held-out pictures are "
-            "used as well, with a warning."
+            "only from the masks of its training side. Default: the split beside the weights, "
+            "unless --start is noise; without a split, masks of held-out pictures are used as "
+            "well, with a warning."
         ),
     ] = None
     mask_values: Annotated[str | None, Doc(MASK_VALUES_HELP)] = None
