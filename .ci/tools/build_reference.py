@@ -133,7 +133,8 @@ def costs(steps: int) -> list[str]:
         if background.per_pair:
             cost = f"{background.per_pair * steps} + {cost}"
         rows.append((f"`{name}`", background.summary, cost))
-    head = ("`--background`", "outside the mask", f"U-Net evaluations for N variants, {steps} steps")
+    evaluations = f"U-Net evaluations for N variants, {steps} steps"
+    head = ("`--background`", "outside the mask", evaluations)
     return table(head, rows)
 
 
