@@ -147,6 +147,7 @@ def report_once(text: str, expected: bool) -> None:
     logger.log(logging.INFO if expected else logging.WARNING, "%s", text)
 
 
+@lru_cache(maxsize=1 << 14)
 def comparable(name: str) -> str:
     """The form in which two names are equal that a person would call the same: without case and
     spaces at the ends, and with one way to write an accented letter."""

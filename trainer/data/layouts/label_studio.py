@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -143,14 +144,17 @@ def _shape_of(entries: Entries, value: Entries) -> Shape | None:
     height, width = entries.whole("original_height"), entries.whole("original_width")
     scale = (width / 100, height / 100)
     if "points" in value:
-        corners: list[float] = []
-        for point in value.list("points"):
-            x, y = _pair(value, point)
-            corners += [x * scale[0], y * scale[1]]
-        if len(corners) < 6:
-            came = f"{entries.where}: a polygon of {len(corners) // 2} points"
+        points = value.list("points")
+        for point in points:
+            if not isinstance(point, list) or len(point) != 2:
+                _pair(value, point)
+        if len(points) < 3:
+            came = f"{entries.where}: a polygon of {len(points)} points"
             raise DataError(came, "3 or more", "draw it again")
-        return Polygons((tuple(corners),))
+        shares = value.numbers_in(list(chain.from_iterable(points)), "coordinates")
+        across = [share * scale[0] for share in shares[::2]]
+        down = [share * scale[1] for share in shares[1::2]]
+        return Polygons((tuple(chain.from_iterable(zip(across, down, strict=True))),))
     if "x" not in value or "y" not in value:
         return None
     x, y = _pair(value, [value.any("x"), value.any("y")])
