@@ -47,8 +47,8 @@ QUICK = """# Quick start
 
 Press **Run**. All of it comes with the pack; a CPU is enough.
 
-A scratch is painted into a picture of brushed metal. It starts from a real scratch, and becomes another one.
-Cyan: where it was asked for. Green: the label.
+A scratch is painted into a picture of brushed metal. It starts from a real scratch and becomes a new one.
+Cyan: the requested mask. Green: the label.
 
 **Try next**
 - *seed*: another scratch at another place
@@ -66,9 +66,9 @@ SD15 = """# Your defect class with Stable Diffusion 1.5
 3. Load a good picture and draw the defect's place: right click on it, *Open in Mask Editor*.
 4. Press **Run**.
 
-The square around the mask gets the resolution of the training by itself.
+The square around the mask is brought to the resolution of the training automatically.
 """
-NIGHT = """# A data set over night
+NIGHT = """# A data set overnight
 
 Each run takes the next good picture, places masks, paints 4 samples, judges them and adds them to the data set.
 
@@ -78,15 +78,15 @@ Each run takes the next good picture, places masks, paints 4 samples, judges the
 2. Choose your *defect class*, and name part and defect.
 3. Set the number beside **Run** to the number of runs, and press **Run**.
 
-Picture and seeds go on by themselves. Stop whenever you like: the next run goes on after the last sample. The data set is in
+Picture and seeds change with every run. Stop whenever you like: the next run adds samples after the last one. The data set is in
 `output/bgdefect`; rejected samples stand apart in `extras`, with figures of all in `manifest.jsonl`.
 """
 TWO_TEXT = """# Two defects in one picture
 
-Both masks are placed so that they do not meet. Each defect has its own words, its own mask and its own label.
+Both masks are placed so that they do not meet. Each defect has its own prompt, its own mask and its own label.
 
 The scratch is the class that was learned; the hole is what the base itself knows, so that not every *seed* gives a dark one.
-For two learned classes put one **Apply Defect Weights** behind the other, inside the subgraph.
+For two learned classes put one **Apply Defect Weights** after the other, inside the subgraph.
 """
 LARGE = """# A tiny defect in a large picture
 
@@ -103,7 +103,7 @@ what Background/Defect Sampler does with the solver *ddim*.
 **Try**
 - any sampler in KSamplerSelect
 - *background* replay in the guider (turn *skip* off in Masked DDIM Inversion, inside the first subgraph): the
-  picture's own way up to noise, as in the paper
+  background follows the inversion of the picture, as in the paper
 """
 REAL = """# From a real defect, where you allow it
 
@@ -116,7 +116,7 @@ The three start from the same real defect at the same place, at another *start l
 - 0.5: painted over, close to it
 - 1: from noise, as in the paper
 
-For a data set, levels of 0.4 to 0.8 are a good choice.
+For a data set, levels between 0.3 and 0.7 are a good choice: **Defect Data Set** draws them.
 """
 
 
