@@ -27,8 +27,8 @@ class RegionSettings:
         float,
         Range(0.05, 1),
         Doc(
-            "Share of a picture's highest score from which a pixel is proposed; below what good "
-            "pictures reach, only the highest place is."
+            "A pixel is proposed from this share of the way between a picture's median score and "
+            "its highest one on; below what good pictures reach, only the highest place is."
         ),
     ] = 0.5
     most_good: Annotated[
