@@ -125,6 +125,18 @@ def value(option: Option) -> str:
     return f"{text} ({option.range.low:g} to {option.range.high:g})".strip()
 
 
+def meaning(option: Option, page: str = "") -> str:
+    """The help text of an option. A list of layouts or formats in it becomes a link to their table.
+
+    Args:
+        option: of a settings class. page: that the link leads to; empty: the reference itself.
+    """
+    text = option.help
+    for place, registry in (("data-layouts---data", LAYOUTS), ("data-formats---format", FORMATS)):
+        text = text.replace(f".{registry.help('')}", f" ([table]({page}#{place})).")
+    return text
+
+
 def costs(steps: int) -> list[str]:
     """The table of the background modes with what they cost, in samples of the U-Net."""
     rows = []
@@ -175,7 +187,8 @@ def plan_options() -> list[str]:
     rows = []
     for place, settings in (("", RunSettings), ("[data] ", DataSettings)):
         for option in options_of(settings):
-            rows.append((f"`{place}{option.name}`", value(option), option.help))
+            text = meaning(option, PAGE.name)
+            rows.append((f"`{place}{option.name}`", value(option), text))
     return table(("entry", "default (range)", ""), rows)
 
 
@@ -199,7 +212,7 @@ def command(name: str, settings: type) -> list[str]:
     rows = []
     for option in options_of(settings):
         flag = option.name.replace("_", "-")
-        rows.append((f"`--{flag}`", value(option), option.help))
+        rows.append((f"`--{flag}`", value(option), meaning(option)))
     return [f"## `bgdefect {name}`", "", *table(("option", "default (range)", ""), rows), ""]
 
 
