@@ -66,7 +66,7 @@ evidence: $(STAMP)  ## the figures of docs/evidence.md (BGDEFECT_DATA=folder of 
 	    --output runs/evidence/$$recipe $(ARGS) || exit; \
 	done
 	$(BIN)/bgdefect evaluate-summary $(EVIDENCE:%=runs/evidence/%) --chosen-on $(CHOSEN_ON:%=runs/evidence/%) \
-	  --output runs/evidence/evidence.md --records $(RECORDS)
+	  --output runs/evidence/evidence.md --plot runs/evidence/gains.png --records $(RECORDS)
 
 bench: $(STAMP)  ## cost of training and generation against the bare U-Net
 	$(BIN)/bgdefect bench train $(ARGS)

@@ -98,6 +98,7 @@ def check_run(
     if last > 2 * bottom or (first < top / 2 and not from_paste):
         do = "connect whole sigmas: not split, denoise 1"
         if last <= 2 * bottom:
+            do += "; ddim_uniform reaches the noise with more steps"
             do += "; or connect pasted to the guider, to start below the noise"
         raise SettingError(
             f"sigmas go from {first:.3g} to {last:.3g}",

@@ -341,7 +341,7 @@ def test_make_evidence_runs_every_recipe_and_keeps_its_rows(tmp_path: Path) -> N
     assert summary.startswith("evaluate-summary ") and summary.endswith("--records kept")
     assert {
         word.removeprefix("runs/evidence/") for word in summary.split() if word.startswith("runs/")
-    } == {*recipes, "evidence.md"}
+    } == {*recipes, "evidence.md", "gains.png"}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -68,7 +68,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "Losses of the detectors (`--detector-loss`)": DETECTOR_LOSSES,
     "Schedules of the detectors (`--schedule`)": SCHEDULES,
 }
-PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence.md", ROOT / "docs" / "campaign.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "evidence-protocol.md", ROOT / "docs" / "campaign.md")
 """Pages with tables between markers."""
 MARKED = re.compile(
     r"(?P<begin><!-- table: (?P<name>[^>]+) -->)\n.*?(?P<end><!-- end of table -->)", re.DOTALL

@@ -18,7 +18,7 @@ inversion_of, guider_of, core_randomness = (
     ours("nodes._guider"),
     ours("bgdefect_core.method.randomness"),
 )
-sigma_space = ours("nodes._sigma_space")
+sigma_space, errors = ours("nodes._sigma_space"), ours("bgdefect_core.errors")
 HELD, FREE = ("replay", "noised"), ("masked", "literal")
 
 
@@ -34,6 +34,16 @@ def paint(inversion, sampler, mode, sigmas, noise):
     assert torch.isfinite(painted).all(), case
     assert (painted - latent)[m].abs().max() > 0.01, case
     assert mode in FREE or torch.equal(painted[~m], latent[~m]), case
+
+
+def refused(inversion, sigmas, noise):
+    """Sigmas that stop short of the noise are named, with what to do."""
+    try:
+        paint(inversion, "euler", "noised", sigmas, noise)
+    except errors.SettingError as error:
+        assert "more steps" in str(error), error
+    else:
+        raise AssertionError(sigmas.tolist())
 
 
 def main():
@@ -57,6 +67,9 @@ def main():
     for scheduler in comfy.samplers.SCHEDULER_NAMES:
         for steps in (3, 8):
             sigmas = comfy.samplers.calculate_sigmas(levels, scheduler, steps)
+            if sigmas[0] < levels.sigma_max / 2:  # ddim_uniform of 3 steps
+                refused(inversion, sigmas, noise)
+                continue
             for mode in (*HELD, *FREE):
                 paint(inversion, "euler", mode, sigmas, noise)
                 runs += 1

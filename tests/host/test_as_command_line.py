@@ -64,6 +64,7 @@ def graph(object_info: dict[str, Any]) -> dict[str, Any]:
         seed=MASK_SEED,
         directions="as_set",
     )
+    prompt = change(prompt, "BGDefectApplyWeights", strength=1.0)
     prompt = change(prompt, "BGDefectInversion", steps=STEPS)
     prompt = change(
         prompt,

@@ -93,7 +93,7 @@ def test_the_command_lines_choices_and_help_are_the_registry() -> None:
 
 
 def test_the_documentations_table_is_the_registry() -> None:
-    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "evidence-protocol.md").read_text(encoding="utf-8")
     lines = [f"| `{name}` | {arm.summary} |" for name, arm in ARMS.items()]
     assert "\n".join(lines) in text
 
