@@ -158,7 +158,8 @@ NOTES: dict[str, str] = {
     "BGDefectQuality": """
 | figure | meaning |
 |---|---|
-| strength | the change inside the mask, 95th percentile, 0..1 |
+| strength | with `real`: strongest tenth of the change towards the real defects, 0..1 |
+| | without: 95th percentile of any change inside the mask, 0..1 |
 | contrast | strength over the variation of the surroundings |
 | fill | share of the requested mask that the refined one covers |
 | background psnr, max | result against input outside the seam: 100 dB and 0 are "identical" |
