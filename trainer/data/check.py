@@ -133,7 +133,7 @@ class _Look:
         entry.areas.append(int(mask.sum()))
         entry.shares.append(float(mask.mean()))
         entry.shared += bool(example.others)
-        entry.boxes += bool(example.regions) and all(r.is_box for r in example.regions)
+        entry.boxes += bool(example.regions) and all(r.is_loose for r in example.regions)
         if entry.areas[-1] < _SMALL:
             self.report.odd.append(f"{example.image}: a defect of {entry.areas[-1]} pixels")
         if (*key, example.image) in self.shown:

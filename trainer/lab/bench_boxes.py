@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from scipy import ndimage
 
 from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.files import atomic_write
@@ -21,9 +22,9 @@ from bgdefect_core.pictures.masks import Mask, bounding_box, separate_defects
 from bgdefect_core.pictures.overlap import overlap
 
 from ..data.annotations.record import Region
-from ..data.annotations.shapes import Box
+from ..data.annotations.shapes import Box, Click
 from ..data.examples import Example, load_example
-from ..data.layouts import find_examples
+from ..data.layouts import ReadingSettings, find_examples
 from ..data.splits import Split, split_k_shots
 from ..evaluate.measures.agreement import requested_box
 from ..training.boxes.pictures import BoxPicture
@@ -34,8 +35,8 @@ from ..training.run_folder import RunFolder
 from ..training.train import learn
 from .options import BaseOption, DefectOption, DeviceOption, HumanMasksOption, ObjectOption
 
-BOX = "box"
-"""The boxes themselves, among the rounds."""
+BOX, POINT = "box", "circle"
+"""The boxes, or the circles around points, among the rounds."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class BenchBoxesConfig:
     steps: Annotated[int, Range(1, 1_000_000), Doc("Training iterations of a round.")] = 200
     batch: Annotated[int, Range(1, 1024), Doc("Pictures per iteration.")] = 4
     rounds: Annotated[int, Range(1, 3), Doc("Rounds at most.")] = 3
+    point_size: Annotated[
+        float | None,
+        Range(1, 10_000),
+        Doc(
+            "Diameter in pixels of circles around points, one in each defect where it is thickest, "
+            "in place of boxes. Default: boxes."
+        ),
+    ] = None
     dilated: Annotated[
         bool,
         Doc("Boxes wider than the human mask on each side by 0.15 of its length; off: just it."),
@@ -70,7 +79,7 @@ class BoxFigures:
     """Object and defect."""
     pictures: int
     iou: dict[str, float]
-    """"box", "difference" or a round -> mean IoU with the human masks, 0..1."""
+    """"box", "circle", "difference" or a round -> mean IoU with the human masks, 0..1."""
 
 
 def bench_boxes(config: BenchBoxesConfig) -> list[BoxFigures]:
@@ -101,12 +110,16 @@ def _measure(
     boxed: list[Example] = []
     for example in examples:
         truths[example.image] = load_example(example)[1]
-        boxed.append(with_boxes(example, config.dilated))
+        if config.point_size is None:
+            boxed.append(with_boxes(example, config.dilated))
+        else:
+            boxed.append(with_points(example, config.point_size))
     training = TrainConfig(
         data=config.data,
         output=config.output,
         base=config.base,
-        masks_from="boxes",
+        masks_from="boxes" if config.point_size is None else "points",
+        reading=ReadingSettings(point_size=config.point_size),
         box_rounds=config.rounds,
         steps=config.steps,
         batch=config.batch,
@@ -116,7 +129,7 @@ def _measure(
     )
     run = RunFolder((config.output / f"{object}-{defect}.safetensors").absolute())
     target = TrainingClass(object, defect, Split(tuple(boxed), ()), run)
-    iou = {BOX: _mean_iou(truths, boxed)}
+    iou = {BOX if config.point_size is None else POINT: _mean_iou(truths, boxed)}
 
     def after(name: str, pictures: Sequence[BoxPicture]) -> None:
         iou[name] = _mean_iou(truths, [picture.learned for picture in pictures])
@@ -137,6 +150,22 @@ def with_boxes(example: Example, dilated: bool) -> Example:
     return replace(example, masks=(), regions=tuple(regions))
 
 
+def with_points(example: Example, size: float) -> Example:
+    """The example with a circle in place of its mask: around a point in each of its defects, where
+    it is thickest.
+
+    Args:
+        size: diameter in pixels.
+    """
+    regions: list[Region] = []
+    for defect in separate_defects(load_example(example)[1]):
+        depth = ndimage.distance_transform_edt(np.pad(defect, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+        click = Click(float(column) + 0.5, float(row) + 0.5, size / 2)
+        regions.append(Region(example.defect, click, f"the mask of {example.image}"))
+    return replace(example, masks=(), regions=tuple(regions))
+
+
 def _mean_iou(truths: dict[Path, Mask], examples: Sequence[Example]) -> float:
     overlaps: list[float] = []
     for example in examples:
@@ -149,7 +178,7 @@ def boxes_table(figures: Sequence[BoxFigures]) -> list[str]:
     columns: list[str] = []
     for row in figures:
         columns += [name for name in row.iou if name not in columns]
-    columns.sort(key=lambda name: (name != BOX, name))
+    columns.sort(key=lambda name: (name not in (BOX, POINT), name))
     lines = [
         f"| class | pictures | {' | '.join(columns)} |",
         "|---|" + "---:|" * (len(columns) + 1),

@@ -24,7 +24,7 @@ from .tuning import DEFAULT_TRAINED_PART, TRAINED_PARTS, TrainedPartName
 
 __all__ = ["LOSSES", "TrainConfig"]
 
-MasksFrom = Literal["labels", "boxes"]
+MasksFrom = Literal["labels", "boxes", "points"]
 _MANY = 1_000_000
 """More iterations than any training has."""
 
@@ -71,8 +71,8 @@ class TrainConfig:
             "labels: the labels as they are. boxes: labels that are boxes are tightened to masks: "
             "the filled boxes are learned, the class finds the defect in each, and is learned "
             "again; where an aligned good picture lies in paired_good, the difference from it "
-            "takes the box's place at once. Boxes and masks are kept in the run's folder, for "
-            "bgdefect review."
+            "takes the box's place at once. points: the same of circles around points "
+            "(--point-size). Both and the masks are kept in the run's folder, for bgdefect review."
         ),
     ] = "labels"
     box_rounds: Annotated[
@@ -254,6 +254,10 @@ class TrainConfig:
         if sum(split is not None for split in splits) > 1:
             came = "more than one of shots, fold and split_file is set"
             raise SettingError(came, "one of them", "leave the others out")
+        if self.masks_from == "points" and self.reading.point_size is None:
+            expected = "the diameter of the circles that stand for them"
+            do = "set point_size to the size of the defects in pixels"
+            raise SettingError("masks_from is points without point_size", expected, do)
         if self.early_stop and not self.validate_every:
             came = "early_stop without validations"
             raise SettingError(came, "validate_every above 0", "set validate_every to 50")

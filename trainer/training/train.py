@@ -64,7 +64,7 @@ def train(config: TrainConfig) -> Path:
     """
     config.check()
     target = choose_class(config)
-    if config.masks_from == "boxes":
+    if config.masks_from != "labels":
         target = tighten_boxes(config, target, learn)
     return learn(config, target)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from bgdefect_core.errors import BGDefectError, MaskError
+from bgdefect_core.pictures.listing import comparable, is_good_name
 from bgdefect_core.pictures.masks import Mask
 
-from .shapes import Box, Shape, Size
+from .shapes import Box, Click, Shape, Size
 
 __all__ = [
     "AnnotatedSet",
@@ -20,12 +21,16 @@ __all__ = [
     "IGNORE",
     "IGNORED",
     "LabelledPicture",
+    "POINTS_UNREAD",
     "Region",
+    "defect_regions",
+    "others_of",
     "regions_digest",
     "union_of",
 ]
 
-
+POINTS_UNREAD = "they have no area: give --point-size, and train with --masks-from points"
+"""What the log says of points."""
 IGNORED = frozenset({"__ignore__", "ignore", "ignored", "_background_"})
 """Names of classes, in comparable form, whose regions are neither defect nor background. A void is
 a defect: of solder, of castings."""
@@ -43,6 +48,12 @@ class AnnotationOptions:
     """Pixels, of a line without a width of its own."""
     group_key: str = "group"
     """Entry of a picture that names its part."""
+    point_size: float | None = None
+    """Diameter in pixels of the circle in place of a point; None: points are not read."""
+
+    def click(self, x: float, y: float) -> Click | None:
+        """The shape of a point; None where points are not read."""
+        return None if self.point_size is None else Click(x, y, self.point_size / 2)
 
 
 @dataclass(frozen=True)
@@ -56,9 +67,9 @@ class Region:
     """Where it is written, for messages: the file, and its number in it."""
 
     @property
-    def is_box(self) -> bool:
-        """Whether nobody drew its outline."""
-        return isinstance(self.shape, Box)
+    def is_loose(self) -> bool:
+        """Whether nobody drew its outline: a box or a point."""
+        return isinstance(self.shape, Box | Click)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -88,6 +99,13 @@ class LabelledPicture:
     """Pictures of one part share it; empty: a part of its own."""
     size: Size | None = None
     """Height and width as the annotation has them; None: it does not say."""
+    unread: int = 0
+    """Labels of kinds that are not read; with such it is no good one."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is labelled."""
+        return not self.regions and not self.unread
 
 
 @dataclass(frozen=True)
@@ -119,3 +137,22 @@ def regions_digest(regions: Iterable[Region]) -> str:
         shape = (names, getattr(region.shape, "values", "")) if names else region.shape
         digest.update(repr((region.label, shape)).encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def others_of(regions: Iterable[Region], label: str) -> tuple[Region, ...]:
+    """The regions of other classes, and those to be ignored."""
+    others: list[Region] = []
+    for region in regions:
+        is_background = is_good_name(region.label) or comparable(region.label) == "_background_"
+        if region.label != label and not is_background:
+            others.append(region)
+    return tuple(others)
+
+
+def defect_regions(regions: Iterable[Region]) -> list[Region]:
+    """The regions of defects: neither of good places nor of those to be ignored."""
+    defects: list[Region] = []
+    for region in regions:
+        if not is_good_name(region.label) and comparable(region.label) not in IGNORED:
+            defects.append(region)
+    return defects

@@ -22,7 +22,17 @@ from bgdefect_core.pictures.masks import Mask
 from .outlines import FARTHEST, fill_polygon
 from .run_lengths import mask_of_runs, unpacked
 
-__all__ = ["Box", "Disc", "MaskFiles", "MaskLayer", "Polygons", "RunLengths", "Shape", "Stroke"]
+__all__ = [
+    "Box",
+    "Click",
+    "Disc",
+    "MaskFiles",
+    "MaskLayer",
+    "Polygons",
+    "RunLengths",
+    "Shape",
+    "Stroke",
+]
 
 Numbers = tuple[float, ...]
 Size = tuple[int, int]
@@ -130,6 +140,11 @@ class Disc:
     def fill(self, size: Size) -> Mask:
         """As ``Shape``: pixels whose middle lies in the circle."""
         return Stroke((self.x, self.y), 2 * self.radius).fill(size)
+
+
+@dataclass(frozen=True)
+class Click(Disc):
+    """A place in a defect, and a circle around it in place of an outline that nobody drew."""
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,23 @@ import gc
 import os
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import comparable, is_good_name, report_once, shown_names
+from bgdefect_core.pictures.listing import is_good_name, report_once
 
-from ..annotations.record import IGNORED, AnnotatedSet, AnnotationOptions, LabelledPicture, Region
+from ..annotations.record import (
+    AnnotatedSet,
+    AnnotationOptions,
+    LabelledPicture,
+    Region,
+    defect_regions,
+    others_of,
+)
 from ..examples import GOOD, Example
+from .annotated_report import lines_of
 from .layout import Layout, check_defect_names, choose
 
 __all__ = ["AnnotationLayout"]
@@ -83,7 +91,8 @@ class AnnotationLayout(Layout):
             with _no_collection():
                 record = self.read(root)
             _check(root, record)
-            self._report(root, record)
+            for text, expected in lines_of(record, self.name, self.options.point_size is not None):
+                report_once(f"{root}: {text}", expected=expected)
             _read[key] = record
             if len(_read) > _REMEMBERED:
                 _read.popitem(last=False)
@@ -112,7 +121,7 @@ class AnnotationLayout(Layout):
                     picture.group,
                     regions=tuple(by_label[label]),
                     size=picture.size,
-                    others=_others(picture.regions, label),
+                    others=others_of(picture.regions, label),
                 )
                 examples.append(example)
         return sorted(examples, key=lambda example: (example.defect, example.image))
@@ -121,50 +130,10 @@ class AnnotationLayout(Layout):
         name = choose(root, "object", object, [self.object_name(root)])[0]
         examples: list[Example] = []
         for picture in sorted(self.annotated(root).pictures, key=lambda picture: picture.image):
-            if all(is_good_name(region.label) for region in picture.regions):
+            is_good = all(is_good_name(region.label) for region in picture.regions)
+            if is_good and not picture.unread:
                 examples.append(Example(picture.image, (), name, GOOD, picture.group))
         return examples
-
-    def _report(self, root: Path, record: AnnotatedSet) -> None:
-        """Say in the log what was read."""
-        good, several, ignored, undecided = 0, 0, 0, 0
-        counts: dict[str, int] = {}
-        boxes: dict[str, int] = {}
-        for picture in record.pictures:
-            labels: set[str] = set()
-            for region in defect_regions(picture.regions):
-                labels.add(region.label)
-                counts[region.label] = counts.get(region.label, 0) + 1
-                boxes[region.label] = boxes.get(region.label, 0) + region.is_box
-            good += not picture.regions
-            several += len(labels) > 1
-            neither = _others(picture.regions, "") if not labels else ()
-            undecided += bool(neither)
-            for region in picture.regions:
-                ignored += comparable(region.label) in IGNORED
-        shown = [f"{name} ({count})" for name, count in sorted(counts.items())]
-        classes = ", ".join(shown) or "none"
-        text = f"{root}: {self.name}, {len(record.pictures)} pictures, {good} of them good; "
-        report_once(f"{text}regions: {classes}", expected=True)
-        only_boxes: list[str] = []
-        for name in sorted(counts):
-            if boxes[name] == counts[name]:
-                only_boxes.append(name)
-        if only_boxes:
-            text = f"{root}: boxes alone of {shown_names(only_boxes)}: the filled boxes are the "
-            text += "masks, as loose as they are; bgdefect train --masks-from boxes tightens them"
-            report_once(text, expected=False)
-        if several:
-            text = f"{root}: {several} pictures show several classes; the regions of others are "
-            report_once(f"{text}kept out of a class's background", expected=True)
-        if ignored:
-            text = f"{root}: {ignored} regions are to be ignored by their name: neither defect nor "
-            report_once(f"{text}background", expected=True)
-        if undecided:
-            text = f"{root}: {undecided} pictures show nothing but regions to ignore: neither "
-            report_once(f"{text}examples nor good pictures", expected=False)
-        for note in record.notes:
-            report_once(f"{root}: {note}", expected=False)
 
 
 @contextmanager
@@ -178,25 +147,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _others(regions: Iterable[Region], label: str) -> tuple[Region, ...]:
-    """The regions of other classes, and those to be ignored."""
-    others: list[Region] = []
-    for region in regions:
-        is_background = is_good_name(region.label) or comparable(region.label) == "_background_"
-        if region.label != label and not is_background:
-            others.append(region)
-    return tuple(others)
-
-
-def defect_regions(regions: Iterable[Region]) -> list[Region]:
-    """The regions of defects: neither of good places nor of those to be ignored."""
-    defects: list[Region] = []
-    for region in regions:
-        if not is_good_name(region.label) and comparable(region.label) not in IGNORED:
-            defects.append(region)
-    return defects
 
 
 def _check(root: Path, record: AnnotatedSet) -> None:

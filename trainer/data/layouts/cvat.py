@@ -10,12 +10,12 @@ from bgdefect_core.errors import DataError
 from ..annotations.layers import Ellipse, RowRuns, turned
 from ..annotations.picture_index import PictureIndex
 from ..annotations.reading import find_inside, numbers_of, read_xml
-from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.record import POINTS_UNREAD, AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, Polygons, Shape, Stroke
 from .annotated import AnnotationLayout
 from .peeking import text_near_ends, xml_files
 
-_SHAPES = ("box", "polygon", "polyline", "ellipse", "mask")
+_SHAPES = ("box", "polygon", "polyline", "ellipse", "mask", "points")
 
 
 class CvatImages(AnnotationLayout):
@@ -24,8 +24,9 @@ class CvatImages(AnnotationLayout):
     name = "cvat"
     summary = (
         "CVAT: the export CVAT for images 1.1, an XML file with the pictures beside it or in "
-        "images (polygons, boxes, ellipses, masks, lines); each label is a defect, images without "
-        "a shape are good pictures; its other exports are coco, yolo, labelme_xml and class_masks"
+        "images (polygons, boxes, ellipses, masks, lines, points with --point-size); each label is "
+        "a defect, images without a shape are good pictures; its other exports are coco, yolo, "
+        "labelme_xml and class_masks"
     )
 
     def files(self, root: Path) -> list[Path]:
@@ -42,23 +43,32 @@ class CvatImages(AnnotationLayout):
         folder = self.folder(root)
         index = PictureIndex(folder, outside=self.options.outside)
         pictures: list[LabelledPicture] = []
-        points = 0
+        counts = {"points": 0, "others": 0}
         for path in self.files(root):
             for number, element in enumerate(read_xml(path).iter("image")):
                 where = f"{path}, image {number}"
                 image = self._image(folder, index, path, element, where)
                 regions: list[Region] = []
+                unread = sum(counts.values())
                 for place, child in enumerate(element):
-                    if child.tag in ("points", "skeleton", "cuboid"):
-                        points += 1
+                    source = f"{where}, {child.tag} {place}"
+                    if child.tag in ("skeleton", "cuboid"):
+                        counts["others"] += 1
+                    elif child.tag == "points" and self.options.point_size is None:
+                        counts["points"] += 1
                     elif child.tag in _SHAPES:
-                        source = f"{where}, {child.tag} {place}"
-                        shape = self._shape(child, source)
-                        regions.append(Region(_text(child, "label", source), shape, source))
+                        label = _text(child, "label", source)
+                        for shape in self._shapes(child, source):
+                            regions.append(Region(label, shape, source))
                 size = (_whole(element, "height", where), _whole(element, "width", where))
                 group = _group_of(element, self.options.group_key)
-                pictures.append(LabelledPicture(image, tuple(regions), group, size))
-        notes = [f"{points} shapes are points, skeletons or cuboids: not read"] if points else []
+                unread = sum(counts.values()) - unread
+                pictures.append(LabelledPicture(image, tuple(regions), group, size, unread))
+        notes: list[str] = []
+        if counts["others"]:
+            notes.append(f"{counts['others']} shapes are skeletons or cuboids: not read")
+        if counts["points"]:
+            notes.append(f"{counts['points']} shapes are points, not read: {POINTS_UNREAD}")
         return AnnotatedSet(tuple(pictures), tuple(notes))
 
     def _image(
@@ -75,6 +85,21 @@ class CvatImages(AnnotationLayout):
             do = "export with 'Save images', or put the pictures beside the XML file"
             raise DataError(came, "the picture of each image", do)
         return image
+
+    def _shapes(self, element: ElementTree.Element, where: str) -> list[Shape]:
+        """The shapes of an element: one, or a circle for each of its points."""
+        if element.tag != "points":
+            return [self._shape(element, where)]
+        numbers = numbers_of(_text(element, "points", where), where)
+        if len(numbers) % 2:
+            came = f"{where}: points of {len(numbers)} coordinates"
+            raise DataError(came, "x and y of each", "draw them again")
+        clicks: list[Shape] = []
+        for x, y in zip(numbers[::2], numbers[1::2], strict=True):
+            click = self.options.click(x, y)
+            if click is not None:
+                clicks.append(click)
+        return clicks
 
     def _shape(self, element: ElementTree.Element, where: str) -> Shape:
         turn = element.get("rotation")

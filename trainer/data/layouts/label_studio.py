@@ -13,12 +13,25 @@ from bgdefect_core.pictures.listing import PICTURE_SUFFIXES
 from ..annotations.layers import BrushLayer, Ellipse, turned
 from ..annotations.picture_index import PictureIndex, path_of_address
 from ..annotations.reading import Entries, read_json
-from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.record import (
+    POINTS_UNREAD,
+    AnnotatedSet,
+    AnnotationOptions,
+    LabelledPicture,
+    Region,
+)
 from ..annotations.shapes import Box, Polygons, Shape, Size
 from .annotated import AnnotationLayout
 from .peeking import begins_with, json_files, keys_in
 
-_LABELS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels", "labels")
+_LABELS = (
+    "polygonlabels",
+    "rectanglelabels",
+    "ellipselabels",
+    "brushlabels",
+    "keypointlabels",
+    "labels",
+)
 """Where a shape's class stands, by the tool that drew it."""
 _TASK = ("annotations", "data", "completed_by", "file_upload")
 _MIN = ("annotation_id", "annotator", "lead_time")
@@ -29,9 +42,9 @@ class LabelStudio(AnnotationLayout):
 
     name = "label_studio"
     summary = (
-        "Label Studio: the JSON or JSON-MIN export (polygons, rectangles, ellipses, brushes) with "
-        "the pictures beside it, by their names with or without the tool's prefix; each label is a "
-        "defect, tasks without a shape are good pictures"
+        "Label Studio: the JSON or JSON-MIN export (polygons, rectangles, ellipses, brushes, key "
+        "points with --point-size) with the pictures beside it, by their names with or without the "
+        "tool's prefix; each label is a defect, tasks without a shape are good pictures"
     )
 
     def files(self, root: Path) -> list[Path]:
@@ -49,7 +62,7 @@ class LabelStudio(AnnotationLayout):
         folder = self.folder(root)
         index = PictureIndex(folder, outside=self.options.outside)
         pictures: list[LabelledPicture] = []
-        counts = {"cancelled": 0, "shapes": 0}
+        counts = {"cancelled": 0, "shapes": 0, "points": 0}
         for path in self.files(root):
             tasks = read_json(path)
             if not isinstance(tasks, list):
@@ -59,16 +72,21 @@ class LabelStudio(AnnotationLayout):
                 data = Entries(task.any("data"), f"{task.where}, data") if "data" in task else task
                 image = self._image(folder, index, data)
                 results = list(_results(task, data, counts))
+                points = counts["points"]
                 regions: list[Region] = []
-                for entries, label, shape in _shapes(results, counts):
+                for entries, label, shape in _shapes(results, counts, self.options):
                     regions.append(Region(label, shape, entries.where))
                 group = data.group(self.options.group_key)
-                pictures.append(LabelledPicture(image, tuple(regions), group, _size_of(results)))
+                unread = counts["points"] - points
+                size = _size_of(results)
+                pictures.append(LabelledPicture(image, tuple(regions), group, size, unread))
         notes: list[str] = []
         if counts["cancelled"]:
             notes.append(f"{counts['cancelled']} annotations were cancelled: not read")
         if counts["shapes"]:
             notes.append(f"{counts['shapes']} entries have no shape or no label: not read")
+        if counts["points"]:
+            notes.append(f"{counts['points']} key points are not read: {POINTS_UNREAD}")
         return AnnotatedSet(tuple(pictures), tuple(notes))
 
     def _image(self, root: Path, index: PictureIndex, data: Entries) -> Path:
@@ -111,13 +129,13 @@ def _results(
 
 
 def _shapes(
-    results: list[tuple[Entries, Entries]], counts: dict[str, int]
+    results: list[tuple[Entries, Entries]], counts: dict[str, int], options: AnnotationOptions
 ) -> Iterator[tuple[Entries, str, Shape]]:
     for entries, value in results:
         label = _label_of(value)
-        shape = _shape_of(entries, value) if label else None
+        shape = _shape_of(entries, value, options) if label else None
         if shape is None:
-            counts["shapes"] += 1
+            counts["points" if "keypointlabels" in value else "shapes"] += 1
         else:
             yield entries, label, shape
 
@@ -137,7 +155,7 @@ def _size_of(results: list[tuple[Entries, Entries]]) -> Size | None:
     return None
 
 
-def _shape_of(entries: Entries, value: Entries) -> Shape | None:
+def _shape_of(entries: Entries, value: Entries, options: AnnotationOptions) -> Shape | None:
     """The shape; coordinates of the file are percent of the picture's width and height."""
     if "rle" in value:
         return _brush(entries, value)
@@ -159,6 +177,8 @@ def _shape_of(entries: Entries, value: Entries) -> Shape | None:
         return None
     x, y = _pair(value, [value.any("x"), value.any("y")])
     x, y = x * scale[0], y * scale[1]
+    if "keypointlabels" in value:
+        return options.click(x, y)
     degrees = value.numbers_in([value.any("rotation") or 0], "rotation")[0]
     if "radiusX" in value:
         radii = _pair(value, [value.any("radiusX"), value.any("radiusY")])

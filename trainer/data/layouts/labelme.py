@@ -11,7 +11,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import list_pictures
 
 from ..annotations.reading import Entries, find_inside, read_json
-from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..annotations.record import POINTS_UNREAD, AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, Disc, MaskLayer, Polygons, Shape, Size, Stroke
 from .annotated import AnnotationLayout
 from .peeking import files_below, json_files, keys_in, soon
@@ -23,8 +23,8 @@ class LabelMe(AnnotationLayout):
     name = "labelme"
     summary = (
         "LabelMe: a JSON file for each picture, beside it or where its imagePath leads (polygons, "
-        "rectangles, circles, lines with a width, mask layers); each label is a defect, pictures "
-        "without JSON or shapes are good pictures"
+        "rectangles, circles, lines with a width, mask layers, points with --point-size); each "
+        "label is a defect, pictures without JSON or shapes are good pictures"
     )
 
     def recognises(self, root: Path) -> bool:
@@ -46,18 +46,21 @@ class LabelMe(AnnotationLayout):
             content = Entries(read_json(path), str(path))
             image = self._image(root, path, content)
             regions: list[Region] = []
+            unread = 0
             for number, values in enumerate(content.list("shapes")):
                 entries = Entries(values, f"{path}, shape {number}")
                 shape = self._shape(entries)
                 if shape is None:
-                    points += 1
+                    unread += 1
                 else:
                     regions.append(Region(entries.text("label").strip(), shape, entries.where))
             if image in pictures:
                 came = f"{path} is a second file of labels for {image}"
                 raise DataError(came, "one a picture", "join the two")
             group = content.group(self.options.group_key)
-            pictures[image] = LabelledPicture(image, tuple(regions), group, _size_of(content))
+            size = _size_of(content)
+            pictures[image] = LabelledPicture(image, tuple(regions), group, size, unread)
+            points += unread
         unlabelled = 0
         for folder in {path.parent for path in (*files, *pictures)}:
             for image in list_pictures(folder, folders_are_read=True):
@@ -67,7 +70,7 @@ class LabelMe(AnnotationLayout):
         if unlabelled:
             notes.append(f"{unlabelled} pictures have no JSON file: taken for good pictures")
         if points:
-            notes.append(f"{points} shapes are points, which have no area: not read")
+            notes.append(f"{points} shapes are points, not read: {POINTS_UNREAD}")
         return AnnotatedSet(tuple(pictures.values()), tuple(notes))
 
     def _image(self, root: Path, path: Path, content: Entries) -> Path:
@@ -83,9 +86,9 @@ class LabelMe(AnnotationLayout):
         return image
 
     def _shape(self, entries: Entries) -> Shape | None:
-        """The drawn shape; None of points."""
+        """The drawn shape; None of points that are not read."""
         kind = entries.text("shape_type") if "shape_type" in entries else "polygon"
-        if kind == "point" or kind == "points":
+        if kind == "points":  # of a tool that finds outlines: some lie outside
             return None
         points: list[tuple[float, ...]] = []
         for point in entries.list("points"):
@@ -98,6 +101,8 @@ class LabelMe(AnnotationLayout):
             raise DataError(came, f"{_FEWEST.get(kind, 2)} or more", "draw it again")
         first, second = points[0], points[min(1, len(points) - 1)]
         flat = tuple(chain.from_iterable(points))
+        if kind == "point":
+            return self.options.click(*first)
         if kind == "polygon":
             return Polygons((flat,))
         if kind == "rectangle":
@@ -110,7 +115,8 @@ class LabelMe(AnnotationLayout):
         if kind == "mask":
             return MaskLayer(entries.text("mask"), round(first[0]), round(first[1]))
         came = f"{entries.where}: shape_type is {kind[:40]!r}"
-        raise DataError(came, "polygon, rectangle, circle, line, linestrip or mask", "redraw it")
+        expected = "polygon, rectangle, circle, line, linestrip, mask or point"
+        raise DataError(came, expected, "redraw it")
 
     def _width(self, entries: Entries) -> float:
         """The width of a line: of its own, or that of the options."""
@@ -119,7 +125,7 @@ class LabelMe(AnnotationLayout):
         return entries.numbers_in([entries.any("line_width")], "line_width")[0]
 
 
-_FEWEST = {"polygon": 3, "mask": 1}
+_FEWEST = {"polygon": 3, "mask": 1, "point": 1}
 """Points that a kind of shape needs, beside 2."""
 
 

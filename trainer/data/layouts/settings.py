@@ -53,6 +53,15 @@ class ReadingSettings:
     line_width: Annotated[
         float, Range(0.1, 1000), Doc("Width in pixels of lines that LabelMe's files hold.")
     ] = 10.0
+    point_size: Annotated[
+        float | None,
+        Range(1, 10_000),
+        Doc(
+            "Diameter in pixels of the circle that stands for a point of LabelMe, Label Studio or "
+            "CVAT: as large as the defects are, for train --masks-from points. Default: points are "
+            "not read."
+        ),
+    ] = None
     outside_files: Annotated[bool, Doc(OUTSIDE_HELP)] = False
 
     def check(self) -> None:
@@ -72,7 +81,7 @@ class ReadingSettings:
     def options(self) -> AnnotationOptions:
         """What the layouts with annotations read."""
         key = AnnotationOptions.group_key if self.group_key is None else self.group_key
-        return AnnotationOptions(self.outside_files, self.line_width, key)
+        return AnnotationOptions(self.outside_files, self.line_width, key, self.point_size)
 
     def values_of(self, defect: str) -> MaskValues:
         """What counts as this defect in mask files."""

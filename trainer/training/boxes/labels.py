@@ -1,4 +1,4 @@
-"""Which parts of a label are boxes."""
+"""Which parts of a label are boxes, or circles around points, which are tightened as these."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class BoxLabel:
 
 
 def read_box_label(example: Example) -> BoxLabel:
-    """The label of an example. An annotation says itself what a box is. In mask files every piece
-    that fills its upright rectangle is one.
+    """The label of an example. An annotation says itself what a box or a point is. In mask files
+    every piece that fills its upright rectangle is a box.
 
     Raises:
         PictureError, MaskError: as ``load_example``.
@@ -55,7 +55,7 @@ def read_box_label(example: Example) -> BoxLabel:
             pieces, rest = _apart(filled)
             boxes += pieces
             drawn |= rest
-        elif not region.is_box:
+        elif not region.is_loose:
             drawn |= filled
         elif filled.any():
             boxes.append(filled)

@@ -74,8 +74,8 @@ def check_boxes(pictures: Sequence[BoxPicture]) -> None:
     """
     if all(picture.origin == DRAWN for picture in pictures):
         example = pictures[0].example
-        came = f"no label of {example.object} / {example.defect} is a box"
-        expected = "boxes, or mask files in which they are filled"
+        came = f"no label of {example.object} / {example.defect} is a box or a point"
+        expected = "boxes, or mask files in which they are filled; points with --point-size"
         raise DataError(came, expected, "leave --masks-from out: the labels are drawn")
 
 

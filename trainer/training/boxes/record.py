@@ -42,7 +42,7 @@ def write_record(root: Path, config: TrainConfig, pictures: Sequence[BoxPicture]
         if picture.mask is not None:
             files[f"{picture.name}, mask"] = picture.mask
     white = folder_white_level(example.image.parent)
-    settings = {"masks_from": "boxes", "seed": config.seed}
+    settings = {"masks_from": config.masks_from, "seed": config.seed}
     with DatasetWriter(
         root, example.object, example.defect, settings, read_inputs(files), white=white
     ) as writer:
