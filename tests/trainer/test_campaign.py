@@ -27,14 +27,13 @@ from trainer.campaign.measuring import Facts
 from trainer.campaign.packing import pack, unpack
 from trainer.campaign.plan import PLANS, Plan, read_plan
 from trainer.campaign.run import campaign, exit_code, open_plan, tell
-from trainer.campaign.shared import Shared
 from trainer.campaign.tasks import Ended, Task
 from trainer.campaign.typed import GENERATION, TRAINING, with_values
 from trainer.campaign.worker import Worker
 from trainer.generation.generate import generate
 from trainer.training.train import train
 
-from .campaign_sets import made, run_plan, write_plan
+from .campaign_sets import made, run_plan, shared_of, write_plan
 from .conftest import Run
 
 # --- values as bytes
@@ -202,11 +201,6 @@ def test_shipped_plans_are_read_and_write_into_the_folder_of_today(
     with_values("[train]", TRAINING, plan.train)
     with_values("[generate]", GENERATION, plan.generate)
     assert plan.run.paint or plan.evaluate is not None
-
-
-def shared_of(plan: Plan, folder: Path) -> Shared:
-    facts = Facts("tiny", "0", {}, "cpu", "x86", "fp32", "fp32", 32, 2, 1000, 0.0, 0.0)
-    return Shared(plan.run, Sources(plan), Store(folder), facts, None, folder)
 
 
 def test_evaluations_are_of_a_class_or_of_an_object(

@@ -46,7 +46,7 @@ class EvaluationRun:
         self.stage: Stage = "waiting"
         self.reason = ""
         self.figures = Figures()
-        self._config, self._shared = config, shared
+        self.config, self._shared = config, shared
         self._key = ""
 
     @property
@@ -67,10 +67,10 @@ class EvaluationRun:
             BGDefectError: the settings cannot be, or the data set cannot be read.
         """
         self.stage = "evaluating"
-        self._config.check()
+        self.config.check()
         shared = self._shared
         tree, _ = shared.sources.object_tree(self.object)
-        values = order_values(self._config)
+        values = order_values(self.config)
         identity = {"settings": values, "content": tree.content, "base": shared.facts.fingerprint}
         self._key = settings_digest(identity)
         if self._marker.read() is not None and (self.folder / "results.json").is_file():
@@ -89,7 +89,7 @@ class EvaluationRun:
         Raises:
             BGDefectError: what the evaluation would refuse.
         """
-        config = replace_options(self._config, output=self.folder, dry_run=True)
+        config = replace_options(self.config, output=self.folder, dry_run=True)
         outcome = evaluate(config, log.debug)
         return sum(work.seconds for work in outcome.estimate.works)
 
