@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,14 +137,35 @@ def hangs(stage: Stage) -> None:
 
 
 def kills(stage: Stage) -> None:
-    """Forty workers are killed, each at a random moment."""
-    process, count = stage.begin("kills"), 0
-    random.seed(5)
-    while process.poll() is None and count < 40:
-        time.sleep(random.uniform(0.2, 3.0))
-        count += kill_worker()
-    stage.report["killed"] = count
+    """Forty kills at random moments: of workers, machines and heads."""
+    stage.report["killed"] = Counter()
+    kinds = ["worker"] * 24 + ["machine"] * 8 + ["head"] * 8
+    chance = random.Random(5)
+    chance.shuffle(kinds)
+    process = stage.begin("kills")
+    for kind in kinds:
+        wait_for_workers(stage, process)
+        time.sleep(chance.uniform(0.5, 4.0))
+        if process.poll() is not None:
+            break
+        if kind == "worker" and not kill_worker():
+            kind = "head"
+        if kind == "machine":
+            number = chance.randrange(len(stage.nodes))
+            stage.cluster.remove_node(stage.nodes.pop(number), allow_graceful=False)
+            stage.nodes.append(stage.cluster.add_node(num_cpus=1))
+        if kind == "head":
+            process.kill()
+            process.wait()
+            process = stage.begin("kills")
+        stage.report["killed"][kind] += 1
+    stage.report["written at the last kill"] = stage.written("kills")
     stage.report["code"] = process.wait()
+
+
+def wait_for_workers(stage: Stage, process: subprocess.Popen[bytes]) -> None:
+    """Wait until there is something to kill, or the campaign has ended."""
+    stage.wait_for(lambda: workers() or process.poll() is not None)
 
 
 SCENES = (undisturbed, worker_killed, node_removed, head_killed, hangs, kills)

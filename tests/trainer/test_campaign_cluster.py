@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from .campaign_sets import made, run_plan, write_plan
 
 pytest.importorskip("ray")
+psutil = pytest.importorskip("psutil")
 
 from .campaign_cluster import kill_worker  # noqa: E402 (it imports ray)
 
@@ -97,5 +100,60 @@ def test_forty_kills(
     write_plan(tmp_path / "kills", tiny_base, plates, **values)
     play(["kills"], tmp_path)
     report = json.loads((tmp_path / "kills.json").read_text())
-    assert report["code"] == 0 and report["killed"] == 40
+    assert report["code"] == 0 and sum(report["killed"].values()) == 40
     assert results(tmp_path / "kills") == results(folder)
+
+
+def play_faults(folder: Path, base: Path, plates: Path, faults: Sequence[str], *words: str) -> Any:
+    """A campaign of the classes of the plates and of some with faults, on Ray and in one process,
+    where the results of those without a reason are equal; the record."""
+    data = folder / "plate"
+    shutil.copytree(plates, data)
+    for name in faults:
+        shutil.copytree(plates / "test/spot", data / "test" / name)
+        shutil.copytree(plates / "ground_truth/spot", data / "ground_truth" / name)
+    values = {"defects": '"all"', "shots": 1, "count": 10}
+    config = write_plan(folder / "far", base, data, run="task_minutes = 0.5", **values)
+    script = [sys.executable, str(SCRIPT.with_name("campaign_faults.py")), str(config.plan), *words]
+    subprocess.run(script, check=True, cwd=SCRIPT.parents[2], timeout=1500)
+    run_plan(write_plan(folder / "near", base, data, **values))
+    record = json.loads((folder / "far/out/campaign.json").read_text())
+    for entry in record["classes"]:
+        if not entry["reason"]:
+            far, near = folder / "far/out", folder / "near/out"
+            assert class_results(far, entry["defect"]) == class_results(near, entry["defect"])
+    return record
+
+
+@pytest.mark.slow
+def test_faults_of_one_class_stop_no_other(tiny_base: Path, plates: Path, tmp_path: Path) -> None:
+    """A worker that hangs, a MemoryError, and bytes damaged on their way to a worker and back."""
+    record = play_faults(tmp_path, tiny_base, plates, ("damaged", "endless", "hanging"))
+    reasons = {entry["defect"]: entry["reason"] for entry in record["classes"]}
+    assert reasons["spot"] == reasons["damaged"] == reasons["cut"] == ""
+    assert "Unable to allocate" in reasons["endless"] and "(3 tries)" in reasons["endless"]
+    assert reasons["hanging"] == "it was not done after 0.5 minutes (3 tries)"
+    assert record["about"]["workers lost"] >= 3
+    assert record["about"]["tasks given again"] >= 2 + 2 + 1  # and once for the damaged bytes
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(psutil.virtual_memory().available < 12e9, reason="a worker takes 5 GB or more")
+def test_a_worker_that_ray_ends_for_its_memory(
+    tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
+    record = play_faults(tmp_path, tiny_base, plates, ("hungry",), "watched")
+    reasons = {entry["defect"]: entry["reason"] for entry in record["classes"]}
+    assert reasons["spot"] == reasons["cut"] == ""
+    assert "low on memory" in reasons["hungry"] and "(3 tries)" in reasons["hungry"]
+    assert record["about"]["workers lost"] >= 3
+
+
+def class_results(output: Path, defect: str) -> dict[str, Any]:
+    """What was made of one class."""
+    everything = made(output / "data", output / "weights" / f"plate-{defect}.safetensors")
+    chosen: dict[str, Any] = {}
+    for name, value in everything.items():
+        if f"/{defect}/" in name or name.startswith("weights: "):
+            chosen[name] = value
+    return chosen

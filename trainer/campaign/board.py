@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _EVERY = 2.0
 """Least seconds between two writings while a campaign runs."""
 _SLOWEST = 5
-_KINDS = ("learn", "place", "paint", "evaluate")
+_KINDS = ("learn", "place", "paint", "assemble", "evaluate")
 
 State = Literal["running", "done", "stopped"]
 
@@ -113,7 +113,7 @@ class Board:
 
     def _entry(self, run: Run) -> dict[str, Any]:
         figures = asdict(run.figures)
-        if figures["page"]:
+        if figures["page"] and "://" not in figures["page"]:
             relative = os.path.relpath(figures["page"], self._output)
             figures["page"] = quote(os.fsencode(Path(relative).as_posix()))
         times = {kind: round(value, 2) for kind, value in figures["seconds"].items()}

@@ -78,13 +78,18 @@ class GenerationOrders:
         return self._task("place", f"masks of shard {number}", order)
 
     def paint(
-        self, number: int, parcel: str, pictures: Sequence[str], known: KnownVerdicts
+        self,
+        number: int,
+        parcel: str,
+        pictures: Sequence[str],
+        known: KnownVerdicts,
+        target: Mapping[str, Any] | None,
     ) -> Task:
         """Paint a shard.
 
         Args:
             parcel: digest of its placed pairs. pictures: their good pictures.
-            known: of its samples.
+            known: of its samples. target: the data set, where the worker writes; else None.
         """
         store = self._shared.store
         whole = store.tree(self._places["good"][0])
@@ -102,7 +107,18 @@ class GenerationOrders:
             "begun_anew": list(known.begun_anew.items()),
             "shard": number,
         }
+        if target is not None:
+            order["data_set"] = {**target, "part": f"{number:05d}-{len(verdicts):05d}"}
         return self._task("paint", f"shard {number}", order)
+
+    def assemble(self, closing: Mapping[str, Any]) -> Task:
+        """Merge the manifest of a class that workers have written, and write its page.
+
+        Args:
+            closing: what the order says of it.
+        """
+        order = self._order({}) | dict(closing) | {"base": None, "scratch": self.key}
+        return self._task("assemble", "page", order)
 
     def _order(self, places: Mapping[str, Place]) -> dict[str, Any]:
         values = {"generate": order_values(self._generate), "file": self._file}

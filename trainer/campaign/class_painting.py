@@ -11,10 +11,12 @@ from bgdefect_core.declarations import replace_options
 
 from ..training.run_folder import RunFolder
 from .class_orders import GenerationOrders
-from .class_samples import ClassSamples
+from .class_samples import ClassSamples, HeadSamples
 from .classes import ClassPlan
 from .figures import Figures
+from .shard_writing import DataSetPlace
 from .shared import Marker, Shared
+from .store_samples import StoreSamples
 from .tasks import Ended, Lost, Parts, Task
 
 __all__ = ["ClassPainting"]
@@ -35,7 +37,11 @@ class ClassPainting:
         self._figures, self._shared = figures, shared
         self._plan = generate.plan
         self._orders = GenerationOrders(item, generate, folder, shared)
-        self._samples = ClassSamples(generate, item.object, item.defect, figures)
+        names = (item.object, item.defect)
+        self._samples: ClassSamples = HeadSamples(generate, *names, figures)
+        if shared.settings.write_from_workers is not None:
+            place = DataSetPlace(shared.settings.write_from_workers, *names)
+            self._samples = StoreSamples(generate, place, figures, shared.work / "records")
         self._marker: Marker = shared.marker(folder.weights.stem, self._orders.key)
         self._chunks = list(self._plan.chunks())
         self._shards: list[int] = []
@@ -90,7 +96,8 @@ class ClassPainting:
             self._painted[number] = None
         else:
             parcel = self._parcels[number] = self._shared.store.add(parts["chunk"])
-            tasks.append(self._orders.paint(number, parcel, pictures, known.only(samples)))
+            target = self._samples.target
+            tasks.append(self._orders.paint(number, parcel, pictures, known.only(samples), target))
         return [*tasks, *self._write_ready()]
 
     def painted(self, ended: Ended) -> list[Task]:
@@ -123,7 +130,7 @@ class ClassPainting:
         if self._placing < len(self._shards) and is_near and not self._is_placing:
             tasks.append(self._place_next())
         if self._writing == len(self._shards):
-            self._assemble()
+            tasks += self._assemble()
         return tasks
 
     @property
@@ -134,12 +141,24 @@ class ClassPainting:
         is_known = number in self._parcels or number in self._painted
         return position >= self._writing and not is_known
 
-    def _assemble(self) -> None:
-        """Write the page, and keep that the class is done."""
+    def _assemble(self) -> list[Task]:
+        """Write the page, or give the task that does it."""
+        closing = self._samples.closing()
+        if closing is not None:
+            return [self._orders.assemble(closing)]
         figures = self._samples.finish()
         if figures is not None:
-            self._marker.write(figures)
-            self._finish(figures)
+            self.assembled(figures)
+        return []
+
+    def assembled(self, figures: Mapping[str, Any]) -> None:
+        """Keep that the class is done.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        self._marker.write(figures)
+        self._finish(figures)
 
     def _finish(self, figures: Mapping[str, Any]) -> None:
         for name in ("accepted", "rejected", "unmade", "page"):

@@ -88,8 +88,11 @@ class ClassRun:
         if self._painting is None:
             self._write_weights(ended.fetch())
             return self._begin_painting()
+        tasks: Sequence[Task] = ()
         if ended.task.kind == "place":
             tasks = self._painting.placed(ended.task.order, ended.fetch())
+        elif ended.task.kind == "assemble":
+            self._painting.assembled(json.loads(ended.fetch()["figures"]))
         else:
             tasks = self._painting.painted(ended)
         return self._told(self._painting, tasks)

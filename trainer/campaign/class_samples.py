@@ -4,6 +4,7 @@ generate`` for what comes, and the page at the end."""
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,17 +18,18 @@ from ..generation.attempts import KnownVerdicts
 from ..generation.choice_file import ChoiceFile
 from ..generation.config import GenerateConfig
 from ..generation.generate import conclude
-from ..generation.summary import Summary, summarise
+from ..generation.summary import summarise
+from .assembling import figures_of
 from .figures import Figures
 from .packing import unpack
 from .painting import PaintedShard
 from .tasks import Parts
 
-__all__ = ["ClassSamples"]
+__all__ = ["ClassSamples", "HeadSamples"]
 
 
-class ClassSamples:
-    """The data set of one class, while it is painted.
+class ClassSamples(ABC):
+    """What is known of the samples of one class, while it is painted.
 
     Args:
         generate: settings. object, defect: of the class. figures: take what is written.
@@ -41,23 +43,49 @@ class ClassSamples:
         self.known = KnownVerdicts()
         self.choices: list[Choice] = []
         """Of all pairs whose masks were placed."""
-        self._writer: DatasetWriter | None = None
         self._without_mask: list[dict[str, Any]] = []
         self._left_out: tuple[str, ...] = ()
 
+    @abstractmethod
     def read(self) -> None:
         """Read what an earlier start has written."""
-        root = self._generate.output
-        names = (root, self._object, self._defect)
-        extras = extras_folder(*names)
-        manifest = extras / "manifest.jsonl"
-        if not (extras / "run.json").is_file():
-            return
-        settings = read_record(extras / "run.json")["settings"]
-        self.choices = ChoiceFile(*names, settings).read()
-        if manifest.is_file():
-            lines = [line for line in read_manifest(manifest) if is_complete(root, line)]
-            self.known = KnownVerdicts.of(lines, replace_rejected=False)
+
+    @abstractmethod
+    def placed(self, record: Mapping[str, Any]) -> None:
+        """Take what the placing of a shard says; the first opens the data set.
+
+        Raises:
+            BGDefectError: its place holds something else, or cannot be written to.
+        """
+
+    @abstractmethod
+    def write(self, parts: Parts) -> None:
+        """Take the samples of a painted shard.
+
+        Raises:
+            BGDefectError: they cannot be written.
+        """
+
+    @property
+    def target(self) -> dict[str, Any] | None:
+        """What the order of a painting says of the data set; None: the head writes."""
+        return None
+
+    def closing(self) -> dict[str, Any] | None:
+        """What the order of the last task says; None: :meth:`finish` does it."""
+        return None
+
+    def finish(self) -> dict[str, Any] | None:
+        """Write the page; its figures. None where nothing is open.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the data set's folder."""
 
     def are_final(self, pairs: range) -> bool:
         """Whether no sample of some pairs needs a further attempt."""
@@ -74,15 +102,41 @@ class ClassSamples:
             count += index < self._plan.count and self.known.is_final(self._plan, index)
         return count
 
-    def placed(self, record: Mapping[str, Any]) -> None:
-        """Take what the placing of a shard says; the first opens the data set.
-
-        Raises:
-            BGDefectError: its folder holds something else, or cannot be written to.
-        """
-        names = (self._generate.output, self._object, self._defect)
+    def _take_record(self, record: Mapping[str, Any]) -> list[Choice]:
+        """Keep what the placing of a shard says; its choices."""
         choices = [Choice.from_json(entry) for entry in record["choices"]]
         self.choices += choices
+        self._without_mask += record["without_mask"]
+        self._left_out = tuple(record["left_out"])
+        return choices
+
+    def _count(self, index: int, attempt: int, accepted: bool) -> None:
+        self.known.accepted.setdefault(index, {})[attempt] = accepted
+
+
+class HeadSamples(ClassSamples):
+    """The data set of one class that the head writes."""
+
+    _writer: DatasetWriter | None = None
+
+    def read(self) -> None:
+        """As :meth:`ClassSamples.read`."""
+        root = self._generate.output
+        names = (root, self._object, self._defect)
+        extras = extras_folder(*names)
+        manifest = extras / "manifest.jsonl"
+        if not (extras / "run.json").is_file():
+            return
+        settings = read_record(extras / "run.json")["settings"]
+        self.choices = ChoiceFile(*names, settings).read()
+        if manifest.is_file():
+            lines = [line for line in read_manifest(manifest) if is_complete(root, line)]
+            self.known = KnownVerdicts.of(lines, replace_rejected=False)
+
+    def placed(self, record: Mapping[str, Any]) -> None:
+        """As :meth:`ClassSamples.placed`."""
+        names = (self._generate.output, self._object, self._defect)
+        choices = self._take_record(record)
         file = ChoiceFile(*names, record["settings"])
         if self._writer is None:
             self._writer = DatasetWriter(
@@ -96,32 +150,22 @@ class ClassSamples:
             file.write(self.choices)
         elif choices:
             file.add(choices)
-        self._without_mask += record["without_mask"]
-        self._left_out = tuple(record["left_out"])
 
     def write(self, parts: Parts) -> None:
-        """Write the samples of a painted shard.
-
-        Raises:
-            BGDefectError: they cannot be written.
-        """
+        """As :meth:`ClassSamples.write`."""
         if self._writer is None:
             return
         started = time.monotonic()
         shard = unpack(parts["samples"], PaintedShard)
         for sample in shard.samples:
             line = self._writer.add_encoded(sample)
-            self.known.accepted.setdefault(line.index, {})[line.attempt] = line.accepted
+            self._count(line.index, line.attempt, line.accepted)
         self._figures.attempts += len(shard.samples)
         self._figures.bytes += len(parts["samples"])
         self._figures.took("write", time.monotonic() - started)
 
     def finish(self) -> dict[str, Any] | None:
-        """Write the page; its figures. None where nothing is open.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """As :meth:`ClassSamples.finish`."""
         if self._writer is None:
             return None
         started = time.monotonic()
@@ -131,20 +175,10 @@ class ClassSamples:
         summary = summarise(root, count, lines, self._without_mask, self._left_out)
         summary = conclude(self._generate, self._object, self._defect, summary)
         self._figures.took("page", time.monotonic() - started)
-        return _figures_of(summary)
+        return figures_of(summary)
 
     def close(self) -> None:
         """Release the data set's folder."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-
-
-def _figures_of(summary: Summary) -> dict[str, Any]:
-    page = "" if summary.page is None else str(summary.page)
-    return {
-        "accepted": summary.accepted,
-        "rejected": len(summary.rejected),
-        "unmade": summary.unmade,
-        "page": page,
-    }

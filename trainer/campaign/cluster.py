@@ -256,7 +256,9 @@ class RayExecutor:
         task, answer_ref, result = slot.tasks[0]
         try:
             answer: Answer = ray.get(answer_ref)
-        except (ray_errors.RayTaskError, ray_errors.OutOfMemoryError) as error:
+        except ray_errors.OutOfMemoryError as error:
+            return self._drop(slot, "its worker ran out of memory", _first_line(error))
+        except ray_errors.RayTaskError as error:
             self._next(slot)
             return [Ended(task, _first_line(error))]
         except ray_errors.RayError as error:
@@ -284,16 +286,23 @@ class RayExecutor:
         if not task.minutes or time.monotonic() - slot.since < 60 * task.minutes:
             return []
         ray.kill(slot.actor)
-        first, *others = self._drop(slot, "its worker was stopped")
-        first.problem, first.lost = f"it was not done after {task.minutes:g} minutes", False
-        return [first, *others]
+        fault = f"it was not done after {task.minutes:g} minutes"
+        return self._drop(slot, "its worker was stopped", fault)
 
-    def _drop(self, slot: _Slot, problem: str) -> list[Ended]:
-        """Give up a worker; another takes its place when there is room for one."""
+    def _drop(self, slot: _Slot, problem: str, fault: str = "") -> list[Ended]:
+        """Give up a worker; another takes its place when there is room for one.
+
+        Args:
+            fault: of the first task; "": it is lost as the others are.
+        """
         self._slots.remove(slot)
         self.lost += 1
         self._looked = 0.0
-        return [Ended(task, problem, lost=True) for task, _, _ in slot.tasks]
+        ended: list[Ended] = []
+        for task, _, _ in slot.tasks:
+            ended.append(Ended(task, fault or problem, lost=not fault))
+            fault = ""
+        return ended
 
     def _grow(self) -> None:
         """Ask for as many workers as the machines of the cluster are enough for."""

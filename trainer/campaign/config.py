@@ -35,6 +35,13 @@ class CampaignConfig:
     address: Annotated[
         str | None, Doc('Address of a Ray cluster to join, such as 10.0.0.1:6379, or "auto".')
     ] = None
+    write_from_workers: Annotated[
+        str | None,
+        Doc(
+            "Folder that all machines see, or a path that fsspec knows, to which workers write the "
+            "data set, in place of the plan's."
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         Doc("Check every class, print the tasks and what they would cost, and write nothing."),

@@ -21,7 +21,7 @@ __all__ = ["Head", "Run"]
 
 log = logging.getLogger(__name__)
 
-_FIRST = {"paint": 0, "place": 1, "learn": 2, "evaluate": 3}
+_FIRST = {"assemble": 0, "paint": 0, "place": 1, "learn": 2, "evaluate": 3}
 MOST_LOSSES = 20
 """Workers that may be lost at one task: a task that ends its worker every time ends here."""
 
@@ -185,6 +185,7 @@ class Head:
         try:
             self._advance(run, lambda: run.take(ended))
         except Lost:
+            self.repeated += 1
             self._add([task])
 
     def _try_again(self, run: Run, ended: Ended) -> None:

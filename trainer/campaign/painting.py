@@ -20,6 +20,7 @@ from ..generation.sample_queue import SampleQueue
 from ..generation.setup import Painter, prompts_of
 from .packing import pack, unpack
 from .placing import generation_of
+from .shard_writing import ShardWriter
 from .shards import PackedChunk, pairs_of
 from .tasks import Parts
 from .worker import Worker
@@ -43,7 +44,8 @@ def paint(worker: Worker, order: Mapping[str, Any]) -> Parts:
     """Paint the samples of a chunk until each is accepted or out of attempts.
 
     Returns:
-        ``samples``: a packed :class:`PaintedShard`.
+        ``samples``: a packed :class:`PaintedShard`; ``lines`` of the manifest where the worker
+        writes them (:class:`ShardWriter`).
 
     Raises:
         BGDefectError: whatever the generation refuses.
@@ -72,11 +74,14 @@ def paint(worker: Worker, order: Mapping[str, Any]) -> Parts:
     for index, attempt, accepted in order["known"]:
         known.accepted.setdefault(index, {})[attempt] = accepted
     known.begun_anew.update({int(index): attempt for index, attempt in order["begun_anew"]})
-    shard = PaintedShard([], config.image_format)
+    good = worker.place_of(order, "good")
+    shard: PaintedShard | ShardWriter = PaintedShard([], config.image_format)
+    if "data_set" in order:
+        scratch = worker.scratch(order["data_set"]["part"])
+        shard = ShardWriter(order, chunk, good, scratch, config.image_format)
     with (
         tqdm(disable=True) as bar,
         SampleQueue(shard, known) as queue,
     ):
-        good = worker.place_of(order, "good")
         paint_chunk(painter, queue, pairs_of(chunk, good), SampleBar(bar))
-    return {"samples": pack(shard)}
+    return shard.upload() if isinstance(shard, ShardWriter) else {"samples": pack(shard)}

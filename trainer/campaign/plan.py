@@ -47,7 +47,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["ALL", "DataSettings", "Override", "Plan", "RunSettings", "read_plan"]
+__all__ = ["ALL", "DataSettings", "Override", "Plan", "RunSettings", "absolute_place", "read_plan"]
 
 ALL = "all"
 _EXPECTED = "the plan of a campaign in TOML"
@@ -113,6 +113,15 @@ class RunSettings:
         Range(0, 10_000),
         Doc("GB of memory that a task needs; 0: not asked for. Ray places tasks by it."),
     ] = 0.0
+
+    write_from_workers: Annotated[
+        str | None,
+        Doc(
+            "Folder that all machines see, or a path that fsspec knows (s3://bucket/set): workers "
+            "write the data set there, and manifests are merged at the end. Default: the head "
+            "writes it in the output."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -186,12 +195,15 @@ def read_plan(path: Path) -> Plan:
     base = run.base
     if base is not None and (folder / base).exists():
         base = str(folder / base)
+    place = run.write_from_workers
+    if place is not None:
+        place = absolute_place(folder, place)
     groups = data.reading.group_file
     if groups is not None:
         data = replace(data, reading=replace(data.reading, group_file=folder / groups))
     source = data.source if data.source == Path() else folder / data.source
     return Plan(
-        replace(run, output=folder / run.output, base=base),
+        replace(run, output=folder / run.output, base=base, write_from_workers=place),
         replace(data, source=source),
         tables["train"],
         _absolute(folder, tables["generate"]),
@@ -223,6 +235,11 @@ def _overrides(path: Path, folder: Path, tables: object) -> list[Override]:
         generate = _absolute(folder, generate)
         overrides.append(Override(str(names[0]), str(names[1]), train, generate))
     return overrides
+
+
+def absolute_place(folder: Path, place: str) -> str:
+    """An fsspec path, where one without a protocol is relative to a folder."""
+    return place if "://" in place or "::" in place else str(folder / place)
 
 
 PATHS = ("good", "masks", "mask_library", "allowed", "forbidden", "more_like")

@@ -24,7 +24,7 @@ from .evaluation_run import evaluations_of, write_summary
 from .head import Head, Run
 from .local import LocalExecutor
 from .measuring import Facts
-from .plan import Plan, read_plan
+from .plan import Plan, absolute_place, read_plan
 from .shared import Shared
 from .tasks import Ended, Executor, Task
 from .typed import order_values
@@ -50,6 +50,9 @@ def open_plan(config: CampaignConfig) -> Plan:
         run = replace(run, output=config.output.absolute())
     if config.base is not None:
         run = replace(run, base=config.base)
+    if config.write_from_workers is not None:
+        place = absolute_place(Path.cwd(), config.write_from_workers)
+        run = replace(run, write_from_workers=place)
     if config.data is not None:
         data = replace(data, source=config.data.absolute())
     plan = replace(plan, run=run, data=data)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["Costs", "Simulated", "simulate"]
 
-_LEARN, _PLACE, _PAINT = "learn", "place", "paint"
+_LEARN, _PLACE, _PAINT, _PAGE = "learn", "place", "paint", "page"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Costs:
     task: float
     """Seconds of the head for a task."""
     page: float
-    """Seconds of the head for the page of a class."""
+    """Seconds for the page of a class: of the head, or of a worker where workers write."""
     size: float
     """Bytes of a sample."""
     weights: float
@@ -82,7 +82,7 @@ class _State:
 
     def start_tasks(self, now: float) -> None:
         """Give tasks to free workers: those of classes that are further on first."""
-        for kind in (_PAINT, _PLACE, _LEARN):
+        for kind in (_PAGE, _PAINT, _PLACE, _LEARN):
             queue = self.waiting[kind]
             while self.free and queue:
                 self.free -= 1
@@ -95,6 +95,8 @@ class _State:
         costs = self.costs
         if kind == _LEARN:
             return costs.learn
+        if kind == _PAGE:
+            return costs.page
         return self.samples * (costs.place if kind == _PLACE else costs.paint)
 
     def at_head(self, now: float, seconds: float) -> float:
@@ -111,10 +113,11 @@ def simulate(
 
     Args:
         workers: GPUs, or processes. shards: of a class. samples: of a shard.
-        at_workers: whether workers write the samples, and the head manifests alone.
+        at_workers: whether workers write the samples and the pages, and the head takes lines alone.
     """
     state = _State(costs, shards, samples, at_workers, workers)
-    state.waiting = {_PAINT: deque(), _PLACE: deque(), _LEARN: deque(range(classes))}
+    state.waiting = {_PAGE: deque(), _PAINT: deque(), _PLACE: deque()}
+    state.waiting[_LEARN] = deque(range(classes))
     placed, painted = [0] * classes, [0] * classes
     state.start_tasks(0.0)
     end = 0.0
@@ -138,7 +141,8 @@ def simulate(
 
 
 def _follow(state: _State, kind: str, number: int, placed: list[int], painted: list[int]) -> None:
-    """What the head does with a result: the class's next tasks, and its page at the end."""
+    """What the head does with a result: the class's next tasks, and its page at the end, which is
+    a task where workers write."""
     if kind == _LEARN:
         state.waiting[_PLACE].append(number)
     elif kind == _PLACE:
@@ -146,7 +150,9 @@ def _follow(state: _State, kind: str, number: int, placed: list[int], painted: l
         state.waiting[_PAINT].append(number)
         if placed[number] < state.shards:
             state.waiting[_PLACE].append(number)
-    else:
+    elif kind == _PAINT:
         painted[number] += 1
-        if painted[number] == state.shards:
+        if painted[number] == state.shards and state.at_workers:
+            state.waiting[_PAGE].append(number)
+        elif painted[number] == state.shards:
             state.at_head(state.head_until, state.costs.page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .assembling import assemble
 from .evaluating import evaluate
 from .learning import learn
 from .measuring import measure
@@ -20,6 +21,7 @@ WORKS: Mapping[str, Callable[[Worker, Mapping[str, Any]], Parts]] = {
     "learn": learn,
     "place": place,
     "paint": paint,
+    "assemble": assemble,
     "evaluate": evaluate,
 }
 
