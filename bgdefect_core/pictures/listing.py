@@ -24,6 +24,7 @@ __all__ = [
     "list_pictures",
     "mask_key",
     "named",
+    "picture_files",
     "picture_key",
     "report_once",
     "shown_names",
@@ -82,7 +83,9 @@ def is_leftover(name: str) -> bool:
     return name.startswith((".", "~$")) or name.casefold() in _LEFTOVERS
 
 
-def list_pictures(folder: Path, *, folders_are_read: bool = False) -> list[Path]:
+def list_pictures(
+    folder: Path, *, folders_are_read: bool = False, labels: str | None = None
+) -> list[Path]:
     """The picture files that lie in a folder itself, sorted by name.
 
     All that is passed over is logged in one line, once for each folder and state: as information
@@ -92,11 +95,15 @@ def list_pictures(folder: Path, *, folders_are_read: bool = False) -> list[Path]
     Args:
         folder: an existing folder.
         folders_are_read: the caller reads the folders in it too; they are not mentioned.
+        labels: ending of files beside the pictures that the caller reads, in lower case; they are
+            not mentioned.
     """
     pictures = []
     passed_over: dict[str, list[str]] = {}
     for path in sorted(folder.iterdir()):
         reason = _reason_to_pass_over(path)
+        if reason == _SIDECAR and path.suffix.lower() == labels:
+            continue
         if reason:
             passed_over.setdefault(reason, []).append(path.name)
         else:
@@ -110,6 +117,12 @@ def list_pictures(folder: Path, *, folders_are_read: bool = False) -> list[Path]
         )
         report_once(f"{folder}: {len(pictures)} pictures; passed over: {reasons}", expected)
     return pictures
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The picture files that lie in a folder itself, sorted by name, without a word about others:
+    for a second look at pictures that a caller has listed."""
+    return [path for path in sorted(folder.iterdir()) if not _reason_to_pass_over(path)]
 
 
 def list_folders(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import BGDefectError, PictureError
 from ..paths import system_errors
 from .decoding import bits_in_use, decode, holds_sixteen_bits
-from .listing import list_pictures
+from .listing import picture_files
 from .picture import Picture, Pixels
 
 __all__ = [
@@ -111,9 +111,9 @@ def folder_white_level(folder: Path) -> int | None:
     """
     if not folder.is_dir():
         return None
-    pictures = list_pictures(folder)
+    pictures = picture_files(folder)
     for other in _folders_beside(folder):
-        pictures += list_pictures(other)[:_OF_EACH]
+        pictures += picture_files(other)[:_OF_EACH]
     return white_level(pictures)
 
 

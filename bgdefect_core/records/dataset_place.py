@@ -17,6 +17,7 @@ from .run_record import Inputs, RunRecord
 
 __all__ = [
     "EXPORTS",
+    "EXTRAS",
     "MAX_INDEX",
     "SampleFiles",
     "accepted_files",
@@ -32,7 +33,7 @@ __all__ = [
 MAX_INDEX = 99_999
 """With six digits "100000.png" and "100000_mask.png" sort differently among the others, and
 anomalib pairs by order."""
-_EXTRAS = "extras"
+EXTRAS = "extras"
 EXPORTS = "exports"
 """Folder of the data set in other formats."""
 
@@ -54,7 +55,7 @@ def accepted_files(object: str, defect: str, number: int, ending: str = ".png") 
         number: in the names of its files: the sample's index, where that is free. ending: of the
             picture's file.
     """
-    extras = f"{_EXTRAS}/{object}/{defect}"
+    extras = f"{EXTRAS}/{object}/{defect}"
     return SampleFiles(
         f"{object}/test/{defect}/{number:05d}{ending}",
         f"{object}/ground_truth/{defect}/{number:05d}_mask.png",
@@ -71,7 +72,7 @@ def rejected_files(
     Args:
         ending: of the picture's file.
     """
-    stem = f"{_EXTRAS}/{object}/{defect}/rejected/{index:05d}_{attempt}"
+    stem = f"{EXTRAS}/{object}/{defect}/rejected/{index:05d}_{attempt}"
     return SampleFiles(
         f"{stem}{ending}", f"{stem}_mask.png", f"{stem}_requested.png", f"{stem}_heatmap.png"
     )
@@ -79,7 +80,7 @@ def rejected_files(
 
 def extras_folder(root: str | Path, object: str, defect: str) -> Path:
     """Where a run's manifest, requested masks, heat maps and rejected samples lie."""
-    return Path(root) / _EXTRAS / object / defect
+    return Path(root) / EXTRAS / object / defect
 
 
 def attempts_there(
@@ -127,7 +128,7 @@ def check_name(what: str, name: str) -> None:
     bad = (
         name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     )
-    is_taken = is_good_name(name) if what == "defect" else name in (_EXTRAS, EXPORTS)
+    is_taken = is_good_name(name) if what == "defect" else name in (EXTRAS, EXPORTS)
     if bad or name.endswith(".") or is_taken:
         raise SettingError(
             f"the {what} {name!r} cannot be a folder of the data set",

@@ -68,6 +68,9 @@ def check(config: CheckConfig) -> CheckReport:
     for object in classes:
         for example in all_good_examples(root, object, reading):
             good[example.image] = example
+    if not examples and not good:
+        came = f"{root} holds no picture as {layout.name} has it"
+        raise DataError(came, layout.summary, "check the path, or force another --layout")
     report = CheckReport(os.path.basename(os.path.abspath(root)), layout.name)
     look = _Look(report, _shown(examples) if config.page else frozenset())
     for example in (*examples, *good.values()):

@@ -63,7 +63,7 @@ class LabelMe(AnnotationLayout):
             points += unread
         unlabelled = 0
         for folder in {path.parent for path in (*files, *pictures)}:
-            for image in list_pictures(folder, folders_are_read=True):
+            for image in list_pictures(folder, folders_are_read=True, labels=".json"):
                 if image not in pictures:
                     pictures[image] = LabelledPicture(image, ())
                     unlabelled += 1

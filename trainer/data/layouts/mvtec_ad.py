@@ -22,6 +22,7 @@ from bgdefect_core.pictures.listing import (
     unique_names,
 )
 from bgdefect_core.pictures.mask_values import NONZERO, WHITE, MaskValues
+from bgdefect_core.records.dataset_place import EXPORTS, EXTRAS
 
 from ..annotations.record import AnnotationOptions
 from ..examples import GOOD, Example
@@ -66,7 +67,8 @@ class MVTecAD(Layout):
 
     def classes(self, root: Path) -> dict[str, list[str]]:
         objects = objects_in(root)
-        _report_rest(root, {*objects.values()} - {root})
+        beside = {root / EXTRAS, root / EXPORTS}  # of a data set that was generated
+        _report_rest(root, {*objects.values()} - {root}, beside)
         return {name: _defects_of(folder) for name, folder in objects.items()}
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
@@ -184,9 +186,14 @@ def _files_of(mask: Path) -> tuple[Path, ...]:
     return tuple(list_pictures(mask)) if mask.is_dir() else (mask,)
 
 
-def _report_rest(folder: Path, read: Collection[Path]) -> None:
-    """Say which folders in a folder are not read."""
-    rest = [path.name for path in list_folders(folder) if path not in read]
+def _report_rest(
+    folder: Path, read: Collection[Path], known: Collection[Path] = frozenset()
+) -> None:
+    """Say which folders in a folder are not read, but for known ones."""
+    rest: list[str] = []
+    for path in list_folders(folder):
+        if path not in read and path not in known:
+            rest.append(path.name)
     if rest and read:
         report_once(f"{folder}: passed over the folders {', '.join(rest)}", expected=True)
 

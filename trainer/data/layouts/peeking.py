@@ -58,9 +58,13 @@ def files_below(folder: Path, files_in: Callable[[Path], list[Path]]) -> Iterato
             yield from files_below(inner, files_in)
 
 
-def pictures_below(folder: Path) -> Iterator[Path]:
-    """The pictures, as :func:`files_below`."""
-    return files_below(folder, partial(list_pictures, folders_are_read=True))
+def pictures_below(folder: Path, labels: str | None = None) -> Iterator[Path]:
+    """The pictures, as :func:`files_below`.
+
+    Args:
+        labels: ending of files beside them that are read as labels.
+    """
+    return files_below(folder, partial(list_pictures, folders_are_read=True, labels=labels))
 
 
 def soon(test: Callable[[Path], bool], paths: Iterable[Path]) -> bool:

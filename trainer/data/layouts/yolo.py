@@ -12,12 +12,14 @@ from bgdefect_core.pictures.listing import (
     is_leftover,
     list_folders,
     named,
+    report_once,
 )
 
 from ..annotations.picture_index import is_address
 from ..annotations.reading import find_inside, inside, read_small_text, read_yaml
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from .annotated import AnnotationLayout
+from .layout import find_folder
 from .peeking import pictures_below
 from .tables import read_table
 from .yolo_labels import NAME_LISTS, SIDES, label_files, labels_of, regions_in
@@ -28,7 +30,8 @@ class Yolo(AnnotationLayout):
 
     name = "yolo"
     summary = (
-        "YOLO: data.yaml with names, train and val, or images and labels beside each other with "
+        "YOLO: data.yaml with names, train and val, or images and labels beside each other, there "
+        "or in train, val, valid and test, with "
         "classes.txt; a text file a picture of polygons or boxes, relative to its size; each name "
         "is a defect, pictures without label are good pictures"
     )
@@ -40,10 +43,8 @@ class Yolo(AnnotationLayout):
             return False
         if any(named(root.iterdir(), name) is not None for name in NAME_LISTS):
             return next(label_files(root), None) is not None
-        folders = list_folders(root)
-        labels = named(folders, "labels")
-        has_both = labels is not None and named(folders, "images") is not None
-        return has_both and labels is not None and next(label_files(labels), None) is not None
+        sides = [find_folder(root, side) for side in SIDES]
+        return any(_is_pair(place) for place in (root, *sides) if place is not None)
 
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""
@@ -74,23 +75,28 @@ class Yolo(AnnotationLayout):
         self, folder: Path, content: Mapping[str, Any], path: Path | None
     ) -> Iterator[Path]:
         """The pictures of all sides."""
-        places = [content[side] for side in SIDES if content.get(side)]
-        if not places:
+        sides = [side for side in SIDES if content.get(side)]
+        if not sides:
             images = named(list_folders(folder), "images")
-            yield from pictures_below(images or folder)
+            yield from pictures_below(images or folder, labels=".txt")
             return
         base = _base_of(folder, content, self.options.outside)
-        for place in places:
+        for side in sides:
+            place = content[side]
             for entry in place if isinstance(place, list) else [place]:
                 if not isinstance(entry, str) or "\x00" in entry:
                     raise DataError(f"{path} lists {str(entry)[:40]!r}", "folders or list files")
+                is_spare = side == "test" and len(sides) > 1
+                if is_spare and not any(map(Path.exists, _places_of(base, entry))):
+                    text = f"{path}: {entry[:200]} ({side}) does not exist: passed over"
+                    report_once(text, expected=False)  # Roboflow names it always
+                    continue
                 yield from self._images_at(folder, base, entry, str(path))
 
     def _images_at(self, root: Path, base: Path, entry: str, where: str) -> Iterator[Path]:
         """The pictures of a folder or of a list file."""
         outside = self.options.outside
-        for relative in (entry, entry.replace("\\", "/").removeprefix("../")):
-            place = Path(os.path.normpath(base / relative.replace("\\", "/")))
+        for place in _places_of(base, entry):
             if not place.exists():
                 continue
             if not inside(root, place, outside):
@@ -98,7 +104,7 @@ class Yolo(AnnotationLayout):
                 do = "correct it, or give --outside-files"
                 raise DataError(came, "a place in the data's folder", do)
             if place.is_dir():
-                yield from pictures_below(place)
+                yield from pictures_below(place, labels=".txt")
             else:
                 yield from _listed_pictures(root, base, place, outside)
             return
@@ -106,6 +112,22 @@ class Yolo(AnnotationLayout):
             came = f"{where} names {entry[:200]!r}, which leads out of {root}"
             raise DataError(came, "a place in the data's folder", "correct it")
         raise DataError(f"{where}: {entry[:200]} does not exist", "a folder or a list of pictures")
+
+
+def _places_of(base: Path, entry: str) -> list[Path]:
+    """Where an entry may lead: as it is written, and without the ``../`` of Roboflow."""
+    relative = entry.replace("\\", "/")
+    names = (relative, relative.removeprefix("../"))
+    return [Path(os.path.normpath(base / name)) for name in names]
+
+
+def _is_pair(place: Path) -> bool:
+    """Whether a folder holds images and labels beside each other."""
+    folders = list_folders(place)
+    labels = named(folders, "labels")
+    if labels is None or named(folders, "images") is None:
+        return False
+    return next(label_files(labels), None) is not None
 
 
 def _listed_pictures(root: Path, base: Path, place: Path, outside: bool) -> Iterator[Path]:

@@ -24,7 +24,8 @@ NAME_LISTS = ("classes.txt", "obj.names")
 def label_files(folder: Path) -> Iterator[Path]:
     """All that may be labels, in a folder and the folders in it."""
     for path in sorted(folder.rglob("*.txt")):
-        if path.name not in NAME_LISTS and path.is_file():
+        is_readme = path.name.lower().startswith("readme.")  # Roboflow writes two
+        if path.name not in NAME_LISTS and not is_readme and path.is_file():
             yield path
 
 
