@@ -46,7 +46,7 @@ def help_of(command: str) -> str:
     """The help text of a command, without line breaks and frames."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     text = output.getvalue()
     for character in "│╭╮╰╯─\n":
         text = text.replace(character, " ")
@@ -164,18 +164,26 @@ def test_every_entry_is_a_choice_that_the_help_explains(
 @pytest.mark.parametrize(
     ("command", "title"),
     [
-        ("train", "Data layouts (`--data`)"),
-        ("evaluate", "Data layouts (`--data`)"),
-        ("generate", "Data layouts (`--data`)"),
         ("train", "Base families (`--base`)"),
         ("generate", "Base families (`--base`)"),
     ],
 )
-def test_every_layout_and_family_is_explained(
-    command: str, title: str, help_texts: dict[str, str]
-) -> None:
+def test_every_family_is_explained(command: str, title: str, help_texts: dict[str, str]) -> None:
     for entry in build.REGISTRIES[title].values():
         assert f"{entry.name}: {entry.summary.split()[0]}" in help_texts[command], entry.name
+
+
+def test_every_layout_is_explained_once() -> None:
+    text = help_of("data check")
+    for layout in build.REGISTRIES["Data layouts (`--data`)"].values():
+        assert f"{layout.name}: {layout.summary.split()[0]}" in text, layout.name
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "generate"])
+def test_every_layout_is_named(command: str, help_texts: dict[str, str]) -> None:
+    names = ", ".join(build.REGISTRIES["Data layouts (`--data`)"])
+    assert names in help_texts[command]
+    assert "bgdefect data check --help" in help_texts[command]
 
 
 @pytest.mark.parametrize("command", build.SETTINGS)

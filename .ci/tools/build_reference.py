@@ -31,7 +31,7 @@ from trainer.bases.families import FAMILIES  # noqa: E402
 from trainer.campaign.plan import DataSettings, RunSettings  # noqa: E402
 from trainer.cli.commands import COMMANDS  # noqa: E402
 from trainer.data.formats import FORMATS  # noqa: E402
-from trainer.data.layouts import LAYOUTS  # noqa: E402
+from trainer.data.layouts import LAYOUTS, data_help  # noqa: E402
 from trainer.evaluate.config import EvaluateConfig  # noqa: E402
 from trainer.evaluate.detectors.arms import ARMS  # noqa: E402
 from trainer.evaluate.detectors.losses import LOSSES as DETECTOR_LOSSES  # noqa: E402
@@ -132,6 +132,7 @@ def meaning(option: Option, page: str = "") -> str:
         option: of a settings class. page: that the link leads to; empty: the reference itself.
     """
     text = option.help
+    text = text.replace(data_help(""), f" ([layouts]({page}#data-layouts---data)).")
     for place, registry in (("data-layouts---data", LAYOUTS), ("data-formats---format", FORMATS)):
         text = text.replace(f".{registry.help('')}", f" ([table]({page}#{place})).")
     return text

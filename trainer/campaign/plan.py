@@ -39,7 +39,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.method.schedule import PredictionType
 
 from ..bases.families import BASE_HELP
-from ..data.layouts import AS_FOUND, LAYOUTS, ReadingSettings
+from ..data.layouts import AS_FOUND, ReadingSettings, data_help
 from .typed import with_values
 
 if sys.version_info >= (3, 11):
@@ -57,7 +57,7 @@ _EXPECTED = "the plan of a campaign in TOML"
 class DataSettings:
     """The table ``[data]``."""
 
-    source: Annotated[Path, Doc(LAYOUTS.help("Data set, in one of these layouts."))] = Path()
+    source: Annotated[Path, Doc(data_help("Data set"))] = Path()
     objects: Annotated[
         tuple[str, ...], Doc('Objects: a list, or "all", which is the default.')
     ] = ()

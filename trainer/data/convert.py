@@ -15,7 +15,7 @@ from bgdefect_core.pictures.writing import ImageFormat
 from .examples import Example, validate
 from .formats import FORMATS, FormatName, LabelledFile, write_formats
 from .gathering import divided, gather
-from .layouts import AS_FOUND, LAYOUTS, ReadingSettings
+from .layouts import AS_FOUND, ReadingSettings, data_help
 
 __all__ = ["ConvertConfig", "convert"]
 
@@ -34,7 +34,7 @@ class ConvertConfig:
     source: Annotated[
         Path,
         tyro.conf.Positional,
-        Doc(LAYOUTS.help("Data set, in one of these layouts.")),
+        Doc(data_help("Data set")),
     ]
     output: Annotated[
         Path,

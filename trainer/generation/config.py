@@ -30,6 +30,7 @@ from ..data.layouts import (
     MASK_CLASSES_HELP,
     OUTSIDE_HELP,
     ReadingSettings,
+    data_help,
 )
 from .attempts import SamplePlan
 
@@ -45,7 +46,7 @@ class GenerateConfig:
     good: Annotated[
         Path,
         Free(),
-        Doc(LAYOUTS.help("Good pictures, in one of these layouts.")),
+        Doc(data_help("Good pictures")),
     ]
     output: Annotated[
         Path,

@@ -27,7 +27,7 @@ from bgdefect_core.placement.search import Search, full_least
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import Surroundings
 
-from ..data.layouts import LAYOUTS, good_pictures
+from ..data.layouts import data_help, good_pictures
 from ..generation.good_files import GoodFiles
 
 
@@ -35,7 +35,7 @@ from ..generation.good_files import GoodFiles
 class BenchPlacementConfig:
     """Cost of choosing a picture for a mask, and how often it chooses as a full search does."""
 
-    good: Annotated[Path, Doc(LAYOUTS.help("Good pictures, in one of these layouts."))]
+    good: Annotated[Path, Doc(data_help("Good pictures"))]
     mask_library: Annotated[
         Path, Doc("Folder of real masks whose pictures are beside it (ground_truth/DEFECT).")
     ]

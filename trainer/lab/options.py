@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from bgdefect_core.declarations import Doc, Range
 
-from ..data.layouts import LAYOUTS
+from ..data.layouts import data_help
 
 PROMPTS = ("a photo of a part", "a scratch defect on a part", "mask")
 """Of the background, the defect and the empty mask."""
@@ -18,8 +18,6 @@ ResolutionOption = Annotated[
 ]
 RepeatsOption = Annotated[int, Range(1, 1000), Doc("Turns; the median counts.")]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda", "mps"], Doc("Device to run on.")]
-HumanMasksOption = Annotated[
-    Path, Doc(LAYOUTS.help("Data set with human masks, in one of these layouts."))
-]
+HumanMasksOption = Annotated[Path, Doc(data_help("Data set with human masks"))]
 ObjectOption = Annotated[str | None, Doc("Object. Default: all.")]
 DefectOption = Annotated[str | None, Doc("Defect. Default: all.")]

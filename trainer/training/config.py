@@ -18,7 +18,7 @@ from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
 from ..bases.families.family import RESOLUTION
 from ..bases.precision import Precision
-from ..data.layouts import AS_FOUND, LAYOUTS, ReadingSettings
+from ..data.layouts import AS_FOUND, ReadingSettings, data_help
 from .timesteps import DEFAULT_TIMESTEP_DRAW, TIMESTEP_DRAWS, TimestepDrawName
 from .tuning import DEFAULT_TRAINED_PART, TRAINED_PARTS, TrainedPartName
 
@@ -35,7 +35,7 @@ class TrainConfig:
 
     data: Annotated[
         Path,
-        Doc(LAYOUTS.help("Data set, of all objects or of one, in one of these layouts.")),
+        Doc(data_help("Data set, of all objects or of one")),
     ]
     output: Annotated[
         Path,

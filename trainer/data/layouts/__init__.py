@@ -15,7 +15,7 @@ from .finding import (
     good_pictures,
     layout_of,
 )
-from .known import LAYOUTS
+from .known import LAYOUTS, data_help
 from .layout import Layout
 from .mvtec_ad import MVTecAD, is_object_folder
 from .plain import PlainFolder
@@ -34,6 +34,7 @@ __all__ = [
     "PlainFolder",
     "ReadingSettings",
     "all_good_examples",
+    "data_help",
     "find_class",
     "find_examples",
     "good_examples",

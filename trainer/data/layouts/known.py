@@ -41,3 +41,14 @@ LAYOUTS: Registry[Layout] = Registry(
     MVTecAD(),
     PlainFolder(),
 )
+
+
+def data_help(what: str) -> str:
+    """The help text of an option that names a data set: its layouts by name, and where they are
+    described.
+
+    Args:
+        what: the option names, without a full stop.
+    """
+    names = ", ".join(LAYOUTS)
+    return f"{what}, in one of these layouts: {names}. bgdefect data check --help describes them."

@@ -11,7 +11,7 @@ import tyro
 from bgdefect_core.declarations import Doc, NotEmpty, Range, check_settings
 
 from ...bases.devices import pick_device
-from ...data.layouts import AS_FOUND, LAYOUTS, ReadingSettings
+from ...data.layouts import AS_FOUND, ReadingSettings, data_help
 from ..detectors.settings import DetectorSettings
 
 _FLAT = tyro.conf.arg(name="")
@@ -26,7 +26,7 @@ class MissesConfig:
     says whether to keep it. Exit code 1: drop it. Nothing is deleted.
     """
 
-    data: Annotated[Path, Doc(LAYOUTS.help("Data set of real pictures, in one of these layouts."))]
+    data: Annotated[Path, Doc(data_help("Data set of real pictures"))]
     split_file: Annotated[
         Path,
         Doc(

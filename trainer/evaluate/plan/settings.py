@@ -10,7 +10,7 @@ import tyro
 
 from bgdefect_core.declarations import Doc, NotEmpty, Range
 
-from ...data.layouts import AS_FOUND, LAYOUTS, ReadingSettings
+from ...data.layouts import AS_FOUND, ReadingSettings, data_help
 
 _ANY_NUMBER = Range(0, 1_000_000)
 _LEAST_ONE = Range(1, 10_000)
@@ -22,7 +22,7 @@ class PlanSettings:
 
     data: Annotated[
         Path,
-        Doc(LAYOUTS.help("Data set of real pictures, in one of these layouts.")),
+        Doc(data_help("Data set of real pictures")),
     ]
     reading: Annotated[ReadingSettings, tyro.conf.arg(name="")] = AS_FOUND
     classes: Annotated[

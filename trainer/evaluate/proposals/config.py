@@ -10,7 +10,7 @@ import tyro
 
 from bgdefect_core.declarations import Doc, Range
 
-from ...data.layouts import LAYOUTS
+from ...data.layouts import data_help
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ProposeConfig:
     bad: Annotated[
         Path, tyro.conf.Positional, Doc("Folder of bad pictures; only those in it are read.")
     ]
-    good: Annotated[Path, Doc(LAYOUTS.help("Good pictures, in one of these layouts."))]
+    good: Annotated[Path, Doc(data_help("Good pictures"))]
     output: Annotated[Path, Doc("Data set to write; the same command resumes.")]
     object: Annotated[
         str | None,
