@@ -145,7 +145,7 @@ def kills(stage: Stage) -> None:
     process = stage.begin("kills")
     for kind in kinds:
         wait_for_workers(stage, process)
-        time.sleep(chance.uniform(0.5, 4.0))
+        time.sleep(chance.uniform(0, 15))  # a worker that comes needs some seconds to begin
         if process.poll() is not None:
             break
         if kind == "worker" and not kill_worker():
@@ -174,6 +174,8 @@ SCENES = (undisturbed, worker_killed, node_removed, head_killed, hangs, kills)
 def main() -> None:
     """Run the scenes that are named, one after the other, on one cluster."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_raylet_start_wait_time_s"] = "300"  # a machine that is busy with other work
+    os.environ["RAY_health_check_timeout_ms"] = "60000"
     folder, names = Path(sys.argv[1]), sys.argv[2:]
     stage = Stage(folder, 2)
     try:

@@ -35,6 +35,7 @@ from trainer.training.train import train
 
 from .campaign_sets import made, run_plan, shared_of, write_plan
 from .conftest import Run
+from .test_train import largest_difference, moments_of
 
 # --- values as bytes
 
@@ -411,3 +412,28 @@ def test_equal_orders_are_equal_tasks(tmp_path: Path) -> None:
     one = Task("learn", "a", "g", {"steps": 1})
     assert one.key == Task("learn", "b", "h", {"steps": 1}).key
     assert one.key != Task("learn", "a", "g", {"steps": 2}).key
+
+
+@pytest.mark.slow
+def test_a_class_learned_by_two_processes_equals_the_larger_batch(
+    tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
+    """Two processes on the CPU (gloo), each with a batch of 1, do what one does with 2."""
+    values: dict[str, Any] = {"steps": 1, "count": 1}
+    moments: list[dict[str, torch.Tensor]] = []
+    losses: list[float] = []
+    for processes, batch in ((2, 1), (1, 2)):
+        more = '[[class]]\nobject = "plate"\ndefect = "spot"\n'
+        more += f"train = {{ batch = {batch} }}\n"
+        folder = tmp_path / f"{processes}-{batch}"
+        values["run"] = f"gpus_per_class = {processes}"
+        config = write_plan(folder, tiny_base, plates, more=more, **values)
+        assert run_plan(config)["spot"]["stage"] == "done"
+        run_folder = folder / "out/weights/plate-spot.run"
+        record = json.loads((run_folder / "run.json").read_text())
+        assert record["settings"]["processes"] == processes
+        losses.append(float((run_folder / "log.csv").read_text().splitlines()[-1].split(",")[1]))
+        (scratch,) = (folder / "out/work/learning").iterdir()
+        moments.append(moments_of(scratch / "plate-spot.safetensors"))
+    assert largest_difference(*moments) < 1e-6
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)

@@ -149,6 +149,17 @@ def test_a_worker_that_ray_ends_for_its_memory(
     assert record["about"]["workers lost"] >= 3
 
 
+@pytest.mark.slow
+def test_two_processes_of_a_worker_learn_what_two_of_one_process_learn(
+    tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
+    values = {"steps": 1, "count": 1, "run": "gpus_per_class = 2"}
+    run_plan(write_plan(tmp_path / "near", tiny_base, plates, **values))
+    config = write_plan(tmp_path / "far", tiny_base, plates, **values)
+    assert run_plan(replace(config, workers=1))["spot"]["stage"] == "done"
+    assert results(tmp_path / "far") == results(tmp_path / "near")
+
+
 def class_results(output: Path, defect: str) -> dict[str, Any]:
     """What was made of one class."""
     everything = made(output / "data", output / "weights" / f"plate-{defect}.safetensors")

@@ -39,6 +39,7 @@ class ClassRun:
         self.figures = Figures(wanted=item.generate.count)
         self._shared = shared
         self._train = replace_options(item.train, precision=shared.facts.train_precision)
+        self._processes = shared.settings.gpus_per_class
         self._painting: ClassPainting | None = None
 
     @property
@@ -64,7 +65,7 @@ class ClassRun:
         """
         self.stage = "learning"
         target = choose_class(self._train)
-        record = record_of(self._train, target, self._shared.facts, processes=1)
+        record = record_of(self._train, target, self._shared.facts, self._processes)
         self._folder: RunFolder = target.folder
         self._record: RunRecord = record
         self._folder.check(record)
@@ -73,6 +74,7 @@ class ClassRun:
         inputs = {role: entry["sha256"] for role, entry in record.inputs.items()}
         order = self._shared.order(self._shared.data_places(self.item.object)) | {
             "train": order_values(self._train),
+            "processes": self._processes,
             "layout": self._shared.sources.layout,
             "file": self._folder.weights.name,
             "scratch": settings_digest({"settings": record.settings, "inputs": inputs}),

@@ -24,6 +24,7 @@ from bgdefect_core.records.run_record import settings_digest
 
 from .blobs import Store
 from .cluster_worker import Answer, RemoteWorker, digest_of_parts
+from .plan import RunSettings
 from .tasks import Ended, Lost, Parts, Task
 
 __all__ = ["Needs", "RayExecutor", "join", "needs_of"]
@@ -102,17 +103,21 @@ def join(address: str | None, cpus: int) -> None:
         ) from reason
 
 
-def needs_of(threads: int, gpus: float | None, memory: float, is_small: bool) -> Needs:
-    """What the workers of a plan take.
+def needs_of(run: RunSettings, is_small: bool) -> Needs:
+    """What the workers of a plan take. They do tasks of every kind, so that each has what the
+    largest needs.
 
     Args:
-        gpus: as the plan says; None: where the cluster has some.
-        memory: in GB. is_small: whether several tasks share a GPU.
+        is_small: whether several tasks share a GPU.
     """
+    gpus, several = run.gpus, run.gpus_per_class > 1
+    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
     if gpus is None:
-        has_gpus = ray.cluster_resources().get("GPU", 0) > 0
-        gpus = (0.25 if is_small else 1.0) if has_gpus else 0.0
-    return Needs(threads, gpus, int(memory * 1e9))
+        gpus = (0.25 if is_small and not several else 1.0) if has_gpus else 0.0
+    if several and gpus:
+        gpus = max(gpus, float(run.gpus_per_class))
+    cpus = run.threads * run.gpus_per_class
+    return Needs(cpus, gpus, int(run.memory * 1e9))
 
 
 class RayExecutor:

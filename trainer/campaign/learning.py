@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..training.processes import train_on
 from ..training.run_folder import RunFolder
 from ..training.train import train
 from .tasks import Parts
@@ -39,7 +40,11 @@ def learn(worker: Worker, order: Mapping[str, Any]) -> Parts:
         base=worker.base_path(order),
         reading=reading,
     )
-    train(config)
+    processes = int(order["processes"])
+    if processes > 1:
+        train_on(config, processes, int(order["threads"]))
+    else:
+        train(config)
     record = json.loads(folder.run_file.read_bytes())
     return {
         "weights": folder.weights.read_bytes(),

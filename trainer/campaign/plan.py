@@ -108,6 +108,14 @@ class RunSettings:
             "a quarter for the embedded base."
         ),
     ] = None
+    gpus_per_class: Annotated[
+        int,
+        Range(1, 64),
+        Doc(
+            "GPUs on which one class is learned, each with a batch; without GPUs as many "
+            "processes. It changes what is learned, as a larger batch does."
+        ),
+    ] = 1
     memory: Annotated[
         float,
         Range(0, 10_000),

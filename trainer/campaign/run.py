@@ -153,9 +153,9 @@ def make_executor(config: CampaignConfig, plan: Plan, store: Store, work: Path) 
         came = "workers are asked for, and Ray is not installed"
         raise SettingError(came, "", "pip install 'bgdefect[ray]'") from reason
     run = plan.run
-    join(config.address, (config.workers or 1) * run.threads)
+    join(config.address, (config.workers or 1) * run.threads * run.gpus_per_class)
     is_small = run.base is None or run.base == MINI
-    needs = needs_of(run.threads, run.gpus, run.memory, is_small)
+    needs = needs_of(run, is_small)
     return RayExecutor(store, str(run.output.absolute()), needs, config.workers)
 
 

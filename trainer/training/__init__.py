@@ -6,6 +6,7 @@ __all__ = [
     "cache",
     "checkpoint",
     "config",
+    "processes",
     "run",
     "run_folder",
     "setup",

@@ -1,0 +1,58 @@
+"""A training on several processes of this machine: what ``accelerate launch`` does, for a caller
+that is no command line."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import torch
+from torch.multiprocessing.spawn import (
+    ProcessExitedException,
+    ProcessRaisedException,
+    start_processes,
+)
+
+from bgdefect_core.errors import WeightsError
+
+from .config import TrainConfig
+from .train import train
+
+__all__ = ["train_on"]
+
+
+def train_on(config: TrainConfig, processes: int, threads: int) -> Path:
+    """:func:`train`, on several processes: each on a GPU of its own, or all on the CPU.
+
+    Args:
+        processes: each computes ``batch``. threads: of each on the CPU.
+
+    Raises:
+        WeightsError: a process failed; the message ends as its own did.
+    """
+    config.check()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    try:
+        start_processes(
+            _train_as, (processes, port, config, threads), processes, start_method="spawn"
+        )
+    except (ProcessRaisedException, ProcessExitedException) as reason:
+        last = str(reason).strip().splitlines()[-1]
+        raise WeightsError(f"a process of the training failed ({last})") from reason
+    return config.output
+
+
+def _train_as(number: int, processes: int, port: int, config: TrainConfig, threads: int) -> None:
+    """One of the processes."""
+    torch.set_num_threads(threads)
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+        WORLD_SIZE=str(processes),
+        RANK=str(number),
+        LOCAL_RANK=str(number),
+    )
+    train(config)
