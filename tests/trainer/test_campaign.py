@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -368,6 +370,38 @@ def test_a_full_disk_stops_the_campaign_and_it_goes_on(
             campaign(config)
     assert run_plan(config)["spot"]["accepted"] == 10
     assert results(tmp_path) == by_hand
+
+
+_CAN_MOUNT = (
+    shutil.which("unshare") is not None
+    and subprocess.run(["unshare", "-Urm", "true"], capture_output=True).returncode == 0
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _CAN_MOUNT, reason="a small disk of its own needs user namespaces")
+def test_a_disk_that_is_really_full_and_then_larger(
+    by_hand: Any, tiny_base: Path, plates: Path, tmp_path: Path
+) -> None:
+    """The data set lies on a disk of 120 kB, which holds some of the ten samples."""
+    config = write_plan(tmp_path, tiny_base, plates)
+    command = f"{sys.executable} -m trainer campaign {config.plan}"
+    data = tmp_path / "out/data"
+    script = f"""
+        set -e
+        mkdir -p {data}
+        mount -t tmpfs -o size=120k none {data}
+        if {command} 2> {tmp_path}/full.txt; then exit 9; fi
+        wc -l < {data}/extras/plate/spot/manifest.jsonl > {tmp_path}/written.txt
+        mount -o remount,size=64m none {data}
+        {command}
+        cp -r {data} {tmp_path}/copy
+    """
+    words = ["unshare", "-Urm", "sh", "-c", script]
+    subprocess.run(words, check=True, cwd=Path(__file__).parents[2], timeout=1200)
+    assert "No space left on device" in (tmp_path / "full.txt").read_text()
+    assert 0 < int((tmp_path / "written.txt").read_text()) < 10
+    assert made(tmp_path / "copy", tmp_path / "out/weights/plate-spot.safetensors") == by_hand
 
 
 def test_another_plan_in_the_same_folder_is_refused_class_by_class(
