@@ -33,6 +33,8 @@ __all__ = [
 MAX_INDEX = 99_999
 """With six digits "100000.png" and "100000_mask.png" sort differently among the others, and
 anomalib pairs by order."""
+_LONGEST = 200
+"""Bytes of a folder's name, which file systems bound at 255."""
 EXTRAS = "extras"
 EXPORTS = "exports"
 """Folder of the data set in other formats."""
@@ -129,12 +131,11 @@ def check_name(what: str, name: str) -> None:
         name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     )
     is_taken = is_good_name(name) if what == "defect" else name in (EXTRAS, EXPORTS)
-    if bad or name.endswith(".") or is_taken:
-        raise SettingError(
-            f"the {what} {name!r} cannot be a folder of the data set",
-            "a plain folder name",
-            "rename it",
-        )
+    is_long = len(name.encode(errors="surrogatepass")) > _LONGEST
+    if bad or name.endswith(".") or is_taken or is_long:
+        came = f"the {what} {name[:80]!r} cannot be a folder of the data set"
+        expected = "a plain folder name" + (f" of at most {_LONGEST} bytes" if is_long else "")
+        raise SettingError(came, expected, "rename it")
 
 
 def check_place(root: Path, object: str, defect: str, record: RunRecord) -> None:

@@ -31,6 +31,7 @@ LARGEST = 160 << 20
 ten times as much memory."""
 _LARGEST_TEXT = 16 << 20
 _EXCERPT = 60
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
 _BETWEEN = re.compile(r"[,;\s]+")
 
 
@@ -42,7 +43,9 @@ def read_json(path: Path, largest: int = LARGEST) -> Any:
     """
     text = _text_of(path, largest)
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
+        _refuse_halves(text, value)
+        return value
     except (ValueError, RecursionError) as reason:
         came = f"{path} cannot be read ({str(reason)[:_EXCERPT] or type(reason).__name__})"
         raise DataError(came, "JSON", "export it again") from reason
@@ -50,6 +53,16 @@ def read_json(path: Path, largest: int = LARGEST) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"it holds {name}")
+
+
+def _refuse_halves(text: str, value: Any) -> None:
+    """Refuse halves of characters, which escapes can write: no name of a file takes them.
+
+    Raises:
+        UnicodeError: there is one.
+    """
+    if _HALF.search(text):
+        json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
 def read_yaml(path: Path) -> Any:
@@ -62,7 +75,9 @@ def read_yaml(path: Path) -> Any:
 
     text = _text_of(path, 1 << 20)
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
+        _refuse_halves(text, value)
+        return value
     except (yaml.YAMLError, ValueError, RecursionError) as reason:
         came = f"{path} cannot be read ({type(reason).__name__})"
         raise DataError(came, "YAML", "correct it") from reason

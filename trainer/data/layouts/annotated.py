@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import is_good_name, report_once
+from bgdefect_core.pictures.listing import comparable, is_good_name, report_once
 
 from ..annotations.record import (
     AnnotatedSet,
@@ -153,7 +153,8 @@ def _check(root: Path, record: AnnotatedSet) -> None:
     """Refuse what cannot be used.
 
     Raises:
-        DataError: two entries of one picture, or a class whose name cannot be a folder.
+        DataError: two entries of one picture, two classes of one name, or a class whose name cannot
+            be a folder.
     """
     listed: dict[Path, LabelledPicture] = {}
     names: set[str] = set()
@@ -163,4 +164,10 @@ def _check(root: Path, record: AnnotatedSet) -> None:
             raise DataError(came, "one a picture", "join their labels")
         listed[picture.image] = picture
         names.update(region.label for region in defect_regions(picture.regions))
+    spelled: dict[str, str] = {}
+    for name in sorted(names):
+        other = spelled.setdefault(comparable(name), name)
+        if other != name:
+            came = f"{root} has the classes {other!r} and {name!r}"
+            raise DataError(came, "names that differ in more than case", "give them one name")
     check_defect_names(root, names)

@@ -78,8 +78,7 @@ class _Document:
         for number, entries in self._by_number(content, "categories").items():
             self._categories[number] = entries.text("name").strip()
         self._regions: dict[int, list[Region]] = {}
-        annotations = content.list("annotations") if "annotations" in content else []
-        for index, values in enumerate(annotations):
+        for index, values in enumerate(content.list("annotations")):
             self._add(Entries(values, f"{path}, annotation {index}"))
 
     def _by_number(self, content: Entries, name: str) -> dict[int, Entries]:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import list_pictures
+from bgdefect_core.pictures.listing import list_pictures, named
 
 from ..annotations.reading import Entries, find_inside, read_json
 from ..annotations.record import POINTS_UNREAD, AnnotatedSet, LabelledPicture, Region
@@ -65,6 +65,7 @@ class LabelMe(AnnotationLayout):
         for folder in {path.parent for path in (*files, *pictures)}:
             for image in list_pictures(folder, folders_are_read=True, labels=".json"):
                 if image not in pictures:
+                    _refuse_other_json(image)
                     pictures[image] = LabelledPicture(image, ())
                     unlabelled += 1
         if unlabelled:
@@ -127,6 +128,18 @@ class LabelMe(AnnotationLayout):
 
 _FEWEST = {"polygon": 3, "mask": 1, "point": 1}
 """Points that a kind of shape needs, beside 2."""
+
+
+def _refuse_other_json(image: Path) -> None:
+    """Refuse a picture as a good one where a JSON file of its name holds no labels.
+
+    Raises:
+        DataError: there is one: empty, broken, or of another tool.
+    """
+    path = named(image.parent.iterdir(), f"{image.stem}.json")
+    if path is not None and path.is_file():
+        came = f"{path} is no file of labels of LabelMe"
+        raise DataError(came, "its shapes and imagePath", "save it again, or move it away")
 
 
 def _size_of(content: Entries) -> Size | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
@@ -86,7 +87,8 @@ def text_near_ends(path: Path) -> str:
         if rest > 0:
             file.seek(-min(rest, _LOOKED_AT), 2)
             looked_at += file.read()
-    return looked_at.decode("utf-8", errors="replace")
+    is_wide = looked_at.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return looked_at.decode("utf-16" if is_wide else "utf-8", errors="replace")
 
 
 def begins_with(path: Path, text: str) -> bool:

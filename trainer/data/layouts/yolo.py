@@ -9,6 +9,7 @@ from typing import Any
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import (
+    comparable,
     is_leftover,
     list_folders,
     named,
@@ -22,7 +23,7 @@ from .annotated import AnnotationLayout
 from .layout import find_folder
 from .peeking import pictures_below
 from .tables import read_table
-from .yolo_labels import NAME_LISTS, SIDES, label_files, labels_of, regions_in
+from .yolo_labels import NAME_LISTS, SIDES, label_files, labels_of, regions_in, text_files
 
 
 class Yolo(AnnotationLayout):
@@ -48,7 +49,7 @@ class Yolo(AnnotationLayout):
 
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""
-        files = sorted(self.folder(root).rglob("*.txt"))
+        files = text_files(self.folder(root))
         path = _yaml_of(root)
         return files if path is None else [path, *files]
 
@@ -67,7 +68,7 @@ class Yolo(AnnotationLayout):
             label = labels.get(image)
             regions: list[Region] = []
             if label is not None and inside(folder, label, self.options.outside):
-                regions = list(regions_in(label, names))
+                regions = list(regions_in(label, names, "kpt_shape" in content))
             pictures.append(LabelledPicture(image, tuple(regions), groups.get(image, "")))
         return AnnotatedSet(tuple(pictures), tuple(notes))
 
@@ -145,6 +146,10 @@ def _listed_pictures(root: Path, base: Path, place: Path, outside: bool) -> Iter
         yield image
 
 
+_YAML_NAMES = ("data", "dataset")
+"""Files that are meant for YOLO, whatever is wrong with them."""
+
+
 def _yaml_of(root: Path) -> Path | None:
     """The file with names and sides, where there is one."""
     if root.is_file():
@@ -156,8 +161,10 @@ def _yaml_of(root: Path) -> Path | None:
             continue
         try:
             content = read_yaml(path)
-        except DataError:  # another file that is none of ours
-            continue
+        except DataError:
+            if comparable(path.stem) in _YAML_NAMES:
+                raise
+            continue  # another file that is none of ours
         has_sides = isinstance(content, dict) and any(content.get(side) for side in SIDES)
         if has_sides and "names" in content:
             return path

@@ -14,7 +14,7 @@ from ..annotations.reading import read_small_text
 from ..annotations.record import Region
 from ..annotations.shapes import Box, Polygons, Shape
 
-__all__ = ["NAME_LISTS", "SIDES", "label_files", "labels_of", "regions_in"]
+__all__ = ["NAME_LISTS", "SIDES", "label_files", "labels_of", "regions_in", "text_files"]
 
 SIDES = ("train", "val", "valid", "test")
 NAME_LISTS = ("classes.txt", "obj.names")
@@ -23,22 +23,39 @@ NAME_LISTS = ("classes.txt", "obj.names")
 
 def label_files(folder: Path) -> Iterator[Path]:
     """All that may be labels, in a folder and the folders in it."""
-    for path in sorted(folder.rglob("*.txt")):
+    for path in text_files(folder):
         is_readme = path.name.lower().startswith("readme.")  # Roboflow writes two
-        if path.name not in NAME_LISTS and not is_readme and path.is_file():
+        if path.name not in NAME_LISTS and not is_readme:
             yield path
+
+
+def text_files(folder: Path) -> list[Path]:
+    """The files that end in ``.txt``, in either case, in a folder and the folders in it."""
+    files: list[Path] = []
+    for path in sorted(folder.rglob("*.*")):
+        if path.suffix.lower() == ".txt" and path.is_file():
+            files.append(path)
+    return files
 
 
 def _label_of(image: Path) -> Path | None:
     """The label of a picture: in ``labels`` for the last ``images`` of its path, else beside it."""
     parts = list(image.parts)
-    beside = image.with_suffix(".txt")
+    beside = _text_at(image)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place].lower() == "images":
             parts[place] = "labels"
-            label = Path(*parts).with_suffix(".txt")
-            return label if label.is_file() else (beside if beside.is_file() else None)
-    return beside if beside.is_file() else None
+            return _text_at(Path(*parts)) or beside
+    return beside
+
+
+def _text_at(path: Path) -> Path | None:
+    """The text file of this name, with an ending in either case."""
+    for ending in (".txt", ".TXT"):
+        text = path.with_suffix(ending)
+        if text.is_file():
+            return text
+    return None
 
 
 def labels_of(folder: Path, images: Sequence[Path]) -> tuple[dict[Path, Path], list[str]]:
@@ -79,11 +96,14 @@ def labels_of(folder: Path, images: Sequence[Path]) -> tuple[dict[Path, Path], l
     return labels, notes
 
 
-def regions_in(label: Path, names: Mapping[int, str] | None) -> Iterator[Region]:
+def regions_in(
+    label: Path, names: Mapping[int, str] | None, with_key_points: bool = False
+) -> Iterator[Region]:
     """The regions that a file draws.
 
     Args:
-        names: of the classes by their numbers; None: there are none.
+        names: of the classes by their numbers; None: there are none. with_key_points: a line is a
+            box and key points, which are not read.
 
     Raises:
         DataError: a line of another form; the message names it.
@@ -103,7 +123,8 @@ def regions_in(label: Path, names: Mapping[int, str] | None) -> Iterator[Region]
         if names is not None and kind not in names:
             raise DataError(f"{where} is of the class {kind}", f"one of {sorted(names)[:20]}")
         name = f"class{kind}" if names is None else names[kind]
-        yield Region(name, _shape_of(values[1:], where), where)
+        last = 5 if with_key_points else len(values)
+        yield Region(name, _shape_of(values[1:last], where), where)
 
 
 def _shape_of(values: tuple[float, ...], where: str) -> Shape:
