@@ -13,7 +13,7 @@ from bgdefect_core.errors import SettingError
 from ..detectors.arms.real import REAL
 from ..rows import place
 from .gains import Gains, cells_of
-from .statistics import of_runs
+from .statistics import Interval, of_runs
 from .summary import SummaryRow
 from .tables import POINTS
 
@@ -71,34 +71,47 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
 
 
 def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
-    """Gains over the known real defects in points, mean and 95 % interval: classes and numbers of
-    real defects down with one line for each arm, the mean over all last."""
+    """Gains over the known real defects in points: classes and numbers of real defects down with
+    one line for each arm, the mean over all last.
+
+    A large dot is a mean, a small one a run, a line the 95 % interval. The axis ends with the runs
+    and the intervals of the mean: those of few runs go on beyond it.
+    """
     cells = cells_of(arms)
     names = [place(cell.object, cell.defect, cell.k) for cell in cells]
     figure = _figure(8, (0.13 * len(arms) + 0.25) * (len(names) + 1) + 1.2)
     axes = figure.add_subplot()
     axes.axvline(0, color=_GRAY, linewidth=1)
+    shown = [0.0]
     for number, arm in enumerate(arms):
-        intervals = [of_runs(arm.cells.get(cell, {})) for cell in cells]
-        intervals.append(arm.mean)
-        offset = 0.8 * ((number + 0.5) / len(arms) - 0.5)
-        color = f"C{number}"
-        for line, gain in enumerate(intervals):
-            if not gain.n:
-                continue
-            height = line + offset
-            if gain.low is not None and gain.high is not None:
-                ends = [POINTS * gain.low, POINTS * gain.high]
-                axes.plot(ends, [height, height], color=color, linewidth=1.5)
-            axes.plot([POINTS * gain.mean], [height], "o", color=color, markersize=4)
+        color, offset = f"C{number}", 0.8 * ((number + 0.5) / len(arms) - 0.5)
+        for line, cell in enumerate(cells):
+            runs = arm.cells.get(cell, {})
+            _draw_gain(axes, of_runs(runs), line + offset, color)
+            points = [POINTS * gain for gain in runs.values()]
+            axes.plot(points, [line + offset] * len(points), ".", color=color, alpha=0.5)
+            shown += points
+        _draw_gain(axes, arm.mean, len(cells) + offset, color)
+        if arm.mean.low is not None and arm.mean.high is not None:
+            shown += [POINTS * arm.mean.low, POINTS * arm.mean.high]
         axes.plot([], [], "o-", color=color, label=arm.arm)
     axes.axhline(len(names) - 0.5, color=_GRAY, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(names) + 1), [*names, "mean"])
     axes.invert_yaxis()
-    axes.set_xlabel(f"gain in {metric} over {REAL.name}, points: mean and 95 % interval")
+    axes.set_xlim(min(shown) - 2, max(shown) + 2)
+    axes.set_xlabel(f"gain in {metric} over {REAL.name}, points: mean, 95 % interval, runs")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)
+
+
+def _draw_gain(axes: Any, gain: Interval, height: float, color: str) -> None:
+    """A mean with its interval."""
+    if gain.low is not None and gain.high is not None:
+        ends = [POINTS * gain.low, POINTS * gain.high]
+        axes.plot(ends, [height, height], color=color, linewidth=1.5)
+    if gain.n:
+        axes.plot([POINTS * gain.mean], [height], "o", color=color, markersize=5)
 
 
 def landscape_plot(surfaces: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
