@@ -332,7 +332,7 @@ def test_bytes_alone_give_the_same_bits_whatever_fails_first(
         campaign(config)
     assert json.loads((tmp_path / "a/out/campaign.json").read_text())["state"] == "stopped"
     far(monkeypatch, tmp_path / "b")
-    shutil.rmtree(tmp_path / "a/out/work")  # what only the campaign reads may be lost too
+    shutil.rmtree(tmp_path / "a/out" / "work")  # what only the campaign reads may be lost too
     assert run_plan(config)["spot"]["accepted"] == 10
     assert results(tmp_path / "a") == by_hand
 
@@ -467,7 +467,7 @@ def test_a_class_learned_by_two_processes_equals_the_larger_batch(
         record = json.loads((run_folder / "run.json").read_text())
         assert record["settings"]["processes"] == processes
         losses.append(float((run_folder / "log.csv").read_text().splitlines()[-1].split(",")[1]))
-        (scratch,) = (folder / "out/work/learning").iterdir()
+        (scratch,) = (folder / "out" / "work" / "learning").iterdir()
         moments.append(moments_of(scratch / "plate-spot.safetensors"))
     assert largest_difference(*moments) < 1e-6
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)

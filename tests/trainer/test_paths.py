@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bgdefect_core.declarations import replace_options
-from bgdefect_core.errors import BGDefectError, DataError, OutputError, WeightsError
+from bgdefect_core.errors import BGDefectError, DataError, OutputError, SettingError, WeightsError
 from bgdefect_core.pictures.mask_files import masks_by_name, read_library
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.records.dataset import DatasetWriter
@@ -112,7 +112,7 @@ def test_an_output_with_a_name_too_long_leaves_nothing(
     training = TrainConfig(
         plates, tmp_path / "w.safetensors", defect="spot", base=str(tiny_base), steps=1
     )
-    with pytest.raises(OutputError, match="a name of 300 bytes; expected at most 255"):
+    with pytest.raises(SettingError, match="a plain folder name of at most 200 bytes"):
         generate(dataclasses.replace(run, object=LONG))
     with pytest.raises(OutputError, match="a name of 300 bytes"):
         generate(dataclasses.replace(run, output=tmp_path / "new" / LONG / "out"))

@@ -4,10 +4,10 @@ that is no command line."""
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import torch
+from torch.distributed.elastic.utils.distributed import get_free_port
 from torch.multiprocessing.spawn import (
     ProcessExitedException,
     ProcessRaisedException,
@@ -32,9 +32,7 @@ def train_on(config: TrainConfig, processes: int, threads: int) -> Path:
         WeightsError: a process failed; the message ends as its own did.
     """
     config.check()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = get_free_port()
     try:
         start_processes(
             _train_as, (processes, port, config, threads), processes, start_method="spawn"
