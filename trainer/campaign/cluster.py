@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +23,10 @@ from bgdefect_core.records.run_record import settings_digest
 
 from .blobs import Store
 from .cluster_worker import Answer, RemoteWorker, digest_of_parts
-from .plan import RunSettings
+from .joining import Needs
 from .tasks import Ended, Lost, Parts, Task
 
-__all__ = ["Needs", "RayExecutor", "join", "needs_of"]
+__all__ = ["RayExecutor"]
 
 log = logging.getLogger(__name__)
 
@@ -38,25 +37,6 @@ _MOST_KEPT = 1 << 31
 """Bytes of contents that the head keeps in the object store for workers to come."""
 _LOOK = 5.0
 """Seconds between two looks at what machines there are."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a worker takes of a machine."""
-
-    cpus: int
-    gpus: float
-    memory: int
-    """Bytes; 0: not asked for."""
-
-    def fitting(self, resources: Mapping[str, float]) -> int:
-        """How many workers some resources are enough for."""
-        counts = [resources.get("CPU", 0) / self.cpus]
-        if self.gpus:
-            counts.append(resources.get("GPU", 0) / self.gpus)
-        if self.memory:
-            counts.append(resources.get("memory", 0) / self.memory)
-        return int(min(counts))
 
 
 @dataclass
@@ -72,52 +52,6 @@ class _Slot:
     since: float = 0.0
     """When the first of them began."""
     group: str = ""
-
-
-def join(address: str | None, cpus: int) -> None:
-    """Join a cluster, or start one on this machine that nothing else can reach.
-
-    Args:
-        cpus: of a local one.
-
-    Raises:
-        SettingError: there is no cluster at the address.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no word to anybody
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        ray.init(
-            address="local",  # never a cluster that happens to be there
-            num_cpus=cpus,
-            include_dashboard=False,
-            _node_ip_address="127.0.0.1",
-            **quiet,
-        )
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as reason:
-        came = f"there is no Ray cluster at {address} ({reason})"
-        raise SettingError(
-            came, "the address of one", "ray start --head, then its port"
-        ) from reason
-
-
-def needs_of(run: RunSettings, is_small: bool) -> Needs:
-    """What the workers of a plan take. They do tasks of every kind, so that each has what the
-    largest needs.
-
-    Args:
-        is_small: whether several tasks share a GPU.
-    """
-    gpus, several = run.gpus, run.gpus_per_class > 1
-    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
-    if gpus is None:
-        gpus = (0.25 if is_small and not several else 1.0) if has_gpus else 0.0
-    if several and gpus:
-        gpus = max(gpus, float(run.gpus_per_class))
-    cpus = run.threads * run.gpus_per_class
-    return Needs(cpus, gpus, int(run.memory * 1e9))
 
 
 class RayExecutor:

@@ -148,7 +148,8 @@ def make_executor(config: CampaignConfig, plan: Plan, store: Store, work: Path) 
     if config.workers is None and config.address is None:
         return LocalExecutor(Worker(InPlace(store), work / "learning"))
     try:
-        from .cluster import RayExecutor, join, needs_of
+        from .cluster import RayExecutor
+        from .joining import join, needs_of
     except ImportError as reason:
         came = "workers are asked for, and Ray is not installed"
         raise SettingError(came, "", "pip install 'bgdefect[ray]'") from reason
