@@ -17,6 +17,7 @@ from ..bgdefect_core.method.signals import SIGNALS, Evidence, Signal
 from ..bgdefect_core.pictures.crop import put_back
 from ..bgdefect_core.pictures.mask_shape import MaskShape
 from ..bgdefect_core.pictures.masks import Mask
+from ..bgdefect_core.pictures.picture import Pixels
 from ..bgdefect_core.pictures.tones import two_tones
 from ._convert import mask_batch, mask_of, pictures_of
 from ._squares import (
@@ -115,12 +116,7 @@ def _heat_of_pictures(
     """The heat of samples that are whole pictures, after what stitching would change."""
     if painted is None or normal is None or not signal.needs_before:
         return heats
-    goods, samples = pictures_of(normal), pictures_of(painted)
-    stitched_heats = []
-    for number, heat in enumerate(heats):
-        good, requested = goods[number % len(goods)], masks[number % len(masks)]
-        stitched_heats.append(signal.stitched(heat, good, samples[number], requested))
-    return stitched_heats
+    return _after_stitching(signal, heats, pictures_of(normal), pictures_of(painted), masks)
 
 
 def _heat_of_wholes(
@@ -140,10 +136,22 @@ def _heat_of_wholes(
     if painted is None or not (two_toned or signal.needs_before):
         return heats
     results = pictures_of(stitched(crop, painted, normal=normal))
+    return _after_stitching(signal, heats, wholes, results, masks)
+
+
+def _after_stitching(
+    signal: Signal,
+    heats: Sequence[NDArray[np.float32]],
+    goods: Sequence[Pixels],
+    samples: Sequence[Pixels],
+    masks: Sequence[Mask],
+) -> list[NDArray[np.float32]]:
+    """The heat of each sample, as its signal takes it after stitching; good pictures and masks go
+    round."""
     stitched_heats = []
     for number, heat in enumerate(heats):
-        whole, requested = wholes[number % len(masks)], masks[number % len(masks)]
-        stitched_heats.append(signal.stitched(heat, whole, results[number], requested))
+        good, requested = goods[number % len(goods)], masks[number % len(masks)]
+        stitched_heats.append(signal.stitched(heat, good, samples[number], requested))
     return stitched_heats
 
 

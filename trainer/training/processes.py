@@ -4,7 +4,6 @@ that is no command line."""
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import torch
 from torch.distributed.elastic.utils.distributed import get_free_port
@@ -22,7 +21,7 @@ from .train import train
 __all__ = ["train_on"]
 
 
-def train_on(config: TrainConfig, processes: int, threads: int) -> Path:
+def train_on(config: TrainConfig, processes: int, threads: int) -> None:
     """:func:`train`, on several processes: each on a GPU of its own, or all on the CPU.
 
     Args:
@@ -40,7 +39,6 @@ def train_on(config: TrainConfig, processes: int, threads: int) -> Path:
     except (ProcessRaisedException, ProcessExitedException) as reason:
         last = str(reason).strip().splitlines()[-1]
         raise WeightsError(f"a process of the training failed ({last})") from reason
-    return config.output
 
 
 def _train_as(number: int, processes: int, port: int, config: TrainConfig, threads: int) -> None:

@@ -40,6 +40,14 @@ def _png(figure: Any) -> bytes:
     return file.getvalue()
 
 
+def _draw_interval(axes: Any, interval: Interval, height: float, color: str) -> None:
+    """A mean, in points, with its interval."""
+    if interval.low is not None and interval.high is not None:
+        ends = [POINTS * interval.low, POINTS * interval.high]
+        axes.plot(ends, [height, height], color=color, linewidth=2)
+    axes.plot([POINTS * interval.mean], [height], "o", color=color)
+
+
 def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) -> bytes:
     """Mean and 95 % interval of one metric, in points, for each arm; a dotted line at real only.
 
@@ -52,12 +60,8 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
     labels = []
     for line, row in enumerate(rows):
         labels.append(f"{row.subject} (n = {row.runs})")
-        if row.mean is None:
-            continue
-        if row.low is not None and row.high is not None:
-            ends = [POINTS * row.low, POINTS * row.high]
-            axes.plot(ends, [line, line], color=_BLUE, linewidth=2)
-        axes.plot([POINTS * row.mean], [line], "o", color=_BLUE)
+        if row.mean is not None:
+            _draw_interval(axes, Interval(row.mean, row.low, row.high, row.runs), line, _BLUE)
     for row in rows:
         if row.subject == REAL.name and row.mean is not None:
             axes.axvline(POINTS * row.mean, color=_GRAY, linestyle=":", linewidth=1)
@@ -86,14 +90,17 @@ def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
     for number, arm in enumerate(arms):
         color, offset = f"C{number}", 0.8 * ((number + 0.5) / len(arms) - 0.5)
         for line, cell in enumerate(cells):
-            runs = arm.cells.get(cell, {})
-            _draw_gain(axes, of_runs(runs), line + offset, color)
+            runs = arm.cells.get(cell)
+            if not runs:
+                continue
+            _draw_interval(axes, of_runs(runs), line + offset, color)
             points = [POINTS * gain for gain in runs.values()]
             axes.plot(points, [line + offset] * len(points), ".", color=color, alpha=0.5)
             shown += points
-        _draw_gain(axes, arm.mean, len(cells) + offset, color)
-        if arm.mean.low is not None and arm.mean.high is not None:
-            shown += [POINTS * arm.mean.low, POINTS * arm.mean.high]
+        mean = arm.mean
+        _draw_interval(axes, mean, len(cells) + offset, color)
+        if mean.low is not None and mean.high is not None:
+            shown += [POINTS * mean.low, POINTS * mean.high]
         axes.plot([], [], "o-", color=color, label=arm.arm)
     axes.axhline(len(names) - 0.5, color=_GRAY, linestyle=":", linewidth=1)
     axes.set_yticks(range(len(names) + 1), [*names, "mean"])
@@ -103,15 +110,6 @@ def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)
-
-
-def _draw_gain(axes: Any, gain: Interval, height: float, color: str) -> None:
-    """A mean with its interval."""
-    if gain.low is not None and gain.high is not None:
-        ends = [POINTS * gain.low, POINTS * gain.high]
-        axes.plot(ends, [height, height], color=color, linewidth=1.5)
-    if gain.n:
-        axes.plot([POINTS * gain.mean], [height], "o", color=color, markersize=5)
 
 
 def landscape_plot(surfaces: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
