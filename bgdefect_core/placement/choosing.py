@@ -9,8 +9,9 @@ that fits nearly anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite
 from typing import Any, Protocol
 
 import numpy as np
@@ -105,6 +106,21 @@ class GoodPictures(Protocol):
 
 Fits = Callable[[int, int, int], bool]
 """(pair, mask, picture) -> whether the mask can be placed there at full size."""
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A candidate picture as a mask sees it."""
+
+    picture: int
+    difference: float | None = None
+    """Least difference of the coarse look; None: not compared, or no variation fits."""
+    near: bool = False
+    """Whether that is near enough to the mask's real surroundings."""
+
+    def order(self) -> float:
+        """The nearest comes first."""
+        return inf if self.difference is None else self.difference
 
 
 class Chooser:
@@ -234,11 +250,30 @@ class Chooser:
         return np.flatnonzero(~closed & (self.uses + 1 <= 2 * (pair + 1) / usable + 1))
 
     def _choose(self, pair: int) -> Choice:
-        rng = np.random.default_rng((self._seed, pair, _PICTURES))
-        order = rng.permutation(self._open(pair)).tolist()
+        order, usable, left_out = self._candidates(pair)
         missed: list[tuple[int, int]] = []
-        left_out: dict[int, str] = {}
+        unsuited: Choice | None = None
+        for mask in self._order(pair) if usable else []:
+            found, looked = self._find(pair, mask, usable, missed)
+            if found is None:
+                continue
+            picture, difference = found.picture, found.difference
+            choice = Choice(pair, mask, picture, difference, looked, tuple(missed), left_out)
+            if self._suits(pair, mask, picture):
+                return choice
+            unsuited = unsuited or choice
+        if unsuited is not None:
+            return replace(unsuited, missed=tuple(missed))
+        picture = next(iter(usable or order), 0)
+        return Choice(pair, None, picture, None, len(usable), tuple(missed), left_out)
+
+    def _candidates(self, pair: int) -> tuple[list[int], list[int], dict[int, str]]:
+        """The open pictures in the pair's order, the first of them that are usable, and why those
+        before the last of these are not."""
+        rng = np.random.default_rng((self._seed, pair, _PICTURES))
+        order: list[int] = rng.permutation(self._open(pair)).tolist()
         usable: list[int] = []
+        left_out: dict[int, str] = {}
         for picture in order:
             if len(usable) == self._settings.candidates:
                 break
@@ -247,53 +282,41 @@ class Chooser:
                 left_out[picture] = reason
             else:
                 usable.append(picture)
-        fitting: tuple[int, int, float | None, int] | None = None
-        for mask in self._order(pair) if usable else []:
-            choice = self._choose_for(pair, mask, usable, missed)
-            if choice is None:
-                continue
-            suited = self._suits(pair, mask, choice[0])
-            if suited or fitting is None:
-                fitting = (mask, *choice)
-            if suited:
-                break
-        if fitting is not None:
-            mask, picture, difference, looked = fitting
-            return Choice(pair, mask, picture, difference, looked, tuple(missed), left_out)
-        picture = usable[0] if usable else (order[0] if order else 0)
-        return Choice(pair, None, picture, None, len(usable), tuple(missed), left_out)
+        return order, usable, left_out
 
-    def _choose_for(
+    def _find(
         self, pair: int, mask: int, candidates: Sequence[int], missed: list[tuple[int, int]]
-    ) -> tuple[int, float | None, int] | None:
-        """The picture of a mask, its least difference, and how many were looked at; None where it
-        fits in none. What it fits nowhere in is added to ``missed``."""
-        around = self._library.surroundings[mask]
-        search = self.search(pair, mask)
-        ranked: list[tuple[float, int]] = []
-        if search is not None and around is not None:
-            limit = self._limit(mask, around)
-            for picture in candidates:
-                ranked.append((self._look(search, picture).least, picture))
-                near = ranked[-1][0] <= limit
-                if near and self._fits(pair, mask, picture) and self._suits(pair, mask, picture):
-                    return picture, ranked[-1][0], len(ranked)
-            ranked.sort(key=lambda entry: entry[0])
-        else:
-            ranked = [(float("nan"), picture) for picture in candidates]
-        fitting: list[tuple[float, int]] = []
-        for difference, picture in ranked:
-            if not self._fits(pair, mask, picture):
-                missed.append((picture, mask))
-                continue
-            fitting.append((difference, picture))
-            if self._suits(pair, mask, picture):
-                break
-        if not fitting:
-            return None
-        suited = self._suits(pair, mask, fitting[-1][1])
-        difference, picture = fitting[-1 if suited else 0]
-        return picture, difference if np.isfinite(difference) else None, len(ranked)
+    ) -> tuple[_Looked | None, int]:
+        """The picture of a mask and how many were looked at: the first that is near enough, fits
+        and suits, else the nearest that fits and suits, else the nearest that fits. None where the
+        mask fits in none; where it does not is added to ``missed``."""
+        looked: list[_Looked] = []
+        for candidate in self._looks(pair, mask, candidates):
+            looked.append(candidate)
+            picture = candidate.picture
+            if candidate.near and self._fits(pair, mask, picture):
+                if self._suits(pair, mask, picture):
+                    return candidate, len(looked)
+        unsuited: _Looked | None = None
+        for candidate in sorted(looked, key=_Looked.order):
+            if not self._fits(pair, mask, candidate.picture):
+                missed.append((candidate.picture, mask))
+            elif self._suits(pair, mask, candidate.picture):
+                return candidate, len(looked)
+            else:
+                unsuited = unsuited or candidate
+        return unsuited, len(looked)
+
+    def _looks(self, pair: int, mask: int, candidates: Iterable[int]) -> Iterator[_Looked]:
+        """The candidates as the mask sees them; one by one, since a look takes time."""
+        around, search = self._library.surroundings[mask], self.search(pair, mask)
+        if around is None or search is None:
+            yield from (_Looked(picture) for picture in candidates)
+            return
+        limit = self._limit(mask, around)
+        for picture in candidates:
+            least = self._look(search, picture).least
+            yield _Looked(picture, least if isfinite(least) else None, least <= limit)
 
     def _look(self, search: Search, picture: int) -> CoarsePlaces:
         grid = search.templates.grid(self._pictures.shape(picture))
