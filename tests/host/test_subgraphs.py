@@ -20,6 +20,7 @@ def offered(server: Server) -> dict[str, dict[str, Any]]:
     try:
         entries = server.get("/global_subgraphs")
     except urllib.error.HTTPError as error:
+        error.close()
         assert error.code == 404
         pytest.skip("this host has no subgraph blueprints")
     found = {}
