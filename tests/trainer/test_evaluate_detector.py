@@ -297,6 +297,19 @@ def test_the_pretrained_network_learns_a_spot_in_a_few_steps_and_its_encoder_mov
     assert maps[0].shape == (64, 64) and 0 <= maps[0].min() and maps[0].max() <= 1
 
 
+def test_pretrained_weights_learn_at_a_fifth_of_the_rate() -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    network = NETWORKS["unet-lite0"]
+    net = seeded(network, 0, 0)
+    fresh, pretrained = network.groups(net, 0.1)
+    encoder = {id(weight) for part in (net.stem, net.blocks) for weight in part.parameters()}
+    assert {id(weight) for weight in pretrained["params"]} == encoder
+    assert len(fresh["params"]) + len(encoder) == len(list(net.parameters()))
+    assert fresh["lr"] == 0.1 and pretrained["lr"] == pytest.approx(0.02)
+    [whole] = NETWORKS["draem"].groups(seeded(NETWORKS["draem"], 2, 0), 0.1)
+    assert whole["lr"] == 0.1
+
+
 def test_the_shared_features_stay_as_they_are_when_a_detector_is_trained() -> None:
     pytest.importorskip("efficientnet_lite_pytorch")
     before = {name: tensor.clone() for name, tensor in features.network().state_dict().items()}

@@ -49,14 +49,14 @@ def fit(data: ArmData, settings: DetectorSettings, seed: int, device: torch.devi
     share_at = SCHEDULES[settings.schedule].share
     net = seeded(network, settings.width, seed).to(device)
     lr = network.lr if settings.detector_lr is None else settings.detector_lr
-    optimizer = torch.optim.AdamW(net.parameters(), lr=lr)
     steps = settings.detector_steps
+    optimizer = torch.optim.AdamW(network.groups(net, lr))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: rate((step + 0.5) / steps)
+    )
     net.train()
     for step in range(steps):
-        progress = (step + 0.5) / steps
-        for group in optimizer.param_groups:
-            group["lr"] = lr * rate(progress)
-        share = share_at(progress, settings.synthetic_share)
+        share = share_at((step + 0.5) / steps, settings.synthetic_share)
         pictures, truth = draw_batch(
             data, settings.detector_batch, settings.crop, share, seed, step
         )
@@ -64,6 +64,7 @@ def fit(data: ArmData, settings: DetectorSettings, seed: int, device: torch.devi
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
+        scheduler.step()
     return net.eval()
 
 

@@ -70,14 +70,14 @@ class DetectorSettings:
             "Steps of a detector. The weights after the last one are tested: no real defects "
             "choose a checkpoint."
         ),
-    ] = 180
-    detector_batch: Annotated[int, Range(2, 1024), Doc("Crops per step.")] = 8
+    ] = 360
+    detector_batch: Annotated[int, Range(2, 1024), Doc("Crops per step.")] = 4
     detector_lr: Annotated[
         float | None,
         Range(1e-8, 1.0),
         Doc(
             "Highest learning rate of AdamW; it rises over a tenth of the steps and falls along a "
-            "half cosine. Default: the network's own."
+            "half cosine. Pretrained weights learn at a fifth of it. Default: the network's own."
         ),
     ] = None
     detector_loss: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from bgdefect_core.pictures.picture import Pixels
 
+PRETRAINED_RATE = 0.2
+"""Learning rate of pretrained weights over that of fresh ones."""
 _TEST_BATCH = 8
 
 
@@ -30,6 +33,20 @@ class Network:
     pretrained network has its own."""
     lr: float
     """Learning rate of AdamW where the settings give none."""
+    pretrained: tuple[str, ...] = ()
+    """Names of the modules that come with weights; they learn at ``PRETRAINED_RATE`` of the
+    rate."""
+
+    def groups(self, net: nn.Module, lr: float) -> list[dict[str, Any]]:
+        """The module's parameters for an optimizer, fresh and pretrained ones each with their
+        learning rate."""
+        fresh: list[nn.Parameter] = []
+        pretrained: list[nn.Parameter] = []
+        for name, parameter in net.named_parameters():
+            part = pretrained if name.split(".")[0] in self.pretrained else fresh
+            part.append(parameter)
+        groups = [{"params": fresh, "lr": lr}, {"params": pretrained, "lr": PRETRAINED_RATE * lr}]
+        return [group for group in groups if group["params"]]
 
 
 def seeded(network: Network, width: int, seed: int) -> nn.Module:

@@ -84,5 +84,6 @@ UNET_LITE0 = Network(
     "unet-lite0",
     "a U-Net on the pretrained efficientnet-lite0, fine-tuned whole",
     make=_make,
-    lr=1e-3,
+    lr=3e-3,
+    pretrained=("stem", "blocks"),
 )
