@@ -123,6 +123,30 @@ class _Looked:
         return inf if self.difference is None else self.difference
 
 
+@dataclass(frozen=True)
+class _Candidates:
+    """The pictures that a pair looks at."""
+
+    usable: Sequence[int]
+    """In the pair's order."""
+    left_out: Mapping[int, str]
+    """Those that came before and cannot be used, with the reasons."""
+    first: int
+    """One to name where no mask fits."""
+
+
+@dataclass(frozen=True)
+class _Match:
+    """The picture that a mask takes."""
+
+    chosen: _Looked | None
+    """None: the mask fits in none."""
+    looked: int
+    """Pictures that were looked at."""
+    misfits: Sequence[int] = ()
+    """Pictures in which the mask was found to fit nowhere."""
+
+
 class Chooser:
     """The choices of a run, one after the other: pair p follows from the seed and the pairs before
     it.
@@ -250,26 +274,25 @@ class Chooser:
         return np.flatnonzero(~closed & (self.uses + 1 <= 2 * (pair + 1) / usable + 1))
 
     def _choose(self, pair: int) -> Choice:
-        order, usable, left_out = self._candidates(pair)
+        candidates = self._candidates(pair)
+        usable, left_out = candidates.usable, candidates.left_out
         missed: list[tuple[int, int]] = []
         unsuited: Choice | None = None
         for mask in self._order(pair) if usable else []:
-            found, looked = self._find(pair, mask, usable, missed)
-            if found is None:
+            match = self._match(pair, mask, usable)
+            missed += [(picture, mask) for picture in match.misfits]
+            if match.chosen is None:
                 continue
-            picture, difference = found.picture, found.difference
-            choice = Choice(pair, mask, picture, difference, looked, tuple(missed), left_out)
+            picture, difference = match.chosen.picture, match.chosen.difference
+            choice = Choice(pair, mask, picture, difference, match.looked, tuple(missed), left_out)
             if self._suits(pair, mask, picture):
                 return choice
             unsuited = unsuited or choice
         if unsuited is not None:
             return replace(unsuited, missed=tuple(missed))
-        picture = next(iter(usable or order), 0)
-        return Choice(pair, None, picture, None, len(usable), tuple(missed), left_out)
+        return Choice(pair, None, candidates.first, None, len(usable), tuple(missed), left_out)
 
-    def _candidates(self, pair: int) -> tuple[list[int], list[int], dict[int, str]]:
-        """The open pictures in the pair's order, the first of them that are usable, and why those
-        before the last of these are not."""
+    def _candidates(self, pair: int) -> _Candidates:
         rng = np.random.default_rng((self._seed, pair, _PICTURES))
         order: list[int] = rng.permutation(self._open(pair)).tolist()
         usable: list[int] = []
@@ -282,30 +305,28 @@ class Chooser:
                 left_out[picture] = reason
             else:
                 usable.append(picture)
-        return order, usable, left_out
+        return _Candidates(usable, left_out, next(iter(usable or order), 0))
 
-    def _find(
-        self, pair: int, mask: int, candidates: Sequence[int], missed: list[tuple[int, int]]
-    ) -> tuple[_Looked | None, int]:
-        """The picture of a mask and how many were looked at: the first that is near enough, fits
-        and suits, else the nearest that fits and suits, else the nearest that fits. None where the
-        mask fits in none; where it does not is added to ``missed``."""
+    def _match(self, pair: int, mask: int, candidates: Sequence[int]) -> _Match:
+        """The picture of a mask: the first that is near enough, fits and suits, else the nearest
+        that fits and suits, else the nearest that fits."""
         looked: list[_Looked] = []
         for candidate in self._looks(pair, mask, candidates):
             looked.append(candidate)
             picture = candidate.picture
             if candidate.near and self._fits(pair, mask, picture):
                 if self._suits(pair, mask, picture):
-                    return candidate, len(looked)
+                    return _Match(candidate, len(looked))
+        misfits: list[int] = []
         unsuited: _Looked | None = None
         for candidate in sorted(looked, key=_Looked.order):
             if not self._fits(pair, mask, candidate.picture):
-                missed.append((candidate.picture, mask))
+                misfits.append(candidate.picture)
             elif self._suits(pair, mask, candidate.picture):
-                return candidate, len(looked)
+                return _Match(candidate, len(looked), misfits)
             else:
                 unsuited = unsuited or candidate
-        return unsuited, len(looked)
+        return _Match(unsuited, len(looked), misfits)
 
     def _looks(self, pair: int, mask: int, candidates: Iterable[int]) -> Iterator[_Looked]:
         """The candidates as the mask sees them; one by one, since a look takes time."""
