@@ -10,14 +10,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 from ..declarations import Option, Range, options_of
 from ..errors import WeightsError
 from ..method.schedule import PredictionType
 from ..pictures.crop import Zoom
 
-__all__ = ["ClassWeightsInfo", "architecture_of", "parse_info", "plain"]
+__all__ = ["ClassWeightsInfo", "PromptTexts", "architecture_of", "parse_info", "plain"]
 
 FORMAT_VERSION = 1
 ARCHITECTURE_KEYS = (
@@ -37,6 +37,17 @@ _INFO_LIMIT = 64 << 10
 _INT_LIMIT = 1 << 63
 _EXACT_FLOAT = 1 << 53
 """Up to here a float holds every whole number."""
+
+
+class PromptTexts(NamedTuple):
+    """The prompts of a class."""
+
+    background: str
+    """``C_bg``."""
+    defect: str
+    """``C_def``."""
+    mask: str
+    """``C_m``."""
 
 
 @dataclass(frozen=True)

@@ -205,14 +205,14 @@ def _bytes(item: ClassPlan, facts: Facts, good: Path) -> float:
 
 def _provisional(item: ClassPlan, facts: Facts) -> ClassWeightsInfo:
     """What the weights of a class will say of themselves, as far as placing reads it."""
-    background, defect, mask = item.train.prompts(item.object, item.defect)
+    prompts = item.train.prompts(item.object, item.defect)
     return ClassWeightsInfo(
         kind="lora" if item.train.lora_rank else "full",
         object=item.object,
         defect=item.defect,
-        background_prompt=background,
-        defect_prompt=defect,
-        mask_prompt=mask,
+        background_prompt=prompts.background,
+        defect_prompt=prompts.defect,
+        mask_prompt=prompts.mask,
         base_name=facts.name,
         base_fingerprint=facts.fingerprint,
         base_licence="",

@@ -18,7 +18,7 @@ from bgdefect_core.placement.part import PartKind
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.dataset_place import MAX_INDEX
-from bgdefect_core.weights.info import ClassWeightsInfo
+from bgdefect_core.weights.info import ClassWeightsInfo, PromptTexts
 
 from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
@@ -307,10 +307,10 @@ class GenerateConfig:
         """Which samples are made, and how the work is divided."""
         return SamplePlan(self.count, self.variants, self.batch, self.retries)
 
-    def prompts(self, info: ClassWeightsInfo) -> tuple[str, str, str]:
-        """Background, defect and mask prompt: as trained, where none is set."""
+    def prompts(self, info: ClassWeightsInfo) -> PromptTexts:
+        """The prompts: as trained, where none is set."""
         background, defect, mask = self.background_prompt, self.defect_prompt, self.mask_prompt
-        return (
+        return PromptTexts(
             info.background_prompt if background is None else background,
             info.defect_prompt if defect is None else defect,
             info.mask_prompt if mask is None else mask,

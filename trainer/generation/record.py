@@ -43,7 +43,7 @@ def run_settings(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -
         settings["more_like"] = sources.more_like.record
     if sources.labels is not None:
         settings["labels"] = sources.labels
-    background, defect, mask = config.prompts(info)
+    prompts = config.prompts(info)
     return settings | {
         "weights_sha256": file_digest(config.weights, WeightsError, "a class weights file"),
         "class": f"{info.object} / {info.defect}",
@@ -60,9 +60,9 @@ def run_settings(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -
         "allowed_names": _area_names(sources.allowed),
         "forbidden_names": _area_names(sources.forbidden),
         "threshold": config.paint.label.threshold_in_use,
-        "background_prompt": background,
-        "defect_prompt": defect,
-        "mask_prompt": mask,
+        "background_prompt": prompts.background,
+        "defect_prompt": prompts.defect,
+        "mask_prompt": prompts.mask,
         "device": pick_device(config.device).type,
     }
 

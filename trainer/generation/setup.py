@@ -121,8 +121,8 @@ def set_up(
 
 def prompts_of(config: GenerateConfig, info: ClassWeightsInfo, base: Base) -> RegionPrompts:
     """The prompts of a run, encoded."""
-    background, defect, mask = config.prompts(info)
-    return base.prompts(background, [defect], mask, config.attention_words)
+    texts = config.prompts(info)
+    return base.prompts(texts.background, [texts.defect], texts.mask, config.attention_words)
 
 
 def choice_file(run: Run) -> ChoiceFile:

@@ -118,8 +118,7 @@ def _painted(base: Base, pictures: Sequence[Pixels], masks: Sequence[Mask], seed
     z_0 = base.encode(to_pixels(pictures))
     regions = region_map(torch.from_numpy(np.stack(masks))[:, None], (z_0.shape[2], z_0.shape[3]))
     regions = regions.to(z_0.device)
-    background, defect, placeholder = PROMPTS
-    prompts = base.prompts(background, [defect], placeholder)
+    prompts = base.prompts(PROMPTS.background, [PROMPTS.defect], PROMPTS.mask)
     mode, levels = BACKGROUNDS[settings.background], settings.levels(base.schedule)
     seeds = range(seed, seed + len(pictures))
     with unet_predictor(base.unet, base.schedule) as predict:

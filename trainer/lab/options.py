@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from bgdefect_core.declarations import Doc, Range
+from bgdefect_core.weights.info import PromptTexts
 
 from ..data.layouts import data_help
 
-PROMPTS = ("a photo of a part", "a scratch defect on a part", "mask")
-"""Of the background, the defect and the empty mask."""
+PROMPTS = PromptTexts("a photo of a part", "a scratch defect on a part", "mask")
 
 BaseOption = Annotated[str | None, Doc("Base model. Default: the embedded one.")]
 ResolutionOption = Annotated[

@@ -71,8 +71,7 @@ def median_ratio(seconds: Sequence[float], reference: Sequence[float]) -> float:
 
 def bench_prompts(base: Base) -> RegionPrompts:
     """The prompts of all benches."""
-    background, defect, placeholder = PROMPTS
-    return base.prompts(background, [defect], placeholder)
+    return base.prompts(PROMPTS.background, [PROMPTS.defect], PROMPTS.mask)
 
 
 def bench_scene(base: Base, resolution: int | None, count: int) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from bgdefect_core.errors import SettingError
 from bgdefect_core.method.loss import LOSSES, LossName
 from bgdefect_core.method.schedule import PredictionType
 from bgdefect_core.pictures.crop import Zoom
+from bgdefect_core.weights.info import PromptTexts
 
 from ..bases.devices import pick_device
 from ..bases.families import BASE_HELP
@@ -272,12 +273,12 @@ class TrainConfig:
             raise SettingError(came, "1", "leave it out")
         pick_device(self.device, self.precision)
 
-    def prompts(self, object: str, defect: str) -> tuple[str, str, str]:
-        """``C_bg``, ``C_def`` and ``C_m``, with the names filled in."""
+    def prompts(self, object: str, defect: str) -> PromptTexts:
+        """The prompts, with the names filled in."""
         names = {"{object}": object.replace("_", " "), "{defect}": defect.replace("_", " ")}
         texts = []
         for template in (self.background_prompt, self.defect_prompt, self.mask_prompt):
             for placeholder, name in names.items():
                 template = template.replace(placeholder, name)
             texts.append(template)
-        return texts[0], texts[1], texts[2]
+        return PromptTexts(*texts)

@@ -11,6 +11,7 @@ from torch import nn
 
 from bgdefect_core.method.loss import Loss, LossWeights
 from bgdefect_core.method.regions import Context, RegionPrompts
+from bgdefect_core.weights.info import PromptTexts
 
 from ..bases.load import Base
 from ..data.splits import Split
@@ -57,8 +58,7 @@ class Run:
     base: Base
     resolution: int
     prompts: RegionPrompts
-    prompt_texts: tuple[str, str, str]
-    """``C_bg``, ``C_def``, ``C_m``."""
+    prompt_texts: PromptTexts
     loss: Loss
     context: Context
     """What the loss lets the U-Net read."""

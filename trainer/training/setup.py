@@ -209,8 +209,8 @@ def setup(
     if accelerator.is_main_process:
         write_split(target.folder.split, target.split, config.data)
     base.to(device)
-    prompt_texts = config.prompts(target.object, target.defect)
-    prompts = base.prompts(prompt_texts[0], [prompt_texts[1]], prompt_texts[2])
+    texts = config.prompts(target.object, target.defect)
+    prompts = base.prompts(texts.background, [texts.defect], texts.mask)
     for text_encoder in base.text_encoders:  # read no more; SDXL's take 3.3 GB
         nn.Module.to(text_encoder, "cpu")
     cache, validation = _learning_data(config, target.split, base, views, accelerator)
@@ -230,7 +230,7 @@ def setup(
         base=base,
         resolution=views.resolution,
         prompts=prompts,
-        prompt_texts=prompt_texts,
+        prompt_texts=texts,
         loss=loss,
         context=loss.context(prompts),
         weights=_loss_weights(config, base),

@@ -41,6 +41,7 @@ from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.run_record import RunRecord, read_inputs, settings_digest
 from bgdefect_core.weights.files import read_info
+from bgdefect_core.weights.info import PromptTexts
 
 from ...bases.load import Base
 from ...generation.config import GenerateConfig
@@ -128,16 +129,15 @@ class _Sampler:
 
     config: GenerateConfig
     framing: Framing
-    texts: tuple[str, str, str]
-    """Prompts of the background, the defect and the empty mask."""
+    texts: PromptTexts
     base: Base | None = None
 
     def squares(self, jobs: Mapping[int, Job]) -> dict[int, tuple[Pixels, Mask]]:
         """Pair number -> its square and the mask within it, by one call of the sampler."""
         if self.base is None:
             self.base = ready_base(self.config)
-        background, defect, placeholder = self.texts
-        prompts = self.base.prompts(background, [defect], placeholder)
+        texts = self.texts
+        prompts = self.base.prompts(texts.background, [texts.defect], texts.mask)
         crops: list[Crop] = []
         masks: list[Mask] = []
         seeds: list[int] = []
