@@ -27,6 +27,7 @@ from .listing import (
 from .mask_reading import read_masks
 from .mask_values import NONZERO, WHITE, MaskValues
 from .masks import Mask, separate_defects, trimmed
+from .picture import Pixels
 from .reading import folder_white_level, read_picture
 
 logger = logging.getLogger(__name__)
@@ -138,23 +139,16 @@ def read_library(
     files_read: list[Path] = []
     shares: list[float] = []
     for source, files in sources.items():
-        is_folder = files != [source]
-        union = f"the union of the masks in {files[0].parent}"
         shown = shown_in.get(mask_key(source))
-        mask = read_masks(
-            files, union, values=NONZERO if is_folder and values.is_white else values, picture=shown
-        )
-        defects = separate_defects(mask) if apart and not is_folder else [mask]
+        mask = _read_source(source, files, values, shown)
         shares.append(float(mask.mean()))
         files_read += files
         picture = None
         if shown is not None:
             files_read.append(shown)
-            picture = read_picture(shown, white)
-            if picture.shape[:2] != mask.shape:
-                text = "%s and its mask %s differ in size: its surroundings are not used"
-                logger.warning(text, shown, source)
-                picture = None
+            picture = _picture_of_mask(shown, white, source, mask)
+        is_file = files == [source]
+        defects = separate_defects(mask) if apart and is_file else [mask]
         for number, defect in enumerate(defects, 1):
             names.append(f"{source.name}#{number}" if len(defects) > 1 else source.name)
             origins.append(source)
@@ -162,6 +156,27 @@ def read_library(
             surroundings.append(None if picture is None else surroundings_of(picture, defect))
     report_large_masks(str(folder), shares)
     return MaskLibrary(masks, names, surroundings, origins, files_read)
+
+
+def _read_source(
+    source: Path, files: Sequence[Path], values: MaskValues, shown: Path | None
+) -> Mask:
+    """The mask of a file, or the union of a folder's parts, in which every value but 0 counts where
+    white does in files."""
+    if files != [source] and values.is_white:
+        values = NONZERO
+    union = f"the union of the masks in {files[0].parent}"
+    return read_masks(files, union, values=values, picture=shown)
+
+
+def _picture_of_mask(shown: Path, white: int | None, source: Path, mask: Mask) -> Pixels | None:
+    """The picture with a mask's defect; None, with a logged warning, where it has another size."""
+    picture = read_picture(shown, white)
+    if picture.shape[:2] == mask.shape:
+        return picture
+    text = "%s and its mask %s differ in size: its surroundings are not used"
+    logger.warning(text, shown, source)
+    return None
 
 
 def _trained_on(
