@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .circuit_layout import Board, Point, plan_board
+from .circuit_layout import Board, Point, Window, plan_board
 
 __all__ = ["Layers", "draw_layers"]
 
@@ -35,51 +34,73 @@ def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def draw_layers(rng: np.random.Generator, size: int) -> Layers:
     """Plan one random board and draw it at SCALE times the size, then reduce."""
-    board, pitch, offset = plan_board(rng, size)
-    big, unit = size * SCALE, pitch * SCALE
-    shift = np.asarray(offset) * SCALE
-
-    def to_px(points: list[Point]) -> list[Point]:
-        return [(x * unit - shift[0], y * unit - shift[1]) for x, y in points]
-
-    def draw_all(image: Image.Image, grow: float) -> None:
-        draw = ImageDraw.Draw(image)
-        for path, width in board.traces:
-            thick = max(2, round(width * unit + 2 * grow))
-            points = _corners_only(to_px(path))
-            draw.line(points, fill=255, width=thick, joint="curve")
-            for x, y in (points[0], points[-1]):
-                r = (thick - 1) / 2
-                draw.ellipse((x - r, y - r, x + r, y + r), fill=255)
-        _draw_pads(draw, board, to_px, unit, grow)
-
-    copper = Image.new("L", (big, big))
-    draw_all(copper, 0.0)
-    pads = Image.new("L", (big, big))
-    _draw_pads(ImageDraw.Draw(pads), board, to_px, unit, 0.0)
+    board, window = plan_board(rng, size)
+    window = window.scaled(SCALE)
+    big, pitch = size * SCALE, window.pitch
+    copper = _draw_copper(board, window, big)
     if rng.random() < 0.35:
-        keep_out = Image.new("L", (big, big))
-        gap = max(SCALE * 1.5, (1 - board.width) * 0.5 * unit * rng.uniform(0.8, 1.3))
-        draw_all(keep_out, gap)
-        pour = _pour_area(rng, big, unit)
-        poured = np.asarray(pour).copy()
-        poured[np.asarray(keep_out) > 127] = 0
-        copper = Image.fromarray(np.maximum(np.asarray(copper), poured))
-    holes = Image.new("L", (big, big))
-    hole_draw = ImageDraw.Draw(holes)
-    for x, y, _, _, _, radius in board.pads:
-        ((px, py),) = to_px([(x, y)])
-        r = radius * unit
-        if r >= 1.5:
-            hole_draw.ellipse((px - r, py - r, px + r, py + r), fill=255)
-    silk = _print_marks(rng, big, unit)
+        gap = max(SCALE * 1.5, (1 - board.width) * 0.5 * pitch * rng.uniform(0.8, 1.3))
+        pour = np.asarray(_pour_area(rng, big, pitch)).copy()
+        pour[np.asarray(_draw_copper(board, window, big, gap)) > 127] = 0
+        copper = Image.fromarray(np.maximum(np.asarray(copper), pour))
+    pads = Image.new("L", (big, big))
+    _draw_pads(ImageDraw.Draw(pads), board, window)
+    holes = _draw_holes(board, window, big)
+    silk = _print_marks(rng, big, pitch)
     if rng.random() < 0.12:  # letters etched in copper
-        _write(rng, ImageDraw.Draw(copper), big, unit, int(rng.choice([0, 255])))
-    reduced = [
-        np.asarray(layer.reduce(SCALE), dtype=np.float32) / 255
-        for layer in (copper, pads, holes, silk)
-    ]
-    return Layers(reduced[0] * (1 - reduced[2]), *reduced[1:])
+        _write(rng, ImageDraw.Draw(copper), big, pitch, int(rng.choice([0, 255])))
+    hole_cover = _coverage(holes)
+    return Layers(
+        copper=_coverage(copper) * (1 - hole_cover),
+        pads=_coverage(pads),
+        holes=hole_cover,
+        silk=_coverage(silk),
+    )
+
+
+def _coverage(layer: Image.Image) -> np.ndarray:
+    """A drawn layer at the picture's size, float32 in 0..1."""
+    return np.asarray(layer.reduce(SCALE), dtype=np.float32) / 255
+
+
+def _draw_copper(board: Board, window: Window, big: int, grow: float = 0.0) -> Image.Image:
+    """The traces and pads, `grow` px larger on all sides."""
+    image = Image.new("L", (big, big))
+    draw = ImageDraw.Draw(image)
+    for trace in board.traces:
+        thick = max(2, round(trace.width * window.pitch + 2 * grow))
+        points = _corners_only(window.pixels(trace.path))
+        draw.line(points, fill=255, width=thick, joint="curve")
+        for x, y in (points[0], points[-1]):
+            r = (thick - 1) / 2
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=255)
+    _draw_pads(draw, board, window, grow)
+    return image
+
+
+def _draw_pads(draw: ImageDraw.ImageDraw, board: Board, window: Window, grow: float = 0.0) -> None:
+    """Draw every pad, `grow` px larger on all sides."""
+    for pad in board.pads:
+        ((x, y),) = window.pixels([(pad.x, pad.y)])
+        w = pad.design.half_width * window.pitch + grow
+        h = pad.design.half_height * window.pitch + grow
+        box = (x - w, y - h, x + w, y + h)
+        if pad.design.is_round:
+            draw.rounded_rectangle(box, radius=min(w, h), fill=255)
+        else:
+            draw.rectangle(box, fill=255)
+
+
+def _draw_holes(board: Board, window: Window, big: int) -> Image.Image:
+    """The holes of the pads; those below 1.5 px are left out."""
+    image = Image.new("L", (big, big))
+    draw = ImageDraw.Draw(image)
+    for pad in board.pads:
+        ((x, y),) = window.pixels([(pad.x, pad.y)])
+        r = pad.design.hole * window.pitch
+        if r >= 1.5:
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=255)
+    return image
 
 
 def _corners_only(points: list[Point]) -> list[Point]:
@@ -92,24 +113,6 @@ def _corners_only(points: list[Point]) -> list[Point]:
         if abs(cross) > 1e-3:
             corners.append(point)
     return [*corners, points[-1]]
-
-
-def _draw_pads(
-    draw: ImageDraw.ImageDraw,
-    board: Board,
-    to_px: Callable[[list[Point]], list[Point]],
-    unit: float,
-    grow: float,
-) -> None:
-    """Draw every pad, `grow` px larger on all sides."""
-    for x, y, half_w, half_h, is_round, _ in board.pads:
-        ((px, py),) = to_px([(x, y)])
-        w, h = half_w * unit + grow, half_h * unit + grow
-        box = (px - w, py - h, px + w, py + h)
-        if is_round:
-            draw.rounded_rectangle(box, radius=min(w, h), fill=255)
-        else:
-            draw.rectangle(box, fill=255)
 
 
 def _pour_area(rng: np.random.Generator, big: int, unit: float) -> Image.Image:
