@@ -32,7 +32,7 @@ def found() -> np.ndarray:
     for number, noun in enumerate(OBJECTS):
         for take in range(2):
             rng = np.random.default_rng((SEED, number, take))
-            scene, part, _ = draw_object(rng, SIDE, noun)
+            scene, part = draw_object(rng, SIDE, noun)
             picture = taken(rng, scene)
             mask = part_mask(picture, "object")
             both = (mask & part).sum()

@@ -14,10 +14,11 @@ from scipy.ndimage import gaussian_filter
 
 from .circuit_layers import Layers, draw_layers
 
-__all__ = ["FINISHES", "draw_circuit"]
+__all__ = ["CIRCUIT_NOUN", "FINISHES", "draw_circuit"]
 
 Finish = Callable[[np.random.Generator, Layers, np.ndarray], np.ndarray]
 
+CIRCUIT_NOUN = "printed circuit"
 BINARY_SHARE = 0.45
 SOLDER_MASKS = (
     (0.05, 0.32, 0.14),
@@ -36,11 +37,11 @@ PLATINGS = ((0.85, 0.68, 0.30), (0.78, 0.78, 0.76), (0.93, 0.80, 0.48), (0.66, 0
 LAMINATES = ((0.55, 0.42, 0.24), (0.70, 0.60, 0.38), (0.42, 0.28, 0.14), (0.62, 0.62, 0.42))
 
 
-def draw_circuit(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, str]:
+def draw_circuit(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw one window of a printed circuit board.
 
-    Returns the picture, float32 [size, size, 3] in 0..1; the copper mask, bool
-    [size, size]; and the caption noun. The same generator state gives the same board.
+    Returns the picture, float32 [size, size, 3] in 0..1, and the copper mask, bool [size, size].
+    The same generator state gives the same board.
     """
     layers = draw_layers(rng, size)
     copper = _rough_threshold(rng, layers.copper)
@@ -53,11 +54,7 @@ def draw_circuit(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.nd
     picture, copper = np.rot90(picture, turns), np.rot90(copper, turns)
     if flip:
         picture, copper = picture[:, ::-1], copper[:, ::-1]
-    return (
-        np.ascontiguousarray(picture, dtype=np.float32),
-        np.ascontiguousarray(copper),
-        "printed circuit",
-    )
+    return np.ascontiguousarray(picture, dtype=np.float32), np.ascontiguousarray(copper)
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cell: float) -> np.ndarray:

@@ -13,22 +13,23 @@ from numpy.random import Generator
 from scipy import ndimage
 
 from .camera import CameraSettings, draw_camera, photograph
-from .circuits import draw_circuit
+from .circuits import CIRCUIT_NOUN, draw_circuit
 from .defect_tools import SMALLEST_SHARE, Painter, changed_pixels
 from .defects import SURFACE_DEFECTS
 from .defects_circuit import CIRCUIT_DEFECTS
 from .grounds import draw_ground
-from .objects import draw_object
+from .objects import draw_object, random_noun
 
-GROUND_SHARE, CIRCUIT_SHARE = 0.45, 0.25  # the rest are objects
-OTHER_WORDING = 0.15  # share of the captions that do not follow the template
+GROUND_SHARE, CIRCUIT_SHARE = 0.45, 0.25
+"""Shares of the scenes; the rest are objects."""
+OTHER_WORDING = 0.15
+"""Share of the captions that do not follow the template."""
 SURFACE_DEFECT_ON_CIRCUIT = 0.15
-LEAST_CHANGE = (
-    0.04  # of 1.0: least mean change inside the mask in the photograph, on an even ground
-)
-LEAST_CHANGE_PER_TEXTURE = (
-    0.3  # added per standard deviation of the good picture there: a busy ground hides more
-)
+LEAST_CHANGE = 0.04
+"""Least mean change inside the mask in the photograph, of 1, on an even ground."""
+LEAST_CHANGE_PER_TEXTURE = 0.3
+"""Added per standard deviation of the good picture there: a busy ground hides more."""
+_PAINTERS_TRIED = 6
 
 
 @dataclass(frozen=True)
@@ -54,48 +55,70 @@ def draw(seed: int, size: int, defect_share: float = 0.5) -> Drawn:
     `defect_share` in 0..1 is the chance of a defect.
     """
     rng = np.random.default_rng(seed)
-    scene, part, noun, painters = _scene(rng, size)
+    scene = _draw_scene(rng, size)
+    noun = scene.noun
     camera = draw_camera(rng)
-    good = _bytes(photograph(scene, camera))
+    good = _bytes(photograph(scene.picture, camera))
     if rng.random() < defect_share:
-        damaged = _damage(rng, scene, part, painters, camera, good)
-        if damaged is not None:
-            picture, mask, defect = damaged
-            tone = _tone_word(rng, good, picture, mask)
-            return Drawn(
-                picture, good, mask, _defect_caption(rng, noun, defect, tone), noun, defect
-            )
+        damage = _damage(rng, scene, camera, good)
+        if damage is not None:
+            tone = _tone_word(rng, good, damage.picture, damage.mask)
+            caption = _defect_caption(rng, noun, damage.defect, tone)
+            return Drawn(damage.picture, good, damage.mask, caption, noun, damage.defect)
     return Drawn(good, good, np.zeros((size, size), dtype=bool), _good_caption(rng, noun), noun, "")
 
 
-def _scene(rng: Generator, size: int) -> tuple[np.ndarray, np.ndarray, str, dict[str, Painter]]:
-    """A good scene, the area bool [S, S] that its defects work with, its noun, and its defects."""
+@dataclass(frozen=True)
+class _Scene:
+    """A good part before the camera."""
+
+    picture: np.ndarray
+    """float32 ``[S, S, 3]`` in 0..1."""
+    area: np.ndarray
+    """bool ``[S, S]``: what its defects work with."""
+    noun: str
+    painters: dict[str, Painter]
+    """The defects that it may have, by their nouns."""
+
+
+def _draw_scene(rng: Generator, size: int) -> _Scene:
     kind = rng.random()
     if kind < GROUND_SHARE:
         picture, noun = draw_ground(rng, size)
-        return picture, np.ones((size, size), dtype=bool), noun, SURFACE_DEFECTS
+        return _Scene(picture, np.ones((size, size), dtype=bool), noun, SURFACE_DEFECTS)
     if kind < GROUND_SHARE + CIRCUIT_SHARE:
-        picture, copper, noun = draw_circuit(rng, size)
+        picture, copper = draw_circuit(rng, size)
         if rng.random() < SURFACE_DEFECT_ON_CIRCUIT:
-            return picture, np.ones_like(copper), noun, SURFACE_DEFECTS
-        return picture, copper, noun, CIRCUIT_DEFECTS
-    picture, part, noun = draw_object(rng, size)
-    return picture, part, noun, SURFACE_DEFECTS
+            return _Scene(picture, np.ones_like(copper), CIRCUIT_NOUN, SURFACE_DEFECTS)
+        return _Scene(picture, copper, CIRCUIT_NOUN, CIRCUIT_DEFECTS)
+    noun = random_noun(rng)
+    picture, part = draw_object(rng, size, noun)
+    return _Scene(picture, part, noun, SURFACE_DEFECTS)
+
+
+@dataclass(frozen=True)
+class _Damage:
+    """The photograph of a scene with a defect."""
+
+    picture: np.ndarray
+    """uint8 ``[S, S, 3]``."""
+    mask: np.ndarray
+    """bool ``[S, S]``."""
+    defect: str
 
 
 def _damage(
-    rng: Generator,
-    scene: np.ndarray,
-    part: np.ndarray,
-    painters: dict[str, Painter],
-    camera: CameraSettings,
-    good: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, str] | None:
-    """(picture uint8 [S, S, 3], mask bool [S, S], defect); None when no defect fits and shows in
-    the photograph."""
-    nouns = list(painters)
-    for index in rng.permutation(len(nouns))[:6]:
-        painted = painters[nouns[index]](rng, scene, part)
+    rng: Generator, scene: _Scene, camera: CameraSettings, good: np.ndarray
+) -> _Damage | None:
+    """The first of a few random defects that fits and shows in the photograph; None where none
+    does.
+
+    Args:
+        good: the photograph without a defect, uint8 ``[S, S, 3]``.
+    """
+    nouns = list(scene.painters)
+    for index in rng.permutation(len(nouns))[:_PAINTERS_TRIED]:
+        painted = scene.painters[nouns[index]](rng, scene.picture, scene.area)
         if painted is None:
             continue
         damaged, painted_mask = painted
@@ -106,11 +129,9 @@ def _damage(
         if mask.mean() < SMALLEST_SHARE:
             continue
         change = np.abs(picture[mask].astype(np.float32) - good[mask]).max(axis=1).mean() / 255.0
-        if (
-            change
-            >= LEAST_CHANGE + LEAST_CHANGE_PER_TEXTURE * good[mask].mean(axis=1).std() / 255.0
-        ):
-            return np.where(mask[..., None], picture, good), mask, nouns[index]
+        texture = good[mask].mean(axis=1).std() / 255.0
+        if change >= LEAST_CHANGE + LEAST_CHANGE_PER_TEXTURE * texture:
+            return _Damage(np.where(mask[..., None], picture, good), mask, nouns[index])
     return None
 
 

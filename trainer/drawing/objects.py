@@ -1,4 +1,4 @@
-"""Drawn single objects on a tray, one function a noun; `draw_object` picks one.
+"""Drawn single objects on a tray, one function a noun; `draw_object` draws one.
 
 Each function lays shapes on the Stage within the Pose. Food and mouldings are in
 object_goods.py, metal and electric parts in object_hardware.py.
@@ -14,7 +14,7 @@ from . import object_goods as goods
 from . import object_hardware as hardware
 from .object_stage import Pose, Stage
 
-__all__ = ["OBJECTS", "draw_object"]
+__all__ = ["OBJECTS", "draw_object", "random_noun"]
 
 Drawing = Callable[[np.random.Generator, Stage, Pose], None]
 
@@ -42,18 +42,19 @@ _NOUNS = tuple(OBJECTS)
 _WEIGHTS = np.array([3.0 if noun == "cookie" else 1.0 for noun in _NOUNS])
 
 
-def draw_object(
-    rng: np.random.Generator, size: int, noun: str | None = None
-) -> tuple[np.ndarray, np.ndarray, str]:
+def random_noun(rng: np.random.Generator) -> str:
+    """A key of OBJECTS."""
+    return _NOUNS[int(rng.choice(len(_NOUNS), p=_WEIGHTS / _WEIGHTS.sum()))]
+
+
+def draw_object(rng: np.random.Generator, size: int, noun: str) -> tuple[np.ndarray, np.ndarray]:
     """Draw one object on a tray.
 
-    `noun` is a key of OBJECTS, or None for a random one. Returns the picture, float32
-    [size, size, 3] in 0..1; `part`, bool [size, size], true on the object; the noun.
-    Raises KeyError for an unknown noun. Same generator state, same picture.
+    `noun` is a key of OBJECTS. Returns the picture, float32 [size, size, 3] in 0..1, and `part`,
+    bool [size, size], true on the object. Raises KeyError for an unknown noun. Same generator
+    state, same picture.
     """
-    if noun is None:
-        noun = _NOUNS[int(rng.choice(len(_NOUNS), p=_WEIGHTS / _WEIGHTS.sum()))]
     stage = Stage(rng, size)
     OBJECTS[noun](rng, stage, Pose.random(rng, size))
     picture = stage.light()
-    return picture, stage.part > 0.5, noun
+    return picture, stage.part > 0.5
