@@ -187,6 +187,27 @@ def stripes_and_shapes(rng: np.random.Generator, size: int) -> Array:
     return finished(_drawn(image))
 
 
+def _track(
+    rng: np.random.Generator, x: float, pitch: float, side: float
+) -> list[tuple[float, float]]:
+    """Corners of a track from above the picture down, with sideways moves of 45 degrees."""
+    y = -pitch
+    path = [(x, y)]
+    while y < side + pitch:
+        y += pitch * rng.uniform(1, 8)
+        path.append((x, y))
+        if chance(rng, 0.15):
+            break
+        move = pitch * int(rng.integers(-2, 3))
+        x, y = x + move, y + abs(move)
+        path.append((x, y))
+    return path
+
+
+def _disc(pen: ImageDraw.ImageDraw, x: float, y: float, radius: float, ink: Colour) -> None:
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
+
+
 def printed_tracks(rng: np.random.Generator, size: int) -> Array:
     """Conductor-like tracks with 45 degree bends, round pads and drilled holes."""
     board = colour(rng, "vivid", "dark", "dark", "pale") * rng.uniform(0.4, 1)
@@ -203,25 +224,16 @@ def printed_tracks(rng: np.random.Generator, size: int) -> Array:
     for lane in np.arange(-2, side / pitch + 2):
         if chance(rng, 0.25):
             continue
-        x, y = lane * pitch, -pitch
-        path = [(x, y)]
-        while y < side + pitch:
-            y += pitch * rng.uniform(1, 8)
-            path.append((x, y))
-            if chance(rng, 0.15):
-                break
-            move = pitch * int(rng.integers(-2, 3))
-            x, y = x + move, y + abs(move)
-            path.append((x, y))
-        flipped = [(b, a) if sideways else (a, b) for a, b in path]
-        pen.line(flipped, fill=ink, width=width, joint="curve")
-        for a, b in flipped[1:]:
+        path = _track(rng, lane * pitch, pitch, side)
+        if sideways:
+            path = [(y, x) for x, y in path]
+        pen.line(path, fill=ink, width=width, joint="curve")
+        for x, y in path[1:]:
             if chance(rng, 0.4):
-                r = width * rng.uniform(0.8, 1.3)
-                pen.ellipse((a - r, b - r, a + r, b + r), fill=ink)
+                radius = width * rng.uniform(0.8, 1.3)
+                _disc(pen, x, y, radius, ink)
                 if chance(rng, 0.6):
-                    r *= rng.uniform(0.3, 0.6)
-                    pen.ellipse((a - r, b - r, a + r, b + r), fill=_ink(board))
+                    _disc(pen, x, y, radius * rng.uniform(0.3, 0.6), _ink(board))
     picture = _drawn(image)
     if chance(rng, 0.5):
         grain = spectral_noise(rng, size, rng.uniform(0, 1.5))

@@ -65,7 +65,7 @@ def stone(rng: np.random.Generator, size: int) -> Array:
     if kind < 0.4:
         spacing = log_uniform(rng, 2.5, 14)
         warp = spectral_noise(rng, size, 2.4) * spacing * 0.5
-        _, _, cell = worley(rng, size, spacing, 1.0, warp)
+        cell = worley(rng, size, spacing, 1.0, warp).number
         minerals = np.concatenate(
             [np.stack([near_colour(rng, base, 0.15) for _ in range(4)]), palette(rng, "stone", 2)]
         )

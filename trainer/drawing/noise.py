@@ -9,6 +9,7 @@ from __future__ import annotations
 import colorsys
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
@@ -145,6 +146,17 @@ def line_noise(rng: np.random.Generator, position: Array, finest: float, beta: f
     )
 
 
+class Cells(NamedTuple):
+    """Worley noise, each ``[size, size]``."""
+
+    nearest: Array
+    """Distance to the nearest point, in units of the spacing."""
+    second: Array
+    """To the second nearest."""
+    number: Array
+    """int: of the cell, an index of a table of 4096 random values."""
+
+
 def worley(
     rng: np.random.Generator,
     size: int,
@@ -152,12 +164,10 @@ def worley(
     jitter: float = 1.0,
     warp: Array | None = None,
     stretch: float = 1.0,
-) -> tuple[Array, Array, Array]:
+) -> Cells:
     """Cells around jittered points about ``spacing`` pixels apart.
 
-    Returns (nearest, second nearest, cell number): distances in units of the spacing, and an
-    int field that indexes a table of 4096 random values. ``warp`` shifts both coordinates
-    (pixels); ``stretch`` lengthens the cells along x.
+    ``warp`` shifts both coordinates (pixels); ``stretch`` lengthens the cells along x.
     """
     x, y = _pixels(size)
     x, y = x / (spacing * stretch) + 500, y / spacing + 500
@@ -179,7 +189,7 @@ def worley(
             second = np.where(closer, near, np.minimum(second, distance))
             near = np.where(closer, distance, near)
             cell = np.where(closer, number, cell)
-    return np.sqrt(near).astype(np.float32), np.sqrt(second).astype(np.float32), cell
+    return Cells(np.sqrt(near).astype(np.float32), np.sqrt(second).astype(np.float32), cell)
 
 
 def shaded(height: Array, light_angle: float, strength: float) -> Array:
