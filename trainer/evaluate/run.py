@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +16,33 @@ from bgdefect_core.errors import OutputError
 from bgdefect_core.files import atomic_write
 
 from ..bases.devices import pick_device
-from .config import TRAINING_PARTS, EvaluateConfig
+from .config import EvaluateConfig
 from .detectors.alarms import AlarmMeasure
-from .detectors.arms.arm import Arm
 from .detectors.detection import Detectors
 from .detectors.landscape_rows import Landscapes
 from .detectors.metrics import sklearn_metrics
 from .detectors.patchcore import PatchCore
-from .detectors.pictures import FoldPictures
-from .detectors.plans import ArmPlan, join_plans, plan_arms
 from .detectors.reverse_distillation import ReverseDistillation
 from .detectors.reverse_lite0 import ReverseLite0
 from .detectors.simplenet import SimpleNet
-from .detectors.unsupervised import Baseline, baseline_rows
-from .estimate import (
-    Estimate,
-    Work,
-    detector_work,
-    generation_work,
-    landscape_work,
-    realism_work,
-    reverse_distillation_work,
-)
+from .detectors.unsupervised import Baseline
+from .estimate import Estimate
+from .evaluation import Evaluation
 from .held_out import HeldOutSide
 from .measures.cell_masks import MaskMeasure
 from .measures.cell_realism import RealismMeasure
 from .measures.features import network
 from .measures.optional import can, skips
-from .measures.realism import ANCHORS
-from .plan.held_out import HeldOut
-from .plan.plan import Cell, DetectorScope, make_cells, make_scopes
+from .plan.plan import make_cells, make_scopes
 from .report.by_object import write_object_tables
 from .report.goals import Measured, judge
 from .report.page import Report, write_report
-from .report.strips import sample_strips
 from .report.summary import SummaryRow, summarise
 from .report.tables import Table
 from .report.verdicts import Goals
 from .results import Results
 from .rows import Row
-from .samples.cell_samples import check_candidates, make_samples
+from .samples.cell_samples import check_candidates
 from .samples.generation import Generation
 from .samples.methods import Method
 from .store import Store
@@ -98,7 +85,7 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     baselines = _baselines(config, device)
     detectors = Detectors(config.detector, config.arms.seeds, store, device)
     parts = config.alarms.alarm_parts
-    evaluation = _Evaluation(
+    evaluation = Evaluation(
         parts=config.parts,
         generation=generation,
         realism=RealismMeasure(store, config.measures.features, sampling.samples, seed, device),
@@ -193,109 +180,3 @@ def _report(
     )
     write_report(output / "index.html", report)
     return Outcome(output, rows, summary, estimate, goals, by_object)
-
-
-@dataclass(frozen=True)
-class _Evaluation:
-    """All measures of one evaluation."""
-
-    parts: Sequence[str]
-    generation: Generation
-    realism: RealismMeasure
-    masks: MaskMeasure
-    arms: Sequence[Arm]
-    detectors: Detectors
-    held_out: HeldOutSide
-    alarms: AlarmMeasure
-    baselines: Sequence[Baseline]
-    landscapes: Landscapes
-    shown_fold: int
-    """The fold whose samples the report shows."""
-
-    def estimate(self, cells: Sequence[Cell], scopes: Sequence[DetectorScope]) -> Estimate:
-        """Time one step of each kind of work and count the steps."""
-        settings, device = self.detectors.settings, self.detectors.device
-        folds = {scope.whole.data.name: scope.whole.data.fold for scope in scopes}
-        first = scopes[0].whole.data.fold
-        works: list[Work] = []
-        held: list[HeldOut] = []
-        if "alarms" in self.parts:
-            for scope in scopes:
-                held += self.held_out.held(scope)
-        if self.generation.needed:
-            levels = self.masks.levels if "masks" in self.parts else 0
-            works += generation_work(self.generation, cells, levels)
-            works += self.held_out.works(held)
-        if "detection" in self.parts:
-            few = sum(arm.known != "all" for arm in self.arms)
-            count = few * len(scopes)
-            if all(scope.whole.k for scope in scopes):  # else "real" is the ceiling where k = 0
-                count += (len(self.arms) - few) * len(folds)
-            count *= len(self.detectors.seeds)
-            works.append(detector_work(settings, first, count, device))
-        if held:
-            count = len(self.arms) * len(held)
-            work = detector_work(settings, first, count, device)
-            works.append(replace(work, name="held-out detectors"))
-        if "landscape" in self.parts:
-            first_draws = sum(scope.whole.draw == 0 for scope in scopes)
-            count = sum(arm.landscape for arm in self.arms) * first_draws
-            works.append(landscape_work(self.landscapes.settings, settings, count, device))
-        if "realism" in self.parts:
-            sampling = self.generation.settings
-            subjects = len(sampling.methods) + len(sampling.candidate_folders) + len(ANCHORS)
-            works.append(realism_work(sampling.samples, subjects * len(cells)))
-        for baseline in self.baselines:
-            if isinstance(baseline, ReverseDistillation):
-                side = settings.resolution
-                works.append(
-                    reverse_distillation_work(baseline.epochs, side, list(folds.values()), device)
-                )
-        return Estimate(tuple(works))
-
-    def measure(self, scope: DetectorScope, results: Results) -> None:
-        """Measure the cells of one detector, then the detector; everything is added to the
-        results."""
-        class_plans: list[list[ArmPlan]] = []
-        plans: list[ArmPlan] = []
-        for cell in scope.cells:
-            samples = make_samples(self.generation, cell)
-            results.skips += samples.skips
-            if cell.data.number == self.shown_fold:
-                results.strips |= dict(sample_strips(cell, samples.methods))
-            perceived = "realism" in self.parts
-            for method in samples.methods:
-                results.sample_lines += self.realism.sample_lines(cell, method, perceived)
-            if "realism" in self.parts:
-                results.rows += self.realism.rows(cell, samples)
-            if "masks" in self.parts:
-                results.rows += self.masks.rows(cell, samples.methods)
-            pictures = self._pictures(cell)
-            if self._trains_detectors:
-                seed = self.generation.seed
-                plans = plan_arms(
-                    self.arms, cell, pictures, seed, samples.methods, samples.candidates
-                )
-                class_plans.append(plans)
-        if scope.is_joined:
-            pictures = self._pictures(scope.whole)
-            plans = join_plans(pictures, class_plans)
-        if "detection" in self.parts:
-            results.rows += self.detectors.rows(scope.whole, pictures, plans)
-            results.maps |= self.detectors.map_files(scope.whole, plans)
-        if "alarms" in self.parts:
-            held = self.held_out.plans(scope, pictures)
-            results.rows += self.alarms.rows(scope.whole, pictures, plans, held)
-        for baseline in self.baselines:
-            results.rows += baseline_rows(baseline, self.detectors.store, scope.whole, pictures)
-        if "landscape" in self.parts and scope.whole.draw == 0:
-            rows, landscapes = self.landscapes.rows(scope.whole, pictures, plans)
-            results.rows += rows
-            results.landscapes |= landscapes
-
-    def _pictures(self, cell: Cell) -> FoldPictures:
-        return FoldPictures(cell.data.fold, self.detectors.settings.resolution)
-
-    @property
-    def _trains_detectors(self) -> bool:
-        return bool(TRAINING_PARTS & set(self.parts))
