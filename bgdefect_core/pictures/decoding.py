@@ -123,15 +123,7 @@ def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
                 came, "a smaller picture", "cut it into parts, or scale it down"
             ) from reason
         except UnidentifiedImageError as reason:
-            with path.open("rb") as file:
-                start = file.read(24)
-            expected = "an intact PNG, JPEG, BMP, TIFF or WebP of 8 or 16 bits a channel"
-            for begin, kind, do in _NO_PICTURES:
-                if begin in start.lower():
-                    raise error(f"{path} is {kind}", expected, do) from reason
-            came = f"{path} cannot be read: its format is unknown, or it is damaged"
-            came += f" (it begins with {start!r})"
-            raise error(came, expected, "convert it, or export it again") from reason
+            raise _unknown_format(path, error) from reason
         # Decoders raise nearly every type of exception for a damaged file. Nothing else runs here:
         # no callback, hence no cancellation, which is an Exception in ComfyUI.
         except Exception as reason:
@@ -139,6 +131,20 @@ def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
             raise error(came, "an intact picture file", "export it again") from reason
     for note in notes:
         logger.warning("%s: %s", path, note.message)
+
+
+def _unknown_format(path: Path, error: type[BGDefectError]) -> BGDefectError:
+    """The error about a file of a format that is not read; it names the format where it is
+    known."""
+    with path.open("rb") as file:
+        start = file.read(24)
+    expected = "an intact PNG, JPEG, BMP, TIFF or WebP of 8 or 16 bits a channel"
+    for begin, kind, do in _NO_PICTURES:
+        if begin in start.lower():
+            return error(f"{path} is {kind}", expected, do)
+    came = f"{path} cannot be read: its format is unknown, or it is damaged"
+    came += f" (it begins with {start!r})"
+    return error(came, expected, "convert it, or export it again")
 
 
 def _load(path: Path) -> tuple[Image.Image, int]:

@@ -215,26 +215,24 @@ def _parse(data: bytes, path: Path) -> tuple[list[Decision], int]:
     where nothing of it is missing: its date is whole."""
     expected = f"a {REVIEW} that bgdefect review wrote"
     lines = data.splitlines(keepends=True)
+    if not lines:
+        return [], 0
+    header = lines[0]
+    if tuple(_cells(header) or ()) != _COLUMNS:
+        if header == data and _row(*_COLUMNS).encode().startswith(header):  # torn
+            return [], 0
+        came = f"{path} does not begin with {','.join(_COLUMNS)}"
+        raise DataError(came, expected, "move it away")
     decisions: list[Decision] = []
-    end = 0
-    for number, line in enumerate(lines, start=1):
-        is_torn_or_last = number == len(lines) and not line.endswith(b"\n")
-        if number == 1:
-            header = tuple(_cells(line) or ())
-            if header != _COLUMNS:
-                torn = is_torn_or_last and _row(*_COLUMNS).encode().startswith(line)
-                if not torn:
-                    came = f"{path} does not begin with {','.join(_COLUMNS)}"
-                    raise DataError(came, expected, "move it away")
+    end = len(header)
+    for number, line in enumerate(lines[1:], start=2):
+        decision = _decision(_cells(line))
+        if decision is None:
+            if number == len(lines) and not line.endswith(b"\n"):  # torn
                 break
-        else:
-            decision = _decision(_cells(line))
-            if decision is None and is_torn_or_last:
-                break
-            if decision is None:
-                came = f"{path}, line {number} is damaged"
-                raise DataError(came, expected, "remove this line, or move the file away")
-            decisions.append(decision)
+            came = f"{path}, line {number} is damaged"
+            raise DataError(came, expected, "remove this line, or move the file away")
+        decisions.append(decision)
         end += len(line)
     return decisions, end
 

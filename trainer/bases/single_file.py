@@ -120,12 +120,31 @@ def _family(path: Path, header: FileHeader) -> Family:
     Raises:
         WeightsError: none; the message names what the file is, where that is known.
     """
+    _refuse_other_models(path, header)
+    _check_parts(path, header)
+    _check_channels(path, header)
+    for family in FAMILIES.values():
+        if family.fits_file(header):
+            return family
+    if header.text_width is None:
+        raise WeightsError(f"{path} has an unknown layout", _EXPECTED, _OTHER_BASE)
+    came = f"the U-Net of {path} reads text of width {header.text_width}"
+    known = [family.summary for family in FAMILIES.values() if family.configs]
+    raise WeightsError(came, " or ".join(known), _OTHER_BASE)
+
+
+def _refuse_other_models(path: Path, header: FileHeader) -> None:
     if "bgdefect" in header.metadata:
         do = "give it as the class weights, and its base as the base"
         raise WeightsError(f"{path} is a class weights file of BGDefect", _EXPECTED, do)
     for sign, model in _OTHERS:
         if any(sign in name for name in header.shapes):
             raise WeightsError(f"{path} is {model}", _EXPECTED, _OTHER_BASE)
+
+
+def _check_parts(path: Path, header: FileHeader) -> None:
+    """Refuse a file without U-Net, VAE or text encoder; an average beside the weights is not
+    read."""
     starts = set()
     for name in header.shapes:
         starts.add(name.split(".")[0] + ".")
@@ -139,6 +158,10 @@ def _family(path: Path, header: FileHeader) -> Family:
             raise WeightsError(f"{path} holds no {part}{only}", _EXPECTED, do)
     if averaged:
         log.info("%s: reads the weights themselves, not their average (model_ema)", path)
+
+
+def _check_channels(path: Path, header: FileHeader) -> None:
+    """Refuse a U-Net that reads more than latents."""
     if FIRST not in header.shapes:
         raise WeightsError(f"{path} has an unknown layout", _EXPECTED, _OTHER_BASE)
     channels = header.shapes[FIRST][1]
@@ -146,14 +169,6 @@ def _family(path: Path, header: FileHeader) -> Family:
         model = f" ({_CHANNELS[channels]})" if channels in _CHANNELS else ""
         came = f"the U-Net of {path} reads {channels} channels{model}"
         raise WeightsError(came, "4: no inpainting or depth model", "choose the plain model")
-    for family in FAMILIES.values():
-        if family.fits_file(header):
-            return family
-    if header.text_width is None:
-        raise WeightsError(f"{path} has an unknown layout", _EXPECTED, _OTHER_BASE)
-    came = f"the U-Net of {path} reads text of width {header.text_width}"
-    known = [family.summary for family in FAMILIES.values() if family.configs]
-    raise WeightsError(came, " or ".join(known), _OTHER_BASE)
 
 
 def _scheduler(
