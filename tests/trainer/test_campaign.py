@@ -22,7 +22,7 @@ from bgdefect_core.records import dataset
 from trainer.campaign import run as campaign_run
 from trainer.campaign.blobs import Corrupted, NodeShelf, Store, digest_of, tree_of
 from trainer.campaign.classes import Sources, classes_of
-from trainer.campaign.dry_run import ClassCost, check_class
+from trainer.campaign.dry_run import class_cost
 from trainer.campaign.evaluation_run import evaluations_of
 from trainer.campaign.local import LocalExecutor
 from trainer.campaign.measuring import Facts
@@ -434,8 +434,7 @@ def test_the_estimate_counts_by_hand(tiny_base: Path, plates: Path, tmp_path: Pa
     config = write_plan(tmp_path, tiny_base, plates)
     (item,) = classes_of(open_plan(config))
     inputs = ("tiny", "", {}, "cpu", "x86", "fp32", "fp32", 32, 2, 1000)
-    cost = ClassCost(item)
-    check_class(cost, Facts(*inputs, iteration=2.0, sample=0.5))
+    cost = class_cost(item, Facts(*inputs, iteration=2.0, sample=0.5))
     assert cost.learn == 2 * 2.0  # iterations
     start = item.generate.paint.starting.mean_level
     assert cost.paint == pytest.approx(10 * start * 0.5)  # one step, no inversion, no guidance

@@ -18,7 +18,7 @@ from bgdefect_core.weights.info import ClassWeightsInfo
 from ..data.examples import validate
 from ..data.splits import write_split
 from ..generation.dry_run import network_samples
-from ..generation.pairs import open_pairs
+from ..generation.pairs import Pairs, open_pairs
 from ..training.setup import choose_class
 from .board import clock
 from .classes import ClassPlan
@@ -26,7 +26,7 @@ from .evaluation_run import EvaluationRun
 from .measuring import Facts
 from .plan import Plan
 
-__all__ = ["ClassCost", "DryRun", "check_class", "dry_run"]
+__all__ = ["ClassCost", "DryRun", "class_cost", "dry_run"]
 
 _PAIRS = 8
 """Pairs of a class whose masks are placed."""
@@ -47,7 +47,8 @@ class ClassCost:
     """What one class would take."""
 
     item: ClassPlan
-    problems: list[str] = field(default_factory=list)
+    problems: Sequence[str] = ()
+    """Why it cannot be learned; the rest is empty then."""
     notes: list[str] = field(default_factory=list)
     trained: int = 0
     """Pictures that train; the next: that are held out."""
@@ -61,12 +62,21 @@ class ClassCost:
 
 
 @dataclass(frozen=True)
+class EvaluationCost:
+    """What one evaluation would take."""
+
+    name: str
+    seconds: float = 0.0
+    problem: str = ""
+    """Why it cannot be done."""
+
+
+@dataclass(frozen=True)
 class DryRun:
     """What a campaign would do."""
 
     classes: tuple[ClassCost, ...]
-    evaluations: tuple[tuple[str, float, str], ...]
-    """Name, seconds, and why it cannot be done."""
+    evaluations: tuple[EvaluationCost, ...]
     workers: int
     free: float
     """Bytes on the disk of the output."""
@@ -84,8 +94,8 @@ class DryRun:
             times = f"learning {clock(cost.learn)}, painting {clock(cost.paint)}"
             lines.append(f"{cost.item.name}: {pictures}; {tasks}; {times}")
             lines += [f"  {note}" for note in cost.notes]
-        for name, seconds, problem in self.evaluations:
-            lines.append(f"{name}: {problem or clock(seconds)}")
+        for evaluation in self.evaluations:
+            lines.append(f"{evaluation.name}: {evaluation.problem or clock(evaluation.seconds)}")
         return [*lines, *self._total_lines()]
 
     def _total_lines(self) -> list[str]:
@@ -93,11 +103,14 @@ class DryRun:
         seconds = longest = disk = 0.0
         for cost in self.classes:
             if not cost.problems:
-                good, shards = good + 1, shards + cost.shards
-                seconds, disk = seconds + cost.learn + cost.paint, disk + cost.disk
+                good += 1
+                shards += cost.shards
+                seconds = seconds + cost.learn + cost.paint
+                disk += cost.disk
                 longest = max(longest, cost.learn)
-        for _, taken, _ in self.evaluations:
-            seconds, longest = seconds + taken, max(longest, taken)
+        for evaluation in self.evaluations:
+            seconds += evaluation.seconds
+            longest = max(longest, evaluation.seconds)
         spread = max(seconds / self.workers, longest)
         enough = "" if disk <= self.free else ": not enough"
         return [
@@ -113,7 +126,7 @@ class DryRun:
     @property
     def failing(self) -> int:
         """Classes and evaluations that cannot be done."""
-        refused = sum(bool(problem) for _, _, problem in self.evaluations)
+        refused = sum(bool(evaluation.problem) for evaluation in self.evaluations)
         return refused + sum(bool(cost.problems) for cost in self.classes)
 
 
@@ -131,26 +144,27 @@ def dry_run(
     """
     costs: list[ClassCost] = []
     for item in tqdm(classes, desc="checking", unit="class", leave=False):
-        cost = ClassCost(item, list(item.problems))
-        if not cost.problems:
-            try:
-                check_class(cost, facts, plan.run.paint)
-            except BGDefectError as error:
-                cost.problems.append(str(error))
-        costs.append(cost)
+        if item.problems:
+            costs.append(ClassCost(item, item.problems))
+            continue
+        try:
+            costs.append(class_cost(item, facts, plan.run.paint))
+        except BGDefectError as error:
+            costs.append(ClassCost(item, [str(error)]))
+    evaluation_costs: list[EvaluationCost] = []
+    for run in tqdm(evaluations, desc="checking", unit="evaluation", leave=False):
+        try:
+            evaluation_costs.append(EvaluationCost(run.name, run.expected_seconds()))
+        except BGDefectError as error:
+            evaluation_costs.append(EvaluationCost(run.name, problem=str(error)))
     place = plan.run.output
     while not place.exists():
         place = place.parent
-    times: list[tuple[str, float, str]] = []
-    for run in tqdm(evaluations, desc="checking", unit="evaluation", leave=False):
-        try:
-            times.append((run.name, run.expected_seconds(), ""))
-        except BGDefectError as error:
-            times.append((run.name, 0.0, str(error)))
-    return DryRun(tuple(costs), tuple(times), workers, shutil.disk_usage(place).free)
+    free = shutil.disk_usage(place).free
+    return DryRun(tuple(costs), tuple(evaluation_costs), workers, free)
 
 
-def check_class(cost: ClassCost, facts: Facts, paints: bool = True) -> None:
+def class_cost(item: ClassPlan, facts: Facts, paints: bool = True) -> ClassCost:
     """Read the pictures of a class, place some of its masks, and count.
 
     Args:
@@ -159,38 +173,43 @@ def check_class(cost: ClassCost, facts: Facts, paints: bool = True) -> None:
     Raises:
         BGDefectError: what the class's own tasks would refuse.
     """
-    item = cost.item
-    train, generate = item.train, item.generate
-    target = choose_class(train)
-    split = target.split
+    train, plan = item.train, item.generate.plan
+    split = choose_class(train).split
     validate([*split.train, *split.held_out])
-    cost.trained, cost.held_out = len(split.train), len(split.held_out)
+    cost = ClassCost(item, trained=len(split.train), held_out=len(split.held_out))
     if not paints:
-        return
+        return cost
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "split.json"
         write_split(file, split, train.data)
+        generate = item.generate
         if generate.mask_split is not None:
             generate = replace_options(generate, mask_split=file)
         pairs = open_pairs(generate, _provisional(item, facts))
-        missed: set[str] = set()
-        placed = 0
-        for number in range(min(_PAIRS, generate.plan.pairs)):
-            pair = pairs[number]
-            placed += pair.job is not None
-            for names in (pair.origin.get("missed") or {}).values():
-                missed.update(names)
-        tried = min(_PAIRS, generate.plan.pairs)
-    if placed < tried:
-        cost.notes.append(f"{tried - placed} of {tried} masks could not be placed")
-    if missed:
-        cost.notes.append(f"fit nowhere on some pictures: {', '.join(sorted(missed))}")
-    plan = generate.plan
+        cost.notes = _placement_notes(pairs, min(_PAIRS, plan.pairs))
     cost.shards = len(list(plan.chunks()))
     cost.learn = train.steps * train.accumulate * facts.iteration
     each = network_samples(generate.paint, plan.variants)
     cost.paint = plan.count * each * facts.sample
     cost.disk = _bytes(item, facts, pairs.sources.good[0])
+    return cost
+
+
+def _placement_notes(pairs: Pairs, tried: int) -> list[str]:
+    """What is to be said of the masks of the first pairs, placed for that."""
+    missed: set[str] = set()
+    placed = 0
+    for number in range(tried):
+        pair = pairs[number]
+        placed += pair.job is not None
+        for names in (pair.origin.get("missed") or {}).values():
+            missed.update(names)
+    notes: list[str] = []
+    if placed < tried:
+        notes.append(f"{tried - placed} of {tried} masks could not be placed")
+    if missed:
+        notes.append(f"fit nowhere on some pictures: {', '.join(sorted(missed))}")
+    return notes
 
 
 def _bytes(item: ClassPlan, facts: Facts, good: Path) -> float:

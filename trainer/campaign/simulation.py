@@ -61,37 +61,89 @@ class Simulated:
     """Share of the time in which the head was busy, 0..1."""
 
 
+@dataclass(frozen=True, order=True)
+class _Event:
+    """The end of a task at its worker, or of what the head does with its result."""
+
+    time: float
+    count: int
+    """Keeps the order of events of one time."""
+    kind: str = field(compare=False)
+    """Of the task."""
+    number: int = field(compare=False)
+    """Of the class."""
+    at_head: bool = field(compare=False)
+
+
 @dataclass
-class _State:
-    """A cluster at work."""
+class _Cluster:
+    """A head and its workers at work."""
 
     costs: Costs
+    classes: int
     shards: int
     samples: int
     """Of a shard."""
     at_workers: bool
     free: int
-    waiting: dict[str, deque[int]] = field(default_factory=dict)
-    """Kind of task -> classes whose tasks wait for a worker."""
-    events: list[tuple[float, int, str, int]] = field(default_factory=list)
-    """When, a count that keeps their order, which kind of task ended, of which class."""
-    count: int = 0
+    """Workers without a task."""
+    events: list[_Event] = field(default_factory=list)
+    """A heap."""
     head_until: float = 0.0
     head_busy: float = 0.0
     worked: float = 0.0
 
+    def __post_init__(self) -> None:
+        self._count = 0
+        self._placed, self._painted = [0] * self.classes, [0] * self.classes
+        self._waiting: dict[str, deque[int]] = {_PAGE: deque(), _PAINT: deque(), _PLACE: deque()}
+        self._waiting[_LEARN] = deque(range(self.classes))
+
     def start_tasks(self, now: float) -> None:
         """Give tasks to free workers: those of classes that are further on first."""
         for kind in (_PAGE, _PAINT, _PLACE, _LEARN):
-            queue = self.waiting[kind]
+            queue = self._waiting[kind]
             while self.free and queue:
                 self.free -= 1
                 seconds = self._seconds(kind)
                 self.worked += seconds
-                self.count += 1
-                heapq.heappush(self.events, (now + seconds, self.count, kind, queue.popleft()))
+                self._add_event(now + seconds, kind, queue.popleft(), at_head=False)
+
+    def end_task(self, event: _Event) -> None:
+        """A worker is free again, and the head takes the result as soon as it can."""
+        self.free += 1
+        seconds = self.costs.task
+        if event.kind == _PAINT:
+            seconds = self.costs.shard(self.samples, self.at_workers)
+        elif event.kind == _LEARN:
+            seconds += self.costs.weights / self.costs.network
+        self._occupy_head(event.time, seconds)
+        self._add_event(self.head_until, event.kind, event.number, at_head=True)
+
+    def follow(self, event: _Event) -> None:
+        """What the head does with a result: the class's next tasks, and its page at the end, which
+        is a task where workers write."""
+        number = event.number
+        if event.kind == _LEARN:
+            self._waiting[_PLACE].append(number)
+        elif event.kind == _PLACE:
+            self._placed[number] += 1
+            self._waiting[_PAINT].append(number)
+            if self._placed[number] < self.shards:
+                self._waiting[_PLACE].append(number)
+        elif event.kind == _PAINT:
+            self._painted[number] += 1
+            if self._painted[number] == self.shards and self.at_workers:
+                self._waiting[_PAGE].append(number)
+            elif self._painted[number] == self.shards:
+                self._occupy_head(self.head_until, self.costs.page)
+
+    def _add_event(self, time: float, kind: str, number: int, at_head: bool) -> None:
+        self._count += 1
+        heapq.heappush(self.events, _Event(time, self._count, kind, number, at_head))
 
     def _seconds(self, kind: str) -> float:
+        """Of a task at its worker."""
         costs = self.costs
         if kind == _LEARN:
             return costs.learn
@@ -99,11 +151,9 @@ class _State:
             return costs.page
         return self.samples * (costs.place if kind == _PLACE else costs.paint)
 
-    def at_head(self, now: float, seconds: float) -> float:
-        """The head does something as soon as it can; when it is done."""
+    def _occupy_head(self, now: float, seconds: float) -> None:
         self.head_until = max(now, self.head_until) + seconds
         self.head_busy += seconds
-        return self.head_until
 
 
 def simulate(
@@ -115,44 +165,15 @@ def simulate(
         workers: GPUs, or processes. shards: of a class. samples: of a shard.
         at_workers: whether workers write the samples and the pages, and the head takes lines alone.
     """
-    state = _State(costs, shards, samples, at_workers, workers)
-    state.waiting = {_PAGE: deque(), _PAINT: deque(), _PLACE: deque()}
-    state.waiting[_LEARN] = deque(range(classes))
-    placed, painted = [0] * classes, [0] * classes
-    state.start_tasks(0.0)
+    cluster = _Cluster(costs, classes, shards, samples, at_workers, free=workers)
+    cluster.start_tasks(0.0)
     end = 0.0
-    while state.events:
-        now, _, kind, number = heapq.heappop(state.events)
-        if kind.startswith("told "):
-            _follow(state, kind.removeprefix("told "), number, placed, painted)
-            end = max(end, state.head_until)
+    while cluster.events:
+        event = heapq.heappop(cluster.events)
+        if event.at_head:
+            cluster.follow(event)
+            end = max(end, cluster.head_until)
         else:
-            state.free += 1
-            seconds = costs.task
-            if kind == _PAINT:
-                seconds = costs.shard(samples, at_workers)
-            elif kind == _LEARN:
-                seconds += costs.weights / costs.network
-            state.count += 1
-            told = (state.at_head(now, seconds), state.count, f"told {kind}", number)
-            heapq.heappush(state.events, told)
-        state.start_tasks(now)
-    return Simulated(end, state.worked / (workers * end), state.head_busy / end)
-
-
-def _follow(state: _State, kind: str, number: int, placed: list[int], painted: list[int]) -> None:
-    """What the head does with a result: the class's next tasks, and its page at the end, which is
-    a task where workers write."""
-    if kind == _LEARN:
-        state.waiting[_PLACE].append(number)
-    elif kind == _PLACE:
-        placed[number] += 1
-        state.waiting[_PAINT].append(number)
-        if placed[number] < state.shards:
-            state.waiting[_PLACE].append(number)
-    elif kind == _PAINT:
-        painted[number] += 1
-        if painted[number] == state.shards and state.at_workers:
-            state.waiting[_PAGE].append(number)
-        elif painted[number] == state.shards:
-            state.at_head(state.head_until, state.costs.page)
+            cluster.end_task(event)
+        cluster.start_tasks(event.time)
+    return Simulated(end, cluster.worked / (workers * end), cluster.head_busy / end)
