@@ -10,7 +10,7 @@ import numpy as np
 from .declarations import Doc, Range, check_settings
 from .method.refinement import LabelSettings
 from .method.sampling import SamplingSettings
-from .method.start import StartSettings
+from .method.start import NOISE, StartSettings
 from .pictures.crop import Zoom
 from .pictures.masks import Mask
 from .pictures.picture import Picture
@@ -66,6 +66,28 @@ class PaintSettings:
     starting: StartSettings = field(default_factory=StartSettings)
     label: LabelSettings = field(default_factory=LabelSettings)
     stitching: StitchSettings = field(default_factory=StitchSettings)
+
+    def attempt(self, position: int, seed: int, number: int = 0) -> Attempt:
+        """An attempt at a sample, with the guidance and the start level of attempts of its number.
+
+        Args:
+            position: of the job. seed: of the attempt. number: of the attempt, counted from 0.
+        """
+        guidance = self.sampling.guidance_at(number)
+        return Attempt(position, seed, guidance, self.starting.level_of(seed, number))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One sample that is to be painted."""
+
+    position: int
+    """Of its job among the prepared ones."""
+    seed: int
+    guidance: float = 1.0
+    """Inside the mask; 1: none."""
+    start_level: float = NOISE
+    """From which it starts; where its job's real defects are not known it starts from noise."""
 
 
 @dataclass(frozen=True)

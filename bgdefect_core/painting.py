@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from .codec import Codec
 from .errors import SettingError
 from .finishing import Decoded, Painted, finish, finish_paste
-from .jobs import PaintSettings
+from .jobs import Attempt, PaintSettings
 from .method.attention_maps import MapRecorder
 from .method.backgrounds import BACKGROUNDS
 from .method.inversion import StepCallback
@@ -19,95 +18,73 @@ from .method.sampling import sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
 from .method.solvers import SOLVERS
 from .method.start import NOISE
-from .pasting import levels_in_use, pasted_of
+from .pasting import Pastes, pasted_of
 from .pictures.pixels import as_pictures
 from .preparing import Prepared
-from .quality import ClassProfile, QualityLimits, Standard
+from .quality import Standard
 
 
 def paint(
     codec: Codec,
     predict: Predictor,
     prepared: Prepared,
-    which: Sequence[int],
-    seeds: Sequence[int],
+    attempts: Sequence[Attempt],
     prompts: RegionPrompts,
     settings: PaintSettings,
-    limits: QualityLimits | None = None,
+    standard: Standard | None = None,
     callback: StepCallback | None = None,
-    guidance: Sequence[float] | None = None,
-    start_levels: Sequence[float] | None = None,
-    profile: ClassProfile | None = None,
 ) -> list[Painted]:
-    """Make one sample for each of ``which`` (positions in ``prepared.jobs``) with the seed at the
-    same place, in one batch.
+    """Make one sample for each attempt, in one batch.
 
     Args:
-        guidance: of each sample; None: that of a first attempt.
-        start_levels: of each sample (``StartSettings.level_of``); a sample whose job knows no real
-            defect starts from noise. None: all from noise.
-        profile: of the class, for the verdict and the label; None: no real defect is known.
+        standard: for the verdict and the label; None: the default limits, no real defect is known.
 
     Raises:
-        SettingError: not as many seeds (or values of guidance, or start levels) as positions, a
-            position that ``prepared`` has not, or one that was not prepared for its start.
+        SettingError: an attempt at a job that ``prepared`` has not, or that was not prepared for
+            its start.
     """
-    _check_positions(len(prepared.jobs), which, seeds)
-    pastes = prepared.pastes
-    standard = Standard(limits or QualityLimits(), profile or ClassProfile(0))
-    known = [False] * len(which) if pastes is None else _picked(pastes.known, which)
-    levels = levels_in_use(known, start_levels)
-    if guidance is None:
-        guidance = [settings.sampling.guidance_at(0)] * len(which)
-    sampled = [number for number, level in enumerate(levels) if level > 0]
-    samples: dict[int, Painted] = {}
+    _check_positions(len(prepared.jobs), attempts)
+    standard = standard or Standard()
+    attempts = [_with_known_start(attempt, prepared.pastes) for attempt in attempts]
+    sampled = [attempt for attempt in attempts if attempt.start_level > 0]
+    samples: Iterator[Painted] = iter(())
     if sampled:
-        batch = _Batch(
-            _picked(which, sampled),
-            _picked(seeds, sampled),
-            _picked(guidance, sampled),
-            _picked(levels, sampled),
+        samples = iter(
+            _sampled(codec, predict, prepared, sampled, prompts, settings, standard, callback)
         )
-        painted = _sampled(codec, predict, prepared, batch, prompts, settings, standard, callback)
-        samples = dict(zip(sampled, painted, strict=True))
-    for number, position in enumerate(which):
-        if number not in samples:
-            job, crop = prepared.jobs[position], prepared.crops[position]
-            samples[number] = finish_paste(job, crop, settings, standard)
-    return [samples[number] for number in range(len(which))]
+    painted: list[Painted] = []
+    for attempt in attempts:
+        if attempt.start_level > 0:
+            painted.append(next(samples))
+        else:
+            job, crop = prepared.jobs[attempt.position], prepared.crops[attempt.position]
+            painted.append(finish_paste(job, crop, settings, standard))
+    return painted
 
 
-Element = TypeVar("Element")
-
-
-def _picked(elements: Sequence[Element], places: Sequence[int]) -> list[Element]:
-    """The elements at some places, in the order of the places."""
-    return [elements[place] for place in places]
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Samples that go through the network together: each at the same place of every list."""
-
-    which: Sequence[int]
-    seeds: Sequence[int]
-    guidance: Sequence[float]
-    start_levels: Sequence[float]
+def _with_known_start(attempt: Attempt, pastes: Pastes | None) -> Attempt:
+    """The attempt, from noise where the real defects of its job are not known."""
+    if pastes is not None and pastes.known[attempt.position]:
+        return attempt
+    return replace(attempt, start_level=NOISE)
 
 
 def _sampled(
     codec: Codec,
     predict: Predictor,
     prepared: Prepared,
-    batch: _Batch,
+    attempts: Sequence[Attempt],
     prompts: RegionPrompts,
     settings: PaintSettings,
     standard: Standard,
     callback: StepCallback | None,
 ) -> list[Painted]:
-    """The samples of one batch, decoded and finished."""
+    """The samples of one batch that go through the network, decoded and finished."""
     sampling, signal = settings.sampling, SIGNALS[settings.label.signal]
-    index = list(batch.which)  # picks from tensors of any device: a codec may decode to the CPU
+    seeds = [attempt.seed for attempt in attempts]
+    start_levels = [attempt.start_level for attempt in attempts]
+    # a list picks from tensors of any device: a codec may decode to the CPU
+    index = [attempt.position for attempt in attempts]
     regions, pastes = prepared.regions[index], prepared.pastes
     recorder = MapRecorder(prompts.word_positions()) if signal.needs_attention else None
     z_0 = sample(
@@ -117,20 +94,18 @@ def _sampled(
         regions,
         prompts,
         sampling.levels(predict.schedule),
-        batch.seeds,
-        batch.guidance,
+        seeds,
+        [attempt.guidance for attempt in attempts],
         recorder,
         callback,
         SOLVERS[sampling.solver],
-        None if pastes is None else pastes.start(index, batch.start_levels),
+        None if pastes is None else pastes.start(index, start_levels),
     )
     painted, normal = codec.decode(z_0), prepared.normal[index]
     size = (painted.shape[-2], painted.shape[-1])
-    latents = LatentEvidence(predict, z_0, regions, prompts, batch.seeds)
+    latents = LatentEvidence(predict, z_0, regions, prompts, seeds)
     heats = signal.heat(Evidence(size, recorder, painted, normal, latents)).cpu().numpy()
-    parts = zip(
-        index, as_pictures(painted), as_pictures(normal), heats, batch.start_levels, strict=True
-    )
+    parts = zip(index, as_pictures(painted), as_pictures(normal), heats, start_levels, strict=True)
     samples: list[Painted] = []
     for position, square, plain, heat, level in parts:
         job, crop = prepared.jobs[position], prepared.crops[position]
@@ -142,16 +117,10 @@ def _sampled(
     return samples
 
 
-def _check_positions(jobs: int, which: Sequence[int], seeds: Sequence[int]) -> None:
-    if len(which) != len(seeds):
+def _check_positions(jobs: int, attempts: Sequence[Attempt]) -> None:
+    if not all(0 <= attempt.position < jobs for attempt in attempts):
         raise SettingError(
-            f"{len(seeds)} seeds for {len(which)} samples",
-            "one seed a sample",
-            "give as many of each",
-        )
-    if not all(0 <= position < jobs for position in which):
-        raise SettingError(
-            f"samples of the jobs {list(which)}",
+            f"samples of the jobs {[attempt.position for attempt in attempts]}",
             f"positions from 0 to {jobs - 1}",
             "choose from the prepared jobs",
         )

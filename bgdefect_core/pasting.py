@@ -13,7 +13,6 @@ from torch import Tensor
 
 from .codec import Codec
 from .copies import exemplar_difference, is_copy
-from .errors import SettingError
 from .method.start import NOISE, Start, StartSettings, core_cells
 from .pictures.crop import Crop, take, take_picture
 from .pictures.masks import Mask
@@ -141,30 +140,6 @@ def joined(parts: Sequence[Pastes | None]) -> Pastes | None:
         torch.cat(cores) if cores else None,
         torch.cat(decoded) if decoded else None,
     )
-
-
-def levels_in_use(known: Sequence[bool], start_levels: Sequence[float] | None) -> list[float]:
-    """The start level of each sample: :data:`NOISE` where no real defect is known.
-
-    Args:
-        known: of each sample, whether the real defects of its job are.
-        start_levels: as asked for, one a sample; None: all from noise.
-
-    Raises:
-        SettingError: not as many levels as samples.
-    """
-    if start_levels is None:
-        return [NOISE] * len(known)
-    if len(start_levels) != len(known):
-        raise SettingError(
-            f"{len(start_levels)} start levels for {len(known)} samples",
-            "one start level a sample",
-            "give as many of each",
-        )
-    levels: list[float] = []
-    for is_known, level in zip(known, start_levels, strict=True):
-        levels.append(level if is_known else NOISE)
-    return levels
 
 
 def paste_heat(good: Pixels, pasted: Pixels, mask: Mask) -> NDArray[np.float32]:

@@ -13,10 +13,11 @@ from bgdefect_core.copies import COPY
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import MaskError, SettingError
 from bgdefect_core.finishing import Painted
-from bgdefect_core.jobs import Framing, Job, PaintSettings
+from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import UNetPredictor, unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS, Evidence, Signal
+from bgdefect_core.method.start import NOISE
 from bgdefect_core.painting import paint
 from bgdefect_core.pictures.crop import default_feather
 from bgdefect_core.pictures.masks import Mask, bounding_box, feather
@@ -96,7 +97,12 @@ def run(
 ) -> tuple[Prepared, list[Painted]]:
     with torch.no_grad():
         prepared = prepare(codec, predict, jobs, prompts, framing, settings.sampling)
-        return prepared, paint(codec, predict, prepared, which, seeds, prompts, settings)
+        attempts = attempts_of(which, seeds)
+        return prepared, paint(codec, predict, prepared, attempts, prompts, settings)
+
+
+def attempts_of(positions: Sequence[int], seeds: Sequence[int]) -> list[Attempt]:
+    return [Attempt(*attempt) for attempt in zip(positions, seeds, strict=True)]
 
 
 def check_sample(job: Job, sample: Painted, width: float) -> None:
@@ -187,9 +193,8 @@ def test_joined_batches_are_painted_as_each_alone(
     ]
     alone = [run(codec, predict, [job], prompts) for job in jobs]
     with torch.no_grad():
-        both = paint(
-            codec, predict, join([prepared for prepared, _ in alone]), [1], [1], prompts, SETTINGS
-        )
+        joined = join([prepared for prepared, _ in alone])
+        both = paint(codec, predict, joined, [Attempt(1, 1)], prompts, SETTINGS)
     (second,) = alone[1][1]
     assert np.array_equal(both[0].picture.pixels, second.picture.pixels) and not np.array_equal(
         both[0].picture.pixels, alone[0][1][0].picture.pixels
@@ -213,7 +218,8 @@ def test_many_jobs_and_seeds_in_one_batch(
             )
         assert not np.array_equal(samples[0].picture.pixels, samples[1].picture.pixels)
         with torch.no_grad():  # the same seeds at other places of an equal batch
-            again = paint(codec, predict, prepared, [1, 0, 0, 1], [6, 6, 5, 5], prompts, settings)
+            attempts = attempts_of([1, 0, 0, 1], [6, 6, 5, 5])
+            again = paint(codec, predict, prepared, attempts, prompts, settings)
         for here, there in ((0, 3), (1, 1), (2, 0), (3, 2)):
             assert np.array_equal(again[here].picture.pixels, samples[there].picture.pixels)
             assert np.array_equal(again[here].mask, samples[there].mask)
@@ -331,21 +337,13 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         replace_options(SETTINGS, **wrong)
 
 
-@pytest.mark.parametrize(
-    ("which", "seeds", "match"),
-    [((0,), (1, 2), "2 seeds for 1"), ((0, 0), (1,), "1 seeds for 2"), ((1,), (1,), "0 to 0")],
-)
-def test_samples_need_a_seed_and_a_job_each(
-    codec: TinyCodec,
-    predict: UNetPredictor,
-    prompts: RegionPrompts,
-    which: tuple[int, ...],
-    seeds: tuple[int, ...],
-    match: str,
+@pytest.mark.parametrize("position", [-1, 1])
+def test_a_sample_needs_a_prepared_job(
+    codec: TinyCodec, predict: UNetPredictor, prompts: RegionPrompts, position: int
 ) -> None:
     job = Job(picture_of(64, 64), (box((64, 64), 0.4, 0.4, 0.2, 0.2),))
-    with pytest.raises(SettingError, match=match):
-        run(codec, predict, [job], prompts, seeds=seeds, which=which)
+    with pytest.raises(SettingError, match="0 to 0"):
+        run(codec, predict, [job], prompts, which=[position])
 
 
 @pytest.mark.parametrize(
@@ -440,7 +438,10 @@ def started(
 ) -> list[Painted]:
     """One sample of each job; ``levels`` None: without a start at all."""
     real = replace_options(settings, start=("real",))
-    which = range(len(jobs))
+    attempts: list[Attempt] = []
+    for number in range(len(jobs)):
+        start_level = NOISE if levels is None else levels[number]
+        attempts.append(Attempt(number, number, start_level=start_level))
     with torch.no_grad():
         prepared = prepare(
             codec,
@@ -452,7 +453,7 @@ def started(
             starting=None if levels is None else real.starting,
             paste_detail=settings.stitching.paste_detail,
         )
-        return paint(codec, predict, prepared, which, which, prompts, real, start_levels=levels)
+        return paint(codec, predict, prepared, attempts, prompts, real)
 
 
 TWO_TONED = Picture(np.repeat((np.indices((96, 96)).sum(0) < 90)[..., None], 3, 2) * np.uint8(255))
@@ -492,9 +493,8 @@ def test_a_paste_alone_needs_no_network(prompts: RegionPrompts) -> None:
     (gray, toned), unused = start_jobs(picture_of(96, 80, 1), TWO_TONED), cast(Any, None)
     settings = replace_options(SETTINGS, start=("real",))
     prepared = prepare_pastes([gray, toned], FRAMING)
-    samples = paint(
-        unused, unused, prepared, [0, 1, 0], [1, 2, 3], prompts, settings, start_levels=[0, 0, 0]
-    )
+    attempts = [Attempt(place, seed, start_level=0) for place, seed in ((0, 1), (1, 2), (0, 3))]
+    samples = paint(unused, unused, prepared, attempts, prompts, settings)
     assert np.array_equal(samples[0].mask, gray.requested)
     expected = paste(gray.picture, gray.exemplars).pixels
     assert np.array_equal(samples[0].picture.pixels, expected)
@@ -553,8 +553,6 @@ def test_a_job_without_a_real_defect_starts_from_noise(
     jobs[1] = Job(jobs[1].picture, jobs[1].masks)
     samples = started(codec, predict, jobs, prompts, [0.4, 0.4])
     assert [sample.start_level for sample in samples] == [0.4, 1.0]
-    with pytest.raises(SettingError, match="1 start levels for 2 samples"):
-        started(codec, predict, jobs, prompts, [0.4])
 
 
 class Unchanged:

@@ -21,7 +21,7 @@ from bgdefect_core.pictures.mask_files import read_library
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.preparing import prepare
-from bgdefect_core.quality import ClassProfile, QualityLimits
+from bgdefect_core.quality import ClassProfile, Standard
 from bgdefect_core.records.dataset import read_manifest
 from trainer.bases.apply import load_trained
 from trainer.generation.chunks import predictor
@@ -107,23 +107,13 @@ def by_the_command_line(inputs: Path) -> list[Painted]:
     library = read_library(inputs / LIBRARY, pictures=inputs / "alike/test/dent")
     profile = ClassProfile.from_library(library, framing.resolution, framing.zoom)
     assert profile.strength is not None
-    seeds = [attempt_seed(SEED, number, 0) for number in range(VARIANTS)]
+    attempts = [paints.attempt(0, attempt_seed(SEED, number, 0)) for number in range(VARIANTS)]
     with predictor(base) as predict:
         prepared = prepare(
             base, predict, [job], prompts, framing, paints.sampling, starting=starting
         )
-        return paint(
-            base,
-            predict,
-            prepared,
-            [0] * VARIANTS,
-            seeds,
-            prompts,
-            paints,
-            QualityLimits(),
-            start_levels=[starting.level_of(seed, 0) for seed in seeds],
-            profile=profile,
-        )
+        standard = Standard(profile=profile)
+        return paint(base, predict, prepared, attempts, prompts, paints, standard)
 
 
 @pytest.mark.slow

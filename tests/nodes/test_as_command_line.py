@@ -21,7 +21,7 @@ from bgdefect_pack.nodes._wires import RealDefect, RealDefects
 
 from bgdefect_core.copies import COPY
 from bgdefect_core.finishing import Painted
-from bgdefect_core.jobs import Framing, Job, PaintSettings, StitchSettings
+from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings, StitchSettings
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
@@ -32,7 +32,7 @@ from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.preparing import prepare
-from bgdefect_core.quality import ClassProfile
+from bgdefect_core.quality import ClassProfile, Standard
 
 from ..core.conftest import make_prompts, sd_schedule, tiny_unet
 from ..core.test_generate import TinyCodec
@@ -49,7 +49,7 @@ class Case:
     job: Job
     settings: PaintSettings
     start_levels: list[float]
-    profile: ClassProfile | None = None
+    profile: ClassProfile = ClassProfile(0)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def painted_by_the_core(case: Case) -> tuple[list[Painted], Squares]:
         return decoded[-1]
 
     codec.decode = recorded  # type: ignore[method-assign]
-    settings, count = case.settings, len(case.start_levels)
+    settings = case.settings
     with tiny_network() as predict:
         prepared = prepare(
             codec,
@@ -86,17 +86,11 @@ def painted_by_the_core(case: Case) -> tuple[list[Painted], Squares]:
             settings.sampling,
             starting=settings.starting,
         )
-        samples = paint(
-            codec,
-            predict,
-            prepared,
-            [0] * count,
-            list(range(3, 3 + count)),
-            prompts,
-            settings,
-            start_levels=case.start_levels,
-            profile=case.profile,
-        )
+        attempts: list[Attempt] = []
+        for number, level in enumerate(case.start_levels):
+            attempts.append(Attempt(0, 3 + number, start_level=level))
+        standard = Standard(profile=case.profile)
+        samples = paint(codec, predict, prepared, attempts, prompts, settings, standard)
     normal, painted = ((square / 2 + 0.5).movedim(1, -1) for square in decoded)
     return samples, Squares(normal, painted)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from bgdefect_core.jobs import Framing, Job, PaintSettings
+from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sampling import SamplingSettings, sample
@@ -108,7 +108,7 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
         jobs = [Job(Picture(picture), (mask,))]
         prepared = prepare(base, predict, jobs, prompts, framing, settings.sampling)
-        (painted,) = paint(base, predict, prepared, [0], [1], prompts, settings)
+        (painted,) = paint(base, predict, prepared, [Attempt(0, 1)], prompts, settings)
     assert (
         prepared.normal.shape == (1, 3, side, side)
         and torch.isfinite(prepared.normal).all()

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.jobs import Framing
 from bgdefect_core.pictures.writing import ImageFormat
+from bgdefect_core.quality import Standard
 from bgdefect_core.records.dataset import EncodedSample, Sample, encode_sample
 
 from ..generation.attempts import KnownVerdicts
@@ -66,8 +67,7 @@ def paint(worker: Worker, order: Mapping[str, Any]) -> Parts:
                 prompts=prompts_of(config, info, base),
                 framing=Framing(info.resolution, info.zoom),
                 paint=replace_options(config.paint, start=chunk.start),
-                limits=config.limits,
-                profile=chunk.profile,
+                standard=Standard(config.limits, chunk.profile),
             ),
         )
     known = KnownVerdicts()

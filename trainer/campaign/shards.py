@@ -74,8 +74,8 @@ def packed_chunk(run: Run, pairs: Sequence[Pair], good: Path) -> PackedChunk:
                 pair.index, pair.source, relative, job.masks, number, job.exemplars, pair.origin
             )
         )
-    start = run.paint.starting.start
-    return PackedChunk(tuple(packed), tuple(surroundings), run.profile, run.pairs.white, start)
+    profile, start = run.standard.profile, run.paint.starting.start
+    return PackedChunk(tuple(packed), tuple(surroundings), profile, run.pairs.white, start)
 
 
 def pairs_of(chunk: PackedChunk, good: Path) -> list[Pair]:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 Painter = Callable[[Generator, np.ndarray, np.ndarray], "tuple[np.ndarray, np.ndarray] | None"]
-Attempt = Callable[[Generator, np.ndarray, np.ndarray], "np.ndarray | None"]
+Trial = Callable[[Generator, np.ndarray, np.ndarray], "np.ndarray | None"]
 
 ATTEMPTS = 4
 VISIBLE_CHANGE = 0.04  # of 1.0, in the channel that changed most
@@ -23,7 +23,7 @@ SMALLEST_SHARE, LARGEST_SHARE = 0.0005, 0.12
 _OVERSAMPLING = 3
 
 
-def painter(attempt: Attempt) -> Painter:
+def painter(attempt: Trial) -> Painter:
     """Turn one attempt into a painter: it tries a few times and answers None when nothing visible
     came out.
 

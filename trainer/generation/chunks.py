@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bgdefect_core.finishing import Painted
-from bgdefect_core.jobs import Job
+from bgdefect_core.jobs import Attempt, Job
 from bgdefect_core.judging import figures_of
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
@@ -155,28 +155,19 @@ def _paint_batch(
 ) -> None:
     """Paint one batch, and write the attempts that count while the next one is painted."""
     prepared, positions = chunk.prepared([index for index, _ in slots])
-    seeds: list[int] = []
-    levels: list[float] = []
-    guidance: list[float] = []
-    for index, attempt in slots:
-        seed = attempt_seed(run.seed, index, attempt)
-        seeds.append(seed)
-        levels.append(run.paint.starting.level_of(seed, attempt))
-        guidance.append(run.paint.sampling.guidance_at(attempt))
+    attempts: list[Attempt] = []
+    for position, (index, number) in zip(positions, slots, strict=True):
+        attempts.append(run.paint.attempt(position, attempt_seed(run.seed, index, number), number))
     with predictor(run.base) as predict:
         painted = paint(
             run.base,
             predict,
             prepared,
-            positions,
-            seeds,
+            attempts,
             run.prompts,
             run.paint,
-            run.limits,
+            run.standard,
             progress.step("painting"),
-            guidance,
-            levels,
-            run.profile,
         )
     results = dict(zip(slots, painted, strict=True))
     queue.wait()  # of the last batch: a full disk ends the run

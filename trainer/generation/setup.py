@@ -12,7 +12,7 @@ from bgdefect_core.good_squares import GoodSquares
 from bgdefect_core.jobs import Framing, PaintSettings
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS
-from bgdefect_core.quality import ClassProfile, QualityLimits
+from bgdefect_core.quality import ClassProfile, Standard
 from bgdefect_core.records.run_record import Inputs, read_inputs
 from bgdefect_core.weights.files import read_info
 from bgdefect_core.weights.info import ClassWeightsInfo
@@ -43,9 +43,7 @@ class Painter:
     prompts: RegionPrompts
     framing: Framing
     paint: PaintSettings
-    limits: QualityLimits
-    profile: ClassProfile
-    """Of the known real defects."""
+    standard: Standard
     squares: GoodSquares = field(default_factory=GoodSquares)
     """Encoded and decoded good squares, for pairs that share one."""
 
@@ -109,8 +107,7 @@ def set_up(
         prompts=prompts_of(config, info, base),
         framing=framing,
         paint=config.paint,
-        limits=config.limits,
-        profile=profile,
+        standard=Standard(config.limits, profile),
         record=record,
         inputs=read_inputs(pairs.files(config.plan.pairs)) | base.inputs,
         made_with=made_with(config, pairs.sources.folder, info.base_licence)

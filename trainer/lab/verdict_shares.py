@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.jobs import Framing, Job, PaintSettings
+from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.painting import paint
@@ -29,7 +29,7 @@ from bgdefect_core.placement.part import part_kind, part_mask
 from bgdefect_core.placement.placing import MaskLibrary, place_mask
 from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
 from bgdefect_core.preparing import prepare
-from bgdefect_core.quality import ClassProfile, QualityLimits
+from bgdefect_core.quality import ClassProfile, Standard
 from bgdefect_core.quality.effects import effects_of
 from bgdefect_core.quality.known import known_defects
 from bgdefect_core.quality.shown import Shown
@@ -59,8 +59,10 @@ class VerdictShares:
     """Of masks painted with the background's prompt."""
     decoded: float
     """Of good squares encoded and decoded once more."""
-    count: tuple[int, int]
-    """Real defects, painted masks."""
+    judged_defects: int
+    """Of the other real defects."""
+    judged_masks: int
+    """Of the painted masks."""
     effect: float | None
     """Of the real defects that do what nearly all known ones do; None: nothing is shared."""
 
@@ -91,15 +93,15 @@ def class_shares(
     if len(library.patches) <= known:
         came = f"{len(library.patches)} real defects of {info.object} / {info.defect}"
         raise DataError(came, f"more than {known}", "lower the number of known ones")
-    first, others = _part(library, 0, known), _part(library, known, known + count)
+    known_library, others = _part(library, 0, known), _part(library, known, known + count)
     pictures: list[Picture] = []
     for number in rng.permutation(len(good))[:count]:
         pictures.append(load_picture(good[number].image, None))
     prompts = model.prompts(info.background_prompt, [info.background_prompt], info.mask_prompt)
     framing = Framing(info.resolution, info.zoom)
-    jobs = _jobs(first, pictures, rng)
+    jobs = _jobs(known_library, pictures, rng)
     name = f"{info.object} / {info.defect}"
-    return shares(name, model, prompts, framing, first, others, jobs, seed)
+    return shares(name, model, prompts, framing, known_library, others, jobs, seed)
 
 
 def weave_shares(model: Base, known: int, count: int, seed: int) -> list[VerdictShares]:
@@ -117,10 +119,10 @@ def weave_shares(model: Base, known: int, count: int, seed: int) -> list[Verdict
                 masks.append(drawn.mask)
                 surroundings.append(surroundings_of(drawn.picture, drawn.mask))
             library = MaskLibrary(masks, None, surroundings)
-            first, others = _part(library, 0, known), _part(library, known, known + count)
+            known_library, others = _part(library, 0, known), _part(library, known, known + count)
             jobs = _weave_jobs(masks[known:], framing.resolution, pitch, rng)
             name = f"weave of {pitch:g} pixels / {kind}"
-            results.append(shares(name, model, prompts, framing, first, others, jobs, seed))
+            results.append(shares(name, model, prompts, framing, known_library, others, jobs, seed))
     return results
 
 
@@ -129,7 +131,7 @@ def shares(
     model: Base,
     prompts: RegionPrompts,
     framing: Framing,
-    first: MaskLibrary,
+    known: MaskLibrary,
     others: MaskLibrary,
     jobs: Sequence[Job],
     seed: int,
@@ -137,16 +139,16 @@ def shares(
     """The shares of one class.
 
     Args:
-        prompts: the background's in place of the defect's. first: known real defects.
+        prompts: the background's in place of the defect's. known: real defects of the profile.
         others: real defects that are judged. jobs: masks in good pictures that are painted.
     """
-    limits = QualityLimits()
-    profile = ClassProfile.from_library(first, framing.resolution, framing.zoom)
+    profile = ClassProfile.from_library(known, framing.resolution, framing.zoom)
+    standard = Standard(profile=profile)
     passed: list[bool] = []
     for defect in known_defects(others, framing.resolution, framing.zoom, model):
         view = profile.view(defect.painted, defect.normal, defect.mask)
-        passed.append(_passes(view, limits, profile))
-    painted, decoded = _negatives(model, prompts, framing, jobs, profile, limits, seed)
+        passed.append(_passes(view, standard))
+    painted, decoded = _negatives(model, prompts, framing, jobs, standard, seed)
     effect = None
     if profile.effects.known:
         changes = effects_of(others).changes
@@ -157,7 +159,8 @@ def shares(
         real=_mean(passed),
         painted=_mean(painted),
         decoded=_mean(decoded),
-        count=(len(passed), len(painted)),
+        judged_defects=len(passed),
+        judged_masks=len(painted),
         effect=effect,
     )
 
@@ -168,8 +171,7 @@ def _negatives(
     prompts: RegionPrompts,
     framing: Framing,
     jobs: Sequence[Job],
-    profile: ClassProfile,
-    limits: QualityLimits,
+    standard: Standard,
     seed: int,
 ) -> tuple[list[bool], list[bool]]:
     """Whether masks painted with the background's prompt pass, and whether the good squares,
@@ -181,30 +183,22 @@ def _negatives(
         for start in range(0, len(jobs), _BATCH):
             batch = jobs[start : start + _BATCH]
             prepared = prepare(model, predict, batch, prompts, framing, settings.sampling)
-            seeds = [seed * 1_000_003 + start + number for number in range(len(batch))]
-            samples = paint(
-                model,
-                predict,
-                prepared,
-                range(len(batch)),
-                seeds,
-                prompts,
-                settings,
-                limits,
-                profile=profile,
-            )
+            attempts: list[Attempt] = []
+            for number in range(len(batch)):
+                attempts.append(Attempt(number, seed * 1_000_003 + start + number))
+            samples = paint(model, predict, prepared, attempts, prompts, settings, standard)
             painted += [sample.verdict.good for sample in samples]
             normal = as_pictures(prepared.normal)
             again = as_pictures(model.decode(model.encode(prepared.normal)))
             for number, job in enumerate(batch):
                 mask = take(job.requested, prepared.crops[number], framing.resolution)
-                view = profile.view(again[number], normal[number], mask)
-                decoded.append(_passes(view, limits, profile))
+                view = standard.profile.view(again[number], normal[number], mask)
+                decoded.append(_passes(view, standard))
     return painted, decoded
 
 
-def _passes(view: Shown | None, limits: QualityLimits, profile: ClassProfile) -> bool:
-    return view is not None and is_shown(view, limits, profile)
+def _passes(view: Shown | None, standard: Standard) -> bool:
+    return view is not None and is_shown(view, standard.limits, standard.profile)
 
 
 def _mean(values: Sequence[bool]) -> float:
@@ -271,7 +265,7 @@ def shares_table(rows: Sequence[VerdictShares]) -> list[str]:
     for row in rows:
         effect = "no effect shared" if row.effect is None else f"{row.effect:.0%}"
         lines.append(
-            f"| {row.name} | {row.known} | {row.real:.0%} of {row.count[0]} | {effect} | "
-            f"{row.painted:.0%} of {row.count[1]} | {row.decoded:.0%} |"
+            f"| {row.name} | {row.known} | {row.real:.0%} of {row.judged_defects} | {effect} | "
+            f"{row.painted:.0%} of {row.judged_masks} | {row.decoded:.0%} |"
         )
     return lines
