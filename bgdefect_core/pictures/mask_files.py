@@ -251,8 +251,8 @@ def is_of_split(folder: Path, split: Path) -> bool:
     Raises:
         DataError: no split file, no folder, nothing in it.
     """
-    named = _on_side(split, folder.name, "train") | _on_side(split, folder.name, "held_out")
-    return any(mask_key(source) in named for source in _mask_sources(folder))
+    keys = _on_side(split, folder.name, "train") | _on_side(split, folder.name, "held_out")
+    return any(mask_key(source) in keys for source in _mask_sources(folder))
 
 
 @_reading

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from bgdefect_core.records.manifest import ManifestLine
 
@@ -149,18 +150,31 @@ def batches(
     last = {index: (begun_anew or {}).get(index, 0) + retries for index in samples}
     queue = dict.fromkeys(samples, 0)
     while queue:
-        chosen = list(queue)[:size]
-        slots = [(index, queue[index]) for index in chosen]
-        for ahead in range(1, retries + 1):
-            for index in chosen:
-                if queue[index] + ahead <= last[index] and len(slots) < size:
-                    slots.append((index, queue[index] + ahead))
-        slots += [slots[0]] * (size - len(slots))
+        slots = _full_batch(dict(islice(queue.items(), size)), last, size, retries)
         yield slots
         for index, attempt in needed(slots, verdict):
             queue.pop(index, None)
             if not verdict(index, attempt) and attempt < last[index]:
                 queue[index] = attempt + 1
+
+
+def _full_batch(
+    following: Mapping[int, int], last: Mapping[int, int], size: int, ahead: int
+) -> list[Slot]:
+    """The next attempts at some samples; free slots take attempts after these, the nearest first,
+    then copies of the first slot.
+
+    Args:
+        following, last: index -> number of its next attempt, and of the last that it may get.
+        ahead: attempts at a sample after its next one, at most.
+    """
+    slots = list(following.items())
+    for further in range(1, ahead + 1):
+        for index, attempt in following.items():
+            if attempt + further <= last[index]:
+                slots.append((index, attempt + further))
+    slots += slots[:1] * (size - len(slots))
+    return slots[:size]
 
 
 def needed(slots: Sequence[Slot], verdict: Verdicts) -> Iterator[Slot]:

@@ -20,7 +20,7 @@ from .gains import gain_tables
 from .plots import PLOTTED, arm_plot, landscape_plot
 from .statistics import Runs, closed_gap, minus
 from .summary import Key, SummaryRow, grouped
-from .tables import METRIC, POINTS, RUNS_NOTE, Cells, Table, pivot
+from .tables import POINTS, RUNS_NOTE, Cells, Table, decimals_by_line, pivot
 from .verdicts import Goals
 
 _METRICS_DOWN = ("realism", "landscape")
@@ -124,7 +124,8 @@ def _tables(part: str, rows: Sequence[Row]) -> list[Table]:
             metrics_down[key.metric, key.subject] = runs
             subjects_down[key.subject, key.metric] = runs
         if part in _METRICS_DOWN:
-            tables.append(pivot(title, metrics_down, note=note, head=METRIC))
+            decimals = decimals_by_line(metrics_down)
+            tables.append(pivot(title, metrics_down, note=note, decimals=decimals, head="metric"))
         elif part == "detection":
             figures = pivot(title, subjects_down, POINTS, note=note, decimals=1, head="subject")
             tables += [figures, _difference_table(title, groups)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bgdefect_core.copies import BETWEEN_SEEDS, FROM_EXEMPLAR
@@ -46,8 +46,6 @@ RUNS_NOTE = (
 POINTS = 100.0
 MOST_SHOTS = 10
 """The goals are about 1 to this many real defects; other numbers are shown."""
-METRIC = "metric"
-"""Head of the first column where each line is a metric with its own magnitude."""
 _NUMBER = re.compile(r"[+-]?\d")
 Cells = dict[tuple[str, str], Runs]
 """(line, column) -> runs."""
@@ -102,7 +100,7 @@ def pivot(
     scale: float = 1.0,
     sign: bool = False,
     note: str = "",
-    decimals: int | None = None,
+    decimals: int | Mapping[str, int] | None = None,
     head: str = "class",
 ) -> Table | None:
     """A table of means; None where no cell has a value.
@@ -111,27 +109,20 @@ def pivot(
     any value is left out.
 
     Args:
-        scale: factor of all values. sign: also of positive values. decimals: where they are not
-            given, they follow from the largest value, line by line where the lines are metrics.
-            head: of the first column.
+        scale: factor of all values. sign: also of positive values. decimals: of all lines, or of
+            each (:func:`decimals_by_line`); None: they follow from the largest value. head: of the
+            first column.
     """
     sizes = Counter(map(len, filter(None, cells.values())))
     if not sizes:
         return None
     usual = sizes.most_common(1)[0][0]
-    columns: dict[str, None] = {}
-    values: dict[str, list[float]] = {}
-    for (line, column), runs in cells.items():
-        magnitude = line if head == METRIC else ""
-        values.setdefault(magnitude, []).extend(runs.values())
-        if runs:
-            columns[column] = None
-
+    columns = list(dict.fromkeys(column for (_, column), runs in cells.items() if runs))
+    if decimals is None:
+        decimals = _decimals(cells.values(), scale)
     lines = []
     for line in lines_of(cells):
-        places = decimals
-        if places is None:
-            places = _decimals(values[line if head == METRIC else ""], scale)
+        places = decimals if isinstance(decimals, int) else decimals[line]
         texts = [line]
         for column in columns:
             runs = cells.get((line, column), {})
@@ -146,14 +137,24 @@ def pivot(
     return Table(title, f"{note} {count}".strip(), (head, *columns), tuple(lines))
 
 
+def decimals_by_line(cells: Cells) -> dict[str, int]:
+    """The decimals of each line by its own largest value, for lines that are metrics."""
+    lines: dict[str, list[Runs]] = {}
+    for (line, _), runs in cells.items():
+        lines.setdefault(line, []).append(runs)
+    return {line: _decimals(members) for line, members in lines.items()}
+
+
 def lines_of(cells: Cells) -> list[str]:
     """The lines of the cells, each once."""
     return list(dict.fromkeys(line for line, _ in cells))
 
 
-def _decimals(values: Sequence[float], scale: float) -> int:
+def _decimals(members: Iterable[Runs], scale: float = 1.0) -> int:
     """Three digits of the largest value; no decimals where all values are whole."""
-    scaled = [value * scale for value in values]
+    scaled: list[float] = []
+    for runs in members:
+        scaled += [value * scale for value in runs.values()]
     largest = max(map(abs, scaled), default=0.0)
     if all(map(float.is_integer, scaled)) or largest == 0:
         return 0
