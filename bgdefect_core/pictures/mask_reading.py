@@ -204,18 +204,26 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
     for value in used[1:-1]:
         where = values == value
         level = int(levels[where][0])
-        is_low = level < _SOFT[0] and not rings_at_white and where.sum() > nonzero / 10
-        is_low |= len(used) <= _FEW and bool(ndimage.binary_erosion(where, np.ones((3, 3))).any())
-        may_be_area = level >= _SOFT[0] and not (level > _SOFT[1] and rings_at_black)
-        is_area = may_be_area and ndimage.binary_erosion(where, np.ones((3, 3))).any()
-        if not (is_low or is_area):
-            continue
-        came = f"{path} holds the values {_listed(used)}, which look like classes"
-        came += f" ({counted_values(values)})"
-        if used[-1] == 255 and 1 in used:
-            came += " (often 1 is the defect, and 255 an edge to be ignored)"
-        do = f"name the defect's by mask_values, such as {used[1]}, or save a mask of that class"
-        raise MaskError(came, "0, and 255 where the defect is", do)
+        is_dark, is_light = level < _SOFT[0], level > _SOFT[1]
+        may_ring = is_dark or (is_light and rings_at_black)
+        if is_dark and not rings_at_white and where.sum() > nonzero / 10:
+            raise _class_error(path, values, used)
+        if (len(used) <= _FEW or not may_ring) and _holds_area(where):
+            raise _class_error(path, values, used)
+
+
+def _class_error(path: Path, values: NDArray[np.integer], used: NDArray[np.integer]) -> MaskError:
+    came = f"{path} holds the values {_listed(used)}, which look like classes"
+    came += f" ({counted_values(values)})"
+    if used[-1] == 255 and 1 in used:
+        came += " (often 1 is the defect, and 255 an edge to be ignored)"
+    do = f"name the defect's by mask_values, such as {used[1]}, or save a mask of that class"
+    return MaskError(came, "0, and 255 where the defect is", do)
+
+
+def _holds_area(where: Mask) -> bool:
+    """Whether any square of 3 x 3 pixels is in a mask: an edge's pixels lie in thin lines."""
+    return bool(ndimage.binary_erosion(where, np.ones((3, 3))).any())
 
 
 def _listed(values: NDArray[np.integer]) -> str:
