@@ -8,7 +8,7 @@ the mean over the objects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -59,24 +59,31 @@ def object_tables(rows: Sequence[Row]) -> list[Table]:
     tables: list[Table | None] = []
     for k in dict.fromkeys(row.k for row in rows):
         shots = f"k = {k or 'all'}"
-        means = _Grid()
-        details = []
+        grids: dict[str, _Grid] = {}
         for metric in DETECTION_SHOWN:
-            grid = _by_object(groups, "detection", metric, k)
-            title = f"Detection by object: {metric}, {shots}"
-            details.append(grid.table(title, "object", points=True, note="Points."))
-            for (line, subject), runs in grid.cells.items():
-                if line == MEAN:
-                    means.cells[subject, metric] = runs
-                    means.marks[subject, metric] = grid.marks[line, subject]
+            grids[metric] = _by_object(groups, "detection", metric, k)
         title = f"Detection, mean over all objects, {shots}"
+        means = _means_of(grids)
         tables.append(means.table(title, "arm", points=True, note=f"Points. {_MEANS}"))
-        tables += details
+        for metric, grid in grids.items():
+            title = f"Detection by object: {metric}, {shots}"
+            tables.append(grid.table(title, "object", points=True, note="Points."))
         for metric in REALISM_SHOWN:
             grid = _by_object(groups, "realism", metric, k)
             title = f"Realism by object: {metric}, {shots}"
             tables.append(grid.table(title, "object", points=False))
     return list(filter(None, tables))
+
+
+def _means_of(grids: Mapping[str, _Grid]) -> _Grid:
+    """The mean lines of several metrics: subjects down, metrics across."""
+    means = _Grid()
+    for metric, grid in grids.items():
+        for (line, subject), runs in grid.cells.items():
+            if line == MEAN:
+                means.cells[subject, metric] = runs
+                means.marks[subject, metric] = grid.marks[line, subject]
+    return means
 
 
 def write_object_tables(path: Path, rows: Sequence[Row]) -> list[Table]:
