@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -18,17 +18,22 @@ from ._wires import GraphPrompts
 log = logging.getLogger(__name__)
 
 
-def encode(
-    clip: Any, text: str, attention_words: str = ""
-) -> tuple[Tensor, Tensor | None, list[int]]:
+class EncodedText(NamedTuple):
+    """A text as the host's CLIP gives it."""
+
+    tokens: Tensor
+    """``[1, T, D]``."""
+    pooled: Tensor | None
+    """``[1, P]``."""
+    words: list[int]
+    """Positions of the words: no start, end, padding."""
+
+
+def encode(clip: Any, text: str, attention_words: str = "") -> EncodedText:
     """A text by the host's CLIP.
 
     Args:
         attention_words: the words of the text whose positions are asked for. Empty: all.
-
-    Returns:
-        Tokens ``[1, T, D]``, the pooled vector ``[1, P]`` (or None), and the positions of the
-        words: no start, end, padding.
 
     Raises:
         SettingError: there is no CLIP, or the words are not in the text.
@@ -44,7 +49,7 @@ def encode(
         chosen, named = _tokenize(clip, attention_words)
         words = word_places(ids, [chosen[place] for place in named], attention_words)
     tokens, pooled = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True)
-    return tokens.float(), pooled, words
+    return EncodedText(tokens.float(), pooled, words)
 
 
 def _tokenize(clip: Any, text: str) -> tuple[list[Any], list[int]]:
@@ -141,17 +146,18 @@ class RegionPromptEncode(Node):
     def execute(
         cls, clip: Any, background: str, defect: str, placeholder: str, attention_words: str = ""
     ) -> Any:
-        part, pooled, _ = encode(clip, background)
-        tokens, _, words = encode(clip, defect, attention_words)
-        if not words:
+        part, damage = encode(clip, background), encode(clip, defect, attention_words)
+        if not damage.words:
             log.warning("the defect's prompt is empty: the network paints what it likes")
-        empty_mask, nothing = encode(clip, placeholder)[0], encode(clip, "")[0]
-        return (
-            GraphPrompts(
-                RegionPrompts(part, [tokens], empty_mask, [words], nothing, pooled_of(pooled)),
-                [None],
-            ),
+        prompts = RegionPrompts(
+            background=part.tokens,
+            defects=[damage.tokens],
+            placeholder=encode(clip, placeholder).tokens,
+            defect_words=[damage.words],
+            empty=encode(clip, "").tokens,
+            added=pooled_of(part.pooled),
         )
+        return (GraphPrompts(prompts, [None]),)
 
 
 class RegionPromptsNode(Node):
@@ -229,8 +235,8 @@ class AddDefect(Node):
     def execute(
         cls, prompts: GraphPrompts, clip: Any, mask: Tensor, defect: str, attention_words: str = ""
     ) -> Any:
-        tokens, _, words = encode(clip, defect, attention_words)
-        return (with_defect(prompts, tokens, words, mask),)
+        damage = encode(clip, defect, attention_words)
+        return (with_defect(prompts, damage.tokens, damage.words, mask),)
 
 
 class AddDefectConditioning(Node):
