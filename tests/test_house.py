@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ PLACE = re.compile(r"((?:\w+\.)+\w+):\w+")
 MODULES = {module_of(path): path for path in sorted(TRAINER.rglob("*.py"))}
 
 
-def imports_of(path: Path) -> set[tuple[str, ...]]:
+@cache
+def imports_of(path: Path) -> frozenset[tuple[str, ...]]:
     """The trainer's modules that a file imports, as paths of names from ``trainer`` on."""
     module = module_of(path)
     package = module if path.name == "__init__.py" else module[:-1]
@@ -56,7 +58,7 @@ def imports_of(path: Path) -> set[tuple[str, ...]]:
         for alias in node.names:
             inner = (*named, alias.name)
             targets.add(inner if inner in MODULES else named)
-    return targets
+    return frozenset(targets)
 
 
 def arrows_between(folder: Path) -> dict[tuple[str, str], set[tuple[str, ...]]]:
