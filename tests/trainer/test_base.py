@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bgdefect_core.errors import SettingError, WeightsError
-from bgdefect_core.paths import ASSETS
 from bgdefect_core.weights.files import UNKNOWN
 from trainer.bases.licences import licence_of
 from trainer.bases.load import Base, load_base, load_tokenizer
@@ -244,12 +243,12 @@ def test_weights_that_are_no_numbers_are_refused(
         load_base(copy)
 
 
-def _tokenizer(base: Path, file: str, text: str | None) -> None:
-    shutil.rmtree(base / "tokenizer")
-    shutil.copytree(ASSETS / "bgdefect-mini" / "tokenizer", base / "tokenizer")
-    (base / "tokenizer" / file).unlink() if text is None else (
-        base / "tokenizer" / file
-    ).write_text(text)
+def test_a_tokenizer_as_the_installed_transformers_saves_it(base: Base, tmp_path: Path) -> None:
+    """Version 5 saves tokenizer.json alone, version 4 vocab.json and merges.txt."""
+    base.tokenizer.save_pretrained(tmp_path)
+    saved = load_tokenizer(tmp_path)
+    text = "a scratch defect on a nut"
+    assert saved(text).input_ids == base.tokenizer(text).input_ids
 
 
 @pytest.mark.parametrize(
@@ -267,7 +266,11 @@ def test_a_damaged_tokenizer_is_named(
     tiny_base: Path, tmp_path: Path, file: str, text: str | None, message: str
 ) -> None:
     copy = shutil.copytree(tiny_base, tmp_path / "copy")
-    _tokenizer(copy, file, text)
+    path = copy / "tokenizer" / file
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
     with pytest.raises(WeightsError, match=message):
         load_base(copy)
 
