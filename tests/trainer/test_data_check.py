@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainer.data.check import CheckConfig, check, lines
+import pytest
 
-from .annotated_sets import coco, coco_nut
+from bgdefect_core.pictures.listing import report_once
+from trainer.data.check import CheckConfig, check, lines
+from trainer.data.examples import validate
+from trainer.data.layouts import find_examples
+
+from .annotated_sets import coco, coco_nut, yolo
 
 
 def test_what_a_good_data_set_holds(tmp_path: Path) -> None:
@@ -56,3 +61,36 @@ def test_a_good_picture_that_is_a_defect_too(tmp_path: Path) -> None:
     (root / "images/001.png").write_bytes((root / "images/000.png").read_bytes())
     (odd,) = check(CheckConfig(root)).odd
     assert odd.endswith("000.png, which shows a defect")
+
+
+def test_labels_beyond_their_pictures_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By how much, in which pictures; a pixel is rounding. One label lies outside altogether."""
+    report_once.cache_clear()
+    labels = [
+        {"bbox": [-1, 15, 8, 6]},
+        {"bbox": [20, 4, 10.5, 4], "image_id": 2},
+        {"segmentation": [[4, 4, 9, 4, 9, 22.5, 4, 22.5]], "image_id": 3},
+        {"bbox": [30, 4, 3, 3], "image_id": 3},
+        {"segmentation": [[2, 2, 9, 2, 9, 9, 2, 9]], "image_id": 4},
+    ]
+    root = coco(tmp_path / "nut", labels, pictures=4)
+    reach, unfilled = check(CheckConfig(root)).odd
+    text = "labels of 2 pictures reach beyond them and are cut off: "
+    assert reach == text + "002.png by 9 pixels, 001.png by 6.5 pixels"
+    assert unfilled == "1 labels have no pixel in their picture: 002.png"
+    validate(find_examples(root))
+    assert reach in caplog.text
+
+
+def test_shares_of_the_picture_reach_beyond_it_too(tmp_path: Path) -> None:
+    root = yolo(tmp_path / "nut", ["0 0.9 0.5 0.5 0.5", "0 0.97 0.5 0.14 0.6", "0 0.5 0.5 0.4 0.4"])
+    (odd,) = check(CheckConfig(root)).odd
+    assert odd.endswith("cut off: 000.png by 3.6 pixels")
+
+
+def test_labels_outside_alone_are_named_as_such(tmp_path: Path) -> None:
+    root = coco(tmp_path / "nut", [{"bbox": [40, 4, 6, 6]}], pictures=2)
+    (odd,) = check(CheckConfig(root)).odd
+    assert "000.png have no pixel in its 24 x 20" in odd and "coordinates" in odd

@@ -15,11 +15,14 @@ import tyro
 from bgdefect_core.declarations import Doc, check_settings
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.pictures.decoding import holds_sixteen_bits
+from bgdefect_core.pictures.listing import shown_names
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder, white_level
 from bgdefect_core.records.run_record import file_digest
 
+from .annotations.overhang import overhang_of, overhang_text
+from .annotations.shapes import Size
 from .check_report import CheckedClass, CheckReport, Thumbnail, lines, thumbnail, write_page
 from .examples import Example, load_example
 from .layouts import AS_FOUND, LAYOUTS, ReadingSettings, all_good_examples, find_examples, layout_of
@@ -100,6 +103,10 @@ class _Look:
     """Examples with thumbnails; empty: none, of good pictures neither."""
     contents: dict[str, Path] = field(default_factory=dict)
     """Digest of a picture's file -> the first one of this content."""
+    overhangs: dict[Path, float] = field(default_factory=dict)
+    """Pixels by which labels reach beyond each picture."""
+    unfilled: dict[Path, int] = field(default_factory=dict)
+    """Labels of each picture that have no pixel in it."""
 
     def at(self, example: Example) -> None:
         """Read one."""
@@ -129,6 +136,7 @@ class _Look:
                 self.report.good_thumbnails.append(_thumbnail_of(example, picture, None))
             return picture, None
         picture, mask = load_example(example)
+        self._look_at_regions(example, (mask.shape[0], mask.shape[1]))
         key = (example.object, example.defect)
         entry = self.report.classes.setdefault(key, CheckedClass())
         entry.pictures += 1
@@ -143,6 +151,13 @@ class _Look:
             entry.thumbnails.append(_thumbnail_of(example, picture, mask))
         return picture, mask
 
+    def _look_at_regions(self, example: Example, size: Size) -> None:
+        overhang = overhang_of(example.regions, size)
+        self.overhangs[example.image] = max(overhang, self.overhangs.get(example.image, 0.0))
+        for region in example.regions if len(example.regions) > 1 else ():
+            if not region.fill(size).any():
+                self.unfilled[example.image] = self.unfilled.get(example.image, 0) + 1
+
     def at_all(self, examples: Sequence[Example]) -> None:
         """What only all of them tell."""
         report = self.report
@@ -150,6 +165,12 @@ class _Look:
             report.bits = int(white_level(report.deep) or 255).bit_length()
         report.parts = len({group_of(example) for example in examples})
         report.named = len({example.image for example in examples if example.group})
+        text = overhang_text(self.overhangs)
+        if text:
+            report.odd.append(text)
+        if self.unfilled:
+            text = f"{sum(self.unfilled.values())} labels have no pixel in their picture: "
+            report.odd.append(text + shown_names([path.name for path in self.unfilled]))
         sides = {size: count for size, count in report.sizes.items() if count == 1}
         if len(sides) == 1 and report.sizes.total() > 3 and len(report.sizes) == 2:
             report.odd.append(f"one picture alone has the size {next(iter(sides))}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bgdefect_core.errors import BGDefectError, DataError, MaskError
+from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.mask_files import report_large_masks
 from bgdefect_core.pictures.mask_reading import read_masks
 from bgdefect_core.pictures.mask_values import WHITE, MaskValues
@@ -17,6 +18,7 @@ from bgdefect_core.pictures.masks import Mask, check_mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder
 
+from .annotations.overhang import overhang_of, overhang_text
 from .annotations.record import Region, regions_digest, union_of
 from .annotations.shapes import Size
 
@@ -125,6 +127,10 @@ def _read_mask(example: Example, size: Size) -> Mask:
         return read_masks(example.masks, union, size, values=example.values, picture=example.image)
     check_size(example.image, size, example.size)
     mask = union_of(example.regions, size)
+    if not mask.any():
+        came = f"the labels of {example.image} have no pixel in its {size[1]} x {size[0]}"
+        do = "correct their coordinates, or annotate the picture at this size"
+        raise MaskError(came, "an area inside the picture", do)
     check_mask(mask, size, union)
     return mask
 
@@ -157,7 +163,8 @@ def _state(example: Example) -> _State:
 
 
 def validate(examples: Sequence[Example]) -> None:
-    """Read every picture and mask once, before any time goes into training.
+    """Read every picture and mask once, before any time goes into training. Labels that reach
+    beyond their pictures are named in the log.
 
     Raises:
         DataError: naming up to five files that cannot be used, and why.
@@ -166,12 +173,15 @@ def validate(examples: Sequence[Example]) -> None:
         raise DataError("there are no examples", "at least one picture with its mask")
     problems: list[str] = []
     shares: dict[str, list[float]] = {}
+    overhangs: dict[Path, float] = {}
     for example in examples:
         try:
             mask = load_example(example)[1]
         except BGDefectError as error:
             problems.append(str(error))
             continue
+        overhang = overhang_of(example.regions, (mask.shape[0], mask.shape[1]))
+        overhangs[example.image] = max(overhang, overhangs.get(example.image, 0.0))
         shares.setdefault(f"{example.object} / {example.defect}", []).append(float(mask.mean()))
     if problems:
         lines = [f"{len(problems)} of {len(examples)} examples cannot be used:", *problems[:5]]
@@ -180,3 +190,6 @@ def validate(examples: Sequence[Example]) -> None:
         raise DataError("\n  ".join(lines))
     for name, covered in shares.items():
         report_large_masks(name, covered)
+    text = overhang_text(overhangs)
+    if text:
+        report_once(text, expected=False)

@@ -180,6 +180,16 @@ class Entries:
             self._refuse(name, value, "a whole number")
         return value
 
+    def id(self, name: str) -> str:
+        """A whole number or a text by which other entries name this one, as a text: 7, 7.0 and "7"
+        are one id."""
+        value = self._values.get(name)
+        if isinstance(value, str) and value.strip() and "\x00" not in value:
+            return value.strip()
+        if isinstance(value, int | float):
+            return str(self.whole(name))
+        self._refuse(name, value, "a whole number or a text")
+
     def numbers(self, name: str) -> tuple[float, ...]:
         """A list of finite numbers."""
         return self.numbers_in(self._values.get(name), name)

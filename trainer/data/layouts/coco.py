@@ -67,38 +67,38 @@ class _Document:
     """One file.
 
     Raises:
-        DataError: it is no such file, or two of its entries have one number.
+        DataError: it is no such file, or two of its entries have one id.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         content = Entries(read_json(path), str(path))
-        self._images = self._by_number(content, "images")
-        self._categories: dict[int, str] = {}
-        for number, entries in self._by_number(content, "categories").items():
-            self._categories[number] = entries.text("name").strip()
-        self._regions: dict[int, list[Region]] = {}
+        self._images = self._by_id(content, "images")
+        self._categories: dict[str, str] = {}
+        for id, entries in self._by_id(content, "categories").items():
+            self._categories[id] = entries.text("name").strip()
+        self._regions: dict[str, list[Region]] = {}
         for index, values in enumerate(content.list("annotations")):
             self._add(Entries(values, f"{path}, annotation {index}"))
 
-    def _by_number(self, content: Entries, name: str) -> dict[int, Entries]:
-        numbered: dict[int, Entries] = {}
+    def _by_id(self, content: Entries, name: str) -> dict[str, Entries]:
+        by_id: dict[str, Entries] = {}
         for index, values in enumerate(content.list(name)):
             entries = Entries(values, f"{self._path}, {name} {index}")
-            number = entries.whole("id")
-            if number in numbered:
-                came = f"{entries.where}: the id {number} stands there twice"
+            id = entries.id("id")
+            if id in by_id:
+                came = f"{entries.where}: the id {id[:60]} stands there twice"
                 raise DataError(came, "an id each", "export it again")
-            numbered[number] = entries
-        return numbered
+            by_id[id] = entries
+        return by_id
 
     def _add(self, entries: Entries) -> None:
-        image, category = entries.whole("image_id"), entries.whole("category_id")
+        image, category = entries.id("image_id"), entries.id("category_id")
         if image not in self._images:
-            came = f"{entries.where} is of the image {image}"
+            came = f"{entries.where} is of the image {image[:60]}"
             raise DataError(came, "the id of an image", "export it again")
         if category not in self._categories:
-            came = f"{entries.where} has the category {category}"
+            came = f"{entries.where} has the category {category[:60]}"
             raise DataError(came, "the id of a category", "export it again")
         shape = _shape_of(entries)
         regions = self._regions.setdefault(image, [])
@@ -112,7 +112,7 @@ class _Document:
     ) -> Iterator[LabelledPicture]:
         """The pictures with their regions."""
         folders = _picture_folders(self._path, root)
-        for number, entries in self._images.items():
+        for id, entries in self._images.items():
             name = entries.text("file_name")
             image = None
             if is_address(name) and not (options.outside and Path(name).is_file()):
@@ -123,7 +123,7 @@ class _Document:
                 came = f"{entries.where}: {name} does not exist"
                 expected = f"a file in {folders[0]}, or in images beside or above it"
                 raise DataError(came, expected, "put the pictures there, or leave the entry out")
-            regions = tuple(self._regions.get(number, ()))
+            regions = tuple(self._regions.get(id, ()))
             group = entries.group(options.group_key)
             yield LabelledPicture(image, regions, group, _size_of(entries))
 
