@@ -1,6 +1,7 @@
 """The generated data set on disk: MVTec AD's layout, and a record of every attempt.
 
-    ROOT/OBJECT/train/good/*.png                    good pictures that were painted into, once each
+    ROOT/OBJECT/train/good/*.png                    good pictures that were painted into, once each,
+                                                    whatever format a later run writes
     ROOT/OBJECT/test/DEFECT/00000.png               accepted samples (with tiff: 00000.tif, and so
                                                     all good pictures and rejected samples)
     ROOT/OBJECT/ground_truth/DEFECT/00000_mask.png  their labels: the refined masks
@@ -53,7 +54,7 @@ from .dataset_place import (
     run_record,
 )
 from .decisions import read_decisions
-from .manifest import WHITE, Manifest, ManifestLine, read_manifest, standing_line
+from .manifest import WHITE, Manifest, ManifestLine, good_copy, read_manifest, standing_line
 from .run_record import Inputs, file_digest, locked
 
 __all__ = [
@@ -344,8 +345,8 @@ class DatasetWriter:
         """Copy a good picture into train/good once, named by its content; returns the file's
         SHA-256."""
         digest = file_digest(source, PictureError, "the good picture")
-        name = f"{digest[:16]}{ENDINGS[self._image_format]}"
-        target = self.root / self.object / "train" / "good" / name
+        ending = ENDINGS[self._image_format]
+        target = self.root / good_copy(self.root, self.object, digest[:16], ending)
         if target.exists():
             return digest
         if self._image_format == "png" and is_plain_png(source):

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import DataError, OutputError, SettingError
 from ..files import atomic_write
+from ..pictures.writing import ENDINGS
 from .decisions import Decision, Key, mended_file, read_decisions
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Manifest",
     "ManifestLine",
     "Reviewed",
+    "good_copy",
     "painted_file",
     "read_manifest",
     "recorded_lines",
@@ -99,9 +101,19 @@ class ManifestLine:
         return white if isinstance(white, int) and not isinstance(white, bool) else None
 
     @property
-    def good_name(self) -> str:
-        """Name of the good picture's copy in the data set's ``train/good``."""
-        return f"{self.source_sha256[:16]}{Path(self.file).suffix}"
+    def good_stem(self) -> str:
+        """Name of the good picture's copy in the data set's ``train/good``, without ending."""
+        return self.source_sha256[:16]
+
+    def good_file(self, root: Path) -> str:
+        """The good picture's copy, relative to the data set. It stands there once: where runs write
+        different formats, in that of the first.
+
+        Args:
+            root: of the data set.
+        """
+        object = Path(self.requested).parts[1]
+        return good_copy(root, object, self.good_stem, Path(self.file).suffix)
 
     def to_json(self) -> str:
         """The line.
@@ -133,6 +145,19 @@ _TYPES: dict[str, Any] = {
     "review": (dict, type(None)),
 }
 """Types of the entries that are not text."""
+
+
+def good_copy(root: Path, object: str, stem: str, ending: str) -> str:
+    """Where the copy of a good picture lies, relative to the data set, or is to be written.
+
+    Args:
+        root: of the data set. stem: of its name. ending: of the files that the run writes.
+    """
+    folder = f"{object}/train/good"
+    for other in ENDINGS.values():
+        if (root / folder / f"{stem}{other}").is_file():
+            return f"{folder}/{stem}{other}"
+    return f"{folder}/{stem}{ending}"
 
 
 def read_manifest(path: str | Path) -> list[ManifestLine]:

@@ -28,7 +28,7 @@ from bgdefect_core.errors import (
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import load_picture, read_picture
-from bgdefect_core.pictures.writing import write_picture
+from bgdefect_core.pictures.writing import ENDINGS, ImageFormat, write_picture
 from bgdefect_core.records.apply_decisions import apply_decisions
 from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts, read_manifest
 from bgdefect_core.records.dataset_place import attempts_there, extras_folder
@@ -497,8 +497,8 @@ def test_tiff_files(tmp_path: Path, folder: Path) -> None:
         "nut/test/scratch/00000.tif",
         "nut/ground_truth/scratch/00000_mask.png",
     )
-    assert line.white == 4095 and (root / "nut/train/good" / line.good_name).is_file()
-    assert line.good_name.endswith(".tif")
+    assert line.white == 4095 and (root / line.good_file(root)).is_file()
+    assert line.good_file(root).endswith(".tif")
     assert np.array_equal(load_picture(root / line.file, 4095).pixels, deep.pixels)
     (root / "nut/test/scratch/00007.tif").write_bytes(b"of a killed run")
     with writer() as dataset:
@@ -513,3 +513,19 @@ def test_tiff_files(tmp_path: Path, folder: Path) -> None:
         (moved,) = [one for one in read_manifest(extras / "manifest.jsonl") if not one.index]
         place = "extras/nut/scratch/rejected/00000_0.tif" if word == "reject" else line.file
         assert moved.file == place and (root / place).is_file()
+
+
+@pytest.mark.parametrize("formats", [("png", "tiff"), ("tiff", "png")])
+def test_a_good_picture_stands_once_whatever_formats_runs_write(
+    formats: tuple[ImageFormat, ImageFormat], tmp_path: Path, folder: Path
+) -> None:
+    root = tmp_path / "out"
+    for defect, image_format in zip(("scratch", "dent"), formats, strict=True):
+        with DatasetWriter(root, "nut", defect, SETTINGS, image_format=image_format) as writer:
+            for index in (0, 1):
+                line = writer.add(make_sample(folder, index, 0, True))
+                good = read_picture(root / line.good_file(root))
+                assert (good == read_picture(folder / f"good{index}.png")).all()
+    assert Path(line.file).suffix == ENDINGS[formats[1]]
+    suffixes = [path.suffix for path in (root / "nut/train/good").iterdir()]
+    assert suffixes == [ENDINGS[formats[0]]] * 2

@@ -294,7 +294,7 @@ def test_the_data_set_grows_run_by_run(server: Server, object_info: dict[str, An
     for record in records:
         assert (record in accepted) == (record.verdict == "good")
         picture, label = pixels(root / record.file), pixels(root / record.label)[..., 0]
-        good = pixels(root / "brushed_metal/train/good" / record.good_name)
+        good = pixels(root / record.good_file(root))
         requested = pixels(root / record.requested)[..., 0] > 0
         assert picture.shape == good.shape and set(np.unique(label)) <= {0, 255}
         assert not (label[~requested] > 0).any()

@@ -197,7 +197,7 @@ def test_with_aligned_good_pictures_no_round_is_needed(config: TrainConfig) -> N
         assert overlap(load_example(example)[1], spot)["iou"] > 0.6
         assert line.quality["box_share"] < 0.5
         assert line.verdict == "tightened by the difference from its good picture"
-        assert (root / "boards/train/good" / line.good_name).is_file()
+        assert (root / line.good_file(root)).is_file()
     config = GenerateConfig(weights, config.data / "paired_good", weights.parent / "set")
     sources = sources_in_folders(config, read_info(weights))
     assert sources.library is not None and len(sources.library.patches) == 2

@@ -277,7 +277,7 @@ def test_data_set_is_mvtec_and_background_is_the_input(config: GenerateConfig) -
         and len({json.dumps(r.mask_origin) for r in records}) == 1
     )
     for record in records:
-        normal = read_picture(root / "train" / "good" / record.good_name)
+        normal = read_picture(root.parent / record.good_file(root.parent))
         result = read_picture(config.output / record.file)
         requested = read_mask(config.output / record.requested)
         label = read_mask(config.output / record.label)
@@ -477,7 +477,7 @@ def test_all_sixteen_bits_go_through_to_the_file(
         assert written.dtype == np.uint16 and written.shape == before.shape
         assert written.max() <= highest and (written[10:18, 12:24] != before[10:18, 12:24]).any()
         assert (written[30:] == before[30:]).all() and (written[:, 36:] == before[:, 36:]).all()
-        kept = decode(run.output / "plate/train/good" / record.good_name, PictureError)
+        kept = decode(run.output / record.good_file(run.output), PictureError)
         assert kept.pixels.dtype == np.uint16 and (kept.pixels == before).all()
 
 

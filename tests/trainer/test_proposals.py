@@ -124,7 +124,7 @@ def test_proposals_count_once_they_are_confirmed(config: ProposeConfig) -> None:
         assert all(row["proposed"] and not row["accepted"] for row in rows)
         assert all(float(row["figures"]["score over good pictures"]) > 1 for row in rows)
         line = session.line(0, "00000_0")
-        assert (config.output / "part/train/good" / line.good_name).is_file()
+        assert (config.output / line.good_file(config.output)).is_file()
         session.decide(0, "00000_0", "accept", "", False)
     assert apply_decisions(config.output, "part", "odd").accepted == 1
     examples = find_examples(config.output)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from bgdefect_core.files import write_file
@@ -41,7 +42,10 @@ def assemble(worker: Worker, order: Mapping[str, Any]) -> Parts:
     names: dict[str, None] = {}
     for line in lines:
         names.update(dict.fromkeys(line.files))
-        names[f"{place.object}/train/good/{line.good_name}"] = None
+    stems = {line.good_stem for line in lines}
+    for name in place.good_files:
+        if PurePosixPath(name).stem in stems:
+            names[name] = None
     store.copy_to(root, names)
     summary = summarise(
         root, order["wanted"], lines, order["without_mask"], tuple(order["left_out"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bgdefect_core.pictures.writing import ImageFormat
@@ -43,6 +43,11 @@ class DataSetPlace:
     def extras(self) -> str:
         """Folder of the manifest, relative to the data set."""
         return extras_folder(Path(), self.object, self.defect).as_posix()
+
+    @property
+    def good_files(self) -> list[str]:
+        """The copies of good pictures that the store holds, relative to the data set."""
+        return self.store.names(f"{self.object}/train/good")
 
     @property
     def parts(self) -> str:
@@ -105,7 +110,11 @@ class ShardWriter:
         self._writer.close()
         store = self._place.store
         goods = (self._root / self._place.object / "train" / "good").glob("*.*")
-        names = [path.relative_to(self._root).as_posix() for path in sorted(goods)]
+        there = {PurePosixPath(name).stem for name in self._place.good_files}
+        names: list[str] = []
+        for path in sorted(goods):
+            if path.stem not in there:  # of this class, or of one in another format
+                names.append(path.relative_to(self._root).as_posix())
         for line in self._lines:
             names += line.files
         for name in names:

@@ -93,14 +93,14 @@ def _joined(
         if example.defect not in {member.defect for member in members}:
             members.append(example)
     names = _names(root, [image for _, image in by_picture])
-    painted = {line.good_name for line in generated.values()}
+    painted = {line.good_stem for line in generated.values()}
     files: list[LabelledFile] = []
     for (object, image), members in by_picture.items():
         line = generated.get(Path(os.path.abspath(image)))
         group = members[0].group
         if line is not None:
-            group = Path(line.good_name).stem
-        elif not group and image.name in painted:
+            group = line.good_stem
+        elif not group and image.stem in painted:
             group = image.stem
         defective: list[Example] = []
         for member in members:

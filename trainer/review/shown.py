@@ -21,7 +21,7 @@ _QUALITY = 92
 
 def good_file(root: Path, line: ManifestLine) -> str:
     """The good picture of a sample, relative to the data set; where none is known, the sample."""
-    good = f"{_object_of(line)}/train/good/{line.good_name}"
+    good = line.good_file(root)
     return good if (root / good).is_file() else line.file
 
 

@@ -124,7 +124,7 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
                 picture=read_of_folder(root / record.file),
                 label=_read_mask(root / record.label),
                 requested=_read_mask(root / record.requested),
-                source=read_of_folder(root / object / "train" / "good" / record.good_name),
+                source=read_of_folder(root / record.good_file(root)),
                 file=record.file,
                 seed=record.seed,
                 quality=record.quality,
