@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bgdefect_core.pictures.listing import report_once
+from bgdefect_core.pictures.writing import write_picture
 from trainer.data.check import CheckConfig, check, lines
 from trainer.data.examples import validate
 from trainer.data.layouts import find_examples
 
-from .annotated_sets import coco, coco_nut, yolo
+from .annotated_sets import HEIGHT, WIDTH, coco, coco_nut, plain_picture, yolo
 
 
 def test_what_a_good_data_set_holds(tmp_path: Path) -> None:
@@ -94,3 +97,23 @@ def test_labels_outside_alone_are_named_as_such(tmp_path: Path) -> None:
     root = coco(tmp_path / "nut", [{"bbox": [40, 4, 6, 6]}], pictures=2)
     (odd,) = check(CheckConfig(root)).odd
     assert "000.png have no pixel in its 24 x 20" in odd and "coordinates" in odd
+
+
+def test_what_readers_warn_of_is_odd_and_said_once(tmp_path: Path) -> None:
+    """Soft edges of every mask, a turned picture, a picture that is passed over."""
+    report_once.cache_clear()
+    root = tmp_path / "nut"
+    for number in range(3):
+        plain_picture(root / f"test/cut/{number}.png", 90 + number)
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        mask[5:9, 5:11], mask[5, 5] = 255, 100
+        write_picture(root / f"ground_truth/cut/{number}_mask.png", mask)
+    plain_picture(root / "train/good/0.png", 80)
+    (root / "train/good/1.ppm").write_bytes(b"P6 1 1 255 abc")
+    turn = Image.Exif()
+    turn[0x112] = 3
+    Image.open(root / "test/cut/2.png").save(root / "test/cut/2.png", exif=turn)
+    odd = check(CheckConfig(root)).odd
+    assert len(odd) == 3
+    for words in ("1 grayish pixels", "(and 2 more of this kind)", "orientation 3", "1.ppm"):
+        assert len([line for line in odd if words in line]) == 1

@@ -78,6 +78,20 @@ def test_no_part_stands_on_two_sides(grouped: Path, number: int) -> None:
     assert len(fold.test) == 12
 
 
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_good_pictures_of_one_side_alone_are_divided(side: str, tmp_path: Path) -> None:
+    root, picture = tmp_path / "lid", np.full((32, 32, 3), 120, np.uint8)
+    mask = np.zeros((32, 32), bool)
+    mask[10:14, 10:14] = True
+    for index in range(4):
+        write_picture(root / f"test/dent/{index:03d}.png", picture)
+        write_mask(root / f"ground_truth/dent/{index:03d}_mask.png", mask)
+        write_picture(root / f"{side}/good/{index:03d}.png", picture)
+    fold = make_folds(evaluation(root).plan, 0, "lid", ["dent"], 0)[0]
+    assert len(fold.good_train) == len(fold.good_test) == 2
+    assert not set(fold.good_train) & set(fold.good_test)
+
+
 def test_classes_whose_parts_fall_into_different_halves_share_no_detector(
     grouped: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from bgdefect_core.records.run_record import file_digest
 
 from .annotations.overhang import overhang_of, overhang_text
 from .annotations.shapes import Size
+from .check_notes import noted
 from .check_report import CheckedClass, CheckReport, Thumbnail, lines, thumbnail, write_page
 from .examples import Example, load_example
 from .layouts import AS_FOUND, LAYOUTS, ReadingSettings, all_good_examples, find_examples, layout_of
@@ -63,6 +64,15 @@ def check(config: CheckConfig) -> CheckReport:
     """
     check_settings(config)
     config.reading.check()
+    with noted() as notes:
+        report = _report_of(config)
+    report.odd += notes.lines
+    if config.page is not None:
+        write_page(report, config.page)
+    return report
+
+
+def _report_of(config: CheckConfig) -> CheckReport:
     root, reading = config.source, config.reading
     layout = layout_of(root, reading)
     classes = layout.classes(root)
@@ -79,8 +89,6 @@ def check(config: CheckConfig) -> CheckReport:
     for example in (*examples, *good.values()):
         look.at(example)
     look.at_all([*examples, *good.values()])
-    if config.page is not None:
-        write_page(report, config.page)
     return report
 
 

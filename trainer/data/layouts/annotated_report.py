@@ -51,7 +51,7 @@ def lines_of(record: AnnotatedSet, layout: str, with_points: bool) -> Iterator[t
         kind = "points" if with_points else "boxes"
         text = f"{kind} alone of {shown_names(undrawn)}: the filled boxes or circles are the "
         text += "masks, as loose as they are; bgdefect train --masks-from "
-        yield f"{text}{kind} tightens them", False
+        yield f"{text}{kind} tightens them", True
     if tally.several:
         text = f"{tally.several} pictures show several classes; the regions of others are "
         yield f"{text}kept out of a class's background", True

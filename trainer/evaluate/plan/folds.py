@@ -3,7 +3,8 @@
 The halves are those of the paper (``split_halves``). The validation part is taken from the training
 side and is the same for every arm, including the ceiling. A good picture belongs to the side of the
 defects of its part (``group``), whatever folder it lies in. Good pictures of a part without defects
-train if they come from ``train/good`` and test if they come from ``test/good``.
+train if they come from ``train/good`` and test if they come from ``test/good``; where one side has
+none at all, the other's are divided into halves.
 """
 
 from __future__ import annotations
@@ -95,10 +96,11 @@ def _split_good(settings: PlanSettings, object: str, sides: Sequence[_DefectSide
         testing |= _groups(side.test)
     good = good_examples(settings.data, object, reading=settings.reading)
     good_test = good_examples(settings.data, object, "test", settings.reading)
-    if good == good_test:  # a csv has no sides
-        halves = split_halves(good, 0)
-        good, good_test = list(halves.train), list(halves.held_out)
     bound = training | choosing | testing
+    has_test = good_test or divide(good, testing)[0]
+    if good == good_test or not good or not has_test:  # a csv, or a folder, without sides
+        halves = split_halves(good or good_test, 0)
+        good, good_test = list(halves.train), list(halves.held_out)
     unbound = _groups(good) - bound
     every = [*good, *good_test]
     train = divide(every, training)[0] + divide(good, unbound)[0]
