@@ -74,7 +74,7 @@ class Decoded:
     orientation: int
     """EXIF orientation, 1 to 8; 1: the file is stored upright."""
     colours: NDArray[np.uint8] | None
-    """Of a palette file: its colours ``[N, 3]``."""
+    """Of a palette file: the colours of its indices as they are shown, ``[256, 3]``."""
     indices: NDArray[np.uint8] | None
     """Of a palette file: the index of each pixel, ``[H, W]``."""
     alpha_varies: bool
@@ -259,10 +259,10 @@ def _decoded(
         pixels = np.asarray(Image.alpha_composite(black, rgba).convert("RGB"))
     else:
         pixels = np.asarray(image.convert("RGB"))
-        if image.mode == "P":
-            palette = image.getpalette("RGB") or []
-            colours = np.array(palette, np.uint8).reshape(-1, 3)
-            indices = np.asarray(image)
+    if image.mode == "P":
+        indices = np.asarray(image)
+        colours = np.zeros((256, 3), np.uint8)
+        colours[indices] = pixels
     bilevel_white_is_zero = image.mode == "1" and min_is_white
     return Decoded(pixels, orientation, colours, indices, alpha_varies, bilevel_white_is_zero)
 

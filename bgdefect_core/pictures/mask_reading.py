@@ -25,6 +25,8 @@ _SOFT = (32, 223)
 """Lowest and highest gray value that is neither black nor white."""
 _SOFT_SHARE = 0.2
 """Largest share of soft pixels among the non-zero ones that needs no further look."""
+_NEAR_WHITE = 247
+"""Level above which white is meant."""
 _MOST_CLASSES = 32
 _FEW = 4
 """Values of a file up to which every area is drawn, none is left by compression."""
@@ -64,13 +66,10 @@ def read_mask(
         _compare_orientation(path, decoded, size, picture)
     if size is not None and shape != tuple(size):
         check_mask(np.ones(shape, np.bool_), size, str(path))
-    if not values.is_white:
-        mask = values.select(path, decoded)
-        check_mask(mask, size, str(path))
-        return mask
-    mask = _read_white(path, decoded)
+    mask = _read_white(path, decoded) if values.is_white else values.select(path, decoded)
     check_mask(mask, size, str(path))
-    if _is_inverted(mask):
+    is_named = bool(values.numbers or values.colours)
+    if not is_named and _is_inverted(mask):
         if decoded.white_is_zero:
             logger.info("%s: 0 is the background, though its tag says that 0 is white", path)
             return ~mask
@@ -137,6 +136,10 @@ def _compare_orientation(
 def _read_white(path: Path, decoded: Decoded) -> Mask:
     """What counts as defect, after all that is no black and white mask is refused."""
     pixels = decoded.pixels
+    if decoded.indices is not None and not pixels.any() and decoded.indices.any():
+        came = f"{path} is black, and its palette indices are {counted_values(decoded.indices)}"
+        do = f"name the defect's by mask_values, such as {decoded.indices.max()}"
+        raise MaskError(came, "white where the defect is", do)
     if decoded.alpha_varies and not pixels.any():
         came = f"{path} is black: only its alpha channel holds a shape"
         raise MaskError(came, "white where the defect is", "save its alpha channel as a picture")
@@ -197,6 +200,8 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
         raise MaskError(came, "0, and 255 where the defect is", do)
     if not 2 < len(used) <= _MOST_CLASSES:
         return
+    if levels.max() == 255 and not ((levels > 0) & (levels <= _NEAR_WHITE)).any():
+        return  # lossy WebP leaves white a little darker, and black as it is
     counts = np.bincount(levels.ravel(), minlength=256)
     rings_at_white = counts[_SOFT[1] + 1 : 255].any()
     rings_at_black = counts[1 : _SOFT[0]].any()

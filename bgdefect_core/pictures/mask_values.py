@@ -126,6 +126,8 @@ def _numbers_of(decoded: Decoded) -> NDArray[np.integer] | None:
     pixels = decoded.pixels
     if pixels.ndim == 2:
         return pixels
+    if decoded.indices is not None and not pixels.any():  # a palette of blacks
+        return decoded.indices
     if (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return decoded.indices

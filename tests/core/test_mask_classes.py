@@ -194,3 +194,35 @@ def test_an_area_in_one_colour(tmp_path: Path) -> None:
     save(path, painted(BLACK, (FIRST, RED), (SECOND, GREEN)))
     with pytest.raises(MaskError, match="several colours"):
         read_area(path, (SIDE, SIDE))
+
+
+def test_white_of_lossy_webp_is_no_class(tmp_path: Path) -> None:
+    values = np.where(FIRST, np.uint8(255), np.uint8(0))
+    values[30:40, 50:62] = 252
+    values[30, 50] = 254
+    assert np.array_equal(read_mask(save(tmp_path / "m.png", values)), FIRST)
+    values[60:70, 10:20] = 240
+    with pytest.raises(MaskError, match="0, 240, 252"):
+        read_mask(save(tmp_path / "m.png", values))
+
+
+def test_palettes_of_blacks_and_with_transparency(tmp_path: Path) -> None:
+    """Classes are told apart by their indices, however they are shown."""
+    palette = Image.fromarray(FIRST.astype(np.uint8) + 2 * SECOND.astype(np.uint8), "L")
+    for name, colours in (("black", [0] * 9), ("shown", [0, 0, 0, 255, 0, 0, 0, 0, 255])):
+        image = palette.convert("P")
+        image.putpalette(colours)
+        image.save(tmp_path / f"{name}.png", transparency=0)
+        assert np.array_equal(
+            read_mask(tmp_path / f"{name}.png", values=MaskValues.parse("2")), SECOND
+        )
+        with pytest.raises(MaskError, match=r"indices .*mask_values, such as [12]"):
+            read_mask(tmp_path / f"{name}.png")
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_inverted_masks_of_values_but_0_are_refused(white: int, tmp_path: Path) -> None:
+    path = save(tmp_path / "m.png", np.where(FIRST, 0, white).astype(np.uint8))
+    with pytest.raises(MaskError, match="white on 98% .* give the mask_values 0"):
+        read_mask(path, values=NONZERO)
+    assert np.array_equal(read_mask(path, values=MaskValues.parse("0")), FIRST)

@@ -279,6 +279,8 @@ def test_the_parts_of_a_defect_make_a_mask_together(tmp_path: Path) -> None:
     write_mask(tmp_path / "000" / "001.png", stripe(slice(2, 9), 30))
     with pytest.raises(MaskError, match="001.png is 30 x 30 pixels; expected 40 x 40"):
         read_library(tmp_path)
-    write_mask(tmp_path / "000" / "001.png", ~whole)
+    left = np.arange(40) < 20
+    for name, columns in (("000", left), ("001", ~left)):
+        write_mask(tmp_path / "000" / f"{name}.png", np.tile(columns, (40, 1)))
     with pytest.raises(MaskError, match="the union of the masks in .*000 is full"):
         read_library(tmp_path)

@@ -216,6 +216,14 @@ def test_two_of_one_name_are_refused_alike(tmp_path: Path) -> None:
             read()
 
 
+def test_two_good_pictures_of_one_name_are_refused_in_every_folder(tmp_path: Path) -> None:
+    root = nut(tmp_path / "nut")
+    picture(root / "train/good/000.bmp")
+    for place in (root, root / "train/good"):
+        with pytest.raises(DataError, match="000.bmp and .*000.png have one name"):
+            good_pictures(place)
+
+
 @pytest.mark.parametrize("twin", ["test/Cut", "Test", "ground_truth/CUT"])
 def test_two_folders_of_one_name_are_refused(twin: str, tmp_path: Path) -> None:
     root = nut(tmp_path / "nut")
@@ -303,6 +311,30 @@ def test_csv_of_every_program(encoding: str, end: str, mark: str, tmp_path: Path
     (example,) = find_examples(tmp_path)
     assert example.image == tmp_path / "Bilder/ä 0.PNG" and example.defect == "Riß"
     assert example.masks == (tmp_path / "Masken/ä 0.png",)
+
+
+@pytest.mark.parametrize("nothing", ["", "nan", "None", "NULL", "-"])
+def test_cells_that_say_that_there_is_nothing(nothing: str, tmp_path: Path) -> None:
+    """Programs write so where a good picture has no mask, no defect and no group."""
+    root = nut(tmp_path / "nut")
+    rows = [f"test/cut/00{n}.png,ground_truth/cut/00{n}_mask.png,nut,cut,{nothing}" for n in (0, 1)]
+    rows += [f"train/good/000.png,{nothing},nut,{nothing},{nothing}"]
+    path = root / "list.csv"
+    path.write_text("\n".join(["image,mask,class,defect,group", *rows]) + "\n")
+    assert [example.group for example in find_examples(path)] == ["", ""]
+    assert [picture.name for picture in good_pictures(path)] == ["000.png"]
+    (root / "manifest.csv").write_text(f"file,group\ntest/cut/000.png,{nothing}\n")
+    assert {example.group for example in find_examples(root)} == {""}
+
+
+def test_a_comma_in_a_header_between_semicolons(tmp_path: Path) -> None:
+    root = nut(tmp_path / "nut")
+    for mark in ";|":
+        head = mark.join(("image", "mask", "class", "defect", "group", "size, mm"))
+        row = mark.join(("test/cut/000.png", "ground_truth/cut/000_mask.png", "nut", "cut", "", ""))
+        path = root / "list.csv"
+        path.write_text(f"{head}\n{row}\n")
+        assert len(find_examples(path)) == 1
 
 
 def test_empty_rows_of_spreadsheets_are_none(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ..annotations.record import IGNORED, AnnotationOptions, Region
 from ..annotations.shapes import MaskFiles
 from ..examples import Example
 from .layout import Layout, choose, file_in, find_file
-from .tables import read_table
+from .tables import filled, read_table
 
 _COLUMNS = ("image", "mask", "class", "defect")
 
@@ -24,9 +24,9 @@ class CsvList(Layout):
 
     name = "csv"
     summary = (
-        "a csv with the columns image, mask, class, defect, group, between commas, semicolons or "
-        "tabs, or a folder with such a manifest.csv; paths relative to it; the defect good, ok, "
-        "normal or none: a good picture; ignore: a mask of what is neither"
+        "a csv with the columns image, mask, class, defect, group, between commas, semicolons, "
+        "tabs or bars, or a folder with such a manifest.csv; paths relative to it; the defect "
+        "good, ok, normal or none: a good picture; ignore: a mask of what is neither"
     )
     good_place = "rows with the defect good"
 
@@ -110,7 +110,7 @@ def _rows(root: Path, group_key: str) -> list[Example]:
 
 
 def _read_row(row: dict[str, str], folder: Path, where: str, group_key: str) -> Example:
-    image, mask, defect = row["image"], row["mask"], row["defect"]
+    image, mask, defect = row["image"], filled(row["mask"]), filled(row["defect"])
     if not image or not row["class"]:
         raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
     is_good = not comparable(defect) or is_good_name(defect)
@@ -133,4 +133,4 @@ def _read_row(row: dict[str, str], folder: Path, where: str, group_key: str) -> 
             came = f"{where}: {folder / name} does not exist"
             raise DataError(came, "a file relative to the csv", "correct the path")
         paths.append(path)
-    return Example(paths[0], tuple(paths[1:]), row["class"], defect, row.get(group_key, ""))
+    return Example(paths[0], tuple(paths[1:]), row["class"], defect, filled(row.get(group_key, "")))

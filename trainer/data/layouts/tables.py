@@ -9,17 +9,24 @@ from pathlib import Path
 
 from bgdefect_core.errors import DataError
 
-__all__ = ["read_table"]
+__all__ = ["filled", "read_table"]
 
-_MARKS = (",", ";", "\t")
+_MARKS = (",", ";", "\t", "|")
+_NOTHING = frozenset({"nan", "none", "null", "n/a", "-"})
+"""What programs write into a cell that holds nothing."""
+
+
+def filled(cell: str) -> str:
+    """A cell of a table; "" where it says that there is nothing."""
+    return "" if cell.casefold() in _NOTHING else cell
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """The header, in lower case, and the rows of a csv.
 
     Cells are stripped; a cell that is missing at the end of a row is empty. The encoding is UTF-8
-    or, with a byte order mark, UTF-16. Cells are separated by commas, semicolons or tabs, whichever
-    the first line has; Excel's line ``sep=;`` is read.
+    or, with a byte order mark, UTF-16. Cells are separated by commas, semicolons, tabs or
+    bars, whichever the first line has most of; Excel's line ``sep=;`` is read.
 
     Raises:
         DataError: unreadable, another encoding, an open quote.
@@ -29,7 +36,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     if first.lower().startswith("sep="):
         mark = first[4:5] or "\t"
     else:
-        mark = next((mark for mark in _MARKS if mark in first), ",")
+        mark = max(_MARKS, key=first.count)
         file.seek(0)
     lines: list[list[str]] = []
     try:
