@@ -162,6 +162,17 @@ def test_an_inference_config_beside_the_file(tmp_path: Path) -> None:
             inference_config(path)
 
 
+def test_two_inference_configs_are_refused_and_letters_have_one_form(tmp_path: Path) -> None:
+    path = tmp_path / "mod\u00e8le.safetensors"
+    config = tmp_path / "mode\u0300le.yaml"
+    config.write_text("model: {params: {parameterization: v}}")
+    result = inference_config(path)
+    assert result is not None and result[0] == config
+    (tmp_path / "mod\u00e8le.yml").write_text("model: {params: {parameterization: eps}}")
+    with pytest.raises(WeightsError, match=r"yaml and .*yml lie beside .*; move one away"):
+        inference_config(path)
+
+
 def test_what_is_given_settles_it(caplog: pytest.LogCaptureFixture) -> None:
     v, noise = Sign("a", "v_prediction"), Sign("b", "epsilon")
     assert decide([], None, "epsilon", "m") == "epsilon"

@@ -17,6 +17,7 @@ import yaml
 
 from bgdefect_core.errors import WeightsError
 from bgdefect_core.method.schedule import PredictionType
+from bgdefect_core.pictures.listing import comparable
 
 log = logging.getLogger(__name__)
 
@@ -78,21 +79,27 @@ def inference_config(checkpoint: Path) -> tuple[Path, Mapping[str, Any]] | None:
     """The ``model.params`` of the inference configuration beside a checkpoint, if there is one.
 
     Raises:
-        WeightsError: it is no YAML.
+        WeightsError: it is no YAML, or there are two.
     """
-    stem = checkpoint.stem.lower()
+    stem = comparable(checkpoint.stem)
+    paths: list[Path] = []
     for path in sorted(checkpoint.parent.iterdir()):
-        if path.stem.lower() != stem or path.suffix.lower() not in (".yaml", ".yml"):
-            continue
-        try:
-            config = yaml.safe_load(path.read_bytes())
-        except (yaml.YAMLError, RecursionError) as reason:
-            do = "correct it, or move it away"
-            raise WeightsError(f"{path} cannot be read", "YAML", do) from reason
-        for key in ("model", "params"):
-            config = config.get(key) if isinstance(config, dict) else None
-        return path, config if isinstance(config, dict) else {}
-    return None
+        if comparable(path.stem) == stem and path.suffix.lower() in (".yaml", ".yml"):
+            paths.append(path)
+    if not paths:
+        return None
+    path = paths[0]
+    if len(paths) > 1:
+        came = f"{path} and {paths[1].name} lie beside {checkpoint.name}"
+        raise WeightsError(came, "one configuration of its name", "move one away")
+    try:
+        config = yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, RecursionError) as reason:
+        do = "correct it, or move it away"
+        raise WeightsError(f"{path} cannot be read", "YAML", do) from reason
+    for key in ("model", "params"):
+        config = config.get(key) if isinstance(config, dict) else None
+    return path, config if isinstance(config, dict) else {}
 
 
 def sign_of_config(path: Path, params: Mapping[str, Any]) -> list[Sign]:
