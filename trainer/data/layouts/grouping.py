@@ -75,8 +75,8 @@ def grouped_by_file(
     groups: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         name = comparable(Path(row["file"].replace("\\", "/")).as_posix())
-        group = filled(row[column])
-        if groups.setdefault(name, group) != group:
+        written = filled(row[column])
+        if groups.setdefault(name, written) != written:
             came = f"{table}, row {number} names {row['file']} again"
             raise DataError(came, "one group a picture", "name the folders too")
     folder = Path(os.path.abspath(root if root.is_dir() else root.parent))
