@@ -199,7 +199,9 @@ def test_mvtec_loco(tmp_path: Path) -> None:
     image, joined = load_example(example)
     assert image.shape == (16, 18, 3)
     assert sorted(set(np.nonzero(joined)[0])) == [2, 9] and joined.sum() == 36
-    Image.fromarray(np.where(joined, 0, 255).astype(np.uint8)).save(folder / "002.png")
+    left = np.arange(18) < 9
+    for name, half in (("002.png", left), ("003.png", ~left)):
+        Image.fromarray(np.where(~joined & half, 255, 0).astype(np.uint8)).save(folder / name)
     with pytest.raises(MaskError, match="the union of the masks of .*000.png is full"):
         load_example(find_examples(root)[0])
 
