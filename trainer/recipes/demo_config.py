@@ -27,7 +27,7 @@ class DemoConfig:
     """Samples."""
     shots: int = 12
     """Pictures to learn from."""
-    train_steps: int = 300
+    train_steps: int = 250
     """Training iterations."""
     steps: int = 10
     """Sampling steps."""
