@@ -21,7 +21,7 @@ from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder, white_level
 from bgdefect_core.records.run_record import file_digest
 
-from .annotations.overhang import overhang_of, overhang_text
+from .annotations.overhang import Overhangs
 from .annotations.shapes import Size
 from .check_notes import noted
 from .check_report import CheckedClass, CheckReport, Thumbnail, lines, thumbnail, write_page
@@ -111,8 +111,7 @@ class _Look:
     """Examples with thumbnails; empty: none, of good pictures neither."""
     contents: dict[str, Path] = field(default_factory=dict)
     """Digest of a picture's file -> the first one of this content."""
-    overhangs: dict[Path, float] = field(default_factory=dict)
-    """Pixels by which labels reach beyond each picture."""
+    overhangs: Overhangs = field(default_factory=Overhangs)
     unfilled: dict[Path, int] = field(default_factory=dict)
     """Labels of each picture that have no pixel in it."""
 
@@ -160,8 +159,7 @@ class _Look:
         return picture, mask
 
     def _look_at_regions(self, example: Example, size: Size) -> None:
-        overhang = overhang_of(example.regions, size)
-        self.overhangs[example.image] = max(overhang, self.overhangs.get(example.image, 0.0))
+        self.overhangs.add(example.image, example.regions, size)
         for region in example.regions if len(example.regions) > 1 else ():
             if not region.fill(size).any():
                 self.unfilled[example.image] = self.unfilled.get(example.image, 0) + 1
@@ -173,9 +171,8 @@ class _Look:
             report.bits = int(white_level(report.deep) or 255).bit_length()
         report.parts = len({group_of(example) for example in examples})
         report.named = len({example.image for example in examples if example.group})
-        text = overhang_text(self.overhangs)
-        if text:
-            report.odd.append(text)
+        if self.overhangs.text:
+            report.odd.append(self.overhangs.text)
         if self.unfilled:
             text = f"{sum(self.unfilled.values())} labels have no pixel in their picture: "
             report.odd.append(text + shown_names([path.name for path in self.unfilled]))

@@ -18,7 +18,7 @@ from bgdefect_core.pictures.masks import Mask, check_mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder
 
-from .annotations.overhang import overhang_of, overhang_text
+from .annotations.overhang import Overhangs
 from .annotations.record import Region, regions_digest, union_of
 from .annotations.shapes import Size
 
@@ -173,15 +173,14 @@ def validate(examples: Sequence[Example]) -> None:
         raise DataError("there are no examples", "at least one picture with its mask")
     problems: list[str] = []
     shares: dict[str, list[float]] = {}
-    overhangs: dict[Path, float] = {}
+    overhangs = Overhangs()
     for example in examples:
         try:
             mask = load_example(example)[1]
         except BGDefectError as error:
             problems.append(str(error))
             continue
-        overhang = overhang_of(example.regions, (mask.shape[0], mask.shape[1]))
-        overhangs[example.image] = max(overhang, overhangs.get(example.image, 0.0))
+        overhangs.add(example.image, example.regions, (mask.shape[0], mask.shape[1]))
         shares.setdefault(f"{example.object} / {example.defect}", []).append(float(mask.mean()))
     if problems:
         lines = [f"{len(problems)} of {len(examples)} examples cannot be used:", *problems[:5]]
@@ -190,6 +189,5 @@ def validate(examples: Sequence[Example]) -> None:
         raise DataError("\n  ".join(lines))
     for name, covered in shares.items():
         report_large_masks(name, covered)
-    text = overhang_text(overhangs)
-    if text:
-        report_once(text, expected=False)
+    if overhangs.text:
+        report_once(overhangs.text, expected=False)

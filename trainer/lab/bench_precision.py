@@ -32,7 +32,8 @@ from ..bases.devices import pick_device
 from ..bases.load import Base, load_base
 from ..bases.precision import MOST_GRAY_LEVELS, has_bf16
 from ..drawing.draw import draw
-from .options import PROMPTS, BaseOption, DeviceOption
+from .options import BaseOption, DeviceOption
+from .race import bench_prompts
 
 FIRST_SEED = 60_000_000
 """Of the drawn scenes: neither trained on nor used by another measurement."""
@@ -118,7 +119,7 @@ def _painted(base: Base, pictures: Sequence[Pixels], masks: Sequence[Mask], seed
     z_0 = base.encode(to_pixels(pictures))
     regions = region_map(torch.from_numpy(np.stack(masks))[:, None], (z_0.shape[2], z_0.shape[3]))
     regions = regions.to(z_0.device)
-    prompts = base.prompts(PROMPTS.background, [PROMPTS.defect], PROMPTS.mask)
+    prompts = bench_prompts(base)
     mode, levels = BACKGROUNDS[settings.background], settings.levels(base.schedule)
     seeds = range(seed, seed + len(pictures))
     with unet_predictor(base.unet, base.schedule) as predict:
