@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
-from torch import Tensor
+from torch import Tensor, distributed
 from tqdm import tqdm
 
 from bgdefect_core.errors import SettingError, WeightsError
@@ -66,7 +66,17 @@ def train(config: TrainConfig) -> Path:
     target = choose_class(config)
     if config.masks_from != "labels":
         target = tighten_boxes(config, target, learn)
-    return learn(config, target)
+    weights = learn(config, target)
+    _leave_processes()
+    return weights
+
+
+def _leave_processes() -> None:
+    """End the connection of several processes: its threads can abort a process that exits with them
+    running. A later training in these processes connects anew."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def learn(config: TrainConfig, target: TrainingClass) -> Path:
