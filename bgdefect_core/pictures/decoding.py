@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from ..errors import BGDefectError, MaskError
 from ..paths import system_errors
@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _MIN_IS_WHITE = 0
+_BITS, _CHANNELS, _PLANES, _NUMBER_KIND = 258, 277, 284, 339
+_SEPARATE = 2
+_NUMBERS = {2: ", signed", 3: ", floating-point", 5: ", complex", 6: ", complex"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,8 +62,14 @@ _NO_PICTURES = (
     (b"ftypmif1", "a HEIC picture", "save it as PNG, or as JPEG of high quality"),
     (b"%pdf", "a PDF file", "export its picture as PNG"),
     (b"8bps", "a Photoshop file", "export it as PNG"),
+    (b"<svg", "an SVG drawing", "export it as PNG"),
+    (b"<?xml", "an XML file under this name", "download or export the picture itself"),
+    (b'{"', "a JSON file under this name", "download or export the picture itself"),
+    (b"pk\3\4", "a ZIP archive", "unpack it"),
+    (b"\x1f\x8b\x08", "a gzip archive", "unpack it"),
+    (bytes(20), "a file of zeros, as a copy that broke off leaves it", "copy it again"),
 )
-"""What a file begins with, what it is, and what to do."""
+"""What a file begins with, at its start or after four bytes; what it is, and what to do."""
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -70,7 +79,7 @@ class Decoded:
 
     pixels: NDArray[Any]
     """uint8 or uint16 ``[H, W, 3]``, or ``[H, W]`` where it is gray. Transparency is composited on
-    black."""
+    black; an alpha channel of one value hides nothing."""
     orientation: int
     """EXIF orientation, 1 to 8; 1: the file is stored upright."""
     colours: NDArray[np.uint8] | None
@@ -140,11 +149,28 @@ def _unknown_format(path: Path, error: type[BGDefectError]) -> BGDefectError:
         start = file.read(24)
     expected = "an intact PNG, JPEG, BMP, TIFF or WebP of 8 or 16 bits a channel"
     for begin, kind, do in _NO_PICTURES:
-        if begin in start.lower():
+        if start.lower().startswith(begin) or start[4:].lower().startswith(begin):
             return error(f"{path} is {kind}", expected, do)
+    if start.startswith((b"II*\0", b"MM\0*")):
+        return error(_tiff_shown(path), expected, "convert it to a PNG or TIFF of 16 bits")
     came = f"{path} cannot be read: its format is unknown, or it is damaged"
     came += f" (it begins with {start!r})"
     return error(came, expected, "convert it, or export it again")
+
+
+def _tiff_shown(path: Path) -> str:
+    """What a TIFF holds that no decoder reads, by its tags."""
+    try:
+        with path.open("rb") as file:
+            tags = ImageFileDirectory_v2(file.read(8))
+            file.seek(tags.next)
+            tags.load(file)
+        bits, (kind, *_) = max(tags[_BITS]), tags.get(_NUMBER_KIND, (1,))
+        channels = int(tags.get(_CHANNELS, 1))
+    except Exception:  # see _decoder_errors
+        return f"{path} begins as a TIFF, but its tags cannot be read"
+    numbers = f"channels: {channels}, bits: {bits}{_NUMBERS.get(kind, '')}"
+    return f"{path} is a TIFF of a kind that is not read ({numbers})"
 
 
 def _load(path: Path) -> tuple[Image.Image, int]:
@@ -204,6 +230,8 @@ def _load_file(path: Path, content: bytes) -> tuple[Image.Image, int]:
             exif = Image.Exif()
         image = file.copy()
         image.info["min_is_white"] = tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE
+        is_deep = max(tags.get(_BITS, (1,))) > 8
+        image.info["deep_planes"] = is_deep and tags.get(_PLANES) == _SEPARATE
         orientation = _orientation(path, exif)
         if low is not None:
             image.info["low_bytes"] = _upright(low, orientation)
@@ -240,6 +268,9 @@ def _decoded(
     colours = indices = None
     alpha_varies = False
     low = image.info.get("low_bytes")
+    if image.info["deep_planes"] and len(image.getbands()) > 1:  # Pillow gives other values
+        came = f"{path} is a TIFF of 16 bits that stores each channel apart (PlanarConfiguration 2)"
+        raise error(came, "the channels of a pixel together", "save it so, or as a 16-bit PNG")
     if low is not None:
         pixels, alpha_varies = deep_pixels(image, low)
     elif image.mode.startswith("I"):  # 16 bit gray: "I;16...", or "I" of 32 bits
@@ -252,11 +283,7 @@ def _decoded(
     elif image.mode in ("1", "L") and "transparency" not in image.info:
         pixels = np.asarray(image.convert("L"))
     elif image.mode in _ALPHA_MODES or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        low, high = rgba.getchannel("A").getextrema()
-        alpha_varies = low != high
-        black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
-        pixels = np.asarray(Image.alpha_composite(black, rgba).convert("RGB"))
+        pixels, alpha_varies = _on_black(path, image.convert("RGBA"))
     else:
         pixels = np.asarray(image.convert("RGB"))
     if image.mode == "P":
@@ -265,6 +292,18 @@ def _decoded(
         colours[indices] = pixels
     bilevel_white_is_zero = image.mode == "1" and min_is_white
     return Decoded(pixels, orientation, colours, indices, alpha_varies, bilevel_white_is_zero)
+
+
+def _on_black(path: Path, rgba: Image.Image) -> tuple[NDArray[np.uint8], bool]:
+    """The colours, uint8 ``[H, W, 3]``, and whether the alpha channel varies. One of a single
+    value holds no shape, and often nothing at all: programs leave its bytes unset."""
+    lowest, highest = rgba.getchannel("A").getextrema()
+    if lowest == highest:
+        if highest < 255:
+            logger.warning("%s: its alpha channel is %d everywhere: not used", path, highest)
+        return np.asarray(rgba)[..., :3], False
+    black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
+    return np.asarray(Image.alpha_composite(black, rgba).convert("RGB")), True
 
 
 def _sixteen_bits(

@@ -82,10 +82,10 @@ def _joined(upper: NDArray[np.uint16], lower: NDArray[np.uint16]) -> NDArray[np.
 def _on_black(
     colours: NDArray[np.uint16], alpha: NDArray[np.uint16]
 ) -> tuple[NDArray[np.uint16], bool]:
-    """An alpha channel that is the same everywhere says nothing about its white level: where it is
-    not 0, it counts as opaque."""
+    """An alpha channel that is the same everywhere says nothing about its white level: it counts as
+    opaque."""
     low, high = int(alpha.min()), int(alpha.max())
     if low == high:
-        return (colours if high else np.zeros_like(colours)), False
+        return colours, False
     share = alpha[..., None] / np.float64(high)
     return (colours * share).round().astype(np.uint16), True

@@ -28,8 +28,16 @@ _SOFT_SHARE = 0.2
 _NEAR_WHITE = 247
 """Level above which white is meant."""
 _MOST_CLASSES = 32
+_MOST_LISTED = 12
 _FEW = 4
 """Values of a file up to which every area is drawn, none is left by compression."""
+_STRAY = 8
+"""Pixels of one gray value beside black and white that mean nothing."""
+_PEAK, _PEAK_SHARE = 8, 0.6
+"""Of a gray class in a compressed file: the levels to either side of its own, and the least share
+of the soft pixels that lie there. Those of a smooth edge are spread over all levels."""
+_FRAME = 3
+"""Pixels that programs leave black along the border of a mask, at most."""
 
 
 def read_mask(
@@ -70,14 +78,15 @@ def read_mask(
     check_mask(mask, size, str(path))
     is_named = bool(values.numbers or values.colours)
     if not is_named and _is_inverted(mask):
-        if decoded.white_is_zero:
+        if decoded.white_is_zero and _has_white_border(mask):
             logger.info("%s: 0 is the background, though its tag says that 0 is white", path)
             return ~mask
         came = f"{path} is white on {mask.mean():.0%} of the picture and along its border"
         do = "swap black and white, or give the mask_values 0"
         raise MaskError(came, "white only where the defect is", do)
     if mask.mean() > 0.5:
-        logger.warning("%s marks %.0f%% of the picture as defect", path, 100 * mask.mean())
+        text = "%s marks %.0f%% of the picture as defect: check that white is the defect"
+        logger.warning(text, path, 100 * mask.mean())
     return mask
 
 
@@ -108,9 +117,20 @@ def read_masks(
 
 
 def _is_inverted(mask: Mask) -> bool:
-    """Whether a mask is white on most of the picture and nearly all along its border."""
+    """Whether a mask is white on most of the picture and nearly all along its border, or within a
+    thin black frame."""
+    if mask.mean() <= 0.5:
+        return False
+    height, width = mask.shape
+    insets = range(min(_FRAME, (min(height, width) + 1) // 2))
+    return any(
+        _has_white_border(mask[inset : height - inset, inset : width - inset]) for inset in insets
+    )
+
+
+def _has_white_border(mask: Mask) -> bool:
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    return bool(mask.mean() > 0.5 and border.mean() >= 0.9)
+    return bool(border.mean() >= 0.9)
 
 
 def _compare_orientation(
@@ -145,18 +165,20 @@ def _read_white(path: Path, decoded: Decoded) -> Mask:
         raise MaskError(came, "white where the defect is", "save its alpha channel as a picture")
     if decoded.colours is not None and decoded.indices is not None:
         _refuse_palette_classes(path, decoded.colours, decoded.indices)
-    if pixels.ndim == 2:
-        return _thresholded(path, pixels)
-    coloured = coloured_mask(path, pixels)
-    return _thresholded(path, pixels.max(axis=2)) if coloured is None else coloured
+    if pixels.ndim == 3:
+        coloured = coloured_mask(path, pixels)
+        if coloured is not None:
+            return coloured
+        pixels = pixels.max(axis=2)
+    return _thresholded(path, pixels, decoded.alpha_varies)
 
 
-def _thresholded(path: Path, values: NDArray[np.integer]) -> Mask:
+def _thresholded(path: Path, values: NDArray[np.integer], has_alpha: bool) -> Mask:
     bits = bits_in_use(int(values.max())) if values.dtype == np.uint16 else 8
     white = 2**bits - 1
     levels = (values >> (bits - 8)).astype(np.uint8)
     _refuse_classes(path, values, levels)
-    _check_soft(path, levels)
+    _check_soft(path, levels, has_alpha)
     mask = levels > _THRESHOLD
     if mask.all() and levels.min() < levels.max():
         came = f"{path} has no value in the lower half (its lowest is {values.min()} of {white})"
@@ -198,8 +220,14 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
             f"scale its values to 0 and 255, or name the defect's by mask_values, such as {used[1]}"
         )
         raise MaskError(came, "0, and 255 where the defect is", do)
+    if len(used) > _MOST_CLASSES:
+        _refuse_compressed_classes(path, values, levels)
     if not 2 < len(used) <= _MOST_CLASSES:
         return
+    middle = values == used[1]
+    is_soft = _SOFT[0] <= levels[middle][0] <= _SOFT[1]
+    if len(used) == 3 and used[0] == 0 and is_soft and np.count_nonzero(middle) > _STRAY:
+        raise _class_error(path, values, used)  # a smooth edge has more than one gray
     if levels.max() == 255 and not ((levels > 0) & (levels <= _NEAR_WHITE)).any():
         return  # lossy WebP leaves white a little darker, and black as it is
     counts = np.bincount(levels.ravel(), minlength=256)
@@ -217,12 +245,30 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
             raise _class_error(path, values, used)
 
 
+def _refuse_compressed_classes(
+    path: Path, values: NDArray[np.integer], levels: NDArray[np.uint8]
+) -> None:
+    """Refuse a file that was stored with loss and holds an area of one gray beside white."""
+    soft = (levels >= _SOFT[0]) & (levels <= _SOFT[1])
+    if not soft.any() or levels.max() <= _SOFT[1]:
+        return
+    peak = int(np.bincount(levels[soft]).argmax())
+    close = soft & (np.abs(levels.astype(np.int16) - peak) <= _PEAK)
+    if close.sum() >= _PEAK_SHARE * soft.sum() and _holds_area(close):
+        raise _class_error(path, values, np.unique(values))
+
+
 def _class_error(path: Path, values: NDArray[np.integer], used: NDArray[np.integer]) -> MaskError:
     came = f"{path} holds the values {_listed(used)}, which look like classes"
     came += f" ({counted_values(values)})"
-    if used[-1] == 255 and 1 in used:
+    marked = values[values > 0]
+    example = int(np.bincount(marked).argmax())
+    if used[-1] == 255 and 1 in used and len(used) <= _FEW:
         came += " (often 1 is the defect, and 255 an edge to be ignored)"
-    do = f"name the defect's by mask_values, such as {used[1]}, or save a mask of that class"
+        example = 1
+    do = f"name the defect's by mask_values, such as {example}, or save a mask of that class"
+    if len(used) > _MOST_LISTED:
+        do = "save it without loss, such as PNG, with 255 where the defect is"
     return MaskError(came, "0, and 255 where the defect is", do)
 
 
@@ -232,11 +278,17 @@ def _holds_area(where: Mask) -> bool:
 
 
 def _listed(values: NDArray[np.integer]) -> str:
-    return ", ".join(str(value) for value in values.tolist())
+    shown = ", ".join(str(value) for value in values[:_MOST_LISTED].tolist())
+    others = len(values) - _MOST_LISTED
+    return shown if others <= 0 else f"{shown} and {others} more"
 
 
-def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
-    """Refuse a photograph given for a mask; warn of soft edges."""
+def _check_soft(path: Path, levels: NDArray[np.uint8], has_alpha: bool) -> None:
+    """Refuse a photograph given for a mask; warn of soft edges.
+
+    Args:
+        has_alpha: an alpha channel of the file holds a shape too.
+    """
     soft = (levels >= _SOFT[0]) & (levels <= _SOFT[1])
     count = int(np.count_nonzero(soft))
     share = count / max(int(np.count_nonzero(levels)), 1)
@@ -244,6 +296,8 @@ def _check_soft(path: Path, levels: NDArray[np.uint8]) -> None:
         low, high = _SOFT
         came = f"{path} is no mask: {share:.0%} of its non-zero pixels lie between {low} and {high}"
         do = "check that this is not the picture itself, threshold it, or name its mask_values"
+        if has_alpha:
+            do = "where its alpha channel is the mask, save that as a black and white picture"
         raise MaskError(came, "black and white", do)
     if count:
         logger.warning("%s has %d grayish pixels: thresholded at %d", path, count, _THRESHOLD)

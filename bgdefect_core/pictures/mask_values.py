@@ -143,10 +143,14 @@ def eight_bit_colours(pixels: NDArray[np.integer]) -> NDArray[np.uint8]:
 
 
 def counted_values(values: NDArray[np.integer] | None) -> str:
-    """The values of a file with the number of pixels of each, such as "0: 9000 pixels, 1: 216"."""
+    """The values of a file with the number of pixels of each, such as "0: 9000 pixels, 1: 216"; of
+    many values the most frequent."""
     if values is None:
         return "nothing"
     numbers, counts = np.unique(values, return_counts=True)
+    if len(numbers) > _SHOWN:
+        order = np.argsort(-counts, kind="stable")
+        numbers, counts = numbers[order], counts[order]
     return _counted([str(number) for number in numbers.tolist()], counts.tolist())
 
 

@@ -50,6 +50,37 @@ def test_classes_are_listed(tmp_path: Path, values: tuple[int, ...]) -> None:
         read_mask(save(tmp_path / "m.png", classes))
 
 
+@pytest.mark.parametrize("gray", [64, 127, 128, 200])
+@pytest.mark.parametrize("width", [1, 2])
+def test_one_gray_along_white_is_an_edge_to_be_ignored(
+    gray: int, width: int, tmp_path: Path
+) -> None:
+    values = white(spot())
+    values[ndimage.binary_dilation(spot(), iterations=width) & ~spot()] = gray
+    with pytest.raises(MaskError, match=f"the values 0, {gray}, 255, which look.*such as 255"):
+        read_mask(save(tmp_path / "m.png", values))
+
+
+@pytest.mark.parametrize("quality", [40, 60, 80])
+def test_gray_classes_of_a_compressed_file(quality: int, tmp_path: Path) -> None:
+    values = white(spot())
+    values[60:80, 20:50] = 128
+    path = save(tmp_path / "m.jpg", values, quality=quality)
+    with pytest.raises(MaskError, match="which look like classes.*save it without loss"):
+        read_mask(path)
+
+
+def test_the_class_that_is_named_as_an_example_is_the_largest(tmp_path: Path) -> None:
+    values = white(spot())
+    values[60:80, 20:50] = 128
+    path = save(tmp_path / "m.jpg", values, quality=90)
+    with pytest.raises(MaskError, match="and [0-9]+ more, which look.*without loss"):
+        read_mask(path)
+    values = np.where(values == 128, 2, spot()).astype(np.uint8)
+    with pytest.raises(MaskError, match="such as 2"):
+        read_mask(save(tmp_path / "m.png", values))
+
+
 @pytest.mark.parametrize("quality", [30, 50, 75, 90, 95])
 def test_ringing_of_jpeg_stays_accepted(tmp_path: Path, quality: int) -> None:
     shapes = [spot(), ndimage.binary_dilation(spot(), iterations=9)]
@@ -114,6 +145,15 @@ def test_the_other_way_round_is_refused(tmp_path: Path) -> None:
         read_mask(save(tmp_path / "m.png", white(~spot())))
 
 
+@pytest.mark.parametrize("frame", [1, 2])
+def test_the_other_way_round_within_a_black_frame(frame: int, tmp_path: Path) -> None:
+    """As programs leave it that trace outlines, or blur."""
+    values = np.zeros((SIDE, SIDE), np.uint8)
+    values[frame:-frame, frame:-frame] = white(~spot())[frame:-frame, frame:-frame]
+    with pytest.raises(MaskError, match="swap black and white"):
+        read_mask(save(tmp_path / "m.png", values))
+
+
 def test_large_defects_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     large = np.zeros((SIDE, SIDE), np.bool_)
     large[5:90, 5:90] = True
@@ -130,6 +170,22 @@ def test_bilevel_tiffs_of_label_arrays(tmp_path: Path) -> None:
     assert np.array_equal(read_mask(path), spot())
     Image.fromarray(spot()).save(path)
     assert np.array_equal(read_mask(path), spot())
+
+
+def test_a_picture_whose_alpha_channel_is_the_mask_is_named(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).normal(120, 6, (SIDE, SIDE, 4)).astype(np.uint8)
+    large = ndimage.binary_dilation(spot(), iterations=9)
+    for alpha in (large, ~large):
+        pixels[..., 3] = white(alpha)
+        with pytest.raises(MaskError, match="where its alpha channel is the mask, save that"):
+            read_mask(save(tmp_path / "m.png", pixels))
+
+
+def test_an_alpha_channel_of_one_value_hides_no_mask(tmp_path: Path) -> None:
+    pixels = np.repeat(white(spot())[..., None], 4, axis=2)
+    for alpha in (0, 1, 128):
+        pixels[..., 3] = alpha
+        assert np.array_equal(read_mask(save(tmp_path / "m.png", pixels)), spot())
 
 
 def test_a_shape_in_the_alpha_channel_is_named(tmp_path: Path) -> None:

@@ -199,6 +199,20 @@ def test_a_transparent_palette_is_on_black(tmp_path: Path) -> None:
     assert deep[0, 0].tolist() == [0, 0, 0] and deep[1, 1, 0] == 60_000 >> 8
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.webp", "a.png"])
+@pytest.mark.parametrize("alpha", [0, 1, 255])
+def test_an_alpha_channel_of_one_value_hides_nothing(
+    name: str, alpha: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cameras and clipboards leave the fourth byte of a pixel as it is, often 0."""
+    pixels = np.dstack([PIXELS, np.full(PIXELS.shape[:2], alpha, np.uint8)])
+    options = {"lossless": True, "exact": True} if name.endswith("webp") else {}
+    Image.fromarray(pixels).save(tmp_path / name, **options)
+    assert np.array_equal(read_picture(tmp_path / name), PIXELS)
+    said = f"{name}: its alpha channel is {alpha} everywhere: not used" in caplog.text
+    assert said == (alpha < 255)
+
+
 @pytest.mark.parametrize("name", ["a.tif", "a.webp", "a.gif", "a.png"])
 def test_frames_that_are_not_read_are_said(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
@@ -253,6 +267,45 @@ def tiff(values: np.ndarray, bits: int, photometric: int) -> bytes:
     fields = b"".join(struct.pack("<HHLL", tag, kind, 1, value) for tag, kind, value in tags)
     header = b"II*\0" + struct.pack("<L", 8 + len(strip))
     return header + strip + struct.pack("<H", len(tags)) + fields + struct.pack("<L", 0)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+def test_deep_channels_in_planes_are_refused(deflated: bool, tmp_path: Path) -> None:
+    """Pillow reads bytes of other pixels, or the high bytes twice."""
+    deep = np.random.default_rng(0).integers(0, 4096, (3, 24, 32)).astype("<u2")
+    planes = [plane.tobytes() for plane in deep]
+    planes = [zlib.compress(plane) for plane in planes] if deflated else planes
+    offsets = [8, 8 + len(planes[0]), 8 + len(planes[0]) + len(planes[1])]
+    end = offsets[2] + len(planes[2])
+    lists = struct.pack("<3H3L3L", 16, 16, 16, *offsets, *map(len, planes))
+    tags = [
+        (256, 4, 1, 32),
+        (257, 4, 1, 24),
+        (258, 3, 3, end),
+        (259, 3, 1, 8 if deflated else 1),
+        (262, 3, 1, 2),
+        (273, 4, 3, end + 6),
+        (277, 3, 1, 3),
+        (278, 4, 1, 24),
+        (279, 4, 3, end + 18),
+        (284, 3, 1, 2),
+    ]
+    fields = b"".join(struct.pack("<HHLL", *tag) for tag in tags)
+    directory = struct.pack("<H", len(tags)) + fields + bytes(4)
+    header = b"II*\0" + struct.pack("<L", end + len(lists))
+    (tmp_path / "a.tif").write_bytes(header + b"".join(planes) + lists + directory)
+    with pytest.raises(PictureError, match="stores each channel apart.*16-bit PNG"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_a_tiff_of_a_kind_that_is_not_read_is_described(tmp_path: Path) -> None:
+    content = bytearray(tiff(PIXELS[..., 0].astype("<f8"), 64, 1))
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(PictureError, match=r"not read \(channels: 1, bits: 64\).*convert it to"):
+        read_picture(tmp_path / "a.tif")
+    (tmp_path / "a.tif").write_bytes(content[:200])
+    with pytest.raises(PictureError, match="its tags cannot be read"):
+        read_picture(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("tag", [(700, 4, 1, 7), (270, 2, 9999, 99999), (282, 5, 1, 99999)])
@@ -328,6 +381,10 @@ def test_the_white_level_is_that_of_the_set(
         (b"<!DOCTYPE html>", "is a web page under this name; .*download the file itself"),
         (b"\0\5\x16\7" + bytes(40), "macOS writes beside the real one; .*leave it out"),
         (b"\0\0\0\x18ftypheic" + bytes(40), "is a HEIC picture; .*save it as PNG"),
+        (b'<?xml version="1.0"?><Error>', "is an XML file under this name"),
+        (b'{"message": "not found"}', "is a JSON file under this name"),
+        (b"PK\3\4" + bytes(40), "is a ZIP archive; .*unpack it"),
+        (bytes(4096), "is a file of zeros.*copy it again"),
     ],
 )
 def test_files_that_are_no_pictures_are_called_what_they_are(
