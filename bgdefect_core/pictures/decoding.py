@@ -165,7 +165,8 @@ def _tiff_shown(path: Path) -> str:
             tags = ImageFileDirectory_v2(file.read(8))
             file.seek(tags.next)
             tags.load(file)
-        bits, (kind, *_) = max(tags[_BITS]), tags.get(_NUMBER_KIND, (1,))
+        bits: Any = max(tags[_BITS])
+        kind: Any = tags.get(_NUMBER_KIND, (1,))[0]
         channels = int(tags.get(_CHANNELS, 1))
     except Exception:  # see _decoder_errors
         return f"{path} begins as a TIFF, but its tags cannot be read"
@@ -230,8 +231,8 @@ def _load_file(path: Path, content: bytes) -> tuple[Image.Image, int]:
             exif = Image.Exif()
         image = file.copy()
         image.info["min_is_white"] = tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE
-        is_deep = max(tags.get(_BITS, (1,))) > 8
-        image.info["deep_planes"] = is_deep and tags.get(_PLANES) == _SEPARATE
+        bits: Any = tags.get(_BITS, (1,))
+        image.info["deep_planes"] = max(bits) > 8 and tags.get(_PLANES) == _SEPARATE
         orientation = _orientation(path, exif)
         if low is not None:
             image.info["low_bytes"] = _upright(low, orientation)
@@ -266,6 +267,7 @@ def _decoded(
 ) -> Decoded:
     min_is_white = bool(image.info["min_is_white"])
     colours = indices = None
+    pixels: NDArray[Any]
     alpha_varies = False
     low = image.info.get("low_bytes")
     if image.info["deep_planes"] and len(image.getbands()) > 1:  # Pillow gives other values
@@ -297,11 +299,12 @@ def _decoded(
 def _on_black(path: Path, rgba: Image.Image) -> tuple[NDArray[np.uint8], bool]:
     """The colours, uint8 ``[H, W, 3]``, and whether the alpha channel varies. One of a single
     value holds no shape, and often nothing at all: programs leave its bytes unset."""
-    lowest, highest = rgba.getchannel("A").getextrema()
-    if lowest == highest:
-        if highest < 255:
-            logger.warning("%s: its alpha channel is %d everywhere: not used", path, highest)
-        return np.asarray(rgba)[..., :3], False
+    pixels = np.asarray(rgba)
+    alpha = int(pixels[0, 0, 3])
+    if (pixels[..., 3] == alpha).all():
+        if alpha < 255:
+            logger.warning("%s: its alpha channel is %d everywhere: not used", path, alpha)
+        return pixels[..., :3], False
     black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
     return np.asarray(Image.alpha_composite(black, rgba).convert("RGB")), True
 

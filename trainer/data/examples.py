@@ -5,11 +5,13 @@ The defect stands in mask files, or is drawn by an annotation (:mod:`annotations
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bgdefect_core.errors import BGDefectError, DataError, MaskError
+from bgdefect_core.pictures.decoding import orientation_of
 from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.mask_files import report_large_masks
 from bgdefect_core.pictures.mask_reading import read_masks
@@ -24,8 +26,12 @@ from .annotations.shapes import Size
 
 __all__ = ["GOOD", "Example", "check_size", "load_example", "load_others", "validate"]
 
+log = logging.getLogger(__name__)
+
 GOOD = "good"
 """What stands in place of a defect where there is none."""
+_SWAPS_SIDES = 5
+"""Least EXIF orientation that swaps width and height."""
 _REMEMBERED = 1 << 29
 """Bytes of pictures and masks that are kept, so that each file is decoded once a run."""
 _State = tuple[tuple[int, int, int], ...]
@@ -126,6 +132,7 @@ def _read_mask(example: Example, size: Size) -> Mask:
     if not example.regions:
         return read_masks(example.masks, union, size, values=example.values, picture=example.image)
     check_size(example.image, size, example.size)
+    _compare_orientation(example.image, size, example.size)
     mask = union_of(example.regions, size)
     if not mask.any():
         came = f"the labels of {example.image} have no pixel in its {size[1]} x {size[0]}"
@@ -144,7 +151,21 @@ def check_size(image: Path, size: Size, annotated: Size | None) -> None:
     if annotated is not None and annotated != size:
         came = f"{image} is {size[1]} x {size[0]} pixels"
         expected = f"{annotated[1]} x {annotated[0]}, as its annotation has it"
-        raise MaskError(came, expected, "annotate the picture at this size, upright")
+        do = "annotate the picture at this size, upright"
+        orientation = orientation_of(image)
+        if orientation >= _SWAPS_SIDES and annotated == size[::-1]:
+            came += f", turned by its EXIF orientation {orientation}"
+            do = "annotate the turned picture, or remove the orientation from its EXIF data"
+        raise MaskError(came, expected, do)
+
+
+def _compare_orientation(image: Path, size: Size, annotated: Size | None) -> None:
+    """Warn where a picture is turned by EXIF and nothing tells whether its annotation is too."""
+    orientation = orientation_of(image)
+    shows_turn = orientation >= _SWAPS_SIDES and annotated == size and size[0] != size[1]
+    if orientation != 1 and not shows_turn:
+        text = "%s is turned by its EXIF orientation %d: check that its labels fit"
+        log.warning(text, image, orientation)
 
 
 def _bytes_of(pair: tuple[Pixels, Mask]) -> int:

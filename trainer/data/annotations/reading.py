@@ -9,11 +9,13 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import named
+from bgdefect_core.pictures.listing import named, picture_files, picture_key, report_once
 
 __all__ = [
     "Entries",
@@ -131,7 +133,10 @@ def _text_of(path: Path, largest: int) -> str:
             came = f"{path} has {size >> 20} MB"
             raise DataError(came, f"at most {largest >> 20}", "divide it into several data sets")
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as reason:
+    except UnicodeError as reason:
+        came = f"{path} is not in UTF-8 ({reason})"
+        raise DataError(came, "a text file in UTF-8", "save it again in UTF-8") from reason
+    except OSError as reason:
         came = f"{path} cannot be read ({reason})"
         raise DataError(came, "a text file in UTF-8", "check the path and its rights") from reason
 
@@ -261,7 +266,10 @@ def find_inside(
 ) -> Path | None:
     """The file that an annotation names, looked up below some folders in turn.
 
-    Separators may be those of Windows; names are compared as a person reads them.
+    Separators may be those of Windows; names are compared as a person reads them, and may be
+    written as in a web address (``part%201.png``). Where there is none of that name, the one
+    picture of the name with another ending is taken: pictures are converted after they are
+    labelled.
 
     Args:
         root: the data's folder; nothing outside it is read.
@@ -286,11 +294,39 @@ def find_inside(
         file = path if path.is_file() else _spelled(folder, relative)
         if file is not None and inside(root, file, outside):
             return file
+    if "%" in relative and unquote(relative) != relative:
+        return find_inside(root, folders, unquote(relative), where, outside)
+    for folder in folders:
+        file = _with_another_ending(Path(os.path.normpath(folder / relative)))
+        if file is not None and inside(root, file, outside):
+            return file
     if leads_out:
         came = f"{where} names {name[:200]!r}, which leads out of {root}"
         do = "put the file there, or give --outside-files"
         raise DataError(came, "a file in the data's folder", do)
     return None
+
+
+def _with_another_ending(path: Path) -> Path | None:
+    """The picture of this name where it ends otherwise; None: there is none, or several."""
+    if not path.parent.is_dir():
+        return None
+    status = path.parent.stat()
+    files = _by_stem(path.parent, status.st_mtime_ns).get(picture_key(path), ())
+    if len(files) != 1:
+        return None
+    text = f"{path.parent}: annotations name pictures that end in {path.suffix or 'nothing'}; "
+    report_once(f"{text}those that end in {files[0].suffix} are read", expected=False)
+    return files[0]
+
+
+@lru_cache(maxsize=32)
+def _by_stem(folder: Path, changed: int) -> dict[str, list[Path]]:
+    """The pictures of a folder by their names without ending; ``changed`` is its state."""
+    by_stem: dict[str, list[Path]] = {}
+    for path in picture_files(folder):
+        by_stem.setdefault(picture_key(path), []).append(path)
+    return by_stem
 
 
 def _spelled(folder: Path, relative: str) -> Path | None:

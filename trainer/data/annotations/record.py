@@ -24,6 +24,7 @@ __all__ = [
     "POINTS_UNREAD",
     "Region",
     "defect_regions",
+    "is_background",
     "others_of",
     "regions_digest",
     "union_of",
@@ -103,9 +104,9 @@ class LabelledPicture:
     """Labels of kinds that are not read; with such it is no good one."""
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing at all is labelled."""
-        return not self.regions and not self.unread
+    def is_good(self) -> bool:
+        """Whether nothing is labelled but good places and background."""
+        return not self.unread and all(is_background(region.label) for region in self.regions)
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,14 @@ def others_of(regions: Iterable[Region], label: str) -> tuple[Region, ...]:
     """The regions of other classes, and those to be ignored."""
     others: list[Region] = []
     for region in regions:
-        is_background = is_good_name(region.label) or comparable(region.label) == "_background_"
-        if region.label != label and not is_background:
+        if region.label != label and not is_background(region.label):
             others.append(region)
     return tuple(others)
+
+
+def is_background(label: str) -> bool:
+    """Whether a region of this name shows neither a defect nor anything to be ignored."""
+    return is_good_name(label) or comparable(label) == "_background_"
 
 
 def defect_regions(regions: Iterable[Region]) -> list[Region]:

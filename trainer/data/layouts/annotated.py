@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import comparable, is_good_name, report_once
+from bgdefect_core.pictures.listing import comparable, picture_files, report_once, shown_names
 
 from ..annotations.record import (
     AnnotatedSet,
@@ -93,6 +93,7 @@ class AnnotationLayout(Layout):
             _check(root, record)
             for text, expected in lines_of(record, self.name, self.options.point_size is not None):
                 report_once(f"{root}: {text}", expected=expected)
+            _report_unlisted(record, expected=root.is_file())
             _read[key] = record
             if len(_read) > _REMEMBERED:
                 _read.popitem(last=False)
@@ -130,8 +131,7 @@ class AnnotationLayout(Layout):
         name = choose(root, "object", object, [self.object_name(root)])[0]
         examples: list[Example] = []
         for picture in sorted(self.annotated(root).pictures, key=lambda picture: picture.image):
-            is_good = all(is_good_name(region.label) for region in picture.regions)
-            if is_good and not picture.unread:
+            if picture.is_good:
                 examples.append(Example(picture.image, (), name, GOOD, picture.group))
         return examples
 
@@ -147,6 +147,20 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _report_unlisted(record: AnnotatedSet, expected: bool) -> None:
+    """Say which pictures lie beside those of the annotation, but do not stand in it.
+
+    Args:
+        expected: of a single file, which may be that of one side.
+    """
+    listed = {picture.image for picture in record.pictures}
+    for folder in sorted({image.parent for image in listed}):
+        rest = [path.name for path in picture_files(folder) if path not in listed]
+        if rest:
+            text = f"{folder}: {len(rest)} pictures stand in no annotation and are not used: "
+            report_once(text + shown_names(rest), expected)
 
 
 def _check(root: Path, record: AnnotatedSet) -> None:

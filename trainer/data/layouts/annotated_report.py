@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bgdefect_core.pictures.listing import comparable, shown_names
+from bgdefect_core.pictures.listing import shown_names
 
-from ..annotations.record import IGNORED, AnnotatedSet, defect_regions, others_of
+from ..annotations.record import AnnotatedSet, defect_regions, is_background, others_of
 
 __all__ = ["lines_of"]
 
@@ -28,8 +28,8 @@ class _Tally:
                 self.regions[region.label] += 1
                 self.drawn[region.label] += not region.is_loose
             for region in picture.regions:
-                self.ignored += comparable(region.label) in IGNORED
-            self.good += picture.is_empty
+                self.ignored += not is_background(region.label) and region.label not in labels
+            self.good += picture.is_good
             self.several += len(labels) > 1
             if not labels:
                 self.unread += picture.unread > 0

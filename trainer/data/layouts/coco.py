@@ -57,9 +57,16 @@ class Coco(AnnotationLayout):
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
         pictures: list[LabelledPicture] = []
+        listed_in: dict[Path, Path] = {}
         index = PictureIndex(self.folder(root), outside=self.options.outside)
         for path in self.files(root):
-            pictures += _Document(path).pictures(self.folder(root), index, self.options)
+            for picture in _Document(path).pictures(self.folder(root), index, self.options):
+                other = listed_in.setdefault(picture.image, path)
+                if other != path:
+                    came = f"{other} and {path} both have {picture.image}"
+                    do = "move one of the files away, or give the other as the data set"
+                    raise DataError(came, "each picture in one file", do)
+                pictures.append(picture)
         return AnnotatedSet(tuple(pictures))
 
 
@@ -149,7 +156,8 @@ def _picture_folders(path: Path, root: Path) -> tuple[Path, ...]:
 def _size_of(entries: Entries) -> Size | None:
     if "height" not in entries or "width" not in entries:
         return None
-    return entries.whole("height"), entries.whole("width")
+    size = entries.whole("height"), entries.whole("width")
+    return size if all(size) else None  # tools that do not know it write 0
 
 
 def _shape_of(entries: Entries) -> Shape:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import PICTURE_SUFFIXES
+from bgdefect_core.pictures.listing import PICTURE_SUFFIXES, is_good_name
 
 from ..annotations.layers import BrushLayer, Ellipse, turned
 from ..annotations.picture_index import PictureIndex, path_of_address
@@ -37,6 +37,19 @@ _TASK = ("annotations", "data", "completed_by", "file_upload")
 _MIN = ("annotation_id", "annotator", "lead_time")
 
 
+_NOTES = {
+    "cancelled": "annotations were cancelled: not read",
+    "predictions": "tasks have predictions alone: not read",
+    "shapes": "entries have no shape or no label: not read",
+    "points": f"key points are not read: {POINTS_UNREAD}",
+    "several": "shapes have several labels: the first counts",
+    "turned": "shapes were drawn on a picture that the tool had turned: check that they fit",
+}
+"""What the log says of things, by their kinds."""
+_UNREAD = ("cancelled", "predictions", "shapes", "points")
+"""Kinds with which a picture is no good one."""
+
+
 class LabelStudio(AnnotationLayout):
     """Tasks with polygons, rectangles, ellipses and brushes."""
 
@@ -62,7 +75,7 @@ class LabelStudio(AnnotationLayout):
         folder = self.folder(root)
         index = PictureIndex(folder, outside=self.options.outside)
         pictures: list[LabelledPicture] = []
-        counts = {"cancelled": 0, "shapes": 0, "points": 0}
+        counts = dict.fromkeys(_NOTES, 0)
         for path in self.files(root):
             tasks = read_json(path)
             if not isinstance(tasks, list):
@@ -71,22 +84,16 @@ class LabelStudio(AnnotationLayout):
                 task = Entries(values, f"{path}, task {number}")
                 data = Entries(task.any("data"), f"{task.where}, data") if "data" in task else task
                 image = self._image(folder, index, data)
+                unread = _unread_in(counts)
                 results = list(_results(task, data, counts))
-                points = counts["points"]
                 regions: list[Region] = []
                 for entries, label, shape in _shapes(results, counts, self.options):
                     regions.append(Region(label, shape, entries.where))
                 group = data.group(self.options.group_key)
-                unread = counts["points"] - points
+                unread = _unread_in(counts) - unread
                 size = _size_of(results)
                 pictures.append(LabelledPicture(image, tuple(regions), group, size, unread))
-        notes: list[str] = []
-        if counts["cancelled"]:
-            notes.append(f"{counts['cancelled']} annotations were cancelled: not read")
-        if counts["shapes"]:
-            notes.append(f"{counts['shapes']} entries have no shape or no label: not read")
-        if counts["points"]:
-            notes.append(f"{counts['points']} key points are not read: {POINTS_UNREAD}")
+        notes = [f"{count} {_NOTES[kind]}" for kind, count in counts.items() if count]
         return AnnotatedSet(tuple(pictures), tuple(notes))
 
     def _image(self, root: Path, index: PictureIndex, data: Entries) -> Path:
@@ -110,6 +117,8 @@ def _results(
 ) -> Iterator[tuple[Entries, Entries]]:
     """The shapes of a task: what is written of each, and the part of it that is drawn."""
     if "annotations" in task:
+        has_none = not task.list("annotations") and bool(task.any("predictions"))
+        counts["predictions"] += has_none
         for number, values in enumerate(task.list("annotations")):
             annotation = Entries(values, f"{task.where}, annotation {number}")
             if annotation.any("was_cancelled") is True:
@@ -118,6 +127,7 @@ def _results(
             for place, result in enumerate(annotation.list("result")):
                 entries = Entries(result, f"{annotation.where}, result {place}")
                 if isinstance(entries.any("value"), Mapping):
+                    counts["turned"] += entries.any("image_rotation") not in (None, 0)
                     yield entries, Entries(entries.any("value"), entries.where)
         return
     for values in data.values():  # JSON-MIN: a list for each tool, beside the data
@@ -134,10 +144,21 @@ def _shapes(
     for entries, value in results:
         label = _label_of(value)
         shape = _shape_of(entries, value, options) if label else None
-        if shape is None:
-            counts["points" if "keypointlabels" in value else "shapes"] += 1
-        else:
+        if shape is not None:
+            counts["several"] += any(len(value.any(name) or ()) > 1 for name in _LABELS)
             yield entries, label, shape
+        elif not _says_good(value):
+            counts["points" if "keypointlabels" in value else "shapes"] += 1
+
+
+def _says_good(value: Entries) -> bool:
+    """Whether it is a choice for the whole picture, and calls it good."""
+    choices = value.any("choices")
+    return isinstance(choices, list) and all(is_good_name(str(choice)) for choice in choices)
+
+
+def _unread_in(counts: Mapping[str, int]) -> int:
+    return sum(counts[kind] for kind in _UNREAD)
 
 
 def _label_of(value: Entries) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class LabelMe(AnnotationLayout):
         for folder in {path.parent for path in (*files, *pictures)}:
             for image in list_pictures(folder, folders_are_read=True, labels=".json"):
                 if image not in pictures:
-                    _refuse_other_json(image)
+                    _refuse_other_json(image, files)
                     pictures[image] = LabelledPicture(image, ())
                     unlabelled += 1
         if unlabelled:
@@ -104,7 +105,7 @@ class LabelMe(AnnotationLayout):
         flat = tuple(chain.from_iterable(points))
         if kind == "point":
             return self.options.click(*first)
-        if kind == "polygon":
+        if kind in ("polygon", "rotation"):  # X-AnyLabeling's turned rectangle
             return Polygons((flat,))
         if kind == "rectangle":
             last = points[len(points) // 2]  # of two corners or of four
@@ -126,17 +127,24 @@ class LabelMe(AnnotationLayout):
         return entries.numbers_in([entries.any("line_width")], "line_width")[0]
 
 
-_FEWEST = {"polygon": 3, "mask": 1, "point": 1}
+_FEWEST = {"polygon": 3, "rotation": 3, "mask": 1, "point": 1}
 """Points that a kind of shape needs, beside 2."""
 
 
-def _refuse_other_json(image: Path) -> None:
-    """Refuse a picture as a good one where a JSON file of its name holds no labels.
+def _refuse_other_json(image: Path, files: Collection[Path]) -> None:
+    """Refuse a picture as a good one where a JSON file of its name holds no labels, or those of
+    another picture.
+
+    Args:
+        files: the files with labels.
 
     Raises:
-        DataError: there is one: empty, broken, or of another tool.
+        DataError: there is one: empty, broken, of another tool, or of a picture of this name.
     """
     path = named(image.parent.iterdir(), f"{image.stem}.json")
+    if path in files:
+        came = f"{path} has the name of {image}, but is about another picture"
+        raise DataError(came, "one picture of this name", "rename one, or move it away")
     if path is not None and path.is_file():
         came = f"{path} is no file of labels of LabelMe"
         raise DataError(came, "its shapes and imagePath", "save it again, or move it away")
@@ -145,7 +153,8 @@ def _refuse_other_json(image: Path) -> None:
 def _size_of(content: Entries) -> Size | None:
     if "imageHeight" not in content or "imageWidth" not in content:
         return None
-    return content.whole("imageHeight"), content.whole("imageWidth")
+    size = content.whole("imageHeight"), content.whole("imageWidth")
+    return size if all(size) else None  # tools that do not know it write 0
 
 
 def _is_labelme(path: Path) -> bool:

@@ -154,6 +154,7 @@ def _yaml_of(root: Path) -> Path | None:
     """The file with names and sides, where there is one."""
     if root.is_file():
         return root if root.suffix.lower() in (".yaml", ".yml") else None
+    found: list[Path] = []
     for path in sorted(root.iterdir()):
         if path.suffix.lower() not in (".yaml", ".yml") or is_leftover(path.name):
             continue
@@ -167,8 +168,13 @@ def _yaml_of(root: Path) -> Path | None:
             continue  # another file that is none of ours
         has_sides = isinstance(content, dict) and any(content.get(side) for side in SIDES)
         if has_sides and "names" in content:
-            return path
-    return None
+            found.append(path)
+    usual = [path for path in found if comparable(path.stem) in _YAML_NAMES]
+    found = usual or found
+    if len(found) > 1:
+        came = f"{found[0]} and {found[1]} both have names and sides"
+        raise DataError(came, "one file, or data.yaml", "give the one that is meant as the data")
+    return found[0] if found else None
 
 
 def _content_of(path: Path) -> Mapping[str, Any]:
@@ -208,13 +214,23 @@ def _names_of(content: Mapping[str, Any], path: Path | None) -> dict[int, str]:
 
 
 def _listed_names(folder: Path) -> dict[int, str] | None:
-    """Names out of a list of them; None: there is none."""
-    for name in NAME_LISTS:
-        path = named(folder.iterdir(), name)
-        if path is not None:
-            lines = map(str.strip, read_small_text(path).splitlines())
-            return dict(enumerate(filter(None, lines)))
-    return None
+    """Names out of a list of them, in the folder or beside the labels, as LabelImg writes it; None:
+    there is none.
+
+    Raises:
+        DataError: two lists that differ.
+    """
+    places = list(filter(None, (named(folder.iterdir(), name) for name in NAME_LISTS)))
+    places = places or [path for path in text_files(folder) if path.name in NAME_LISTS]
+    names: dict[int, str] | None = None
+    for path in places:
+        lines = map(str.strip, read_small_text(path).splitlines())
+        listed = dict(enumerate(filter(None, lines)))
+        if names not in (None, listed):
+            came = f"{places[0]} and {path} name different classes"
+            raise DataError(came, "one list of names", "move one of them away")
+        names = listed
+    return names
 
 
 def _groups_in(folder: Path, key: str) -> dict[Path, str]:

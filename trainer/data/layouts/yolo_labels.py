@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import comparable, shown_names
+from bgdefect_core.pictures.listing import comparable, list_folders, named, shown_names
 
 from ..annotations.picture_index import without_prefix
 from ..annotations.reading import read_small_text
@@ -19,6 +20,8 @@ __all__ = ["NAME_LISTS", "SIDES", "label_files", "labels_of", "regions_in", "tex
 SIDES = ("train", "val", "valid", "test")
 NAME_LISTS = ("classes.txt", "obj.names")
 """Files of names, no labels."""
+_PIXELS = 10
+"""A share of a picture's width or height is far below it, even of a label that reaches beyond."""
 
 
 def label_files(folder: Path) -> Iterator[Path]:
@@ -38,15 +41,22 @@ def text_files(folder: Path) -> list[Path]:
     return files
 
 
-def _label_of(image: Path) -> Path | None:
-    """The label of a picture: in ``labels`` for the last ``images`` of its path, else beside it."""
-    parts = list(image.parts)
+def _label_of(image: Path, labels_beside: Callable[[Path], Path]) -> Path | None:
+    """The label of a picture: in ``labels`` for the last ``images`` of its path, else beside it.
+
+    Args:
+        labels_beside: the folder of labels beside one of images.
+    """
     beside = _text_at(image)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place].lower() == "images":
-            parts[place] = "labels"
-            return _text_at(Path(*parts)) or beside
+    for folder in image.parents:
+        if comparable(folder.name) == "images":
+            return _text_at(labels_beside(folder) / image.relative_to(folder)) or beside
     return beside
+
+
+def _labels_beside(images: Path) -> Path:
+    labels = named(list_folders(images.parent), "labels")
+    return images.parent / "labels" if labels is None else labels
 
 
 def _text_at(path: Path) -> Path | None:
@@ -67,8 +77,9 @@ def labels_of(folder: Path, images: Sequence[Path]) -> tuple[dict[Path, Path], l
         DataError: there are labels, but none of a picture.
     """
     labels: dict[Path, Path] = {}
+    labels_beside = cache(_labels_beside)
     for image in images:
-        label = _label_of(image)
+        label = _label_of(image, labels_beside)
         if label is not None:
             labels[image] = label
     used = set(labels.values())
@@ -91,6 +102,9 @@ def labels_of(folder: Path, images: Sequence[Path]) -> tuple[dict[Path, Path], l
         do = "put the pictures into images, or beside the labels"
         raise DataError(came, "pictures of the labels' names", do)
     notes: list[str] = []
+    if not labels:
+        text = "no picture has a label (NAME.txt beside it, or in labels beside images): all are "
+        notes.append(f"{text}taken for good pictures")
     if orphans:
         notes.append(f"{len(orphans)} labels have no picture: {shown_names(orphans)}")
     return labels, notes
@@ -119,6 +133,10 @@ def regions_in(
             raise DataError(f"{where} is {line[:40]!r}", "numbers", "export it again") from reason
         if not all(map(math.isfinite, values)) or values[0] != int(values[0]):
             raise DataError(f"{where} is {line[:40]!r}", "a class and finite numbers")
+        if max(map(abs, values[1:]), default=0) > _PIXELS:
+            came = f"{where} is {line[:40]!r}, in pixels"
+            expected = "shares of the picture's width and height, 0 to 1"
+            raise DataError(came, expected, "divide them by width and height, or export it again")
         kind = int(values[0])
         if names is not None and kind not in names:
             raise DataError(f"{where} is of the class {kind}", f"one of {sorted(names)[:20]}")
