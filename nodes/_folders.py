@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..bgdefect_core.errors import DataError, OutputError, SettingError
-from ..bgdefect_core.pictures.listing import list_pictures
+from ..bgdefect_core.pictures.listing import list_without_masks
 from ..bgdefect_core.records.dataset_place import extras_folder
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def picture_files(folder: Path, base: Path) -> list[Path]:
     """
     root = os.path.realpath(base) + os.sep
     pictures = []
-    for path in list_pictures(folder) if folder.is_dir() else []:
+    for path in list_without_masks(folder) if folder.is_dir() else []:
         if os.path.realpath(path).startswith(root):
             pictures.append(path)
         else:

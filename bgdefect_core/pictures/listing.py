@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from ..errors import DataError
 
 __all__ = [
     "PICTURE_SUFFIXES",
+    "apart_from_masks",
     "comparable",
     "is_good_name",
     "is_leftover",
     "list_folders",
     "list_pictures",
+    "list_without_masks",
     "mask_key",
     "named",
     "picture_files",
@@ -194,6 +196,35 @@ def picture_key(path: str | Path) -> str:
 def mask_key(path: str | Path) -> str:
     """The ``picture_key`` of the picture that a mask belongs to: NAME.* or NAME_mask.*."""
     return picture_key(path).removesuffix("_mask").strip()
+
+
+def apart_from_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, Path]]:
+    """Pictures and masks of one folder: NAME_mask.* beside NAME.* is the mask of that picture, and
+    no picture.
+
+    Returns:
+        The pictures, and the masks with the picture of each.
+    """
+    pictures = {picture_key(path): path for path in files}
+    shown: list[Path] = []
+    masks: dict[Path, Path] = {}
+    for path in files:
+        picture = pictures.get(mask_key(path))
+        if picture is None or picture == path or mask_key(path) == picture_key(path):
+            shown.append(path)
+        else:
+            masks[path] = picture
+    return shown, masks
+
+
+def list_without_masks(folder: Path) -> list[Path]:
+    """As :func:`list_pictures`, without the masks that lie beside their pictures; these are
+    logged."""
+    pictures, masks = apart_from_masks(list_pictures(folder))
+    if masks:
+        names = shown_names([path.name for path in masks])
+        report_once(f"{folder}: taken for masks, not for pictures: {names}", expected=False)
+    return pictures
 
 
 def unique_names(

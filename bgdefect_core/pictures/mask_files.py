@@ -18,6 +18,7 @@ from .listing import (
     is_good_name,
     list_folders,
     list_pictures,
+    list_without_masks,
     mask_key,
     named,
     picture_key,
@@ -127,7 +128,7 @@ def read_library(
     sources = _mask_sources(folder)
     shown_in: dict[str, Path] = {}
     if pictures:
-        shown_in = unique_names(list_pictures(pictures))
+        shown_in = unique_names(list_without_masks(pictures))
         _report_unpaired(pictures, shown_in, folder, unique_names(sources, mask_key))
     if split is not None:
         sources = _trained_on(sources, split, folder)

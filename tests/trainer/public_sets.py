@@ -22,6 +22,7 @@ DEFECTS = {
     "ksdd": "defect",
     "ksdd2": "defect",
     "class_masks": "defect",
+    "masks_beside": "defect",
 }
 """What the defect is called in layouts that give it a name of their own."""
 

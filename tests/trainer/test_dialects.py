@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from PIL import Image
 from bgdefect_core.errors import DataError, MaskError
 from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.reading import read_picture
+from bgdefect_core.pictures.writing import write_mask
 from trainer.data.check import CheckConfig, check
+from trainer.data.convert import ConvertConfig, convert
 from trainer.data.examples import load_example
-from trainer.data.layouts import find_examples, good_examples
+from trainer.data.layouts import ReadingSettings, find_examples, good_examples
 
 from .annotated_sets import (
     CORNERS,
@@ -30,7 +33,7 @@ from .annotated_sets import (
     relative_corners,
     yolo_nut,
 )
-from .tool_exports import label_studio_nut
+from .tool_exports import class_masks_nut, label_studio_nut, masks
 
 
 @pytest.fixture(autouse=True)
@@ -259,3 +262,225 @@ def test_labels_and_turns_of_label_studio_that_are_not_used_are_said(
     find_examples(root)
     assert "1 shapes have several labels: the first counts" in caplog.text
     assert "1 shapes were drawn on a picture that the tool had turned" in caplog.text
+
+
+# --- two of one name
+
+
+def test_two_masks_or_pictures_of_one_name_are_refused_in_folders_of_masks(tmp_path: Path) -> None:
+    for twin in ("masks/000_mask.png", "images/000.bmp"):
+        root = class_masks_nut(tmp_path / twin[:3] / "nut")
+        shutil.copy(root / twin.replace("_mask", "").replace("bmp", "png"), root / twin)
+        with pytest.raises(DataError, match=r"000.*000.* have one name"):
+            find_examples(root)
+
+
+def test_two_pictures_of_one_yolo_label_are_refused(tmp_path: Path) -> None:
+    root = yolo_nut(tmp_path / "nut")
+    plain_picture(root / "images/train/000.bmp")
+    with pytest.raises(DataError, match=r"000\.bmp and .*000\.png have one label"):
+        find_examples(root)
+
+
+# --- pictures with masks beside them
+
+
+def with_masks_beside(folder: Path, count: int, first: int = 0) -> Path:
+    for number in range(first, first + count):
+        plain_picture(folder / f"{number}.png", 90 + number)
+        write_mask(folder / f"{number}_mask.png", masks()["Cut"])
+    return folder
+
+
+def test_masks_beside_pictures_are_masks(tmp_path: Path) -> None:
+    root = with_masks_beside(tmp_path / "nut", 2)
+    plain_picture(root / "2.png")
+    write_mask(root / "3_mask.png", masks()["Cut"])  # of no picture: it is one itself
+    assert [example.image.name for example in find_examples(root)] == ["0.png", "1.png"]
+    assert [example.image.name for example in good_examples(root, "nut")] == ["2.png", "3_mask.png"]
+    shutil.copy(root / "0_mask.png", root / "0_mask.bmp")
+    with pytest.raises(DataError, match=r"0_mask\.bmp and .*0_mask\.png have one name"):
+        find_examples(root)
+
+
+@pytest.mark.parametrize("place", ["train/good", "test/cut"])
+def test_masks_beside_pictures_are_no_pictures_in_mvtec(
+    place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "nut"
+    plain_picture(root / "train/good/9.png")
+    plain_picture(root / "test/cut/0.png")
+    write_mask(root / "ground_truth/cut/0_mask.png", masks()["Cut"])
+    with_masks_beside(root / place, 1, first=0 if place == "test/cut" else 9)
+    assert [example.image.name for example in find_examples(root)] == ["0.png"]
+    assert [example.image.name for example in good_examples(root, "nut")] == ["9.png"]
+    assert f"{root / place}: taken for masks, not for pictures: " in caplog.text
+
+
+def test_a_folder_of_good_pictures_is_checked(tmp_path: Path) -> None:
+    plain_picture(tmp_path / "nut/a.png", 90)
+    plain_picture(tmp_path / "nut/b.png", 91)
+    assert len(check(CheckConfig(tmp_path / "nut")).good) == 2
+
+
+# --- names of masks and folders
+
+
+def test_masks_of_other_names_are_shown(tmp_path: Path) -> None:
+    root = tmp_path / "nut"
+    plain_picture(root / "test/cut/0.png")
+    for place, words in (
+        ("ground_truth/cut/0_GT.png", r"no picture in .* has its mask: .*holds 0_GT\.png; .*csv"),
+        ("gt/cut/0.png", "ground_truth/cut is not there"),
+    ):
+        write_mask(root / place, masks()["Cut"])
+        with pytest.raises(DataError, match=words):
+            find_examples(root)
+        (root / place).unlink()
+        (root / place).parent.rmdir()
+
+
+def test_images_and_masks_on_sides(tmp_path: Path) -> None:
+    root = tmp_path / "nut"
+    for number, side in enumerate(("train", "test")):
+        plain_picture(root / f"{side}/images/{number}.png", 90 + number)
+        plain_picture(root / f"{side}/images/{number + 5}.png", 95 + number)
+        write_mask(root / f"{side}/masks/{number}.png", masks()["Cut"])
+    found = [(example.image.name, example.side) for example in find_examples(root)]
+    assert found == [("1.png", "test"), ("0.png", "train")]
+    assert len(good_examples(root, "nut")) == 2
+
+
+def test_tables_beside_folders_of_masks_are_not_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = class_masks_nut(tmp_path / "nut")
+    (root / "labels.csv").write_text("file,kind\n000.png,cut\n")
+    find_examples(root)
+    assert "labels.csv is not read" in caplog.text
+    report_once.cache_clear()
+    caplog.clear()
+    (root / "labels.csv").write_text("file,group\n000.png,a\n")
+    find_examples(root, reading=ReadingSettings(group_file=root / "labels.csv"))
+    assert "labels.csv is not read" not in caplog.text
+
+
+# --- csv
+
+
+def csv_nut(root: Path, rows: str, header: str = "image,mask,class,defect,side") -> Path:
+    for number in range(3):
+        plain_picture(root / f"{number}.png", 90 + number)
+        write_mask(root / f"masks/{number}.png", masks()["Cut"])
+    (root / "manifest.csv").write_text(f"{header}\n{rows}")
+    return root
+
+
+@pytest.mark.parametrize("way", ["../bolt/", "absolute", "link"])
+def test_files_outside_the_folder_of_a_csv_are_read_only_where_the_user_allows(
+    way: str, tmp_path: Path
+) -> None:
+    bolt = csv_nut(tmp_path / "bolt", "")
+    root = csv_nut(tmp_path / "nut", "")
+    place = "../bolt/" if way != "absolute" else f"{bolt}/"
+    if way == "link":
+        (root / "link").symlink_to(bolt)
+        place = "link/"
+    for row in (f"{place}0.png,masks/0.png", f"0.png,{place}masks/0.png"):
+        csv_nut(root, f"{row},nut,cut,\n")
+        with pytest.raises(DataError, match="row 1: .* leads out of .*--outside-files"):
+            find_examples(root)
+        assert len(find_examples(root, reading=ReadingSettings(outside_files=True))) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        ("image,image,mask,class,defect", "0.png,x,,nut,good", "the column image twice"),
+        ("image,mask,class,defect", "a,b.png,,nut,good", "row 1 has 5 cells.*holds ',' in quotes"),
+        ("image,mask,class,defect", "0.png,masks/0.png,nut,cut\n1.png,masks/1.png,nut,Cut", "case"),
+        ("image,mask,class,defect", "0.png,,nut,good\n1.png,,Nut,good", "'nut' and 'Nut'"),
+    ],
+)
+def test_csv_files_that_say_two_things(
+    header: str, rows: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        find_examples(csv_nut(tmp_path / "nut", rows, header))
+
+
+def test_what_a_csv_leaves_out_or_uses_twice_is_said(tmp_path: Path) -> None:
+    root = csv_nut(tmp_path / "nut", "0.png,masks/0.png,nut,cut\n1.png,masks/0.png,nut,cut\n")
+    odd = check(CheckConfig(root)).odd
+    assert any("one mask stands for several pictures: 0.png" in text for text in odd)
+    assert any("1 pictures stand in no row of manifest.csv" in text for text in odd)
+
+
+# --- sides
+
+
+def sides_in(root: Path) -> dict[int, str]:
+    """Gray of each picture -> the side on which a conversion writes it."""
+    out = root.parent / "out"
+    convert(ConvertConfig(root, out, ("yolo-seg",)))
+    sides: dict[int, str] = {}
+    for path in out.rglob("*.png"):
+        sides[int(read_picture(path)[0, 0, 0])] = path.parent.name
+    shutil.rmtree(out)
+    return sides
+
+
+def coco_sides(root: Path) -> Path:
+    root = coco_nut(root)
+    content = json.loads(coco_file(root).read_text())
+    for name, numbers in (("train", range(1, 4)), ("val", (4, 5))):
+        images = [image for image in content["images"] if image["id"] in numbers]
+        cuts = [cut for cut in content["annotations"] if cut["image_id"] in numbers]
+        part = content | {"images": images, "annotations": cuts}
+        coco_file(root).with_name(f"instances_{name}.json").write_text(json.dumps(part))
+    return root
+
+
+def yolo_sides(root: Path) -> Path:
+    root = yolo_nut(root)
+    for side, numbers in (("train", range(3)), ("val", (3, 4))):
+        listed = "\n".join(f"images/train/{number:03d}.png" for number in numbers)
+        (root / f"{side}.txt").write_text(listed)
+    (root / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [cut]\n")
+    return root
+
+
+def labelme_sides(root: Path) -> Path:
+    labelme_nut(root / "train")
+    for number in (3, 4):
+        (root / "train" / f"{number:03d}.png").unlink()
+        plain_picture(root / "test" / f"{number:03d}.png", 90 + number)
+        labelme(root / "test", f"{number:03d}", [])
+        plain_picture(root / "test" / f"{number:03d}.png", 90 + number)
+    for number in range(3):
+        plain_picture(root / "train" / f"{number:03d}.png", 90 + number)
+    return root
+
+
+def csv_sides(root: Path) -> Path:
+    rows = [f"{n}.png,masks/{n}.png,nut,cut,train" for n in range(3)]
+    csv_nut(root, "\n".join([*rows, "3.png,,nut,good,valid", "4.png,,nut,good,Test"]))
+    for number in (3, 4):
+        plain_picture(root / f"{number}.png", 90 + number)
+    return root
+
+
+@pytest.mark.parametrize("build", [coco_sides, yolo_sides, labelme_sides, csv_sides])
+def test_a_conversion_keeps_the_sides_of_its_source(build: Any, tmp_path: Path) -> None:
+    root = build(tmp_path / "nut")
+    expected = {90: "train", 91: "train", 92: "train", 93: "val", 94: "val"}
+    assert sides_in(root) == expected
+    convert(ConvertConfig(root, tmp_path / "all", ("yolo-seg",), val_share=0))
+    assert len(list((tmp_path / "all/images/train").iterdir())) == 5
+
+
+def test_one_side_alone_is_divided(tmp_path: Path) -> None:
+    root = labelme_nut(tmp_path / "train")
+    for number, path in enumerate(sorted(root.glob("*.png"))):
+        plain_picture(path, 90 + number)
+    assert set(sides_in(root).values()) == {"train", "val"}

@@ -91,6 +91,14 @@ def plain(root: Path) -> Path:
     return root
 
 
+def masks_beside(root: Path) -> Path:
+    plain(root)
+    for number in range(2, 5):
+        picture(root / f"00{number}.png")
+        mask(root / f"00{number}_mask.png")
+    return root
+
+
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "csv": table,
     "coco": coco_nut,
@@ -107,6 +115,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "btad": btad_nut,
     "mvtec_loco": loco,
     "mvtec": nut,
+    "masks_beside": masks_beside,
     "plain": plain,
 }
 

@@ -78,7 +78,7 @@ def _report_of(config: CheckConfig) -> CheckReport:
     classes = layout.classes(root)
     examples = find_examples(root, reading=reading) if any(classes.values()) else []
     good: dict[Path, Example] = {}
-    for object in classes:
+    for object in classes or [os.path.basename(os.path.abspath(root))]:
         for example in all_good_examples(root, object, reading):
             good[example.image] = example
     if not examples and not good:

@@ -14,7 +14,7 @@ from bgdefect_core.pictures.writing import ImageFormat
 
 from .examples import Example, validate
 from .formats import FORMATS, FormatName, LabelledFile, write_formats
-from .gathering import divided, gather
+from .gathering import divided, gather, on_own_sides
 from .layouts import AS_FOUND, ReadingSettings, data_help
 
 __all__ = ["ConvertConfig", "convert"]
@@ -23,6 +23,11 @@ VAL_HELP = (
     "Share of each class, and of the good pictures, on the val side; pictures of one part stay "
     "together."
 )
+
+OWN_SIDES_HELP = (
+    f"{VAL_HELP} Default: the sides that the source has (its test side becomes val), else 0.2."
+)
+_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class ConvertConfig:
         NotEmpty(),
         Doc(FORMATS.help("What to write; several are separated by spaces.")),
     ]
-    val_share: Annotated[float, Range(0, 0.9), Doc(VAL_HELP)] = 0.2
+    val_share: Annotated[float | None, Range(0, 0.9), Doc(OWN_SIDES_HELP)] = None
     image_format: Annotated[
         ImageFormat | None,
         Doc(
@@ -82,7 +87,10 @@ def convert(config: ConvertConfig) -> str:
     gathered: list[LabelledFile] = []
     for labelled in gather(config.source, config.reading):
         gathered.append(labelled.written_as(config.image_format))
-    files = divided(gathered, config.val_share, config.seed)
+    files = on_own_sides(gathered) if config.val_share is None else None
+    if files is None:
+        share = _SHARE if config.val_share is None else config.val_share
+        files = divided(gathered, share, config.seed)
     examples: list[Example] = []
     for labelled in files:
         examples += labelled.examples

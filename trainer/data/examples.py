@@ -23,6 +23,7 @@ from bgdefect_core.pictures.reading import read_of_folder
 from .annotations.overhang import Overhangs
 from .annotations.record import Region, regions_digest, union_of
 from .annotations.shapes import Size
+from .sides import DataSide
 
 __all__ = ["GOOD", "Example", "check_size", "load_example", "load_others", "validate"]
 
@@ -57,6 +58,8 @@ class Example:
     """Height and width of the picture as the annotation has them; None: it does not say."""
     others: tuple[Region, ...] = ()
     """What is neither this defect nor its background: other classes, and what is to be ignored."""
+    side: DataSide = ""
+    """Of the data set, where it has sides on which classes are divided."""
 
     @property
     def is_good(self) -> bool:

@@ -27,7 +27,7 @@ from .layouts import (
     layout_of,
 )
 
-__all__ = ["divided", "gather", "gather_generated", "provenance_of"]
+__all__ = ["divided", "gather", "gather_generated", "on_own_sides", "provenance_of"]
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ def _joined(
             if not member.is_good:
                 defective.append(member)
         labelled = LabelledFile(image, names[image], object, tuple(defective), group)
+        labelled = replace(labelled, source_side=members[0].side)
         if line is not None:
             labelled = replace(labelled, provenance=provenance_of(line))
         files.append(labelled)
@@ -156,6 +157,21 @@ def provenance_of(line: ManifestLine) -> Provenance:
         if isinstance(value, str | int | float):
             plain[name] = value
     return plain
+
+
+def on_own_sides(files: Sequence[LabelledFile]) -> list[LabelledFile] | None:
+    """The files on the sides of the data set that they come from; None where it does not divide
+    them. What it keeps for a test is on the side "val": nothing is trained on it."""
+    sides = {labelled.source_side for labelled in files}
+    if "train" not in sides or sides.isdisjoint(("val", "test")):
+        return None
+    if "test" in sides:
+        log.info("pictures of the side test are written on the side val")
+    placed: list[LabelledFile] = []
+    for labelled in files:
+        is_held = labelled.source_side in ("val", "test")
+        placed.append(replace(labelled, side="val" if is_held else "train"))
+    return placed
 
 
 def divided(files: Sequence[LabelledFile], share: float, seed: int) -> list[LabelledFile]:

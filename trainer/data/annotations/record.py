@@ -13,6 +13,7 @@ from bgdefect_core.errors import BGDefectError, MaskError
 from bgdefect_core.pictures.listing import comparable, is_good_name
 from bgdefect_core.pictures.masks import Mask
 
+from ..sides import DataSide
 from .shapes import Box, Click, Shape, Size
 
 __all__ = [
@@ -100,6 +101,8 @@ class LabelledPicture:
     """Pictures of one part share it; empty: a part of its own."""
     size: Size | None = None
     """Height and width as the annotation has them; None: it does not say."""
+    side: DataSide = ""
+    """Where the annotation itself says it; empty: its folder may."""
     unread: int = 0
     """Labels of kinds that are not read; with such it is no good one."""
 

@@ -24,6 +24,7 @@ from ..annotations.outlines import Face, outlines_of
 from ..annotations.record import Region, union_of
 from ..annotations.shapes import Size
 from ..examples import Example, check_size
+from ..sides import DataSide
 
 __all__ = [
     "Defect",
@@ -70,6 +71,8 @@ class LabelledFile:
     group: str = ""
     """Pictures of one part share it; empty: a part of its own."""
     side: Side = "train"
+    source_side: DataSide = ""
+    """In the data set that it comes from; empty: that has none."""
     image_format: ImageFormat | None = None
     """Of its file in the new data set; None: copied as it is."""
     provenance: Provenance = field(default_factory=dict)

@@ -24,6 +24,7 @@ from ..annotations.record import (
     others_of,
 )
 from ..examples import GOOD, Example
+from ..sides import DataSide, side_of_place
 from .annotated_report import lines_of
 from .layout import Layout, check_defect_names, choose
 
@@ -123,6 +124,7 @@ class AnnotationLayout(Layout):
                     regions=tuple(by_label[label]),
                     size=picture.size,
                     others=others_of(picture.regions, label),
+                    side=self._side_of(root, picture),
                 )
                 examples.append(example)
         return sorted(examples, key=lambda example: (example.defect, example.image))
@@ -132,8 +134,15 @@ class AnnotationLayout(Layout):
         examples: list[Example] = []
         for picture in sorted(self.annotated(root).pictures, key=lambda picture: picture.image):
             if picture.is_good:
-                examples.append(Example(picture.image, (), name, GOOD, picture.group))
+                side_of_picture = self._side_of(root, picture)
+                example = Example(
+                    picture.image, (), name, GOOD, picture.group, side=side_of_picture
+                )
+                examples.append(example)
         return examples
+
+    def _side_of(self, root: Path, picture: LabelledPicture) -> DataSide:
+        return picture.side or side_of_place(self.folder(root), picture.image)
 
 
 @contextmanager

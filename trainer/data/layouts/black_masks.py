@@ -15,6 +15,7 @@ from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..examples import GOOD, Example
+from ..sides import DataSide
 from .layout import Layout, choose
 
 __all__ = ["BlackMaskLayout", "MaskedPicture", "is_black", "with_masks"]
@@ -32,8 +33,8 @@ class MaskedPicture:
     mask: Path
     group: str = ""
     """Pictures of one part share it; empty: a part of its own."""
-    side: str | None = None
-    """"train" or "test"; None: the data set has no sides."""
+    side: DataSide = ""
+    """Empty: the data set has no sides."""
 
 
 class BlackMaskLayout(Layout):
@@ -59,7 +60,15 @@ class BlackMaskLayout(Layout):
         for picture in self.pictures(root):
             if classes and not is_black(picture.mask):
                 masks = (picture.mask,)
-                example = Example(picture.image, masks, object, _DEFECT, picture.group, NONZERO)
+                example = Example(
+                    picture.image,
+                    masks,
+                    object,
+                    _DEFECT,
+                    picture.group,
+                    NONZERO,
+                    side=picture.side,
+                )
                 examples.append(example)
         return examples
 
@@ -67,8 +76,9 @@ class BlackMaskLayout(Layout):
         name = choose(root, "object", object, [_object_name(root)])[0]
         examples: list[Example] = []
         for picture in self.pictures(root):
-            if picture.side in (None, side) and is_black(picture.mask):
-                examples.append(Example(picture.image, (), name, GOOD, picture.group))
+            if picture.side in ("", side) and is_black(picture.mask):
+                example = Example(picture.image, (), name, GOOD, picture.group, side=picture.side)
+                examples.append(example)
         return examples
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from bgdefect_core.pictures.listing import (
     picture_key,
     report_once,
     shown_names,
+    unique_names,
 )
 from bgdefect_core.pictures.mask_values import NONZERO, WHITE
 
@@ -23,6 +24,7 @@ from ..annotations.mask_classes import MaskClasses, OtherPixels
 from ..annotations.picture_index import PictureIndex
 from ..annotations.record import Region
 from ..examples import GOOD, Example
+from ..sides import side_called, side_of_place
 from .black_masks import is_black
 from .layout import Layout, choose, file_in
 from .peeking import pictures_below
@@ -118,9 +120,9 @@ class MaskFolders(Layout):
     name = "class_masks"
     summary = (
         "masks of classes: SegmentationClass and JPEGImages with labelmap.txt (CVAT's export "
-        "Segmentation mask, Pascal VOC), or masks and images; each name of labelmap.txt or "
-        "--mask-classes is a defect, pictures without mask or class are good pictures; without "
-        "names every value but 0 is the defect (defect)"
+        "Segmentation mask, Pascal VOC), or masks and images, there or in train, val and test; "
+        "each name of labelmap.txt or --mask-classes is a defect, pictures without mask or class "
+        "are good pictures; without names every value but 0 is the defect (defect)"
     )
     good_place = "pictures without a class in their mask"
 
@@ -130,13 +132,7 @@ class MaskFolders(Layout):
         return self if path is None else ClassMasks(self, MaskClasses.read(path))
 
     def recognises(self, root: Path) -> bool:
-        place = _masks_of(root)
-        if place is None:
-            return False
-        if comparable(place.name) == "segmentationclass":
-            return True
-        folders = list_folders(root)
-        return any(named(folders, name) is not None for name in _PLACES["masks"])
+        return bool(_bases_in(root))
 
     def classes(self, root: Path) -> dict[str, set[str]]:
         examples = self._all(root)
@@ -151,35 +147,67 @@ class MaskFolders(Layout):
         return [example for example in self._all(root) if example.is_good]
 
     def _all(self, root: Path) -> list[Example]:
-        masks_at = _masks_of(root)
+        examples: list[Example] = []
+        for base in _bases_in(root):
+            examples += self._all_in(root, base)
+        return examples
+
+    def _all_in(self, root: Path, base: Path) -> list[Example]:
+        """The examples of one folder with masks and pictures."""
+        masks_at = _masks_of(base)
         if masks_at is None:
             return []
         masks: dict[tuple[str, str], Path] = {}
-        for path in pictures_below(masks_at):
-            masks[_place(path, masks_at), mask_key(path)] = path
+        for folder, files in _by_folder(pictures_below(masks_at)).items():
+            for name, path in unique_names(files, mask_key).items():
+                masks[_place(folder, masks_at), name] = path
         examples: list[Example] = []
         without: list[str] = []
         object = _object_name(root)
-        pictures_at, pictures = _pictures_of(root, masks_at)
+        pictures_at, pictures = _pictures_of(base, masks_at)
+        for files in _by_folder(pictures).values():
+            unique_names(files)
         for image in pictures:
-            mask = masks.pop((_place(image, pictures_at), picture_key(image)), None)
+            side = side_of_place(root, image)
+            mask = masks.pop((_place(image.parent, pictures_at), picture_key(image)), None)
             if mask is None:
                 without.append(image.name)
             if mask is None or is_black(mask):
-                examples.append(Example(image, (), object, GOOD, ""))
+                examples.append(Example(image, (), object, GOOD, "", side=side))
             else:
-                examples.append(Example(image, (mask,), object, _DEFECT, "", NONZERO))
+                example = Example(image, (mask,), object, _DEFECT, "", NONZERO, side=side)
+                examples.append(example)
         for mask in masks.values():
             expected = f"a picture of its name in {pictures_at}"
             raise DataError(f"{mask} has no picture", expected, "add it or remove the mask")
         if without:
-            text = f"{root}: {shown_names(without)} have no mask: taken for good pictures"
+            text = f"{base}: {shown_names(without)} have no mask: taken for good pictures"
             report_once(text, expected=False)
         return examples
 
 
 def _object_name(root: Path) -> str:
     return os.path.basename(os.path.abspath(root))
+
+
+def _bases_in(root: Path) -> list[Path]:
+    """The folders with masks and pictures: the data set's own, else those of its sides."""
+    if not root.is_dir():
+        return []
+    if _has_both(root):
+        return [root]
+    sides = [folder for folder in list_folders(root) if side_called(folder.name)]
+    return list(filter(_has_both, sides))
+
+
+def _has_both(base: Path) -> bool:
+    place = _masks_of(base)
+    if place is None:
+        return False
+    if comparable(place.name) == "segmentationclass":
+        return True
+    folders = list_folders(base)
+    return any(named(folders, name) is not None for name in _PLACES["masks"])
 
 
 def _masks_of(root: Path) -> Path | None:
@@ -203,6 +231,14 @@ def _pictures_of(root: Path, masks_at: Path) -> tuple[Path, list[Path]]:
     return root, PictureIndex(root, _ALL_MASKS).pictures
 
 
-def _place(path: Path, folder: Path) -> str:
-    """Folders from a folder to a file, comparable."""
-    return comparable(path.parent.relative_to(folder).as_posix())
+def _by_folder(files: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Files by the folders in which they lie."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in files:
+        by_folder.setdefault(path.parent, []).append(path)
+    return by_folder
+
+
+def _place(inner: Path, folder: Path) -> str:
+    """Folders from one folder to another in it, comparable."""
+    return comparable(inner.relative_to(folder).as_posix())

@@ -14,6 +14,7 @@ from ..annotations.picture_index import PictureIndex, is_address
 from ..annotations.reading import Entries, find_inside, read_json
 from ..annotations.record import IGNORE, AnnotatedSet, AnnotationOptions, LabelledPicture, Region
 from ..annotations.shapes import Box, Polygons, RunLengths, Shape, Size
+from ..sides import side_called
 from .annotated import AnnotationLayout
 from .peeking import json_files, keys_in
 
@@ -79,6 +80,8 @@ class _Document:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        name = path.stem.removeprefix("instances_")
+        self._side = side_called(name) or side_called(path.parent.name)
         content = Entries(read_json(path), str(path))
         self._images = self._by_id(content, "images")
         self._categories: dict[str, str] = {}
@@ -132,7 +135,7 @@ class _Document:
                 raise DataError(came, expected, "put the pictures there, or leave the entry out")
             regions = tuple(self._regions.get(id, ()))
             group = entries.group(options.group_key)
-            yield LabelledPicture(image, regions, group, _size_of(entries))
+            yield LabelledPicture(image, regions, group, _size_of(entries), self._side)
 
 
 def _picture_folders(path: Path, root: Path) -> tuple[Path, ...]:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bgdefect_core.errors import DataError, SettingError
-from bgdefect_core.pictures.listing import comparable, is_good_name
+from bgdefect_core.pictures.listing import (
+    comparable,
+    is_good_name,
+    picture_files,
+    report_once,
+    shown_names,
+)
 from bgdefect_core.records.dataset_place import check_name
 
+from ..annotations.reading import inside
 from ..annotations.record import IGNORED, AnnotationOptions, Region
 from ..annotations.shapes import MaskFiles
 from ..examples import Example
+from ..sides import side_called
 from .layout import Layout, choose, file_in, find_file
 from .tables import filled, read_table
 
@@ -30,27 +38,26 @@ class CsvList(Layout):
     )
     good_place = "rows with the defect good"
 
-    def __init__(self, group_key: str = AnnotationOptions.group_key) -> None:
-        self._group_key = group_key.lower()
+    def __init__(self, options: AnnotationOptions | None = None) -> None:
+        self._options = options or AnnotationOptions()
 
     def reading(self, options: AnnotationOptions) -> Layout:
-        """The layout with another column of groups."""
-        same = options.group_key.lower() == self._group_key
-        return self if same else CsvList(options.group_key)
+        """The layout with another column of groups, or with files outside the csv's folder."""
+        return self if options == self._options else CsvList(options)
 
     def recognises(self, root: Path) -> bool:
         return _table_of(root) is not None
 
     def classes(self, root: Path) -> dict[str, set[str]]:
         classes: dict[str, set[str]] = {}
-        for row in _rows(root, self._group_key):
+        for row in _rows(root, self._options):
             defects = classes.setdefault(row.object, set())
             if row.masks and not _is_ignored(row):
                 defects.add(row.defect)
         return classes
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
-        rows = _rows(root, self._group_key)
+        rows = _rows(root, self._options)
         by_picture: dict[Path, list[Example]] = {}
         for row in rows:
             by_picture.setdefault(row.image, []).append(row)
@@ -66,7 +73,7 @@ class CsvList(Layout):
         return examples
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
-        rows = _rows(root, self._group_key)
+        rows = _rows(root, self._options)
         objects = choose(root, "object", object, {row.object for row in rows})
         return [row for row in rows if not row.masks and row.object in objects]
 
@@ -85,31 +92,75 @@ def _table_of(root: Path) -> Path | None:
     return path
 
 
-def _rows(root: Path, group_key: str) -> list[Example]:
+def _rows(root: Path, options: AnnotationOptions) -> list[Example]:
     """Every row; those of good pictures have no masks."""
     path = _table_of(root) or root
     header, rows = read_table(path)
-    columns = _COLUMNS if group_key == AnnotationOptions.group_key else (*_COLUMNS, group_key)
+    group = options.group_key.lower()
+    columns = _COLUMNS if group == AnnotationOptions.group_key else (*_COLUMNS, group)
     missing = [name for name in columns if name not in header]
     if missing:
         came = f"{path} lacks the columns {', '.join(missing)}"
         raise DataError(came, "image, mask, class, defect, group", "add them")
     if not rows:
         raise DataError(f"{path} holds no rows", "a row a picture")
-    examples = []
+    examples: list[Example] = []
     listed: set[tuple[str, str]] = set()
     for number, row in enumerate(rows, start=1):
-        example = _read_row(row, path.parent, f"{path}, row {number}", group_key)
+        example = _read_row(row, path.parent, f"{path}, row {number}", options)
         key = (comparable(str(example.image)), example.defect)
         if key in listed:
             came = f"{path}, row {number}: {row['image']} stands there twice"
             raise DataError(came, "once a defect", "join the masks into one")
         listed.add(key)
         examples.append(example)
+    _check_names(path, examples)
+    _report_odd(path, examples, root.is_file())
     return examples
 
 
-def _read_row(row: dict[str, str], folder: Path, where: str, group_key: str) -> Example:
+def _check_names(path: Path, examples: Sequence[Example]) -> None:
+    """Refuse names of objects or defects that a person would call the same.
+
+    Raises:
+        DataError: there are two.
+    """
+    spelled: dict[str, str] = {}
+    for example in examples:
+        names = [example.object]
+        if not example.is_good:
+            names.append(f"{example.object} / {example.defect}")
+        for name in names:
+            other = spelled.setdefault(comparable(name), name)
+            if other != name:
+                came = f"{path} names {other!r} and {name!r}"
+                raise DataError(came, "names that differ in more than case", "give them one name")
+
+
+def _report_odd(path: Path, examples: Sequence[Example], is_named: bool) -> None:
+    """Say which masks stand for several pictures, and which pictures beside the listed ones stand
+    in no row.
+
+    Args:
+        is_named: the user names the csv itself, which may list what is wanted of a folder.
+    """
+    pictures_of: dict[Path, set[Path]] = {}
+    for example in examples:
+        for mask in example.masks:
+            pictures_of.setdefault(mask, set()).add(example.image)
+    shared = [mask.name for mask, pictures in pictures_of.items() if len(pictures) > 1]
+    if shared:
+        text = f"{path}: one mask stands for several pictures: {shown_names(shared)}"
+        report_once(text, expected=False)
+    listed = {example.image for example in examples} | pictures_of.keys()
+    for folder in sorted({example.image.parent for example in examples}):
+        rest = [file.name for file in picture_files(folder) if file not in listed]
+        if rest:
+            text = f"{folder}: {len(rest)} pictures stand in no row of {path.name} and are not "
+            report_once(f"{text}used: {shown_names(rest)}", expected=is_named)
+
+
+def _read_row(row: dict[str, str], folder: Path, where: str, options: AnnotationOptions) -> Example:
     image, mask, defect = row["image"], filled(row["mask"]), filled(row["defect"])
     if not image or not row["class"]:
         raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
@@ -132,5 +183,11 @@ def _read_row(row: dict[str, str], folder: Path, where: str, group_key: str) -> 
         if path is None:
             came = f"{where}: {folder / name} does not exist"
             raise DataError(came, "a file relative to the csv", "correct the path")
+        if not inside(folder, path, options.outside):
+            came = f"{where}: {name[:200]!r} leads out of {folder}"
+            do = "put the file there, or give --outside-files"
+            raise DataError(came, "a file in the csv's folder", do)
         paths.append(path)
-    return Example(paths[0], tuple(paths[1:]), row["class"], defect, filled(row.get(group_key, "")))
+    group = filled(row.get(options.group_key.lower(), ""))
+    side = side_called(row.get("side", ""))
+    return Example(paths[0], tuple(paths[1:]), row["class"], defect, group, side=side)

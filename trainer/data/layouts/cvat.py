@@ -12,6 +12,7 @@ from ..annotations.picture_index import PictureIndex
 from ..annotations.reading import find_inside, numbers_of, read_xml
 from ..annotations.record import POINTS_UNREAD, AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, Polygons, Shape, Stroke
+from ..sides import side_called
 from .annotated import AnnotationLayout
 from .peeking import text_near_ends, xml_files
 
@@ -63,7 +64,8 @@ class CvatImages(AnnotationLayout):
                 size = (_whole(element, "height", where), _whole(element, "width", where))
                 group = _group_of(element, self.options.group_key)
                 unread = sum(counts.values()) - unread
-                pictures.append(LabelledPicture(image, tuple(regions), group, size, unread))
+                side = side_called(element.get("subset") or "")
+                pictures.append(LabelledPicture(image, tuple(regions), group, size, side, unread))
         notes: list[str] = []
         if counts["others"]:
             notes.append(f"{counts['others']} shapes are skeletons or cuboids: not read")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
+from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.mask_values import MaskValues
 
 from ..annotations.mask_classes import MaskClasses
 from ..examples import Example
-from .class_masks import ClassMasks
+from .class_masks import ClassMasks, MaskFolders
 from .grouping import grouped_by_file, grouped_by_name
 from .known import LAYOUTS
 from .layout import Layout, choose, file_in
@@ -190,10 +191,21 @@ def layout_of(root: Path, reading: ReadingSettings = AS_FOUND) -> Layout:
 
 def _as_set(layout: Layout, root: Path, reading: ReadingSettings) -> Layout:
     """A layout with the options of reading."""
+    if isinstance(layout, MaskFolders):
+        _report_tables(root, reading)
     chosen = layout.reading(reading.options)
     if reading.mask_classes is not None:
         return ClassMasks(chosen, MaskClasses.parse(reading.mask_classes))
     return chosen.reading_at(root) if reading.mask_values is None else chosen
+
+
+def _report_tables(root: Path, reading: ReadingSettings) -> None:
+    """Say which tables beside folders of masks and pictures are not read: they may name the
+    defects."""
+    for path in sorted(root.glob("*.csv")):
+        if reading.group_file is None or not path.samefile(reading.group_file):
+            text = f"{path} is not read: where it has the columns image, mask, class and defect, "
+            report_once(f"{text}give it as the data set itself", expected=False)
 
 
 def _unknown(root: Path) -> DataError:

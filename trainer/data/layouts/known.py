@@ -15,6 +15,7 @@ from .label_studio import LabelStudio
 from .labelme import LabelMe
 from .labelme_xml import LabelMeXml
 from .layout import Layout
+from .masks_beside import MasksBeside
 from .mvtec_ad import MVTecAD
 from .mvtec_loco import MVTecLoco
 from .plain import PlainFolder
@@ -39,6 +40,7 @@ LAYOUTS: Registry[Layout] = Registry(
     Btad(),
     MVTecLoco(),
     MVTecAD(),
+    MasksBeside(),
     PlainFolder(),
 )
 

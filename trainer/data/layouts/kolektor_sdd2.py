@@ -13,10 +13,11 @@ from bgdefect_core.pictures.listing import (
     unique_names,
 )
 
+from ..sides import DataSide
 from .black_masks import BlackMaskLayout, MaskedPicture, with_masks
 from .layout import find_folder
 
-_SIDES = ("train", "test")
+_SIDES: tuple[DataSide, ...] = ("train", "test")
 _NAME = re.compile(r"[0-9]+(_gt)?")
 _LABEL = "_gt"
 
@@ -50,7 +51,7 @@ class KolektorSDD2(BlackMaskLayout):
         return pictures
 
 
-def _pictures_in(folder: Path, side: str) -> list[MaskedPicture]:
+def _pictures_in(folder: Path, side: DataSide) -> list[MaskedPicture]:
     read: list[Path] = []
     rest: list[str] = []
     for path in list_pictures(folder):

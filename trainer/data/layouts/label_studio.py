@@ -92,7 +92,7 @@ class LabelStudio(AnnotationLayout):
                 group = data.group(self.options.group_key)
                 unread = _unread_in(counts) - unread
                 size = _size_of(results)
-                pictures.append(LabelledPicture(image, tuple(regions), group, size, unread))
+                pictures.append(LabelledPicture(image, tuple(regions), group, size, unread=unread))
         notes = [f"{count} {_NOTES[kind]}" for kind, count in counts.items() if count]
         return AnnotatedSet(tuple(pictures), tuple(notes))
 

@@ -60,7 +60,7 @@ class LabelMe(AnnotationLayout):
                 raise DataError(came, "one a picture", "join the two")
             group = content.group(self.options.group_key)
             size = _size_of(content)
-            pictures[image] = LabelledPicture(image, tuple(regions), group, size, unread)
+            pictures[image] = LabelledPicture(image, tuple(regions), group, size, unread=unread)
             points += unread
         unlabelled = 0
         for folder in {path.parent for path in (*files, *pictures)}:

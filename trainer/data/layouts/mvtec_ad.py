@@ -15,6 +15,7 @@ from bgdefect_core.pictures.listing import (
     is_leftover,
     list_folders,
     list_pictures,
+    list_without_masks,
     mask_key,
     named,
     report_once,
@@ -87,7 +88,7 @@ class MVTecAD(Layout):
         pictures: list[Path] = []
         for place in [] if part is None else list_folders(part):
             if is_good_name(place.name):
-                pictures += list_pictures(place)
+                pictures += list_without_masks(place)
         unique_names(pictures)
         examples = []
         for picture in pictures:
@@ -106,10 +107,12 @@ class MVTecAD(Layout):
             part = named(list_folders(folder), name) or folder / name
             places.append(named(list_folders(part), defect) or part / defect)
         pictures_at, masks_at = places
-        pictures = unique_names(list_pictures(pictures_at)) if pictures_at.is_dir() else {}
+        pictures = unique_names(list_without_masks(pictures_at)) if pictures_at.is_dir() else {}
         masks = unique_names(self.masks_in(masks_at), mask_key) if masks_at.is_dir() else {}
         matched = len(pictures.keys() & masks.keys())
         log.info("%s: %d of %d masks have their picture", masks_at, matched, len(masks))
+        if pictures and not matched:
+            raise _unmatched(pictures_at, masks_at, list(masks.values()))
         groups = _groups_of(folder, self._group_key)
         examples = []
         for name, picture in pictures.items():
@@ -180,6 +183,17 @@ def _defects_of(folder: Path) -> list[str]:
         good = [place for place in list_folders(train) if is_good_name(place.name)]
         _report_rest(train, good)
     return sorted(defects.values())
+
+
+def _unmatched(pictures_at: Path, masks_at: Path, masks: list[Path]) -> DataError:
+    """The error about pictures of which none has a mask."""
+    came = f"no picture in {pictures_at} has its mask: "
+    if masks:
+        came += f"{masks_at} holds {shown_names([mask.name for mask in masks])}"
+    else:
+        came += f"{masks_at} holds none" if masks_at.is_dir() else f"{masks_at} is not there"
+    expected = f"NAME_mask.png or NAME.png in {masks_at} for each picture NAME"
+    return DataError(came, expected, "rename or move them, or list the pairs in a csv")
 
 
 def _files_of(mask: Path) -> tuple[Path, ...]:

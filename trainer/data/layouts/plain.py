@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from bgdefect_core.pictures.listing import list_pictures, unique_names
+from bgdefect_core.pictures.listing import list_pictures, list_without_masks, unique_names
 
 from ..examples import GOOD, Example
 from .layout import Layout
@@ -29,6 +29,6 @@ class PlainFolder(Layout):
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
         name = object or root.name
-        pictures = list_pictures(root)
+        pictures = list_without_masks(root)
         unique_names(pictures)
         return [Example(picture, (), name, GOOD, "") for picture in pictures]

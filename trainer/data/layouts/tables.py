@@ -29,7 +29,8 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     bars, whichever the first line has most of; Excel's line ``sep=;`` is read.
 
     Raises:
-        DataError: unreadable, another encoding, an open quote.
+        DataError: unreadable, another encoding, an open quote, a column twice, or a row with more
+            cells than the header.
     """
     file = io.StringIO(_text_of(path), newline="")
     first = file.readline().strip()
@@ -48,12 +49,19 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         came = f"{path} cannot be read ({reason})"
         raise DataError(came, "a csv", "save it again, and close every quote") from reason
     header = list(map(str.lower, lines[0])) if lines else []
+    for name in header:
+        if name and header.count(name) > 1:
+            came = f"{path} has the column {name} twice"
+            raise DataError(came, "each column once", "remove or rename one")
     rows = []
     for number, cells in enumerate(lines):
         for cell in cells:
             if "\n" in cell or "\r" in cell:  # an open quote includes all up to the next quote
                 came = f"{path}, row {number} has a cell of several lines ({cell[:40]!r})"
                 raise DataError(came, "one line a row", "close its quote")
+        if len(header) > 1 and any(cells[len(header) :]):  # one column alone is refused later
+            came = f"{path}, row {number} has {len(cells)} cells, but the header {len(header)}"
+            raise DataError(came, "a cell a column", f"put a cell that holds {mark!r} in quotes")
         if number:
             padded = [*cells, *[""] * len(header)]
             rows.append(dict(zip(header, padded, strict=False)))

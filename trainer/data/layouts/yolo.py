@@ -19,6 +19,7 @@ from bgdefect_core.pictures.listing import (
 from ..annotations.picture_index import is_address
 from ..annotations.reading import find_inside, inside, read_small_text, read_yaml
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
+from ..sides import DataSide, side_called
 from .annotated import AnnotationLayout
 from .layout import find_folder
 from .peeking import pictures_below
@@ -59,7 +60,10 @@ class Yolo(AnnotationLayout):
         content: Mapping[str, Any] = {} if path is None else _content_of(path)
         names = _names_of(content, path) if content else _listed_names(folder)
         pictures: list[LabelledPicture] = []
-        images = list(dict.fromkeys(self._images(folder, content, path)))
+        sides: dict[Path, DataSide] = {}
+        for image, side in self._images(folder, content, path):
+            sides.setdefault(image, side)
+        images = list(sides)
         if not images:
             raise DataError(f"{root} lists no pictures", "pictures under train or images")
         groups = _groups_in(folder, self.options.group_key)
@@ -69,17 +73,19 @@ class Yolo(AnnotationLayout):
             regions: list[Region] = []
             if label is not None and inside(folder, label, self.options.outside):
                 regions = list(regions_in(label, names, "kpt_shape" in content))
-            pictures.append(LabelledPicture(image, tuple(regions), groups.get(image, "")))
+            group = groups.get(image, "")
+            pictures.append(LabelledPicture(image, tuple(regions), group, side=sides[image]))
         return AnnotatedSet(tuple(pictures), tuple(notes))
 
     def _images(
         self, folder: Path, content: Mapping[str, Any], path: Path | None
-    ) -> Iterator[Path]:
-        """The pictures of all sides."""
+    ) -> Iterator[tuple[Path, DataSide]]:
+        """The pictures of all sides, each with its own; of several the first counts."""
         sides = [side for side in SIDES if content.get(side)]
         if not sides:
             images = named(list_folders(folder), "images")
-            yield from pictures_below(images or folder, labels=".txt")
+            for image in pictures_below(images or folder, labels=".txt"):
+                yield image, ""
             return
         base = _base_of(folder, content, self.options.outside)
         for side in sides:
@@ -92,7 +98,8 @@ class Yolo(AnnotationLayout):
                     text = f"{path}: {entry[:200]} ({side}) does not exist: passed over"
                     report_once(text, expected=False)  # Roboflow names it always
                     continue
-                yield from self._images_at(folder, base, entry, str(path))
+                for image in self._images_at(folder, base, entry, str(path)):
+                    yield image, side_called(side)
 
     def _images_at(self, root: Path, base: Path, entry: str, where: str) -> Iterator[Path]:
         """The pictures of a folder or of a list file."""

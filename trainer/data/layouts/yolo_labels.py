@@ -74,14 +74,20 @@ def labels_of(folder: Path, images: Sequence[Path]) -> tuple[dict[Path, Path], l
     Label Studio names the labels after its own copies of the pictures, with a prefix.
 
     Raises:
-        DataError: there are labels, but none of a picture.
+        DataError: there are labels, but none of a picture, or two pictures have one label.
     """
     labels: dict[Path, Path] = {}
+    image_of: dict[Path, Path] = {}
     labels_beside = cache(_labels_beside)
     for image in images:
         label = _label_of(image, labels_beside)
-        if label is not None:
-            labels[image] = label
+        if label is None:
+            continue
+        if label in image_of:
+            came = f"{image_of[label]} and {image} have one label, {label}"
+            raise DataError(came, "one picture a label", "rename one of them, or remove it")
+        labels[image] = label
+        image_of[label] = image
     used = set(labels.values())
     lists = {f"{side}.txt" for side in SIDES} | {*NAME_LISTS}
     rest: list[Path] = []

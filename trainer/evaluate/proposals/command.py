@@ -12,7 +12,7 @@ from tqdm import tqdm
 from bgdefect_core.declarations import check_settings
 from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
-from bgdefect_core.pictures.listing import list_pictures
+from bgdefect_core.pictures.listing import list_without_masks
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import folder_white_level, load_picture
 from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
@@ -84,7 +84,7 @@ def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: 
 def _bad_pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder", "a folder of bad pictures", "check the path")
-    pictures = list_pictures(folder)
+    pictures = list_without_masks(folder)
     if not pictures:
         raise DataError(f"{folder} holds no pictures", "bad pictures", "check the path")
     return pictures

@@ -1,0 +1,39 @@
+"""The sides of a data set: train, val and test, by whatever names tools call them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from bgdefect_core.pictures.listing import comparable
+
+__all__ = ["DataSide", "side_called", "side_of_place"]
+
+DataSide = Literal["", "train", "val", "test"]
+"""Empty: the data set does not say."""
+_NAMES: dict[str, DataSide] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def side_called(name: str) -> DataSide:
+    """The side that has this name; empty: none has."""
+    return _NAMES.get(comparable(name), "")
+
+
+def side_of_place(root: Path, file: Path) -> DataSide:
+    """The side that a folder between the data set's and a file names, the outermost first."""
+    relative = os.path.relpath(file.parent, root)
+    for part in Path(relative).parts:
+        side = side_called(part)
+        if side:
+            return side
+    return ""
