@@ -79,7 +79,7 @@ class RunRecord:
         before = recorded["settings"]
         for name in sorted({*before, *self.settings}):
             if before.get(name) != self.settings.get(name):
-                old, new = str(before.get(name))[:200], str(self.settings.get(name))[:200]
+                old, new = _shown(before, name), _shown(self.settings, name)
                 came = f"{self.path.parent} holds another run: {name} was {old}, now {new}"
                 raise OtherRunError(came, "the same settings, to resume it", _ELSEWHERE)
         change = changed_input(recorded["inputs"], self.inputs, self.may_grow)
@@ -104,6 +104,12 @@ class RunRecord:
         document["places"] = dict(self.places)
         with atomic_write(self.path, "w") as file:
             json.dump(document, file, indent=1)
+
+
+def _shown(settings: Mapping[str, Any], name: str) -> str:
+    """A setting in words."""
+    value = settings.get(name)
+    return "not given" if value is None else str(value)[:200]
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -291,7 +291,7 @@ def test_refuses_another_run(tmp_path: Path, folder: Path) -> None:
     before = contents(root)
     with pytest.raises(OutputError, match="another run: steps was 50, now 20"):
         DatasetWriter(root, "nut", "scratch", {**SETTINGS, "steps": 20})
-    with pytest.raises(OutputError, match="another run: extra was None, now 1"):
+    with pytest.raises(OutputError, match="another run: extra was not given, now 1"):
         DatasetWriter(root, "nut", "scratch", {**SETTINGS, "extra": 1})
     (root / "extras/nut/scratch/run.json").write_text("[]")
     with pytest.raises(OutputError, match="run.json is damaged"):

@@ -192,6 +192,8 @@ def test_the_solver_is_recorded(config: GenerateConfig, tmp_path: Path) -> None:
     assert manifest(short) == records
     with pytest.raises(OutputError, match="solver was dpmpp_2m, now ddim"):
         generate(replace_options(short, solver="ddim"))
+    with pytest.raises(OutputError, match="image_format was png, now tiff"):
+        generate(replace_options(short, image_format="tiff"))
     other = replace_options(short, solver="ddim", output=tmp_path / "other")
     generate(other)
     assert {record.settings["solver"] for record in manifest(other)} == {"ddim"}

@@ -220,7 +220,6 @@ class GenerateConfig:
     ] = "auto"
     image_format: Annotated[
         ImageFormat,
-        Free(),  # recorded where it is not png, as before there was a choice
         Doc(
             "Files of samples and good pictures: PNG, or TIFF, packed without loss. Both hold the "
             "same values, of 8 to 16 bits; masks and heat maps are PNG."

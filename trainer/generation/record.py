@@ -36,8 +36,6 @@ def run_settings(config: GenerateConfig, info: ClassWeightsInfo, pairs: Pairs) -
     for name, value in flat_values(config).items():
         if name not in free:
             settings[name] = list(value) if isinstance(value, tuple) else value
-    if config.image_format != "png":
-        settings["image_format"] = config.image_format
     sources = pairs.sources
     if sources.more_like is not None:
         settings["more_like"] = sources.more_like.record
