@@ -45,17 +45,21 @@ class StitchSettings:
             "the mask shows the softer picture of the decoder."
         ),
     ] = True
-
     paste_detail: Annotated[
         bool,
         Doc(
             "Where a sample starts from a real defect: restore also what the VAE lost of that "
-            "defect, where the sample stayed near it. Needs detail."
+            "defect, where the sample stayed near it. Read with detail alone."
         ),
-    ] = False
+    ] = True
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    @property
+    def restores_pastes(self) -> bool:
+        """Whether pastes are decoded, so that their detail can be restored."""
+        return self.detail and self.paste_detail
 
 
 @dataclass(frozen=True)

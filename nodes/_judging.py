@@ -24,6 +24,7 @@ from ..bgdefect_core.quality import (
 )
 from ._convert import masks_of, pictures_of
 from ._squares import CropBatch, colour_image, good_squares, squares_of
+from ._starting import sample_levels
 from ._wires import RealDefect, RealDefects
 
 
@@ -94,7 +95,7 @@ def judged(
     if real is not None:
         profile = ClassProfile.from_library(real.library, crop.resolution, crop.zoom)
         standard = Standard(limits, profile)
-    levels = _levels(start, len(squares))
+    levels = sample_levels(start, len(squares))
     verdicts = []
     for number, square in enumerate(squares):
         owner, plain = number % len(wholes), plains[number % len(plains)]
@@ -167,20 +168,3 @@ def _real_of_squares(real: RealDefects | None, count: int) -> Sequence[RealDefec
             "connect real of the Place Defect Mask whose masks Crop to Mask had",
         )
     return real.behind
-
-
-def _levels(start: Sequence[float] | None, count: int) -> list[float]:
-    """The start level of each sample.
-
-    Raises:
-        SettingError: another number of them.
-    """
-    if start is None:
-        return [NOISE] * count
-    if len(start) not in (1, count):
-        raise SettingError(
-            f"start has {len(start)} start levels for {count} samples",
-            "one for each, or one",
-            "connect start of the sampler that painted them",
-        )
-    return list(start) * (count if len(start) == 1 else 1)

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..bgdefect_core.errors import MaskError, PictureError
+from ..bgdefect_core.errors import MaskError, PictureError, SettingError
+from ..bgdefect_core.method.start import NOISE
 from ..bgdefect_core.pictures.crop import (
     Crop,
     Zoom,
@@ -27,6 +28,7 @@ from ..bgdefect_core.pictures.picture import Picture
 from ..bgdefect_core.pictures.reading import MIN_SIDE
 from ..bgdefect_core.pictures.stitching import stitch
 from ._convert import image_of, mask_batch, mask_of, masks_of, matched, pictures_of
+from ._starting import sample_levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +111,25 @@ def cropped_image(crop: CropBatch, image: Tensor | None = None) -> Tensor:
     Raises:
         PictureError: another number or size.
     """
-    wholes = crop.image if image is None else colour_image(image, "image")
-    if wholes.shape != crop.image.shape:
-        came = f"image is {len(wholes)} of {wholes.shape[2]} x {wholes.shape[1]} pixels"
-        expected = f"{len(crop.image)} of {crop.image.shape[2]} x {crop.image.shape[1]}"
-        raise PictureError(came, expected, "connect pictures of the same Place Defect Mask")
+    wholes = crop.image if image is None else _further_pictures(crop, image, "image")
     squares = []
     for picture, box in zip(pictures_of(wholes), crop.boxes, strict=True):
         squares.append(take(picture, box, crop.resolution))
     return image_of(squares)
+
+
+def _further_pictures(crop: CropBatch, image: Tensor, name: str) -> Tensor:
+    """IMAGE ``[B, H, W, 3]`` as large and as many as the crop's pictures.
+
+    Raises:
+        PictureError: another number or size.
+    """
+    wholes = colour_image(image, name)
+    if wholes.shape != crop.image.shape:
+        came = f"{name} is {len(wholes)} of {wholes.shape[2]} x {wholes.shape[1]} pixels"
+        expected = f"{len(crop.image)} of {crop.image.shape[2]} x {crop.image.shape[1]}"
+        raise PictureError(came, expected, "connect pictures of the same Place Defect Mask")
+    return wholes
 
 
 def masks_at(crop: CropBatch, mask: Tensor | None) -> Sequence[Mask]:
@@ -152,8 +164,40 @@ def cropped_mask(crop: CropBatch, mask: Tensor | None = None) -> Tensor:
     return mask_of(squares)
 
 
+@dataclass(frozen=True, eq=False)
+class PastedSquares:
+    """What samples start from that start from a real defect."""
+
+    image: Tensor
+    """The whole pictures with their real defects pasted in: IMAGE ``[B, H, W, 3]``."""
+    decoded: Tensor
+    """Their squares, encoded and decoded: IMAGE ``[B, r, r, 3]``."""
+    start: Sequence[float]
+    """Start levels of the samples, one each or one for all."""
+
+
+def pasted_squares(
+    image: Tensor | None, decoded: Tensor | None, start: Sequence[float] | None
+) -> PastedSquares | None:
+    """The pastes of a graph; None: samples start from noise.
+
+    Raises:
+        SettingError: some of the three are connected, but not all.
+    """
+    if image is None and decoded is None:
+        return None
+    if image is None or decoded is None or start is None:
+        came = "not all of pasted, pasted_normal and start are connected"
+        raise SettingError(came, "the three together", "connect them, or none of them")
+    return PastedSquares(image, decoded, start)
+
+
 def stitched(
-    crop: CropBatch, painted: Tensor, blend: bool = True, normal: Tensor | None = None
+    crop: CropBatch,
+    painted: Tensor,
+    blend: bool = True,
+    normal: Tensor | None = None,
+    pasted: PastedSquares | None = None,
 ) -> Tensor:
     """The painted squares put back: IMAGE ``[S, H, W, 3]``; outside the feather band every value is
     the input's own.
@@ -163,13 +207,17 @@ def stitched(
         blend: False: the whole square replaces the picture's.
         normal: IMAGE ``[B, r, r, 3]``, the good squares' encodings, decoded: what the VAE lost
             comes back where little changed. None, or without blending: it does not.
+        pasted: what the VAE lost of the real defects comes back, too, where the samples stayed near
+            them; read with ``normal`` alone.
 
     Raises:
-        PictureError: S is no multiple of B, the pictures are not square, or ``normal`` does not fit
-            ``painted``.
+        PictureError: S is no multiple of B, the pictures are not square, ``normal`` or the decoded
+            pastes do not fit ``painted``, or the pasted pictures do not fit the crop's.
+        SettingError: another number of start levels than of samples.
     """
     squares = squares_of(crop, painted, "painted")
     plains = None if normal is None else good_squares(crop, normal, squares[0])
+    pastes = [] if pasted is None else _pastes_of(crop, pasted, squares)
     wholes = pictures_of(crop.image)
     results = []
     for number, square in enumerate(squares):
@@ -179,7 +227,8 @@ def stitched(
         if blend:
             band = feather(mask, crop.width(owner)) > 0
             plain = plains[number % len(plains)] if plains else None
-            new = stitch(whole, square, mask, box, crop.width(owner), plain)
+            paste = pastes[number] if pastes else None
+            new = stitch(whole, square, mask, box, crop.width(owner), plain, paste)
         else:
             band = np.zeros_like(mask)
             band[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = (
@@ -217,8 +266,27 @@ def squares_of(crop: CropBatch, image: Tensor, name: str) -> list[NDArray[np.flo
     return list(colours.clamp(0, 1).numpy())
 
 
+def _pastes_of(
+    crop: CropBatch, pasted: PastedSquares, squares: Sequence[NDArray[np.float32]]
+) -> list[tuple[NDArray[np.float32], Picture] | None]:
+    """The paste of each sample, its decoded square and the whole picture; None where the sample
+    starts from noise.
+
+    Raises:
+        PictureError: they do not fit the crop or the samples. SettingError: another number of start
+            levels.
+    """
+    wholes = pictures_of(_further_pictures(crop, pasted.image, "pasted"))
+    decoded = good_squares(crop, pasted.decoded, squares[0], "pasted_normal")
+    pastes: list[tuple[NDArray[np.float32], Picture] | None] = []
+    for number, level in enumerate(sample_levels(pasted.start, len(squares))):
+        owner = number % len(wholes)
+        pastes.append((decoded[owner], Picture(wholes[owner])) if level < NOISE else None)
+    return pastes
+
+
 def good_squares(
-    crop: CropBatch, normal: Tensor, painted: NDArray[np.float32]
+    crop: CropBatch, normal: Tensor, painted: NDArray[np.float32], name: str = "normal"
 ) -> list[NDArray[np.float32]]:
     """The good squares' encodings, decoded: as :func:`squares_of`, of the size of ``painted``, one
     of the samples.
@@ -226,8 +294,8 @@ def good_squares(
     Raises:
         PictureError: another size, besides what :func:`squares_of` refuses.
     """
-    plains = squares_of(crop, normal, "normal")
+    plains = squares_of(crop, normal, name)
     if plains[0].shape != painted.shape:
-        came = f"normal is {plains[0].shape[1]} pixels wide and painted {painted.shape[1]}"
+        came = f"{name} is {plains[0].shape[1]} pixels wide and painted {painted.shape[1]}"
         raise PictureError(came, "equal sizes", "decode with one VAE")
     return plains

@@ -63,3 +63,23 @@ def check_pasted(inversion: Inversion, pasted: Tensor) -> None:
             f"{list(inversion.latent.shape)} as the inversion's latent",
             "encode the pasted squares of the same Crop to Mask",
         )
+
+
+def sample_levels(start: Sequence[float] | None, count: int) -> list[float]:
+    """The start level of each sample.
+
+    Args:
+        start: of the samples, one each or one for all; None: all from noise. count: of the samples.
+
+    Raises:
+        SettingError: another number of them.
+    """
+    if start is None:
+        return [NOISE] * count
+    if len(start) not in (1, count):
+        raise SettingError(
+            f"start has {len(start)} start levels for {count} samples",
+            "one for each, or one",
+            "connect start of the sampler that painted them",
+        )
+    return list(start) * (count if len(start) == 1 else 1)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from ._declare import CROP, Node, Output, Schema, widget, wire
-from ._squares import crop_pictures, cropped_image, cropped_mask, stitched
+from ._declare import CROP, START, Node, Output, Schema, widget, wire
+from ._squares import crop_pictures, cropped_image, cropped_mask, pasted_squares, stitched
 from .pictures import CATEGORY
 
 
@@ -171,6 +171,28 @@ class Stitch(Node):
                     "where little changed, such as grain and sharp edges. Unplugged: all of the "
                     "mask shows the decoder's softer picture.",
                 ),
+                wire(
+                    "IMAGE",
+                    "pasted",
+                    optional=True,
+                    tooltip="Where samples start from real defects: the pasted pictures of Place "
+                    "Defect Mask. What the VAE loses of the real defects then comes back where the "
+                    "samples stayed near them. Needs normal, pasted_normal and start.",
+                ),
+                wire(
+                    "IMAGE",
+                    "pasted_normal",
+                    optional=True,
+                    tooltip="The squares of the pasted pictures, encoded and decoded by the same "
+                    "VAE.",
+                ),
+                wire(
+                    START,
+                    "start",
+                    optional=True,
+                    tooltip="From the sampler or the guider: samples that start from noise have "
+                    "nothing of a real defect to come back.",
+                ),
             ],
             outputs=[
                 Output(
@@ -183,9 +205,17 @@ class Stitch(Node):
 
     @classmethod
     def execute(
-        cls, crop: Any, painted: torch.Tensor, blend: bool, normal: torch.Tensor | None = None
+        cls,
+        crop: Any,
+        painted: torch.Tensor,
+        blend: bool,
+        normal: torch.Tensor | None = None,
+        pasted: torch.Tensor | None = None,
+        pasted_normal: torch.Tensor | None = None,
+        start: Any = None,
     ) -> Any:
-        return (stitched(crop, painted, blend, normal),)
+        pastes = pasted_squares(pasted, pasted_normal, start)
+        return (stitched(crop, painted, blend, normal, pastes),)
 
 
 NODES = [CropToMask, CropMask, CropPicture, Stitch]

@@ -154,6 +154,9 @@ NOTES: dict[str, str] = {
 - With `normal` connected, a pixel that did not change is the picture's own, also inside the mask;
   one that changed by half of the range or more is the decoder's. Connect what **Refine Defect
   Mask** gets.
+- Samples that start from a real defect are sharp only with `pasted`, `pasted_normal` and `start`:
+  without them the VAE's blur lies on the defect. Crop `pasted` of **Place Defect Mask** by **Crop
+  Another Picture**, encode, decode, and connect the result to `pasted_normal`.
 """,
     "BGDefectQuality": """
 | figure | meaning |

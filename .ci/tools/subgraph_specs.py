@@ -80,6 +80,19 @@ def finish(latent: Link, start: Link | None, **quality: Any) -> list[Node]:
     real = {"real": Link("place", 3)} if start else {}
     given = pair | real | {"result": Link("stitch"), "refined": Link("refine")}
     given |= {"heat": Link("refine", 1)} | ({"start": start} if start else {})
+    pasted: list[Node] = []
+    stitched = dict(pair)
+    if start:
+        pasted.append(
+            Node(
+                "pasted_normal",
+                "VAEDecode",
+                {"samples": Link("encode_pasted"), "vae": _VAE},
+                "Decode the squares with the real defect",
+            )
+        )
+        stitched |= {"pasted": Link("place", 2), "pasted_normal": Link("pasted_normal")}
+        stitched |= {"start": start}
     return [
         Node(
             "normal",
@@ -88,7 +101,8 @@ def finish(latent: Link, start: Link | None, **quality: Any) -> list[Node]:
             "Decode the good squares",
         ),
         Node("painted", "VAEDecode", {"samples": latent, "vae": _VAE}, "Decode the samples"),
-        Node("stitch", "BGDefectStitch", pair),
+        *pasted,
+        Node("stitch", "BGDefectStitch", stitched),
         Node("refine", "BGDefectRefineMask", pair | real),
         Node("quality", "BGDefectQuality", given | quality),
     ]
@@ -141,7 +155,9 @@ def _given_finish() -> list[Node]:
         Link("encode"): Given("latent"),
         _VAE: Given("vae"),
         _CROP: Given("crop"),
+        Link("place", 2): Given("pasted_image"),
         Link("place", 3): Given("real"),
+        Link("encode_pasted"): Given("pasted"),
         Link("sampler"): Given("samples"),
         Link("sampler", 4): Given("start"),
     }
@@ -412,6 +428,7 @@ PREPARE = Subgraph(
         "vae": _VAE,
         "crop": _CROP,
         "real": Link("place", 3),
+        "pasted_image": Link("place", 2),
     },
     (
         *_base(),
@@ -433,6 +450,8 @@ FINISH = Subgraph(
         "vae": "vae",
         "crop": "crop",
         "real": "real",
+        "pasted": "squares with the real defect",
+        "pasted_image": "pictures with the real defect",
         "start": "start",
         "only_good": "only good ones",
     },

@@ -151,6 +151,7 @@ def _custom() -> tuple[Node, ...]:
     sampler |= {"sigmas": Link("guider", 1), "latent_image": Link("prepare", 1)}
     last = {"samples": Link("advanced"), "latent": Link("prepare", 1), "vae": Link("prepare", 3)}
     last |= {"crop": Link("prepare", 4), "real": Link("prepare", 5), "start": Link("guider", 2)}
+    last |= {"pasted": Link("prepare", 2), "pasted_image": Link("prepare", 6)}
     return (
         demo_pictures(page=3),
         Node("prepare", PREPARE, {"picture": Link("pictures")}),

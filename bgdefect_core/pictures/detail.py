@@ -44,10 +44,6 @@ def with_detail(
     return painted + weight * (picture - normal)
 
 
-PASTE_DETAIL_GONE = 0.15
-"""The distance (of 1) to the decoded paste at which nothing of the paste's detail is left."""
-
-
 def with_either_detail(
     painted: NDArray[np.float32],
     good: tuple[NDArray[np.float32], NDArray[np.float32]],
@@ -56,9 +52,9 @@ def with_either_detail(
     """As :func:`with_detail`, with the detail of the picture with a real defect pasted in where the
     sample stayed near that (docs/method.md, choice 15).
 
-    Each of the two differs from the sample by a distance ``d``, smoothed over 3 x 3 pixels. Its
-    detail counts by ``max(1 - d / gone, 0)``; between the two it is shared by the inverse squares
-    of their distances.
+    Each of the two, decoded, differs from the sample by a distance ``d``, smoothed over 3 x 3
+    pixels. Its detail counts by ``max(1 - d / DETAIL_GONE, 0)``; between the two it is shared by
+    the inverse squares of their distances.
 
     Args:
         painted: float ``[H, W, 3]`` in 0..1, the decoded sample.
@@ -70,10 +66,10 @@ def with_either_detail(
     """
     squares: list[NDArray[np.float32]] = []
     details: list[NDArray[np.float32]] = []
-    for (decoded, picture), gone in ((good, DETAIL_GONE), (pasted, PASTE_DETAIL_GONE)):
+    for decoded, picture in (good, pasted):
         apart = np.abs(painted - decoded).max(axis=2)
         distance = ndimage.uniform_filter(apart, 3, mode="nearest")[..., None]
-        weight = np.clip(1 - distance / gone, 0, 1)
+        weight = np.clip(1 - distance / DETAIL_GONE, 0, 1)
         squares.append(np.asarray(np.square(distance) + 1e-6, np.float32))
         details.append((weight * (picture - decoded)).astype(np.float32))
     share = squares[0] / (squares[0] + squares[1])

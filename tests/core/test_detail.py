@@ -9,7 +9,7 @@ import pytest
 
 from bgdefect_core.pictures import stitching
 from bgdefect_core.pictures.crop import Crop, crop_box, take
-from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail
+from bgdefect_core.pictures.detail import DETAIL_GONE, with_detail, with_either_detail
 from bgdefect_core.pictures.picture import Picture, Pixels
 
 
@@ -33,6 +33,22 @@ def test_by_hand(change: float, kept: float) -> None:
     result = with_detail(painted, normal, picture)
     assert DETAIL_GONE == 0.5
     assert np.allclose(result[4, 4], painted[4, 4] + kept * np.float32([0.1, 0, -0.05]), atol=1e-6)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_the_nearer_of_two_pictures_gives_its_detail(place: float) -> None:
+    """A sample on the way from the good picture (0.3) to the paste (0.7), each decoded 0.1 too
+    dark or too light."""
+    painted = flat(*[0.3 + 0.4 * place] * 3)
+    good, pasted = (
+        (flat(0.3, 0.3, 0.3), flat(0.4, 0.4, 0.4)),
+        (flat(0.7, 0.7, 0.7), flat(*[0.6] * 3)),
+    )
+    to_good, to_pasted = 0.4 * place, 0.4 * (1 - place)
+    share = to_good**2 / (to_good**2 + to_pasted**2)
+    detail = (1 - share) * 0.1 * (1 - to_good / 0.5) - share * 0.1 * (1 - to_pasted / 0.5)
+    result = with_either_detail(painted, good, pasted)
+    assert np.allclose(result, painted + np.float32(detail), atol=1e-5)
 
 
 def test_one_changed_pixel_counts_for_a_ninth_on_its_neighbours() -> None:

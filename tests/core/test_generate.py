@@ -451,7 +451,7 @@ def started(
             framing,
             settings.sampling,
             starting=None if levels is None else real.starting,
-            paste_detail=settings.stitching.paste_detail,
+            paste_detail=settings.stitching.restores_pastes,
         )
         return paint(codec, predict, prepared, attempts, prompts, real)
 

@@ -17,6 +17,7 @@ from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _refining as refining
 from bgdefect_pack.nodes import _squares as crops
 from bgdefect_pack.nodes._judging import Judged, judged
+from bgdefect_pack.nodes._placing import NewMask, pasted_image
 from bgdefect_pack.nodes._wires import RealDefect, RealDefects
 
 from bgdefect_core.copies import COPY
@@ -57,6 +58,8 @@ class Squares:
     """IMAGE of the decoded squares."""
 
     normal: torch.Tensor
+    pasted: torch.Tensor
+    """Of the pictures with the real defects; of nothing where samples start from noise."""
     painted: torch.Tensor
 
 
@@ -85,14 +88,15 @@ def painted_by_the_core(case: Case) -> tuple[list[Painted], Squares]:
             Framing(SIDE),
             settings.sampling,
             starting=settings.starting,
+            paste_detail=settings.stitching.restores_pastes,
         )
         attempts: list[Attempt] = []
         for number, level in enumerate(case.start_levels):
             attempts.append(Attempt(0, 3 + number, start_level=level))
         standard = Standard(profile=case.profile)
         samples = paint(codec, predict, prepared, attempts, prompts, settings, standard)
-    normal, painted = ((square / 2 + 0.5).movedim(1, -1) for square in decoded)
-    return samples, Squares(normal, painted)
+    images = [(square / 2 + 0.5).movedim(1, -1) for square in decoded]
+    return samples, Squares(images[0], images[1], images[-1])
 
 
 def judged_by_the_nodes(
@@ -110,7 +114,11 @@ def judged_by_the_nodes(
         crop,
         None if real is None else MaskShape.of(real.library.patches),
     )
-    results = crops.stitched(crop, squares.painted, normal=squares.normal)
+    pasted = None
+    if real is not None:
+        new = [NewMask(0, case.job.requested, real.behind[0])]
+        pasted = crops.PastedSquares(pasted_image(image, new), squares.pasted, case.start_levels)
+    results = crops.stitched(crop, squares.painted, normal=squares.normal, pasted=pasted)
     verdicts = judged(
         crop,
         squares.painted,
@@ -204,8 +212,6 @@ def test_a_copy_of_the_real_defect_is_rejected_by_name() -> None:
     crop = crops.crop_pictures(image, mask, SIDE, "defect", None)
     [behind] = real.behind
     assert behind.exemplar is not None
-    from bgdefect_pack.nodes._placing import NewMask, pasted_image
-
     result = pasted_image(image, [NewMask(0, job.requested, behind)])
     squares = crops.cropped_image(crop, result), crops.cropped_image(crop)
     for start, reason in (([0.5], COPY), ([0.0], ""), (None, "")):

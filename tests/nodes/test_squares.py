@@ -75,6 +75,27 @@ def test_with_the_good_squares_what_did_not_change_is_the_picture_itself() -> No
         crops.stitched(crop, normal, normal=normal[:1])
 
 
+def test_a_sample_that_is_the_decoded_paste_comes_back_as_the_paste() -> None:
+    """The first sample starts from a real defect, the second from noise."""
+    image, mask = (pictures(1, 90, 90) * 255).round() / 255, box_mask(1, 90, 90, 30, 30, 20)
+    crop = crops.crop_pictures(image, mask, 64, "defect", 0.0)
+    normal, pasted = torch.full((1, 64, 64, 3), 0.7), image.clone()
+    pasted[:, 30:50, 30:50] = (image[:, 30:50, 30:50] * 51).round() / 255
+    paste = crops.pasted_squares(pasted, torch.full((1, 64, 64, 3), 0.1), [0.4, 1.0])
+    result = crops.stitched(crop, torch.full((2, 64, 64, 3), 0.1), normal=normal, pasted=paste)
+    assert torch.allclose(result[0], pasted[0], atol=1.5 / 255)
+    assert float((result[1] - pasted[0]).abs().max()) > 0.05
+    assert crops.pasted_squares(None, None, [0.4]) is None
+    with pytest.raises(SettingError, match="not all of pasted, pasted_normal and start"):
+        crops.pasted_squares(pasted, None, [0.4])
+    wrong = crops.pasted_squares(pasted[:, :60], normal, [0.4])
+    with pytest.raises(PictureError, match="pasted is 1 of 90 x 60 pixels"):
+        crops.stitched(crop, normal, normal=normal, pasted=wrong)
+    with pytest.raises(SettingError, match="3 start levels for 1 samples"):
+        few = crops.pasted_squares(pasted, normal, [0.4] * 3)
+        crops.stitched(crop, normal, normal=normal, pasted=few)
+
+
 def test_a_further_mask_is_cut_with_the_same_square() -> None:
     first, second = box_mask(1, 80, 80, 10, 10, 4), box_mask(1, 80, 80, 30, 40, 4)
     crop = crops.crop_pictures(

@@ -145,7 +145,7 @@ def _prepare(run: Painter, jobs: Sequence[Job], only_pastes: bool, progress: Sam
             run.paint.sampling,
             progress.step("inverting"),
             run.paint.starting,
-            run.paint.stitching.paste_detail,
+            run.paint.stitching.restores_pastes,
             run.squares,
         )
 

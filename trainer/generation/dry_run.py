@@ -85,8 +85,8 @@ def _seconds(run: Run, samples: Sequence[int]) -> float:
     sampled = batches * per_sample * run.paint.starting.mean_level
     calls = sampling.steps * (inverted * background.per_pair + sampled)
     calls += batches * SIGNALS[run.paint.label.signal].evaluations
-    pastes = run.paint.starting.uses_real * (1 + run.paint.stitching.paste_detail)
-    encoded = inverted * (encode + decode + pastes * encode)
+    pastes = run.paint.starting.uses_real * (encode + run.paint.stitching.restores_pastes * decode)
+    encoded = inverted * (encode + decode + pastes)
     return calls * call + encoded + batches * decode
 
 
