@@ -393,7 +393,9 @@ def test_a_dry_run_counts_guidance_and_the_vae(
     noise = replace_options(dry, start=("noise",))
     assert generate(replace_options(noise, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1
     assert generate(replace_options(noise, guidance=(3.0,))).seconds == 2 * 2 * 2 + 2 * 2 + 2 * 1
-    assert generate(dry).seconds == 2 * 2 * 0.5 + 2 * 3 + 2 * 1
+    assert generate(dry).seconds == 2 * 2 * 0.5 + 2 * 4 + 2 * 1
+    plain = replace_options(dry, paste_detail=False)
+    assert generate(plain).seconds == 2 * 2 * 0.5 + 2 * 3 + 2 * 1
 
 
 def test_masks_that_fit_nowhere_are_counted(config: GenerateConfig, tmp_path: Path) -> None:
