@@ -94,7 +94,7 @@ def finish(
 def finish_paste(job: Job, crop: Crop, settings: PaintSettings, standard: Standard) -> Painted:
     """The sample of start level 0: the paste itself, judged as any other, on the pictures' own
     pixels: no decoder changed them."""
-    pasted = pasted_of(job.picture, job.exemplars, job.requested, settings.starting)
+    pasted = pasted_of(job, settings.starting)
     side = crop.side
     squares: list[NDArray[np.float32]] = []
     for picture in (pasted.picture, job.picture):

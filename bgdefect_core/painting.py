@@ -10,10 +10,10 @@ from .errors import SettingError
 from .finishing import Decoded, Painted, finish, finish_paste
 from .jobs import Attempt, PaintSettings
 from .method.attention_maps import MapRecorder
-from .method.backgrounds import BACKGROUNDS
 from .method.inversion import StepCallback
 from .method.predictor import Predictor
 from .method.regions import RegionPrompts
+from .method.sample_batch import SampleBatch
 from .method.sampling import sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
 from .method.solvers import SOLVERS
@@ -80,7 +80,13 @@ def _sampled(
     callback: StepCallback | None,
 ) -> list[Painted]:
     """The samples of one batch that go through the network, decoded and finished."""
-    sampling, signal = settings.sampling, SIGNALS[settings.label.signal]
+    if prepared.background is None:
+        raise SettingError(
+            "samples above start level 0 of jobs that were prepared as pastes",
+            "start level 0",
+            "prepare the jobs with the network",
+        )
+    signal = SIGNALS[settings.label.signal]
     seeds = [attempt.seed for attempt in attempts]
     start_levels = [attempt.start_level for attempt in attempts]
     # a list picks from tensors of any device: a codec may decode to the CPU
@@ -89,17 +95,13 @@ def _sampled(
     recorder = MapRecorder(prompts.word_positions()) if signal.needs_attention else None
     z_0 = sample(
         predict,
-        BACKGROUNDS[sampling.background],
-        [latents[index] for latents in prepared.background],
-        regions,
+        prepared.background.rows(index),
+        SampleBatch(regions, seeds, [attempt.guidance for attempt in attempts]),
         prompts,
-        sampling.levels(predict.schedule),
-        seeds,
-        [attempt.guidance for attempt in attempts],
+        None if pastes is None else pastes.start(index, start_levels),
+        SOLVERS[settings.sampling.solver],
         recorder,
         callback,
-        SOLVERS[sampling.solver],
-        None if pastes is None else pastes.start(index, start_levels),
     )
     painted, normal = codec.decode(z_0), prepared.normal[index]
     size = (painted.shape[-2], painted.shape[-1])
@@ -111,7 +113,7 @@ def _sampled(
         job, crop = prepared.jobs[position], prepared.crops[position]
         decoded = Decoded(square, plain, heat)
         if pastes is not None and level < NOISE:
-            pasted = pasted_of(job.picture, job.exemplars, job.requested, settings.starting)
+            pasted = pasted_of(job, settings.starting)
             decoded = Decoded(square, plain, heat, level, pasted, pastes.square(position))
         samples.append(finish(job, crop, decoded, settings, standard))
     return samples

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from .codec import Codec
 from .copies import exemplar_difference, is_copy
+from .jobs import Job
 from .method.start import NOISE, Start, StartSettings, core_cells
 from .pictures.crop import Crop, take, take_picture
 from .pictures.masks import Mask
 from .pictures.picture import Picture, Pixels
 from .pictures.pixels import as_pictures, to_pixels
 from .pictures.tones import change, two_tones
-from .placement.exemplar import Exemplar
 from .placement.paste import core_of, paste, with_core
 
 
@@ -79,9 +79,7 @@ class Pastes:
 
 def paste_jobs(
     codec: Codec,
-    pictures: Sequence[Picture],
-    exemplars: Sequence[Sequence[Exemplar]],
-    masks: Sequence[Mask],
+    jobs: Sequence[Job],
     crops: Sequence[Crop],
     resolution: int,
     regions: Tensor,
@@ -91,33 +89,31 @@ def paste_jobs(
     """Lay the real defects of P jobs over their pictures and encode the crops, in one batch.
 
     Args:
-        codec: the VAE. pictures, masks, crops: of each job. exemplars: of each; none: not known.
+        codec: the VAE. crops: of each job.
         resolution: side of the network's picture. regions: long ``[P, h, w]``.
         starting: how much of the masks is held as the core.
         detail: whether the pastes are decoded, so that their detail can be given back.
     """
     squares: list[Picture] = []
     cores: list[Mask] = []
-    for picture, defects, mask, crop in zip(pictures, exemplars, masks, crops, strict=True):
-        pasted = pasted_of(picture, defects, mask, starting)
+    for job, crop in zip(jobs, crops, strict=True):
+        pasted = pasted_of(job, starting)
         squares.append(take_picture(pasted.picture, crop, resolution))
         cores.append(take(pasted.core, crop, resolution))
     latents = codec.encode(to_pixels(squares))
     held = None
     if starting.start_core > 0:
         held = core_cells(torch.from_numpy(np.stack(cores)), regions)
-    known = [bool(defects) for defects in exemplars]
+    known = [bool(job.exemplars) for job in jobs]
     return Pastes(known, latents, held, codec.decode(latents) if detail else None)
 
 
-def pasted_of(
-    picture: Picture, exemplars: Sequence[Exemplar], mask: Mask, starting: StartSettings
-) -> Pasted:
-    """The paste of one job: the good picture itself where no real defect is known. ``mask``: of all
-    its defects."""
-    if not exemplars:
-        return Pasted(picture, np.zeros_like(mask))
-    return Pasted(paste(picture, exemplars), core_of(mask, starting.start_core))
+def pasted_of(job: Job, starting: StartSettings) -> Pasted:
+    """The paste of one job: the good picture itself where no real defect is known."""
+    if not job.exemplars:
+        return Pasted(job.picture, np.zeros_like(job.requested))
+    core = core_of(job.requested, starting.start_core)
+    return Pasted(paste(job.picture, job.exemplars), core)
 
 
 def joined(parts: Sequence[Pastes | None]) -> Pastes | None:

@@ -13,18 +13,15 @@ from torch import Tensor
 from .codec import Codec
 from .errors import MaskError, SettingError
 from .good_squares import GoodSquares
-from .jobs import Framing, Job
-from .method.backgrounds import BACKGROUNDS
+from .jobs import Framing, Job, PaintSettings
+from .method.backgrounds import BACKGROUNDS, BackgroundLatents, joined_backgrounds
 from .method.inversion import StepCallback
 from .method.predictor import Predictor
 from .method.regions import RegionPrompts
-from .method.sampling import SamplingSettings
-from .method.start import StartSettings
 from .pasting import Pastes, joined, paste_jobs
 from .pictures.crop import Crop, crop_box, take, take_picture
 from .pictures.masks import Mask, check_mask, region_map
 from .pictures.picture import Picture
-from .placement.exemplar import Exemplar
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,10 @@ class Prepared:
     crops: Sequence[Crop]
     regions: Tensor
     """long ``[P, h, w]``."""
-    background: Sequence[Tensor]
-    """``[P, C, h, w]`` a level (:meth:`Background.prepare`)."""
     normal: Tensor
     """The decoded encoding of each crop: ``[P, 3, H, W]`` in -1..1."""
+    background: BackgroundLatents | None = None
+    """Of each picture; None: all samples are pastes."""
     pastes: Pastes | None = None
     """The real defects, laid over the pictures; None: all samples start from noise."""
 
@@ -49,17 +46,14 @@ def prepare(
     jobs: Sequence[Job],
     prompts: RegionPrompts,
     framing: Framing,
-    sampling: SamplingSettings,
-    callback: StepCallback | None = None,
-    starting: StartSettings | None = None,
-    paste_detail: bool = False,
+    settings: PaintSettings,
     good_squares: GoodSquares | None = None,
+    callback: StepCallback | None = None,
 ) -> Prepared:
     """Crop, encode and invert P jobs in one batch.
 
     Args:
-        starting: where their samples will start; None: from noise.
-        paste_detail: whether the pastes' detail will be restored.
+        settings: with which their samples will be painted.
         good_squares: of the run: squares that an earlier call encoded and decoded are not
             computed again.
 
@@ -81,43 +75,16 @@ def prepare(
         masks.append(torch.from_numpy(np.stack(square_masks)))
     z_0, normal = (good_squares or GoodSquares()).coded(codec, squares)
     regions = region_map(torch.stack(masks), (z_0.shape[-2], z_0.shape[-1])).to(z_0.device)
-    levels = sampling.levels(predict.schedule)
-    mode = BACKGROUNDS[sampling.background]
+    levels = settings.sampling.levels(predict.schedule)
+    mode = BACKGROUNDS[settings.sampling.background]
     background = mode.prepare(predict, z_0, regions, prompts, levels, callback)
     pastes = None
-    if starting is not None and starting.uses_real:
-        pastes = _paste_jobs(codec, jobs, crops, regions, framing, starting, paste_detail)
-    return Prepared(jobs, crops, regions, background, normal, pastes)
-
-
-def _paste_jobs(
-    codec: Codec,
-    jobs: Sequence[Job],
-    crops: Sequence[Crop],
-    regions: Tensor,
-    framing: Framing,
-    starting: StartSettings,
-    paste_detail: bool,
-) -> Pastes:
-    """The real defects of each job, laid over its picture and encoded."""
-    pictures: list[Picture] = []
-    exemplars: list[Sequence[Exemplar]] = []
-    requested: list[Mask] = []
-    for job in jobs:
-        pictures.append(job.picture)
-        exemplars.append(job.exemplars)
-        requested.append(job.requested)
-    return paste_jobs(
-        codec,
-        pictures,
-        exemplars,
-        requested,
-        crops,
-        framing.resolution,
-        regions,
-        starting,
-        paste_detail,
-    )
+    if settings.starting.uses_real:
+        detail = settings.stitching.restores_pastes
+        pastes = paste_jobs(
+            codec, jobs, crops, framing.resolution, regions, settings.starting, detail
+        )
+    return Prepared(jobs, crops, regions, normal, background, pastes)
 
 
 def prepare_pastes(jobs: Sequence[Job], framing: Framing) -> Prepared:
@@ -137,7 +104,8 @@ def prepare_pastes(jobs: Sequence[Job], framing: Framing) -> Prepared:
             )
         crops.append(crop_box(job.requested, framing.resolution, framing.zoom))
     nothing = torch.zeros(len(jobs), 0)
-    return Prepared(jobs, crops, nothing, [], nothing, Pastes([True] * len(jobs), nothing))
+    pastes = Pastes([True] * len(jobs), nothing)
+    return Prepared(jobs, crops, nothing, nothing, pastes=pastes)
 
 
 def _check_job(job: Job, prompts: RegionPrompts) -> None:
@@ -157,6 +125,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
     crops: list[Crop] = []
     regions: list[Tensor] = []
     normal: list[Tensor] = []
+    backgrounds: list[BackgroundLatents] = []
     pastes: list[Pastes | None] = []
     for part in parts:
         jobs += part.jobs
@@ -164,14 +133,13 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         regions.append(part.regions)
         normal.append(part.normal)
         pastes.append(part.pastes)
-    background: list[Tensor] = []
-    for level in range(len(parts[0].background)):
-        background.append(torch.cat([part.background[level] for part in parts]))
+        if part.background is not None:
+            backgrounds.append(part.background)
     return Prepared(
         jobs=jobs,
         crops=crops,
         regions=torch.cat(regions),
-        background=background,
         normal=torch.cat(normal),
+        background=joined_backgrounds(backgrounds) if backgrounds else None,
         pastes=joined(pastes),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..bgdefect_core.errors import PictureError, SettingError
+from ..bgdefect_core.jobs import Job
 from ..bgdefect_core.judging import figures_of, judge_sample
 from ..bgdefect_core.method.start import NOISE, StartSettings, start_record
 from ..bgdefect_core.pasting import pasted_of
@@ -139,7 +140,8 @@ def _judge(
     start = start_record(NOISE, None)
     if real is not None and real.exemplar is not None and level < NOISE:
         start = start_record(level, real.name)
-        pasted = pasted_of(Picture(sample.good), [real.exemplar], sample.mask, StartSettings())
+        job = Job(Picture(sample.good), (sample.mask,), exemplars=(real.exemplar,))
+        pasted = pasted_of(job, StartSettings())
     judgement = judge_sample(
         quality, standard, sample.good, sample.result, sample.mask, surroundings, pasted, level
     )

@@ -8,13 +8,19 @@ import torch
 from torch import Tensor
 
 from ..bgdefect_core.method.attention_maps import MapRecorder
-from ..bgdefect_core.method.backgrounds import BACKGROUNDS, Background, BackgroundName
+from ..bgdefect_core.method.backgrounds import (
+    BACKGROUNDS,
+    Background,
+    BackgroundLatents,
+    BackgroundName,
+)
+from ..bgdefect_core.method.sample_batch import SampleBatch
 from ..bgdefect_core.method.sampling import sample
 from ..bgdefect_core.method.solvers import DEFAULT_SOLVER, SOLVERS, Solver, SolverName
 from ..bgdefect_core.method.start import Start
 from ._convert import cycled
 from ._host import HostPredictor, Progress, RegionGuider
-from ._sample_batches import SampleBatch, joined, recorder_of
+from ._recorders import joined, recorder_of
 from ._sigma_space import check_mode, seeds_of, with_background
 from ._starting import GraphStart
 from ._wires import AttentionMaps, Inversion
@@ -47,7 +53,6 @@ def sample_latents(
     """
     background = BACKGROUNDS.named(mode)  # older hosts let any value of a combo through
     check_mode(inversion, background, guidance)
-    way = _Way(background, guidance, SOLVERS.named(solver))
     guider, pictures = RegionGuider(inversion.model, inversion.prompts), len(inversion.latent)
     total = pictures * variants
     seeds = seeds_of(seed, total)
@@ -56,91 +61,77 @@ def sample_latents(
     firsts = range(0, total, at_once)
     branch = background.descends and not inversion.descent
     progress = Progress(guider.model_patcher, inversion.levels.steps * (len(firsts) + branch))
+    run = _Run(guider, inversion, background, SOLVERS.named(solver), progress)
     if branch:
-        _branch(guider, inversion, background, progress)
+        _branch(run)
     latents: list[Tensor] = []
     recorders: list[MapRecorder] = []
     for first in firsts:
         numbers = range(first, min(first + at_once, total))
-        batch = SampleBatch(
-            owners=[number % pictures for number in numbers],
-            seeds=seeds[first : numbers.stop],
-            recorder=recorder_of(inversion.prompts),
-        )
+        owners = [number % pictures for number in numbers]
+        batch = SampleBatch(inversion.regions[owners], seeds[first : numbers.stop], guidance)
         begin = None
         if start.pasted is not None:
             z_0 = guider.model_patcher.model.process_latent_in(start.pasted.float().cpu())
-            begin = Start(start_levels[first : numbers.stop], z_0[batch.owners])
-        latents.append(_sample(guider, inversion, way, batch, begin, progress))
-        if batch.recorder is not None:
-            recorders.append(batch.recorder)
+            begin = Start(start_levels[first : numbers.stop], z_0[owners])
+        recorder = recorder_of(inversion.prompts)
+        latents.append(_sample(run, owners, batch, begin, recorder))
+        if recorder is not None:
+            recorders.append(recorder)
     return torch.cat(latents), AttentionMaps(joined(recorders), cycled(inversion.mask, total))
 
 
-@dataclass(frozen=True)
-class _Way:
-    """How the samples of a run are painted."""
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What all batches of a run share."""
 
-    background: Background
-    guidance: float
+    guider: RegionGuider
+    inversion: Inversion
+    mode: Background
     solver: Solver
+    progress: Progress
 
 
-def _branch(
-    guider: RegionGuider, inversion: Inversion, background: Background, progress: Progress
-) -> None:
+def _branch(run: _Run) -> None:
     """The background's second pass depends on neither seed nor defect: it is stored with the
     inversion."""
+    inversion, prompts = run.inversion, run.guider.prompts
 
-    def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
+    def descend(predict: HostPredictor, z_0: Tensor) -> Tensor:
         trajectory = [level.to(z_0.device) for level in inversion.trajectory]
-        regions = inversion.regions.to(z_0.device)
-        descent = background.from_trajectory(
-            predict, trajectory, regions, guider.prompts, inversion.levels, progress.steps(predict)
+        regions, callback = inversion.regions.to(z_0.device), run.progress.steps(predict)
+        descent = run.mode.from_trajectory(
+            predict, trajectory, regions, prompts, inversion.levels, callback
         )
         inversion.descent.extend(level.cpu() for level in descent)
         return descent[0]
 
-    guider.run(inversion.latent, run, inversion.levels)
+    run.guider.run(inversion.latent, descend, inversion.levels)
 
 
 def _sample(
-    guider: RegionGuider,
-    inversion: Inversion,
-    way: _Way,
+    run: _Run,
+    owners: list[int],
     batch: SampleBatch,
     start: Start | None,
-    progress: Progress,
+    recorder: MapRecorder | None,
 ) -> Tensor:
     """One batch as LATENT samples; outside the mask bit for bit the input where the background is
-    exact."""
-    index, levels, background = batch.owners, inversion.levels, way.background
-    computed = inversion.descent if background.descends else inversion.trajectory
-    regions = inversion.regions[index]
+    exact. ``owners``: the number of the picture of each sample."""
+    inversion, mode, prompts = run.inversion, run.mode, run.guider.prompts
+    levels, latent = inversion.levels, inversion.latent[owners]
+    computed = inversion.descent if mode.descends else inversion.trajectory
 
-    def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
-        placed = regions.to(z_0.device)
-        if background.inverts:
-            latents = [level[index].to(z_0.device) for level in computed]
+    def paint(predict: HostPredictor, z_0: Tensor) -> Tensor:
+        placed = replace(batch, regions=batch.regions.to(z_0.device))
+        if mode.inverts:
+            latents = [level[owners].to(z_0.device) for level in computed]
+            background = BackgroundLatents(mode, levels, latents)
         else:
-            latents = background.prepare(predict, z_0, placed, guider.prompts, levels)
+            background = mode.prepare(predict, z_0, placed.regions, prompts, levels)
         moved = None if start is None else replace(start, pasted=start.pasted.to(z_0))
-        return sample(
-            predict,
-            background,
-            latents,
-            placed,
-            guider.prompts,
-            levels,
-            batch.seeds,
-            way.guidance,
-            batch.recorder,
-            progress.steps(predict),
-            way.solver,
-            moved,
-        )
+        callback = run.progress.steps(predict)
+        return sample(predict, background, placed, prompts, moved, run.solver, recorder, callback)
 
-    painted = guider.run(inversion.latent[index], run, levels, batch.seeds[0])
-    if not background.exact:
-        return painted
-    return with_background(painted, inversion.latent[index], regions)
+    painted = run.guider.run(latent, paint, levels, batch.seeds[0])
+    return with_background(painted, latent, batch.regions) if mode.exact else painted

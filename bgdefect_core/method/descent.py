@@ -3,15 +3,15 @@ background and their solver. A batch holds one descent for each start level in i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .backgrounds import Background
-from .backgrounds.background import LatentsAt
+from .backgrounds import Background, BackgroundLatents
+from .backgrounds.background import LatentsAt, rows_of
 from .randomness import seeded_noise
+from .sample_batch import SampleBatch
 from .schedule import Levels, NoiseSchedule
 from .solvers import Solver, Step
 from .start import NOISE, Start, levels_from
@@ -44,7 +44,7 @@ class Descent:
     """From their start down; level 0 alone where nothing is sampled."""
     first: Tensor
     """``[n, C, h, w]``: their latents at the start."""
-    background: Background
+    mode: Background
     latents_at: LatentsAt
     step: Step
     schedule: NoiseSchedule
@@ -52,7 +52,7 @@ class Descent:
 
     def down(self, z: Tensor, eps: Tensor, m: Tensor, level: int) -> Tensor:
         """The latents ``[n, C, h, w]`` at ``level - 1``, from ``z`` and its noise at ``level``."""
-        z = self.background.put_back(self.step(z, eps, level), m, self.latents_at(level - 1))
+        z = self.mode.put_back(self.step(z, eps, level), m, self.latents_at(level - 1))
         if self.held is None:
             return z
         return self.held.put_back(z, self.schedule, self.levels, level - 1)
@@ -60,11 +60,8 @@ class Descent:
 
 def descents(
     schedule: NoiseSchedule,
-    background: Background,
-    background_latents: Sequence[Tensor],
-    regions: Tensor,
-    levels: Levels,
-    seeds: Sequence[int],
+    background: BackgroundLatents,
+    batch: SampleBatch,
     solver: Solver,
     start: Start | None = None,
 ) -> list[Descent]:
@@ -75,21 +72,25 @@ def descents(
     Raises:
         SettingError: not B starts, or a start level out of its range.
     """
-    shares = [NOISE] * len(seeds)
+    mode, regions = background.mode, batch.regions
+    shares = [NOISE] * len(batch.seeds)
     if start is not None:
-        start.check(len(seeds))
+        start.check(len(batch.seeds))
         shares = list(start.levels)
     members: dict[float, list[int]] = {}
     for row, share in enumerate(shares):
         members.setdefault(share, []).append(row)
-    noise = seeded_noise(seeds, background_latents[0].shape[1:]).to(background_latents[0])
+    lowest = background.latents[0]
+    noise = seeded_noise(batch.seeds, lowest.shape[1:]).to(lowest)
     groups: list[Descent] = []
     for share, places in members.items():
-        lower = levels_from(schedule, levels, share)
+        lower = levels_from(schedule, background.levels, share)
         rows = torch.tensor(places, device=regions.device)
-        latents = _rows_of(background.cut(background_latents, levels, lower), rows)
-        own_seeds = [seeds[place] for place in places]
-        latents_at = background.latents_at(latents, schedule, lower, own_seeds)
+        latents = mode.cut(background.latents, background.levels, lower)
+        if len(members) > 1:
+            latents = rows_of(latents, rows)
+        seeds = [batch.seeds[place] for place in places]
+        latents_at = mode.latents_at(latents, schedule, lower, seeds)
         m = (regions[rows] > 0)[:, None]
         inside, held = noise[rows], None
         if start is not None and share < NOISE:
@@ -99,7 +100,7 @@ def descents(
             inside = noised(pasted, inside, schedule, lower, lower.steps)
         first = torch.where(m, inside, latents_at(lower.steps))
         step = solver.start(lower)
-        groups.append(Descent(rows, lower, first, background, latents_at, step, schedule, held))
+        groups.append(Descent(rows, lower, first, mode, latents_at, step, schedule, held))
     return groups
 
 
@@ -108,14 +109,3 @@ def noised(
 ) -> Tensor:
     """The forward process (Eq. 6) at a level of a run; ``z_0`` itself at level 0."""
     return schedule.noised(z_0, noise, levels.alphas[level]) if level else z_0
-
-
-def _rows_of(latents: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
-    """Some rows of each level; a tensor that stands for several levels is copied once."""
-    if len(rows) == len(latents[0]):
-        return list(latents)
-    copies: dict[int, Tensor] = {}
-    for level in latents:
-        if id(level) not in copies:
-            copies[id(level)] = level[rows]
-    return [copies[id(level)] for level in latents]

@@ -8,16 +8,14 @@ of :func:`bgdefect_core.method.loss.naive_loss`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from ..errors import SettingError
 from .inversion import StepCallback
 from .predictor import Predictor
 from .randomness import seeded_noise
 from .regions import RegionPrompts
+from .sample_batch import SampleBatch
 from .sampling import defect_eps
 from .schedule import Levels
 from .solvers import DEFAULT_SOLVER, SOLVERS, Solver
@@ -26,46 +24,37 @@ from .solvers import DEFAULT_SOLVER, SOLVERS, Solver
 @torch.no_grad()
 def sample_from_noise(
     predict: Predictor,
-    regions: Tensor,
+    batch: SampleBatch,
     prompts: RegionPrompts,
     levels: Levels,
-    seeds: Sequence[int],
     channels: int = 4,
-    guidance: float = 1.0,
-    callback: StepCallback | None = None,
     solver: Solver = SOLVERS[DEFAULT_SOLVER],
+    callback: StepCallback | None = None,
 ) -> Tensor:
-    """Make whole squares with the defects of ``regions``, one a seed.
+    """Make whole squares with the defects of the batch's regions, one a sample.
 
     Args:
         predict: the network.
-        regions: long ``[B, h, w]``, 0 = background, i = defect i.
+        batch: the samples; a seed's noise inside the mask is that of
+            :func:`bgdefect_core.method.sampling.sample`, and a guidance of 1 is the paper's.
         prompts: ``C_1`` of all defects.
         levels: of the run.
-        seeds: B of them; a seed's noise inside the mask is that of
-            :func:`bgdefect_core.method.sampling.sample`.
         channels: of the latents.
-        guidance: ``w`` of choice 7, inside the mask only; 1 = none, the paper's.
-        callback: called after each step, 1 .. ``steps``.
         solver: of the way down.
+        callback: called after each step, 1 .. ``steps``.
 
     Returns:
-        ``z_0`` ``[B, C, h, w]``, float32, on the device of ``regions``.
+        ``z_0`` ``[B, C, h, w]``, float32, on the device of the regions.
 
     Raises:
-        SettingError: regions and seeds are not equally many; guidance without an empty prompt.
+        SettingError: guidance without an empty prompt.
     """
-    if len(seeds) != len(regions):
-        raise SettingError(
-            f"{len(seeds)} seeds for {len(regions)} region maps",
-            "as many of each",
-            "give one seed a sample",
-        )
+    regions, weights = batch.regions, batch.weights
     step = solver.start(levels)
-    z = seeded_noise(seeds, (channels, *regions.shape[1:])).to(regions.device)
+    z = seeded_noise(batch.seeds, (channels, *regions.shape[1:])).to(regions.device)
     for level in range(levels.steps, 0, -1):
         t = levels.timesteps[level]
-        eps = defect_eps(predict, z, t, regions, prompts, guidance)
+        eps = defect_eps(predict, z, t, regions, prompts, weights)
         z = step(z, eps, level)
         if callback:
             callback(levels.steps - level + 1, levels.steps, z)

@@ -13,11 +13,12 @@ from torch import Tensor
 from ..declarations import Choice, Doc, NotEmpty, Range, check_settings
 from ..errors import SettingError
 from .attention_maps import MapRecorder
-from .backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND, Background, BackgroundName
+from .backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND, BackgroundLatents, BackgroundName
 from .descent import Descent, descents
 from .inversion import StepCallback
 from .predictor import Predictor
 from .regions import RegionPrompts, union
+from .sample_batch import SampleBatch
 from .schedule import Levels, NoiseSchedule
 from .solvers import DEFAULT_SOLVER, SOLVERS, Solver, SolverName
 from .spacings import DEFAULT_SPACING, SPACINGS, SpacingName
@@ -73,89 +74,75 @@ class SamplingSettings:
 @torch.no_grad()
 def sample(
     predict: Predictor,
-    background: Background,
-    background_latents: Sequence[Tensor],
-    regions: Tensor,
+    background: BackgroundLatents,
+    batch: SampleBatch,
     prompts: RegionPrompts,
-    levels: Levels,
-    seeds: Sequence[int],
-    guidance: float | Sequence[float] = 1.0,
+    start: Start | None = None,
+    solver: Solver = SOLVERS[DEFAULT_SOLVER],
     recorder: MapRecorder | None = None,
     callback: StepCallback | None = None,
-    solver: Solver = SOLVERS[DEFAULT_SOLVER],
-    start: Start | None = None,
 ) -> Tensor:
-    """Eq. 9: paint the defects of ``regions`` into the background, one sample a seed.
+    """Eq. 9: paint the defects of a batch into its backgrounds.
 
     Args:
         predict: the network.
-        background: how the background is held.
-        background_latents: result of :meth:`Background.prepare`, ``[B, C, h, w]`` a level (one
-            picture: expand it to the B seeds).
-        regions: long ``[B, h, w]``, 0 = background, i = defect i.
-        prompts: ``C_1`` of all defects; ``C_2`` where ``background`` evaluates it.
-        levels: of the run.
-        seeds: B of them, as many as ``background_latents`` and ``regions`` hold.
-        guidance: ``w`` of choice 7, inside the mask only, for all samples or one a sample; 1 =
-            none.
-        recorder: takes in the attention of the ``C_1`` pass.
-        callback: called after each step, 1 .. ``steps``; a sample that starts lower waits.
-        solver: of the defect's way down; the background's latents stay DDIM's.
+        background: result of :meth:`Background.prepare`, one for each of the B samples
+            (:meth:`BackgroundLatents.rows`).
+        batch: the samples.
+        prompts: ``C_1`` of all defects; ``C_2`` where the background's mode evaluates it.
         start: of each sample (choice 15); None: all from noise. A sample is evaluated from its own
             start level down, at 0 not at all.
+        solver: of the defect's way down; the background's latents stay DDIM's.
+        recorder: takes in the attention of the ``C_1`` pass.
+        callback: called after each step, 1 .. ``steps``; a sample that starts lower waits.
 
     Returns:
         ``z*_0`` ``[B, C, h, w]``; outside the mask equal to the background's level 0 where it is
         put back.
 
     Raises:
-        SettingError: latents, regions, seeds, guidance and starts are not equally many; guidance
-            without an empty prompt; a start level out of its range.
+        SettingError: backgrounds, samples and starts are not equally many; guidance without an
+            empty prompt; a start level out of its range.
     """
-    samples = len(background_latents[0])
-    if not len(seeds) == len(regions) == samples:
+    samples, levels = len(batch.seeds), background.levels
+    if len(background.latents[0]) != samples:
         raise SettingError(
-            f"{len(seeds)} seeds for {samples} backgrounds and {len(regions)} region maps",
+            f"{samples} samples for {len(background.latents[0])} backgrounds",
             "as many of each",
-            "give one seed a sample, and expand what the samples share",
+            "give each sample a row of the background",
         )
-    groups = descents(
-        predict.schedule, background, background_latents, regions, levels, seeds, solver, start
-    )
-    weights = guidance_of(guidance, samples)
-    z = torch.empty_like(background_latents[0])
+    groups = descents(predict.schedule, background, batch, solver, start)
+    z = torch.empty_like(background.latents[0])
     for group in groups:
         z = z.index_copy(0, group.rows, group.first)
-    batch = _Batch([], regions, weights)
+    running = _Running([], batch)
     for level in range(levels.steps, 0, -1):
         if any(group.levels.steps == level for group in groups):
-            batch = _Batch(
-                [group for group in groups if group.levels.steps >= level], regions, weights
-            )
-        if batch.groups:
-            z_t, t = z[batch.rows], batch.timesteps(level)
+            running = _Running([group for group in groups if group.levels.steps >= level], batch)
+        if running.groups:
+            z_t, t = z[running.rows], running.timesteps(level)
+            regions, m = running.regions, running.m
             if recorder is not None:
-                recorder.rows = None if batch.is_whole else (batch.rows, samples)
-            eps = defect_eps(predict, z_t, t, batch.regions, prompts, batch.weights, recorder)
-            eps = background.eps(eps, batch.m, predict, z_t, t, prompts, batch.defect)
-            z = z.index_copy(0, batch.rows, batch.down(z_t, eps, level))
+                recorder.rows = None if running.is_whole else (running.rows, samples)
+            eps = defect_eps(predict, z_t, t, regions, prompts, running.weights, recorder)
+            eps = background.mode.eps(eps, m, predict, z_t, t, prompts, running.defect)
+            z = z.index_copy(0, running.rows, running.down(z_t, eps, level))
         if callback:
             callback(levels.steps - level + 1, levels.steps, z)
     return z
 
 
-class _Batch:
+class _Running:
     """The samples that are evaluated together at a level: those of all descents that have begun."""
 
-    def __init__(
-        self, groups: Sequence[Descent], regions: Tensor, weights: Sequence[float]
-    ) -> None:
+    def __init__(self, groups: Sequence[Descent], batch: SampleBatch) -> None:
         self.groups = groups
+        regions, weights = batch.regions, batch.weights
         none = torch.zeros(0, dtype=torch.long, device=regions.device)
         self.rows = torch.cat([none, *(group.rows for group in groups)])
         places = torch.arange(len(regions), device=regions.device)
         self.is_whole = torch.equal(self.rows, places)
-        """Whether it holds all samples, in their order."""
+        """Whether it holds the whole batch, in its order."""
         self.regions = regions if self.is_whole else regions[self.rows]
         self.defect = union(self.regions)
         self.m = (self.regions > 0)[:, None]
@@ -187,12 +174,20 @@ def defect_eps(
     t: int | Tensor,
     regions: Tensor,
     prompts: RegionPrompts,
-    guidance: float | Sequence[float] = 1.0,
+    weights: Sequence[float],
     recorder: MapRecorder | None = None,
 ) -> Tensor:
     """``eps_theta(z_t, t, C_1)``, with guidance ``e_0 + w (e_C1 - e_0)`` inside the mask (choice
-    7). Arguments as in :func:`sample`."""
-    weights = guidance_of(guidance, len(z))
+    7).
+
+    Args:
+        z: ``[B, C, h, w]`` at timestep t. regions: long ``[B, h, w]``. weights: B values of
+            ``w``, 1 = none.
+        recorder: takes in the attention of the ``C_1`` pass.
+
+    Raises:
+        SettingError: guidance without an empty prompt.
+    """
     is_guided = [weight != 1 for weight in weights]
     if not any(is_guided):
         return predict(z, t, prompts.defect_context(), regions, recorder)
@@ -203,19 +198,3 @@ def defect_eps(
     guided = torch.tensor(is_guided, device=z.device)[:, None, None, None]
     m = (regions > 0)[:, None]
     return torch.where(guided & m, e_0 + w * (eps - e_0), eps)
-
-
-def guidance_of(guidance: float | Sequence[float], samples: int) -> list[float]:
-    """The guidance of each sample, from one value or one a sample.
-
-    Raises:
-        SettingError: another number of values.
-    """
-    weights = [guidance] * samples if isinstance(guidance, int | float) else list(guidance)
-    if len(weights) != samples:
-        raise SettingError(
-            f"{len(weights)} values of guidance for {samples} samples",
-            "one, or one a sample",
-            "give as many",
-        )
-    return weights

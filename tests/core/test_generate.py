@@ -31,7 +31,7 @@ from bgdefect_core.quality import IDENTICAL_DB
 from .conftest import StandIn, make_prompts, sd_schedule
 
 FRAMING = Framing(64)
-SETTINGS = replace_options(PaintSettings(), steps=2)
+SETTINGS = replace_options(PaintSettings(), steps=2, start=("noise",))
 SIZES = {"tall": (300, 130), "square": (256, 256), "wide": (500, 700), "small": (40, 60)}
 
 
@@ -96,7 +96,7 @@ def run(
     framing: Framing = FRAMING,
 ) -> tuple[Prepared, list[Painted]]:
     with torch.no_grad():
-        prepared = prepare(codec, predict, jobs, prompts, framing, settings.sampling)
+        prepared = prepare(codec, predict, jobs, prompts, framing, settings)
         attempts = attempts_of(which, seeds)
         return prepared, paint(codec, predict, prepared, attempts, prompts, settings)
 
@@ -316,7 +316,7 @@ def test_bad_jobs_are_refused_before_anything_is_computed(prompts: RegionPrompts
                 [Job(picture, (good,)), Job(picture, masks)],
                 prompts,
                 FRAMING,
-                SETTINGS.sampling,
+                SETTINGS,
             )  # type: ignore[arg-type]
 
 
@@ -437,22 +437,13 @@ def started(
     framing: Framing = FRAMING,
 ) -> list[Painted]:
     """One sample of each job; ``levels`` None: without a start at all."""
-    real = replace_options(settings, start=("real",))
+    real = replace_options(settings, start=("noise" if levels is None else "real",))
     attempts: list[Attempt] = []
     for number in range(len(jobs)):
         start_level = NOISE if levels is None else levels[number]
         attempts.append(Attempt(number, number, start_level=start_level))
     with torch.no_grad():
-        prepared = prepare(
-            codec,
-            predict,
-            jobs,
-            prompts,
-            framing,
-            settings.sampling,
-            starting=None if levels is None else real.starting,
-            paste_detail=settings.stitching.restores_pastes,
-        )
+        prepared = prepare(codec, predict, jobs, prompts, framing, real)
         return paint(codec, predict, prepared, attempts, prompts, real)
 
 
@@ -503,6 +494,8 @@ def test_a_paste_alone_needs_no_network(prompts: RegionPrompts) -> None:
     assert changed.any() and np.array_equal(samples[1].mask, changed & toned.requested)
     assert set(np.unique(samples[1].picture.pixels)) == {0, 255}
     assert samples[1].feather == 0 and samples[0].feather == SOFT_EDGE
+    with pytest.raises(SettingError, match="prepared as pastes; expected start level 0"):
+        paint(unused, unused, prepared, [Attempt(0, 1, start_level=0.5)], prompts, settings)
     with pytest.raises(SettingError, match="a real defect that is not known"):
         prepare_pastes([Job(gray.picture, gray.masks)], FRAMING)
 

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.method.attention_maps import MapRecorder
-from bgdefect_core.method.backgrounds import BACKGROUNDS
+from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundLatents
 from bgdefect_core.method.inversion import invert
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.regions import Context, RegionPrompts, union
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.method.schedule import NoiseSchedule, schedule_from_config
 from bgdefect_core.method.solvers import SOLVERS
@@ -45,7 +46,8 @@ def paint(
     prompts: RegionPrompts,
     seeds: Sequence[int] = (1,),
     regions: Tensor = BOX,
-    background: Sequence[Tensor] | None = None,
+    background: BackgroundLatents | None = None,
+    guidance: float = 1.0,
     **options: Any,
 ) -> list[Tensor]:
     """All levels that sampling passes through, the result last."""
@@ -54,12 +56,9 @@ def paint(
     many = len(seeds)
     z_0 = sample(
         predict,
-        BACKGROUNDS[mode],
-        [level.expand(many, -1, -1, -1) for level in background],
-        regions.expand(many, -1, -1),
+        background.rows([0] * many),
+        SampleBatch(regions.expand(many, -1, -1), seeds, guidance),
         prompts,
-        LEVELS,
-        seeds,
         callback=lambda done, total, z: passed.append(z),
         **options,
     )
@@ -149,35 +148,30 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     c_1 = prompts.defect_context()
     predict = StandIn(lambda z, t, context, regions: z / 2 if context is c_1 else z / 4, schedule)
     noise = float(seeded_noise([4], (1, 1, 2))[0, 0, 0, 0])
-    background = [torch.tensor([[[[0.0, 5.0]]]]), torch.tensor([[[[0.0, 6.0]]]])]
-    arguments = (background, torch.tensor([[[1, 0]]]), prompts, schedule.levels(1), [4])
+    latents = [torch.tensor([[[[0.0, 5.0]]]]), torch.tensor([[[[0.0, 6.0]]]])]
+    background = BackgroundLatents(BACKGROUNDS["replay"], schedule.levels(1), latents)
+    batch = SampleBatch(torch.tensor([[[1, 0]]]), [4])
     # x_0 = (z - .8 eps) / .6, result .8 x_0 + .6 eps
     expected = 0.8 * (noise - 0.8 * noise / 2) / 0.6 + 0.6 * noise / 2
-    assert sample(predict, BACKGROUNDS["replay"], *arguments).flatten().tolist() == pytest.approx(
-        [expected, 5]
-    )
+    z_0 = sample(predict, background, batch, prompts)
+    assert z_0.flatten().tolist() == pytest.approx([expected, 5])
     expected = 0.8 * (noise - 0.8 * noise) / 0.6 + 0.6 * noise
-    assert sample(
-        predict, BACKGROUNDS["replay"], *arguments, guidance=3
-    ).flatten().tolist() == pytest.approx([expected, 5])
+    z_0 = sample(predict, background, replace(batch, guidance=3), prompts)
+    assert z_0.flatten().tolist() == pytest.approx([expected, 5])
 
 
 def test_each_sample_has_its_own_guidance(prompts: RegionPrompts) -> None:
     c_1 = prompts.defect_context()
     predict = StandIn(lambda z, t, context, regions: z / 2 if context is c_1 else z / 4)
-    background = [
-        level.expand(3, -1, -1, -1) for level in invert(predict, Z_0, BOX, prompts, LEVELS)
-    ]
-    arguments = (background, BOX.expand(3, -1, -1), prompts, LEVELS, [7, 7, 7])
-    mixed = sample(predict, BACKGROUNDS["replay"], *arguments, guidance=[1, 2.5, 3])
+    background = BACKGROUNDS["replay"].prepare(predict, Z_0, BOX, prompts, LEVELS).rows([0, 0, 0])
+    batch = SampleBatch(BOX.expand(3, -1, -1), [7, 7, 7], [1, 2.5, 3])
+    mixed = sample(predict, background, batch, prompts)
     for number, weight in enumerate((1, 2.5, 3)):
-        torch.testing.assert_close(
-            mixed[number],
-            sample(predict, BACKGROUNDS["replay"], *arguments, guidance=weight)[number],
-        )
+        alike = sample(predict, background, replace(batch, guidance=weight), prompts)
+        torch.testing.assert_close(mixed[number], alike[number])
     assert not torch.equal(mixed[0], mixed[1]) and not torch.equal(mixed[1], mixed[2])
     with pytest.raises(SettingError, match="2 values of guidance for 3 samples"):
-        sample(predict, BACKGROUNDS["replay"], *arguments, guidance=[1, 2])
+        replace(batch, guidance=[1, 2])
 
 
 @pytest.mark.parametrize(
@@ -199,17 +193,8 @@ def test_cost_in_network_samples(
     background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, levels)
     assert predict.evaluated == once
     predict.timesteps.clear()
-    expanded = [level.expand(3, -1, -1, -1) for level in background]
-    sample(
-        predict,
-        BACKGROUNDS[mode],
-        expanded,
-        BOX.expand(3, -1, -1),
-        prompts,
-        levels,
-        seeds,
-        guidance,
-    )
+    batch = SampleBatch(BOX.expand(3, -1, -1), seeds, guidance)
+    sample(predict, background.rows([0, 0, 0]), batch, prompts)
     assert predict.evaluated == once + each * len(seeds)
     assert list(dict.fromkeys(predict.timesteps)) == list(
         range(999, 0, -20)
@@ -281,9 +266,9 @@ def test_reused_background_is_as_good_as_a_fresh_one(
 ) -> None:
     with unet_predictor(unet, sd_schedule()) as predict:
         kept = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, LEVELS)
-        bits = as_bits(kept)
+        bits = as_bits(kept.latents)
         reused = [paint(predict, mode, prompts, [seed], background=kept)[-1] for seed in (1, 2)]
-    assert as_bits(kept) == bits  # sampling leaves it as it was
+    assert as_bits(kept.latents) == bits  # sampling leaves it as it was
     with unet_predictor(unet, sd_schedule()) as predict:
         fresh = [paint(predict, mode, prompts, [seed])[-1] for seed in (1, 2)]
     assert as_bits(reused) == as_bits(fresh)
@@ -304,16 +289,8 @@ def test_callback_is_called_each_step_and_may_stop_the_run(
         steps.clear()
         with pytest.raises(InterruptedError), unet_predictor(unet, sd_schedule()) as predict:
             if run is sample:
-                sample(
-                    predict,
-                    BACKGROUNDS["noised"],
-                    [Z_0] * (STEPS + 1),
-                    BOX,
-                    prompts,
-                    LEVELS,
-                    [1],
-                    callback=stop,
-                )
+                background = BACKGROUNDS["noised"].prepare(predict, Z_0, BOX, prompts, LEVELS)
+                sample(predict, background, SampleBatch(BOX, [1]), prompts, callback=stop)
             else:
                 BACKGROUNDS["replay"].prepare(predict, Z_0, BOX, prompts, LEVELS, stop)
         assert steps == [(1, STEPS), (2, STEPS)]
@@ -334,37 +311,29 @@ def test_callback_counts_through_to_one_total(
     seen.clear()
     sample(
         predict,
-        BACKGROUNDS[mode],
         background,
-        BOX,
+        SampleBatch(BOX, [1]),
         prompts,
-        LEVELS,
-        [1],
         callback=lambda done, of, z: seen.append((done, of)),
     )
     assert seen == [(done, STEPS) for done in range(1, STEPS + 1)]
 
 
-@pytest.mark.parametrize(
-    ("backgrounds", "maps", "seeds"), [(1, 1, 2), (2, 2, 1), (1, 2, 2), (2, 1, 2), (1, 1, 0)]
-)
-def test_seeds_must_be_as_many_as_the_samples(
-    backgrounds: int, maps: int, seeds: int, prompts: RegionPrompts
+@pytest.mark.parametrize(("maps", "seeds"), [(1, 2), (2, 1), (1, 0)])
+def test_seeds_must_be_as_many_as_the_region_maps(maps: int, seeds: int) -> None:
+    with pytest.raises(SettingError, match=f"{seeds} seeds for {maps} region maps"):
+        SampleBatch(BOX.expand(maps, -1, -1), range(seeds))
+
+
+@pytest.mark.parametrize(("backgrounds", "samples"), [(1, 2), (2, 1)])
+def test_backgrounds_must_be_as_many_as_the_samples(
+    backgrounds: int, samples: int, prompts: RegionPrompts
 ) -> None:
     predict = StandIn(lambda z, t, context, regions: 0.1 * z)
-    background = [Z_0.expand(backgrounds, -1, -1, -1)] * (STEPS + 1)
-    with pytest.raises(
-        SettingError, match=f"{seeds} seeds for {backgrounds} backgrounds and {maps} region maps"
-    ):
-        sample(
-            predict,
-            BACKGROUNDS["noised"],
-            background,
-            BOX.expand(maps, -1, -1),
-            prompts,
-            LEVELS,
-            range(seeds),
-        )
+    background = BACKGROUNDS["noised"].prepare(predict, Z_0, BOX, prompts, LEVELS)
+    batch = SampleBatch(BOX.expand(samples, -1, -1), range(samples))
+    with pytest.raises(SettingError, match=f"{samples} samples for {backgrounds} backgrounds"):
+        sample(predict, background.rows([0] * backgrounds), batch, prompts)
     assert predict.evaluated == 0
 
 
@@ -469,12 +438,12 @@ def test_any_number_of_steps_starts_at_the_highest_timestep(
         return schedule.to_eps(eps if prediction_type == "epsilon" else v, z, alpha)
 
     predict = StandIn(knowing, schedule)
-    background = BACKGROUNDS[mode]
-    latents = background.prepare(predict, Z_0, BOX, prompts, levels)
+    background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, levels)
     predict.timesteps.clear()
-    z_0 = sample(predict, background, latents, BOX, prompts, levels, [3], solver=SOLVERS[solver])
+    batch = SampleBatch(BOX, [3])
+    z_0 = sample(predict, background, batch, prompts, solver=SOLVERS[solver])
     assert predict.timesteps[0] == 999 and len(set(predict.timesteps)) == steps
     assert z_0.isfinite().all()
     inside, noise = M.expand_as(z_0), (1 - levels.alphas[0]) ** 0.5
     assert (z_0[inside] - 0.5).abs().max() < 4.5 * noise
-    assert not background.exact or torch.equal(z_0[~inside], Z_0[~inside])
+    assert not background.mode.exact or torch.equal(z_0[~inside], Z_0[~inside])

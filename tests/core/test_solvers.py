@@ -17,6 +17,7 @@ from bgdefect_core.method.inversion import invert
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.method.schedule import Levels, ddim_step, schedule_from_config
 from bgdefect_core.method.solvers import SOLVERS, dpmpp_2m_step, predicted_x_0
@@ -166,12 +167,13 @@ def test_every_mode_puts_its_own_background_back(
     levels = sd_schedule().levels(5)
     passed: dict[str, list[Tensor]] = {"ddim": [], "dpmpp_2m": []}
     with unet_predictor(unet, sd_schedule()) as predict:
-        background = BACKGROUNDS[mode]
-        latents = background.prepare(predict, Z_0, BOX, prompts, levels)
+        background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, levels)
         for solver, kept in passed.items():
-            arguments = (predict, background, latents, BOX, prompts, levels, [3])
             sample(
-                *arguments,
+                predict,
+                background,
+                SampleBatch(BOX, [3]),
+                prompts,
                 solver=SOLVERS[solver],
                 callback=lambda done, total, z, kept=kept: kept.append(z),
             )
@@ -193,9 +195,8 @@ def test_sampling_is_second_order_unless_asked(prompts: RegionPrompts) -> None:
     """DDIM's result is Eq. 9's, bit for bit; a run's memory does not reach into the next."""
     levels = sd_schedule().levels(4)
     predict = StandIn(lambda z, t, context, regions: 0.8 * torch.tanh(z))
-    background = BACKGROUNDS["noised"]
-    latents = background.prepare(predict, Z_0, BOX, prompts, levels)
-    arguments = (predict, background, latents, BOX, prompts, levels, [1])
+    background = BACKGROUNDS["noised"].prepare(predict, Z_0, BOX, prompts, levels)
+    arguments = (predict, background, SampleBatch(BOX, [1]), prompts)
     z = torch.where(M, seeded_noise([1], (4, 16, 16)), torch.zeros(()))
     for level in range(4, 0, -1):
         z = ddim_step(z, 0.8 * torch.tanh(z), levels.alphas[level], levels.alphas[level - 1])

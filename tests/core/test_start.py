@@ -12,11 +12,12 @@ from torch import Tensor
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.method.attention_maps import MapRecorder
-from bgdefect_core.method.backgrounds import BACKGROUNDS
+from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundLatents
 from bgdefect_core.method.backgrounds.background import between
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import sample
 from bgdefect_core.method.schedule import Levels, NoiseSchedule, ddim_step
 from bgdefect_core.method.solvers import SOLVERS
@@ -57,19 +58,17 @@ def run(
     without a start."""
     many = len(seeds)
     z_0 = Z_0.expand(len(regions), -1, -1, -1)
-    latents = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, LEVELS)
+    background = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, LEVELS)
+    rows = list(range(many)) if len(regions) > 1 else [0] * many
     start = None
     if starts is not None:
         start = Start(starts, PASTED.expand(many, -1, -1, -1), core)
     return sample(
         predict,
-        BACKGROUNDS[mode],
-        [level.expand(many, -1, -1, -1) for level in latents],
-        regions.expand(many, -1, -1),
+        background.rows(rows),
+        SampleBatch(regions[rows], seeds),
         prompts,
-        LEVELS,
-        seeds,
-        start=start,
+        start,
         **options,
     )
 
@@ -117,11 +116,9 @@ def test_nothing_is_evaluated_at_0(prompts: RegionPrompts, mode: str) -> None:
     def refuse(z: Tensor, t: int, context: Any, regions: Tensor) -> Tensor:
         raise AssertionError("the network was called")
 
-    background = BACKGROUNDS["noised"].prepare(StandIn(refuse), Z_0, BOX, prompts, LEVELS)
-    start = Start([0.0], PASTED)
-    result = sample(
-        StandIn(refuse), BACKGROUNDS[mode], background, BOX, prompts, LEVELS, [1], start=start
-    )
+    background = BackgroundLatents(BACKGROUNDS[mode], LEVELS, [Z_0] * (LEVELS.steps + 1))
+    start, batch = Start([0.0], PASTED), SampleBatch(BOX, [1])
+    result = sample(StandIn(refuse), background, batch, prompts, start)
     assert torch.equal(result, torch.where(M, PASTED, Z_0))
 
 
@@ -218,12 +215,12 @@ def test_outside_the_mask_the_background_is_the_modes_own(
     unet: UNet2DConditionModel, prompts: RegionPrompts, mode: str
 ) -> None:
     with unet_predictor(unet, SCHEDULE) as predict:
-        latents = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, LEVELS)
+        background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, LEVELS)
         passed: list[Tensor] = []
         run(predict, mode, prompts, [0.6], callback=lambda done, total, z: passed.append(z))
     where = ~M.expand_as(Z_0)
     for level, z in zip((2, 1, 0), passed[1:], strict=True):
-        assert torch.equal(z[where], latents[level][where])
+        assert torch.equal(z[where], background.latents[level][where])
 
 
 @pytest.mark.parametrize("solver", BOTH)
@@ -291,7 +288,7 @@ def test_zero_terminal_snr_stays_finite(prompts: RegionPrompts) -> None:
     for mode in ("replay", "noised"):
         background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, levels)
         start = Start([0.9], PASTED)
-        z = sample(predict, BACKGROUNDS[mode], background, BOX, prompts, levels, [1], start=start)
+        z = sample(predict, background, SampleBatch(BOX, [1]), prompts, start)
         assert z.isfinite().all()
 
 

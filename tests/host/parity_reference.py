@@ -17,6 +17,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import sample
 from bgdefect_core.method.schedule import NoiseSchedule
 from bgdefect_core.pictures.masks import region_map
@@ -114,10 +115,9 @@ def write_case(
         stored["pooled"] = prompts.added["text_embeds"]
     with unet_predictor(unet, schedule) as predict:
         for mode in modes:
-            background = BACKGROUNDS[mode]
-            latents = background.prepare(predict, z_0, regions, prompts, levels)
-            if background.inverts:
-                stored[f"levels.{mode}"] = torch.stack(latents)
+            background = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, levels)
+            if background.mode.inverts:
+                stored[f"levels.{mode}"] = torch.stack(list(background.latents))
             for guidance in (1.0, 2.5) if mode == "replay" else (1.0,):
                 passed: list[Tensor] = []
                 recorder = MapRecorder(prompts.word_positions())
@@ -128,15 +128,11 @@ def write_case(
                 sample(
                     predict,
                     background,
-                    latents,
-                    regions,
+                    SampleBatch(regions, seeds, guidance),
                     prompts,
-                    levels,
-                    seeds,
-                    guidance,
-                    recorder,
-                    keep,
-                )  # type: ignore[arg-type]
+                    recorder=recorder,
+                    callback=keep,
+                )
                 stored[f"sampled.{mode}.{guidance}"] = torch.stack(passed)
                 stored |= {
                     f"map.{mode}.{guidance}.{h}x{w}": mean

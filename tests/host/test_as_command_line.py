@@ -102,16 +102,13 @@ def by_the_command_line(inputs: Path) -> list[Painted]:
     base, info = load_trained(None, WEIGHTS, False)
     prompts = base.prompts(info.background_prompt, [info.defect_prompt], info.mask_prompt)
     framing = Framing(info.resolution, "defect")
-    starting = StartSettings(("real",), START)
-    paints = PaintSettings(SamplingSettings(steps=STEPS), starting)
+    paints = PaintSettings(SamplingSettings(steps=STEPS), StartSettings(("real",), START))
     library = read_library(inputs / LIBRARY, pictures=inputs / "alike/test/dent")
     profile = ClassProfile.from_library(library, framing.resolution, framing.zoom)
     assert profile.strength is not None
     attempts = [paints.attempt(0, attempt_seed(SEED, number, 0)) for number in range(VARIANTS)]
     with predictor(base) as predict:
-        prepared = prepare(
-            base, predict, [job], prompts, framing, paints.sampling, starting=starting
-        )
+        prepared = prepare(base, predict, [job], prompts, framing, paints)
         standard = Standard(profile=profile)
         return paint(base, predict, prepared, attempts, prompts, paints, standard)
 

@@ -80,16 +80,7 @@ def painted_by_the_core(case: Case) -> tuple[list[Painted], Squares]:
     codec.decode = recorded  # type: ignore[method-assign]
     settings = case.settings
     with tiny_network() as predict:
-        prepared = prepare(
-            codec,
-            predict,
-            [case.job],
-            prompts,
-            Framing(SIDE),
-            settings.sampling,
-            starting=settings.starting,
-            paste_detail=settings.stitching.restores_pastes,
-        )
+        prepared = prepare(codec, predict, [case.job], prompts, Framing(SIDE), settings)
         attempts: list[Attempt] = []
         for number, level in enumerate(case.start_levels):
             attempts.append(Attempt(0, 3 + number, start_level=level))

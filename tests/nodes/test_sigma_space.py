@@ -23,7 +23,7 @@ sigma_space = import_module(f"{NAME}.nodes._sigma_space")
 wires = import_module(f"{NAME}.nodes._wires")
 graph_prompts = import_module(f"{NAME}.nodes._graph_prompts")
 starting = import_module(f"{NAME}.nodes._starting")
-sample_batches = import_module(f"{NAME}.nodes._sample_batches")
+recording = import_module(f"{NAME}.nodes._recorders")
 LEVELS = Levels((0, 1, 501), (0.8, 0.5, 0.2))
 
 
@@ -209,10 +209,10 @@ def test_maps_of_all_batches_are_joined_in_order() -> None:
         recorder = MapRecorder([[1]])
         recorder.means[(8, 8)] = torch.full((2, 8, 8), value)
         recorders.append(recorder)
-    means = sample_batches.joined(recorders).means[(8, 8)]
+    means = recording.joined(recorders).means[(8, 8)]
     assert means[:, 0, 0].tolist() == [1, 1, 2, 2]
-    assert sample_batches.joined([]).means == {}
-    assert sample_batches.recorder_of(prompts()) is not None
+    assert recording.joined([]).means == {}
+    assert recording.recorder_of(prompts()) is not None
     tokens = torch.zeros(1, 5, 4)
     wordless = RegionPrompts(tokens, [tokens], tokens, [[]], None, {})
-    assert sample_batches.recorder_of(wordless) is None
+    assert recording.recorder_of(wordless) is None

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import sample
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.reading import read_picture
@@ -51,12 +52,9 @@ def variants(device: str, mode: str) -> torch.Tensor:
     )
     levels = base.schedule.levels(10)
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
-        background = BACKGROUNDS[mode]
-        latents = background.prepare(predict, z_0, regions, prompts, levels)
-        shared = [level.expand(3, -1, -1, -1) for level in latents]
-        return sample(
-            predict, background, shared, regions.expand(3, -1, -1), prompts, levels, range(3)
-        ).cpu()
+        background = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, levels)
+        batch = SampleBatch(regions.expand(3, -1, -1), range(3))
+        return sample(predict, background.rows([0, 0, 0]), batch, prompts).cpu()
 
 
 @pytest.mark.parametrize("mode", ["replay", "noised", "masked", "literal"])

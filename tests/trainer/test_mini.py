@@ -14,6 +14,7 @@ import torch
 from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.painting import paint
 from bgdefect_core.paths import ASSETS
@@ -74,16 +75,12 @@ def test_the_background_knows_no_defect(mode: str) -> None:
         prompts = base.prompts("a photo of a plate", [words], "mask")
         steps = passed.setdefault((words, seed), [])
         with unet_predictor(base.unet, base.schedule) as predict:
-            background = BACKGROUNDS[mode]
-            latents = background.prepare(predict, z_0, regions, prompts, levels)
+            background = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, levels)
             result = sample(
                 predict,
                 background,
-                latents,
-                regions,
+                SampleBatch(regions, [seed]),
                 prompts,
-                levels,
-                [seed],
                 callback=lambda d, t, z, steps=steps: steps.append(z),
             )
         assert torch.isfinite(result).all() and len(steps) == 3
@@ -107,7 +104,7 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
     framing = Framing(side, "whole")
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
         jobs = [Job(Picture(picture), (mask,))]
-        prepared = prepare(base, predict, jobs, prompts, framing, settings.sampling)
+        prepared = prepare(base, predict, jobs, prompts, framing, settings)
         (painted,) = paint(base, predict, prepared, [Attempt(0, 1)], prompts, settings)
     assert (
         prepared.normal.shape == (1, 3, side, side)

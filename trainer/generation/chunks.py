@@ -142,11 +142,9 @@ def _prepare(run: Painter, jobs: Sequence[Job], only_pastes: bool, progress: Sam
             filled,
             run.prompts,
             run.framing,
-            run.paint.sampling,
-            progress.step("inverting"),
-            run.paint.starting,
-            run.paint.stitching.restores_pastes,
+            run.paint,
             run.squares,
+            progress.step("inverting"),
         )
 
 

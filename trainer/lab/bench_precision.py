@@ -22,6 +22,7 @@ from tqdm import tqdm
 from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.method.solvers import SOLVERS
 from bgdefect_core.pictures.masks import Mask, region_map
@@ -121,11 +122,10 @@ def _painted(base: Base, pictures: Sequence[Pixels], masks: Sequence[Mask], seed
     regions = regions.to(z_0.device)
     prompts = bench_prompts(base)
     mode, levels = BACKGROUNDS[settings.background], settings.levels(base.schedule)
-    seeds = range(seed, seed + len(pictures))
+    batch = SampleBatch(regions, range(seed, seed + len(pictures)))
     with unet_predictor(base.unet, base.schedule) as predict:
-        latents = mode.prepare(predict, z_0, regions, prompts, levels)
-        solver = SOLVERS[settings.solver]
-        z = sample(predict, mode, latents, regions, prompts, levels, seeds, solver=solver)
+        background = mode.prepare(predict, z_0, regions, prompts, levels)
+        z = sample(predict, background, batch, prompts, solver=SOLVERS[settings.solver])
     return (base.decode(z).clamp(-1, 1).cpu() + 1) * 127.5
 
 

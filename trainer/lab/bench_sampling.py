@@ -15,6 +15,7 @@ from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.predictor import added_inputs, unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import sample
 
 from ..bases.devices import pick_device
@@ -127,11 +128,8 @@ def _variants(
     """
     levels = base.schedule.levels(steps)
     recorder = MapRecorder(prompts.word_positions())
-    background = BACKGROUNDS[mode]
+    rows = [number % len(regions) for number in range(count)]
+    batch = SampleBatch(regions[rows], range(count))
     with unet_predictor(base.unet, base.schedule) as predict:
-        latents = background.prepare(predict, z_0, regions, prompts, levels)
-        shared = [level.expand(count, -1, -1, -1) for level in latents]
-        maps = regions.expand(count, -1, -1)
-        return sample(
-            predict, background, shared, maps, prompts, levels, range(count), recorder=recorder
-        )
+        background = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, levels)
+        return sample(predict, background.rows(rows), batch, prompts, recorder=recorder)

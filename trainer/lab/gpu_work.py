@@ -20,6 +20,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.loss import LossWeights, disentanglement_loss
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.method.schedule import NoiseSchedule, schedule_from_config
 from bgdefect_core.method.solvers import SOLVERS
@@ -202,13 +203,12 @@ def train(task: Task, device: torch.device) -> Measured:
 def painted(unet: Any, scene: Scene, steps: int | None = None) -> Tensor:
     """One sample a picture with the default settings: latents ``[B, 4, h, w]``."""
     settings = SamplingSettings() if steps is None else SamplingSettings(steps=steps)
-    background = BACKGROUNDS[settings.background]
-    levels = settings.levels(scene.schedule)
+    mode, levels = BACKGROUNDS[settings.background], settings.levels(scene.schedule)
     prompts, regions = scene.prompts, scene.regions
+    batch, solver = SampleBatch(regions, range(len(regions))), SOLVERS[settings.solver]
     with torch.no_grad(), unet_predictor(unet, scene.schedule) as predict:
-        latents = background.prepare(predict, scene.z_0, regions, prompts, levels)
-        seeds, solver = range(len(regions)), SOLVERS[settings.solver]
-        return sample(predict, background, latents, regions, prompts, levels, seeds, solver=solver)
+        background = mode.prepare(predict, scene.z_0, regions, prompts, levels)
+        return sample(predict, background, batch, prompts, solver=solver)
 
 
 def paint(task: Task, device: torch.device) -> Measured:

@@ -18,6 +18,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.start import StartSettings
 from bgdefect_core.painting import paint
 from bgdefect_core.pictures.crop import take
 from bgdefect_core.pictures.masks import Mask, separate_defects
@@ -176,13 +177,13 @@ def _negatives(
 ) -> tuple[list[bool], list[bool]]:
     """Whether masks painted with the background's prompt pass, and whether the good squares,
     encoded and decoded once more, do."""
-    settings = PaintSettings()
+    settings = PaintSettings(starting=StartSettings(("noise",)))
     painted: list[bool] = []
     decoded: list[bool] = []
     with unet_predictor(model.unet, model.schedule) as predict:
         for start in range(0, len(jobs), _BATCH):
             batch = jobs[start : start + _BATCH]
-            prepared = prepare(model, predict, batch, prompts, framing, settings.sampling)
+            prepared = prepare(model, predict, batch, prompts, framing, settings)
             attempts: list[Attempt] = []
             for number in range(len(batch)):
                 attempts.append(Attempt(number, seed * 1_000_003 + start + number))

@@ -15,6 +15,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS, DEFAULT_BACKGROUND
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.pictures.crop import crop_box, take
 from bgdefect_core.pictures.masks import Mask, region_map
@@ -91,11 +92,11 @@ def make_sheet(
     z_0 = base.encode(to_pixels(pictures))
     cells = (z_0.shape[2], z_0.shape[3])
     regions = region_map(torch.from_numpy(masks)[:, None], cells).to(z_0.device)
-    background = BACKGROUNDS[DEFAULT_BACKGROUND]
+    batch = SampleBatch(regions, [attempt_seed(seed, number, 0) for number in range(len(items))])
+    mode = BACKGROUNDS[DEFAULT_BACKGROUND]
     with unet_predictor(unet, base.schedule) as predict:
-        latents = background.prepare(predict, z_0, regions, prompts, levels)
-        seeds = [attempt_seed(seed, number, 0) for number in range(len(items))]
-        painted = base.decode(sample(predict, background, latents, regions, prompts, levels, seeds))
+        background = mode.prepare(predict, z_0, regions, prompts, levels)
+        painted = base.decode(sample(predict, background, batch, prompts))
     scaled = ((painted.clamp(-1, 1) + 1) * 127.5).round().byte()
     results = scaled.permute(0, 2, 3, 1).cpu().numpy()
     rows = []

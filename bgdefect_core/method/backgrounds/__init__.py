@@ -7,13 +7,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ...declarations import Registry
-from .background import Background
+from .background import Background, BackgroundLatents, joined_backgrounds
 from .literal import LiteralBackground
 from .masked import MaskedBackground
 from .noised import NoisedBackground
 from .replay import ReplayBackground
 
-__all__ = ["BACKGROUNDS", "DEFAULT_BACKGROUND", "Background", "BackgroundName"]
+__all__ = [
+    "BACKGROUNDS",
+    "DEFAULT_BACKGROUND",
+    "Background",
+    "BackgroundLatents",
+    "BackgroundName",
+    "joined_backgrounds",
+]
 
 BACKGROUNDS: Registry[Background] = Registry(
     "background mode",

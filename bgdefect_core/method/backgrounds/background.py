@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +18,20 @@ from ..schedule import Levels, NoiseSchedule
 
 LatentsAt = Callable[[int], Tensor]
 """Level -> the background's latents ``[B, C, h, w]`` at that level."""
+
+
+@dataclass(frozen=True, eq=False)
+class BackgroundLatents:
+    """The backgrounds of B samples on a run's levels, computed once for any number of seeds."""
+
+    mode: Background
+    levels: Levels
+    latents: Sequence[Tensor]
+    """``steps + 1`` tensors ``[B, C, h, w]``, level 0 first."""
+
+    def rows(self, index: Sequence[int]) -> BackgroundLatents:
+        """Some of the B, in this order; one may come several times."""
+        return replace(self, latents=rows_of(self.latents, list(index)))
 
 
 class Background(ABC):
@@ -51,8 +66,8 @@ class Background(ABC):
         prompts: RegionPrompts,
         levels: Levels,
         callback: StepCallback | None = None,
-    ) -> list[Tensor]:
-        """The background's latents, computed once for any number of samples.
+    ) -> BackgroundLatents:
+        """The backgrounds of pictures, computed once for any number of samples.
 
         Args:
             predict: the network.
@@ -61,14 +76,12 @@ class Background(ABC):
             prompts: ``C_2`` is read.
             levels: of the run.
             callback: called after each step of the network; it counts to ``per_pair * steps``.
-
-        Returns:
-            ``steps + 1`` tensors ``[B, C, h, w]``, level 0 first.
         """
         total = self.per_pair * levels.steps
         up, down = _part(callback, 0, total), _part(callback, levels.steps, total)
         trajectory = invert(predict, z_0, regions, prompts, levels, up)
-        return self.from_trajectory(predict, trajectory, regions, prompts, levels, down)
+        latents = self.from_trajectory(predict, trajectory, regions, prompts, levels, down)
+        return BackgroundLatents(self, levels, latents)
 
     def from_trajectory(
         self,
@@ -80,7 +93,7 @@ class Background(ABC):
         callback: StepCallback | None = None,
     ) -> list[Tensor]:
         """The latents of :meth:`prepare` from the result of :func:`invert`: the trajectory
-        itself."""
+        itself. ``steps + 1`` tensors ``[B, C, h, w]``, level 0 first."""
         return list(trajectory)
 
     def latents_at(
@@ -156,6 +169,23 @@ def between(lower: tuple[Tensor, float], upper: tuple[Tensor, float], alpha: flo
     scaled = torch.lerp(lower[0] / lower[1] ** 0.5, upper[0] / upper[1] ** 0.5, share)
     latents: Tensor = alpha**0.5 * scaled
     return latents
+
+
+def joined_backgrounds(parts: Sequence[BackgroundLatents]) -> BackgroundLatents:
+    """Backgrounds that one mode computed on the same levels, as one."""
+    latents: list[Tensor] = []
+    for levels in zip(*[part.latents for part in parts], strict=True):
+        latents.append(torch.cat(levels))
+    return replace(parts[0], latents=latents)
+
+
+def rows_of(latents: Sequence[Tensor], rows: Tensor | list[int]) -> list[Tensor]:
+    """Some rows of each level; a tensor that stands for several levels is copied once."""
+    copies: dict[int, Tensor] = {}
+    for level in latents:
+        if id(level) not in copies:
+            copies[id(level)] = level[rows]
+    return [copies[id(level)] for level in latents]
 
 
 def _part(callback: StepCallback | None, before: int, total: int) -> StepCallback | None:

@@ -15,7 +15,7 @@ from ..predictor import Predictor
 from ..randomness import seeded_noise
 from ..regions import RegionPrompts
 from ..schedule import Levels, NoiseSchedule
-from .background import Background, LatentsAt
+from .background import Background, BackgroundLatents, LatentsAt
 
 
 class NoisedBackground(Background):
@@ -33,9 +33,9 @@ class NoisedBackground(Background):
         prompts: RegionPrompts,
         levels: Levels,
         callback: StepCallback | None = None,
-    ) -> list[Tensor]:
+    ) -> BackgroundLatents:
         """``z_0`` for every level; ``callback`` is never called."""
-        return [z_0] * (levels.steps + 1)
+        return BackgroundLatents(self, levels, [z_0] * (levels.steps + 1))
 
     def cut(self, latents: Sequence[Tensor], levels: Levels, lower: Levels) -> Sequence[Tensor]:
         """``z_0`` for every level."""

@@ -29,6 +29,7 @@ from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.solvers import SOLVERS
 from bgdefect_core.pictures.crop import Crop, crop_box, take
 from bgdefect_core.pictures.mask_reading import read_mask
@@ -168,13 +169,11 @@ class _Sampler:
         with unet_predictor(base.unet, base.schedule) as predict:
             z_0 = sample_from_noise(
                 predict,
-                regions.to(base.unet.device),
+                SampleBatch(regions.to(base.unet.device), seeds, sampling.guidance[0]),
                 prompts,
                 sampling.levels(base.schedule),
-                seeds,
                 int(base.unet.config["in_channels"]),
-                sampling.guidance[0],
-                solver=SOLVERS[sampling.solver],
+                SOLVERS[sampling.solver],
             )
         return as_pictures(base.decode(z_0))
 

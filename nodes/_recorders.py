@@ -1,26 +1,13 @@
-"""Samples in batches: which picture each belongs to, and the attention maps of all together."""
+"""The attention maps of a run's batches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.regions import RegionPrompts
-
-
-@dataclass(frozen=True, eq=False)
-class SampleBatch:
-    """Samples that run together."""
-
-    owners: list[int]
-    """The number of the picture of each sample."""
-    seeds: list[int]
-    """One a sample."""
-    recorder: MapRecorder | None
-    """Takes in the attention to the defects' words; None: these are not known."""
 
 
 def recorder_of(prompts: RegionPrompts) -> MapRecorder | None:
