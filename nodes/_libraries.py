@@ -13,7 +13,7 @@ from ..bgdefect_core.pictures.mask_files import pictures_beside, read_library
 from ..bgdefect_core.pictures.mask_values import WHITE, MaskValues
 from ..bgdefect_core.pictures.picture import Pixels
 from ..bgdefect_core.pictures.reading import read_picture, white_level
-from ..bgdefect_core.placement.placing import MaskLibrary
+from ..bgdefect_core.placement.library import MaskLibrary, numbered_library
 from ._convert import masks_of
 from ._folders import ASSETS, DEMO, FileStates, inside, picture_files, refuse_outside, state
 
@@ -99,7 +99,7 @@ def mask_library(
         if masks is None:
             do = "connect masks, or choose a folder of masks in library"
             raise DataError("neither masks is connected nor a library chosen", "one of them", do)
-        return MaskLibrary(masks_of(masks, "masks"))
+        return numbered_library(masks_of(masks, "masks"))
     if masks is not None:
         raise DataError(
             "masks is connected and a library chosen too",

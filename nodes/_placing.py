@@ -17,10 +17,11 @@ from ..bgdefect_core.errors import MaskError, SettingError
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
 from ..bgdefect_core.placement.directions import settled
+from ..bgdefect_core.placement.library import MaskLibrary
 from ..bgdefect_core.placement.likeness import Likeness
 from ..bgdefect_core.placement.part import PartKind, part_mask
 from ..bgdefect_core.placement.paste import paste
-from ..bgdefect_core.placement.placing import MaskLibrary, place_mask
+from ..bgdefect_core.placement.placing import place_mask
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ..bgdefect_core.quality.effects import Effects, effects_of
 from ..bgdefect_core.quality.place_effect import shows_effect
@@ -188,12 +189,12 @@ def _drawn(
     its place, else the first that fits; None: none fits."""
     good = Picture(likeness.picture)
     first: tuple[Mask, RealDefect] | None = None
-    for number in rng.permutation(len(library.patches))[:_MASKS_TRIED].tolist():
-        around = library.surroundings[number]
-        place = place_mask(part, [library.patches[number]], rng, settings, [around], likeness)
+    for number in rng.permutation(len(library.masks))[:_MASKS_TRIED].tolist():
+        real = library.masks[number]
+        place = place_mask(part, real, rng, settings, likeness)
         if place is None:
             continue
-        drawn = (place.mask, RealDefect(library.names[number], around, place.exemplar))
+        drawn = (place.mask, RealDefect(real.name, real.surroundings, place.exemplar))
         if shows_effect(good, place, effects):
             return drawn
         first = first or drawn

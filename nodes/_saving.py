@@ -22,9 +22,10 @@ from ..bgdefect_core.pictures.crop import Crop, crop_box, take
 from ..bgdefect_core.pictures.masks import Mask, bounding_box, check_mask
 from ..bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from ..bgdefect_core.pictures.picture import Picture, Pixels
-from ..bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from ..bgdefect_core.records.dataset import DatasetWriter
 from ..bgdefect_core.records.dataset_place import extras_folder
 from ..bgdefect_core.records.manifest import ManifestLine
+from ..bgdefect_core.records.sample import Sample, SampleFacts
 from ._convert import cycled, image_of, mask_batch, mask_of, masks_of, pictures_of
 from ._judging import Judged
 from ._squares import colour_image

@@ -12,7 +12,7 @@ from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.regions import RegionPrompts
 from ..bgdefect_core.method.schedule import Levels
 from ..bgdefect_core.placement.exemplar import Exemplar
-from ..bgdefect_core.placement.placing import MaskLibrary
+from ..bgdefect_core.placement.library import MaskLibrary
 from ..bgdefect_core.placement.surroundings import Surroundings
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..errors import DataError, SettingError
 from ..paths import system_errors
-from ..placement.placing import MaskLibrary
-from ..placement.surroundings import Surroundings, surroundings_of
+from ..placement.library import MaskLibrary, RealMask
+from ..placement.surroundings import surroundings_of
 from .listing import (
     comparable,
     is_good_name,
@@ -133,10 +133,7 @@ def read_library(
     if split is not None:
         sources = _trained_on(sources, split, folder)
     white = folder_white_level(pictures) if pictures else None
-    names: list[str] = []
-    masks: list[Mask] = []
-    surroundings: list[Surroundings | None] = []
-    origins: list[Path] = []
+    masks: list[RealMask] = []
     files_read: list[Path] = []
     shares: list[float] = []
     for source, files in sources.items():
@@ -151,12 +148,11 @@ def read_library(
         is_file = files == [source]
         defects = separate_defects(mask) if apart and is_file else [mask]
         for number, defect in enumerate(defects, 1):
-            names.append(f"{source.name}#{number}" if len(defects) > 1 else source.name)
-            origins.append(source)
-            masks.append(trimmed(defect))  # whole ones of a large set would fill the memory
-            surroundings.append(None if picture is None else surroundings_of(picture, defect))
+            name = f"{source.name}#{number}" if len(defects) > 1 else source.name
+            around = None if picture is None else surroundings_of(picture, defect)
+            masks.append(RealMask(trimmed(defect), name, around, source))
     report_large_masks(str(folder), shares)
-    return MaskLibrary(masks, names, surroundings, origins, files_read)
+    return MaskLibrary(masks, files_read)
 
 
 def _read_source(

@@ -1,126 +1,31 @@
 """The good picture is chosen for the mask (docs/method.md, choice 16).
 
 Every real defect fits some good pictures and not others: an open needs a narrow trace. Each mask
-therefore looks at several pictures, by the coarse look of :mod:`coarse`, and takes the first that
-comes near enough to the real surroundings. Near enough is as good as the best of a few pictures,
-looked at once for each mask. Always taking the nearest would use the same few places of a defect
-that fits nearly anywhere.
+therefore looks at several pictures (:mod:`matching`), which are drawn here: none is used much more
+often than the others, and what fits nowhere is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import inf, isfinite
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .coarse import CoarsePicture, CoarsePlaces, Grid
-from .placing import MaskLibrary
+from .choice import Choice
+from .library import MaskLibrary
+from .matching import Fits, GoodPictures, Matcher
 from .rounds import weighted_round
-from .search import Search
 from .settings import PlacementSettings
-from .surroundings import Surroundings
 
-JUDGED = 8
-"""Variations that judge how near a picture comes; all of them look for the place on it."""
-_PILOTS = 12
-"""Pictures from which a mask learns how near its places come; as good as their best is near
-enough (:meth:`Surroundings.alike`)."""
 _NO_CONTRAST = 0.02
 """Contrast of a defect, 0..1, that cannot be told from its surroundings."""
 _MASKS_TRIED = 3
 """Masks that a pair tries before it is given up; also those that a picture may miss before it is
 left out, if it has taken none."""
-_ORDER, _PICTURES, _LIMIT, _VARIATIONS = 1, 2, 3, 4
-"""What a random stream of the run is for."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The mask and the good picture of a pair."""
-
-    pair: int
-    mask: int | None
-    """Number in the library; None where no mask that was tried fits."""
-    picture: int
-    """Number of the good picture; where no mask fits, one that was looked at."""
-    difference: float | None = None
-    """Least difference of the coarse look; None: not compared."""
-    looked: int = 0
-    """Pictures that were looked at."""
-    missed: tuple[tuple[int, int], ...] = ()
-    """(picture, mask) where the mask fits nowhere."""
-    left_out: Mapping[int, str] = field(default_factory=dict)
-    """Pictures that are used no more from here on, with the reasons."""
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {
-            "pair": self.pair,
-            "mask": self.mask,
-            "picture": self.picture,
-            "difference": self.difference,
-            "looked": self.looked,
-            "missed": list(map(list, self.missed)),
-            "left_out": {str(number): reason for number, reason in self.left_out.items()},
-        }
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Choice:
-        """From :meth:`as_json`.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is not.
-        """
-        missed = [(int(picture), int(mask)) for picture, mask in entry["missed"]]
-        left_out = {int(number): str(reason) for number, reason in entry["left_out"].items()}
-        return cls(
-            int(entry["pair"]),
-            None if entry["mask"] is None else int(entry["mask"]),
-            int(entry["picture"]),
-            None if entry["difference"] is None else float(entry["difference"]),
-            int(entry["looked"]),
-            tuple(missed),
-            left_out,
-        )
-
-
-class GoodPictures(Protocol):
-    """What choosing sees of the good pictures, by their numbers; the trainer reads files for it."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-    def unusable(self, number: int) -> str:
-        """Why a picture cannot be used at all; "" where it can."""
-
-    def shape(self, number: int) -> tuple[int, int]:
-        """Rows and columns in pixels, of a usable picture."""
-
-    def coarse(self, number: int, grid: Grid) -> CoarsePicture:
-        """A usable picture on a grid."""
-
-
-Fits = Callable[[int, int, int], bool]
-"""(pair, mask, picture) -> whether the mask can be placed there at full size."""
-
-
-@dataclass(frozen=True)
-class _Looked:
-    """A candidate picture as a mask sees it."""
-
-    picture: int
-    difference: float | None = None
-    """Least difference of the coarse look; None: not compared, or no variation fits."""
-    near: bool = False
-    """Whether that is near enough to the mask's real surroundings."""
-
-    def order(self) -> float:
-        """The nearest comes first."""
-        return inf if self.difference is None else self.difference
+_ORDER, _PICTURES = 1, 2
+"""What a random stream of the run is for; :mod:`matching` has 3 and 4."""
 
 
 @dataclass(frozen=True)
@@ -133,18 +38,6 @@ class _Candidates:
     """Those that came before and cannot be used, with the reasons."""
     first: int
     """One to name where no mask fits."""
-
-
-@dataclass(frozen=True)
-class _Match:
-    """The picture that a mask takes."""
-
-    chosen: _Looked | None
-    """None: the mask fits in none."""
-    looked: int
-    """Pictures that were looked at."""
-    misfits: Sequence[int] = ()
-    """Pictures in which the mask was found to fit nowhere."""
 
 
 class Chooser:
@@ -173,15 +66,12 @@ class Chooser:
         frequencies: Sequence[float] | None = None,
         suits: Fits = lambda pair, mask, picture: True,
     ) -> None:
+        self.matcher = Matcher(library, pictures, settings, seed, fits, suits)
         self._library = library
         self._pictures = pictures
         self._settings = settings
         self._seed = seed
-        self._fits = fits
-        self._suits = suits
         self._frequencies = frequencies
-        self._limits: dict[int, float] = {}
-        self._last: tuple[tuple[int, int], Search] | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -226,25 +116,14 @@ class Chooser:
         if choice.mask is not None:
             self.uses[choice.picture] += 1
 
-    def search(self, pair: int, mask: int) -> Search | None:
-        """The variations of a pair's mask; None where its surroundings are not known, or not to be
-        compared."""
-        around = self._library.surroundings[mask]
-        if around is None or self._settings.variations == 0:
-            return None
-        if self._last is None or self._last[0] != (pair, mask):
-            rng = np.random.default_rng((self._seed, pair, mask, _VARIATIONS))
-            search = Search(self._library.patches[mask], around, rng, self._settings)
-            self._last = ((pair, mask), search)
-        return self._last[1]
-
     def _masks(self) -> list[int]:
         """The masks that are used: all but those without contrast; all where none has any."""
         contrasts = []
-        for number, around in enumerate(self._library.surroundings):
+        for number, mask in enumerate(self._library.masks):
+            around = mask.surroundings
             if around is None or around.contrast >= _NO_CONTRAST:
                 contrasts.append(number)
-        return contrasts or list(range(len(self._library.patches)))
+        return contrasts or list(range(len(self._library.masks)))
 
     def _order(self, pair: int) -> list[int]:
         """The masks for a pair: each round uses every mask once, in another order, or as often as
@@ -279,13 +158,13 @@ class Chooser:
         missed: list[tuple[int, int]] = []
         unsuited: Choice | None = None
         for mask in self._order(pair) if usable else []:
-            match = self._match(pair, mask, usable)
+            match = self.matcher.match(pair, mask, usable)
             missed += [(picture, mask) for picture in match.misfits]
             if match.chosen is None:
                 continue
             picture, difference = match.chosen.picture, match.chosen.difference
             choice = Choice(pair, mask, picture, difference, match.looked, tuple(missed), left_out)
-            if self._suits(pair, mask, picture):
+            if match.suits:
                 return choice
             unsuited = unsuited or choice
         if unsuited is not None:
@@ -306,52 +185,3 @@ class Chooser:
             else:
                 usable.append(picture)
         return _Candidates(usable, left_out, next(iter(usable or order), 0))
-
-    def _match(self, pair: int, mask: int, candidates: Sequence[int]) -> _Match:
-        """The picture of a mask: the first that is near enough, fits and suits, else the nearest
-        that fits and suits, else the nearest that fits."""
-        looked: list[_Looked] = []
-        for candidate in self._looks(pair, mask, candidates):
-            looked.append(candidate)
-            picture = candidate.picture
-            if candidate.near and self._fits(pair, mask, picture):
-                if self._suits(pair, mask, picture):
-                    return _Match(candidate, len(looked))
-        misfits: list[int] = []
-        unsuited: _Looked | None = None
-        for candidate in sorted(looked, key=_Looked.order):
-            if not self._fits(pair, mask, candidate.picture):
-                misfits.append(candidate.picture)
-            elif self._suits(pair, mask, candidate.picture):
-                return _Match(candidate, len(looked), misfits)
-            else:
-                unsuited = unsuited or candidate
-        return _Match(unsuited, len(looked), misfits)
-
-    def _looks(self, pair: int, mask: int, candidates: Iterable[int]) -> Iterator[_Looked]:
-        """The candidates as the mask sees them; one by one, since a look takes time."""
-        around, search = self._library.surroundings[mask], self.search(pair, mask)
-        if around is None or search is None:
-            yield from (_Looked(picture) for picture in candidates)
-            return
-        limit = self._limit(mask, around)
-        for picture in candidates:
-            least = self._look(search, picture).least
-            yield _Looked(picture, least if isfinite(least) else None, least <= limit)
-
-    def _look(self, search: Search, picture: int) -> CoarsePlaces:
-        grid = search.templates.grid(self._pictures.shape(picture))
-        return search.templates.places(self._pictures.coarse(picture, grid), JUDGED)
-
-    def _limit(self, mask: int, around: Surroundings) -> float:
-        """Up to what difference a picture is near enough to a mask's real surroundings."""
-        if mask not in self._limits:
-            rng = np.random.default_rng((self._seed, mask, _LIMIT))
-            search = Search(self._library.patches[mask], around, rng, self._settings)
-            leasts: list[float] = []
-            for picture in rng.permutation(len(self._pictures))[: 2 * _PILOTS].tolist():
-                if len(leasts) < _PILOTS and not self._pictures.unusable(picture):
-                    leasts.append(self._look(search, picture).least)
-            finite = [least for least in leasts if np.isfinite(least)]
-            self._limits[mask] = around.alike(min(finite, default=np.inf))
-        return self._limits[mask]

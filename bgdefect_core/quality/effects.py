@@ -17,7 +17,7 @@ from scipy import ndimage
 from ..pictures.masks import Mask, bounding_box
 from ..pictures.picture import Pixels
 from ..pictures.tones import lighter_tone, two_tones
-from ..placement.placing import MaskLibrary
+from ..placement.library import MaskLibrary
 from ..placement.surroundings import colours_around, surroundings_margin
 
 LEAST_AREA = 0.3
@@ -114,11 +114,12 @@ def effects_of(library: MaskLibrary) -> Effects:
     them the mask had the other tone. Masks that are wider than the changed pixels do not count."""
     changes: list[Change] = []
     wide = 0
-    for patch, around in zip(library.patches, library.surroundings, strict=True):
+    for mask in library.masks:
+        around = mask.surroundings
         light = None if around is None else lighter_tone(around.colours)
         if around is None or light is None:
             continue
-        change = _change_of_real(around.colours, light, np.pad(patch, around.margin))
+        change = _change_of_real(around.colours, light, np.pad(mask.patch, around.margin))
         if change is None:
             wide += 1
         else:

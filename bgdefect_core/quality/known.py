@@ -16,7 +16,7 @@ from ..pictures.masks import Mask
 from ..pictures.picture import Pixels
 from ..pictures.pixels import as_pictures, to_pixels
 from ..pictures.tones import lighter_tone
-from ..placement.placing import MaskLibrary
+from ..placement.library import MaskLibrary
 from ..placement.surroundings import Surroundings
 
 _BATCH = 4
@@ -47,10 +47,11 @@ def known_defects(
     """
     squares: list[Pixels] = []
     masks: list[Mask] = []
-    for patch, around in zip(library.patches, library.surroundings, strict=True):
+    for real in library.masks:
+        around = real.surroundings
         if around is None:
             continue
-        mask = np.pad(patch, around.margin)
+        mask = np.pad(real.patch, around.margin)
         before = _filled(around, mask)
         if before is None:
             continue

@@ -19,7 +19,7 @@ from ..codec import Codec
 from ..pictures.crop import Zoom
 from ..pictures.mask_shape import MaskShape
 from ..pictures.masks import Mask
-from ..placement.placing import MaskLibrary
+from ..placement.library import MaskLibrary
 from .effects import Effects, effects_of
 from .known import KnownDefect, known_defects
 from .properties import PROPERTIES

@@ -20,8 +20,9 @@ import pytest
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.decisions import Decision, read_decisions
+from bgdefect_core.records.sample import Sample, SampleFacts
 from trainer.generation.page import write_page
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser test needs selenium")

@@ -10,10 +10,12 @@ from scipy import ndimage
 
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Picture, Pixels
-from bgdefect_core.placement.choosing import Choice, Chooser
+from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choosing import Chooser
 from bgdefect_core.placement.coarse import CoarsePicture, CoarseTemplates, Grid
 from bgdefect_core.placement.exemplar import Exemplar
-from bgdefect_core.placement.placing import MaskLibrary, Placed
+from bgdefect_core.placement.library import MaskLibrary, numbered_library
+from bgdefect_core.placement.placing import Placed
 from bgdefect_core.placement.rounds import weighted_round
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import surroundings_of
@@ -47,7 +49,7 @@ def library(*defects: tuple[Pixels, Mask, int]) -> MaskLibrary:
         damaged[mask] = gray
         masks.append(mask)
         surroundings.append(surroundings_of(damaged, mask))
-    return MaskLibrary(masks, surroundings=surroundings)
+    return numbered_library(masks, surroundings)
 
 
 def gap_library() -> MaskLibrary:
@@ -176,7 +178,7 @@ def test_where_nothing_fits_the_pair_has_no_mask() -> None:
 
 
 def test_masks_of_unknown_surroundings_take_any_picture() -> None:
-    masks = MaskLibrary([box(40, 60, 12, 8)])
+    masks = numbered_library([box(40, 60, 12, 8)])
     choices = chooser(masks, few_traces())
     drawn = [choices[pair] for pair in range(24)]
     assert all(choice.difference is None and choice.mask == 0 for choice in drawn)
@@ -224,7 +226,7 @@ def test_the_coarse_difference_by_hand() -> None:
 
 def test_no_coarse_place_lies_off_the_part() -> None:
     picture, part = board(40), box(0, 0, 96, 64)
-    around = gap_library().surroundings[0]
+    around = gap_library().masks[0].surroundings
     assert around is not None
     templates = CoarseTemplates(np.ones((12, 8), np.bool_), around, [Change(0, 1, False, 0, 0)])
     places = templates.places(CoarsePicture(picture, part, templates.grid(SIZE)))
@@ -249,7 +251,7 @@ def test_a_weighted_round_by_hand() -> None:
 def four_pits() -> tuple[MaskLibrary, Pictures]:
     """Four masks of unknown surroundings, which take any of eight pictures."""
     masks = [box(10, 10, 4 + number, 6) for number in range(4)]
-    return MaskLibrary(masks), Pictures([board(10) for _ in range(8)])
+    return numbered_library(masks), Pictures([board(10) for _ in range(8)])
 
 
 def test_masks_are_drawn_as_often_as_their_frequencies_say() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bgdefect_core.pictures.masks import Mask
-from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.library import MaskLibrary, numbered_library
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.quality import ClassProfile, Quality, QualityLimits, judge
 from bgdefect_core.quality.effects import Effects
@@ -66,7 +66,7 @@ def test_a_weave_painted_anew_is_no_defect() -> None:
             drawn = [woven_defect(SIDE, pitch, kind, rng) for _ in range(20)]
             surroundings = [surroundings_of(defect.picture, defect.mask) for defect in drawn]
             masks = [defect.mask for defect in drawn]
-            known = MaskLibrary(masks[:5], None, surroundings[:5])
+            known = numbered_library(masks[:5], surroundings[:5])
             profile = ClassProfile.from_library(known, SIDE, "defect")
             least = QualityLimits().of_class(profile)
             for defect in drawn[5:]:
@@ -98,7 +98,7 @@ def faint(depth: float, count: int) -> MaskLibrary:
         picture = np.repeat(pixels[..., None], 3, axis=2)
         masks.append(mask)
         surroundings.append(surroundings_of(picture, mask))
-    return MaskLibrary(masks, None, surroundings)
+    return numbered_library(masks, surroundings)
 
 
 def test_limits_follow_from_the_class() -> None:
@@ -110,7 +110,7 @@ def test_limits_follow_from_the_class() -> None:
     few = ClassProfile.from_library(faint(0.4, 2), 64, "defect")
     assert few.known == 2 and limits.of_class(few) == (0.08, 0.95, -1)
     assert few.signature is not None  # the direction is known all the same
-    none = ClassProfile.from_library(MaskLibrary([np.ones((3, 3), np.bool_)]), 64, "defect")
+    none = ClassProfile.from_library(numbered_library([np.ones((3, 3), np.bool_)]), 64, "defect")
     assert none.known == 0 and none.view(*flat_pair()) is None
 
 

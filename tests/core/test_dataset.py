@@ -30,10 +30,12 @@ from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import load_picture, read_picture
 from bgdefect_core.pictures.writing import ENDINGS, ImageFormat, write_picture
 from bgdefect_core.records.apply_decisions import apply_decisions
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts, read_manifest
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.dataset_place import attempts_there, extras_folder
 from bgdefect_core.records.decisions import Decision, DecisionLog, Word
+from bgdefect_core.records.manifest import read_manifest
 from bgdefect_core.records.run_record import changed_input, locked, read_inputs
+from bgdefect_core.records.sample import Sample, SampleFacts
 from bgdefect_core.weights.files import network_input
 
 SETTINGS = {"steps": 50, "background": "replay", "batch": 4}

@@ -6,7 +6,7 @@ import pytest
 from bgdefect_core.pictures.filling import filled
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.library import numbered_library
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.quality.effects import (
     Effects,
@@ -110,9 +110,9 @@ def test_effects_of_a_library() -> None:
         cut[mask] = 255
         pictures.append((cut, mask))
     surroundings = [surroundings_of(picture, mask) for picture, mask in pictures]
-    library = MaskLibrary([mask for _, mask in pictures], None, surroundings)
+    library = numbered_library([mask for _, mask in pictures], surroundings)
     assert effects_of(library).expected == (1, -1)
-    assert effects_of(MaskLibrary([CUT] * 9)).changes == ()  # no picture known
+    assert effects_of(numbered_library([CUT] * 9)).changes == ()  # no picture known
     assert effects_of(library).gate_in_words().endswith("dark areas more, light areas fewer")
 
 
@@ -121,7 +121,7 @@ def test_why_samples_are_not_held_to_an_effect() -> None:
     cut = traces()
     cut[10:16, 24:28] = 255
     around = surroundings_of(cut, loose)
-    wide = effects_of(MaskLibrary([loose] * 6, None, [around] * 6))
+    wide = effects_of(numbered_library([loose] * 6, [around] * 6))
     assert wide.changes == () and wide.wide == 6
     assert "6 masks are wider" in wide.gate_in_words()
     assert "5 are needed" in Effects(((1, 0),) * 4).gate_in_words()

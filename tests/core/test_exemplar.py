@@ -5,6 +5,7 @@ import pytest
 
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.placement.exemplar import exemplar_at
+from bgdefect_core.placement.library import RealMask
 from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.placing import Placed, place_mask
 from bgdefect_core.placement.settings import PlacementSettings
@@ -26,10 +27,9 @@ def placed(settings: PlacementSettings, seed: int = 0) -> Placed:
     picture, mask = damaged()
     place = place_mask(
         np.ones((60, 80), np.bool_),
-        [mask[20:26, 30:38]],
+        RealMask(mask[20:26, 30:38], "0", surroundings_of(picture, mask)),
         np.random.default_rng(seed),
         settings,
-        [surroundings_of(picture, mask)],
         Likeness(picture),
     )
     assert place is not None and place.exemplar is not None
@@ -86,10 +86,9 @@ def test_pixels_beyond_the_real_picture_are_not_known() -> None:
     top = np.roll(mask, -20, axis=0)
     place = place_mask(
         np.ones((60, 80), np.bool_),
-        [mask[20:26, 30:38]],
+        RealMask(mask[20:26, 30:38], "0", surroundings_of(picture, top)),
         np.random.default_rng(0),
         STILL,
-        [surroundings_of(picture, top)],
         Likeness(picture),
     )
     assert place is not None and place.exemplar is not None
@@ -100,5 +99,7 @@ def test_pixels_beyond_the_real_picture_are_not_known() -> None:
 
 def test_without_surroundings_there_is_no_exemplar() -> None:
     _, mask = damaged()
-    place = place_mask(np.ones((60, 80), np.bool_), [mask], np.random.default_rng(0), STILL)
+    place = place_mask(
+        np.ones((60, 80), np.bool_), RealMask(mask, "0"), np.random.default_rng(0), STILL
+    )
     assert place is not None and place.exemplar is None and place.difference is None

@@ -5,13 +5,15 @@ import pytest
 from scipy import ndimage
 
 from bgdefect_core.errors import DataError, MaskError, SettingError
+from bgdefect_core.placement.library import MaskLibrary, RealMask, numbered_library
 from bgdefect_core.placement.part import part_kind, part_mask
-from bgdefect_core.placement.placing import MaskLibrary, place_mask
+from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.variation import vary_mask
 
 STILL = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0)
 ELL = np.array([[1, 0], [1, 0], [1, 1]], np.bool_)
+SHAPE = RealMask(ELL, "ell")
 
 
 def disc(
@@ -83,20 +85,13 @@ def test_texture_is_everywhere() -> None:
 def test_library() -> None:
     first, second = np.zeros((9, 9), np.bool_), np.zeros((5, 5), np.bool_)
     first[2:5, 3:5], second[1, 1] = ELL, True
-    library = MaskLibrary([first, second], ["a.png", "b.png"])
-    assert (
-        len(library.patches) == 2
-        and (library.patches[0] == ELL).all()
-        and library.patches[1].shape == (1, 1)
-    )
-    assert library.names == ["a.png", "b.png"] and MaskLibrary([first]).names == ["0"]
-    for masks, names, error in [
-        ([], None, DataError),
-        ([first], ["a", "b"], DataError),
-        ([first & False], None, MaskError),
-    ]:
-        with pytest.raises(error):
-            MaskLibrary(masks, names)
+    library = numbered_library([first, second])
+    assert (library.patches[0] == ELL).all() and library.patches[1].shape == (1, 1)
+    assert library.names == ["0", "1"]
+    with pytest.raises(DataError, match="empty"):
+        MaskLibrary([])
+    with pytest.raises(MaskError):
+        numbered_library([first & False])
 
 
 @pytest.mark.parametrize(
@@ -159,7 +154,7 @@ def test_exactly_the_valid_offsets_are_drawn_and_evenly() -> None:
     assert 5 < len(valid) < 60
     rng, counts = np.random.default_rng(0), dict.fromkeys(valid, 0)
     for _ in range(100 * len(valid)):
-        placed = place_mask(part, [ELL], rng, STILL)
+        placed = place_mask(part, SHAPE, rng, STILL)
         assert placed is not None and placed.mask.shape == part.shape and placed.mask.sum() == 4
         rows, columns = np.nonzero(placed.mask)
         counts[int(rows.min()), int(columns.min())] += (
@@ -171,23 +166,24 @@ def test_exactly_the_valid_offsets_are_drawn_and_evenly() -> None:
 def test_the_only_place_is_found_and_none_is_none() -> None:
     part = np.zeros((301, 403), np.bool_)
     part[200:203, 77:79] = ELL
-    placed = place_mask(part, MaskLibrary([ELL]).patches, np.random.default_rng(0), STILL)
+    placed = place_mask(part, SHAPE, np.random.default_rng(0), STILL)
     assert placed is not None and (placed.mask == part).all()
     part[202, 78] = False
-    assert place_mask(part, [ELL], np.random.default_rng(0), STILL) is None
-    assert place_mask(np.ones((2, 9), np.bool_), [ELL], np.random.default_rng(0), STILL) is None
+    assert place_mask(part, SHAPE, np.random.default_rng(0), STILL) is None
+    assert place_mask(np.ones((2, 9), np.bool_), SHAPE, np.random.default_rng(0), STILL) is None
     full = np.ones((3, 3), np.bool_)
     assert (
-        place_mask(full, [full], np.random.default_rng(0), STILL) is None
+        place_mask(full, RealMask(full, "full"), np.random.default_rng(0), STILL) is None
     )  # a full mask is of no use
-    assert place_mask(full & False, [ELL], np.random.default_rng(0), STILL) is None
+    assert place_mask(full & False, SHAPE, np.random.default_rng(0), STILL) is None
 
 
 def test_placed_masks_stay_on_the_part_and_repeat_with_the_seed() -> None:
     _, part = disc(0, 255)
-    blob = np.hypot(*(np.mgrid[:15, :25] - np.array([7, 12])[:, None, None])) < 9
+    disc_mask = np.hypot(*(np.mgrid[:15, :25] - np.array([7, 12])[:, None, None])) < 9
+    blob = RealMask(disc_mask, "blob")
     for seed in range(10):
-        placed = place_mask(part, [blob, ELL], np.random.default_rng(seed))
-        again = place_mask(part, [blob, ELL], np.random.default_rng(seed))
+        placed = place_mask(part, blob, np.random.default_rng(seed))
+        again = place_mask(part, blob, np.random.default_rng(seed))
         assert placed is not None and again is not None and (placed.mask == again.mask).all()
         assert placed.mask.any() and not (placed.mask & ~part).any()

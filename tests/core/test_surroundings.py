@@ -9,6 +9,7 @@ import pytest
 from bgdefect_core.pictures.mask_files import pictures_beside, read_library
 from bgdefect_core.pictures.masks import trimmed
 from bgdefect_core.pictures.writing import write_mask, write_picture
+from bgdefect_core.placement.library import RealMask
 from bgdefect_core.placement.likeness import Likeness, template
 from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.search import Search
@@ -118,10 +119,9 @@ def placed_share(
     for seed in range(12):
         placed = place_mask(
             np.ones(good.shape[:2], np.bool_),
-            [patch],
+            RealMask(patch, "0", around),
             np.random.default_rng(seed),
             settings,
-            [around],
             likeness,
         )
         assert placed is not None and placed.mask.any()
@@ -146,7 +146,11 @@ def test_a_gap_turns_with_its_trace_and_cuts_it(seed: int) -> None:
     damaged[gap] = 0
     everywhere, around = np.ones(good.shape[:2], np.bool_), surroundings_of(damaged, gap)
     placed = place_mask(
-        everywhere, [gap[30:42, 70:78]], np.random.default_rng(seed), None, [around], Likeness(good)
+        everywhere,
+        RealMask(gap[30:42, 70:78], "0", around),
+        np.random.default_rng(seed),
+        None,
+        Likeness(good),
     )
     assert placed is not None
     trace = good[..., 0] > 0
@@ -154,10 +158,9 @@ def test_a_gap_turns_with_its_trace_and_cuts_it(seed: int) -> None:
     assert (placed.mask & trace).any(axis=0).sum() == 12
     fixed = place_mask(
         everywhere,
-        [gap[30:42, 70:78]],
+        RealMask(gap[30:42, 70:78], "0", around),
         np.random.default_rng(seed),
         EXACT,
-        [around],
         Likeness(good),
     )
     assert fixed is not None and np.array_equal(
@@ -196,7 +199,13 @@ def placed_tops(top: int) -> np.ndarray:
     )
     likeness = Likeness(good)
     placed = [
-        place_mask(everywhere, patch, np.random.default_rng(seed), EXACT, around, likeness)
+        place_mask(
+            everywhere,
+            RealMask(patch[0], "0", around[0]),
+            np.random.default_rng(seed),
+            EXACT,
+            likeness,
+        )
         for seed in range(80)
     ]
     return np.array([np.flatnonzero(place.mask.any(axis=1))[0] for place in placed if place])
@@ -318,10 +327,9 @@ def test_places_are_moved_to_where_the_surroundings_fit() -> None:
         settings = replace(EXACT, variations=1)
         placed = place_mask(
             np.ones((120, 160), np.bool_),
-            [patch],
+            RealMask(patch, "0", around),
             np.random.default_rng(seed),
             settings,
-            [around],
             Likeness(good),
         )
         assert placed is not None and placed.mask.sum() == 80
@@ -345,10 +353,9 @@ def test_colours_that_are_equally_light_differ() -> None:
         settings = EXACT
         placed = place_mask(
             np.ones((120, 160), np.bool_),
-            [np.ones((8, 8), np.bool_)],
+            RealMask(np.ones((8, 8), np.bool_), "0", around),
             np.random.default_rng(seed),
             settings,
-            [around],
             likeness,
         )
         assert placed is not None and (good[placed.mask] == green).all()
@@ -382,9 +389,10 @@ def test_the_library_finds_the_pictures_of_its_masks(tmp_path: Path) -> None:
         and pictures_beside(masks.parent / "short") is None
     )
     assert pictures_beside(tmp_path / "test" / "open") is None
-    first, second = read_library(masks, pictures=pictures_beside(masks)).surroundings
-    assert second is None and first is not None
-    np.testing.assert_array_equal(first.colours, surroundings_of(board(30), mask).colours)
+    first, second = read_library(masks, pictures=pictures_beside(masks)).masks
+    assert second.surroundings is None and first.surroundings is not None
+    colours = first.surroundings.colours
+    np.testing.assert_array_equal(colours, surroundings_of(board(30), mask).colours)
 
 
 def test_each_defect_of_a_picture_has_its_own_surroundings(tmp_path: Path) -> None:
@@ -392,8 +400,9 @@ def test_each_defect_of_a_picture_has_its_own_surroundings(tmp_path: Path) -> No
     small, large = box(30, 20, 6, 8), box(30, 90, 12, 8)
     write_mask(folder / "000.png", small | large)
     write_picture(tmp_path / "test" / "open" / "000.png", board(30))
-    found = read_library(folder, pictures=pictures_beside(folder)).surroundings
-    for around, mask in zip(found, (large, small), strict=True):
+    library = read_library(folder, pictures=pictures_beside(folder))
+    for real, mask in zip(library.masks, (large, small), strict=True):
+        around = real.surroundings
         assert around is not None
         np.testing.assert_array_equal(around.colours, surroundings_of(board(30), mask).colours)
 
@@ -414,10 +423,9 @@ def test_a_crack_in_a_brick_does_not_hide_a_joint(seed: int) -> None:
     around = surroundings_of(damaged, crack)
     placed = place_mask(
         np.ones(good.shape[:2], np.bool_),
-        [np.ones((5, 20), np.bool_)],
+        RealMask(np.ones((5, 20), np.bool_), "0", around),
         np.random.default_rng(seed),
         PlacementSettings(scale=(1, 1), elastic=0),
-        [around],
         Likeness(good),
     )
     assert placed is not None
@@ -457,7 +465,7 @@ def test_a_mask_that_is_larger_than_the_picture_is_placed_nowhere() -> None:
             assert variation.wanted is not None
             assert not likeness.difference(variation.wanted, corners).size
     placed = place_mask(
-        everywhere, [patch], np.random.default_rng(0), EXACT, [around], Likeness(small)
+        everywhere, RealMask(patch, "0", around), np.random.default_rng(0), EXACT, Likeness(small)
     )
     assert placed is None
 

@@ -22,7 +22,7 @@ from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.preparing import prepare
 from bgdefect_core.quality import ClassProfile, Standard
-from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import read_manifest
 from trainer.bases.apply import load_trained
 from trainer.generation.chunks import predictor
 

@@ -12,7 +12,7 @@ import pytest
 from bgdefect_core.pictures.crop import crop_box, default_feather
 from bgdefect_core.pictures.masks import feather
 from bgdefect_core.pictures.writing import write_mask, write_picture
-from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import read_manifest
 
 from .conftest import Figure
 from .graph import WORKFLOWS, after_run, change, ids, load, named, problems, saving, to_api

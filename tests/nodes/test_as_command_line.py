@@ -12,7 +12,7 @@ import pytest
 import torch
 from bgdefect_pack.bgdefect_core.method.refinement import LabelSettings
 from bgdefect_pack.bgdefect_core.pictures.mask_shape import MaskShape
-from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_pack.bgdefect_core.placement.library import numbered_library
 from bgdefect_pack.bgdefect_core.quality import QualityLimits
 from bgdefect_pack.nodes import _refining as refining
 from bgdefect_pack.nodes import _squares as crops
@@ -166,13 +166,12 @@ def placed_defect() -> tuple[Job, RealDefects]:
         real = noise(2 + number, 140, 200, (60, 60))
         real[mask] = 60 + 5 * number
         known.append(surroundings_of(real, mask))
-    around, library = known[0], MaskLibrary([mask] * 5, surroundings=known)
+    around, library = known[0], numbered_library([mask] * 5, known)
     place = place_mask(
         np.ones(SIZE, np.bool_),
-        library.patches[:1],
+        library.masks[0],
         np.random.default_rng(0),
         PlacementSettings(),
-        [around],
         Likeness(picture),
     )
     assert place is not None and place.exemplar is not None

@@ -127,7 +127,7 @@ def test_pictures_of_one_size_are_one_batch(base: Path) -> None:
 def test_a_library_knows_the_pictures_beside_its_masks(base: Path) -> None:
     library = libraries.mask_library("part/ground_truth/scratch", None, base)
     assert len(library.patches) == 3
-    assert any(surroundings is not None for surroundings in library.surroundings)
+    assert any(mask.surroundings is not None for mask in library.masks)
     files = libraries.library_files("part/ground_truth/scratch", base)
     assert len(files) == 6
     assert libraries.mask_library("(shipped demo)", None, base).patches

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import MaskError, SettingError
-from bgdefect_pack.bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_pack.bgdefect_core.placement.library import MaskLibrary, numbered_library
 from bgdefect_pack.bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_pack.nodes._placing import Ground, NewMask, in_directions, new_masks, pasted_image
@@ -24,7 +24,7 @@ def pictures(count: int, height: int, width: int) -> torch.Tensor:
 
 
 def small_library() -> MaskLibrary:
-    return MaskLibrary([np.ones((6, 3), np.bool_)])
+    return numbered_library([np.ones((6, 3), np.bool_)])
 
 
 def gray_dents() -> MaskLibrary:
@@ -32,7 +32,7 @@ def gray_dents() -> MaskLibrary:
     patch = np.ones((4, 4), np.bool_)
     real, mask = np.full((20, 20, 3), 255, np.uint8), np.pad(patch, 8)
     real[mask] = 128
-    return MaskLibrary([patch], surroundings=[surroundings_of(real, mask)])
+    return numbered_library([patch], [surroundings_of(real, mask)])
 
 
 def bits(masks: list[NewMask]) -> list[bytes]:
@@ -96,13 +96,13 @@ def half_white() -> torch.Tensor:
 def test_masks_with_known_surroundings_go_where_it_looks_alike() -> None:
     """A defect that was seen on white goes to the white half of the picture, and without its
     picture anywhere."""
-    unknown = MaskLibrary(gray_dents().patches)
+    unknown = numbered_library(gray_dents().patches)
     for library, expected in ((gray_dents(), True), (unknown, False)):
         masks = new_masks(half_white(), library, ANYWHERE, SETTINGS, 8, 1)
         assert all(not mask.mask[:, :30].any() for mask in masks) == expected
         for mask in masks:
             assert mask.real.name == "0"
-            assert mask.real.surroundings is library.surroundings[0]
+            assert mask.real.surroundings is library.masks[0].surroundings
             assert (mask.real.exemplar is not None) == expected
 
 
@@ -128,7 +128,7 @@ def test_masks_stay_the_way_that_the_class_lies() -> None:
     """Long masks along the stripes of the ground; on noise they may be turned to any angle."""
     rows = torch.arange(96)[None, :, None, None]
     stripes = (0.5 + 0.4 * torch.sin(rows * 1.2)).expand(1, 96, 96, 3)
-    library = MaskLibrary([np.ones((2, 16 + number), np.bool_) for number in range(4)])
+    library = numbered_library([np.ones((2, 16 + number), np.bool_) for number in range(4)])
     settings = in_directions(SETTINGS_AS_SET, "auto", stripes, library)
     assert settings.rotate is not None and settings.rotate < 10
     assert in_directions(SETTINGS_AS_SET, "as_set", stripes, library) == SETTINGS_AS_SET
@@ -141,7 +141,7 @@ def test_masks_stay_the_way_that_the_class_lies() -> None:
 
 
 def test_a_mask_that_fits_nowhere_is_said_so() -> None:
-    library, few = MaskLibrary([np.ones((300, 300), np.bool_)]), PlacementSettings(tries=2)
+    library, few = numbered_library([np.ones((300, 300), np.bool_)]), PlacementSettings(tries=2)
     with pytest.raises(MaskError, match="no mask of the library fits"):
         new_masks(pictures(1, 50, 60), library, ANYWHERE, few, 1, 0)
     for name in ("avoid", "allowed"):

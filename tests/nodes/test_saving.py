@@ -13,8 +13,7 @@ from bgdefect_pack.bgdefect_core.method.randomness import attempt_seed
 from bgdefect_pack.bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_pack.bgdefect_core.pictures.reading import read_picture
 from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
-from bgdefect_pack.bgdefect_core.records.dataset import read_manifest
-from bgdefect_pack.bgdefect_core.records.manifest import ManifestLine
+from bgdefect_pack.bgdefect_core.records.manifest import ManifestLine, read_manifest
 from bgdefect_pack.nodes import _convert, _folders, _saving
 from bgdefect_pack.nodes._judging import Judged
 

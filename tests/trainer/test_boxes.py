@@ -16,7 +16,7 @@ from bgdefect_core.errors import DataError, OtherRunError, PictureError, Setting
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlap import overlap
 from bgdefect_core.pictures.writing import write_mask, write_picture
-from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import read_manifest
 from bgdefect_core.weights.files import read_info
 from trainer.data.annotations.record import Region
 from trainer.data.annotations.shapes import Box, Polygons

@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from bgdefect_core.method.loss import disentanglement_loss
 from bgdefect_core.pictures.writing import write_mask, write_picture
-from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import read_manifest
 from bgdefect_core.weights.files import read_info
 from trainer.bases import versions
 from trainer.cli import inspect_file

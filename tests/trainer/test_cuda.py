@@ -19,7 +19,7 @@ from bgdefect_core.method.sampling import sample
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import read_manifest
 from trainer.bases.load import load_base
 from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate

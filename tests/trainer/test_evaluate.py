@@ -22,8 +22,8 @@ from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.pictures.overlap import overlap
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
-from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
+from bgdefect_core.records.manifest import read_manifest
 from trainer.data.examples import Example, load_example
 from trainer.data.paired_good import before_of
 from trainer.evaluate.command import tell

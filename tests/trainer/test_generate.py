@@ -40,8 +40,7 @@ from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records import dataset
 from bgdefect_core.records import manifest as lines
-from bgdefect_core.records.dataset import read_manifest
-from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from bgdefect_core.weights.files import read_info
 from trainer.data.layouts import find_examples, good_examples
 from trainer.generation.attempts import batches, needed

@@ -14,8 +14,7 @@ import torch
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
-from bgdefect_core.records.dataset import read_manifest
-from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from trainer.data.annotations.outlines import outlines_of
 
 from .conftest import Run, save_tiny_base

@@ -14,8 +14,9 @@ import torch
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.picture import Picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.misses import read_misses
+from bgdefect_core.records.sample import Sample, SampleFacts
 from trainer.data.examples import Example
 from trainer.evaluate.detectors.metrics import image_score, score_inside
 from trainer.evaluate.detectors.settings import DetectorSettings

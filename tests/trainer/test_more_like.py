@@ -13,11 +13,9 @@ import torch
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, SettingError
-from bgdefect_core.pictures.masks import Mask
-from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.library import MaskLibrary, RealMask
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.records.dataset import read_manifest
-from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from bgdefect_core.records.misses import KnownDefect, MissReport, mask_digest, read_misses
 from bgdefect_core.weights.files import read_info
 from trainer.generation.config import GenerateConfig
@@ -88,16 +86,15 @@ def test_frequencies_by_hand(config: GenerateConfig, misses: Path) -> None:
 
 
 def test_masks_of_one_picture_share_its_rate(plates: Path, config: GenerateConfig) -> None:
-    def dot() -> Mask:
-        return np.ones((2, 2), np.bool_)
-
     masks = [plates / f"ground_truth/spot/{number:03d}_mask.png" for number in range(5)]
     names = ["000_mask.png#1", "000_mask.png#2", *(path.name for path in masks[1:])]
-    library = MaskLibrary([dot() for _ in names], names, origins=[masks[0], *masks])
+    drawn: list[RealMask] = []
+    for name, origin in zip(names, [masks[0], *masks], strict=True):
+        drawn.append(RealMask(np.ones((2, 2), np.bool_), name, origin=origin))
     path = config.output.with_name("more.json")
     report(plates, RATES).write(path)
     info = read_info(config.weights)
-    more_like = read_more_like(path, 1.0, info, library, masks[0].parent, None)
+    more_like = read_more_like(path, 1.0, info, MaskLibrary(drawn), masks[0].parent, None)
     assert more_like.frequencies == (2.0, 2.0, 1.5, 1.0, 1.0, 1.0)
 
 

@@ -199,7 +199,8 @@ def test_one_result_for_every_ending(
         (root / f"ground_truth/cut/00{number}_mask.png").unlink()
     validate(find_examples(root))
     library = read_library(root / "ground_truth/cut", pictures=root / "test/cut")
-    assert None not in library.surroundings and len(library.surroundings) == 3
+    assert len(library.masks) == 3
+    assert all(mask.surroundings is not None for mask in library.masks)
     said = [line for line in caplog.messages if "3 of 3 masks have their picture" in line]
     assert len(said) == 1
 

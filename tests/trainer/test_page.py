@@ -20,8 +20,9 @@ from bgdefect_core.pictures.overlay import outlined, warmed
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import ImageFormat, write_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.decisions import Decision, DecisionLog
+from bgdefect_core.records.sample import Sample, SampleFacts
 from trainer.generation.page import write_page
 from trainer.generation.review_command import review
 from trainer.review.config import ReviewConfig

@@ -15,7 +15,7 @@ from scipy import ndimage
 from bgdefect_core.errors import DataError, MaskError, SettingError
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import read_manifest
 from trainer.data.check import CheckConfig, check
 from trainer.data.examples import load_example
 from trainer.data.layouts import ReadingSettings, find_examples, good_pictures

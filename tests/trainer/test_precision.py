@@ -11,7 +11,7 @@ import torch
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import OtherRunError
-from bgdefect_core.records.dataset import read_manifest
+from bgdefect_core.records.manifest import read_manifest
 from bgdefect_core.records.run_record import read_record
 from trainer.bases import precision
 from trainer.bases.load import Base, load_base

@@ -18,8 +18,9 @@ from PIL import Image
 from bgdefect_core.errors import DataError, OutputError
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.decisions import read_decisions
+from bgdefect_core.records.sample import Sample, SampleFacts
 from trainer.generation.review_command import review
 from trainer.review.config import ReviewConfig
 from trainer.review.document import SCRIPTS, STYLE

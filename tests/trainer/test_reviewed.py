@@ -11,9 +11,8 @@ from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError
 from bgdefect_core.quality import QualityLimits
 from bgdefect_core.records.apply_decisions import apply_decisions
-from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.decisions import Decision, DecisionLog, Word
-from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from trainer.data.layouts import find_examples
 from trainer.evaluate.samples.sample_set import read_candidate, read_generated
 from trainer.generation.attempts import KnownVerdicts, SamplePlan, batches, needed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bgdefect_core.placement.choosing import Choice
+from bgdefect_core.placement.choice import Choice
 from bgdefect_core.records.run_record import settings_digest
 
 from ..generation.attempts import KnownVerdicts

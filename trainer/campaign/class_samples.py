@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from bgdefect_core.placement.choosing import Choice
+from bgdefect_core.placement.choice import Choice
 from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.dataset_place import extras_folder, is_complete
 from bgdefect_core.records.manifest import read_manifest

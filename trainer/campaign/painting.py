@@ -12,7 +12,7 @@ from bgdefect_core.declarations import replace_options
 from bgdefect_core.jobs import Framing
 from bgdefect_core.pictures.writing import ImageFormat
 from bgdefect_core.quality import Standard
-from bgdefect_core.records.dataset import EncodedSample, Sample, encode_sample
+from bgdefect_core.records.sample import EncodedSample, Sample, encode_sample
 
 from ..generation.attempts import KnownVerdicts
 from ..generation.chunks import paint_chunk

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.declarations import replace_options
-from bgdefect_core.placement.choosing import Choice
+from bgdefect_core.placement.choice import Choice
 
 from ..data.layouts import layout_of
 from ..generation.config import GenerateConfig

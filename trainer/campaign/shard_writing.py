@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bgdefect_core.pictures.writing import ImageFormat
-from bgdefect_core.records.dataset import DatasetWriter, Sample
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.sample import Sample
 
 from .data_store import DataStore
 from .shards import PackedChunk

@@ -15,7 +15,7 @@ from typing import Any
 from bgdefect_core.errors import OutputError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.paths import system_errors
-from bgdefect_core.placement.choosing import Choice
+from bgdefect_core.placement.choice import Choice
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.run_record import settings_digest
 

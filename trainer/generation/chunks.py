@@ -18,7 +18,8 @@ from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import start_record
 from bgdefect_core.painting import paint
 from bgdefect_core.preparing import Prepared, join, prepare, prepare_pastes
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from bgdefect_core.records.dataset import DatasetWriter
+from bgdefect_core.records.sample import Sample, SampleFacts
 
 from ..bases.load import Base
 from .attempts import KnownVerdicts, SamplePlan, Slot, batches, needed

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.masks import Mask, separate_defects, trimmed
-from bgdefect_core.placement.placing import MaskLibrary
-from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
+from bgdefect_core.pictures.masks import separate_defects, trimmed
+from bgdefect_core.placement.library import MaskLibrary, RealMask
+from bgdefect_core.placement.surroundings import surroundings_of
 
 from ..data.examples import Example, load_example, load_others
 from ..data.layouts import PlainFolder, ReadingSettings, find_examples, layout_of
@@ -38,10 +38,7 @@ def library_of(examples: Sequence[Example], apart: bool) -> ExampleLibrary:
     Raises:
         PictureError, MaskError: a bad picture or mask, named. DataError: no examples.
     """
-    masks: list[Mask] = []
-    names: list[str] = []
-    surroundings: list[Surroundings | None] = []
-    origins: list[Path] = []
+    masks: list[RealMask] = []
     files: list[Path] = []
     drawn: list[str] = []
     for number, example in enumerate(examples):
@@ -50,15 +47,13 @@ def library_of(examples: Sequence[Example], apart: bool) -> ExampleLibrary:
         defects = separate_defects(mask) if apart else [mask]
         for part, defect in enumerate(defects, start=1):
             suffix = f"#{part}" if len(defects) > 1 else ""
-            names.append(f"{number:03d}_{example.image.stem}_mask.png{suffix}")
-            masks.append(trimmed(defect))
-            surroundings.append(surroundings_of(picture, defect, others))
-            origins.append(example.label_file)
+            name = f"{number:03d}_{example.image.stem}_mask.png{suffix}"
+            around = surroundings_of(picture, defect, others)
+            masks.append(RealMask(trimmed(defect), name, around, example.label_file))
         files += [*example.label_files, example.image]
         drawn += filter(None, (example.regions_digest, example.others_digest))
-    library = MaskLibrary(masks, names, surroundings, origins, files)
     digest = hashlib.sha256("".join(drawn).encode()).hexdigest() if drawn else None
-    return ExampleLibrary(library, digest)
+    return ExampleLibrary(MaskLibrary(masks, files), digest)
 
 
 def is_data_set(place: Path, reading: ReadingSettings) -> bool:

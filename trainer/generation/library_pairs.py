@@ -9,9 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from bgdefect_core.jobs import Job
-from bgdefect_core.placement.choosing import Choice, Chooser
+from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choosing import Chooser
+from bgdefect_core.placement.library import MaskLibrary
 from bgdefect_core.placement.likeness import Likeness
-from bgdefect_core.placement.placing import MaskLibrary, Placed, place_one
+from bgdefect_core.placement.placing import Placed, place_one
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality.effects import effects_of
 from bgdefect_core.quality.place_effect import shows_effect
@@ -31,7 +33,7 @@ class LibraryPairs:
     pairs before it.
 
     Args:
-        library: real masks, with their files as ``origins``.
+        library: real masks, with their files as ``origin``.
         goods: the good pictures, with the kind of part settled.
         placement: how far new masks may differ from the real ones, with ranges settled.
         seed: of the run.
@@ -105,20 +107,21 @@ class LibraryPairs:
             placed, _ = self._place(index, choice.mask, choice.picture)
         if choice.mask is None or placed is None:
             return Pair(index, source, None, {"kind": "none", "missed": missed})
+        real = self._library.masks[choice.mask]
         origin = {
             "kind": "placed",
-            "made_from": self._library.names[choice.mask],
-            "file": os.path.abspath(self._library.origins[choice.mask]),
+            "made_from": real.name,
+            "file": None if real.origin is None else os.path.abspath(real.origin),
             "missed": missed,
             "difference": placed.difference,
             "pictures_compared": choice.looked,
         }
         if self._frequencies is not None:
             origin["frequency"] = self._frequencies[choice.mask]
-        around = self._library.surroundings[choice.mask]
         picture = self._goods.picture(choice.picture)
         exemplars = () if placed.exemplar is None else (placed.exemplar,)
-        return Pair(index, source, Job(picture, (placed.mask,), around, exemplars), origin)
+        job = Job(picture, (placed.mask,), real.surroundings, exemplars)
+        return Pair(index, source, job, origin)
 
     def _choice(self, index: int) -> Choice:
         """The choice of a pair; those that are new are written to the file."""
@@ -133,7 +136,7 @@ class LibraryPairs:
         missed: dict[str, list[str]] = {}
         for picture, mask in choice.missed:
             names = missed.setdefault(str(self._goods.paths[picture]), [])
-            names.append(self._library.names[mask])
+            names.append(self._library.masks[mask].name)
         return missed
 
     def _fits(self, pair: int, mask: int, picture: int) -> bool:
@@ -154,7 +157,7 @@ class LibraryPairs:
 
     def _search_place(self, pair: int, mask: int, picture: int) -> tuple[Placed | None, bool]:
         """The first of several places with the effect; else the first."""
-        search = self._chooser.search(pair, mask)
+        search = self._chooser.matcher.search(pair, mask)
         coarse = None
         if search is not None:  # the chooser has looked at this picture on the same grid
             grid = search.templates.grid(self._goods.shape(picture))
@@ -164,7 +167,7 @@ class LibraryPairs:
         first: Placed | None = None
         for attempt in range(_PLACES):
             placed = place_one(
-                self._library.patches[mask],
+                self._library.masks[mask].patch,
                 search,
                 self._goods.part_of(picture),
                 np.random.default_rng((self._seed, pair, mask, PLACE, attempt)),

@@ -12,7 +12,7 @@ from typing import Any
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import comparable, mask_key, shown_names
 from bgdefect_core.pictures.mask_files import held_out_masks
-from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.library import MaskLibrary
 from bgdefect_core.records.misses import MissReport, mask_digest, read_misses
 from bgdefect_core.records.run_record import file_digest
 from bgdefect_core.weights.info import ClassWeightsInfo
@@ -76,8 +76,9 @@ def read_more_like(
             raise DataError(came, f"known defects alone, as {split} lists them", _AGAIN)
     rates = _miss_rates(path, report, library, folder)
     frequencies: list[float] = []
-    for origin in library.origins:
-        frequencies.append(1 + factor * rates.get(mask_key(origin), 0.0))
+    for mask in library.masks:
+        rate = 0.0 if mask.origin is None else rates.get(mask_key(mask.origin), 0.0)
+        frequencies.append(1 + factor * rate)
     log.info("%s", _sentence(dict(zip(library.names, frequencies, strict=True))))
     digest = file_digest(path, DataError, "missed defects")
     return MoreLike(digest, factor, tuple(library.names), tuple(frequencies))
@@ -91,7 +92,10 @@ def _miss_rates(
     Raises:
         DataError: a defect whose mask is not in the library, or is another one there.
     """
-    origins = {mask_key(origin): origin for origin in library.origins}
+    origins: dict[str, Path] = {}
+    for mask in library.masks:
+        if mask.origin is not None:
+            origins[mask_key(mask.origin)] = mask.origin
     rates: dict[str, float] = {}
     for known in report.known:
         key = mask_key(known.mask)

@@ -27,9 +27,8 @@ from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
-from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.manifest import ManifestLine, read_manifest
 
 from ..review.crops import detail, plain_mask
 from ..review.document import About, read_only_document

@@ -21,10 +21,10 @@ from bgdefect_core.method.start import StartName
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels
-from bgdefect_core.placement.choosing import Choice
+from bgdefect_core.placement.choice import Choice
 from bgdefect_core.placement.directions import settled
+from bgdefect_core.placement.library import MaskLibrary
 from bgdefect_core.placement.part import PartKind, part_kind
-from bgdefect_core.placement.placing import MaskLibrary
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.weights.info import ClassWeightsInfo
 
@@ -140,7 +140,7 @@ class Pairs:
                 "%d of %d masks are not used, since their defect has the colour of what is around "
                 "it: %s",
                 len(without_contrast),
-                len(library.names),
+                len(library.masks),
                 ", ".join(without_contrast[:_PROBLEMS_SHOWN]),
             )
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol
 
-from bgdefect_core.records.dataset import Sample
+from bgdefect_core.records.sample import Sample
 
 from .attempts import KnownVerdicts, SamplePlan
 

@@ -21,7 +21,7 @@ from bgdefect_core.pictures.mask_files import (
     read_library,
 )
 from bgdefect_core.pictures.mask_values import WHITE, MaskValues
-from bgdefect_core.placement.placing import MaskLibrary
+from bgdefect_core.placement.library import MaskLibrary
 from bgdefect_core.weights.info import ClassWeightsInfo
 
 from ..data.examples import Example
@@ -76,14 +76,14 @@ class Sources:
     def mask_names(self) -> list[str]:
         """Names of the masks, in their order."""
         if self.library is not None:
-            return list(self.library.names)
+            return self.library.names
         return [path.name for path in self.masks.values()]
 
     @property
     def known_surroundings(self) -> int:
         """Masks of the library whose real picture is known."""
-        surroundings = [] if self.library is None else self.library.surroundings
-        return len(surroundings) - surroundings.count(None)
+        masks = [] if self.library is None else self.library.masks
+        return sum(mask.surroundings is not None for mask in masks)
 
     def files(self, used: set[Path]) -> dict[str, Path]:
         """The files behind some good pictures: the pictures, their masks or the whole library."""

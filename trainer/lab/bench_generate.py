@@ -31,8 +31,7 @@ from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder, read_picture
 from bgdefect_core.pictures.writing import write_mask, write_picture
-from bgdefect_core.records.dataset import read_manifest
-from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from bgdefect_core.weights.files import ClassWeightsInfo, read_info, save_weights
 
 from ..bases.load import load_base

@@ -20,9 +20,9 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.mask_files import pictures_beside, read_library
 from bgdefect_core.pictures.masks import Mask
-from bgdefect_core.placement.choosing import JUDGED
 from bgdefect_core.placement.coarse import CoarsePicture, CoarsePlaces
 from bgdefect_core.placement.likeness import Likeness
+from bgdefect_core.placement.matching import JUDGED
 from bgdefect_core.placement.search import Search, full_least
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import Surroundings
@@ -69,9 +69,9 @@ def bench_placement(config: BenchPlacementConfig) -> str:
     library = read_library(config.mask_library, None, pictures_beside(config.mask_library))
     goods = GoodFiles(good_pictures(config.good, None), "texture")
     defects: list[tuple[Mask, Surroundings]] = []
-    for patch, around in zip(library.patches, library.surroundings, strict=True):
-        if around is not None:
-            defects.append((patch, around))
+    for mask in library.masks:
+        if mask.surroundings is not None:
+            defects.append((mask.patch, mask.surroundings))
     if not defects:
         raise DataError("no mask has its picture", "test/DEFECT beside ground_truth/DEFECT")
     sums = _Sums()

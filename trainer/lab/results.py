@@ -22,9 +22,8 @@ from bgdefect_core.jobs import PaintSettings
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.quality import QualityLimits
-from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
-from bgdefect_core.records.manifest import ManifestLine
+from bgdefect_core.records.manifest import ManifestLine, read_manifest
 
 from ..data.layouts import find_examples
 from ..generation.config import GenerateConfig

@@ -25,9 +25,10 @@ from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.pixels import as_pictures
 from bgdefect_core.pictures.reading import load_picture
+from bgdefect_core.placement.library import MaskLibrary, numbered_library
 from bgdefect_core.placement.likeness import Likeness
 from bgdefect_core.placement.part import part_kind, part_mask
-from bgdefect_core.placement.placing import MaskLibrary, place_mask
+from bgdefect_core.placement.placing import place_mask
 from bgdefect_core.placement.surroundings import Surroundings, surroundings_of
 from bgdefect_core.preparing import prepare
 from bgdefect_core.quality import ClassProfile, Standard
@@ -91,8 +92,8 @@ def class_shares(
     rng = np.random.default_rng(seed)
     apart = info.zoom != "whole"
     library = _library(defects, apart, rng)
-    if len(library.patches) <= known:
-        came = f"{len(library.patches)} real defects of {info.object} / {info.defect}"
+    if len(library.masks) <= known:
+        came = f"{len(library.masks)} real defects of {info.object} / {info.defect}"
         raise DataError(came, f"more than {known}", "lower the number of known ones")
     known_library, others = _part(library, 0, known), _part(library, known, known + count)
     pictures: list[Picture] = []
@@ -119,7 +120,7 @@ def weave_shares(model: Base, known: int, count: int, seed: int) -> list[Verdict
                 drawn = woven_defect(framing.resolution, pitch, kind, rng)
                 masks.append(drawn.mask)
                 surroundings.append(surroundings_of(drawn.picture, drawn.mask))
-            library = MaskLibrary(masks, None, surroundings)
+            library = numbered_library(masks, surroundings)
             known_library, others = _part(library, 0, known), _part(library, known, known + count)
             jobs = _weave_jobs(masks[known:], framing.resolution, pitch, rng)
             name = f"weave of {pitch:g} pixels / {kind}"
@@ -215,15 +216,11 @@ def _library(examples: Sequence[Example], apart: bool, rng: np.random.Generator)
         defect = separate_defects(mask)[0] if apart else mask
         masks.append(defect)
         surroundings.append(surroundings_of(picture, defect))
-    return MaskLibrary(masks, None, surroundings)
+    return numbered_library(masks, surroundings)
 
 
 def _part(library: MaskLibrary, first: int, end: int) -> MaskLibrary:
-    return MaskLibrary(
-        library.patches[first:end],
-        library.names[first:end],
-        library.surroundings[first:end],
-    )
+    return MaskLibrary(library.masks[first:end])
 
 
 def _jobs(library: MaskLibrary, pictures: Sequence[Picture], rng: np.random.Generator) -> list[Job]:
@@ -231,17 +228,11 @@ def _jobs(library: MaskLibrary, pictures: Sequence[Picture], rng: np.random.Gene
     kind = part_kind([picture.eight_bit() for picture in pictures[:8]])
     jobs: list[Job] = []
     for number, picture in enumerate(pictures):
-        which = number % len(library.patches)
-        placed = place_mask(
-            part_mask(picture.eight_bit(), kind),
-            [library.patches[which]],
-            rng,
-            None,
-            [library.surroundings[which]],
-            Likeness(picture.eight_bit()),
-        )
+        real = library.masks[number % len(library.masks)]
+        pixels = picture.eight_bit()
+        placed = place_mask(part_mask(pixels, kind), real, rng, likeness=Likeness(pixels))
         if placed is not None:
-            jobs.append(Job(picture, (placed.mask,), library.surroundings[which]))
+            jobs.append(Job(picture, (placed.mask,), real.surroundings))
     return jobs
 
 

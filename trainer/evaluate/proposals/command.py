@@ -15,8 +15,9 @@ from bgdefect_core.paths import system_errors
 from bgdefect_core.pictures.listing import list_without_masks
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.pictures.reading import folder_white_level, load_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.run_record import read_inputs
+from bgdefect_core.records.sample import Sample, SampleFacts
 
 from ...data.layouts import good_pictures
 from .config import ProposeConfig

@@ -16,9 +16,9 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.masks import Mask, coverage
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder, read_picture
-from bgdefect_core.records.dataset import read_manifest
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.decisions import Key
+from bgdefect_core.records.manifest import read_manifest
 
 from ...data.examples import load_example
 from ...data.layouts import find_examples

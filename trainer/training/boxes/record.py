@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.reading import folder_white_level, load_picture
-from bgdefect_core.records.dataset import DatasetWriter, Sample, SampleFacts
+from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.dataset_place import accepted_files
 from bgdefect_core.records.run_record import read_inputs
+from bgdefect_core.records.sample import Sample, SampleFacts
 
 from ...data.examples import load_example
 from ...data.paired_good import before_of
