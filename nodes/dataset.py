@@ -8,7 +8,7 @@ import torch
 
 from ._declare import QUALITY, Node, Output, Schema, widget, wire
 from ._folders import inside, refuse_links
-from ._saving import save_samples
+from ._saving import FinishedSamples, save_samples
 
 CATEGORY = "BGDefect/data set"
 
@@ -104,9 +104,8 @@ class SaveDataSet(Node):
             root, inside(root, object, "object").name, inside(root, defect, "defect").name, base
         )
         prompt = cls.hidden.prompt if writes_metadata() else None
-        records = save_samples(
-            root, (object, defect), image, result, refined, mask, heat, quality, seed, prompt
-        )
+        samples = FinishedSamples(image, result, refined, mask, heat)
+        records = save_samples(root, (object, defect), samples, quality, seed, prompt)
         saved = []
         for record in records:
             if record.accepted:

@@ -8,7 +8,7 @@ import torch
 
 from ._captions import SHOW, captioned, chosen, nothing_to_show
 from ._declare import QUALITY, Node, Output, Schema, widget, wire
-from ._saving import overlays, zoomed
+from ._showing import Shown, overlays, zoomed
 
 CATEGORY = "BGDefect/data set"
 
@@ -83,18 +83,15 @@ class DefectPreview(Node):
     ) -> Any:
         numbers = chosen(show, quality, len(result))
         if numbers:
-            shown = (
-                overlays(*zoomed(result, mask, refined, heat))
-                if zoom and mask is not None
-                else overlays(result, mask, refined, heat)
-            )[numbers]
+            samples = Shown(result, mask, refined, heat)
+            overlay = overlays(zoomed(samples) if zoom else samples)[numbers]
             if quality is not None:
-                shown = captioned(shown, [quality[number] for number in numbers])
+                overlay = captioned(overlay, [quality[number] for number in numbers])
         else:
-            shown = nothing_to_show(show)
+            overlay = nothing_to_show(show)
         from comfy_api.latest import io, ui
 
-        return io.NodeOutput(shown, ui=ui.PreviewImage(shown, cls=cls))
+        return io.NodeOutput(overlay, ui=ui.PreviewImage(overlay, cls=cls))
 
 
 NODES = [DefectPreview]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from bgdefect_pack.bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_pack.bgdefect_core.pictures.reading import read_picture
 from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
 from bgdefect_pack.bgdefect_core.records.manifest import ManifestLine, read_manifest
-from bgdefect_pack.nodes import _convert, _folders, _saving
+from bgdefect_pack.nodes import _convert, _folders, _saving, _showing
 from bgdefect_pack.nodes._judging import Judged
+from bgdefect_pack.nodes._showing import Shown
 
 NAMES = ("screw", "scratch")
 GOOD = Judged(0, Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), Verdict(True))
@@ -38,9 +40,8 @@ def save(
     mask = torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
     heat = mask[..., None].repeat(1, 1, 1, 3) * 0.5
-    return _saving.save_samples(
-        root, NAMES, batch(2, 9), result, mask, mask, heat, quality, 5, prompt
-    )
+    samples = _saving.FinishedSamples(batch(2, 9), result, mask, mask, heat)
+    return _saving.save_samples(root, NAMES, samples, quality, 5, prompt)
 
 
 def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Path) -> None:
@@ -71,40 +72,31 @@ def test_samples_are_on_disk_byte_for_byte_and_a_second_run_goes_on(tmp_path: Pa
 def test_a_sample_without_label_is_rejected(tmp_path: Path) -> None:
     empty, mask = torch.zeros(1, 24, 32), torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
-    records = _saving.save_samples(
-        tmp_path, NAMES, batch(1), batch(1), empty, mask, None, [GOOD], None, None
-    )
+    samples = _saving.FinishedSamples(batch(1), batch(1), empty, mask)
+    records = _saving.save_samples(tmp_path, NAMES, samples, [GOOD])
     assert records[0].verdict == "label empty" and not records[0].accepted and records[0].seed == -1
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"label": torch.zeros(3, 24, 32)}, "refined has 3"),
-        ({"label": torch.zeros(1, 24, 30)}, "refined is 30 x 24"),
-        ({"requested": torch.zeros(1, 12, 32)}, "mask is 32 x 12"),
+        ({"refined": torch.zeros(3, 24, 32)}, "refined has 3"),
+        ({"refined": torch.zeros(1, 24, 30)}, "refined is 30 x 24"),
+        ({"mask": torch.zeros(1, 12, 32)}, "mask is 32 x 12"),
         ({"image": torch.zeros(1, 24, 30, 3)}, "image is 30 x 24"),
-        ({"quality": [GOOD]}, "quality has 1"),
         ({"result": torch.zeros(2, 3, 4, 3)}, "result is 4 x 3"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(
-    tmp_path: Path, change: dict[str, object], named: str
+    tmp_path: Path, change: dict[str, torch.Tensor], named: str
 ) -> None:
     mask = torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
-    right = {
-        "image": batch(1),
-        "result": batch(2),
-        "label": mask,
-        "requested": mask,
-        "heat": None,
-        "quality": None,
-        "seed": 0,
-        "prompt": None,
-    }
+    right = _saving.FinishedSamples(batch(1), batch(2), mask, mask)
     with pytest.raises(BGDefectError, match=named):
-        _saving.save_samples(tmp_path / "set", NAMES, **right | change)
+        _saving.save_samples(tmp_path / "set", NAMES, replace(right, **change))
+    with pytest.raises(BGDefectError, match="quality has 1"):
+        _saving.save_samples(tmp_path / "set", NAMES, right, [GOOD])
     assert not (tmp_path / "set").exists()
 
 
@@ -163,36 +155,36 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
 def test_the_overlay_draws_around_the_masks_only() -> None:
     result, mask = batch(2), torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
-    plain, shown = _saving.overlays(result, mask, None, None).split(32, dim=2)
+    plain, shown = _showing.overlays(Shown(result, mask)).split(32, dim=2)
     assert torch.equal(plain, result)
     assert torch.equal(shown[:, 4:9, 6:12], result[:, 4:9, 6:12])
     changed = (shown != result).any(-1)
     assert int(changed[0].sum()) == 26 and bool(changed[0, 3, 5])
-    assert _saving.overlays(result, mask, mask, result).shape == (2, 24, 96, 3)
-    square = _saving.zoomed(result, mask, mask, result)
-    assert [None if one is None else one.shape[1:3] for one in square] == [(384, 384)] * 4
+    assert _showing.overlays(Shown(result, mask, mask, result)).shape == (2, 24, 96, 3)
+    square = _showing.zoomed(Shown(result, mask, mask, result))
+    for batch_of_squares in (square.result, square.mask, square.refined, square.heat):
+        assert batch_of_squares is not None and batch_of_squares.shape[1:3] == (384, 384)
     with pytest.raises(BGDefectError, match="mask is 30 x 24"):
-        _saving.zoomed(result, torch.zeros(1, 24, 30), None, None)
-    for show in (_saving.overlays, _saving.zoomed):
+        _showing.zoomed(Shown(result, torch.zeros(1, 24, 30)))
+    for show in (_showing.overlays, _showing.zoomed):
         with pytest.raises(
             BGDefectError, match="refined is 31 x 24 pixels; expected 32 x 24, as result"
         ):
-            show(result, mask, torch.zeros(1, 24, 31), None)
+            show(Shown(result, mask, torch.zeros(1, 24, 31)))
         with pytest.raises(
             BGDefectError, match="heat is 20 x 20 pixels; expected 32 x 24, as result"
         ):
-            show(result, mask, None, torch.zeros(1, 20, 20, 3))
+            show(Shown(result, mask, heat=torch.zeros(1, 20, 20, 3)))
 
 
 def test_a_wide_mask_is_shown_without_mirrored_surroundings() -> None:
     """2.5 times 40 pixels are more than the picture is high: all of its height is shown."""
     result, mask = torch.rand(1, 64, 160, 3), torch.zeros(1, 64, 160)
     mask[:, 10:20, 100:140] = 1
-    shown, requested, _, _ = _saving.zoomed(result, mask, None, None)
-    expected, _, _, _ = _saving.zoomed(
-        result[:, :, 88:152], torch.ones(1, 64, 64) * mask[:, :, 88:152], None, None
-    )
-    assert shown.shape == (1, 384, 384, 3)
-    assert torch.equal(shown, expected)
-    rows, columns = requested[0].nonzero(as_tuple=True)
+    shown = _showing.zoomed(Shown(result, mask))
+    middle = Shown(result[:, :, 88:152], torch.ones(1, 64, 64) * mask[:, :, 88:152])
+    assert shown.result.shape == (1, 384, 384, 3)
+    assert torch.equal(shown.result, _showing.zoomed(middle).result)
+    assert shown.mask is not None
+    rows, columns = shown.mask[0].nonzero(as_tuple=True)
     assert (int(rows.min()), int(columns.min())) == (60, 72)  # six times 10, and 100 - 88
