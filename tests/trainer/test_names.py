@@ -337,6 +337,23 @@ def test_cells_that_say_that_there_is_nothing(nothing: str, tmp_path: Path) -> N
     assert {example.group for example in find_examples(root)} == {""}
 
 
+@pytest.mark.parametrize("nothing", ["nan", "None", "NULL", "n/a", "-"])
+def test_a_class_that_says_nothing_was_not_filled_in(nothing: str, tmp_path: Path) -> None:
+    """Not an object of this name, which would take its pictures from the others unnoticed."""
+    root = nut(tmp_path / "nut")
+    rows = [
+        "test/cut/000.png,ground_truth/cut/000_mask.png,nut,cut",
+        ",".join([nothing] * 4),  # a row of nothing is none
+        f"test/cut/001.png,ground_truth/cut/001_mask.png,{nothing},cut",
+    ]
+    path = root / "list.csv"
+    path.write_text("\n".join(["image,mask,class,defect", *rows[:2]]) + "\n")
+    assert [example.object for example in find_examples(path)] == ["nut"]
+    path.write_text("\n".join(["image,mask,class,defect", *rows]) + "\n")
+    with pytest.raises(DataError, match="row 2 lacks the image or the class"):
+        find_examples(path)
+
+
 def test_a_comma_in_a_header_between_semicolons(tmp_path: Path) -> None:
     root = nut(tmp_path / "nut")
     for mark in ";|":

@@ -22,7 +22,7 @@ from ..annotations.shapes import MaskFiles
 from ..examples import Example
 from ..sides import side_called
 from .layout import Layout, choose, file_in, find_file
-from .tables import filled, read_table
+from .tables import read_table
 
 _COLUMNS = ("image", "mask", "class", "defect")
 
@@ -161,7 +161,7 @@ def _report_odd(path: Path, examples: Sequence[Example], is_named: bool) -> None
 
 
 def _read_row(row: dict[str, str], folder: Path, where: str, options: AnnotationOptions) -> Example:
-    image, mask, defect = row["image"], filled(row["mask"]), filled(row["defect"])
+    image, mask, defect = row["image"], row["mask"], row["defect"]
     if not image or not row["class"]:
         raise DataError(f"{where} lacks the image or the class", "both", "fill them in")
     is_good = not comparable(defect) or is_good_name(defect)
@@ -188,6 +188,6 @@ def _read_row(row: dict[str, str], folder: Path, where: str, options: Annotation
             do = "put the file there, or give --outside-files"
             raise DataError(came, "a file in the csv's folder", do)
         paths.append(path)
-    group = filled(row.get(options.group_key.lower(), ""))
+    group = row.get(options.group_key.lower(), "")
     side = side_called(row.get("side", ""))
     return Example(paths[0], tuple(paths[1:]), row["class"], defect, group, side=side)

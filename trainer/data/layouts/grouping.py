@@ -12,7 +12,7 @@ from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.listing import comparable, report_once, shown_names
 
 from ..examples import Example
-from .tables import filled, read_table
+from .tables import read_table
 
 __all__ = ["compiled", "grouped_by_file", "grouped_by_name"]
 
@@ -75,7 +75,7 @@ def grouped_by_file(
     groups: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         name = comparable(Path(row["file"].replace("\\", "/")).as_posix())
-        written = filled(row[column])
+        written = row[column]
         if groups.setdefault(name, written) != written:
             came = f"{table}, row {number} names {row['file']} again"
             raise DataError(came, "one group a picture", "name the folders too")

@@ -29,7 +29,7 @@ from ..annotations.record import AnnotationOptions
 from ..examples import GOOD, Example
 from ..reviewed import standing_examples
 from .layout import Layout, choose_object, file_in, find_file
-from .tables import filled, read_table
+from .tables import read_table
 
 __all__ = ["MVTecAD", "is_object_folder", "objects_in", "unfit_manifest"]
 
@@ -240,8 +240,8 @@ def _groups_of(folder: Path, key: str) -> dict[str, str]:
     for row in rows:
         picture = find_file(folder, row["file"])
         if picture is not None:
-            groups[_relative(picture, folder)] = filled(row[key])
-        elif filled(row[key]):  # a group of a file that is not there was meant for another one
+            groups[_relative(picture, folder)] = row[key]
+        elif row[key]:  # a group of a file that is not there was meant for another one
             file = Path(row["file"].replace("\\", "/")).as_posix()
             came = f"{path} gives {file} a group, but {folder / file} does not exist"
             expected = f"files relative to {folder}"

@@ -9,24 +9,19 @@ from pathlib import Path
 
 from bgdefect_core.errors import DataError
 
-__all__ = ["filled", "read_table"]
-
 _MARKS = (",", ";", "\t", "|")
 _NOTHING = frozenset({"nan", "none", "null", "n/a", "-"})
 """What programs write into a cell that holds nothing."""
 
 
-def filled(cell: str) -> str:
-    """A cell of a table; "" where it says that there is nothing."""
-    return "" if cell.casefold() in _NOTHING else cell
-
-
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """The header, in lower case, and the rows of a csv.
 
-    Cells are stripped; a cell that is missing at the end of a row is empty. The encoding is UTF-8
-    or, with a byte order mark, UTF-16. Cells are separated by commas, semicolons, tabs or
-    bars, whichever the first line has most of; Excel's line ``sep=;`` is read.
+    Cells are stripped. A cell that is missing at the end of a row is empty, and so is one that says
+    so (nan, none, null, n/a, -), in every column: a class of that name is a class that was not
+    filled in. Rows of empty cells are left out. The encoding is UTF-8 or, with a byte order mark,
+    UTF-16. Cells are separated by commas, semicolons, tabs or bars, whichever the first line has
+    most of; Excel's line ``sep=;`` is read.
 
     Raises:
         DataError: unreadable, another encoding, an open quote, a column twice, or a row with more
@@ -43,7 +38,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         for cells in csv.reader(file, delimiter=mark, strict=True):
             stripped = list(map(str.strip, cells))
-            if any(stripped):  # spreadsheet programs leave rows of empty cells
+            if any(map(_said, stripped)):  # spreadsheet programs leave rows of empty cells
                 lines.append(stripped)
     except csv.Error as reason:
         came = f"{path} cannot be read ({reason})"
@@ -63,9 +58,14 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             came = f"{path}, row {number} has {len(cells)} cells, but the header {len(header)}"
             raise DataError(came, "a cell a column", f"put a cell that holds {mark!r} in quotes")
         if number:
-            padded = [*cells, *[""] * len(header)]
+            padded = [*map(_said, cells), *[""] * len(header)]
             rows.append(dict(zip(header, padded, strict=False)))
     return header, rows
+
+
+def _said(cell: str) -> str:
+    """What a cell says; "" for nothing."""
+    return "" if cell.casefold() in _NOTHING else cell
 
 
 def _text_of(path: Path) -> str:

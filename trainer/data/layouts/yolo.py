@@ -23,7 +23,7 @@ from ..sides import DataSide, side_called
 from .annotated import AnnotationLayout
 from .layout import find_folder
 from .peeking import pictures_below
-from .tables import filled, read_table
+from .tables import read_table
 from .yolo_labels import NAME_LISTS, SIDES, label_files, labels_of, regions_in, text_files
 
 
@@ -249,5 +249,5 @@ def _groups_in(folder: Path, key: str) -> dict[Path, str]:
     groups: dict[Path, str] = {}
     if {"file", key.lower()} <= set(header):
         for row in rows:
-            groups[Path(os.path.normpath(folder / row["file"]))] = filled(row[key.lower()])
+            groups[Path(os.path.normpath(folder / row["file"]))] = row[key.lower()]
     return groups
