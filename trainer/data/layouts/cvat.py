@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
@@ -10,13 +11,17 @@ from bgdefect_core.errors import DataError
 from ..annotations.layers import Ellipse, RowRuns, turned
 from ..annotations.picture_index import PictureIndex
 from ..annotations.reading import find_inside, numbers_of, read_xml
-from ..annotations.record import POINTS_UNREAD, AnnotatedSet, LabelledPicture, Region
+from ..annotations.record import (
+    POINTS_UNREAD,
+    AnnotatedSet,
+    AnnotationOptions,
+    LabelledPicture,
+    Region,
+)
 from ..annotations.shapes import Box, Polygons, Shape, Stroke
 from ..sides import side_called
 from .annotated import AnnotationLayout
 from .peeking import text_near_ends, xml_files
-
-_SHAPES = ("box", "polygon", "polyline", "ellipse", "mask", "points")
 
 
 class CvatImages(AnnotationLayout):
@@ -44,34 +49,13 @@ class CvatImages(AnnotationLayout):
         folder = self.folder(root)
         index = PictureIndex(folder, outside=self.options.outside)
         pictures: list[LabelledPicture] = []
-        counts = {"points": 0, "others": 0}
+        unread: Counter[str] = Counter()
         for path in self.files(root):
             for number, element in enumerate(read_xml(path).iter("image")):
                 where = f"{path}, image {number}"
                 image = self._image(folder, index, path, element, where)
-                regions: list[Region] = []
-                unread = sum(counts.values())
-                for place, child in enumerate(element):
-                    source = f"{where}, {child.tag} {place}"
-                    if child.tag in ("skeleton", "cuboid"):
-                        counts["others"] += 1
-                    elif child.tag == "points" and self.options.point_size is None:
-                        counts["points"] += 1
-                    elif child.tag in _SHAPES:
-                        label = _text(child, "label", source)
-                        for shape in self._shapes(child, source):
-                            regions.append(Region(label, shape, source))
-                size = (_whole(element, "height", where), _whole(element, "width", where))
-                group = _group_of(element, self.options.group_key)
-                unread = sum(counts.values()) - unread
-                side = side_called(element.get("subset") or "")
-                pictures.append(LabelledPicture(image, tuple(regions), group, size, side, unread))
-        notes: list[str] = []
-        if counts["others"]:
-            notes.append(f"{counts['others']} shapes are skeletons or cuboids: not read")
-        if counts["points"]:
-            notes.append(f"{counts['points']} shapes are points, not read: {POINTS_UNREAD}")
-        return AnnotatedSet(tuple(pictures), tuple(notes))
+                pictures.append(_labelled(element, image, self.options, unread, where))
+        return AnnotatedSet(tuple(pictures), _notes(unread))
 
     def _image(
         self, root: Path, index: PictureIndex, path: Path, element: ElementTree.Element, where: str
@@ -88,49 +72,113 @@ class CvatImages(AnnotationLayout):
             raise DataError(came, "the picture of each image", do)
         return image
 
-    def _shapes(self, element: ElementTree.Element, where: str) -> list[Shape]:
-        """The shapes of an element: one, or a circle for each of its points."""
-        if element.tag != "points":
-            return [self._shape(element, where)]
-        numbers = numbers_of(_text(element, "points", where), where)
-        if len(numbers) % 2:
-            came = f"{where}: points of {len(numbers)} coordinates"
-            raise DataError(came, "x and y of each", "draw them again")
-        clicks: list[Shape] = []
-        for x, y in zip(numbers[::2], numbers[1::2], strict=True):
-            click = self.options.click(x, y)
-            if click is not None:
-                clicks.append(click)
-        return clicks
 
-    def _shape(self, element: ElementTree.Element, where: str) -> Shape:
-        turn = element.get("rotation")
-        degrees = numbers_of(turn, where)[0] if turn else 0.0
-        if element.tag == "box":
-            left, top, right, bottom = _values(element, ("xtl", "ytl", "xbr", "ybr"), where)
-            if not degrees:
-                return Box(left, top, right, bottom)
-            corners = (left, top, right, top, right, bottom, left, bottom)
-            middle = ((left + right) / 2, (top + bottom) / 2)
-            return Polygons((turned(corners, *middle, degrees),))
-        if element.tag == "ellipse":
-            x, y, across, down = _values(element, ("cx", "cy", "rx", "ry"), where)
-            return Ellipse(x, y, across, down, degrees)
-        if element.tag == "mask":
-            runs = numbers_of(_text(element, "rle", where), where)
-            if not all(run.is_integer() for run in runs):
-                raise DataError(f"{where}: rle holds fractions", "run lengths", "export it again")
-            left, top = _whole(element, "left", where), _whole(element, "top", where)
-            sides = (_whole(element, "width", where), _whole(element, "height", where))
-            return RowRuns(tuple(map(int, runs)), left, top, *sides)
-        points = numbers_of(_text(element, "points", where), where)
-        fewest = 6 if element.tag == "polygon" else 4
-        if len(points) < fewest or len(points) % 2:
-            came = f"{where}: a {element.tag} of {len(points)} coordinates"
-            raise DataError(came, f"x and y of {fewest // 2} points or more", "draw it again")
-        if element.tag == "polygon":
-            return Polygons((points,))
-        return Stroke(points, self.options.line_width)
+def _labelled(
+    element: ElementTree.Element,
+    image: Path,
+    options: AnnotationOptions,
+    unread: Counter[str],
+    where: str,
+) -> LabelledPicture:
+    """A picture with its regions; what is not read of it is counted in ``unread`` too."""
+    regions: list[Region] = []
+    before = unread.total()
+    for place, child in enumerate(element):
+        source = f"{where}, {child.tag} {place}"
+        if child.tag in _OTHERS:
+            unread["others"] += 1
+        elif child.tag == "points" and options.point_size is None:
+            unread["points"] += 1
+        elif child.tag in _SHAPES:
+            label = _text(child, "label", source)
+            for shape in _SHAPES[child.tag](child, options, source):
+                regions.append(Region(label, shape, source))
+    size = (_whole(element, "height", where), _whole(element, "width", where))
+    group = _group_of(element, options.group_key)
+    side = side_called(element.get("subset") or "")
+    return LabelledPicture(image, tuple(regions), group, size, side, unread.total() - before)
+
+
+def _notes(unread: Counter[str]) -> tuple[str, ...]:
+    notes: list[str] = []
+    if unread["others"]:
+        notes.append(f"{unread['others']} shapes are skeletons or cuboids: not read")
+    if unread["points"]:
+        notes.append(f"{unread['points']} shapes are points, not read: {POINTS_UNREAD}")
+    return tuple(notes)
+
+
+def _box(element: ElementTree.Element, options: AnnotationOptions, where: str) -> list[Shape]:
+    left, top, right, bottom = _values(element, ("xtl", "ytl", "xbr", "ybr"), where)
+    degrees = _rotation(element, where)
+    if not degrees:
+        return [Box(left, top, right, bottom)]
+    corners = (left, top, right, top, right, bottom, left, bottom)
+    return [Polygons((turned(corners, (left + right) / 2, (top + bottom) / 2, degrees),))]
+
+
+def _ellipse(element: ElementTree.Element, options: AnnotationOptions, where: str) -> list[Shape]:
+    x, y, across, down = _values(element, ("cx", "cy", "rx", "ry"), where)
+    return [Ellipse(x, y, across, down, _rotation(element, where))]
+
+
+def _mask(element: ElementTree.Element, options: AnnotationOptions, where: str) -> list[Shape]:
+    runs = numbers_of(_text(element, "rle", where), where)
+    if not all(run.is_integer() for run in runs):
+        raise DataError(f"{where}: rle holds fractions", "run lengths", "export it again")
+    left, top = _whole(element, "left", where), _whole(element, "top", where)
+    width, height = _whole(element, "width", where), _whole(element, "height", where)
+    return [RowRuns(tuple(map(int, runs)), left, top, width, height)]
+
+
+def _polygon(element: ElementTree.Element, options: AnnotationOptions, where: str) -> list[Shape]:
+    return [Polygons((_corners(element, 3, where),))]
+
+
+def _polyline(element: ElementTree.Element, options: AnnotationOptions, where: str) -> list[Shape]:
+    return [Stroke(_corners(element, 2, where), options.line_width)]
+
+
+def _points(element: ElementTree.Element, options: AnnotationOptions, where: str) -> list[Shape]:
+    """A circle for each point."""
+    numbers = numbers_of(_text(element, "points", where), where)
+    if len(numbers) % 2:
+        came = f"{where}: points of {len(numbers)} coordinates"
+        raise DataError(came, "x and y of each", "draw them again")
+    clicks: list[Shape] = []
+    for x, y in zip(numbers[::2], numbers[1::2], strict=True):
+        click = options.click(x, y)
+        if click is not None:
+            clicks.append(click)
+    return clicks
+
+
+_SHAPES = {
+    "box": _box,
+    "ellipse": _ellipse,
+    "mask": _mask,
+    "points": _points,
+    "polygon": _polygon,
+    "polyline": _polyline,
+}
+"""Tag of a shape -> its reader."""
+_OTHERS = ("skeleton", "cuboid")
+"""Tags of shapes that are not read."""
+
+
+def _corners(element: ElementTree.Element, fewest: int, where: str) -> tuple[float, ...]:
+    """The points of an outline or a line: x, y, x, y, ..."""
+    numbers = numbers_of(_text(element, "points", where), where)
+    if len(numbers) < 2 * fewest or len(numbers) % 2:
+        came = f"{where}: a {element.tag} of {len(numbers)} coordinates"
+        raise DataError(came, f"x and y of {fewest} points or more", "draw it again")
+    return numbers
+
+
+def _rotation(element: ElementTree.Element, where: str) -> float:
+    """Degrees."""
+    degrees = element.get("rotation")
+    return numbers_of(degrees, where)[0] if degrees else 0.0
 
 
 def _group_of(element: ElementTree.Element, key: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import PICTURE_SUFFIXES, is_good_name
@@ -75,7 +76,7 @@ class LabelStudio(AnnotationLayout):
         folder = self.folder(root)
         index = PictureIndex(folder, outside=self.options.outside)
         pictures: list[LabelledPicture] = []
-        counts = dict.fromkeys(_NOTES, 0)
+        counts: Counter[str] = Counter()
         for path in self.files(root):
             tasks = read_json(path)
             if not isinstance(tasks, list):
@@ -84,16 +85,14 @@ class LabelStudio(AnnotationLayout):
                 task = Entries(values, f"{path}, task {number}")
                 data = Entries(task.any("data"), f"{task.where}, data") if "data" in task else task
                 image = self._image(folder, index, data)
-                unread = _unread_in(counts)
-                results = list(_results(task, data, counts))
-                regions: list[Region] = []
-                for entries, label, shape in _shapes(results, counts, self.options):
-                    regions.append(Region(label, shape, entries.where))
                 group = data.group(self.options.group_key)
-                unread = _unread_in(counts) - unread
-                size = _size_of(results)
-                pictures.append(LabelledPicture(image, tuple(regions), group, size, unread=unread))
-        notes = [f"{count} {_NOTES[kind]}" for kind, count in counts.items() if count]
+                before = _unread_in(counts)
+                results = _results(task, data, counts)
+                regions = _regions(results, self.options, counts)
+                size = next((result.size for result in results if result.has_size), None)
+                unread = _unread_in(counts) - before
+                pictures.append(LabelledPicture(image, regions, group, size, unread=unread))
+        notes = [f"{counts[kind]} {text}" for kind, text in _NOTES.items() if counts[kind]]
         return AnnotatedSet(tuple(pictures), tuple(notes))
 
     def _image(self, root: Path, index: PictureIndex, data: Entries) -> Path:
@@ -112,117 +111,154 @@ class LabelStudio(AnnotationLayout):
         raise DataError(f"{data.where} names no picture", "the path of one", "export it again")
 
 
-def _results(
-    task: Entries, data: Entries, counts: dict[str, int]
-) -> Iterator[tuple[Entries, Entries]]:
-    """The shapes of a task: what is written of each, and the part of it that is drawn."""
+@dataclass(frozen=True)
+class _Result:
+    """A drawn shape, as the tool wrote it."""
+
+    entries: Entries
+    """What is said of it: the size of its picture."""
+    value: Entries
+    """The shape itself; in JSON-MIN the same entries."""
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return self.entries.where
+
+    @property
+    def label(self) -> str:
+        """Its class; "" where it has none."""
+        for labels in map(self.value.any, _LABELS):
+            if isinstance(labels, list) and labels and isinstance(labels[0], str):
+                return labels[0].strip()
+        return ""
+
+    @property
+    def has_several(self) -> bool:
+        """Whether it has several classes."""
+        labels = map(self.value.any, _LABELS)
+        return any(isinstance(several, list) and len(several) > 1 for several in labels)
+
+    @property
+    def says_good(self) -> bool:
+        """Whether it is a choice for the whole picture, and calls it good."""
+        choices = self.value.any("choices")
+        return isinstance(choices, list) and all(is_good_name(str(choice)) for choice in choices)
+
+    @property
+    def size(self) -> Size:
+        """Height and width of its picture."""
+        return self.entries.whole("original_height"), self.entries.whole("original_width")
+
+    @property
+    def has_size(self) -> bool:
+        """Whether it says :attr:`size`."""
+        return "original_width" in self.entries and "original_height" in self.entries
+
+
+def _results(task: Entries, data: Entries, counts: Counter[str]) -> list[_Result]:
+    """The shapes of a task, but for those of cancelled annotations."""
     if "annotations" in task:
-        has_none = not task.list("annotations") and bool(task.any("predictions"))
-        counts["predictions"] += has_none
-        for number, values in enumerate(task.list("annotations")):
-            annotation = Entries(values, f"{task.where}, annotation {number}")
-            if annotation.any("was_cancelled") is True:
-                counts["cancelled"] += 1
-                continue
-            for place, result in enumerate(annotation.list("result")):
-                entries = Entries(result, f"{annotation.where}, result {place}")
-                if isinstance(entries.any("value"), Mapping):
-                    counts["turned"] += entries.any("image_rotation") not in (None, 0)
-                    yield entries, Entries(entries.any("value"), entries.where)
-        return
+        return _annotated(task, counts)
+    results: list[_Result] = []
     for values in data.values():  # JSON-MIN: a list for each tool, beside the data
-        if isinstance(values, list):
-            for place, result in enumerate(values):
-                if isinstance(result, Mapping):
-                    entries = Entries(result, f"{task.where}, shape {place}")
-                    yield entries, entries
+        for place, result in enumerate(values if isinstance(values, list) else []):
+            if isinstance(result, Mapping):
+                entries = Entries(result, f"{task.where}, shape {place}")
+                results.append(_Result(entries, entries))
+    return results
 
 
-def _shapes(
-    results: list[tuple[Entries, Entries]], counts: dict[str, int], options: AnnotationOptions
-) -> Iterator[tuple[Entries, str, Shape]]:
-    for entries, value in results:
-        label = _label_of(value)
-        shape = _shape_of(entries, value, options) if label else None
+def _annotated(task: Entries, counts: Counter[str]) -> list[_Result]:
+    annotations = task.list("annotations")
+    if not annotations and task.any("predictions"):
+        counts["predictions"] += 1
+    results: list[_Result] = []
+    for number, values in enumerate(annotations):
+        annotation = Entries(values, f"{task.where}, annotation {number}")
+        if annotation.any("was_cancelled") is True:
+            counts["cancelled"] += 1
+            continue
+        for place, result in enumerate(annotation.list("result")):
+            entries = Entries(result, f"{annotation.where}, result {place}")
+            if isinstance(entries.any("value"), Mapping):
+                counts["turned"] += entries.any("image_rotation") not in (None, 0)
+                results.append(_Result(entries, Entries(entries.any("value"), entries.where)))
+    return results
+
+
+def _regions(
+    results: Sequence[_Result], options: AnnotationOptions, counts: Counter[str]
+) -> tuple[Region, ...]:
+    """The regions of a picture."""
+    regions: list[Region] = []
+    for result in results:
+        shape = _shape_of(result, options) if result.label else None
         if shape is not None:
-            counts["several"] += any(len(value.any(name) or ()) > 1 for name in _LABELS)
-            yield entries, label, shape
-        elif not _says_good(value):
-            counts["points" if "keypointlabels" in value else "shapes"] += 1
+            counts["several"] += result.has_several
+            regions.append(Region(result.label, shape, result.where))
+        elif not result.says_good:
+            counts["points" if "keypointlabels" in result.value else "shapes"] += 1
+    return tuple(regions)
 
 
-def _says_good(value: Entries) -> bool:
-    """Whether it is a choice for the whole picture, and calls it good."""
-    choices = value.any("choices")
-    return isinstance(choices, list) and all(is_good_name(str(choice)) for choice in choices)
-
-
-def _unread_in(counts: Mapping[str, int]) -> int:
+def _unread_in(counts: Counter[str]) -> int:
     return sum(counts[kind] for kind in _UNREAD)
 
 
-def _label_of(value: Entries) -> str:
-    for name in _LABELS:
-        labels = value.any(name)
-        if isinstance(labels, list) and labels and isinstance(labels[0], str):
-            return labels[0].strip()
-    return ""
-
-
-def _size_of(results: list[tuple[Entries, Entries]]) -> Size | None:
-    for entries, _ in results:
-        if "original_width" in entries and "original_height" in entries:
-            return entries.whole("original_height"), entries.whole("original_width")
-    return None
-
-
-def _shape_of(entries: Entries, value: Entries, options: AnnotationOptions) -> Shape | None:
-    """The shape; coordinates of the file are percent of the picture's width and height."""
+def _shape_of(result: _Result, options: AnnotationOptions) -> Shape | None:
+    """The shape in pixels; None: none that is read. Coordinates of the file are percent of the
+    picture's width and height."""
+    value = result.value
     if "rle" in value:
-        return _brush(entries, value)
-    height, width = entries.whole("original_height"), entries.whole("original_width")
+        return _brush(result)
+    height, width = result.size
     scale = (width / 100, height / 100)
     if "points" in value:
-        points = value.list("points")
-        for point in points:
-            if not isinstance(point, list) or len(point) != 2:
-                _pair(value, point)
-        if len(points) < 3:
-            came = f"{entries.where}: a polygon of {len(points)} points"
-            raise DataError(came, "3 or more", "draw it again")
-        shares = value.numbers_in(list(chain.from_iterable(points)), "coordinates")
-        across = [share * scale[0] for share in shares[::2]]
-        down = [share * scale[1] for share in shares[1::2]]
-        return Polygons((tuple(chain.from_iterable(zip(across, down, strict=True))),))
+        return _polygon(result, scale)
     if "x" not in value or "y" not in value:
         return None
-    x, y = _pair(value, [value.any("x"), value.any("y")])
-    x, y = x * scale[0], y * scale[1]
+    x, y = _pair(value, ("x", "y"), scale)
     if "keypointlabels" in value:
         return options.click(x, y)
     degrees = value.numbers_in([value.any("rotation") or 0], "rotation")[0]
     if "radiusX" in value:
-        radii = _pair(value, [value.any("radiusX"), value.any("radiusY")])
-        return Ellipse(x, y, radii[0] * scale[0], radii[1] * scale[1], degrees)
+        across, down = _pair(value, ("radiusX", "radiusY"), scale)
+        return Ellipse(x, y, across, down, degrees)
     if "width" not in value:
         return None
-    sides = _pair(value, [value.any("width"), value.any("height")])
-    right, bottom = x + sides[0] * scale[0], y + sides[1] * scale[1]
+    across, down = _pair(value, ("width", "height"), scale)
+    right, bottom = x + across, y + down
     if not degrees:
         return Box(x, y, right, bottom)
     return Polygons((turned((x, y, right, y, right, bottom, x, bottom), x, y, degrees),))
 
 
-def _brush(entries: Entries, value: Entries) -> Shape:
-    numbers = value.list("rle")
+def _polygon(result: _Result, scale: tuple[float, float]) -> Polygons:
+    value = result.value
+    points = value.list("points")
+    for point in points:
+        if not isinstance(point, list) or len(point) != 2:
+            count = len(value.numbers_in(point, "coordinates"))
+            raise DataError(f"{value.where}: {count} coordinates", "x and y", "export it again")
+    if len(points) < 3:
+        came = f"{result.where}: a polygon of {len(points)} points"
+        raise DataError(came, "3 or more", "draw it again")
+    shares = value.numbers_in(list(chain.from_iterable(points)), "coordinates")
+    corners = [share * scale[place % 2] for place, share in enumerate(shares)]
+    return Polygons((tuple(corners),))
+
+
+def _brush(result: _Result) -> BrushLayer:
+    numbers = result.value.list("rle")
     if not set(map(type, numbers)) <= {int} or not all(0 <= number < 256 for number in numbers):
-        raise DataError(f"{entries.where}: rle is no list of bytes", "numbers from 0 to 255")
-    size = (entries.whole("original_height"), entries.whole("original_width"))
-    return BrushLayer(bytes(numbers), size)
+        raise DataError(f"{result.where}: rle is no list of bytes", "numbers from 0 to 255")
+    return BrushLayer(bytes(numbers), result.size)
 
 
-def _pair(value: Entries, numbers: Any) -> tuple[float, float]:
-    pair = value.numbers_in(numbers, "coordinates")
-    if len(pair) != 2:
-        raise DataError(f"{value.where}: {len(pair)} coordinates", "x and y", "export it again")
-    return pair[0], pair[1]
+def _pair(
+    value: Entries, names: tuple[str, str], scale: tuple[float, float]
+) -> tuple[float, float]:
+    """Two numbers across and down, in pixels."""
+    across, down = value.numbers_in([value.any(name) for name in names], "coordinates")
+    return across * scale[0], down * scale[1]
