@@ -15,8 +15,9 @@ from .decoding import Decoded, bits_in_use, decode, orientation_of
 from .mask_colours import coloured_mask
 from .mask_values import WHITE, MaskValues, counted_values
 from .masks import Mask, check_mask
+from .reading import read_picture
 
-__all__ = ["read_mask", "read_masks"]
+__all__ = ["read_label", "read_mask", "read_masks"]
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,16 @@ def read_masks(
         union |= read_mask(path, expected, values=values, picture=picture)
     check_mask(union, size, name)
     return union
+
+
+def read_label(path: Path) -> Mask:
+    """A mask that a run of ours wrote: bool ``[H, W]``, possibly empty.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    mask: Mask = read_picture(path)[..., 0] > 127
+    return mask
 
 
 def _is_inverted(mask: Mask) -> bool:

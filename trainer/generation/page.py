@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.crop import crop_box, take
+from bgdefect_core.pictures.mask_reading import read_label
 from bgdefect_core.pictures.overlay import CYAN, GREEN, outlined, warmed
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
@@ -30,7 +31,7 @@ from bgdefect_core.pictures.writing import write_picture
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.manifest import ManifestLine, read_manifest
 
-from ..review.crops import detail, plain_mask
+from ..review.crops import detail
 from ..review.document import About, read_only_document
 from ..review.rows import Row, attempt_name, is_real, row_of
 from ..review.shown import good_file, picture_of, write_shown
@@ -80,7 +81,7 @@ def write_page(root: str | Path, object: str, defect: str) -> tuple[Path, Path]:
             strip = zoom_strip(root, record)
             write_picture(zoom, strip)
             row["files"]["thumbnail"] = _link(zoom, folder)
-            row["detail"] = detail(plain_mask(root / record.requested))
+            row["detail"] = detail(read_label(root / record.requested))
             if len(tiles[kind]) < _SHEET[kind]:
                 tiles[kind].append(_captioned(strip, _caption(record, attempt_name(record))))
         rows.append(row)
@@ -133,7 +134,7 @@ def zoom_strip(root: Path, record: ManifestLine) -> Pixels:
     heat map."""
     result = picture_of(root, record, record.file)
     normal = picture_of(root, record, good_file(root, record))
-    requested, refined = plain_mask(root / record.requested), plain_mask(root / record.label)
+    requested, refined = read_label(root / record.requested), read_label(root / record.label)
     heat = np.zeros(requested.shape, np.uint8)
     if record.heatmap is not None:
         heat = _gray(root / record.heatmap)

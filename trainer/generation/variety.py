@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bgdefect_core.copies import mean_diversity
+from bgdefect_core.pictures.mask_reading import read_label
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_of_folder, read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 from bgdefect_core.records.manifest import ManifestLine
 
 from ..review.rows import is_real
@@ -78,5 +79,5 @@ def _groups_of_several(
 
 def _read_group(root: Path, members: Sequence[ManifestLine]) -> tuple[list[Pixels], Mask]:
     """The samples of one pair, and its mask."""
-    mask = read_picture(root / members[0].requested)[..., 0] > 127
+    mask = read_label(root / members[0].requested)
     return [read_of_folder(root / line.file) for line in members], mask

@@ -27,9 +27,10 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import OutputError, SettingError
 from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
+from bgdefect_core.pictures.mask_reading import read_label
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_of_folder, read_picture
+from bgdefect_core.pictures.reading import read_of_folder
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from bgdefect_core.weights.files import ClassWeightsInfo, read_info, save_weights
@@ -275,6 +276,6 @@ def _kernel_distance(run: WholeRun, reference: ViewFeatures | None) -> str:
     labels: list[Mask] = []
     for line in accepted:
         pictures.append(read_of_folder(run.root / line.file))
-        labels.append(read_picture(run.root / line.label)[..., 0] > 127)
+        labels.append(read_label(run.root / line.label))
     figures = realism(view_features(pictures, labels), reference, reference, seed=0)
     return f"{figures[f'kernel distance ({NAME}, {VIEWS[0]})']:.4f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,9 @@ from bgdefect_core.pictures.crop import Crop, crop_box, take
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.overlay import GREEN, outlined
 from bgdefect_core.pictures.picture import Pixels
-from bgdefect_core.pictures.reading import read_picture
 
 THUMBNAIL = 96
 """Side in pixels."""
-
-
-def plain_mask(path: Path) -> Mask:
-    """A mask of our own writing, bool ``[H, W]``; a rejected sample's label may be empty.
-
-    Raises:
-        PictureError: it cannot be read.
-    """
-    mask: Mask = read_picture(path)[..., 0] > 127
-    return mask
 
 
 def crop_of(requested: Mask) -> Crop:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from bgdefect_core.errors import BGDefectError, DataError, MaskError
 from bgdefect_core.paths import file_inside
+from bgdefect_core.pictures.mask_reading import read_label
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.records.decisions import Decision, DecisionLog, Word
 from bgdefect_core.records.manifest import (
@@ -23,7 +24,6 @@ from bgdefect_core.records.manifest import (
     standing_line,
 )
 
-from .crops import plain_mask
 from .rows import Row, attempt_name, row_of
 
 
@@ -121,7 +121,7 @@ class Session:
             line = standing_line(self._lines[run][name], decision)
             if decision.mended and not self.file(line.label).is_file():
                 raise DataError("no label was drawn for this sample", "", "draw it first")
-            if word == "accept" and not plain_mask(self.file(line.label)).any():
+            if word == "accept" and not read_label(self.file(line.label)).any():
                 raise MaskError(
                     "this sample has no label", "a label to accept", "draw it with the brush first"
                 )
@@ -139,7 +139,7 @@ class Session:
             BGDefectError: no such picture, another size, an empty label, a full disk.
         """
         before = self.line(run, name)
-        mask = _mask_of(png, plain_mask(self.file(before.requested)).shape)
+        mask = _mask_of(png, read_label(self.file(before.requested)).shape)
         with self._lock:
             review = self.line(run, name).review or {}
             word: Word = review.get("decision", "undecided")

@@ -12,9 +12,10 @@ from urllib.parse import unquote
 
 from bgdefect_core.errors import BGDefectError, DataError
 from bgdefect_core.pictures.decoding import is_plain_png
+from bgdefect_core.pictures.mask_reading import read_label
 from bgdefect_core.records.decisions import Word
 
-from .crops import detail, plain_mask, png_of, thumbnail
+from .crops import detail, png_of, thumbnail
 from .document import SCRIPTS, STYLE, WEB, live_document
 from .session import Session
 from .shown import good_file, picture_of
@@ -99,7 +100,7 @@ class Site:
             raise DataError(f"there is no run {run!r}")
         line = self._session.line(int(run[:6]), name)
         if kind == "detail":
-            return _json(detail(plain_mask(self._session.file(line.requested))))
+            return _json(detail(read_label(self._session.file(line.requested))))
         if kind == "thumbnail":
             label = self._session.file(line.label)
             return Answer(200, "image/png", self._thumbnail(int(run), name, _state(label)), _KEPT)
@@ -123,7 +124,7 @@ class Site:
         line = self._session.line(run, name)
         self._session.file(line.file)  # refuses what leads out of the folder
         picture = picture_of(self._session.root, line, line.file)
-        masks = (plain_mask(self._session.file(file)) for file in (line.requested, line.label))
+        masks = (read_label(self._session.file(file)) for file in (line.requested, line.label))
         return thumbnail(picture, *masks)
 
 

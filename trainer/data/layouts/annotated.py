@@ -26,7 +26,7 @@ from ..annotations.record import (
 from ..examples import GOOD, Example
 from ..sides import DataSide, side_of_place
 from .annotated_report import lines_of
-from .layout import Layout, check_defect_names, choose
+from .layout import Layout, check_defect_names, choose, object_name
 
 __all__ = ["AnnotationLayout"]
 
@@ -75,7 +75,7 @@ class AnnotationLayout(Layout):
 
     def object_name(self, root: Path) -> str:
         """What the object is called."""
-        return os.path.basename(os.path.abspath(self.folder(root)))
+        return object_name(self.folder(root))
 
     def annotated(self, root: Path) -> AnnotatedSet:
         """:meth:`read`, once for each state of the files.

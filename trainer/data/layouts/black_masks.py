@@ -3,7 +3,6 @@ picture is good: masks are read to tell, each once."""
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..examples import GOOD, Example
 from ..sides import DataSide
-from .layout import Layout, choose
+from .layout import Layout, choose, object_name
 
 __all__ = ["BlackMaskLayout", "MaskedPicture", "is_black", "with_masks"]
 
@@ -52,10 +51,10 @@ class BlackMaskLayout(Layout):
 
     def classes(self, root: Path) -> dict[str, list[str]]:
         has_defects = any(not is_black(picture.mask) for picture in self.pictures(root))
-        return {_object_name(root): [_DEFECT] if has_defects else []}
+        return {object_name(root): [_DEFECT] if has_defects else []}
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
-        object = _object_name(root)
+        object = object_name(root)
         examples: list[Example] = []
         for picture in self.pictures(root):
             if classes and not is_black(picture.mask):
@@ -73,7 +72,7 @@ class BlackMaskLayout(Layout):
         return examples
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
-        name = choose(root, "object", object, [_object_name(root)])[0]
+        name = choose(root, "object", object, [object_name(root)])[0]
         examples: list[Example] = []
         for picture in self.pictures(root):
             if picture.side in ("", side) and is_black(picture.mask):
@@ -104,10 +103,6 @@ def with_masks(files: Mapping[str, Path], label: str, suffix: str) -> list[tuple
             raise DataError(f"{path} has no mask", expected, "add it or leave it out")
         pairs.append((path, mask))
     return pairs
-
-
-def _object_name(root: Path) -> str:
-    return os.path.basename(os.path.abspath(root))
 
 
 def is_black(mask: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from ..annotations.record import Region
 from ..examples import GOOD, Example
 from ..sides import side_called, side_of_place
 from .black_masks import is_black
-from .layout import Layout, choose, file_in
+from .layout import Layout, choose, file_in, object_name
 from .peeking import pictures_below
 
 __all__ = ["ClassMasks", "MaskFolders"]
@@ -136,14 +135,14 @@ class MaskFolders(Layout):
 
     def classes(self, root: Path) -> dict[str, set[str]]:
         examples = self._all(root)
-        object = _object_name(root)
+        object = object_name(root)
         return {object: {example.defect for example in examples if not example.is_good}}
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
         return [example for example in self._all(root) if not example.is_good and classes]
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
-        choose(root, "object", object, [_object_name(root)])
+        choose(root, "object", object, [object_name(root)])
         return [example for example in self._all(root) if example.is_good]
 
     def _all(self, root: Path) -> list[Example]:
@@ -163,7 +162,7 @@ class MaskFolders(Layout):
                 masks[_place(folder, masks_at), name] = path
         examples: list[Example] = []
         without: list[str] = []
-        object = _object_name(root)
+        object = object_name(root)
         pictures_at, pictures = _pictures_of(base, masks_at)
         for files in _by_folder(pictures).values():
             unique_names(files)
@@ -184,10 +183,6 @@ class MaskFolders(Layout):
             text = f"{base}: {shown_names(without)} have no mask: taken for good pictures"
             report_once(text, expected=False)
         return examples
-
-
-def _object_name(root: Path) -> str:
-    return os.path.basename(os.path.abspath(root))
 
 
 def _bases_in(root: Path) -> list[Path]:

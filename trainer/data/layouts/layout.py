@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -60,6 +61,11 @@ class Layout(ABC):
         Raises:
             DataError: an unknown object, or None where there are several.
         """
+
+
+def object_name(folder: Path) -> str:
+    """What the only object of a data set is called: as its folder."""
+    return os.path.basename(os.path.abspath(folder))
 
 
 def choose(root: Path, kind: str, name: str | None, known: Iterable[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from bgdefect_core.pictures.listing import (
 from ..examples import GOOD, Example
 from ..sides import side_of_place
 from .black_masks import is_black
-from .layout import Layout, choose
+from .layout import Layout, choose, object_name
 
 _DEFECT = "defect"
 
@@ -42,13 +41,13 @@ class MasksBeside(Layout):
 
     def classes(self, root: Path) -> dict[str, list[str]]:
         has_defects = any(not example.is_good for example in _all(root))
-        return {_object_name(root): [_DEFECT] if has_defects else []}
+        return {object_name(root): [_DEFECT] if has_defects else []}
 
     def examples(self, root: Path, classes: Collection[tuple[str, str]]) -> list[Example]:
         return [example for example in _all(root) if classes and not example.is_good]
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
-        choose(root, "object", object, [_object_name(root)])
+        choose(root, "object", object, [object_name(root)])
         return [example for example in _all(root) if example.is_good]
 
 
@@ -64,7 +63,7 @@ def _all(root: Path) -> list[Example]:
     """
     examples: list[Example] = []
     without: list[str] = []
-    object = _object_name(root)
+    object = object_name(root)
     for place in _places_in(root):
         pictures, masks = apart_from_masks(list_pictures(place, folders_are_read=place == root))
         unique_names(pictures)
@@ -83,7 +82,3 @@ def _all(root: Path) -> list[Example]:
         text = f"{root}: {shown_names(without)} have no mask: taken for good pictures"
         report_once(text, expected=False)
     return examples
-
-
-def _object_name(root: Path) -> str:
-    return os.path.basename(os.path.abspath(root))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from bgdefect_core.records.dataset_place import EXPORTS, EXTRAS
 from ..annotations.record import AnnotationOptions
 from ..examples import GOOD, Example
 from ..reviewed import standing_examples
-from .layout import Layout, choose_object, file_in, find_file
+from .layout import Layout, choose_object, file_in, find_file, object_name
 from .tables import read_table
 
 __all__ = ["MVTecAD", "is_object_folder", "objects_in", "unfit_manifest"]
@@ -143,7 +142,7 @@ def objects_in(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         return {}
     if is_object_folder(root):
-        return {os.path.basename(os.path.abspath(root)): root}
+        return {object_name(root): root}
     objects: dict[str, Path] = {}
     for folder in filter(is_object_folder, list_folders(root)):
         objects[folder.name] = folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from bgdefect_core.pictures.listing import comparable, list_folders, list_pictur
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..examples import GOOD, Example
-from .layout import Layout, choose_object, file_in, find_folder
+from .layout import Layout, choose_object, file_in, find_folder, object_name
 from .tables import read_table
 
 _DEFECT = "anomaly"
@@ -67,7 +66,7 @@ def _objects_in(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         return {}
     if _is_object(root):
-        return {os.path.basename(os.path.abspath(root)): root}
+        return {object_name(root): root}
     return {folder.name: folder for folder in list_folders(root) if _is_object(folder)}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.mask_reading import read_label
 from bgdefect_core.pictures.masks import Mask, coverage
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder, read_picture
@@ -122,8 +123,8 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
         if record.accepted:
             samples[record.key] = GeneratedSample(
                 picture=read_of_folder(root / record.file),
-                label=_read_mask(root / record.label),
-                requested=_read_mask(root / record.requested),
+                label=read_label(root / record.label),
+                requested=read_label(root / record.requested),
                 source=read_of_folder(root / record.good_file(root)),
                 file=record.file,
                 seed=record.seed,
@@ -145,12 +146,6 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
 def _real_mask(origin: Mapping[str, Any]) -> str:
     """File of the real mask from which a library's mask was made; "" for ready masks."""
     return str(origin["file"]) if origin.get("kind") == "placed" else ""
-
-
-def _read_mask(path: Path) -> Mask:
-    """A mask that generation wrote."""
-    mask: Mask = read_picture(path)[..., 0] > 127
-    return mask
 
 
 def read_candidate(name: str, root: Path, object: str, defect: str) -> SampleSet:
