@@ -18,7 +18,7 @@ from .pictures.masks import Mask
 from .pictures.picture import Picture
 from .pictures.stitching import stitch
 from .placement.paste import edge_width
-from .quality import Quality, Standard, Verdict, measure
+from .quality import Quality, Standard, StitchedSample, Verdict
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Painted:
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedSample:
     """A sample before it is stitched."""
 
     painted: NDArray[np.float32]
@@ -65,7 +65,7 @@ class Decoded:
 def finish(
     job: Job,
     crop: Crop,
-    decoded: Decoded,
+    decoded: DecodedSample,
     settings: PaintSettings,
     standard: Standard,
 ) -> Painted:
@@ -102,7 +102,7 @@ def finish_paste(job: Job, crop: Crop, settings: PaintSettings, standard: Standa
         squares.append(np.divide(square.pixels, square.white, dtype=np.float32))
     good, result = job.picture.eight_bit(), pasted.picture.eight_bit()
     heat = paste_heat(good, result, job.requested)
-    decoded = Decoded(squares[0], squares[1], heat, 0.0, pasted)
+    decoded = DecodedSample(squares[0], squares[1], heat, 0.0, pasted)
     width = edge_width(job.picture)
     return _judged(job, crop, decoded, pasted.picture, heat, width, settings, standard)
 
@@ -110,7 +110,7 @@ def finish_paste(job: Job, crop: Crop, settings: PaintSettings, standard: Standa
 def _judged(
     job: Job,
     crop: Crop,
-    decoded: Decoded,
+    decoded: DecodedSample,
     result: Picture,
     placed: NDArray[np.float32],
     width: float,
@@ -122,32 +122,23 @@ def _judged(
     Args:
         placed: the signal behind the label, float32 ``[H, W]``. width: of the seam.
     """
-    before, after, requested = job.picture.eight_bit(), result.eight_bit(), job.requested
+    requested = job.requested
     refined = np.zeros(requested.shape, np.bool_)
     shown = np.zeros(requested.shape, np.float32)
     for mask in job.masks:
         part, part_heat = label_of(placed, mask, settings.label, standard.profile.shape)
         refined |= part
         shown = np.maximum(shown, part_heat)
-
+    good, eight_bit = job.picture.eight_bit(), result.eight_bit()
     squares = (decoded.painted, decoded.normal)
-    quality = measure(before, after, requested, refined, *squares, crop, width, standard.profile)
-    judgement = judge_sample(
-        quality,
-        standard,
-        before,
-        after,
-        requested,
-        job.real,
-        decoded.pasted,
-        decoded.start_level,
-    )
+    sample = StitchedSample(good, eight_bit, requested, refined, *squares, crop, width)
+    judgement = judge_sample(sample, standard, job.real, decoded.pasted, decoded.start_level)
     return Painted(
         result,
         refined,
         requested,
         shown,
-        quality,
+        judgement.quality,
         judgement.real_share,
         judgement.verdict,
         width,

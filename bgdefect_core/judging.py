@@ -6,54 +6,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .copies import COPY
+from .method.start import NOISE
 from .pasting import Pasted
-from .pictures.masks import Mask
-from .pictures.picture import Pixels
 from .placement.surroundings import Surroundings
-from .quality import Quality, Standard, Verdict, judge
+from .quality import Quality, Standard, StitchedSample, Verdict, judge, measure
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict, with what compares the sample with the real defect behind its mask."""
+    """The figures and the verdict of a sample, with what compares it with the real defect behind
+    its mask."""
 
+    quality: Quality
     verdict: Verdict
-    real_share: float | None
+    real_share: float | None = None
     """Share of the real defect's change that the sample shows (``Surroundings.share_made``); None:
     not known."""
-    exemplar_difference: float | None
+    exemplar_difference: float | None = None
     """How far the sample is from its exemplar (``copies.exemplar_difference``); None: started from
     noise."""
 
 
 def judge_sample(
-    quality: Quality,
+    sample: StitchedSample,
     standard: Standard,
-    good: Pixels,
-    result: Pixels,
-    mask: Mask,
-    real: Surroundings | None,
-    pasted: Pasted | None,
-    start_level: float,
+    real: Surroundings | None = None,
+    pasted: Pasted | None = None,
+    start_level: float = NOISE,
 ) -> Judgement:
-    """The verdict on one sample. A good one that is a copy of its exemplar is rejected by name.
+    """The figures of one sample and the verdict. A good one that is a copy of its exemplar is
+    rejected by name.
 
     Args:
-        quality: its figures. standard: of its class.
-        good, result: uint8 ``[H, W, 3]``, the good picture and the sample. mask: bool ``[H, W]``,
-            as requested.
+        standard: of its class.
         real: surroundings of the real defect behind the mask; None: not known.
         pasted: the real defect that the sample started from; None: from noise.
         start_level: of the sample; at 0 it is the paste on purpose.
+
+    Raises:
+        MaskError, PictureError: as of :func:`.quality.measure`.
     """
+    good, result, mask = sample.good, sample.result, sample.requested
+    quality = measure(sample, standard.profile)
     share = None if real is None else real.share_made(good, result, mask)
     verdict = judge(quality, standard.limits, 1.0 if share is None else share, standard.profile)
     if pasted is None:
-        return Judgement(verdict, share, None)
+        return Judgement(quality, verdict, share)
     copied = start_level > 0 and pasted.is_copied_by(result, good, mask)
     if copied and verdict.good:
         verdict = Verdict(False, COPY)
-    return Judgement(verdict, share, pasted.difference(result, good, mask))
+    return Judgement(quality, verdict, share, pasted.difference(result, good, mask))
 
 
 def figures_of(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .codec import Codec
 from .errors import SettingError
-from .finishing import Decoded, Painted, finish, finish_paste
+from .finishing import DecodedSample, Painted, finish, finish_paste
 from .jobs import Attempt, PaintSettings
 from .method.attention_maps import MapRecorder
 from .method.inversion import StepCallback
@@ -47,17 +47,13 @@ def paint(
     standard = standard or Standard()
     attempts = [_with_known_start(attempt, prepared.pastes) for attempt in attempts]
     sampled = [attempt for attempt in attempts if attempt.start_level > 0]
-    samples: Iterator[Painted] = iter(())
-    if sampled:
-        samples = iter(
-            _sampled(codec, predict, prepared, sampled, prompts, settings, standard, callback)
-        )
+    decoded = _decoded(codec, predict, prepared, sampled, prompts, settings, callback)
     painted: list[Painted] = []
     for attempt in attempts:
+        job, crop = prepared.jobs[attempt.position], prepared.crops[attempt.position]
         if attempt.start_level > 0:
-            painted.append(next(samples))
+            painted.append(finish(job, crop, next(decoded), settings, standard))
         else:
-            job, crop = prepared.jobs[attempt.position], prepared.crops[attempt.position]
             painted.append(finish_paste(job, crop, settings, standard))
     return painted
 
@@ -69,17 +65,17 @@ def _with_known_start(attempt: Attempt, pastes: Pastes | None) -> Attempt:
     return replace(attempt, start_level=NOISE)
 
 
-def _sampled(
+def _decoded(
     codec: Codec,
     predict: Predictor,
     prepared: Prepared,
     attempts: Sequence[Attempt],
     prompts: RegionPrompts,
     settings: PaintSettings,
-    standard: Standard,
     callback: StepCallback | None,
-) -> list[Painted]:
-    """The samples of one batch that go through the network, decoded and finished."""
+) -> Iterator[DecodedSample]:
+    """The samples of one batch that go through the network. They come one by one: each has a pasted
+    picture of its own, and a batch of large ones would fill the memory."""
     if prepared.background is None:
         raise SettingError(
             "samples above start level 0 of jobs that were prepared as pastes",
@@ -108,15 +104,12 @@ def _sampled(
     latents = LatentEvidence(predict, z_0, regions, prompts, seeds)
     heats = signal.heat(Evidence(size, recorder, painted, normal, latents)).cpu().numpy()
     parts = zip(index, as_pictures(painted), as_pictures(normal), heats, start_levels, strict=True)
-    samples: list[Painted] = []
     for position, square, plain, heat, level in parts:
-        job, crop = prepared.jobs[position], prepared.crops[position]
-        decoded = Decoded(square, plain, heat)
-        if pastes is not None and level < NOISE:
-            pasted = pasted_of(job, settings.starting)
-            decoded = Decoded(square, plain, heat, level, pasted, pastes.square(position))
-        samples.append(finish(job, crop, decoded, settings, standard))
-    return samples
+        if pastes is None or level == NOISE:
+            yield DecodedSample(square, plain, heat)
+        else:
+            pasted = pasted_of(prepared.jobs[position], settings.starting)
+            yield DecodedSample(square, plain, heat, level, pasted, pastes.square(position))
 
 
 def _check_positions(jobs: int, attempts: Sequence[Attempt]) -> None:

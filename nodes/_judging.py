@@ -13,15 +13,14 @@ from ..bgdefect_core.jobs import Job
 from ..bgdefect_core.judging import figures_of, judge_sample
 from ..bgdefect_core.method.start import NOISE, StartSettings, start_record
 from ..bgdefect_core.pasting import pasted_of
-from ..bgdefect_core.pictures.masks import Mask
-from ..bgdefect_core.pictures.picture import Picture, Pixels
+from ..bgdefect_core.pictures.picture import Picture
 from ..bgdefect_core.quality import (
     ClassProfile,
     Quality,
     QualityLimits,
     Standard,
+    StitchedSample,
     Verdict,
-    measure,
 )
 from ._convert import masks_of, pictures_of
 from ._squares import CropBatch, colour_image, good_squares, squares_of
@@ -101,35 +100,23 @@ def judged(
     for number, square in enumerate(squares):
         owner, plain = number % len(wholes), plains[number % len(plains)]
         box, mask = crop.boxes[owner], crop.masks[owner]
-        sample = _Sample(wholes[owner], results[number], mask)
-        quality = measure(
-            sample.good,
-            sample.result,
+        sample = StitchedSample(
+            wholes[owner],
+            results[number],
             mask,
             labels[number],
             square,
             plain,
             box,
             crop.width(owner),
-            standard.profile,
         )
-        verdicts.append(_judge(number, sample, quality, standard, known[owner], levels[number]))
+        verdicts.append(_judge(number, sample, standard, known[owner], levels[number]))
     return verdicts
-
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """A sample in its whole picture."""
-
-    good: Pixels
-    result: Pixels
-    mask: Mask
 
 
 def _judge(
     number: int,
-    sample: _Sample,
-    quality: Quality,
+    sample: StitchedSample,
     standard: Standard,
     real: RealDefect | None,
     level: float,
@@ -140,14 +127,12 @@ def _judge(
     start = start_record(NOISE, None)
     if real is not None and real.exemplar is not None and level < NOISE:
         start = start_record(level, real.name)
-        job = Job(Picture(sample.good), (sample.mask,), exemplars=(real.exemplar,))
+        job = Job(Picture(sample.good), (sample.requested,), exemplars=(real.exemplar,))
         pasted = pasted_of(job, StartSettings())
-    judgement = judge_sample(
-        quality, standard, sample.good, sample.result, sample.mask, surroundings, pasted, level
-    )
+    judgement = judge_sample(sample, standard, surroundings, pasted, level)
     return Judged(
         number,
-        quality,
+        judgement.quality,
         judgement.verdict,
         judgement.real_share,
         judgement.exemplar_difference,

@@ -28,10 +28,10 @@ class Held:
     noise: Tensor
     """``[n, C, h, w]``: the samples' own noise."""
 
-    def put_back(self, z: Tensor, schedule: NoiseSchedule, levels: Levels, level: int) -> Tensor:
+    def put_back(self, z: Tensor, levels: Levels, level: int) -> Tensor:
         """``z`` with the held cells of the forward process (Eq. 6) at ``level``; at level 0 the
         paste itself."""
-        return torch.where(self.core, noised(self.pasted, self.noise, schedule, levels, level), z)
+        return torch.where(self.core, levels.noised(self.pasted, self.noise, level), z)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,6 @@ class Descent:
     mode: Background
     latents_at: LatentsAt
     step: Step
-    schedule: NoiseSchedule
     held: Held | None = None
 
     def down(self, z: Tensor, eps: Tensor, m: Tensor, level: int) -> Tensor:
@@ -55,7 +54,7 @@ class Descent:
         z = self.mode.put_back(self.step(z, eps, level), m, self.latents_at(level - 1))
         if self.held is None:
             return z
-        return self.held.put_back(z, self.schedule, self.levels, level - 1)
+        return self.held.put_back(z, self.levels, level - 1)
 
 
 def descents(
@@ -90,22 +89,15 @@ def descents(
         if len(members) > 1:
             latents = rows_of(latents, rows)
         seeds = [batch.seeds[place] for place in places]
-        latents_at = mode.latents_at(latents, schedule, lower, seeds)
+        latents_at = mode.latents_at(latents, lower, seeds)
         m = (regions[rows] > 0)[:, None]
         inside, held = noise[rows], None
         if start is not None and share < NOISE:
             pasted = start.pasted[rows]
             if start.core is not None:
                 held = Held(start.core[rows][:, None], pasted, inside)
-            inside = noised(pasted, inside, schedule, lower, lower.steps)
+            inside = lower.noised(pasted, inside, lower.steps)
         first = torch.where(m, inside, latents_at(lower.steps))
         step = solver.start(lower)
-        groups.append(Descent(rows, lower, first, mode, latents_at, step, schedule, held))
+        groups.append(Descent(rows, lower, first, mode, latents_at, step, held))
     return groups
-
-
-def noised(
-    z_0: Tensor, noise: Tensor, schedule: NoiseSchedule, levels: Levels, level: int
-) -> Tensor:
-    """The forward process (Eq. 6) at a level of a run; ``z_0`` itself at level 0."""
-    return schedule.noised(z_0, noise, levels.alphas[level]) if level else z_0

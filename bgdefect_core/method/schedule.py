@@ -40,6 +40,10 @@ class Levels:
         """Number of DDIM steps between the first level and the last."""
         return len(self.timesteps) - 1
 
+    def noised(self, z_0: Tensor, eps: Tensor, level: int) -> Tensor:
+        """The forward process (Eq. 6) at a level; ``z_0`` itself at level 0."""
+        return _noised(z_0, eps, self.alphas[level]) if level else z_0
+
 
 @dataclass(frozen=True)
 class NoiseSchedule:
@@ -79,8 +83,7 @@ class NoiseSchedule:
     def noised(self, z_0: Tensor, eps: Tensor, alpha_t: Tensor | float) -> Tensor:
         """Forward process (Eq. 6): ``sqrt(alpha_t) z_0 + sqrt(1 - alpha_t) eps``; ``alpha_t`` a
         number or ``[B]``."""
-        signal, noise = _roots(alpha_t, z_0)
-        return signal * z_0 + noise * eps
+        return _noised(z_0, eps, alpha_t)
 
     def to_eps(self, output: Tensor, z_t: Tensor, alpha_t: Tensor | float) -> Tensor:
         """The network's output as a noise prediction (choice 8); ``alpha_t`` a number or
@@ -162,6 +165,11 @@ def _zero_terminal_snr(alphas: Tensor) -> Tensor:
     first stays."""
     root = alphas.sqrt()
     return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+
+
+def _noised(z_0: Tensor, eps: Tensor, alpha_t: Tensor | float) -> Tensor:
+    signal, noise = _roots(alpha_t, z_0)
+    return signal * z_0 + noise * eps
 
 
 def _roots(alpha_t: Tensor | float, like: Tensor) -> tuple[Tensor | float, Tensor | float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Choice:
+class PairChoice:
     """The mask and the good picture of a pair."""
 
     pair: int
@@ -38,7 +38,7 @@ class Choice:
         }
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Choice:
+    def from_json(cls, entry: Mapping[str, Any]) -> PairChoice:
         """From :meth:`as_json`.
 
         Raises:

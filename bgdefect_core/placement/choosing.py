@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .choice import Choice
+from .choice import PairChoice
 from .library import MaskLibrary
 from .matching import Fits, GoodPictures, Matcher
 from .rounds import weighted_round
@@ -76,7 +76,7 @@ class Chooser:
 
     def _reset(self) -> None:
         count = len(self._pictures)
-        self.choices: list[Choice] = []
+        self.choices: list[PairChoice] = []
         self.uses: NDArray[np.int64] = np.zeros(count, np.int64)
         """How often each picture was chosen."""
         self.left_out: dict[int, str] = {}
@@ -97,18 +97,18 @@ class Chooser:
         used = set(self._masks())
         return [name for number, name in enumerate(self._library.names) if number not in used]
 
-    def restore(self, choices: Iterable[Choice]) -> None:
+    def restore(self, choices: Iterable[PairChoice]) -> None:
         """Take over the choices of an earlier run with the same seed and inputs, from pair 0 on."""
         self._reset()
         for choice in choices:
             self._take(choice)
 
-    def __getitem__(self, pair: int) -> Choice:
+    def __getitem__(self, pair: int) -> PairChoice:
         while len(self.choices) <= pair:
             self._take(self._choose(len(self.choices)))
         return self.choices[pair]
 
-    def _take(self, choice: Choice) -> None:
+    def _take(self, choice: PairChoice) -> None:
         self.choices.append(choice)
         self.left_out.update(choice.left_out)
         for picture, _ in choice.missed:
@@ -152,24 +152,26 @@ class Chooser:
         usable = max(int((~closed).sum()), 1)
         return np.flatnonzero(~closed & (self.uses + 1 <= 2 * (pair + 1) / usable + 1))
 
-    def _choose(self, pair: int) -> Choice:
+    def _choose(self, pair: int) -> PairChoice:
         candidates = self._candidates(pair)
         usable, left_out = candidates.usable, candidates.left_out
         missed: list[tuple[int, int]] = []
-        unsuited: Choice | None = None
+        unsuited: PairChoice | None = None
         for mask in self._order(pair) if usable else []:
             match = self.matcher.match(pair, mask, usable)
             missed += [(picture, mask) for picture in match.misfits]
             if match.chosen is None:
                 continue
-            picture, difference = match.chosen.picture, match.chosen.difference
-            choice = Choice(pair, mask, picture, difference, match.looked, tuple(missed), left_out)
+            chosen = match.chosen
+            choice = PairChoice(
+                pair, mask, chosen.picture, chosen.difference, match.looked, tuple(missed), left_out
+            )
             if match.suits:
                 return choice
             unsuited = unsuited or choice
         if unsuited is not None:
             return replace(unsuited, missed=tuple(missed))
-        return Choice(pair, None, candidates.first, None, len(usable), tuple(missed), left_out)
+        return PairChoice(pair, None, candidates.first, None, len(usable), tuple(missed), left_out)
 
     def _candidates(self, pair: int) -> _Candidates:
         rng = np.random.default_rng((self._seed, pair, _PICTURES))

@@ -3,6 +3,7 @@
 from .figures import (
     IDENTICAL_DB,
     Quality,
+    StitchedSample,
     background_change,
     defect_contrast,
     defect_strength,
@@ -20,6 +21,7 @@ __all__ = [
     "Quality",
     "QualityLimits",
     "Standard",
+    "StitchedSample",
     "Verdict",
     "background_change",
     "defect_contrast",

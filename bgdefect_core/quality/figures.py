@@ -25,6 +25,26 @@ IDENTICAL_DB = 100.0
 """The PSNR of identical pictures, and the largest that is reported: JSON has no infinity."""
 
 
+@dataclass(frozen=True, eq=False)
+class StitchedSample:
+    """A sample in its whole picture, and the square from which it was stitched."""
+
+    good: Pixels
+    """uint8 ``[H, W, 3]``, the good picture; so is the next, the sample."""
+    result: Pixels
+    requested: Mask
+    """bool ``[H, W]``; so is the next, the label."""
+    refined: Mask
+    painted: NDArray[np.float32]
+    """float ``[r, r, 3]`` in 0..1, as for ``defect_strength``; r need not be the crop's side. So is
+    the next."""
+    normal: NDArray[np.float32]
+    crop: Crop
+    """Where the square lies in the picture."""
+    feather: float
+    """Width of the blended seam in the picture's pixels."""
+
+
 @dataclass(frozen=True)
 class Quality:
     """The figures of one sample.
@@ -189,33 +209,18 @@ def psnr(mean_square: float) -> float:
     return mean_square + IDENTICAL_DB
 
 
-def measure(
-    picture: Pixels,
-    result: Pixels,
-    requested: Mask,
-    refined: Mask,
-    painted: NDArray[np.float32],
-    normal: NDArray[np.float32],
-    crop: Crop,
-    feather_width: float,
-    profile: ClassProfile | None = None,
-) -> Quality:
+def measure(sample: StitchedSample, profile: ClassProfile | None = None) -> Quality:
     """All figures of one sample.
 
     Args:
-        picture, result: uint8 [H, W, 3], the good picture and the sample.
-        requested, refined: bool [H, W].
-        painted, normal: float [r, r, 3] in 0..1, as for ``defect_strength``; r need not be the
-            crop's side.
-        crop: where the square lies in the picture.
-        feather_width: width of the blended seam in the picture's pixels.
         profile: of the class; None: any change counts as defect.
 
     Raises:
         MaskError: the requested mask is empty, or sizes differ. PictureError: sizes differ.
     """
+    painted, normal, requested = sample.painted, sample.normal, sample.requested
     side = painted.shape[0]
-    inside = take(requested, crop, side)
+    inside = take(requested, sample.crop, side)
     profile = profile or ClassProfile(0)
     view = profile.view(painted, normal, inside)
     if view is None:
@@ -224,14 +229,14 @@ def measure(
     else:
         strength, contrast = view.strength, view.contrast
     properties = {} if view is None else profile.properties_of(view)
-    change = effect(picture, result, requested)
-    band = feather(requested, feather_width) > 0
-    band_inside = feather(inside, feather_width * side / crop.side) > 0
-    background_psnr, background_max = background_change(picture, result, band)
+    change = effect(sample.good, sample.result, requested)
+    band = feather(requested, sample.feather) > 0
+    band_inside = feather(inside, sample.feather * side / sample.crop.side) > 0
+    background_psnr, background_max = background_change(sample.good, sample.result, band)
     return Quality(
         strength=strength,
         contrast=contrast,
-        fill=mask_fill(requested, refined),
+        fill=mask_fill(requested, sample.refined),
         background_psnr=background_psnr,
         background_max=background_max,
         latent_background_psnr=latent_background_psnr(painted, normal, band_inside),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from ..declarations import Doc, Range, check_settings
 from .effects import Change
@@ -15,6 +15,14 @@ from .shown import Shown
 
 SLACK_BELOW, SLACK_ABOVE = 0.5, 2.0
 """What a sample may fall short of, or exceed, what nine of ten real defects show of a property."""
+
+
+class LeastShown(NamedTuple):
+    """How strongly a defect of a class must show."""
+
+    strength: float
+    contrast: float
+    mean: float
 
 
 @dataclass(frozen=True)
@@ -98,16 +106,16 @@ class QualityLimits:
     def __post_init__(self) -> None:
         check_settings(self)
 
-    def of_class(self, profile: ClassProfile) -> tuple[float, float, float]:
-        """Least strength, contrast and mean change of a class.
+    def of_class(self, profile: ClassProfile) -> LeastShown:
+        """The limits of a class.
 
         A class that is known needs no limit of contrast: its direction and the smoothing leave out
         what the surroundings' variation would add, and contrast varies with the place.
         """
         if self.class_share == 0 or profile.strength is None or profile.mean is None:
-            return self.min_strength, self.min_contrast, -1.0
+            return LeastShown(self.min_strength, self.min_contrast, -1.0)
         share = self.class_share
-        return share * profile.strength.low, 0.0, share * profile.mean.low
+        return LeastShown(share * profile.strength.low, 0.0, share * profile.mean.low)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +152,12 @@ def judge(
     """
     limits = limits or QualityLimits()
     profile = profile or ClassProfile(0)
-    min_strength, min_contrast, min_mean = limits.of_class(profile)
+    least = limits.of_class(profile)
     checks = [
-        (quality.strength >= min_strength, "no visible defect"),
-        (quality.contrast >= min_contrast, "defect lost in its surroundings"),
+        (quality.strength >= least.strength, "no visible defect"),
+        (quality.contrast >= least.contrast, "defect lost in its surroundings"),
         (
-            quality.mean_change is None or quality.mean_change >= min_mean,
+            quality.mean_change is None or quality.mean_change >= least.mean,
             "too little of the defect",
         ),
         (real_share >= limits.min_real_share, "far less of it than in life"),
@@ -179,8 +187,8 @@ def is_shown(view: Shown, limits: QualityLimits, profile: ClassProfile) -> bool:
     Args:
         view: from ``profile.view``.
     """
-    strength, contrast, mean = limits.of_class(profile)
-    if view.strength < strength or view.contrast < contrast or view.mean < mean:
+    least = limits.of_class(profile)
+    if view.strength < least.strength or view.contrast < least.contrast or view.mean < least.mean:
         return False
     if not limits.shared:
         return True

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Picture, Pixels
-from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.placement.choosing import Chooser
 from bgdefect_core.placement.coarse import CoarsePicture, CoarseTemplates, Grid
 from bgdefect_core.placement.exemplar import Exemplar
@@ -133,7 +133,7 @@ def test_choices_follow_from_the_seed_and_go_on_where_they_were_left() -> None:
     assert len({choice.mask for choice in expected[:3]}) == 3  # each mask once a round
     resumed = chooser(masks, few_traces())
     lines = [json.dumps(choice.as_json()) for choice in expected[:5]]
-    resumed.restore([Choice.from_json(json.loads(line)) for line in lines])
+    resumed.restore([PairChoice.from_json(json.loads(line)) for line in lines])
     assert [resumed[pair] for pair in range(14)] == expected
     other = chooser(masks, few_traces(), seed=1)
     assert [other[pair] for pair in range(14)] != expected

@@ -12,6 +12,7 @@ from bgdefect_core.quality import (
     IDENTICAL_DB,
     Quality,
     QualityLimits,
+    StitchedSample,
     Verdict,
     background_change,
     defect_contrast,
@@ -130,7 +131,9 @@ def test_all_figures_of_one_sample_by_hand() -> None:
     painted[16:24, 12:28] += 0.3  # the mask in the square
     painted[12:28, 8:32] += 0.1  # and 4 pixels around it: the seam is 3 x 2 wide there
     painted[0] += 0.05
-    found = measure(picture, result, requested, refined, painted, normal, Crop(30, 20, 20), 3.0)
+    crop = Crop(30, 20, 20)
+    sample = StitchedSample(picture, result, requested, refined, painted, normal, crop, 3.0)
+    found = measure(sample)
     assert found.strength == pytest.approx(0.4, abs=1e-6)
     assert found.contrast == pytest.approx(0.4 / 0.01, rel=1e-4)
     assert found.fill == 0.75
@@ -146,7 +149,7 @@ def test_all_figures_of_one_sample_by_hand() -> None:
     assert found.latent_background_psnr == pytest.approx(
         -10 * math.log10(0.05**2 * 40 / outside), abs=1e-4
     )
-    hard = measure(picture, result, requested, refined, painted, normal, Crop(30, 20, 20), 0.0)
+    hard = measure(replace(sample, feather=0.0))
     assert (
         hard.background_max == 72
         and hard.latent_background_psnr < found.latent_background_psnr

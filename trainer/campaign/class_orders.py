@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.records.run_record import settings_digest
 
 from ..generation.attempts import KnownVerdicts
@@ -61,7 +61,7 @@ class GenerationOrders:
             contents[name] = [self._shared.store.tree(digest).content, inside]
         return settings_digest({"settings": order_values(self._generate), "contents": contents})
 
-    def place(self, number: int, pairs: range, choices: Sequence[Choice]) -> Task:
+    def place(self, number: int, pairs: range, choices: Sequence[PairChoice]) -> Task:
         """Place the masks of a shard.
 
         Args:

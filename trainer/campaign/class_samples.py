@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.dataset_place import extras_folder, is_complete
 from bgdefect_core.records.manifest import read_manifest
@@ -41,7 +41,7 @@ class ClassSamples(ABC):
         self._generate, self._plan, self._figures = generate, generate.plan, figures
         self._object, self._defect = object, defect
         self.known = KnownVerdicts()
-        self.choices: list[Choice] = []
+        self.choices: list[PairChoice] = []
         """Of all pairs whose masks were placed."""
         self._without_mask: list[dict[str, Any]] = []
         self._left_out: tuple[str, ...] = ()
@@ -102,9 +102,9 @@ class ClassSamples(ABC):
             count += index < self._plan.count and self.known.is_final(self._plan, index)
         return count
 
-    def _take_record(self, record: Mapping[str, Any]) -> list[Choice]:
+    def _take_record(self, record: Mapping[str, Any]) -> list[PairChoice]:
         """Keep what the placing of a shard says; its choices."""
-        choices = [Choice.from_json(entry) for entry in record["choices"]]
+        choices = [PairChoice.from_json(entry) for entry in record["choices"]]
         self.choices += choices
         self._without_mask += record["without_mask"]
         self._left_out = tuple(record["left_out"])

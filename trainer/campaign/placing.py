@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bgdefect_core.declarations import replace_options
-from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choice import PairChoice
 
 from ..data.layouts import layout_of
 from ..generation.config import GenerateConfig
@@ -64,7 +64,7 @@ def place(worker: Worker, order: Mapping[str, Any]) -> Parts:
     """
     config = generation_of(worker, order)
     run = _run(worker, order, config)
-    before = [Choice.from_json(entry) for entry in order["choices"]]
+    before = [PairChoice.from_json(entry) for entry in order["choices"]]
     if run.pairs.choices[: len(before)] != before or len(run.pairs.choices) != len(before):
         run.pairs.restore(before)
     pairs: list[Pair] = []

@@ -15,7 +15,7 @@ from typing import Any
 from bgdefect_core.errors import OutputError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.paths import system_errors
-from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.run_record import settings_digest
 
@@ -31,13 +31,13 @@ class ChoiceFile:
         self.path = extras_folder(root, object, defect) / "pairs.jsonl"
         self._run = settings_digest(settings)
 
-    def read(self) -> list[Choice]:
+    def read(self) -> list[PairChoice]:
         """The choices from pair 0 on, up to the first damaged line; none of another run."""
         try:
             lines = self.path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             return []
-        choices: list[Choice] = []
+        choices: list[PairChoice] = []
         for number, line in enumerate(lines):
             try:
                 entry = json.loads(line)
@@ -45,7 +45,7 @@ class ChoiceFile:
                     if entry["run"] != self._run:
                         return []
                     continue
-                choice = Choice.from_json(entry)
+                choice = PairChoice.from_json(entry)
             except (ValueError, KeyError, TypeError, AttributeError):
                 break
             if choice.pair != len(choices):
@@ -53,7 +53,7 @@ class ChoiceFile:
             choices.append(choice)
         return choices
 
-    def write(self, choices: list[Choice]) -> None:
+    def write(self, choices: list[PairChoice]) -> None:
         """Begin the file anew.
 
         Raises:
@@ -66,7 +66,7 @@ class ChoiceFile:
                 file.write(json.dumps(entry) + "\n")
 
     @system_errors(OutputError, "a writable folder", "choose another output folder")
-    def add(self, choices: list[Choice]) -> None:
+    def add(self, choices: list[PairChoice]) -> None:
         """Add choices at the end.
 
         Raises:

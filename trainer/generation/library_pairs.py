@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bgdefect_core.jobs import Job
-from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.placement.choosing import Chooser
 from bgdefect_core.placement.library import MaskLibrary
 from bgdefect_core.placement.likeness import Likeness
@@ -66,11 +66,11 @@ class LibraryPairs:
         return self._chooser.without_contrast
 
     @property
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[PairChoice]:
         """The choices so far."""
         return self._chooser.choices
 
-    def restore(self, choices: Sequence[Choice]) -> None:
+    def restore(self, choices: Sequence[PairChoice]) -> None:
         """Take over choices of this run, from pair 0 on."""
         self._chooser.restore(choices)
 
@@ -123,7 +123,7 @@ class LibraryPairs:
         job = Job(picture, (placed.mask,), real.surroundings, exemplars)
         return Pair(index, source, job, origin)
 
-    def _choice(self, index: int) -> Choice:
+    def _choice(self, index: int) -> PairChoice:
         """The choice of a pair; those that are new are written to the file."""
         before = len(self._chooser.choices)
         choice = self._chooser[index]
@@ -131,7 +131,7 @@ class LibraryPairs:
             self._file.add(self._chooser.choices[before:])
         return choice
 
-    def _missed(self, choice: Choice) -> dict[str, list[str]]:
+    def _missed(self, choice: PairChoice) -> dict[str, list[str]]:
         """The masks that fit nowhere on the pictures that were tried, by picture."""
         missed: dict[str, list[str]] = {}
         for picture, mask in choice.missed:

@@ -21,7 +21,7 @@ from bgdefect_core.method.start import StartName
 from bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_core.pictures.masks import Mask, separate_defects
 from bgdefect_core.pictures.picture import Picture, Pixels
-from bgdefect_core.placement.choice import Choice
+from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.placement.directions import settled
 from bgdefect_core.placement.library import MaskLibrary
 from bgdefect_core.placement.part import PartKind, part_kind
@@ -145,11 +145,11 @@ class Pairs:
             )
 
     @property
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[PairChoice]:
         """The choices so far; none where masks are ready."""
         return [] if self._placed is None else self._placed.choices
 
-    def restore(self, choices: Sequence[Choice]) -> None:
+    def restore(self, choices: Sequence[PairChoice]) -> None:
         """Take over choices of this run, from pair 0 on, in place of those that were made here."""
         if self._placed is not None:
             self._placed.restore(choices)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import tyro
@@ -91,7 +91,7 @@ def _measure(
     name: str, known: GoodPictures, examples: Sequence[Example], config: BenchProposalsConfig
 ) -> list[ProposalFigures]:
     """One class."""
-    measured: dict[float, list[tuple[float, ...]]] = {level: [] for level in config.levels}
+    measured: dict[float, list[PictureFigures]] = {level: [] for level in config.levels}
     for example in tqdm(examples, desc=name, unit="picture"):
         picture, truth = load_example(example)
         scores = known.scores(picture)
@@ -105,16 +105,28 @@ def _measure(
     return figures
 
 
-def compared(regions: Sequence[Mask], truth: Mask) -> tuple[float, float, float, float, float]:
-    """The figures of one picture, in the order of :class:`ProposalFigures`: whether the first
-    region meets the human mask, share of its defects that a region meets, number of regions, IoU of
-    regions and of their boxes."""
+class PictureFigures(NamedTuple):
+    """The figures of one picture, in the order of :class:`ProposalFigures`."""
+
+    first: float
+    """1 where the first region meets the human mask, else 0."""
+    defects: float
+    """Share of its defects that a region meets."""
+    regions: int
+    iou: float
+    box_iou: float
+    """Of the regions' boxes."""
+
+
+def compared(regions: Sequence[Mask], truth: Mask) -> PictureFigures:
+    """The figures of one picture with its human mask."""
     union = np.logical_or.reduce(regions)
     defects = separate_defects(truth)
     met = float(np.mean([(defect & union).any() for defect in defects]))
     first = float((regions[0] & truth).any())
     boxes = boxes_around(regions)
-    return first, met, len(regions), overlap(union, truth)["iou"], overlap(boxes, truth)["iou"]
+    iou, box_iou = overlap(union, truth)["iou"], overlap(boxes, truth)["iou"]
+    return PictureFigures(first, met, len(regions), iou, box_iou)
 
 
 def proposals_table(figures: Sequence[ProposalFigures]) -> list[str]:

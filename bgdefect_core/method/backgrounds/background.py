@@ -14,7 +14,7 @@ from torch import Tensor
 from ..inversion import StepCallback, invert
 from ..predictor import Predictor
 from ..regions import RegionPrompts
-from ..schedule import Levels, NoiseSchedule
+from ..schedule import Levels
 
 LatentsAt = Callable[[int], Tensor]
 """Level -> the background's latents ``[B, C, h, w]`` at that level."""
@@ -99,7 +99,6 @@ class Background(ABC):
     def latents_at(
         self,
         latents: Sequence[Tensor],
-        schedule: NoiseSchedule,
         levels: Levels,
         seeds: Sequence[int],
     ) -> LatentsAt:

@@ -14,7 +14,7 @@ from ..inversion import StepCallback
 from ..predictor import Predictor
 from ..randomness import seeded_noise
 from ..regions import RegionPrompts
-from ..schedule import Levels, NoiseSchedule
+from ..schedule import Levels
 from .background import Background, BackgroundLatents, LatentsAt
 
 
@@ -44,15 +44,10 @@ class NoisedBackground(Background):
     def latents_at(
         self,
         latents: Sequence[Tensor],
-        schedule: NoiseSchedule,
         levels: Levels,
         seeds: Sequence[int],
     ) -> LatentsAt:
         """The forward process at each level; at level 0 ``z_0`` itself."""
         z_0 = latents[0]
         eps = seeded_noise(seeds, z_0.shape[1:], stream=1).to(z_0)
-
-        def forward_process(level: int) -> Tensor:
-            return schedule.noised(z_0, eps, levels.alphas[level]) if level else z_0
-
-        return forward_process
+        return lambda level: levels.noised(z_0, eps, level)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -75,18 +75,26 @@ def highest(anomaly: Map) -> float:
     return float(anomaly.max())
 
 
-def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, float, float]:
+class CurveMetrics(NamedTuple):
+    """Figures over all thresholds, 0..1 each."""
+
+    auroc: float
+    ap: float
+    f1_max: float
+
+
+def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> CurveMetrics:
     """AUROC, AP and F1-max over thresholds.
 
     Args:
         truth: bool ``[n]``. score: float ``[n]``.
 
     Returns:
-        Three numbers in 0..1; all NaN where the truth has one value only.
+        All NaN where the truth has one value only.
     """
     metrics = sklearn_metrics()
     if truth.all() or not truth.any():
-        return math.nan, math.nan, math.nan
+        return CurveMetrics(math.nan, math.nan, math.nan)
     # one curve gives all three: sorting millions of pixels takes longer than the detector's maps
     false_rate, recall, _ = metrics.roc_curve(truth, score, drop_intermediate=False)
     positives = np.count_nonzero(truth)
@@ -94,7 +102,8 @@ def curve_metrics(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, floa
     precision = hits / np.maximum(hits + alarms, 1e-12)
     f1 = 2 * hits / (positives + hits + alarms)
     average_precision = np.sum(np.diff(recall) * precision[1:])
-    return float(metrics.auc(false_rate, recall)), float(average_precision), float(f1.max())
+    auroc = float(metrics.auc(false_rate, recall))
+    return CurveMetrics(auroc, float(average_precision), float(f1.max()))
 
 
 def counted_pixels(

@@ -177,7 +177,7 @@ def turn_figures(
     inside: list[float] = []
     for (_, truth), probability in zip(defects, maps, strict=False):
         inside.append(score_inside(seen(truth, probability), defect_of(truth)))
-    _, pixel_ap, _ = curve_metrics(*counted_pixels(truths, maps))
+    pixel_ap = curve_metrics(*counted_pixels(truths, maps)).ap
     highest = list(map(image_score, maps[len(defects) :]))
     return {"defects": inside, "good": highest, "pixel_ap": pixel_ap}
 
