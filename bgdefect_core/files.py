@@ -23,18 +23,21 @@ def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb") -> Iterator[
 
     Args:
         path: where the file shall stand.
-        mode: "wb" for bytes, "w" for UTF-8 text with Unix line ends.
+        mode: "wb" for bytes, "w" for UTF-8 text with Unix line ends. What UTF-8 cannot hold, such
+            as bytes in the name of a file, becomes a question mark.
 
     Raises:
         OutputError: the place cannot be written to, or the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.tmp")
-    encoding, newline = (None, None) if mode == "wb" else ("utf-8", "\n")
+    options: dict[str, Any] = {}
+    if mode == "w":
+        options = {"encoding": "utf-8", "newline": "\n", "errors": "replace"}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, mode, encoding=encoding, newline=newline) as file:
+            with open(temporary, mode, **options) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # a full disk shows here, not after the replacement

@@ -26,9 +26,16 @@ def read_area(path: Path, size: tuple[int, int]) -> Mask:
         bool ``[H, W]``.
 
     Raises:
-        MaskError: missing, damaged, of another size or of several colours; the message names it.
+        MaskError: missing, damaged, of another size, of several colours, or with a shape of which
+            nothing is white; the message names it.
     """
-    values = decode(path, MaskError).pixels
+    decoded = decode(path, MaskError)
+    values = decoded.pixels
+    has_indices = decoded.indices is not None and decoded.indices.any()
+    if not values.any() and (decoded.alpha_varies or has_indices):
+        where = "alpha channel holds a shape" if decoded.alpha_varies else "palette indices differ"
+        came = f"{path} is black: only its {where}"
+        raise MaskError(came, "white where the area is", "save that as a black and white picture")
     coloured = coloured_mask(path, values) if values.ndim == 3 else None
     if coloured is not None:
         values = coloured.astype(np.uint8) * 255
@@ -42,6 +49,9 @@ def read_area(path: Path, size: tuple[int, int]) -> Mask:
         )
     white = 127 if values.itemsize == 1 else values.max() / 2
     area: Mask = values > white
+    if values.any() and not area.any():
+        came = f"{path} has no value above {white} (its highest is {values.max()})"
+        raise MaskError(came, "255 where the area is", "scale its values to 0 and 255")
     return area
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "attempts_there",
     "check_name",
     "check_place",
+    "check_text",
     "extras_folder",
     "is_complete",
     "rejected_files",
@@ -125,8 +126,9 @@ def check_name(what: str, name: str) -> None:
         what: "object" or "defect".
 
     Raises:
-        SettingError: empty, no plain folder name anywhere, or one that the layout needs.
+        SettingError: empty, no text, no plain folder name anywhere, or one that the layout needs.
     """
+    check_text(what, name)
     bad = (
         name != name.strip() or name in ("", ".", "..") or re.search(r'[\x00-\x1f<>:"/\\|?*]', name)
     )
@@ -136,6 +138,19 @@ def check_name(what: str, name: str) -> None:
         came = f"the {what} {name[:80]!r} cannot be a folder of the data set"
         expected = "a plain folder name" + (f" of at most {_LONGEST} bytes" if is_long else "")
         raise SettingError(came, expected, "rename it")
+
+
+def check_text(what: str, name: str) -> None:
+    """Refuse an object's or a defect's name that is no text: a folder's name in another encoding.
+
+    Raises:
+        SettingError: it is none.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as reason:
+        came = f"the {what} {name[:80]!r} is in another encoding than UTF-8"
+        raise SettingError(came, "a name in UTF-8", "rename its folder") from reason
 
 
 def check_place(root: Path, object: str, defect: str, record: RunRecord) -> None:

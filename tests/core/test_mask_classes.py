@@ -196,6 +196,25 @@ def test_an_area_in_one_colour(tmp_path: Path) -> None:
         read_area(path, (SIDE, SIDE))
 
 
+@pytest.mark.parametrize("kind", ["alpha", "palette", "one", "half"])
+def test_an_area_of_which_nothing_is_white_is_refused(kind: str, tmp_path: Path) -> None:
+    """It would forbid nothing, or allow nothing, without a word."""
+    shape = FIRST.astype(np.uint8)
+    images = {
+        "alpha": Image.fromarray(np.dstack([np.zeros((SIDE, SIDE, 3), np.uint8), shape * 255])),
+        "palette": Image.fromarray(shape, "L").convert("P"),
+        "one": Image.fromarray(shape),
+        "half": Image.fromarray(shape * 127),
+    }
+    if kind == "palette":
+        images[kind].putpalette([0] * 6)
+    images[kind].save(tmp_path / "a.png")
+    with pytest.raises(MaskError, match=r"a\.png (is black: only|has no value above 127)"):
+        read_area(tmp_path / "a.png", (SIDE, SIDE))
+    Image.fromarray(shape * 0).save(tmp_path / "a.png")
+    assert not read_area(tmp_path / "a.png", (SIDE, SIDE)).any()  # nothing may be meant
+
+
 def test_white_of_lossy_webp_is_no_class(tmp_path: Path) -> None:
     values = np.where(FIRST, np.uint8(255), np.uint8(0))
     values[30:40, 50:62] = 252

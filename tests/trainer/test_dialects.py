@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bgdefect_core.errors import DataError, MaskError
+from bgdefect_core.errors import DataError, MaskError, SettingError
 from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask
 from trainer.data.check import CheckConfig, check
 from trainer.data.convert import ConvertConfig, convert
 from trainer.data.examples import load_example
+from trainer.data.formats import FORMATS, FormatName
 from trainer.data.layouts import ReadingSettings, find_examples, good_examples
 
 from .annotated_sets import (
@@ -484,3 +485,38 @@ def test_one_side_alone_is_divided(tmp_path: Path) -> None:
     for number, path in enumerate(sorted(root.glob("*.png"))):
         plain_picture(path, 90 + number)
     assert set(sides_in(root).values()) == {"train", "val"}
+
+
+# --- names that are no text
+
+
+LATIN = "kr\udcfctze"
+"""A name in Latin-1, as Python shows it."""
+
+
+@pytest.mark.parametrize("kind", ["object", "defect"])
+def test_a_class_in_another_encoding_is_refused(kind: str, tmp_path: Path) -> None:
+    object, defect = (LATIN, "cut") if kind == "object" else ("nut", LATIN)
+    root = tmp_path / object
+    plain_picture(root / f"test/{defect}/0.png")
+    write_mask(root / f"ground_truth/{defect}/0_mask.png", masks()["Cut"])
+    plain_picture(root / "train/good/0.png", 91)
+    with pytest.raises(SettingError, match=f"the {kind} .* is in another encoding than UTF-8"):
+        find_examples(root)
+    assert len(good_examples(root, object)) == 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_pictures_in_another_encoding_and_of_two_lines_are_converted(
+    name: FormatName, tmp_path: Path
+) -> None:
+    root = tmp_path / "nut"
+    for number, stem in enumerate((LATIN, "two\nlines", "a")):
+        plain_picture(root / f"test/cut/{stem}.png", 90 + number)
+        write_mask(root / f"ground_truth/cut/{stem}_mask.png", masks()["Cut"])
+        plain_picture(root / f"train/good/{stem}.png", 80 + number)
+    check(CheckConfig(root, page=tmp_path / "check.html"))
+    assert "kr?tze.png" in (tmp_path / "check.html").read_text(encoding="utf-8")
+    convert(ConvertConfig(root, tmp_path / "out/nut", (name,)))
+    found = [example.image.name for example in find_examples(tmp_path / "out/nut")]
+    assert len(found) == 3 and all(name.isprintable() for name in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from .layouts import (
 __all__ = ["divided", "gather", "gather_generated", "on_own_sides", "provenance_of"]
 
 log = logging.getLogger(__name__)
+
+_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def gather(root: Path, reading: ReadingSettings = AS_FOUND) -> list[LabelledFile]:
@@ -116,10 +119,10 @@ def _joined(
 
 def _names(root: Path, images: Sequence[Path]) -> dict[Path, str]:
     """A file name for each picture: its own where all stems differ, else with the folders that lead
-    to it."""
-    stems = [comparable(image.stem) for image in images]
+    to it; without bytes and control characters that tables cannot hold."""
+    stems = [comparable(_plain(image.stem)) for image in images]
     if len(set(stems)) == len(set(images)):
-        return {image: image.name for image in images}
+        return {image: _plain(image.name) for image in images}
     folder = Path(os.path.abspath(root if root.is_dir() else root.parent))
     names: dict[Path, str] = {}
     taken: set[str] = set()
@@ -127,7 +130,8 @@ def _names(root: Path, images: Sequence[Path]) -> dict[Path, str]:
         if image in names:
             continue
         relative = Path(os.path.relpath(os.path.abspath(image), folder))
-        joined = "_".join(part for part in relative.with_suffix("").parts if part != "..")
+        parts = [part for part in relative.with_suffix("").parts if part != ".."]
+        joined = _plain("_".join(parts))
         stem = joined
         number = 1
         while comparable(stem) in taken:
@@ -136,6 +140,10 @@ def _names(root: Path, images: Sequence[Path]) -> dict[Path, str]:
         taken.add(comparable(stem))
         names[image] = stem + image.suffix
     return names
+
+
+def _plain(name: str) -> str:
+    return _UNFIT.sub("_", name)
 
 
 def provenance_of(line: ManifestLine) -> Provenance:

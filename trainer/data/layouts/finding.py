@@ -9,6 +9,7 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.paths import system_errors
 from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.mask_values import MaskValues
+from bgdefect_core.records.dataset_place import check_text
 
 from ..annotations.mask_classes import MaskClasses
 from ..examples import Example
@@ -70,6 +71,9 @@ def find_examples(
         for member in known[name]:
             if member in defects:
                 classes.add((name, member))
+    for name, member in sorted(classes):
+        check_text("object", name)  # they become prompts and records
+        check_text("defect", member)
     examples = _grouped(root, layout.examples(root, classes), reading)
     values = MaskValues.parse(reading.mask_values)
     if values.is_white:
