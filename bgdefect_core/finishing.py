@@ -44,6 +44,9 @@ class Painted:
     exemplar_difference: float | None = None
     """How far the sample is from its exemplar (``copies.exemplar_difference``); None: started from
     noise."""
+    continuity: float | None = None
+    """Whether it holds together as its exemplar does (``continuity.continuity``); None: started
+    from noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +147,7 @@ def _judged(
         width,
         decoded.start_level,
         judgement.exemplar_difference,
+        judgement.continuity,
     )
 
 

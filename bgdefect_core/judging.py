@@ -10,6 +10,7 @@ from .method.start import NOISE
 from .pasting import Pasted
 from .placement.surroundings import Surroundings
 from .quality import Quality, Standard, StitchedSample, Verdict, judge, measure
+from .quality.continuity import IN_PIECES, LEAST
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Judgement:
     exemplar_difference: float | None = None
     """How far the sample is from its exemplar (``copies.exemplar_difference``); None: started from
     noise."""
+    continuity: float | None = None
+    """Whether it holds together as its exemplar does (``continuity.continuity``); None: started
+    from noise."""
 
 
 def judge_sample(
@@ -34,8 +38,8 @@ def judge_sample(
     pasted: Pasted | None = None,
     start_level: float = NOISE,
 ) -> Judgement:
-    """The figures of one sample and the verdict. A good one that is a copy of its exemplar is
-    rejected by name.
+    """The figures of one sample and the verdict. A good one that is a copy of its exemplar, or
+    in more pieces than that, is rejected by name.
 
     Args:
         standard: of its class.
@@ -52,14 +56,21 @@ def judge_sample(
     verdict = judge(quality, standard.limits, 1.0 if share is None else share, standard.profile)
     if pasted is None:
         return Judgement(quality, verdict, share)
-    copied = start_level > 0 and pasted.is_copied_by(result, good, mask)
-    if copied and verdict.good:
-        verdict = Verdict(False, COPY)
-    return Judgement(quality, verdict, share, pasted.difference(result, good, mask))
+    difference = pasted.difference(result, good, mask)
+    continuity = pasted.continuity(result, good, mask)
+    if verdict.good and start_level > 0:
+        if pasted.is_copied_by(result, good, mask):
+            verdict = Verdict(False, COPY)
+        elif standard.limits.shared and continuity < LEAST:
+            verdict = Verdict(False, IN_PIECES)
+    return Judgement(quality, verdict, share, difference, continuity)
 
 
 def figures_of(
-    quality: Quality, real_share: float | None, exemplar_difference: float | None
+    quality: Quality,
+    real_share: float | None,
+    exemplar_difference: float | None,
+    continuity: float | None,
 ) -> dict[str, float]:
     """All figures of a sample that are known, by their names in the manifest."""
     figures = dict(quality.figures)
@@ -67,4 +78,6 @@ def figures_of(
         figures["real_share"] = real_share
     if exemplar_difference is not None:
         figures["exemplar_difference"] = exemplar_difference
+    if continuity is not None:
+        figures["continuity"] = continuity
     return figures

@@ -21,6 +21,7 @@ from .pictures.picture import Picture, Pixels
 from .pictures.pixels import as_pictures, to_pixels
 from .pictures.tones import change, two_tones
 from .placement.paste import core_of, paste, with_core
+from .quality.continuity import continuity
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,10 @@ class Pasted:
     def difference(self, result: Pixels, good: Pixels, mask: Mask) -> float:
         """How far a sample is from this paste (:func:`.copies.exemplar_difference`)."""
         return exemplar_difference(result, self.picture.eight_bit(), good, mask)
+
+    def continuity(self, result: Pixels, good: Pixels, mask: Mask) -> float:
+        """Whether a sample holds together as this paste does (:func:`.continuity.continuity`)."""
+        return continuity(result, self.picture.eight_bit(), good, mask)
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,13 +40,15 @@ class Judged:
     """Share of the real defect's change that the sample shows; None: not known."""
     exemplar_difference: float | None = None
     """How far it is from the real defect that it started from; None: it started from noise."""
+    continuity: float | None = None
+    """Whether it holds together as that real defect does; None: it started from noise."""
     start: dict[str, Any] | None = None
     """Where it started, for the manifest; None: not known."""
 
     @property
     def figures(self) -> dict[str, float]:
         """All figures that are known, by name, as in the manifest."""
-        return figures_of(self.quality, self.real_share, self.exemplar_difference)
+        return figures_of(self.quality, self.real_share, self.exemplar_difference, self.continuity)
 
     @property
     def line(self) -> str:
@@ -136,6 +138,7 @@ def _judge(
         judgement.verdict,
         judgement.real_share,
         judgement.exemplar_difference,
+        judgement.continuity,
         start,
     )
 

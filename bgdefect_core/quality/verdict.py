@@ -99,7 +99,8 @@ class QualityLimits:
         Doc(
             "Reject samples that lack what nine of ten known real defects of the class share: the "
             "effect on the connected areas of a two-toned picture, one piece, no holes, "
-            "sharpness. Applies where five or more are known."
+            "sharpness. Applies where five or more are known. And reject samples in more pieces "
+            "than the real defect that they started from."
         ),
     ] = True
 

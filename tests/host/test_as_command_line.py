@@ -131,7 +131,7 @@ def test_a_graph_judges_as_the_command_line(
         assert record.start is not None
         assert record.start["level"] == pytest.approx(sample.start_level, abs=1e-9)
         expected = dict(sample.quality.figures)
-        for name in ("real_share", "exemplar_difference"):
+        for name in ("real_share", "exemplar_difference", "continuity"):
             value = getattr(sample, name)
             assert value is not None
             expected[name] = value

@@ -136,6 +136,7 @@ def assert_equal(samples: list[Painted], nodes: tuple[torch.Tensor, ...]) -> Non
         for value, expected in (
             (verdict.real_share, sample.real_share),
             (verdict.exemplar_difference, sample.exemplar_difference),
+            (verdict.continuity, sample.continuity),
         ):
             assert (value is None) == (expected is None)
             if expected is not None:

@@ -184,7 +184,9 @@ def predictor(base: Base) -> Iterator[Any]:
 
 def _sample(run: Painter, pair: Pair, slot: Slot, painted: Painted) -> Sample:
     index, attempt = slot
-    quality = figures_of(painted.quality, painted.real_share, painted.exemplar_difference)
+    quality = figures_of(
+        painted.quality, painted.real_share, painted.exemplar_difference, painted.continuity
+    )
     facts = SampleFacts(
         index=index,
         attempt=attempt,

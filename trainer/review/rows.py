@@ -24,6 +24,7 @@ LABELS = {
     "sharpness": "sharpness",
     "roughness": "roughness",
     "exemplar_difference": "difference from its real defect",
+    "continuity": "in one piece as its real defect",
     "background_psnr": "background dB",
     "background_max": "largest change",
     "latent_background_psnr": "before stitching dB",
