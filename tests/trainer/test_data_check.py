@@ -20,7 +20,8 @@ from .annotated_sets import HEIGHT, WIDTH, coco, coco_nut, plain_picture, yolo
 def test_what_a_good_data_set_holds(tmp_path: Path) -> None:
     text = "\n".join(lines(check(CheckConfig(coco_nut(tmp_path / "nut")))))
     assert "layout     coco" in text and "3 with defects, 2 good" in text
-    assert "sizes      24 x 20 (5)" in text and "5 parts" in text
+    assert "sizes      24 x 20 (5)" in text and "cannot be used" not in text
+    assert "5 parts: no picture names its own, so each counts as one" in text
     assert "nut / cut" in text and "pictures 3 of 3 parts" in text
     assert "24 to 24 pixels, median 24 (5 % of the picture)" in text
     assert "odd        nothing" in text
@@ -37,7 +38,9 @@ def test_what_is_odd_is_listed(tmp_path: Path) -> None:
     text = "\n".join(lines(check(CheckConfig(root))))
     assert "odd        3" in text
     assert "a defect of 9 pixels" in text and "is full" in text and "has the content of" in text
-    assert "2 pictures have boxes alone" in text and "needs 4 parts" in text
+    assert "2 pictures have boxes alone" in text
+    assert "not evaluate: that takes 4 parts with the defect (here 2) and 4 good" in text
+    assert "2 with defects, 1 good, 1 that cannot be used" in text
 
 
 def test_the_page_holds_everything_and_needs_no_other_file(tmp_path: Path) -> None:
@@ -49,7 +52,8 @@ def test_the_page_holds_everything_and_needs_no_other_file(tmp_path: Path) -> No
     for text in ("nut / cut", "nut / dent", "1 of them show other classes", "32 to 63", "Nothing"):
         assert text in page
     assert report.classes["nut", "cut"].histogram == [("32 to 63", 1)]
-    assert "areas    16 to 31: 1" in "\n".join(lines(report))
+    text = "\n".join(lines(report))
+    assert "areas    16 to 31: 1" in text and f"page       {tmp_path / 'check.html'}" in text
 
 
 def test_names_are_written_as_text(tmp_path: Path) -> None:

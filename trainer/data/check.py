@@ -69,6 +69,7 @@ def check(config: CheckConfig) -> CheckReport:
     report.odd += notes.lines
     if config.page is not None:
         write_page(report, config.page)
+        report.page = config.page
     return report
 
 
@@ -122,6 +123,7 @@ class _Look:
             digest = file_digest(example.image, DataError, "a picture")
         except BGDefectError as error:
             self.report.odd.append(str(error))
+            self.report.unusable += 1
             return
         if example.image in self.report.defective or example.image in self.report.good:
             return  # of a further class

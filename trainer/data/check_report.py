@@ -86,7 +86,8 @@ class CheckedClass:
             uses.append("one part alone: train with --shots and all pictures; nothing is held out")
         else:
             uses.append("train; generate from its masks")
-            text = f"evaluate: needs {_ENOUGH} parts with the defect, {_ENOUGH} good pictures"
+            text = f"not evaluate: that takes {_ENOUGH} parts with the defect (here "
+            text += f"{len(self.groups)}) and {_ENOUGH} good pictures (here {good})"
             has_enough = len(self.groups) >= _ENOUGH and good >= _ENOUGH
             uses.append("evaluate" if has_enough else text)
         if not good:
@@ -114,6 +115,23 @@ class CheckReport:
     named: int = 0
     """Pictures whose part is named."""
     odd: list[str] = field(default_factory=list)
+    unusable: int = 0
+    """Examples and good pictures that cannot be read; ``odd`` says why."""
+    page: Path | None = None
+    """Where the page stands, if one was written."""
+
+    @property
+    def pictures(self) -> str:
+        """Their numbers in words."""
+        text = f"{len(self.defective)} with defects, {len(self.good)} good"
+        return f"{text}, {self.unusable} that cannot be used" if self.unusable else text
+
+    @property
+    def groups(self) -> str:
+        """The parts that the pictures show, in words."""
+        if not self.named:
+            return f"{self.parts} parts: no picture names its own, so each counts as one"
+        return f"{self.parts} parts, which {self.named} pictures name"
 
     @property
     def depth(self) -> str:
@@ -128,10 +146,10 @@ class CheckReport:
         rest = " and more" if len(self.sizes) > 5 else ""
         return [
             ("layout", self.layout),
-            ("pictures", f"{len(self.defective)} with defects, {len(self.good)} good"),
+            ("pictures", self.pictures),
             ("sizes", ", ".join(sizes) + rest),
             ("depth", self.depth),
-            ("groups", f"{self.parts} parts; {self.named} pictures name theirs"),
+            ("groups", self.groups),
         ]
 
 
@@ -160,6 +178,8 @@ def _lines(report: CheckReport) -> Iterator[str]:
         yield f"  {line}"
     if len(report.odd) > _SHOWN:
         yield f"  and {len(report.odd) - _SHOWN} more"
+    if report.page is not None:
+        yield f"page       {report.page}"
 
 
 def thumbnail(name: str, picture: Pixels, mask: Mask | None) -> Thumbnail:
