@@ -71,14 +71,17 @@ class PaintSettings:
     label: LabelSettings = field(default_factory=LabelSettings)
     stitching: StitchSettings = field(default_factory=StitchSettings)
 
-    def attempt(self, position: int, seed: int, number: int = 0) -> Attempt:
+    def attempt(self, position: int, seed: int, number: int = 0, known: bool = True) -> Attempt:
         """An attempt at a sample, with the guidance and the start level of attempts of its number.
+        A retry from noise takes more guidance, one from a real defect starts nearer to that.
 
         Args:
             position: of the job. seed: of the attempt. number: of the attempt, counted from 0.
+            known: whether the job's real defects are.
         """
-        guidance = self.sampling.guidance_at(number)
-        return Attempt(position, seed, guidance, self.starting.level_of(seed, number))
+        level = self.starting.level_of(seed, number) if known else NOISE
+        guidance = self.sampling.guidance_at(number if level == NOISE else 0)
+        return Attempt(position, seed, guidance, level)
 
 
 @dataclass(frozen=True)

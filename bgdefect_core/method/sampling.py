@@ -51,7 +51,8 @@ class SamplingSettings:
             "Guidance inside the mask at the first attempt at a sample, the second, and so on; the "
             "last value counts for all further attempts. 1: none, as in the paper. A higher value "
             "gives a stronger and less realistic defect, so that it is left to the retries of "
-            "rejected samples."
+            "rejected samples. Samples that start from a real defect take the first value at every "
+            "attempt."
         ),
     ] = (1.0, 2.0, 3.0)
 

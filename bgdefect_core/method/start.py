@@ -57,6 +57,15 @@ class StartSettings:
             "itself, without the network. 1: noise. Low levels stay close to the real defect."
         ),
     ] = (0.3, 0.7)
+    start_nearer: Annotated[
+        float,
+        Range(0, 1),
+        Doc(
+            "Factor of the start levels from one attempt at a sample to the next: a rejected "
+            "sample is tried again nearer to the real defect. 1: at the same levels. 0: as its "
+            "paste."
+        ),
+    ] = 0.7
     start_share: Annotated[
         float, Range(0, 1), Doc("Share of the attempts that start from a real defect if mixed.")
     ] = 0.5
@@ -123,7 +132,7 @@ class StartSettings:
         if name == "noise" or (name == "mixed" and kind >= self.start_share):
             return NOISE
         low, high = self.start_level
-        return float(low + (high - low) * place)
+        return float(low + (high - low) * place) * self.start_nearer**attempt
 
 
 _STREAM = 15

@@ -50,8 +50,9 @@ def test_the_manifest_says_where_each_sample_started(config: GenerateConfig) -> 
         assert record.start is not None
         if record.start["kind"] == "noise":
             assert level == 1 and "exemplar_difference" not in record.quality
+            assert record.guidance == 1 + record.attempt
             continue
-        assert record.start["level"] == level
+        assert record.start["level"] == level and record.guidance == 1
         assert record.start["exemplar"] == record.mask_origin["made_from"]
         assert record.start["file"] == record.mask_origin["file"]
         assert record.quality["exemplar_difference"] > 0

@@ -156,7 +156,9 @@ def _paint_batch(
     prepared, positions = chunk.prepared([index for index, _ in slots])
     attempts: list[Attempt] = []
     for position, (index, number) in zip(positions, slots, strict=True):
-        attempts.append(run.paint.attempt(position, attempt_seed(run.seed, index, number), number))
+        known = prepared.pastes is not None and prepared.pastes.known[position]
+        seed = attempt_seed(run.seed, index, number)
+        attempts.append(run.paint.attempt(position, seed, number, known))
     with predictor(run.base) as predict:
         painted = paint(
             run.base,
@@ -168,11 +170,11 @@ def _paint_batch(
             run.standard,
             progress.step("painting"),
         )
-    results = dict(zip(slots, painted, strict=True))
+    results = dict(zip(slots, zip(attempts, painted, strict=True), strict=True))
     queue.wait()  # of the last batch: a full disk ends the run
     for slot in needed(slots, queue.verdict):
         if queue.verdict(*slot) is None:
-            queue.add(_sample(run, chunk.pair_of(slot[0]), slot, results[slot]))
+            queue.add(_sample(chunk.pair_of(slot[0]), slot, *results[slot]))
 
 
 @contextmanager
@@ -182,21 +184,21 @@ def predictor(base: Base) -> Iterator[Any]:
         yield predict
 
 
-def _sample(run: Painter, pair: Pair, slot: Slot, painted: Painted) -> Sample:
-    index, attempt = slot
+def _sample(pair: Pair, slot: Slot, attempt: Attempt, painted: Painted) -> Sample:
+    index, number = slot
     quality = figures_of(
         painted.quality, painted.real_share, painted.exemplar_difference, painted.continuity
     )
     facts = SampleFacts(
         index=index,
-        attempt=attempt,
+        attempt=number,
         source=Path(os.path.abspath(pair.source)),
         mask_origin={"pair": pair.index, **pair.origin},
-        seed=attempt_seed(run.seed, index, attempt),
+        seed=attempt.seed,
         quality=quality,
         verdict="good" if painted.verdict.good else painted.verdict.reason,
         accepted=painted.verdict.good,
-        guidance=run.paint.sampling.guidance_at(attempt),
+        guidance=attempt.guidance,
         feather=painted.feather,
         start=start_record(
             painted.start_level, pair.origin.get("made_from"), pair.origin.get("file")
