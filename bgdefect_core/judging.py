@@ -57,7 +57,7 @@ def judge_sample(
     if pasted is None:
         return Judgement(quality, verdict, share)
     difference = pasted.difference(result, good, mask)
-    continuity = pasted.continuity(result, good, mask)
+    continuity = pasted.continuity(result, good, mask, sample.refined)
     if verdict.good and start_level > 0:
         if pasted.is_copied_by(result, good, mask):
             verdict = Verdict(False, COPY)

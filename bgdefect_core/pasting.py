@@ -46,9 +46,9 @@ class Pasted:
         """How far a sample is from this paste (:func:`.copies.exemplar_difference`)."""
         return exemplar_difference(result, self.picture.eight_bit(), good, mask)
 
-    def continuity(self, result: Pixels, good: Pixels, mask: Mask) -> float:
+    def continuity(self, result: Pixels, good: Pixels, mask: Mask, label: Mask) -> float:
         """Whether a sample holds together as this paste does (:func:`.continuity.continuity`)."""
-        return continuity(result, self.picture.eight_bit(), good, mask)
+        return continuity(result, self.picture.eight_bit(), good, mask, label)
 
 
 @dataclass(frozen=True, eq=False)
