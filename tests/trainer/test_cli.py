@@ -730,13 +730,14 @@ def test_another_run_is_refused(trained: Path, tiny_base: Path, plates: Path, ru
 def test_demo_refuses_a_csv_before_it_trains(
     plates: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(plates, tmp_path / "plate")
     rows = [
-        f"{plates}/test/spot/00{i}.png,{plates}/ground_truth/spot/00{i}_mask.png,plate,spot"
+        f"plate/test/spot/00{i}.png,plate/ground_truth/spot/00{i}_mask.png,plate,spot"
         for i in range(4)
     ]
     table = tmp_path / "list.csv"
     table.write_text(
-        "\n".join(["image,mask,class,defect", f"{plates}/train/good/000.png,,plate,good", *rows])
+        "\n".join(["image,mask,class,defect", "plate/train/good/000.png,,plate,good", *rows])
     )
     monkeypatch.setenv("BGDEFECT_DATA", str(table))
     code, _, error = run("demo", "--shots", 4, "--output", tmp_path / "out")

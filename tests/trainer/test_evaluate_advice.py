@@ -29,7 +29,14 @@ from trainer.evaluate.advice.design import (
     works_of,
     write_design,
 )
-from trainer.evaluate.advice.judgement import Judgement, judge_runs, needed_defects, operation_of
+from trainer.evaluate.advice.judgement import (
+    TELLING,
+    Judgement,
+    answer_of,
+    judge_runs,
+    needed_defects,
+    operation_of,
+)
 from trainer.evaluate.advice.misses import (
     HeldOutDefect,
     differences,
@@ -354,3 +361,19 @@ def test_the_page_and_the_document_say_the_same(tmp_path: Path) -> None:
     assert [missed["file"] for missed in entry["missed"]] == ["07.png"]
     assert entry["gains"][0]["gain_points"]["mean"] == pytest.approx(8, abs=1)
     assert document["measured"]["draws"] == 2 and document["config"] == {"seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "answer"),
+    [
+        (0.08, 0.01, 0.15, "use"),
+        (0.005, 0.001, 0.009, "use"),
+        (0.004, 0.001, 0.007, "no difference"),
+        (0.08, -0.01, 0.17, "cannot be told"),
+        (-0.05, -0.09, -0.01, "do not use"),
+    ],
+)
+def test_a_sure_gain_of_less_than_half_a_point_is_no_difference(
+    mean: float, low: float, high: float, answer: str
+) -> None:
+    assert answer_of([Interval(mean, low, high, 12)], TELLING) == answer

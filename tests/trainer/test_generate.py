@@ -744,9 +744,11 @@ def test_settings_out_of_range(config: GenerateConfig, changes: dict) -> None:
 
 
 def test_guidance_rises_with_the_attempts(config: GenerateConfig, tmp_path: Path) -> None:
-    """Attempts 0, 1 and 2 at a sample take 1, 4 and 4; each is the picture that a run with that
-    guidance alone makes."""
-    rising = replace_options(config, guidance=(1.0, 4.0), retries=2, limits=NEVER, count=2)
+    """Attempts 0, 1 and 2 at a sample from noise take 1, 4 and 4; each is the picture that a run
+    with that guidance alone makes."""
+    rising = replace_options(
+        config, start=("noise",), guidance=(1.0, 4.0), retries=2, limits=NEVER, count=2
+    )
     generate(rising)
     lines = {(line.index, line.attempt): line for line in manifest(rising)}
     assert {slot: line.guidance for slot, line in lines.items()} == {

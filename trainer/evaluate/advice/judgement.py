@@ -26,6 +26,8 @@ Answer = Literal["use", "do not use", "no difference", "cannot be told"]
 TELLING = 0.06
 """Half-width, of 1, up to which an interval around 0 says that there is no difference worth
 having."""
+LEAST_GAIN = 0.005
+"""Gain, of 1, from which on generated defects are worth their trouble."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def judge_runs(
     operation_real = operation_of(reals[k], tolerated)
     if answer != "use":
         return Judgement(answer, k, level.n, level, gains, operation=operation_real)
-    gaining = [recipe for recipe, gain in gains.items() if (gain.low or 0) > 0]
+    gaining = [recipe for recipe, gain in gains.items() if _gains(gain)]
     best = max(gaining, key=lambda recipe: gains[recipe].mean)
     larger = {number: precision_of(of) for number, of in reals.items() if number > k}
     return Judgement(
@@ -138,7 +140,7 @@ def answer_of(gains: Sequence[Interval], telling: float) -> Answer:
         highs.append(gain.high)
     if not gains:
         return "cannot be told"
-    if max(lows) > 0:
+    if any(_gains(gain) for gain in gains):
         return "use"
     if max(highs) < 0:
         return "do not use"
@@ -146,6 +148,11 @@ def answer_of(gains: Sequence[Interval], telling: float) -> Answer:
         if high >= 0 and (high - low) / 2 > telling:
             return "cannot be told"
     return "no difference"
+
+
+def _gains(gain: Interval) -> bool:
+    """Whether a recipe is worth using."""
+    return (gain.low or 0) > 0 and gain.mean >= LEAST_GAIN
 
 
 def needed_defects(gains: Sequence[Interval], telling: float) -> int | None:
