@@ -18,7 +18,7 @@ from .method.sampling import sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
 from .method.solvers import SOLVERS
 from .method.start import NOISE
-from .pasting import Pastes, pasted_of
+from .pasting import pasted_of
 from .pictures.pixels import as_pictures
 from .preparing import Prepared
 from .quality import Standard
@@ -45,7 +45,7 @@ def paint(
     """
     _check_positions(len(prepared.jobs), attempts)
     standard = standard or Standard()
-    attempts = [_with_known_start(attempt, prepared.pastes) for attempt in attempts]
+    attempts = [_with_known_start(attempt, prepared) for attempt in attempts]
     sampled = [attempt for attempt in attempts if attempt.start_level > 0]
     decoded = _decoded(codec, predict, prepared, sampled, prompts, settings, callback)
     painted: list[Painted] = []
@@ -58,9 +58,9 @@ def paint(
     return painted
 
 
-def _with_known_start(attempt: Attempt, pastes: Pastes | None) -> Attempt:
+def _with_known_start(attempt: Attempt, prepared: Prepared) -> Attempt:
     """The attempt, from noise where the real defects of its job are not known."""
-    if pastes is not None and pastes.known[attempt.position]:
+    if prepared.knows_real(attempt.position):
         return attempt
     return replace(attempt, start_level=NOISE)
 

@@ -39,6 +39,10 @@ class Prepared:
     pastes: Pastes | None = None
     """The real defects, laid over the pictures; None: all samples start from noise."""
 
+    def knows_real(self, position: int) -> bool:
+        """Whether the real defects of a job are known, so that its samples can start from them."""
+        return self.pastes is not None and self.pastes.known[position]
+
 
 def prepare(
     codec: Codec,

@@ -23,7 +23,7 @@ from ..bgdefect_core.quality import (
     Verdict,
 )
 from ._convert import masks_of, pictures_of
-from ._squares import CropBatch, colour_image, good_squares, squares_of
+from ._squares import CropBatch, colour_image, decoded_squares, squares_of
 from ._starting import sample_levels
 from ._wires import RealDefect, RealDefects
 
@@ -83,7 +83,7 @@ def judged(
     """
     wholes, results = pictures_of(crop.image), pictures_of(colour_image(result, "result"), "result")
     squares = squares_of(crop, painted, "painted")
-    plains = good_squares(crop, normal, squares[0])
+    plains = decoded_squares(crop, normal, squares[0])
     labels = masks_of(label, "refined")
     for name, count in (("result", len(results)), ("refined", len(labels))):
         if count != len(squares):

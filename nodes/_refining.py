@@ -23,7 +23,7 @@ from ._convert import mask_batch, mask_of, pictures_of
 from ._squares import (
     CropBatch,
     colour_image,
-    good_squares,
+    decoded_squares,
     masks_at,
     size_of,
     sized_masks,
@@ -102,7 +102,7 @@ def _before_and_after(
             f"connect {missing}",
         )
     if crop is not None:
-        good_squares(crop, normal, squares_of(crop, painted, "painted")[0])
+        decoded_squares(crop, normal, squares_of(crop, painted, "painted")[0])
     return _decoded(painted, normal)
 
 

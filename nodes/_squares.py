@@ -216,7 +216,7 @@ def stitched(
         SettingError: another number of start levels than of samples.
     """
     squares = squares_of(crop, painted, "painted")
-    plains = None if normal is None else good_squares(crop, normal, squares[0])
+    plains = None if normal is None else decoded_squares(crop, normal, squares[0])
     pastes = [] if pasted is None else _pastes_of(crop, pasted, squares)
     wholes = pictures_of(crop.image)
     results = []
@@ -277,7 +277,7 @@ def _pastes_of(
             levels.
     """
     wholes = pictures_of(_further_pictures(crop, pasted.image, "pasted"))
-    decoded = good_squares(crop, pasted.decoded, squares[0], "pasted_normal")
+    decoded = decoded_squares(crop, pasted.decoded, squares[0], "pasted_normal")
     pastes: list[tuple[NDArray[np.float32], Picture] | None] = []
     for number, level in enumerate(sample_levels(pasted.start, len(squares))):
         owner = number % len(wholes)
@@ -285,11 +285,11 @@ def _pastes_of(
     return pastes
 
 
-def good_squares(
+def decoded_squares(
     crop: CropBatch, normal: Tensor, painted: NDArray[np.float32], name: str = "normal"
 ) -> list[NDArray[np.float32]]:
-    """The good squares' encodings, decoded: as :func:`squares_of`, of the size of ``painted``, one
-    of the samples.
+    """Squares, one a picture of the crop, that were encoded and decoded: as :func:`squares_of`, of
+    the size of ``painted``, one of the samples.
 
     Raises:
         PictureError: another size, besides what :func:`squares_of` refuses.

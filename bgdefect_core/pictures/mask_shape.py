@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from .masks import Mask
 
-__all__ = ["CRUMB", "MaskShape"]
+__all__ = ["CRUMB", "MaskShape", "largest_share"]
 
 CRUMB = 0.1
 """Pieces below this share of the largest one are crumbs."""
@@ -26,6 +26,15 @@ _HOLES, _APART = 0.02, 0.1
 _RARE = 0.1
 """Share of the masks up to which something does not occur."""
 _DIAGONAL = np.ones((3, 3))
+
+
+def largest_share(mask: Mask) -> float:
+    """Share of a mask's pixels that its largest piece holds; 0 where it is empty."""
+    labels, count = ndimage.label(mask, _DIAGONAL)
+    if count == 0:
+        return 0.0
+    areas = np.bincount(labels.ravel())[1:]
+    return float(areas.max() / areas.sum())
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..declarations import Registry
+from ..pictures.mask_shape import largest_share
 from ..pictures.masks import Mask
 from .shown import Shown
 
 VISIBLE = 0.5
 """Share of the strength from which on a pixel belongs to the visible defect."""
-_DIAGONAL = np.ones((3, 3))
 
 
 def visible(view: Shown) -> Mask:
@@ -48,11 +48,7 @@ class Property:
 
 def one_piece(view: Shown) -> float:
     """Share of the visible defect that its largest piece holds."""
-    labels, count = ndimage.label(visible(view), _DIAGONAL)
-    if count == 0:
-        return 0.0
-    areas = np.bincount(labels.ravel())[1:]
-    return float(areas.max() / areas.sum())
+    return largest_share(visible(view))
 
 
 def solid(view: Shown) -> float:

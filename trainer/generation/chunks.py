@@ -156,8 +156,8 @@ def _paint_batch(
     prepared, positions = chunk.prepared([index for index, _ in slots])
     attempts: list[Attempt] = []
     for position, (index, number) in zip(positions, slots, strict=True):
-        known = prepared.pastes is not None and prepared.pastes.known[position]
         seed = attempt_seed(run.seed, index, number)
+        known = prepared.knows_real(position)
         attempts.append(run.paint.attempt(position, seed, number, known))
     with predictor(run.base) as predict:
         painted = paint(

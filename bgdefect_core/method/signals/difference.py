@@ -22,7 +22,7 @@ _CORE = 80
 """Percentile of the changes in the mask from which pixels tell the defect's tone."""
 _MOST = 2
 """Greatest factor by which a change is raised: below half of the threshold nothing is labelled."""
-_SMOOTHED = 3
+SMOOTHED = 3
 """Pixels a side over which the change was smoothed."""
 
 
@@ -77,7 +77,7 @@ def with_covered(
     core = requested & (changes >= np.percentile(changes[requested], _CORE))
     tone = np.median(result[core], axis=0)
     way = np.abs(picture - tone).max(axis=2) / 255
-    way = ndimage.uniform_filter(way, _SMOOTHED, mode="nearest")
+    way = ndimage.uniform_filter(way, SMOOTHED, mode="nearest")
     covered = np.minimum(heat / np.maximum(way, 1 / 255), 1)
     raised = np.minimum(peak * covered, _MOST * heat)
     return np.where(requested, np.maximum(heat, raised), heat).astype(np.float32)
@@ -98,4 +98,4 @@ def difference_heat(painted: Tensor, normal: Tensor) -> Tensor:
     painted, normal = painted.float().clamp(-1, 1), normal.float().clamp(-1, 1)
     change = (painted - normal).abs().amax(1, keepdim=True) / 2
     padded = F.pad(change, (1, 1, 1, 1), mode="replicate")
-    return F.avg_pool2d(padded, _SMOOTHED, stride=1)[:, 0].clamp(0, 1)
+    return F.avg_pool2d(padded, SMOOTHED, stride=1)[:, 0].clamp(0, 1)
