@@ -265,6 +265,47 @@ def test_labels_and_turns_of_label_studio_that_are_not_used_are_said(
     assert "1 shapes were drawn on a picture that the tool had turned" in caplog.text
 
 
+# --- YOLO's paths of another machine
+
+AFAR = ("/content/datasets/nut", "C:\\Users\\me\\nut", "D:/nut", "https://host/nut")
+
+
+@pytest.mark.parametrize("afar", AFAR)
+@pytest.mark.parametrize("entry", ["images/train", "train.txt"])
+def test_yolo_paths_of_another_machine(
+    afar: str, entry: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = yolo_nut(tmp_path / "nut")
+    listed = [f"{afar}/images/train/{number:03d}.png\n" for number in range(5)]
+    (root / "train.txt").write_text("".join(listed))
+    text = f"train: {afar}/{entry}\nval: {afar}/{entry}\ntest: {afar}/images/test\n"
+    (root / "data.yaml").write_text(f"path: {afar}\n{text}names: [cut]\n")
+    assert len(find_examples(root)) == 3 and len(good_examples(root, "nut")) == 2
+    assert f"names {afar}/{entry}, which is not on this machine: {root / entry}" in caplog.text
+    assert "images/test (test) does not exist: passed over" in caplog.text
+    named_afar = f"train.txt names pictures by paths that are not on this machine, such as {afar}"
+    assert (named_afar in caplog.text) == (entry == "train.txt")
+
+
+def test_yolo_paths_of_another_machine_lead_nowhere_else(tmp_path: Path) -> None:
+    root = yolo_nut(tmp_path / "nut")
+    plain_picture(tmp_path / "secret/x.png")
+    (root / "link").symlink_to(tmp_path / "secret")
+    (root / "data.yaml").write_text("train: train.txt\nnames: [cut]\n")
+    for name, words in (
+        ("/afar/images/val/000.png", "does not exist"),  # 000.png lies in images/train alone
+        ("/afar/../images/train/000.png", "does not exist"),
+        ("/afar/link/x.png", "leads out|does not exist"),
+        (str(tmp_path / "secret/x.png"), "leads out"),
+    ):
+        (root / "train.txt").write_text(name + "\n")
+        with pytest.raises(DataError, match=words):
+            find_examples(root)
+    (root / "data.yaml").write_text("train: /afar/link\nnames: [cut]\n")
+    with pytest.raises(DataError, match="does not exist"):
+        find_examples(root)
+
+
 # --- two of one name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -12,9 +13,16 @@ from urllib.parse import unquote, urlsplit
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import PICTURE_SUFFIXES, comparable, is_leftover
 
-from .reading import inside
+from .reading import find_inside, inside
 
-__all__ = ["PictureIndex", "is_address", "path_of_address", "without_prefix"]
+__all__ = [
+    "PictureIndex",
+    "is_address",
+    "path_of_address",
+    "picture_at_end",
+    "place_at_end",
+    "without_prefix",
+]
 
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded file."""
@@ -108,6 +116,45 @@ def path_of_address(name: str) -> str:
     if parts.query.startswith("d="):
         return unquote(parts.query[2:].split("&")[0])
     return unquote(parts.path)
+
+
+def place_at_end(root: Path, bases: Sequence[Path], name: str) -> Path | None:
+    """What an absolute path of another machine ends in, below one of some folders: the longest end
+    that is a file or folder there; None: there is none.
+
+    Args:
+        root: the data's folder; nothing outside it is taken.
+    """
+    for end in _ends_of(name):
+        for base in bases:
+            place = base.joinpath(*end)
+            if place.exists() and inside(root, place):
+                return place
+    return None
+
+
+def picture_at_end(root: Path, bases: Sequence[Path], name: str, where: str) -> Path | None:
+    """As :func:`place_at_end`, of a picture, whose name is compared as :func:`find_inside` does.
+
+    Raises:
+        DataError: a link there leads out of the folder.
+    """
+    for end in _ends_of(name):
+        for base in bases:
+            folder = base.joinpath(*end[:-1])
+            picture = find_inside(root, (folder,), end[-1], where) if folder.is_dir() else None
+            if picture is not None:
+                return picture
+    return None
+
+
+def _ends_of(name: str) -> list[list[str]]:
+    """The parts of an absolute path from each of its folders on, the longest first; none of a path
+    with ".."."""
+    parts = [part for part in path_of_address(name).split("/") if part not in ("", ".")]
+    if not is_address(name) or ".." in parts:
+        return []
+    return [parts[start:] for start in range(len(parts))]
 
 
 def _agreement(file: Path, path: PurePosixPath) -> int:

@@ -16,7 +16,7 @@ from bgdefect_core.pictures.listing import (
     report_once,
 )
 
-from ..annotations.picture_index import is_address
+from ..annotations.picture_index import is_address, picture_at_end, place_at_end
 from ..annotations.reading import find_inside, inside, read_small_text, read_yaml
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..sides import DataSide, side_called
@@ -89,44 +89,54 @@ class Yolo(AnnotationLayout):
             return
         base = _base_of(folder, content, self.options.outside)
         for side in sides:
-            place = content[side]
-            for entry in place if isinstance(place, list) else [place]:
+            listed = content[side]
+            for entry in listed if isinstance(listed, list) else [listed]:
                 if not isinstance(entry, str) or "\x00" in entry:
                     raise DataError(f"{path} lists {str(entry)[:40]!r}", "folders or list files")
-                is_spare = side == "test" and len(sides) > 1
-                if is_spare and not any(map(Path.exists, _places_of(base, entry))):
+                place = _place_of(folder, base, entry, str(path), self.options.outside)
+                if place is None and side == "test" and len(sides) > 1:
                     text = f"{path}: {entry[:200]} ({side}) does not exist: passed over"
                     report_once(text, expected=False)  # Roboflow names it always
                     continue
-                for image in self._images_at(folder, base, entry, str(path)):
+                if place is None:
+                    came = f"{path}: {entry[:200]} does not exist"
+                    raise DataError(came, "a folder or a list of pictures")
+                for image in self._images_at(folder, base, place):
                     yield image, side_called(side)
 
-    def _images_at(self, root: Path, base: Path, entry: str, where: str) -> Iterator[Path]:
+    def _images_at(self, root: Path, base: Path, place: Path) -> Iterator[Path]:
         """The pictures of a folder or of a list file."""
-        outside = self.options.outside
-        for place in _places_of(base, entry):
-            if not place.exists():
-                continue
-            if not inside(root, place, outside):
-                came = f"{where} names {entry!r}, which leads out of {root}"
-                do = "correct it, or give --outside-files"
-                raise DataError(came, "a place in the data's folder", do)
-            if place.is_dir():
-                yield from pictures_below(place, labels=".txt")
-            else:
-                yield from _listed_pictures(root, base, place, outside)
-            return
-        if not inside(root, base / entry, outside):
-            came = f"{where} names {entry[:200]!r}, which leads out of {root}"
-            raise DataError(came, "a place in the data's folder", "correct it")
-        raise DataError(f"{where}: {entry[:200]} does not exist", "a folder or a list of pictures")
+        if place.is_dir():
+            yield from pictures_below(place, labels=".txt")
+        else:
+            yield from _listed_pictures(root, base, place, self.options.outside)
 
 
-def _places_of(base: Path, entry: str) -> list[Path]:
-    """Where an entry may lead: as it is written, and without the ``../`` of Roboflow."""
+def _place_of(root: Path, base: Path, entry: str, where: str, outside: bool) -> Path | None:
+    """The folder or list file of an entry: as it is written, without the ``../`` of Roboflow, or
+    what an absolute path of another machine ends in; None: there is none.
+
+    Raises:
+        DataError: it leads out of the data's folder.
+    """
     relative = entry.replace("\\", "/")
-    names = (relative, relative.removeprefix("../"))
-    return [Path(os.path.normpath(base / name)) for name in names]
+    places: list[Path] = []
+    for name in (relative, relative.removeprefix("../")):
+        places.append(Path(os.path.normpath(base / name)))
+    in_folder = [place for place in places if inside(root, place, outside)]
+    for place in in_folder:
+        if place.exists():
+            return place
+    is_elsewhere = is_address(entry) and not places[0].exists()
+    if places[0].exists() or not (in_folder or is_elsewhere):
+        came = f"{where} names {entry[:200]!r}, which leads out of {root}"
+        do = "correct it, or give --outside-files"
+        raise DataError(came, "a place in the data's folder", do)
+    place_here = place_at_end(root, (base, root), entry) if is_elsewhere else None
+    if place_here is not None:
+        text = f"{where} names {entry[:200]}, which is not on this machine: "
+        report_once(f"{text}{place_here} is read", expected=False)
+    return place_here
 
 
 def _is_pair(place: Path) -> bool:
@@ -139,18 +149,28 @@ def _is_pair(place: Path) -> bool:
 
 
 def _listed_pictures(root: Path, base: Path, place: Path, outside: bool) -> Iterator[Path]:
+    """The pictures of a list file, a path a line."""
+    bases = tuple(dict.fromkeys((place.parent, base, root)))
+    elsewhere: list[str] = []
     for number, line in enumerate(read_small_text(place).splitlines(), start=1):
         name = line.strip().replace("\x00", "")
         if not name:
             continue
         where = f"{place}, line {number}"
-        places = (place.parent, base, root)
-        image = find_inside(root, places, name, where, outside)
-        if image is None and not is_address(name):  # Darknet's lists are relative to its own folder
-            image = find_inside(root, places, name.removeprefix("data/"), where, outside)
+        if is_address(name) and not Path(name).exists():
+            image = picture_at_end(root, bases, name, where)
+            elsewhere.append(name)
+        else:
+            # Darknet's lists are relative to its own folder
+            image = find_inside(root, bases, name, where, outside)
+            image = image or find_inside(root, bases, name.removeprefix("data/"), where, outside)
         if image is None:
             raise DataError(f"{where}: {name[:200]} does not exist", "a picture", "correct it")
         yield image
+    if elsewhere:
+        text = f"{place} names pictures by paths that are not on this machine, such as "
+        text += f"{elsewhere[0][:200]}: those of the same names in {root} are read"
+        report_once(text, expected=False)
 
 
 _YAML_NAMES = ("data", "dataset")
@@ -192,12 +212,16 @@ def _content_of(path: Path) -> Mapping[str, Any]:
 
 
 def _base_of(folder: Path, content: Mapping[str, Any], outside: bool) -> Path:
-    """The folder to which the sides are relative: ``path`` of the file where that is there."""
+    """The folder to which the sides are relative: ``path`` of the file where that is there, or what
+    it ends in where it is of another machine."""
     path = content.get("path")
     if not isinstance(path, str) or "\x00" in path:
         return folder
     base = Path(os.path.normpath(folder / path))
-    return base if base.is_dir() and inside(folder, base, outside) else folder
+    if base.is_dir() and inside(folder, base, outside):
+        return base
+    base_here = place_at_end(folder, (folder,), path)
+    return folder if base_here is None or not base_here.is_dir() else base_here
 
 
 def _names_of(content: Mapping[str, Any], path: Path | None) -> dict[int, str]:
