@@ -238,7 +238,9 @@ def _refuse_classes(path: Path, values: NDArray[np.integer], levels: NDArray[np.
     middle = values == used[1]
     is_soft = _SOFT[0] <= levels[middle][0] <= _SOFT[1]
     if len(used) == 3 and used[0] == 0 and is_soft and np.count_nonzero(middle) > _STRAY:
-        raise _class_error(path, values, used)  # a smooth edge has more than one gray
+        if _is_straight_edge(middle, values == used[2]):
+            return
+        raise _class_error(path, values, used)  # a curved edge has more than one gray
     if levels.max() == 255 and not ((levels > 0) & (levels <= _NEAR_WHITE)).any():
         return  # lossy WebP leaves white a little darker, and black as it is
     counts = np.bincount(levels.ravel(), minlength=256)
@@ -281,6 +283,21 @@ def _class_error(path: Path, values: NDArray[np.integer], used: NDArray[np.integ
     if len(used) > _MOST_LISTED:
         do = "save it without loss, such as PNG, with 255 where the defect is"
     return MaskError(came, "0, and 255 where the defect is", do)
+
+
+def _is_straight_edge(gray: Mask, white: Mask) -> bool:
+    """Whether pixels of one gray are edges that lie between pixels, as where a rectangle was scaled
+    down: each touches black and white, and each gray and white area has white that touches black
+    over an edge, on its other sides. What is to be ignored lies all around its defect."""
+    around = np.ones((3, 3))
+    black = ~(gray | white)
+    beside_white = ndimage.binary_dilation(white, around)
+    beside_black = ndimage.binary_dilation(black, around)
+    if (gray & ~(beside_white & beside_black)).any():
+        return False
+    touching = white & ndimage.binary_dilation(black)
+    areas, _ = ndimage.label(gray | white, around)
+    return bool(np.isin(areas[gray], areas[touching]).all())
 
 
 def _holds_area(where: Mask) -> bool:

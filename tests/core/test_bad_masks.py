@@ -61,6 +61,41 @@ def test_one_gray_along_white_is_an_edge_to_be_ignored(
         read_mask(save(tmp_path / "m.png", values))
 
 
+@pytest.mark.parametrize("gray", [64, 127, 128, 191])
+@pytest.mark.parametrize("sides", ["left", "left, right", "top", "diagonal"])
+def test_one_gray_at_straight_sides_of_white_is_an_edge_between_pixels(
+    gray: int, sides: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = white(spot())
+    if "left" in sides:
+        values[30:44, 49] = gray
+    if "right" in sides:
+        values[30:44, 62] = gray
+    if sides == "top":
+        values[29, 50:62] = gray
+    if sides == "diagonal":  # scaled down by half: every second step of a stair is a gray one
+        rows = np.arange(30)
+        values[:30, :60] = np.where(np.arange(60)[None] < rows[:, None], 255, 0)
+        values[rows, rows] = gray
+        values[30, :31] = 0
+    mask = read_mask(save(tmp_path / "m.png", values))
+    assert (mask == (values > 127)).all()
+    assert "grayish pixels: thresholded at 127" in caplog.text
+
+
+def test_one_gray_that_lies_apart_from_white_is_a_class(tmp_path: Path) -> None:
+    lines = white(spot())
+    lines[60, 20:50] = 128  # a scratch of one pixel's width
+    patch = white(spot())
+    patch[30:44, 62:65] = 128  # beside white, but not thin
+    ring = white(spot())
+    ring[ndimage.binary_dilation(spot()) & ~spot()] = 128
+    ring[60:64, 20:50] = 255  # another defect, of which nothing is to be ignored
+    for values in (lines, patch, ring):
+        with pytest.raises(MaskError, match="the values 0, 128, 255, which look like classes"):
+            read_mask(save(tmp_path / "m.png", values))
+
+
 @pytest.mark.parametrize("quality", [40, 60, 80])
 def test_gray_classes_of_a_compressed_file(quality: int, tmp_path: Path) -> None:
     values = white(spot())

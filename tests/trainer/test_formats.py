@@ -231,6 +231,27 @@ def test_what_cannot_be_converted_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["none", "NaN", "-", "null"])
+def test_a_class_that_a_csv_reads_as_an_empty_cell(name: str, tmp_path: Path) -> None:
+    """It was written, and refused or lost when the csv was read."""
+    root = coco(tmp_path / "nut", [{"segmentation": [CORNERS]}], categories=[name])
+    with pytest.raises(DataError, match=f"an object or defect is called '{name}'.*rename it"):
+        convert(ConvertConfig(root, tmp_path / "out", ("coco", "csv")))
+    assert not (tmp_path / "out").exists()
+    convert(ConvertConfig(root, tmp_path / "out", ("mvtec",)))
+    assert [e.defect for e in find_examples(tmp_path / "out")] == [name]
+
+
+@pytest.mark.parametrize("name", ["a, b", "a; b", "a' b", "#1", "sep=,", "0", "Ü ß", "a\u2028b"])
+@pytest.mark.parametrize("written_as", FORMATS)
+def test_classes_with_separators_go_through_every_format(
+    name: str, written_as: FormatName, tmp_path: Path
+) -> None:
+    root = coco(tmp_path / "nut", [{"segmentation": [CORNERS]}], categories=[name])
+    convert(ConvertConfig(root, tmp_path / "out", (written_as,)))
+    assert [e.defect for e in find_examples(tmp_path / "out")] == [name]
+
+
 def test_every_format_has_its_name_among_the_choices() -> None:
     from typing import get_args
 

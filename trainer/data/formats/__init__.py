@@ -49,8 +49,8 @@ def write_formats(files: Sequence[LabelledFile], places: Sequence[tuple[str, Pat
         The folders.
 
     Raises:
-        OutputError: a folder exists or cannot be written. PictureError, MaskError: a picture or a
-            label that cannot be read.
+        OutputError: a folder exists or cannot be written. DataError: a name that a format cannot
+            hold. PictureError, MaskError: a picture or a label that cannot be read.
     """
     folders: list[Path] = []
     for _, folder in places:
@@ -58,6 +58,8 @@ def write_formats(files: Sequence[LabelledFile], places: Sequence[tuple[str, Pat
         if folder.exists():
             do = "choose another output folder; nothing is overwritten"
             raise OutputError(f"{folder} exists already", "a free place", do)
+    for name, _ in places:
+        FORMATS.named(name).check(files)
     for name, folder in places:
         _report_ignored(files, FORMATS.named(name))
         temporary = folder.with_name(f".{folder.name}.tmp")

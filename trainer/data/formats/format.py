@@ -21,6 +21,14 @@ class Format(ABC):
     holds_ignored: bool = False
     """Whether regions that are neither defect nor background have a place in it."""
 
+    def check(self, files: Sequence[LabelledFile]) -> None:
+        """Refuse names that have no place in the format, before anything is written.
+
+        Raises:
+            DataError: there is one.
+        """
+        return
+
     @abstractmethod
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """Write all of them into an empty folder.

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
 from bgdefect_core.pictures.writing import write_mask
 
 from ..annotations.record import IGNORE
 from ..examples import GOOD
+from ..layouts.tables import says_nothing
 from .format import Format
 from .labelled import LabelledFile, copy_picture, provenance_names, provenance_values
 
@@ -66,6 +68,17 @@ class CsvFormat(Format):
         "ignore"
     )
     holds_ignored = True
+
+    def check(self, files: Sequence[LabelledFile]) -> None:
+        """As ``Format``: names that a cell cannot say, since programs write them for nothing."""
+        names: set[str] = set()
+        for labelled in files:
+            names.add(labelled.object)
+            names.update(example.defect for example in labelled.examples)
+        for name in sorted(filter(says_nothing, names)):
+            came = f"an object or defect is called {name!r}"
+            expected = "another name: programs write that into csv files for an empty cell"
+            raise DataError(came, expected, "rename it, or write another format")
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""

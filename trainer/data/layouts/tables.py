@@ -38,7 +38,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         for cells in csv.reader(file, delimiter=mark, strict=True):
             stripped = list(map(str.strip, cells))
-            if any(map(_said, stripped)):  # spreadsheet programs leave rows of empty cells
+            if not all(map(says_nothing, stripped)):  # spreadsheet programs leave rows of empty cells
                 lines.append(stripped)
     except csv.Error as reason:
         came = f"{path} cannot be read ({reason})"
@@ -58,14 +58,15 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             came = f"{path}, row {number} has {len(cells)} cells, but the header {len(header)}"
             raise DataError(came, "a cell a column", f"put a cell that holds {mark!r} in quotes")
         if number:
-            padded = [*map(_said, cells), *[""] * len(header)]
+            said = ["" if says_nothing(cell) else cell for cell in cells]
+            padded = [*said, *[""] * len(header)]
             rows.append(dict(zip(header, padded, strict=False)))
     return header, rows
 
 
-def _said(cell: str) -> str:
-    """What a cell says; "" for nothing."""
-    return "" if cell.casefold() in _NOTHING else cell
+def says_nothing(cell: str) -> bool:
+    """Whether a cell counts as empty."""
+    return not cell or cell.casefold() in _NOTHING
 
 
 def _text_of(path: Path) -> str:
