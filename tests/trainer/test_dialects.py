@@ -20,7 +20,14 @@ from trainer.data.check import CheckConfig, check
 from trainer.data.convert import ConvertConfig, convert
 from trainer.data.examples import load_example
 from trainer.data.formats import FORMATS, FormatName
-from trainer.data.layouts import ReadingSettings, find_examples, good_examples
+from trainer.data.layouts import (
+    ReadingSettings,
+    all_good_examples,
+    find_examples,
+    good_examples,
+    good_pictures,
+    layout_of,
+)
 
 from .annotated_sets import (
     CORNERS,
@@ -390,7 +397,28 @@ def test_images_and_masks_on_sides(tmp_path: Path) -> None:
         write_mask(root / f"{side}/masks/{number}.png", masks()["Cut"])
     found = [(example.image.name, example.side) for example in find_examples(root)]
     assert found == [("1.png", "test"), ("0.png", "train")]
-    assert len(good_examples(root, "nut")) == 2
+
+
+@pytest.mark.parametrize("layout", ["masks_beside", "class_masks", "class_masks, named"])
+def test_good_pictures_of_the_side_that_is_asked_for(layout: str, tmp_path: Path) -> None:
+    """What is kept for a test is neither learned from nor painted into; val is no test."""
+    root = tmp_path / "nut"
+    for number, side in enumerate(("train", "test", "val")):
+        place = root / side if layout == "masks_beside" else root / side / "images"
+        plain_picture(place / f"{number}.png", 90 + number)
+        plain_picture(place / f"{number + 5}.png", 95 + number)
+        mask = f"{number}_mask.png" if layout == "masks_beside" else f"../masks/{number}.png"
+        write_mask(place / mask, masks()["Cut"])
+    reading = ReadingSettings(mask_classes="255=Cut" if "named" in layout else None)
+    assert layout_of(root).name == layout[:12].rstrip(",")
+    for side, names in (("train", ["5.png", "7.png"]), ("test", ["6.png"])):
+        found = [example.image.name for example in good_examples(root, "nut", side, reading)]
+        assert sorted(found) == names
+    assert len(all_good_examples(root, "nut", reading)) == 3
+    for side in ("train", "val"):
+        shutil.rmtree(root / side)
+    with pytest.raises(DataError, match="holds no good pictures.*outside the folder test"):
+        good_pictures(root, reading=reading)
 
 
 def test_tables_beside_folders_of_masks_are_not_passed_over(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bgdefect_core.pictures.listing import comparable
 
-__all__ = ["DataSide", "side_called", "side_of_place"]
+__all__ = ["DataSide", "is_asked_for", "side_called", "side_of_place"]
 
 DataSide = Literal["", "train", "val", "test"]
 """Empty: the data set does not say."""
@@ -37,3 +37,13 @@ def side_of_place(root: Path, file: Path) -> DataSide:
         if side:
             return side
     return ""
+
+
+def is_asked_for(side: DataSide, asked: str) -> bool:
+    """Whether a picture of a side is among those that a command asks for: one of the side val is
+    learned from too, and one without a side is good for both.
+
+    Args:
+        asked: "train" or "test".
+    """
+    return side == "" or (side == "test") == (asked == "test")

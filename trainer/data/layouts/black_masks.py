@@ -14,7 +14,7 @@ from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..examples import GOOD, Example
-from ..sides import DataSide
+from ..sides import DataSide, is_asked_for
 from .layout import Layout, choose, object_name
 
 __all__ = ["BlackMaskLayout", "MaskedPicture", "is_black", "with_masks"]
@@ -75,7 +75,7 @@ class BlackMaskLayout(Layout):
         name = choose(root, "object", object, [object_name(root)])[0]
         examples: list[Example] = []
         for picture in self.pictures(root):
-            if picture.side in ("", side) and is_black(picture.mask):
+            if is_asked_for(picture.side, side) and is_black(picture.mask):
                 example = Example(picture.image, (), name, GOOD, picture.group, side=picture.side)
                 examples.append(example)
         return examples

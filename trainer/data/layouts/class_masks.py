@@ -23,7 +23,7 @@ from ..annotations.mask_classes import MaskClasses, OtherPixels
 from ..annotations.picture_index import PictureIndex
 from ..annotations.record import Region
 from ..examples import GOOD, Example
-from ..sides import side_called, side_of_place
+from ..sides import is_asked_for, side_called, side_of_place
 from .black_masks import is_black
 from .layout import Layout, choose, file_in, object_name
 from .peeking import pictures_below
@@ -70,7 +70,8 @@ class ClassMasks(Layout):
         good = self._layout.good_examples(root, object, side)
         listed = {example.image for example in good}
         for example in self._by_class(root):
-            if example.is_good and example.object == name and example.image not in listed:
+            is_new = example.is_good and example.object == name and example.image not in listed
+            if is_new and is_asked_for(example.side, side):
                 good.append(example)
         return good
 
@@ -123,7 +124,7 @@ class MaskFolders(Layout):
         "each name of labelmap.txt or --mask-classes is a defect, pictures without mask or class "
         "are good pictures; without names every value but 0 is the defect (defect)"
     )
-    good_place = "pictures without a class in their mask"
+    good_place = "pictures without a class in their mask, outside the folder test"
 
     def reading_at(self, root: Path) -> Layout:
         """The layout with the names that its ``labelmap.txt`` gives, where there is one."""
@@ -143,7 +144,11 @@ class MaskFolders(Layout):
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
         choose(root, "object", object, [object_name(root)])
-        return [example for example in self._all(root) if example.is_good]
+        examples: list[Example] = []
+        for example in self._all(root):
+            if example.is_good and is_asked_for(example.side, side):
+                examples.append(example)
+        return examples
 
     def _all(self, root: Path) -> list[Example]:
         examples: list[Example] = []

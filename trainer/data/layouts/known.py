@@ -38,9 +38,9 @@ LAYOUTS: Registry[Layout] = Registry(
     KolektorSDD(),
     KolektorSDD2(),
     Btad(),
+    MasksBeside(),
     MVTecLoco(),
     MVTecAD(),
-    MasksBeside(),
     PlainFolder(),
 )
 

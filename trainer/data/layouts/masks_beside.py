@@ -9,13 +9,15 @@ from bgdefect_core.pictures.listing import (
     apart_from_masks,
     list_folders,
     list_pictures,
+    named,
+    picture_files,
     report_once,
     shown_names,
     unique_names,
 )
 
 from ..examples import GOOD, Example
-from ..sides import side_of_place
+from ..sides import is_asked_for, side_of_place
 from .black_masks import is_black
 from .layout import Layout, choose, object_name
 
@@ -32,12 +34,12 @@ class MasksBeside(Layout):
         "white is the defect (defect); pictures without mask, or with one that is all black, are "
         "good pictures"
     )
-    good_place = "pictures without a mask beside them"
+    good_place = "pictures without a mask beside them, outside the folder test"
 
     def recognises(self, root: Path) -> bool:
-        if not root.is_dir():
+        if not root.is_dir() or named(list_folders(root), "ground_truth") is not None:
             return False
-        return any(apart_from_masks(list_pictures(place))[1] for place in _places_in(root))
+        return any(apart_from_masks(picture_files(place))[1] for place in _places_in(root))
 
     def classes(self, root: Path) -> dict[str, list[str]]:
         has_defects = any(not example.is_good for example in _all(root))
@@ -48,7 +50,11 @@ class MasksBeside(Layout):
 
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
         choose(root, "object", object, [object_name(root)])
-        return [example for example in _all(root) if example.is_good]
+        examples: list[Example] = []
+        for example in _all(root):
+            if example.is_good and is_asked_for(example.side, side):
+                examples.append(example)
+        return examples
 
 
 def _places_in(root: Path) -> list[Path]:

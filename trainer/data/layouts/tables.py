@@ -38,7 +38,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         for cells in csv.reader(file, delimiter=mark, strict=True):
             stripped = list(map(str.strip, cells))
-            if not all(map(says_nothing, stripped)):  # spreadsheet programs leave rows of empty cells
+            if not all(map(says_nothing, stripped)):  # spreadsheet programs leave empty rows
                 lines.append(stripped)
     except csv.Error as reason:
         came = f"{path} cannot be read ({reason})"
