@@ -95,7 +95,7 @@ def save_samples(
         )
     with DatasetWriter(root, *names, SETTINGS) as writer:
         origin = {"kind": "workflow", **_record_prompt(extras_folder(root, *names), prompt)}
-        first = max((record.index for record in writer.records), default=-1) + 1
+        first = writer.next_index
         lines: list[ManifestLine] = []
         for number, sample in enumerate(arrays):
             judged = quality[number] if quality else None

@@ -25,7 +25,7 @@ files are dropped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -108,15 +108,17 @@ class DatasetWriter:
             self._manifest = Manifest(path, lambda line: is_complete(self.root, line))
             self._lock = stack.pop_all()
         self._decisions = decisions
-        self._by_index: dict[int, list[ManifestLine]] = {}
-        for line in self.records:
-            self._by_index.setdefault(line.index, []).append(line)
-        self._sweep()
+        self._attempts: dict[int, list[int]] = {}
+        self._accepted: set[int] = set()
+        lines = self.records
+        for line in lines:
+            self._count(line)
+        self._sweep(lines)
 
     @property
     def records(self) -> list[ManifestLine]:
-        """The manifest's lines, oldest first."""
-        return self._manifest.records
+        """The manifest's lines, oldest first, read from its file."""
+        return self._manifest.read()
 
     @property
     def standing(self) -> list[ManifestLine]:
@@ -127,9 +129,14 @@ class DatasetWriter:
             lines.append(standing_line(line, self._decisions.get(line.key)))
         return lines
 
-    def attempts(self, index: int) -> list[ManifestLine]:
-        """The attempts at one sample in the order of writing."""
-        return list(self._by_index.get(index, ()))
+    @property
+    def next_index(self) -> int:
+        """The number after the highest of a sample."""
+        return max(self._attempts, default=-1) + 1
+
+    def attempts(self, index: int) -> list[int]:
+        """The numbers of the attempts at one sample in the order of writing."""
+        return list(self._attempts.get(index, ()))
 
     def add(self, sample: Sample) -> ManifestLine:
         """Write one attempt: its files first, then its manifest line.
@@ -192,8 +199,13 @@ class DatasetWriter:
             made_with=self._made_with,
         )
         line = self._manifest.append(line)
-        self._by_index.setdefault(facts.index, []).append(line)
+        self._count(line)
         return line
+
+    def _count(self, line: ManifestLine) -> None:
+        self._attempts.setdefault(line.index, []).append(line.attempt)
+        if line.accepted:
+            self._accepted.add(line.index)
 
     def close(self) -> None:
         """Release the folder; another process may continue the run."""
@@ -214,10 +226,10 @@ class DatasetWriter:
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _sweep(self) -> None:
+    def _sweep(self, lines: Iterable[ManifestLine]) -> None:
         """Remove what a killed run left: files with names of ours that no line lists."""
         listed: set[str] = set()
-        for line in self.records:
+        for line in lines:
             listed.update(line.files)
         extras = [self.extras / kind for kind in ("requested", "heatmap", "rejected")]
         for folder in (self._test, self._labels, *extras):
@@ -230,12 +242,11 @@ class DatasetWriter:
         if not 0 <= facts.index <= MAX_INDEX:
             came = f"a sample has the index {facts.index}"
             raise SettingError(came, f"0 to {MAX_INDEX}", "write a second data set")
-        for line in self.attempts(facts.index):
-            if line.attempt == facts.attempt:
-                came = f"{name}, attempt {facts.attempt} is written already"
-                raise SettingError(came, "", "skip it")
-            if facts.accepted and line.accepted:
-                raise SettingError(f"{name} is accepted already", "", "skip it")
+        if facts.attempt in self.attempts(facts.index):
+            came = f"{name}, attempt {facts.attempt} is written already"
+            raise SettingError(came, "", "skip it")
+        if facts.accepted and facts.index in self._accepted:
+            raise SettingError(f"{name} is accepted already", "", "skip it")
 
     def _add_source(self, source: Path) -> str:
         """Copy a good picture into train/good once, named by its content; returns the file's

@@ -228,14 +228,12 @@ def painted_file(index: int, attempt: int) -> str:
 
 
 class Manifest:
-    """The manifest of a run that is being written. Its writer holds the folder's lock.
+    """The manifest of a run that is being written. Its writer holds the folder's lock. The lines
+    stay in the file alone, so that memory does not grow with them.
 
     Args:
         path: the file; its folder exists.
         wanted: which of the old lines to keep; the others are dropped from the file.
-
-    Attributes:
-        records: all lines.
 
     Raises:
         OutputError: cannot be written to. DataError: damaged within.
@@ -245,9 +243,9 @@ class Manifest:
         self.path = path
         try:
             lines, self._end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
-            self.records = [line for line in lines if wanted(line)]
-            if len(self.records) < len(lines):
-                text = "".join(f"{line.to_json()}\n" for line in self.records)
+            kept = [line for line in lines if wanted(line)]
+            if len(kept) < len(lines):
+                text = "".join(f"{line.to_json()}\n" for line in kept)
                 with atomic_write(path) as file:
                     file.write(text.encode())
                 self._end = len(text.encode())
@@ -274,9 +272,15 @@ class Manifest:
             self._file.truncate(self._end)
             raise _unwritable(self.path, reason) from reason
         self._end += len(data)
-        before = self.records[-1] if self.records else None
-        self.records.append(_sharing(ManifestLine(**json.loads(data)), before))
-        return self.records[-1]
+        return ManifestLine(**json.loads(data))
+
+    def read(self) -> list[ManifestLine]:
+        """All lines, oldest first, from the file.
+
+        Raises:
+            DataError: the file has been damaged since.
+        """
+        return _parse(self.path.read_bytes()[: self._end], self.path)[0]
 
     def close(self) -> None:
         """Close the file; closing twice is harmless."""

@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,7 @@ def test_resume_drops_what_is_incomplete(tmp_path: Path, folder: Path) -> None:
             (2, 0),
             (3, 0),
         ]
-        assert [r.attempt for r in writer.attempts(1)] == [0] and writer.attempts(5) == []
+        assert writer.attempts(1) == [0] and writer.attempts(5) == []
         assert not stray.exists()
         writer.add(make_sample(folder, 1, 1, True))
     assert contents(root).keys() - expected.keys() == {"nut/test/scratch/notes.txt"}
@@ -462,6 +463,25 @@ def test_full_disk_lists_nothing(
         writer.add(make_sample(folder, 3, 0, True))
         assert [record.index for record in writer.records] == [0, 3]
         assert read_manifest(writer.extras / "manifest.jsonl") == writer.records
+
+
+def test_memory_does_not_hold_the_lines(tmp_path: Path) -> None:
+    def add(numbers: range) -> None:
+        for index in numbers:
+            quality = {f"figure {number}": float(index + number) for number in range(100)}
+            sample = make_sample(tmp_path, 0, 0, accepted=False)
+            facts = dataclasses.replace(sample.facts, index=index, quality=quality)
+            writer.add(dataclasses.replace(sample, facts=facts))
+
+    with DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS) as writer:
+        add(range(20))
+        tracemalloc.start()
+        try:
+            add(range(20, 120))
+            grown = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+    assert grown < 100 * 1000  # a line with its figures takes 8 kB
 
 
 def test_damaged_manifest(tmp_path: Path) -> None:
