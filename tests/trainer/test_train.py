@@ -32,7 +32,7 @@ from bgdefect_core.method.loss import LOSSES
 from bgdefect_core.pictures.crop import crop_box
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_picture
-from bgdefect_core.records.run_record import locked
+from bgdefect_core.records.run_record import RunRecord, locked, read_inputs
 from bgdefect_core.weights.files import read_info
 from trainer.bases.apply import load_class
 from trainer.bases.families import FAMILIES
@@ -44,11 +44,12 @@ from trainer.generation.config import GenerateConfig
 from trainer.generation.setup import ready_base
 from trainer.training.batches import Batches, validation_batches
 from trainer.training.cache import LatentCache, Views, build_cache, view, view_crop
-from trainer.training.setup import spread_evenly
+from trainer.training.setup import choose_class, spread_evenly
 from trainer.training.timesteps import TIMESTEP_DRAWS
 from trainer.training.train import TrainConfig, train
 from trainer.training.tuning import TRAINED_PARTS, averaged, make_average, make_trainable
 
+from .annotated_sets import coco_nut
 from .conftest import nudge
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -475,6 +476,22 @@ def test_a_link_of_another_name_is_the_same_run(config: TrainConfig, tmp_path: P
     assert sorted(path.name for path in weights.parent.glob("*.safetensors")) == [weights.name]
     with pytest.raises(OtherRunError, match="object was plate, now another_name"):
         train(changed(config, data=renamed, object="another_name", output=weights))
+
+
+@pytest.mark.parametrize("place", ["", "annotations/instances_train.json"])
+def test_a_renamed_folder_of_labels_is_the_same_run(
+    place: str, config: TrainConfig, tmp_path: Path
+) -> None:
+    root = coco_nut(tmp_path / "nut")
+    config = changed(config, data=root / place, defect="cut")
+    before = choose_class(config)
+    inputs = read_inputs({"picture 0": root / "images/000.png"})
+    settings = {"object": "nut", "defect": "cut"}
+    RunRecord(before.folder.run_file, settings, inputs).write()
+    renamed = root.rename(tmp_path / "bolt")
+    after = choose_class(changed(config, data=renamed / place))
+    assert (after.object, after.folder) == ("nut", before.folder)
+    assert choose_class(changed(config, data=renamed / place, object="bolt")).object == "bolt"
 
 
 @pytest.mark.parametrize("part", ["vae", "text_encoder"])

@@ -18,7 +18,7 @@ from bgdefect_core.records.run_record import RunRecord, read_inputs
 from ..bases.devices import pick_device
 from ..bases.load import Base
 from ..data.examples import Example, validate
-from ..data.layouts import find_class, is_object_folder
+from ..data.layouts import find_class
 from ..data.splits import (
     Split,
     read_split,
@@ -54,7 +54,8 @@ def choose_class(config: TrainConfig) -> TrainingClass:
     if is_folder and output.exists() and not output.is_dir():
         expected = "a folder, or a name that ends in .safetensors"
         raise OutputError(f"{output} is a file", expected, "choose another output")
-    if config.object is None and is_object_folder(config.data):
+    folders = Path(os.path.abspath(config.data)).parts[-3:]  # a file may lie in "annotations"
+    if config.object is None and name in folders:
         runs = sorted(output.glob("*.run")) if is_folder else [output.with_suffix(".run")]
         name = recorded_object(runs, name, defect, examples[0].image)
     if is_folder:

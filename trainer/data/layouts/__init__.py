@@ -17,7 +17,7 @@ from .finding import (
 )
 from .known import LAYOUTS, data_help
 from .layout import Layout
-from .mvtec_ad import MVTecAD, is_object_folder
+from .mvtec_ad import MVTecAD
 from .plain import PlainFolder
 from .settings import AS_FOUND, LAYOUT_HELP, OUTSIDE_HELP, ReadingSettings
 
@@ -39,6 +39,5 @@ __all__ = [
     "find_examples",
     "good_examples",
     "good_pictures",
-    "is_object_folder",
     "layout_of",
 ]

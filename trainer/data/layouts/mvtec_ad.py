@@ -30,7 +30,7 @@ from ..reviewed import standing_examples
 from .layout import Layout, choose_object, file_in, find_file, object_name
 from .tables import read_table
 
-__all__ = ["MVTecAD", "is_object_folder", "objects_in", "unfit_manifest"]
+__all__ = ["MVTecAD", "objects_in", "unfit_manifest"]
 
 log = logging.getLogger(__name__)
 
@@ -141,10 +141,10 @@ def objects_in(root: Path) -> dict[str, Path]:
     """
     if not root.is_dir():
         return {}
-    if is_object_folder(root):
+    if _is_object(root):
         return {object_name(root): root}
     objects: dict[str, Path] = {}
-    for folder in filter(is_object_folder, list_folders(root)):
+    for folder in filter(_is_object, list_folders(root)):
         objects[folder.name] = folder
     manifest = file_in(root, _MANIFEST)
     if objects and manifest is not None:
@@ -152,7 +152,7 @@ def objects_in(root: Path) -> dict[str, Path]:
     return objects
 
 
-def is_object_folder(folder: Path) -> bool:
+def _is_object(folder: Path) -> bool:
     """Whether a folder is that of one object, which is then called as the folder is."""
     try:
         folders = list_folders(folder)
