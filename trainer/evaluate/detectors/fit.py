@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from .losses import LOSSES
 from .metrics import detection_metrics
@@ -55,7 +56,7 @@ def fit(data: ArmData, settings: DetectorSettings, seed: int, device: torch.devi
         optimizer, lambda step: rate((step + 0.5) / steps)
     )
     net.train()
-    for step in range(steps):
+    for step in tqdm(range(steps), desc="detector", unit="step", leave=False):
         share = share_at((step + 0.5) / steps, settings.synthetic_share)
         pictures, truth = draw_batch(
             data, settings.detector_batch, settings.crop, share, seed, step
