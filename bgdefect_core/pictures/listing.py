@@ -8,6 +8,7 @@ second one).
 from __future__ import annotations
 
 import logging
+import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -31,6 +32,7 @@ __all__ = [
     "report_once",
     "shown_names",
     "unique_names",
+    "without_masks",
 ]
 
 logger = logging.getLogger(__name__)
@@ -217,14 +219,28 @@ def apart_from_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, Path
     return shown, masks
 
 
-def list_without_masks(folder: Path) -> list[Path]:
+def list_without_masks(folder: Path, *, folders_are_read: bool = False) -> list[Path]:
     """As :func:`list_pictures`, without the masks that lie beside their pictures; these are
     logged."""
-    pictures, masks = apart_from_masks(list_pictures(folder))
-    if masks:
-        names = shown_names([path.name for path in masks])
-        report_once(f"{folder}: taken for masks, not for pictures: {names}", expected=False)
-    return pictures
+    pictures = list_pictures(folder, folders_are_read=folders_are_read)
+    return without_masks(pictures, pictures)
+
+
+def without_masks(files: Sequence[Path], listed: Sequence[Path]) -> list[Path]:
+    """Some of the listed files, without those that are masks beside their pictures; these are
+    logged."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in listed:
+        by_folder.setdefault(path.parent, []).append(path)
+    masks: set[Path] = set()
+    for members in by_folder.values():
+        masks.update(apart_from_masks(members)[1])
+    passed_over = [path.name for path in files if path in masks]
+    if passed_over:
+        folder = os.path.commonpath([path.parent for path in files])
+        text = f"{folder}: taken for masks, not for pictures: {shown_names(passed_over)}"
+        report_once(text, expected=False)
+    return [path for path in files if path not in masks]
 
 
 def unique_names(

@@ -12,13 +12,12 @@ import numpy as np
 
 from bgdefect_core.errors import DataError, MaskError, SettingError
 from bgdefect_core.pictures.decoding import decode
-from bgdefect_core.pictures.listing import comparable, is_good_name
 from bgdefect_core.pictures.mask_values import MaskValues, shown_values
 from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.records.dataset_place import check_name
 
 from .reading import read_small_text
-from .record import IGNORED
+from .record import is_background, is_defect
 from .shapes import Size
 
 __all__ = ["MASK_CLASSES_HELP", "MaskClasses", "OtherPixels"]
@@ -30,7 +29,6 @@ MASK_CLASSES_HELP = (
     "neither defect nor background. Default: white on black."
 )
 _EXAMPLE = 'such as "1=scratch,2=dent,255=ignore"'
-_BACKGROUND = frozenset({"background", "_background_", "bg"})
 _VOID = (224, 224, 192)
 """What Pascal VOC, whose layout CVAT writes, leaves undecided along outlines."""
 _NEAR = 24
@@ -46,7 +44,7 @@ class MaskClasses:
     _defects: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        defects = [name for name, _ in self.values if _is_defect(name)]
+        defects = [name for name, _ in self.values if is_defect(name)]
         object.__setattr__(self, "_defects", tuple(dict.fromkeys(defects)))
 
     @staticmethod
@@ -116,7 +114,7 @@ class MaskClasses:
         """What pixels of the other classes and of those to be ignored have."""
         others: list[str] = []
         for label, _ in self.values:
-            if label != name and not _is_background(label):
+            if label != name and not is_background(label):
                 others.append(label)
         return self.values_of(others)
 
@@ -160,8 +158,8 @@ def _present(classes: MaskClasses, path: Path, state: _State) -> tuple[str, ...]
         pixels = classes.values_of((name,)).pixels_of(decoded)
         named |= pixels
         if pixels.any():
-            has_ignored |= not _is_defect(name) and not _is_background(name)
-            if _is_defect(name):
+            has_ignored |= not is_defect(name) and not is_background(name)
+            if is_defect(name):
                 present.append(name)
     pixels = decoded.pixels
     unnamed = ~named & ((pixels if pixels.ndim == 2 else pixels.any(axis=2)) != 0)
@@ -183,7 +181,7 @@ def _of_pairs(
     for name, text in pairs:
         try:
             values = MaskValues.parse(text)
-            if _is_defect(name):
+            if is_defect(name):
                 check_name("defect", name)
         except SettingError as reason:
             raise error(f"{where}: {reason.came}", reason.expected, _EXAMPLE) from reason
@@ -193,7 +191,7 @@ def _of_pairs(
             if taken.setdefault(value, name) != name:
                 raise error(f"{where} has two names of {text}", "one each", _EXAMPLE)
         classes.append((name, values))
-    if not any(_is_defect(name) for name, _ in classes):
+    if not any(is_defect(name) for name, _ in classes):
         raise error(f"{where} names no defect", "a value with its name", _EXAMPLE)
     return MaskClasses(_apart(classes))
 
@@ -214,11 +212,3 @@ def _apart(classes: list[tuple[str, MaskValues]]) -> tuple[tuple[str, MaskValues
     for name, values in classes:
         result.append((name, MaskValues(values.numbers, values.colours, near=near)))
     return tuple(result)
-
-
-def _is_background(name: str) -> bool:
-    return comparable(name) in _BACKGROUND or is_good_name(name)
-
-
-def _is_defect(name: str) -> bool:
-    return not _is_background(name) and comparable(name) not in IGNORED

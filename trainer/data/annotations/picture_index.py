@@ -77,7 +77,8 @@ class PictureIndex:
             DataError: several agree equally far.
         """
         path = PurePosixPath(path_of_address(name))
-        for base in (path.name, without_prefix(path.name)):
+        plain = unquote(path.name)  # addresses of a server are escaped
+        for base in (path.name, without_prefix(path.name), plain, without_prefix(plain)):
             files = self._by_name.get(comparable(base), [])
             chosen: list[Path] = []
             best = 0

@@ -176,6 +176,13 @@ class Entries:
             self._refuse(name, value, "a text")
         return value
 
+    def label(self, name: str) -> str:
+        """The name of a class: a text without spaces at its ends, or a whole number as one."""
+        value = self._values.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return self.text(name).strip()
+
     def whole(self, name: str) -> int:
         """A whole number; 3.0 is one too."""
         value = self._values.get(name)

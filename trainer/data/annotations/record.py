@@ -20,12 +20,12 @@ __all__ = [
     "AnnotatedSet",
     "AnnotationOptions",
     "IGNORE",
-    "IGNORED",
     "LabelledPicture",
     "POINTS_UNREAD",
     "Region",
     "defect_regions",
     "is_background",
+    "is_defect",
     "others_of",
     "regions_digest",
     "union_of",
@@ -33,7 +33,9 @@ __all__ = [
 
 POINTS_UNREAD = "they have no area: give --point-size, and train with --masks-from points"
 """What the log says of points."""
-IGNORED = frozenset({"__ignore__", "ignore", "ignored", "_background_"})
+_BACKGROUND = frozenset({"background", "_background_", "bg"})
+"""Names of classes, in comparable form, whose regions show no defect."""
+_IGNORED = frozenset({"__ignore__", "ignore", "ignored"})
 """Names of classes, in comparable form, whose regions are neither defect nor background. A void is
 a defect: of solder, of castings."""
 IGNORE = "ignore"
@@ -153,14 +155,15 @@ def others_of(regions: Iterable[Region], label: str) -> tuple[Region, ...]:
 
 
 def is_background(label: str) -> bool:
-    """Whether a region of this name shows neither a defect nor anything to be ignored."""
-    return is_good_name(label) or comparable(label) == "_background_"
+    """Whether a class of this name is neither a defect nor to be ignored."""
+    return is_good_name(label) or comparable(label) in _BACKGROUND
+
+
+def is_defect(label: str) -> bool:
+    """Whether a class of this name is a defect: neither background nor to be ignored."""
+    return not is_background(label) and comparable(label) not in _IGNORED
 
 
 def defect_regions(regions: Iterable[Region]) -> list[Region]:
-    """The regions of defects: neither of good places nor of those to be ignored."""
-    defects: list[Region] = []
-    for region in regions:
-        if not is_good_name(region.label) and comparable(region.label) not in IGNORED:
-            defects.append(region)
-    return defects
+    """The regions of defects."""
+    return [region for region in regions if is_defect(region.label)]

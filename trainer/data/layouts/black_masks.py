@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from bgdefect_core.errors import DataError, MaskError
 from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.mask_values import NONZERO
@@ -17,9 +19,11 @@ from ..examples import GOOD, Example
 from ..sides import DataSide, is_asked_for
 from .layout import Layout, choose, object_name
 
-__all__ = ["BlackMaskLayout", "MaskedPicture", "is_black", "with_masks"]
+__all__ = ["BlackMaskLayout", "MaskedPicture", "has_white", "is_black", "with_masks"]
 
 _DEFECT = "defect"
+_WHITE = 224
+"""Least of 255 that compression leaves of white."""
 _REMEMBERED = 1 << 16
 """Masks of which it is kept whether they are black: each is asked for several times a run."""
 
@@ -111,15 +115,37 @@ def is_black(mask: Path) -> bool:
     return _is_black_file(mask, status.st_size, status.st_mtime_ns)
 
 
+def has_white(mask: Path) -> bool:
+    """Whether a mask is gray and its brightest pixels are white: no numbers of classes."""
+    status = mask.stat()
+    return _has_white_file(mask, status.st_size, status.st_mtime_ns)
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def _is_black_file(mask: Path, size: int, changed: int) -> bool:
-    """Whether a mask has no value but 0. One that cannot be read is not: as a defect's mask it is
-    read again, with its error.
+    """As :func:`is_black`.
 
     Args:
         size, changed: of the file; another state is another entry.
     """
     try:
         return not decode(mask, MaskError).pixels.any()
+    except MaskError:  # as a defect's mask it is read again, with its error
+        return False
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _has_white_file(mask: Path, size: int, changed: int) -> bool:
+    """As :func:`has_white`.
+
+    Args:
+        size, changed: as above.
+    """
+    try:
+        decoded = decode(mask, MaskError)
     except MaskError:
         return False
+    pixels = decoded.pixels
+    is_gray = pixels.ndim == 2 or bool((pixels == pixels[..., :1]).all())
+    brightest = int(pixels.max()) >> (8 if pixels.dtype == np.uint16 else 0)
+    return decoded.indices is None and is_gray and brightest >= _WHITE

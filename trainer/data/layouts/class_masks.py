@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import (
     comparable,
     list_folders,
+    list_without_masks,
     mask_key,
     named,
     picture_key,
@@ -24,9 +26,9 @@ from ..annotations.picture_index import PictureIndex
 from ..annotations.record import Region
 from ..examples import GOOD, Example
 from ..sides import is_asked_for, side_called, side_of_place
-from .black_masks import is_black
+from .black_masks import has_white, is_black
 from .layout import Layout, choose, file_in, object_name
-from .peeking import pictures_below
+from .peeking import files_below, pictures_below
 
 __all__ = ["ClassMasks", "MaskFolders"]
 
@@ -122,7 +124,8 @@ class MaskFolders(Layout):
         "masks of classes: SegmentationClass and JPEGImages with labelmap.txt (CVAT's export "
         "Segmentation mask, Pascal VOC), or masks and images, there or in train, val and test; "
         "each name of labelmap.txt or --mask-classes is a defect, pictures without mask or class "
-        "are good pictures; without names every value but 0 is the defect (defect)"
+        "are good pictures; without names white is the defect (defect), or every value but 0 of "
+        "masks without white"
     )
     good_place = "pictures without a class in their mask, outside the folder test"
 
@@ -179,7 +182,8 @@ class MaskFolders(Layout):
             if mask is None or is_black(mask):
                 examples.append(Example(image, (), object, GOOD, "", side=side))
             else:
-                example = Example(image, (mask,), object, _DEFECT, "", NONZERO, side=side)
+                values = WHITE if has_white(mask) else NONZERO
+                example = Example(image, (mask,), object, _DEFECT, "", values, side=side)
                 examples.append(example)
         for mask in masks.values():
             expected = f"a picture of its name in {pictures_at}"
@@ -227,7 +231,8 @@ def _pictures_of(root: Path, masks_at: Path) -> tuple[Path, list[Path]]:
     for name in _PLACES[comparable(masks_at.name)]:
         place = named(list_folders(root), name)
         if place is not None:
-            return place, list(pictures_below(place))
+            listed = files_below(place, partial(list_without_masks, folders_are_read=True))
+            return place, list(listed)
     return root, PictureIndex(root, _ALL_MASKS).pictures
 
 

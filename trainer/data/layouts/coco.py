@@ -86,7 +86,7 @@ class _Document:
         self._images = self._by_id(content, "images")
         self._categories: dict[str, str] = {}
         for id, entries in self._by_id(content, "categories").items():
-            self._categories[id] = entries.text("name").strip()
+            self._categories[id] = entries.label("name")
         self._regions: dict[str, list[Region]] = {}
         for index, values in enumerate(content.list("annotations")):
             self._add(Entries(values, f"{path}, annotation {index}"))
@@ -172,6 +172,8 @@ def _shape_of(entries: Entries) -> Shape:
     segmentation: Any = entries.any("segmentation")
     if isinstance(segmentation, dict) and segmentation:
         return _runs_of(Entries(segmentation, f"{entries.where}, segmentation"))
+    if isinstance(segmentation, list):
+        segmentation = [part for part in segmentation if part != []]
     if segmentation:
         if not isinstance(segmentation, list):
             raise DataError(f"{entries.where}: segmentation is no list", "polygons or run lengths")

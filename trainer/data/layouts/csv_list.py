@@ -16,8 +16,9 @@ from bgdefect_core.pictures.listing import (
 )
 from bgdefect_core.records.dataset_place import check_name
 
+from ..annotations.picture_index import picture_at_end
 from ..annotations.reading import inside
-from ..annotations.record import IGNORED, AnnotationOptions, Region
+from ..annotations.record import AnnotationOptions, Region, is_background, is_defect
 from ..annotations.shapes import MaskFiles
 from ..examples import Example
 from ..sides import side_called
@@ -52,7 +53,7 @@ class CsvList(Layout):
         classes: dict[str, set[str]] = {}
         for row in _rows(root, self._options):
             defects = classes.setdefault(row.object, set())
-            if row.masks and not _is_ignored(row):
+            if row.masks and is_defect(row.defect):
                 defects.add(row.defect)
         return classes
 
@@ -63,10 +64,11 @@ class CsvList(Layout):
             by_picture.setdefault(row.image, []).append(row)
         examples = []
         for row in rows:
-            if row.masks and not _is_ignored(row) and (row.object, row.defect) in classes:
+            if row.masks and is_defect(row.defect) and (row.object, row.defect) in classes:
                 others: list[Region] = []
                 for label in by_picture[row.image]:
-                    if label.defect != row.defect and label.masks:
+                    is_other = label.defect != row.defect and not is_background(label.defect)
+                    if is_other and label.masks:
                         shape = MaskFiles(label.masks, label.values, label.image)
                         others.append(Region(label.defect, shape, str(label.masks[0])))
                 examples.append(replace(row, others=tuple(others)))
@@ -76,11 +78,6 @@ class CsvList(Layout):
         rows = _rows(root, self._options)
         objects = choose(root, "object", object, {row.object for row in rows})
         return [row for row in rows if not row.masks and row.object in objects]
-
-
-def _is_ignored(row: Example) -> bool:
-    """Whether its mask shows what is neither defect nor background."""
-    return comparable(row.defect) in IGNORED
 
 
 def _table_of(root: Path) -> Path | None:
@@ -115,6 +112,7 @@ def _rows(root: Path, options: AnnotationOptions) -> list[Example]:
         listed.add(key)
         examples.append(example)
     _check_names(path, examples)
+    _check_good(path, examples)
     _report_odd(path, examples, root.is_file())
     return examples
 
@@ -135,6 +133,23 @@ def _check_names(path: Path, examples: Sequence[Example]) -> None:
             if other != name:
                 came = f"{path} names {other!r} and {name!r}"
                 raise DataError(came, "names that differ in more than case", "give them one name")
+
+
+def _check_good(path: Path, examples: Sequence[Example]) -> None:
+    """Refuse a picture that is good in one row and shows a defect in another.
+
+    Raises:
+        DataError: there is one.
+    """
+    defects: dict[tuple[str, Path], str] = {}
+    for example in examples:
+        if not example.is_good and is_defect(example.defect):
+            defects[example.object, example.image] = example.defect
+    for example in examples:
+        defect = defects.get((example.object, example.image))
+        if example.is_good and defect is not None:
+            came = f"{path} lists {example.image.name} as good, and with the defect {defect}"
+            raise DataError(came, "one of them", "remove the other row")
 
 
 def _report_odd(path: Path, examples: Sequence[Example], is_named: bool) -> None:
@@ -179,15 +194,28 @@ def _read_row(row: dict[str, str], folder: Path, where: str, options: Annotation
         raise DataError(came, "the mask's file", "add it or leave the row out")
     paths = []
     for name in (image,) if is_good else (image, mask):
-        path = find_file(folder, name)
-        if path is None:
-            came = f"{where}: {folder / name} does not exist"
-            raise DataError(came, "a file relative to the csv", "correct the path")
-        if not inside(folder, path, options.outside):
-            came = f"{where}: {name[:200]!r} leads out of {folder}"
-            do = "put the file there, or give --outside-files"
-            raise DataError(came, "a file in the csv's folder", do)
-        paths.append(path)
+        paths.append(_file_of(name, folder, where, options))
     group = row.get(options.group_key.lower(), "")
     side = side_called(row.get("side", ""))
     return Example(paths[0], tuple(paths[1:]), row["class"], defect, group, side=side)
+
+
+def _file_of(name: str, folder: Path, where: str, options: AnnotationOptions) -> Path:
+    """The file that a cell names; of an absolute path of another machine what it ends in.
+
+    Raises:
+        DataError: there is none, or it leads out of the csv's folder.
+    """
+    path = find_file(folder, name)
+    if path is None:
+        path = picture_at_end(folder, (folder,), name, where)
+        if path is None:
+            came = f"{where}: {folder / name} does not exist"
+            raise DataError(came, "a file relative to the csv", "correct the path")
+        text = f"{folder}: its csv names files by paths that are not on this machine: those of the "
+        report_once(f"{text}same names in the folder are read", expected=False)
+    if not inside(folder, path, options.outside):
+        came = f"{where}: {name[:200]!r} leads out of {folder}"
+        do = "put the file there, or give --outside-files"
+        raise DataError(came, "a file in the csv's folder", do)
+    return path

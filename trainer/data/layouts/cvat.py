@@ -40,7 +40,7 @@ class CvatImages(AnnotationLayout):
         files: list[Path] = []
         for path in xml_files(root):
             text = text_near_ends(path)
-            if "<annotations>" in text and "<image " in text:
+            if "<annotations>" in text and ("<image " in text or "<track " in text):
                 files.append(path)
         return files
 
@@ -51,7 +51,11 @@ class CvatImages(AnnotationLayout):
         pictures: list[LabelledPicture] = []
         unread: Counter[str] = Counter()
         for path in self.files(root):
-            for number, element in enumerate(read_xml(path).iter("image")):
+            document = read_xml(path)
+            if document.find("track") is not None:
+                came = f"{path} holds tracks of a video"
+                raise DataError(came, "images", "export it as CVAT for images 1.1")
+            for number, element in enumerate(document.iter("image")):
                 where = f"{path}, image {number}"
                 image = self._image(folder, index, path, element, where)
                 pictures.append(_labelled(element, image, self.options, unread, where))
@@ -93,7 +97,8 @@ def _labelled(
             label = _text(child, "label", source)
             for shape in _SHAPES[child.tag](child, options, source):
                 regions.append(Region(label, shape, source))
-    size = (_whole(element, "height", where), _whole(element, "width", where))
+    height, width = _whole(element, "height", where), _whole(element, "width", where)
+    size = (height, width) if height and width else None  # tools that do not know it write 0
     group = _group_of(element, options.group_key)
     side = side_called(element.get("subset") or "")
     return LabelledPicture(image, tuple(regions), group, size, side, unread.total() - before)

@@ -40,14 +40,15 @@ _MIN = ("annotation_id", "annotator", "lead_time")
 
 _NOTES = {
     "cancelled": "annotations were cancelled: not read",
-    "predictions": "tasks have predictions alone: not read",
+    "unfinished": "tasks have predictions or drafts alone: not read",
+    "repeated": "tasks were annotated several times: all of their shapes count",
     "shapes": "entries have no shape or no label: not read",
     "points": f"key points are not read: {POINTS_UNREAD}",
     "several": "shapes have several labels: the first counts",
     "turned": "shapes were drawn on a picture that the tool had turned: check that they fit",
 }
 """What the log says of things, by their kinds."""
-_UNREAD = ("cancelled", "predictions", "shapes", "points")
+_UNREAD = ("cancelled", "unfinished", "shapes", "points")
 """Kinds with which a picture is no good one."""
 
 
@@ -171,19 +172,22 @@ def _results(task: Entries, data: Entries, counts: Counter[str]) -> list[_Result
 
 def _annotated(task: Entries, counts: Counter[str]) -> list[_Result]:
     annotations = task.list("annotations")
-    if not annotations and task.any("predictions"):
-        counts["predictions"] += 1
+    if not annotations and (task.any("predictions") or task.any("drafts")):
+        counts["unfinished"] += 1
     results: list[_Result] = []
+    shown = 0
     for number, values in enumerate(annotations):
         annotation = Entries(values, f"{task.where}, annotation {number}")
         if annotation.any("was_cancelled") is True:
             counts["cancelled"] += 1
             continue
+        shown += bool(annotation.list("result"))
         for place, result in enumerate(annotation.list("result")):
             entries = Entries(result, f"{annotation.where}, result {place}")
             if isinstance(entries.any("value"), Mapping):
                 counts["turned"] += entries.any("image_rotation") not in (None, 0)
                 results.append(_Result(entries, Entries(entries.any("value"), entries.where)))
+    counts["repeated"] += shown > 1
     return results
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import list_pictures, named
+from bgdefect_core.pictures.listing import list_pictures, named, without_masks
 
 from ..annotations.reading import Entries, find_inside, read_json
 from ..annotations.record import POINTS_UNREAD, AnnotatedSet, LabelledPicture, Region
@@ -54,7 +54,7 @@ class LabelMe(AnnotationLayout):
                 if shape is None:
                     unread += 1
                 else:
-                    regions.append(Region(entries.text("label").strip(), shape, entries.where))
+                    regions.append(Region(entries.label("label"), shape, entries.where))
             if image in pictures:
                 came = f"{path} is a second file of labels for {image}"
                 raise DataError(came, "one a picture", "join the two")
@@ -62,15 +62,15 @@ class LabelMe(AnnotationLayout):
             size = _size_of(content)
             pictures[image] = LabelledPicture(image, tuple(regions), group, size, unread=unread)
             points += unread
-        unlabelled = 0
+        listed: list[Path] = []
         for folder in {path.parent for path in (*files, *pictures)}:
-            for image in list_pictures(folder, folders_are_read=True, labels=".json"):
-                if image not in pictures:
-                    _refuse_other_json(image, files)
-                    pictures[image] = LabelledPicture(image, ())
-                    unlabelled += 1
+            listed += list_pictures(folder, folders_are_read=True, labels=".json")
+        unlabelled = without_masks([path for path in listed if path not in pictures], listed)
+        for image in unlabelled:
+            _refuse_other_json(image, files)
+            pictures[image] = LabelledPicture(image, ())
         if unlabelled:
-            notes.append(f"{unlabelled} pictures have no JSON file: taken for good pictures")
+            notes.append(f"{len(unlabelled)} pictures have no JSON file: taken for good pictures")
         if points:
             notes.append(f"{points} shapes are points, not read: {POINTS_UNREAD}")
         return AnnotatedSet(tuple(pictures.values()), tuple(notes))

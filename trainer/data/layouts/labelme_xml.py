@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import without_masks
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..annotations.picture_index import PictureIndex
@@ -64,7 +65,8 @@ class LabelMeXml(AnnotationLayout):
                 regions.append(Region(label, _shape_of(element, image, masks, where), where))
             size = _size_of(document, str(path))
             pictures[image] = LabelledPicture(image, tuple(regions), size=size)
-        missing = [image for image in index.pictures if image not in pictures]
+        listed = index.pictures
+        missing = without_masks([path for path in listed if path not in pictures], listed)
         for image in missing:
             pictures[image] = LabelledPicture(image, ())
         notes = [f"{len(missing)} pictures have no XML file: taken for good pictures"]

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from bgdefect_core.pictures.listing import list_pictures, list_without_masks, unique_names
+from bgdefect_core.pictures.listing import (
+    is_leftover,
+    list_pictures,
+    list_without_masks,
+    report_once,
+    shown_names,
+    unique_names,
+)
 
 from ..examples import GOOD, Example
 from .layout import Layout
+
+_LABELS = frozenset({".json", ".xml", ".csv"})
 
 
 class PlainFolder(Layout):
@@ -31,4 +40,16 @@ class PlainFolder(Layout):
         name = object or root.name
         pictures = list_without_masks(root)
         unique_names(pictures)
+        _report_labels(root)
         return [Example(picture, (), name, GOOD, "") for picture in pictures]
+
+
+def _report_labels(root: Path) -> None:
+    """Say which files beside the pictures may hold labels of a layout that is not read."""
+    names: list[str] = []
+    for path in sorted(root.iterdir()):
+        if path.suffix.lower() in _LABELS and not is_leftover(path.name):
+            names.append(path.name)
+    if names:
+        text = f"{root}: all pictures are taken for good ones; if {shown_names(names)} hold labels "
+        report_once(f"{text}of defects, they are in no form that is read", expected=False)

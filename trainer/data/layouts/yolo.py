@@ -13,7 +13,9 @@ from bgdefect_core.pictures.listing import (
     is_leftover,
     list_folders,
     named,
+    picture_files,
     report_once,
+    without_masks,
 )
 
 from ..annotations.picture_index import is_address, picture_at_end, place_at_end
@@ -22,9 +24,17 @@ from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..sides import DataSide, side_called
 from .annotated import AnnotationLayout
 from .layout import find_folder
-from .peeking import pictures_below
+from .peeking import pictures_below, soon
 from .tables import read_table
-from .yolo_labels import NAME_LISTS, SIDES, label_files, labels_of, regions_in, text_files
+from .yolo_labels import (
+    NAME_LISTS,
+    SIDES,
+    has_label_beside,
+    label_files,
+    labels_of,
+    regions_in,
+    text_files,
+)
 
 
 class Yolo(AnnotationLayout):
@@ -46,7 +56,9 @@ class Yolo(AnnotationLayout):
         if any(named(root.iterdir(), name) is not None for name in NAME_LISTS):
             return next(label_files(root), None) is not None
         sides = [find_folder(root, side) for side in SIDES]
-        return any(_is_pair(place) for place in (root, *sides) if place is not None)
+        if any(_is_pair(place) for place in (root, *sides) if place is not None):
+            return True
+        return soon(has_label_beside, picture_files(root))
 
     def files(self, root: Path) -> list[Path]:
         """The annotation files."""
@@ -68,7 +80,11 @@ class Yolo(AnnotationLayout):
             raise DataError(f"{root} lists no pictures", "pictures under train or images")
         groups = _groups_in(folder, self.options.group_key)
         labels, notes = labels_of(folder, images)
+        unlabelled = without_masks([image for image in images if image not in labels], images)
+        used = {*labels, *unlabelled}
         for image in images:
+            if image not in used:
+                continue
             label = labels.get(image)
             regions: list[Region] = []
             if label is not None and inside(folder, label, self.options.outside):
@@ -234,10 +250,14 @@ def _names_of(content: Mapping[str, Any], path: Path | None) -> dict[int, str]:
         pairs = list(names.items())
     numbered: dict[int, str] = {}
     for number, name in pairs:
+        if isinstance(number, str) and number.isdecimal():
+            number = int(number)
         is_number = isinstance(number, int) and not isinstance(number, bool)
-        if not is_number or not isinstance(name, str | int | float) or not str(name).strip():
-            came = f"{path} names the class {str(number)[:40]!r}"
-            raise DataError(came, "a number with a name", "correct it")
+        is_name = isinstance(name, str | int | float) and not isinstance(name, bool)
+        if not is_number or not is_name or not str(name).strip():
+            came = f"{path} names the class {str(number)[:40]!r} {str(name)[:40]!r}"
+            do = "correct it; in YAML, words such as on, no and ~ are names in quotes alone"
+            raise DataError(came, "a number with a name", do)
         numbered[number] = str(name).strip()
     if not numbered:
         raise DataError(f"{path} has no names of classes", "names: [...]", "correct it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,12 +15,22 @@ from ..annotations.picture_index import without_prefix
 from ..annotations.reading import read_small_text
 from ..annotations.record import Region
 from ..annotations.shapes import Box, Polygons, Shape
+from .peeking import text_near_ends
 
-__all__ = ["NAME_LISTS", "SIDES", "label_files", "labels_of", "regions_in", "text_files"]
+__all__ = [
+    "NAME_LISTS",
+    "SIDES",
+    "has_label_beside",
+    "label_files",
+    "labels_of",
+    "regions_in",
+    "text_files",
+]
 
 SIDES = ("train", "val", "valid", "test")
 NAME_LISTS = ("classes.txt", "obj.names")
 """Files of names, no labels."""
+_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?")
 _PIXELS = 10
 """A share of a picture's width or height is far below it, even of a label that reaches beyond."""
 
@@ -57,6 +68,13 @@ def _label_of(image: Path, labels_beside: Callable[[Path], Path]) -> Path | None
 def _labels_beside(images: Path) -> Path:
     labels = named(list_folders(images.parent), "labels")
     return images.parent / "labels" if labels is None else labels
+
+
+def has_label_beside(image: Path) -> bool:
+    """Whether a text file of a picture's name lies beside it and begins with a label."""
+    path = _text_at(image)
+    words = [] if path is None else next(iter(text_near_ends(path).splitlines()), "").split()
+    return len(words) >= 5 and all(map(_NUMBER.fullmatch, words))
 
 
 def _text_at(path: Path) -> Path | None:
