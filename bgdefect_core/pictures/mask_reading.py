@@ -17,7 +17,7 @@ from .mask_values import WHITE, MaskValues, counted_values
 from .masks import Mask, check_mask
 from .reading import read_picture
 
-__all__ = ["read_label", "read_mask", "read_masks"]
+__all__ = ["is_inverted", "read_label", "read_mask", "read_masks"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def read_mask(
     mask = _read_white(path, decoded) if values.is_white else values.select(path, decoded)
     check_mask(mask, size, str(path))
     is_named = bool(values.numbers or values.colours)
-    if not is_named and _is_inverted(mask):
+    if not is_named and is_inverted(mask):
         if decoded.white_is_zero and _has_white_border(mask):
             logger.info("%s: 0 is the background, though its tag says that 0 is white", path)
             return ~mask
@@ -127,7 +127,7 @@ def read_label(path: Path) -> Mask:
     return mask
 
 
-def _is_inverted(mask: Mask) -> bool:
+def is_inverted(mask: Mask) -> bool:
     """Whether a mask is white on most of the picture and nearly all along its border, or within a
     thin black frame."""
     if mask.mean() <= 0.5:

@@ -16,6 +16,7 @@ from PIL import Image
 from bgdefect_core.errors import DataError, MaskError
 from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.writing import write_mask
+from trainer.data.convert import ConvertConfig, convert
 from trainer.data.examples import load_example, load_others
 from trainer.data.layouts import find_examples, good_examples, good_pictures, layout_of
 
@@ -24,6 +25,7 @@ from .annotated_sets import (
     HEIGHT,
     WIDTH,
     coco,
+    coco_nut,
     labelme,
     labelme_nut,
     pairs,
@@ -116,6 +118,17 @@ def test_a_picture_with_labels_is_no_mask_whatever_its_name(tmp_path: Path) -> N
     root = labelme_nut(tmp_path / "bolt")
     labelme(root, "000_mask", [CUT])
     assert [example.image.stem for example in find_examples(root)][1] == "000_mask"
+
+
+@pytest.mark.parametrize("build", [labelme_nut, yolo_nut, coco_nut, cvat_nut])
+def test_folders_of_pictures_in_no_annotation_are_named(
+    build: Callable[[Path], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = build(tmp_path / "nut")
+    plain_picture(root / "more/good/9.png", 70)
+    plain_picture(root / "masks/000.png")
+    assert len(good_examples(root, "nut")) == 2
+    assert "no picture in more/good stands in an annotation: not used" in caplog.text
 
 
 # --- folders that were plain ones
@@ -232,6 +245,17 @@ def test_csv_paths_of_another_machine(
 
 
 # --- masks without names of classes
+
+
+def test_a_mask_file_that_will_be_taken_for_an_inverted_one_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = coco(tmp_path / "nut", [{"bbox": [0, 0, WIDTH, HEIGHT - 1]}])
+    for name in ("csv", "mvtec", "coco"):
+        caplog.clear()
+        convert(ConvertConfig(root, tmp_path / name, (name,)))
+        named = "000_mask.png covers 95% of its picture and its border" in caplog.text
+        assert named == (name != "coco")
 
 
 def mask_folders(root: Path, values: np.ndarray, ending: str = ".png") -> Path:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.files import atomic_write
+from bgdefect_core.pictures.mask_reading import is_inverted
+from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.writing import write_mask
 
 from ..annotations.record import IGNORE
@@ -16,6 +19,8 @@ from ..examples import GOOD
 from ..layouts.tables import says_nothing
 from .format import Format
 from .labelled import LabelledFile, copy_picture, provenance_names, provenance_values
+
+log = logging.getLogger(__name__)
 
 
 class MVTecFormat(Format):
@@ -54,7 +59,7 @@ def _write_defects(labelled: LabelledFile, root: Path) -> list[Path]:
     places: list[Path] = []
     for defect, mask in labelled.masks(labelled.size).items():
         places.append(copy_picture(labelled, root / "test" / defect))
-        write_mask(root / "ground_truth" / defect / f"{labelled.stem}_mask.png", mask)
+        _write_label(root / "ground_truth" / defect / f"{labelled.stem}_mask.png", mask)
     return places
 
 
@@ -97,11 +102,21 @@ class CsvFormat(Format):
                 masks[IGNORE] = ignored
             for defect, mask in masks.items():
                 path = folder / "masks" / defect / f"{labelled.stem}_mask.png"
-                write_mask(path, mask)
+                _write_label(path, mask)
                 place = path.relative_to(folder).as_posix()
                 rows.append((image, place, labelled.object, defect, *shared))
         head = ("image", "mask", "class", "defect", "group", "side", *columns)
         write_table(folder / "manifest.csv", head, rows)
+
+
+def _write_label(path: Path, mask: Mask) -> None:
+    """Write a mask file; say where reading it will be refused."""
+    if is_inverted(mask):
+        text = (
+            "%s covers %.0f%% of its picture and its border: as a mask file it will be taken for "
+        )
+        log.warning(text + "one with black and white swapped", path.name, 100 * mask.mean())
+    write_mask(path, mask)
 
 
 def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

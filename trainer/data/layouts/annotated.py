@@ -27,11 +27,14 @@ from ..examples import GOOD, Example
 from ..sides import DataSide, side_of_place
 from .annotated_report import lines_of
 from .layout import Layout, check_defect_names, choose, object_name
+from .peeking import folders_below
 
 __all__ = ["AnnotationLayout"]
 
 _REMEMBERED = 4
 """Data sets whose annotations are kept: they are asked several times a run."""
+_MASKS = frozenset({"masks", "scribbles", "segmentationclass", "segmentationobject"})
+"""Folders of masks that tools write beside annotations."""
 _State = tuple[tuple[str, int, int], ...]
 _read: OrderedDict[tuple[str, str, AnnotationOptions, _State], AnnotatedSet] = OrderedDict()
 
@@ -94,7 +97,7 @@ class AnnotationLayout(Layout):
             _check(root, record)
             for text, expected in lines_of(record, self.name, self.options.point_size is not None):
                 report_once(f"{root}: {text}", expected=expected)
-            _report_unlisted(record, expected=root.is_file())
+            _report_unlisted(self.folder(root), record, expected=root.is_file())
             _read[key] = record
             if len(_read) > _REMEMBERED:
                 _read.popitem(last=False)
@@ -158,18 +161,34 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _report_unlisted(record: AnnotatedSet, expected: bool) -> None:
-    """Say which pictures lie beside those of the annotation, but do not stand in it.
+def _report_unlisted(root: Path, record: AnnotatedSet, expected: bool) -> None:
+    """Say which pictures lie in the data's folder, but do not stand in the annotation.
 
     Args:
         expected: of a single file, which may be that of one side.
     """
-    listed = {picture.image for picture in record.pictures}
-    for folder in sorted({image.parent for image in listed}):
+    listed: set[Path] = set()
+    for picture in record.pictures:
+        listed.add(picture.image)
+        for region in picture.regions:
+            listed.update(region.files)
+    folders = {path.parent for path in listed}
+    for folder in sorted(folders):
         rest = [path.name for path in picture_files(folder) if path not in listed]
         if rest:
             text = f"{folder}: {len(rest)} pictures stand in no annotation and are not used: "
             report_once(text + shown_names(rest), expected)
+    others: list[str] = []
+    for folder in folders_below(root):
+        if (
+            folder not in folders
+            and comparable(folder.name) not in _MASKS
+            and picture_files(folder)
+        ):
+            others.append(folder.relative_to(root).as_posix())
+    if others:
+        text = f"{root}: no picture in {shown_names(others)} stands in an annotation: not used"
+        report_once(text, expected)
 
 
 def _check(root: Path, record: AnnotatedSet) -> None:

@@ -14,6 +14,7 @@ from bgdefect_core.pictures.listing import is_leftover, list_folders, list_pictu
 __all__ = [
     "begins_with",
     "files_below",
+    "folders_below",
     "json_files",
     "keys_in",
     "pictures_below",
@@ -54,9 +55,16 @@ def files_below(folder: Path, files_in: Callable[[Path], list[Path]]) -> Iterato
         files_in: lists those of a folder itself, such as :func:`json_files`.
     """
     yield from files_in(folder)
+    for inner in folders_below(folder):
+        yield from files_in(inner)
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """The folders in a folder, in any depth; links to folders are not followed."""
     for inner in list_folders(folder):
         if not inner.is_symlink():
-            yield from files_below(inner, files_in)
+            yield inner
+            yield from folders_below(inner)
 
 
 def pictures_below(folder: Path, labels: str | None = None) -> Iterator[Path]:
