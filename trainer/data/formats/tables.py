@@ -32,6 +32,9 @@ class MVTecFormat(Format):
         "test/good of the val side; manifest.csv with groups and how a picture was made"
     )
 
+    def check(self, files: Sequence[LabelledFile]) -> None:
+        """As ``Format``: names are those of folders already."""
+
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
         """As ``Format``."""
         columns = provenance_names(files)
@@ -112,10 +115,8 @@ class CsvFormat(Format):
 def _write_label(path: Path, mask: Mask) -> None:
     """Write a mask file; say where reading it will be refused."""
     if is_inverted(mask):
-        text = (
-            "%s covers %.0f%% of its picture and its border: as a mask file it will be taken for "
-        )
-        log.warning(text + "one with black and white swapped", path.name, 100 * mask.mean())
+        text = "%s covers %.0f%% of its picture and its border: when it is read, it will be taken "
+        log.warning(text + "for a mask of the background", path.name, 100 * mask.mean())
     write_mask(path, mask)
 
 

@@ -95,7 +95,7 @@ def _yaml(files: Sequence[LabelledFile], names: Sequence[str]) -> Iterator[str]:
         log.warning("all pictures are on the %s side: data.yaml names it for both", *sides)
     for side in ("train", "val"):
         yield f"{side}: images/{side if side in sides else min(sides)}\n"
-    yield "names:\n"
+    yield "names:\n" if names else "names: {}\n"
     for number, name in enumerate(names):
         quoted = name.replace("'", "''")
         yield f"  {number}: '{quoted}'\n"

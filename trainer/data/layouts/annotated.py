@@ -180,11 +180,8 @@ def _report_unlisted(root: Path, record: AnnotatedSet, expected: bool) -> None:
             report_once(text + shown_names(rest), expected)
     others: list[str] = []
     for folder in folders_below(root):
-        if (
-            folder not in folders
-            and comparable(folder.name) not in _MASKS
-            and picture_files(folder)
-        ):
+        is_known = folder in folders or comparable(folder.name) in _MASKS
+        if not is_known and picture_files(folder):
             others.append(folder.relative_to(root).as_posix())
     if others:
         text = f"{root}: no picture in {shown_names(others)} stands in an annotation: not used"
