@@ -58,7 +58,9 @@ class CvatImages(AnnotationLayout):
             for number, element in enumerate(document.iter("image")):
                 where = f"{path}, image {number}"
                 image = self._image(folder, index, path, element, where)
-                pictures.append(_labelled(element, image, self.options, unread, where))
+                picture, passed_over = _labelled(element, image, self.options, where)
+                pictures.append(picture)
+                unread += passed_over
         return AnnotatedSet(tuple(pictures), _notes(unread))
 
     def _image(
@@ -78,15 +80,11 @@ class CvatImages(AnnotationLayout):
 
 
 def _labelled(
-    element: ElementTree.Element,
-    image: Path,
-    options: AnnotationOptions,
-    unread: Counter[str],
-    where: str,
-) -> LabelledPicture:
-    """A picture with its regions; what is not read of it is counted in ``unread`` too."""
+    element: ElementTree.Element, image: Path, options: AnnotationOptions, where: str
+) -> tuple[LabelledPicture, Counter[str]]:
+    """A picture with its regions, and how many of its shapes are not read, by their kinds."""
     regions: list[Region] = []
-    before = unread.total()
+    unread: Counter[str] = Counter()
     for place, child in enumerate(element):
         source = f"{where}, {child.tag} {place}"
         if child.tag in _OTHERS:
@@ -101,7 +99,8 @@ def _labelled(
     size = (height, width) if height and width else None  # tools that do not know it write 0
     group = _group_of(element, options.group_key)
     side = side_called(element.get("subset") or "")
-    return LabelledPicture(image, tuple(regions), group, size, side, unread.total() - before)
+    picture = LabelledPicture(image, tuple(regions), group, size, side, unread.total())
+    return picture, unread
 
 
 def _notes(unread: Counter[str]) -> tuple[str, ...]:

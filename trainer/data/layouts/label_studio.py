@@ -84,17 +84,25 @@ class LabelStudio(AnnotationLayout):
                 raise DataError(f"{path} is no list", "a list of tasks", "export it again")
             for number, values in enumerate(tasks):
                 task = Entries(values, f"{path}, task {number}")
-                data = Entries(task.any("data"), f"{task.where}, data") if "data" in task else task
-                image = self._image(folder, index, data)
-                group = data.group(self.options.group_key)
-                before = _unread_in(counts)
-                results = _results(task, data, counts)
-                regions = _regions(results, self.options, counts)
-                size = next((result.size for result in results if result.has_size), None)
-                unread = _unread_in(counts) - before
-                pictures.append(LabelledPicture(image, regions, group, size, unread=unread))
+                picture, counts_of_task = self._labelled(folder, index, task)
+                pictures.append(picture)
+                counts += counts_of_task
         notes = [f"{counts[kind]} {text}" for kind, text in _NOTES.items() if counts[kind]]
         return AnnotatedSet(tuple(pictures), tuple(notes))
+
+    def _labelled(
+        self, root: Path, index: PictureIndex, task: Entries
+    ) -> tuple[LabelledPicture, Counter[str]]:
+        """The picture of a task with its regions, and what the log says of it, counted."""
+        data = Entries(task.any("data"), f"{task.where}, data") if "data" in task else task
+        image = self._image(root, index, data)
+        group = data.group(self.options.group_key)
+        counts: Counter[str] = Counter()
+        results = _results(task, data, counts)
+        regions = _regions(results, self.options, counts)
+        size = next((result.size for result in results if result.has_size), None)
+        unread = sum(counts[kind] for kind in _UNREAD)
+        return LabelledPicture(image, regions, group, size, unread=unread), counts
 
     def _image(self, root: Path, index: PictureIndex, data: Entries) -> Path:
         names = [data.any("image"), *data.values()]
@@ -204,10 +212,6 @@ def _regions(
         elif not result.says_good:
             counts["points" if "keypointlabels" in result.value else "shapes"] += 1
     return tuple(regions)
-
-
-def _unread_in(counts: Counter[str]) -> int:
-    return sum(counts[kind] for kind in _UNREAD)
 
 
 def _shape_of(result: _Result, options: AnnotationOptions) -> Shape | None:
