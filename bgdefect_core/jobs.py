@@ -71,15 +71,19 @@ class PaintSettings:
     label: LabelSettings = field(default_factory=LabelSettings)
     stitching: StitchSettings = field(default_factory=StitchSettings)
 
-    def attempt(self, position: int, seed: int, number: int = 0, known: bool = True) -> Attempt:
+    def attempt(
+        self, position: int, seed: int, number: int = 0, known: bool = True, copies: int = 0
+    ) -> Attempt:
         """An attempt at a sample, with the guidance and the start level of attempts of its number.
-        A retry from noise takes more guidance, one from a real defect starts nearer to that.
+        A retry from noise takes more guidance, one from a real defect starts nearer to that, or
+        farther where the attempt before was a copy.
 
         Args:
             position: of the job. seed: of the attempt. number: of the attempt, counted from 0.
-            known: whether the job's real defects are.
+            known: whether the job's real defects are. copies: how many of the attempts before were
+                copies of the real defect.
         """
-        level = self.starting.level_of(seed, number) if known else NOISE
+        level = self.starting.level_of(seed, number, copies) if known else NOISE
         guidance = self.sampling.guidance_at(number if level == NOISE else 0)
         return Attempt(position, seed, guidance, level)
 

@@ -62,8 +62,9 @@ class StartSettings:
         Range(0, 1),
         Doc(
             "Factor of the start levels from one attempt at a sample to the next: a rejected "
-            "sample is tried again nearer to the real defect. 1: at the same levels. 0: as its "
-            "paste."
+            "sample is tried again nearer to the real defect. A copy of the real defect is tried "
+            "again farther from it, by the same factor of what is left to the highest start "
+            "level. 1: at the same levels. 0: as its paste, or at the highest level."
         ),
     ] = 0.7
     start_share: Annotated[
@@ -120,19 +121,24 @@ class StartSettings:
         share = {"auto": 1.0, "noise": 0.0, "real": 1.0, "mixed": self.start_share}[self.start[0]]
         return share * real + (1 - share) * NOISE
 
-    def level_of(self, seed: int, attempt: int) -> float:
+    def level_of(self, seed: int, attempt: int, copies: int = 0) -> float:
         """The start level of one attempt, :data:`NOISE` where it starts from noise: a function of
-        the attempt's seed alone.
+        its arguments alone.
 
         Args:
-            seed: of the attempt. attempt: its number, counted from 0.
+            seed: of the attempt. attempt: its number, counted from 0. copies: how many of the
+                attempts before were copies of the real defect.
         """
         name = self.start[min(attempt, len(self.start) - 1)]
         kind, place = np.random.default_rng((seed, _STREAM)).random(2).tolist()
         if name == "noise" or (name == "mixed" and kind >= self.start_share):
             return NOISE
         low, high = self.start_level
-        return float(low + (high - low) * place) * self.start_nearer**attempt
+        level = float(low + (high - low) * place)
+        nearer = (attempt - copies) - copies
+        if nearer < 0:
+            return high - (high - level) * self.start_nearer**-nearer
+        return level * self.start_nearer**nearer
 
 
 _STREAM = 15

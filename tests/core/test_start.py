@@ -305,6 +305,18 @@ def test_the_start_level_follows_from_the_seed() -> None:
     assert again.uses_real and again.demands_real
 
 
+def test_a_copy_is_tried_again_farther_from_the_real_defect() -> None:
+    settings = StartSettings(start=("real",), start_level=(0.3, 0.7))
+    level = settings.level_of(3, 0)
+    farther = 0.7 - (0.7 - level) * 0.7
+    assert settings.level_of(3, 1, copies=1) == pytest.approx(farther)
+    assert settings.level_of(3, 2, copies=1) == level
+    assert settings.level_of(3, 3, copies=1) == pytest.approx(level * 0.7)
+    assert max(settings.level_of(seed, 9, copies=9) for seed in range(50)) <= 0.7
+    at_paste = StartSettings(start=("real",), start_level=(0.3, 0.7), start_nearer=0)
+    assert at_paste.level_of(3, 1) == 0 and at_paste.level_of(3, 1, copies=1) == 0.7
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [

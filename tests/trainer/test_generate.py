@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ from bgdefect_core.records import manifest as lines
 from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from bgdefect_core.weights.files import read_info
 from trainer.data.layouts import find_examples, good_examples
-from trainer.generation.attempts import batches, needed
+from trainer.generation.attempts import Outcome, batches, needed
 from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate
 from trainer.generation.pairs import open_pairs
@@ -86,31 +86,42 @@ def manifest(config: GenerateConfig) -> list[ManifestLine]:
 
 
 def run_batches(
-    good: set[tuple[int, int]], samples: list[int], size: int, retries: int
+    good: set[tuple[int, int]],
+    samples: list[int],
+    size: int,
+    retries: int,
+    copies: Container[tuple[int, int]] = (),
 ) -> tuple[list, dict]:
-    made: dict[tuple[int, int], bool] = {}
+    made: dict[tuple[int, int], Outcome] = {}
     shown = []
 
-    def verdict(index: int, attempt: int) -> bool | None:
+    def outcome(index: int, attempt: int) -> Outcome | None:
         return made.get((index, attempt))
 
-    for slots in batches(samples, size, retries, verdict):
+    for slots in batches(samples, size, retries, outcome):
         shown.append(slots)
-        for slot in needed(slots, verdict):
-            made[slot] = slot in good
+        for slot in needed(slots, outcome):
+            made[slot] = "good" if slot in good else "copy" if slot in copies else "rejected"
     return shown, made
 
 
 def test_batches_by_hand() -> None:
     shown, made = run_batches({(0, 0), (1, 1), (2, 0)}, [0, 1, 2], 2, 2)
     assert shown == [[(0, 0), (1, 0)], [(2, 0), (1, 1)]]
-    assert made == {(0, 0): True, (1, 0): False, (2, 0): True, (1, 1): True}
+    assert made == {(0, 0): "good", (1, 0): "rejected", (2, 0): "good", (1, 1): "good"}
 
 
 def test_free_slots_try_later_attempts_which_count_only_when_needed() -> None:
     shown, made = run_batches({(7, 1), (7, 2)}, [7], 4, 2)
     assert shown == [[(7, 0), (7, 1), (7, 2), (7, 0)]]
-    assert made == {(7, 0): False, (7, 1): True}
+    assert made == {(7, 0): "rejected", (7, 1): "good"}
+
+
+def test_a_slot_after_a_copy_in_its_batch_does_not_count() -> None:
+    """It was painted at the level that follows a rejected attempt, not a copy."""
+    shown, made = run_batches({(7, 1), (7, 2)}, [7], 2, 2, copies={(7, 0)})
+    assert shown == [[(7, 0), (7, 1)], [(7, 1), (7, 2)]]
+    assert made == {(7, 0): "copy", (7, 1): "good"}
 
 
 def test_every_batch_is_full_and_a_hopeless_sample_ends() -> None:

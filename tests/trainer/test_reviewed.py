@@ -15,7 +15,7 @@ from bgdefect_core.records.decisions import Decision, DecisionLog, Word
 from bgdefect_core.records.manifest import ManifestLine, read_manifest
 from trainer.data.layouts import find_examples
 from trainer.evaluate.samples.sample_set import read_candidate, read_generated
-from trainer.generation.attempts import KnownVerdicts, SamplePlan, batches, needed
+from trainer.generation.attempts import KnownOutcomes, SamplePlan, batches, needed
 from trainer.generation.config import GenerateConfig
 from trainer.generation.generate import generate
 
@@ -110,23 +110,24 @@ def test_a_sample_that_is_begun_anew_gets_all_attempts() -> None:
     """Sample 0: rejected by hand at attempt 1 of 0..1. Anew: attempts 2 and 3, then it ends."""
     plan = SamplePlan(2, 1, 2, retries=1)
     lines = [line(0, 0, False), line(0, 1, True, "reject"), line(1, 0, True)]
-    assert KnownVerdicts.of(lines, False).is_final(plan, 0)
-    known = KnownVerdicts.of(lines, True)
+    assert KnownOutcomes.of(lines, False).is_final(plan, 0)
+    known = KnownOutcomes.of(lines, True)
     assert not known.is_final(plan, 0) and known.is_final(plan, 1)
     assert known.begun_anew == {0: 2}
     made: list[tuple[int, int]] = []
 
-    def verdict(index: int, attempt: int) -> bool | None:
-        return known.accepted.get(index, {}).get(attempt)
-
-    for slots in batches([0, 1], 2, 1, verdict, known.begun_anew):
-        for index, attempt in needed(slots, verdict):
-            if verdict(index, attempt) is None:
+    for slots in batches([0, 1], 2, 1, known.outcome, known.begun_anew):
+        for index, attempt in needed(slots, known.outcome):
+            if known.outcome(index, attempt) is None:
                 made.append((index, attempt))
-                known.accepted[index][attempt] = False
+                known.add(index, attempt, "rejected")
     assert made == [(0, 2), (0, 3)] and known.is_final(plan, 0)
+    assert known.history(0, 2, 2) == (0, 0) and known.history(0, 3, 3) == (1, 0)
+    known.add(0, 2, "copy")
+    assert known.history(0, 3, 3) == (1, 1)
+    assert known.history(0, 3, 2) == (1, 0)  # painted in one batch, before the copy was known
 
 
 def test_what_a_person_accepted_needs_no_further_attempt() -> None:
     lines = [line(0, 0, False, "accept")]
-    assert KnownVerdicts.of(lines, True).is_final(SamplePlan(1, 1, 1, retries=2), 0)
+    assert KnownOutcomes.of(lines, True).is_final(SamplePlan(1, 1, 1, retries=2), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bgdefect_core.copies import COPY
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.pictures.mask_reading import read_mask
+from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_picture
 from bgdefect_core.pictures.writing import write_mask
 from bgdefect_core.records import manifest as lines
@@ -29,13 +32,37 @@ from trainer.generation.pairs import open_pairs
 from trainer.training.run_folder import RunFolder
 
 from .conftest import files_of
-from .test_generate import NEVER, config, from_manifest, killed_at, manifest
+from .test_generate import ANYTHING, NEVER, config, from_manifest, killed_at, manifest
 
 __all__ = ["config"]  # the fixture
 
 
 def real(config: GenerateConfig, **options: Any) -> GenerateConfig:
     return replace_options(config, **{"start": ("real",), "start_level": (0.2, 0.9)} | options)
+
+
+def test_after_a_copy_the_next_attempt_starts_farther_from_the_real_defect(
+    config: GenerateConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_chance(result: Pixels, *_: object) -> bool:
+        return int(result.sum()) % 2 == 0
+
+    monkeypatch.setattr("bgdefect_core.pasting.is_copy", by_chance)
+    run = real(config, count=12, limits=ANYTHING, retries=4)
+    generate(run)
+    records = {(record.index, record.attempt): record for record in manifest(run)}
+    copies = 0
+    for (index, attempt), record in records.items():
+        before = [records[index, earlier].verdict for earlier in range(attempt)]
+        copies += before.count(COPY)
+        expected = run.paint.starting.level_of(record.seed, attempt, before.count(COPY))
+        assert record.start is not None and record.start["level"] == expected
+    assert copies > 5
+
+    stopped = dataclasses.replace(run, output=tmp_path / "stopped")
+    killed_at(lines.Manifest, "append", len(records) * 2 // 3, lambda: generate(stopped))
+    generate(stopped)
+    assert files_of(stopped.output) == files_of(run.output)
 
 
 def test_the_manifest_says_where_each_sample_started(config: GenerateConfig) -> None:

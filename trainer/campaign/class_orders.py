@@ -8,7 +8,7 @@ from typing import Any
 from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.records.run_record import settings_digest
 
-from ..generation.attempts import KnownVerdicts
+from ..generation.attempts import KnownOutcomes
 from ..generation.config import GenerateConfig
 from ..training.run_folder import RunFolder
 from .blobs import Tree
@@ -82,7 +82,7 @@ class GenerationOrders:
         number: int,
         parcel: str,
         pictures: Sequence[str],
-        known: KnownVerdicts,
+        known: KnownOutcomes,
         target: Mapping[str, Any] | None,
     ) -> Task:
         """Paint a shard.
@@ -95,20 +95,20 @@ class GenerationOrders:
         whole = store.tree(self._places["good"][0])
         tree = Tree(whole.root, {name: whole.files[name] for name in pictures})
         places = {"weights": self._places["weights"], "good": (store.add_tree(tree), "")}
-        verdicts: list[tuple[int, int, bool]] = []
-        for index, attempts in known.accepted.items():
-            for attempt, accepted in attempts.items():
-                verdicts.append((index, attempt, accepted))
+        outcomes: list[tuple[int, int, str]] = []
+        for index, attempts in known.outcomes.items():
+            for attempt, outcome in attempts.items():
+                outcomes.append((index, attempt, outcome))
         order = self._order(places) | {
             "layout": "",
             "split": False,
             "chunk": parcel,
-            "known": verdicts,
+            "known": outcomes,
             "begun_anew": list(known.begun_anew.items()),
             "shard": number,
         }
         if target is not None:
-            order["data_set"] = {**target, "part": f"{number:05d}-{len(verdicts):05d}"}
+            order["data_set"] = {**target, "part": f"{number:05d}-{len(outcomes):05d}"}
         return self._task("paint", f"shard {number}", order)
 
     def assemble(self, closing: Mapping[str, Any]) -> Task:

@@ -14,7 +14,7 @@ from bgdefect_core.records.dataset_place import extras_folder, is_complete
 from bgdefect_core.records.manifest import read_manifest
 from bgdefect_core.records.run_record import read_record
 
-from ..generation.attempts import KnownVerdicts
+from ..generation.attempts import KnownOutcomes, outcome_of
 from ..generation.choice_file import ChoiceFile
 from ..generation.config import GenerateConfig
 from ..generation.generate import conclude
@@ -40,7 +40,7 @@ class ClassSamples(ABC):
     ) -> None:
         self._generate, self._plan, self._figures = generate, generate.plan, figures
         self._object, self._defect = object, defect
-        self.known = KnownVerdicts()
+        self.known = KnownOutcomes()
         self.choices: list[PairChoice] = []
         """Of all pairs whose masks were placed."""
         self._without_mask: list[dict[str, Any]] = []
@@ -98,7 +98,7 @@ class ClassSamples(ABC):
     def count_final(self) -> int:
         """Samples that need no further attempt."""
         count = 0
-        for index in self.known.accepted:
+        for index in self.known.outcomes:
             count += index < self._plan.count and self.known.is_final(self._plan, index)
         return count
 
@@ -110,8 +110,8 @@ class ClassSamples(ABC):
         self._left_out = tuple(record["left_out"])
         return choices
 
-    def _count(self, index: int, attempt: int, accepted: bool) -> None:
-        self.known.accepted.setdefault(index, {})[attempt] = accepted
+    def _count(self, index: int, attempt: int, accepted: bool, verdict: str) -> None:
+        self.known.add(index, attempt, outcome_of(accepted, verdict))
 
 
 class HeadSamples(ClassSamples):
@@ -131,7 +131,7 @@ class HeadSamples(ClassSamples):
         self.choices = ChoiceFile(*names, settings).read()
         if manifest.is_file():
             lines = [line for line in read_manifest(manifest) if is_complete(root, line)]
-            self.known = KnownVerdicts.of(lines, replace_rejected=False)
+            self.known = KnownOutcomes.of(lines, replace_rejected=False)
 
     def placed(self, record: Mapping[str, Any]) -> None:
         """As :meth:`ClassSamples.placed`."""
@@ -159,7 +159,7 @@ class HeadSamples(ClassSamples):
         shard = unpack(parts["samples"], PaintedShard)
         for sample in shard.samples:
             line = self._writer.add_encoded(sample)
-            self._count(line.index, line.attempt, line.accepted)
+            self._count(line.index, line.attempt, line.accepted, line.verdict)
         self._figures.attempts += len(shard.samples)
         self._figures.bytes += len(parts["samples"])
         self._figures.took("write", time.monotonic() - started)

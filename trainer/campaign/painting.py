@@ -14,7 +14,7 @@ from bgdefect_core.pictures.writing import ImageFormat
 from bgdefect_core.quality import Standard
 from bgdefect_core.records.sample import EncodedSample, Sample, encode_sample
 
-from ..generation.attempts import KnownVerdicts
+from ..generation.attempts import KnownOutcomes
 from ..generation.chunks import paint_chunk
 from ..generation.progress import SampleBar
 from ..generation.sample_queue import SampleQueue
@@ -70,9 +70,9 @@ def paint(worker: Worker, order: Mapping[str, Any]) -> Parts:
                 standard=Standard(config.limits, chunk.profile),
             ),
         )
-    known = KnownVerdicts()
-    for index, attempt, accepted in order["known"]:
-        known.accepted.setdefault(index, {})[attempt] = accepted
+    known = KnownOutcomes()
+    for index, attempt, outcome in order["known"]:
+        known.add(index, attempt, outcome)
     known.begun_anew.update({int(index): attempt for index, attempt in order["begun_anew"]})
     good = worker.place_of(order, "good")
     shard: PaintedShard | ShardWriter = PaintedShard([], config.image_format)

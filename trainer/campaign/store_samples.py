@@ -96,7 +96,7 @@ class StoreSamples(ClassSamples):
 
     def _count_line(self, text: str) -> None:
         entry = json.loads(text)
-        self._count(entry["index"], entry["attempt"], entry["accepted"])
+        self._count(entry["index"], entry["attempt"], entry["accepted"], entry["verdict"])
 
     def closing(self) -> dict[str, Any] | None:
         """What the order of the last task says.

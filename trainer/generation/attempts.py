@@ -1,6 +1,6 @@
 """Which samples a run makes, and which attempts are painted together.
 
-Batches have one size and are formed from sample numbers and verdicts alone. A resumed run therefore
+Batches have one size and are formed from sample numbers and outcomes alone. A resumed run therefore
 forms the batches of an unbroken one, and equal batches give equal bits (docs/method.md, choice 13).
 """
 
@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Literal
 
+from bgdefect_core.copies import COPY
 from bgdefect_core.records.manifest import ManifestLine
 
 Slot = tuple[int, int]
 """Index of a sample and number of an attempt at it."""
-Verdicts = Callable[[int, int], "bool | None"]
-"""(index, attempt) -> accepted; None where the attempt has not been made."""
+Outcome = Literal["good", "copy", "rejected"]
+"""What came of an attempt: no other is needed; a copy of its real defect; rejected otherwise."""
+Outcomes = Callable[[int, int], "Outcome | None"]
+"""(index, attempt) -> what came of it; None where it has not been made."""
 
 
 CHUNK = 8
@@ -72,27 +76,34 @@ class SamplePlan:
         for first in range(0, self.pairs, self.chunk_pairs):
             yield range(first, min(first + self.chunk_pairs, self.pairs))
 
-    def is_final(self, verdicts: Sequence[bool], begun_anew: int = 0) -> bool:
+    def is_final(self, outcomes: Sequence[Outcome], begun_anew: int = 0) -> bool:
         """Whether a sample needs no further attempt.
 
         Args:
-            verdicts: of its attempts so far, True for an accepted one.
+            outcomes: of its attempts so far.
             begun_anew: the attempt with which a sample that a person rejected was begun anew.
         """
-        return any(verdicts) or len(verdicts) > begun_anew + self.retries
+        return "good" in outcomes or len(outcomes) > begun_anew + self.retries
+
+
+def outcome_of(accepted: bool, verdict: str) -> Outcome:
+    """What came of an attempt, from its entries in a manifest."""
+    if accepted:
+        return "good"
+    return "copy" if verdict == COPY else "rejected"
 
 
 @dataclass
-class KnownVerdicts:
+class KnownOutcomes:
     """What is known of the attempts of earlier runs."""
 
-    accepted: dict[int, dict[int, bool]] = field(default_factory=dict)
-    """Index -> attempt -> whether no other attempt is needed."""
+    outcomes: dict[int, dict[int, Outcome]] = field(default_factory=dict)
+    """Index -> attempt -> what came of it."""
     begun_anew: dict[int, int] = field(default_factory=dict)
     """Index -> the first attempt after those that a person rejected."""
 
     @classmethod
-    def of(cls, lines: Iterable[ManifestLine], replace_rejected: bool) -> KnownVerdicts:
+    def of(cls, lines: Iterable[ManifestLine], replace_rejected: bool) -> KnownOutcomes:
         """From the attempts of earlier runs.
 
         A sample that a person rejected is as good as made, unless it is to be replaced: then it is
@@ -106,55 +117,79 @@ class KnownVerdicts:
         for line in lines:
             is_reviewed = line.review is not None and line.review["decision"] == "reject"
             counts = line.accepted or (line.accepted_by_verdict and not replace_rejected)
-            known.accepted.setdefault(line.index, {})[line.attempt] = counts
+            known.add(line.index, line.attempt, outcome_of(counts, line.verdict))
             if is_reviewed and replace_rejected:
                 before = known.begun_anew.get(line.index, 0)
                 known.begun_anew[line.index] = max(before, line.attempt + 1)
         return known
 
-    def only(self, samples: Iterable[int]) -> KnownVerdicts:
+    def add(self, index: int, attempt: int, outcome: Outcome) -> None:
+        """Take what came of an attempt."""
+        self.outcomes.setdefault(index, {})[attempt] = outcome
+
+    def outcome(self, index: int, attempt: int) -> Outcome | None:
+        """What came of an attempt; None where it has not been made."""
+        return self.outcomes.get(index, {}).get(attempt)
+
+    def history(self, index: int, attempt: int, painted_with: int) -> tuple[int, int]:
+        """How many attempts at a sample went before one, and how many of these were copies; those
+        before the sample was begun anew do not count.
+
+        Args:
+            painted_with: the first attempt of the batch at this sample; what comes of that and of
+                later ones is not known when the batch is painted, and counts as no copy.
+        """
+        begun = self.begun_anew.get(index, 0)
+        first = begun if attempt >= begun else 0
+        copies = 0
+        for earlier in range(first, painted_with):
+            copies += self.outcome(index, earlier) == "copy"
+        return attempt - first, copies
+
+    def only(self, samples: Iterable[int]) -> KnownOutcomes:
         """What is known of some samples."""
-        known = KnownVerdicts()
+        known = KnownOutcomes()
         for index in samples:
-            if index in self.accepted:
-                known.accepted[index] = dict(self.accepted[index])
+            if index in self.outcomes:
+                known.outcomes[index] = dict(self.outcomes[index])
             if index in self.begun_anew:
                 known.begun_anew[index] = self.begun_anew[index]
         return known
 
     def is_final(self, plan: SamplePlan, index: int) -> bool:
         """Whether a sample needs no further attempt."""
-        verdicts = list(self.accepted.get(index, {}).values())
-        return plan.is_final(verdicts, self.begun_anew.get(index, 0))
+        outcomes = list(self.outcomes.get(index, {}).values())
+        return plan.is_final(outcomes, self.begun_anew.get(index, 0))
 
 
 def batches(
     samples: Sequence[int],
     size: int,
     retries: int,
-    verdict: Verdicts,
+    outcome: Outcomes,
     begun_anew: Mapping[int, int] | None = None,
 ) -> Iterator[list[Slot]]:
     """The batches of ``size`` slots that ``samples`` need, each painted before the next is taken.
 
     Rejected samples queue up again behind the others. Free slots of the last batches go to later
-    attempts at the same samples; these count only where the attempts before were rejected.
+    attempts at the same samples; these count only where the attempts before were rejected, and as
+    no copies, after which an attempt starts at another level.
 
     Args:
         samples: indices.
         size: slots of a batch.
         retries: attempts at a sample after the first.
-        verdict: of the attempts made so far; asked again after each batch.
-        begun_anew: index -> attempt with which a sample was begun anew (:class:`KnownVerdicts`).
+        outcome: of the attempts made so far; asked again after each batch.
+        begun_anew: index -> attempt with which a sample was begun anew (:class:`KnownOutcomes`).
     """
     last = {index: (begun_anew or {}).get(index, 0) + retries for index in samples}
     queue = dict.fromkeys(samples, 0)
     while queue:
         slots = _full_batch(dict(islice(queue.items(), size)), last, size, retries)
         yield slots
-        for index, attempt in needed(slots, verdict):
+        for index, attempt in needed(slots, outcome):
             queue.pop(index, None)
-            if not verdict(index, attempt) and attempt < last[index]:
+            if outcome(index, attempt) != "good" and attempt < last[index]:
                 queue[index] = attempt + 1
 
 
@@ -177,12 +212,24 @@ def _full_batch(
     return slots[:size]
 
 
-def needed(slots: Sequence[Slot], verdict: Verdicts) -> Iterator[Slot]:
-    """The slots that count: each once, and none after an accepted attempt at its sample."""
+def first_attempts(slots: Sequence[Slot]) -> dict[int, int]:
+    """Index -> the first attempt at that sample in a batch."""
+    first: dict[int, int] = {}
+    for index, attempt in slots:
+        first[index] = min(attempt, first.get(index, attempt))
+    return first
+
+
+def needed(slots: Sequence[Slot], outcome: Outcomes) -> Iterator[Slot]:
+    """The slots that count: each once, none after an accepted attempt at its sample, and none after
+    a copy in the same batch."""
+    first = first_attempts(slots)
     passed: set[Slot] = set()
     for slot in slots:
         index, attempt = slot
-        accepted = any(verdict(index, earlier) for earlier in range(attempt))
-        if slot not in passed and not accepted:
+        is_made = any(outcome(index, earlier) == "good" for earlier in range(attempt))
+        together = range(first[index], attempt)
+        follows_copy = any(outcome(index, earlier) == "copy" for earlier in together)
+        if not (slot in passed or is_made or follows_copy):
             yield slot
         passed.add(slot)

@@ -22,7 +22,7 @@ from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.sample import Sample, SampleFacts
 
 from ..bases.load import Base
-from .attempts import KnownVerdicts, SamplePlan, Slot, batches, needed
+from .attempts import KnownOutcomes, SamplePlan, Slot, batches, first_attempts, needed
 from .pair import Pair
 from .progress import SampleBar
 from .sample_queue import SampleQueue
@@ -31,7 +31,7 @@ from .setup import Painter, Run
 
 def paint_chunks(run: Run, writer: DatasetWriter) -> None:
     """Paint all chunks that an earlier run has not finished, under one progress bar."""
-    known = KnownVerdicts.of(writer.standing, run.replace_rejected)
+    known = KnownOutcomes.of(writer.standing, run.replace_rejected)
     with (
         tqdm(total=run.plan.count, desc="painting", unit="sample") as bar,
         SampleQueue(writer, known) as queue,
@@ -77,8 +77,9 @@ def paint_chunk(
         samples += plan.samples_of(pair.index)
     chunk = _Chunk(run, pairs, progress)
 
-    for slots in batches(samples, plan.batch, plan.retries, queue.verdict, queue.begun_anew):
-        if any(queue.verdict(*slot) is None for slot in needed(slots, queue.verdict)):
+    begun_anew = queue.known.begun_anew
+    for slots in batches(samples, plan.batch, plan.retries, queue.outcome, begun_anew):
+        if any(queue.outcome(*slot) is None for slot in needed(slots, queue.outcome)):
             _paint_batch(run, queue, chunk, slots, progress)
         progress.update(count_final(queue, plan, samples))
 
@@ -154,11 +155,13 @@ def _paint_batch(
 ) -> None:
     """Paint one batch, and write the attempts that count while the next one is painted."""
     prepared, positions = chunk.prepared([index for index, _ in slots])
+    first = first_attempts(slots)
     attempts: list[Attempt] = []
     for position, (index, number) in zip(positions, slots, strict=True):
         seed = attempt_seed(run.seed, index, number)
         known = prepared.knows_real(position)
-        attempts.append(run.paint.attempt(position, seed, number, known))
+        before, copies = queue.known.history(index, number, first[index])
+        attempts.append(run.paint.attempt(position, seed, before, known, copies))
     with predictor(run.base) as predict:
         painted = paint(
             run.base,
@@ -172,8 +175,8 @@ def _paint_batch(
         )
     results = dict(zip(slots, zip(attempts, painted, strict=True), strict=True))
     queue.wait()  # of the last batch: a full disk ends the run
-    for slot in needed(slots, queue.verdict):
-        if queue.verdict(*slot) is None:
+    for slot in needed(slots, queue.outcome):
+        if queue.outcome(*slot) is None:
             queue.add(_sample(chunk.pair_of(slot[0]), slot, *results[slot]))
 
 

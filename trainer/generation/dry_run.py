@@ -13,7 +13,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.records.dataset_place import attempts_there
 
-from .attempts import KnownVerdicts
+from .attempts import KnownOutcomes
 from .chunks import predictor
 from .setup import Run, choice_file
 from .summary import Misses, Summary
@@ -28,7 +28,7 @@ def dry_run(run: Run) -> Summary:
         BGDefectError: what a run would refuse.
     """
     lines = attempts_there(run.output, run.object, run.defect, run.record, run.inputs)
-    known = KnownVerdicts.of(lines, run.replace_rejected)
+    known = KnownOutcomes.of(lines, run.replace_rejected)
     run.pairs.recall(choice_file(run))
     unfinished: list[int] = []
     for index in range(run.plan.count):

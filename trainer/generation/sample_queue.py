@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from bgdefect_core.records.sample import Sample
 
-from .attempts import KnownVerdicts, SamplePlan
+from .attempts import KnownOutcomes, Outcome, SamplePlan, outcome_of
 
 __all__ = ["SampleQueue", "Writer"]
 
@@ -25,35 +25,31 @@ class Writer(Protocol):
 
 
 class SampleQueue:
-    """Takes samples for a writer, and knows the verdict of every attempt; a context manager.
+    """Takes samples for a writer, and knows what came of every attempt; a context manager.
 
     Args:
         known: of earlier runs; it grows with every sample.
     """
 
-    def __init__(self, writer: Writer, known: KnownVerdicts) -> None:
+    def __init__(self, writer: Writer, known: KnownOutcomes) -> None:
         self._writer = writer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writing")
         self._pending: list[Future[Any]] = []
-        self._verdicts, self._known = known.accepted, known
+        self.known = known
 
-    def verdict(self, index: int, attempt: int) -> bool | None:
-        """Whether an attempt was accepted; None where it has not been made."""
-        return self._verdicts.get(index, {}).get(attempt)
-
-    @property
-    def begun_anew(self) -> dict[int, int]:
-        """Index -> attempt with which a sample was begun anew."""
-        return self._known.begun_anew
+    def outcome(self, index: int, attempt: int) -> Outcome | None:
+        """What came of an attempt; None where it has not been made."""
+        return self.known.outcome(index, attempt)
 
     def is_final(self, plan: SamplePlan, index: int) -> bool:
         """Whether a sample needs no further attempt."""
-        return self._known.is_final(plan, index)
+        return self.known.is_final(plan, index)
 
     def add(self, sample: Sample) -> None:
-        """Take a sample; its verdict counts at once."""
+        """Take a sample; what came of it counts at once."""
         facts = sample.facts
-        self._verdicts.setdefault(facts.index, {})[facts.attempt] = facts.accepted
+        outcome = outcome_of(facts.accepted, facts.verdict)
+        self.known.add(facts.index, facts.attempt, outcome)
         self._pending.append(self._thread.submit(self._writer.add, sample))
 
     def wait(self) -> None:
