@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -76,6 +77,8 @@ _FOLDER = "a folder"
 _SIDECAR = "no picture"
 _UNREAD = "not one of " + " ".join(sorted(PICTURE_SUFFIXES))
 _NAMED = 5
+_LIKE_MASK = re.compile(r"(.+)[-_. ](?:gt|labels?|masks?|seg|segmentation|annotation|truth)")
+"""Names, in comparable form, that other tools give to the mask of a picture."""
 
 
 def is_leftover(name: str) -> bool:
@@ -222,8 +225,18 @@ def apart_from_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, Path
 def list_without_masks(folder: Path, *, folders_are_read: bool = False) -> list[Path]:
     """As :func:`list_pictures`, without the masks that lie beside their pictures; these are
     logged."""
-    pictures = list_pictures(folder, folders_are_read=folders_are_read)
-    return without_masks(pictures, pictures)
+    files = list_pictures(folder, folders_are_read=folders_are_read)
+    pictures = without_masks(files, files)
+    keys = set(map(picture_key, pictures))
+    alike: list[str] = []
+    for path in pictures:
+        match = _LIKE_MASK.fullmatch(picture_key(path))
+        if match is not None and match[1] in keys:
+            alike.append(path.name)
+    if alike:
+        text = f"{folder}: taken for pictures: {shown_names(alike)}; if these are the masks of "
+        report_once(f"{text}those beside them, call them NAME_mask", expected=False)
+    return pictures
 
 
 def without_masks(files: Sequence[Path], listed: Sequence[Path]) -> list[Path]:

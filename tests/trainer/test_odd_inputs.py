@@ -33,6 +33,7 @@ from .annotated_sets import (
     yolo,
     yolo_nut,
 )
+from .public_sets import real_iad_nut, split_table, visa_nut
 from .tool_exports import cvat_nut, label_studio_nut, labelme_xml_nut, masks
 
 BOX = "0 0.25 0.2 0.25 0.2"
@@ -152,6 +153,37 @@ def test_files_beside_good_pictures_that_may_be_labels_are_named(
     (tmp_path / "nut" / name).write_text("<annotation><object><bndbox/></object></annotation>")
     assert len(good_pictures(tmp_path / "nut")) == 1
     assert f"all pictures are taken for good ones; if {name} hold labels" in caplog.text
+
+
+@pytest.mark.parametrize("ending", ["_GT", "_label", "-mask", ".seg"])
+def test_pictures_with_names_of_masks_are_named(
+    ending: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain_picture(tmp_path / "nut/0.png")
+    plain_picture(tmp_path / "nut/1_label.png")  # of no picture beside it
+    write_mask(tmp_path / f"nut/0{ending}.png", masks()["Cut"])
+    assert len(good_pictures(tmp_path / "nut")) == 3
+    assert f"taken for pictures: 0{ending}.png; if these are the masks" in caplog.text
+
+
+# --- public layouts
+
+
+def test_good_pictures_of_visa_where_no_row_of_the_split_is_a_test(tmp_path: Path) -> None:
+    """They were on neither side."""
+    root = visa_nut(tmp_path / "nut")
+    split_table(root, ["nut,train,normal,nut/Data/Images/Normal/0000.JPG,"])
+    assert len(good_examples(root, "nut")) == 2 and not good_examples(root, "nut", "test")
+
+
+def test_two_entries_of_a_picture_in_real_iad(tmp_path: Path) -> None:
+    root = real_iad_nut(tmp_path / "nut")
+    (path,) = root.rglob("*.json")
+    content = json.loads(path.read_text())
+    content["train"].append(content["test"][0])
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="stands there twice"):
+        find_examples(root)
 
 
 # --- CVAT and Label Studio

@@ -99,7 +99,8 @@ def _size_of(document: ElementTree.Element, where: str) -> Size | None:
     rows, columns = document.findtext("imagesize/nrows"), document.findtext("imagesize/ncols")
     if not rows or not columns:
         return None
-    return int(numbers_of(rows, where)[0]), int(numbers_of(columns, where)[0])
+    size = int(numbers_of(rows, where)[0]), int(numbers_of(columns, where)[0])
+    return size if all(size) else None  # tools that do not know it write 0
 
 
 def _is_labelme(path: Path) -> bool:

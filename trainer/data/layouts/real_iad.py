@@ -164,6 +164,7 @@ def _read(path: Path, size: int, changed: int) -> tuple[_Line, ...]:
     meta = Entries(content.any("meta"), f"{path}, meta")
     normal = meta.text("normal_class")
     lines: list[_Line] = []
+    listed: set[str] = set()
     for side in _SIDES:
         for number, values in enumerate(content.list(side) if side in content else []):
             entries = Entries(values, f"{path}, {side} {number}")
@@ -171,6 +172,10 @@ def _read(path: Path, size: int, changed: int) -> tuple[_Line, ...]:
             mask = entries.text("mask_path") if entries.any("mask_path") else None
             defect = None if kind == normal else kind
             image = entries.text("image_path")
+            if image in listed:
+                came = f"{entries.where}: {image[:200]} stands there twice"
+                raise DataError(came, "an entry a picture", "leave one out")
+            listed.add(image)
             lines.append(_Line(image, mask, defect, side, entries.where))
     check_defect_names(path, _defects_of(lines))
     return tuple(lines)

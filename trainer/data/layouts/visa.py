@@ -55,8 +55,8 @@ class VisA(Layout):
         tested = _tested(root)
         examples: list[Example] = []
         for picture in [] if place is None else list_pictures(place):
-            is_tested = tested and (comparable(name), comparable(picture.name)) in tested
-            if tested is None or is_tested == (side == "test"):
+            key = (comparable(name), comparable(picture.name))
+            if tested is None or (key in tested) == (side == "test"):
                 examples.append(Example(picture, (), name, GOOD, ""))
         return examples
 
