@@ -251,8 +251,9 @@ def test_a_folder_without_samples_is_refused(config: MissesConfig, tmp_path: Pat
         misses(replace(config, samples=tmp_path / "nothing"))
 
 
-def scores_of(*values: float) -> Scores:
-    return Scores((tuple(TurnScores((0.5,), (0.1,), value) for value in values),), 0.0)
+def scores_of(*values: float, found: bool = True) -> Scores:
+    defect = 0.5 if found else 0.05
+    return Scores((tuple(TurnScores((defect,), (0.1,), value) for value in values),), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +265,14 @@ def test_the_gate_keeps_what_does_not_lower_the_mean(
 ) -> None:
     gate = Gate(Path("gate.json"), Path("batch"), scores_of(0.4, 0.6), scores_of(*after))
     assert (gate.verdict, gate.better) == (verdict, better)
+
+
+def test_the_gate_drops_what_finds_fewer_defects() -> None:
+    before, after = scores_of(0.4, 0.6), scores_of(0.5, 0.7, found=False)
+    gate = Gate(Path("gate.json"), Path("batch"), before, after)
+    assert gate.verdict == "drop" and gate.falls == ["the share that is found"]
+    other = Gate(Path("gate.json"), Path("batch"), after, before)
+    assert other.falls == ["pixel AP"]
 
 
 def test_the_gate_gives_both_scores_and_deletes_nothing(
@@ -292,11 +301,13 @@ def test_the_gate_gives_both_scores_and_deletes_nothing(
     document = json.loads(gate.path.read_text())
     assert document["without"]["pixel_ap"] == np.mean(document["without"]["each"])
     assert document["with"]["pixel_ap"] == pytest.approx(np.mean(document["with"]["each"]))
-    falls = document["with"]["pixel_ap"] < document["without"]["pixel_ap"]
+    falls = any(
+        document["with"][name] < document["without"][name] for name in ("pixel_ap", "found")
+    )
     assert document["verdict"] == ("drop" if falls else "keep")
     assert exit_code(outcome) == int(falls)
     text = "\n".join(tell(outcome))
-    assert f"verdict: {document['verdict']} {root}; nothing was deleted" in text
+    assert f"verdict: {document['verdict']} {root}" in text and "; nothing was deleted" in text
 
 
 def test_the_command_line(config: MissesConfig, run: Run) -> None:

@@ -49,7 +49,7 @@ class Scores:
 
     @property
     def pixel_ap(self) -> float:
-        """Mean over turns and seeds, 0..1: the score that must not fall."""
+        """Mean over turns and seeds, 0..1."""
         return fmean(self.each)
 
     @property
