@@ -30,6 +30,11 @@ class Judgement:
     """Whether it holds together as its exemplar does (``continuity.continuity``); None: started
     from noise."""
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """All figures that are known, by their names in the manifest."""
+        return figures_of(self.quality, self.real_share, self.exemplar_difference, self.continuity)
+
 
 def judge_sample(
     sample: StitchedSample,

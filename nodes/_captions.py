@@ -47,7 +47,7 @@ def chosen(show: str, quality: Sequence[Judged] | None, count: int) -> list[int]
         )
     numbers = []
     for number, judged in enumerate(quality):
-        if show == "all" or judged.verdict.good == (show == "good"):
+        if show == "all" or judged.judgement.verdict.good == (show == "good"):
             numbers.append(number)
     return numbers
 
@@ -63,8 +63,12 @@ def captioned(image: Tensor, quality: Sequence[Judged]) -> Tensor:
     """
     pictures = []
     for picture, judged in zip(pictures_of(image), quality, strict=True):
-        words = "good" if judged.verdict.good else f"rejected: {judged.verdict.reason}"
-        colour = _GOOD if judged.verdict.good else _REJECTED
+        words = (
+            "good"
+            if judged.judgement.verdict.good
+            else f"rejected: {judged.judgement.verdict.reason}"
+        )
+        colour = _GOOD if judged.judgement.verdict.good else _REJECTED
         strip = _strip(picture.shape[1], f"{judged.number}  {words}", colour)
         pictures.append(np.concatenate([picture, strip]))
     return image_of(pictures)

@@ -1,4 +1,4 @@
-"""Figures and verdicts of the samples of a workflow, as `bgdefect_core.painting` computes them."""
+"""Figures and verdicts of the samples of a workflow, by the rule of `bgdefect_core.judging`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from torch import Tensor
 
 from ..bgdefect_core.errors import PictureError, SettingError
 from ..bgdefect_core.jobs import Job
-from ..bgdefect_core.judging import figures_of, judge_sample
+from ..bgdefect_core.judging import Judgement, judge_sample
 from ..bgdefect_core.method.start import NOISE, StartSettings, start_record
 from ..bgdefect_core.pasting import pasted_of
 from ..bgdefect_core.pictures.picture import Picture
 from ..bgdefect_core.quality import (
     ClassProfile,
-    Quality,
     QualityLimits,
     Standard,
     StitchedSample,
-    Verdict,
 )
 from ._convert import masks_of, pictures_of
 from ._squares import CropBatch, colour_image, decoded_squares, squares_of
@@ -30,33 +28,23 @@ from ._wires import RealDefect, RealDefects
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Figures and verdict of one sample."""
+    """A sample of a run, judged."""
 
     number: int
     """Which sample of its run."""
-    quality: Quality
-    verdict: Verdict
-    real_share: float | None = None
-    """Share of the real defect's change that the sample shows; None: not known."""
-    exemplar_difference: float | None = None
-    """How far it is from the real defect that it started from; None: it started from noise."""
-    continuity: float | None = None
-    """Whether it holds together as that real defect does; None: it started from noise."""
+    judgement: Judgement
     start: dict[str, Any] | None = None
     """Where it started, for the manifest; None: not known."""
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """All figures that are known, by name, as in the manifest."""
-        return figures_of(self.quality, self.real_share, self.exemplar_difference, self.continuity)
 
     @property
     def line(self) -> str:
         """In words, for people."""
         figures = ", ".join(
-            f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.figures.items()
+            f"{name.replace('_', ' ')} {value:.3g}"
+            for name, value in self.judgement.figures.items()
         )
-        return f"{'good' if self.verdict.good else self.verdict.reason}: {figures}"
+        verdict = self.judgement.verdict
+        return f"{'good' if verdict.good else verdict.reason}: {figures}"
 
 
 def judged(
@@ -132,15 +120,7 @@ def _judge(
         job = Job(Picture(sample.good), (sample.requested,), exemplars=(real.exemplar,))
         pasted = pasted_of(job, StartSettings())
     judgement = judge_sample(sample, standard, surroundings, pasted, level)
-    return Judged(
-        number,
-        judgement.quality,
-        judgement.verdict,
-        judgement.real_share,
-        judgement.exemplar_difference,
-        judgement.continuity,
-        start,
-    )
+    return Judged(number, judgement, start)
 
 
 def _real_of_squares(real: RealDefects | None, count: int) -> Sequence[RealDefect | None]:

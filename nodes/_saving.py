@@ -151,10 +151,10 @@ def _verdict(judged: Judged | None, label: Mask) -> dict[str, Any]:
     if judged is None:
         good = bool(label.any())
         return {"quality": {}, "verdict": "not judged" if good else "label empty", "accepted": good}
-    good = judged.verdict.good and bool(label.any())
-    reason = judged.verdict.reason or "label empty"
+    good = judged.judgement.verdict.good and bool(label.any())
+    reason = judged.judgement.verdict.reason or "label empty"
     return {
-        "quality": judged.figures,
+        "quality": judged.judgement.figures,
         "verdict": "good" if good else reason,
         "accepted": good,
         "start": judged.start,

@@ -177,14 +177,16 @@ class DefectQuality(Node):
         least = QualityLimits(**limits, **of_class, shared=shared)
         verdicts = judged(crop, painted, normal, result, refined, least, real, start)
         count = len(verdicts)
-        report = "\n".join(f"{judgement.number}: {judgement.line}" for judgement in verdicts)
-        passed = [judgement for judgement in verdicts if judgement.verdict.good or not only_good]
+        report = "\n".join(f"{sample.number}: {sample.line}" for sample in verdicts)
+        passed = list(verdicts)
+        if only_good:
+            passed = [sample for sample in verdicts if sample.judgement.verdict.good]
         if not passed:
             return (
                 *[ExecutionBlocker(None)] * 6,
                 report,
             )
-        numbers = [judgement.number for judgement in passed]
+        numbers = [sample.number for sample in passed]
         masks = cycled(mask_of(crop.masks), count)[numbers]
         images = cycled(crop.image, count)[numbers]
         heats = ExecutionBlocker(None) if heat is None else cycled(heat, count)[numbers]

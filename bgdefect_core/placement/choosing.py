@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .choice import PairChoice
-from .library import MaskLibrary
-from .matching import Fits, GoodPictures, Matcher
+from .matching import Matcher
 from .rounds import weighted_round
-from .settings import PlacementSettings
 
 _NO_CONTRAST = 0.02
 """Contrast of a defect, 0..1, that cannot be told from its surroundings."""
@@ -45,37 +43,18 @@ class Chooser:
     it.
 
     Args:
-        library: real masks with their surroundings.
-        pictures: the good pictures.
-        settings: of placement, with ranges settled.
-        seed: of the run.
-        fits: the last word on a place.
-        suits: whether the defect does at its place what the real ones do. Where it does so on none
-            of the candidates, the next mask is tried; where no mask does, the first that fits is
-            taken.
+        matcher: looks for the picture of a mask. Where the defect suits none of the candidates, the
+            next mask is tried; where no mask suits, the first that fits is taken.
         frequencies: how often each mask is drawn beside the others, above 0; None: all equally.
     """
 
-    def __init__(
-        self,
-        library: MaskLibrary,
-        pictures: GoodPictures,
-        settings: PlacementSettings,
-        seed: int,
-        fits: Fits,
-        frequencies: Sequence[float] | None = None,
-        suits: Fits = lambda pair, mask, picture: True,
-    ) -> None:
-        self.matcher = Matcher(library, pictures, settings, seed, fits, suits)
-        self._library = library
-        self._pictures = pictures
-        self._settings = settings
-        self._seed = seed
-        self._frequencies = frequencies
+    def __init__(self, matcher: Matcher, frequencies: Sequence[float] | None = None) -> None:
+        self.matcher = matcher
+        self.frequencies = frequencies
         self._reset()
 
     def _reset(self) -> None:
-        count = len(self._pictures)
+        count = len(self.matcher.pictures)
         self.choices: list[PairChoice] = []
         self.uses: NDArray[np.int64] = np.zeros(count, np.int64)
         """How often each picture was chosen."""
@@ -95,7 +74,8 @@ class Chooser:
     def without_contrast(self) -> list[str]:
         """Names of the masks that are left out because they would change nothing that is seen."""
         used = set(self._masks())
-        return [name for number, name in enumerate(self._library.names) if number not in used]
+        names = self.matcher.library.names
+        return [name for number, name in enumerate(names) if number not in used]
 
     def restore(self, choices: Iterable[PairChoice]) -> None:
         """Take over the choices of an earlier run with the same seed and inputs, from pair 0 on."""
@@ -118,23 +98,24 @@ class Chooser:
 
     def _masks(self) -> list[int]:
         """The masks that are used: all but those without contrast; all where none has any."""
+        masks = self.matcher.library.masks
         contrasts = []
-        for number, mask in enumerate(self._library.masks):
+        for number, mask in enumerate(masks):
             around = mask.surroundings
             if around is None or around.contrast >= _NO_CONTRAST:
                 contrasts.append(number)
-        return contrasts or list(range(len(self._library.masks)))
+        return contrasts or list(range(len(masks)))
 
     def _order(self, pair: int) -> list[int]:
         """The masks for a pair: each round uses every mask once, in another order, or as often as
         the frequencies say; others follow, in case it fits nowhere."""
         masks = self._masks()
         turn, place = divmod(pair, len(masks))
-        rng = np.random.default_rng((self._seed, turn, _ORDER))
+        rng = np.random.default_rng((self.matcher.seed, turn, _ORDER))
         order: list[int] = rng.permutation(masks).tolist()
         order = order[place:] + order[:place]
-        if self._frequencies is not None:
-            frequencies = [self._frequencies[mask] for mask in masks]
+        if self.frequencies is not None:
+            frequencies = [self.frequencies[mask] for mask in masks]
             drawn = masks[weighted_round(frequencies, rng)[place]]
             order.remove(drawn)
             order.insert(0, drawn)
@@ -174,14 +155,14 @@ class Chooser:
         return PairChoice(pair, None, candidates.first, None, len(usable), tuple(missed), left_out)
 
     def _candidates(self, pair: int) -> _Candidates:
-        rng = np.random.default_rng((self._seed, pair, _PICTURES))
+        rng = np.random.default_rng((self.matcher.seed, pair, _PICTURES))
         order: list[int] = rng.permutation(self._open(pair)).tolist()
         usable: list[int] = []
         left_out: dict[int, str] = {}
         for picture in order:
-            if len(usable) == self._settings.candidates:
+            if len(usable) == self.matcher.settings.candidates:
                 break
-            reason = self._pictures.unusable(picture)
+            reason = self.matcher.pictures.unusable(picture)
             if reason:
                 left_out[picture] = reason
             else:

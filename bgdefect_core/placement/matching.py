@@ -82,7 +82,13 @@ class Match:
 class Matcher:
     """Looks for the picture of a mask.
 
-    Arguments as of :class:`.choosing.Chooser`.
+    Args:
+        library: real masks with their surroundings.
+        pictures: the good pictures.
+        settings: of placement, with ranges settled.
+        seed: of the run.
+        fits: the last word on a place.
+        suits: whether the defect does at its place what the real ones do.
     """
 
     def __init__(
@@ -92,12 +98,12 @@ class Matcher:
         settings: PlacementSettings,
         seed: int,
         fits: Fits,
-        suits: Fits,
+        suits: Fits = lambda pair, mask, picture: True,
     ) -> None:
-        self._library = library
-        self._pictures = pictures
-        self._settings = settings
-        self._seed = seed
+        self.library = library
+        self.pictures = pictures
+        self.settings = settings
+        self.seed = seed
         self._fits = fits
         self._suits = suits
         self._limits: dict[int, float] = {}
@@ -106,13 +112,13 @@ class Matcher:
     def search(self, pair: int, mask: int) -> Search | None:
         """The variations of a pair's mask; None where its surroundings are not known, or not to be
         compared."""
-        real = self._library.masks[mask]
+        real = self.library.masks[mask]
         around = real.surroundings
-        if around is None or self._settings.variations == 0:
+        if around is None or self.settings.variations == 0:
             return None
         if self._last is None or self._last[0] != (pair, mask):
-            rng = np.random.default_rng((self._seed, pair, mask, _VARIATIONS))
-            search = Search(real.patch, around, rng, self._settings)
+            rng = np.random.default_rng((self.seed, pair, mask, _VARIATIONS))
+            search = Search(real.patch, around, rng, self.settings)
             self._last = ((pair, mask), search)
         return self._last[1]
 
@@ -139,7 +145,7 @@ class Matcher:
 
     def _looks(self, pair: int, mask: int, candidates: Iterable[int]) -> Iterator[_Looked]:
         """The candidates as the mask sees them; one by one, since a look takes time."""
-        around, search = self._library.masks[mask].surroundings, self.search(pair, mask)
+        around, search = self.library.masks[mask].surroundings, self.search(pair, mask)
         if around is None or search is None:
             yield from (_Looked(picture) for picture in candidates)
             return
@@ -149,17 +155,17 @@ class Matcher:
             yield _Looked(picture, least if isfinite(least) else None, least <= limit)
 
     def _look(self, search: Search, picture: int) -> CoarsePlaces:
-        grid = search.templates.grid(self._pictures.shape(picture))
-        return search.templates.places(self._pictures.coarse(picture, grid), JUDGED)
+        grid = search.templates.grid(self.pictures.shape(picture))
+        return search.templates.places(self.pictures.coarse(picture, grid), JUDGED)
 
     def _limit(self, mask: int, around: Surroundings) -> float:
         """Up to what difference a picture is near enough to a mask's real surroundings."""
         if mask not in self._limits:
-            rng = np.random.default_rng((self._seed, mask, _LIMIT))
-            search = Search(self._library.masks[mask].patch, around, rng, self._settings)
+            rng = np.random.default_rng((self.seed, mask, _LIMIT))
+            search = Search(self.library.masks[mask].patch, around, rng, self.settings)
             leasts: list[float] = []
-            for picture in rng.permutation(len(self._pictures))[: 2 * _PILOTS].tolist():
-                if len(leasts) < _PILOTS and not self._pictures.unusable(picture):
+            for picture in rng.permutation(len(self.pictures))[: 2 * _PILOTS].tolist():
+                if len(leasts) < _PILOTS and not self.pictures.unusable(picture):
                     leasts.append(self._look(search, picture).least)
             finite = [least for least in leasts if np.isfinite(least)]
             self._limits[mask] = around.alike(min(finite, default=np.inf))

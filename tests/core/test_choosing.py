@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from bgdefect_core.placement.choosing import Chooser
 from bgdefect_core.placement.coarse import CoarsePicture, CoarseTemplates, Grid
 from bgdefect_core.placement.exemplar import Exemplar
 from bgdefect_core.placement.library import MaskLibrary, numbered_library
+from bgdefect_core.placement.matching import Fits, Matcher
 from bgdefect_core.placement.placing import Placed
 from bgdefect_core.placement.rounds import weighted_round
 from bgdefect_core.placement.settings import PlacementSettings
@@ -78,13 +79,17 @@ class Pictures:
         return CoarsePicture(self._pictures[number], np.ones(self.shape(number), np.bool_), grid)
 
 
+def anywhere(pair: int, mask: int, picture: int) -> bool:
+    return True
+
+
 def chooser(
     masks: MaskLibrary,
     pictures: Pictures,
-    fits: Callable[[int, int, int], bool] = lambda pair, mask, picture: True,
+    fits: Fits = anywhere,
     seed: int = 0,
 ) -> Chooser:
-    return Chooser(masks, pictures, EXACT, seed, fits)
+    return Chooser(Matcher(masks, pictures, EXACT, seed, fits))
 
 
 def few_traces() -> Pictures:
@@ -259,7 +264,8 @@ def test_masks_are_drawn_as_often_as_their_frequencies_say() -> None:
     masks, pictures = four_pits()
 
     def drawn(seed: int) -> list[int | None]:
-        choices = Chooser(masks, pictures, EXACT, seed, lambda *place: True, (1, 1, 4, 2))
+        matcher = Matcher(masks, pictures, EXACT, seed, anywhere)
+        choices = Chooser(matcher, (1, 1, 4, 2))
         return [choices[pair].mask for pair in range(80)]
 
     counts = np.bincount(np.array(drawn(0), int), minlength=4)
@@ -270,9 +276,8 @@ def test_masks_are_drawn_as_often_as_their_frequencies_say() -> None:
 
 def test_a_frequent_mask_that_fits_nowhere_gives_way_to_others() -> None:
     masks, pictures = four_pits()
-    choices = Chooser(
-        masks, pictures, EXACT, 0, lambda pair, mask, picture: mask != 2, (1, 1, 9, 1)
-    )
+    matcher = Matcher(masks, pictures, EXACT, 0, lambda pair, mask, picture: mask != 2)
+    choices = Chooser(matcher, (1, 1, 9, 1))
     drawn = {choices[pair].mask for pair in range(12)}
     assert drawn == {0, 1, 3}
 
@@ -280,7 +285,7 @@ def test_a_frequent_mask_that_fits_nowhere_gives_way_to_others() -> None:
 def test_without_frequencies_the_order_is_that_of_plain_permutations() -> None:
     """What a run drew before there were frequencies: one permutation a round."""
     masks, pictures = four_pits()
-    choices = Chooser(masks, pictures, EXACT, 5, lambda *place: True)
+    choices = chooser(masks, pictures, seed=5)
     for turn in range(3):
         order = np.random.default_rng((5, turn, 1)).permutation(4).tolist()
         assert [choices[4 * turn + place].mask for place in range(4)] == order
@@ -290,12 +295,10 @@ def test_a_picture_where_the_defect_does_what_real_ones_do_comes_first() -> None
     """Of like boards alone the one that suits is taken; where none suits, one that fits is."""
     boards = Pictures([board(40)] * 6)
     suited = Chooser(
-        gap_library(), boards, EXACT, 0, lambda *place: True, suits=lambda *place: place[2] == 4
+        Matcher(gap_library(), boards, EXACT, 0, anywhere, lambda *place: place[2] == 4)
     )
     assert suited[0].picture == 4
-    unsuited = Chooser(
-        gap_library(), boards, EXACT, 0, lambda *place: True, suits=lambda *place: False
-    )
+    unsuited = Chooser(Matcher(gap_library(), boards, EXACT, 0, anywhere, lambda *place: False))
     choice = unsuited[0]
     assert choice.mask == 0 and not choice.missed and choice.looked == 6
 
@@ -303,9 +306,8 @@ def test_a_picture_where_the_defect_does_what_real_ones_do_comes_first() -> None
 def test_a_mask_that_suits_comes_before_one_that_only_fits() -> None:
     masks = library(*[(board(40), box(40, 40 + 9 * number, 12, 8), 0) for number in range(4)])
     boards = Pictures([board(40)] * 3)
-    choices = Chooser(
-        masks, boards, EXACT, 0, lambda *place: True, suits=lambda *place: place[1] in (1, 3)
-    )
+    matcher = Matcher(masks, boards, EXACT, 0, anywhere, lambda *place: place[1] in (1, 3))
+    choices = Chooser(matcher)
     assert {choices[pair].mask for pair in range(8)} <= {1, 3}
 
 

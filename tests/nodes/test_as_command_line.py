@@ -131,12 +131,12 @@ def assert_equal(samples: list[Painted], nodes: tuple[torch.Tensor, ...]) -> Non
         assert np.array_equal(sample.mask, label.numpy() > 0.5)
         difference = sample.picture.pixels.astype(int) - (result * 255).round().numpy()
         assert np.abs(difference).max() <= 1  # codecs and hosts round at other places
-        assert verdict.quality.figures == pytest.approx(sample.quality.figures, rel=1e-5)
-        assert verdict.verdict.reason == sample.verdict.reason
+        assert verdict.judgement.quality.figures == pytest.approx(sample.quality.figures, rel=1e-5)
+        assert verdict.judgement.verdict.reason == sample.verdict.reason
         for value, expected in (
-            (verdict.real_share, sample.real_share),
-            (verdict.exemplar_difference, sample.exemplar_difference),
-            (verdict.continuity, sample.continuity),
+            (verdict.judgement.real_share, sample.real_share),
+            (verdict.judgement.exemplar_difference, sample.exemplar_difference),
+            (verdict.judgement.continuity, sample.continuity),
         ):
             assert (value is None) == (expected is None)
             if expected is not None:
@@ -192,7 +192,10 @@ def test_starts_from_the_real_defect_are_judged_alike() -> None:
     assert_equal(samples, nodes)
     verdicts = nodes[2]
     assert [verdict.start["kind"] for verdict in verdicts if verdict.start] == ["real", "noise"]
-    assert verdicts[0].real_share is not None and verdicts[1].exemplar_difference is None
+    assert (
+        verdicts[0].judgement.real_share is not None
+        and verdicts[1].judgement.exemplar_difference is None
+    )
     assert "real share" in verdicts[0].line
 
 
@@ -207,4 +210,4 @@ def test_a_copy_of_the_real_defect_is_rejected_by_name() -> None:
     squares = crops.cropped_image(crop, result), crops.cropped_image(crop)
     for start, reason in (([0.5], COPY), ([0.0], ""), (None, "")):
         [verdict] = judged(crop, *squares, result, mask, LIMITS, real, start)
-        assert verdict.verdict.reason == reason, start
+        assert verdict.judgement.verdict.reason == reason, start

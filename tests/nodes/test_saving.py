@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import BGDefectError, OutputError, SettingError
+from bgdefect_pack.bgdefect_core.judging import Judgement
 from bgdefect_pack.bgdefect_core.method.randomness import attempt_seed
 from bgdefect_pack.bgdefect_core.pictures.mask_reading import read_mask
 from bgdefect_pack.bgdefect_core.pictures.reading import read_picture
@@ -20,8 +21,11 @@ from bgdefect_pack.nodes._judging import Judged
 from bgdefect_pack.nodes._showing import Shown
 
 NAMES = ("screw", "scratch")
-GOOD = Judged(0, Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), Verdict(True))
-BAD = Judged(3, Quality(0.01, 0.1, 0.3, 100.0, 0.0, 40.0), Verdict(False, "no visible defect"))
+GOOD = Judged(0, Judgement(Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), Verdict(True)))
+BAD = Judged(
+    3,
+    Judgement(Quality(0.01, 0.1, 0.3, 100.0, 0.0, 40.0), Verdict(False, "no visible defect")),
+)
 
 
 def batch(count: int, seed: int = 0) -> torch.Tensor:

@@ -266,11 +266,14 @@ def test_verdicts_follow_the_figures() -> None:
     result = crops.stitched(crop, painted)
     label, _ = refining.refined(DIFFERENCE, None, painted, normal, None, crop)
     verdicts = _judging.judged(crop, painted, normal, result, label, QualityLimits())
-    assert [one.verdict.good for one in verdicts] == [True, False, False]
-    assert verdicts[0].quality.strength == pytest.approx(0.4, abs=1e-6)
-    assert verdicts[0].quality.background_psnr == 100 and verdicts[0].quality.background_max == 0
-    assert verdicts[1].verdict.reason == "no visible defect"
-    assert verdicts[2].verdict.reason == "background not kept by the sampler"
+    assert [one.judgement.verdict.good for one in verdicts] == [True, False, False]
+    assert verdicts[0].judgement.quality.strength == pytest.approx(0.4, abs=1e-6)
+    assert (
+        verdicts[0].judgement.quality.background_psnr == 100
+        and verdicts[0].judgement.quality.background_max == 0
+    )
+    assert verdicts[1].judgement.verdict.reason == "no visible defect"
+    assert verdicts[2].judgement.verdict.reason == "background not kept by the sampler"
     with pytest.raises(PictureError, match="refined has 1"):
         _judging.judged(crop, painted, normal, result, label[:1], QualityLimits())
     with pytest.raises(PictureError, match="normal is 30 pixels"):

@@ -13,6 +13,7 @@ from bgdefect_core.placement.choice import PairChoice
 from bgdefect_core.placement.choosing import Chooser
 from bgdefect_core.placement.library import MaskLibrary
 from bgdefect_core.placement.likeness import Likeness
+from bgdefect_core.placement.matching import Matcher
 from bgdefect_core.placement.placing import Placed, place_one
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality.effects import effects_of
@@ -48,15 +49,10 @@ class LibraryPairs:
         seed: int,
         frequencies: Sequence[float] | None = None,
     ) -> None:
-        self._library = library
         self._goods = goods
-        self._placement = placement
-        self._seed = seed
-        self._frequencies = frequencies
         self._effects = effects_of(library)
-        self._chooser = Chooser(
-            library, goods, placement, seed, self._fits, frequencies, self._suits
-        )
+        self._matcher = Matcher(library, goods, placement, seed, self._fits, self._suits)
+        self._chooser = Chooser(self._matcher, frequencies)
         self._file: ChoiceFile | None = None
         self._places: dict[tuple[int, int, int], tuple[Placed | None, bool]] = {}
 
@@ -107,7 +103,7 @@ class LibraryPairs:
             placed, _ = self._place(index, choice.mask, choice.picture)
         if choice.mask is None or placed is None:
             return Pair(index, source, None, {"kind": "none", "missed": missed})
-        real = self._library.masks[choice.mask]
+        real = self._matcher.library.masks[choice.mask]
         origin = {
             "kind": "placed",
             "made_from": real.name,
@@ -116,8 +112,8 @@ class LibraryPairs:
             "difference": placed.difference,
             "pictures_compared": choice.looked,
         }
-        if self._frequencies is not None:
-            origin["frequency"] = self._frequencies[choice.mask]
+        if self._chooser.frequencies is not None:
+            origin["frequency"] = self._chooser.frequencies[choice.mask]
         picture = self._goods.picture(choice.picture)
         exemplars = () if placed.exemplar is None else (placed.exemplar,)
         job = Job(picture, (placed.mask,), real.surroundings, exemplars)
@@ -136,7 +132,7 @@ class LibraryPairs:
         missed: dict[str, list[str]] = {}
         for picture, mask in choice.missed:
             names = missed.setdefault(str(self._goods.paths[picture]), [])
-            names.append(self._library.masks[mask].name)
+            names.append(self._matcher.library.masks[mask].name)
         return missed
 
     def _fits(self, pair: int, mask: int, picture: int) -> bool:
@@ -157,7 +153,7 @@ class LibraryPairs:
 
     def _search_place(self, pair: int, mask: int, picture: int) -> tuple[Placed | None, bool]:
         """The first of several places with the effect; else the first."""
-        search = self._chooser.matcher.search(pair, mask)
+        search = self._matcher.search(pair, mask)
         coarse = None
         if search is not None:  # the chooser has looked at this picture on the same grid
             grid = search.templates.grid(self._goods.shape(picture))
@@ -167,11 +163,11 @@ class LibraryPairs:
         first: Placed | None = None
         for attempt in range(_PLACES):
             placed = place_one(
-                self._library.masks[mask].patch,
+                self._matcher.library.masks[mask].patch,
                 search,
                 self._goods.part_of(picture),
-                np.random.default_rng((self._seed, pair, mask, PLACE, attempt)),
-                self._placement,
+                np.random.default_rng((self._matcher.seed, pair, mask, PLACE, attempt)),
+                self._matcher.settings,
                 likeness,
                 coarse,
             )
