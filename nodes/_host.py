@@ -203,7 +203,7 @@ class _FrameSampler(comfy.samplers.Sampler):
         )
 
 
-class Progress:
+class HostProgress:
     """The host's progress bar and previews over one node's run; the host checks Cancel in it."""
 
     def __init__(self, model: Any, total: int) -> None:

@@ -11,7 +11,7 @@ from ..bgdefect_core.method.inversion import invert
 from ..bgdefect_core.method.spacings import DEFAULT_SPACING, SpacingName
 from ._convert import latent_regions
 from ._graph_prompts import masks_of_defects, together
-from ._host import HostPredictor, Progress, RegionGuider, schedule_of
+from ._host import HostPredictor, HostProgress, RegionGuider, schedule_of
 from ._wires import GraphPrompts, Inversion
 
 
@@ -50,7 +50,7 @@ def invert_latents(
     regions = latent_regions(masks, (latent.shape[-2], latent.shape[-1])).cpu()
     trajectory: list[Tensor] = []
     if not skip:
-        progress = Progress(guider.model_patcher, levels.steps)
+        progress = HostProgress(guider.model_patcher, levels.steps)
 
         def run(predict: HostPredictor, z_0: Tensor) -> Tensor:
             device = regions.to(z_0.device)

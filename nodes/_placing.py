@@ -52,7 +52,7 @@ class NewMask:
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class PlacingArea:
     """Where on each of B pictures masks may lie."""
 
     kind: PartKind
@@ -130,7 +130,7 @@ def in_directions(
 def new_masks(
     image: Tensor,
     library: MaskLibrary,
-    ground: Ground,
+    ground: PlacingArea,
     settings: PlacementSettings,
     number: int,
     seed: int,

@@ -19,7 +19,7 @@ from ..bgdefect_core.method.sampling import sample
 from ..bgdefect_core.method.solvers import DEFAULT_SOLVER, SOLVERS, Solver, SolverName
 from ..bgdefect_core.method.start import Start
 from ._convert import cycled
-from ._host import HostPredictor, Progress, RegionGuider
+from ._host import HostPredictor, HostProgress, RegionGuider
 from ._recorders import joined, recorder_of
 from ._sigma_space import check_mode, seeds_of, with_background
 from ._starting import GraphStart
@@ -60,7 +60,7 @@ def sample_latents(
     start_levels = start.levels(inversion, seeds)
     firsts = range(0, total, at_once)
     branch = background.descends and not inversion.descent
-    progress = Progress(guider.model_patcher, inversion.levels.steps * (len(firsts) + branch))
+    progress = HostProgress(guider.model_patcher, inversion.levels.steps * (len(firsts) + branch))
     run = _Run(guider, inversion, background, SOLVERS.named(solver), progress)
     if branch:
         _branch(run)
@@ -89,7 +89,7 @@ class _Run:
     inversion: Inversion
     mode: Background
     solver: Solver
-    progress: Progress
+    progress: HostProgress
 
 
 def _branch(run: _Run) -> None:

@@ -24,7 +24,7 @@ ZOOMED = 384
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class ShownSamples:
     """S samples as the host has them. The others are as many, or a number that divides S."""
 
     result: Tensor
@@ -37,7 +37,7 @@ class Shown:
     """IMAGE."""
 
 
-def zoomed(shown: Shown) -> Shown:
+def zoomed(shown: ShownSamples) -> ShownSamples:
     """The square around each sample's requested mask, ``ZOOMED`` pixels a side; all as it is where
     there is no mask."""
     if shown.mask is None:
@@ -60,7 +60,7 @@ def zoomed(shown: Shown) -> Shown:
         heats = spread_pictures(shown.heat, len(boxes), "heat")
         heat = image_of(squares(heats, "heat"))
     result = image_of(squares(pictures, "result"))
-    return Shown(result, mask_of(squares(masks, "mask")), refined, heat)
+    return ShownSamples(result, mask_of(squares(masks, "mask")), refined, heat)
 
 
 def _seen(mask: Mask) -> Crop:
@@ -77,7 +77,7 @@ def _seen(mask: Mask) -> Crop:
     return Crop(places[0], places[1], shorter)
 
 
-def overlays(shown: Shown) -> Tensor:
+def overlays(shown: ShownSamples) -> Tensor:
     """What came where: the requested mask's outline (cyan), the refined one's (green), the heat
     beside it.
 

@@ -23,7 +23,7 @@ from ._libraries import (
     library_files,
     mask_library,
 )
-from ._placing import DIRECTIONS, Ground, in_directions, new_masks, pasted_image
+from ._placing import DIRECTIONS, PlacingArea, in_directions, new_masks, pasted_image
 from ._squares import colour_image
 from ._wires import RealDefect, RealDefects
 
@@ -286,7 +286,7 @@ class PlaceMask(Node):
         bar = progress_bar(len(image) * number)  # the host checks Cancel in it
         name, root = _place(library)
         real_masks = mask_library(name, masks, root, MaskValues.parse(mask_values))
-        ground = Ground(part, allowed, avoid, boxes_of(box))
+        ground = PlacingArea(part, allowed, avoid, boxes_of(box))
         settings = in_directions(settings, directions, image, real_masks)
         placed = new_masks(image, real_masks, ground, settings, number, seed, lambda: bar.update(1))
         owners: list[int] = []

@@ -8,7 +8,7 @@ import torch
 
 from ._captions import SHOW, captioned, chosen, nothing_to_show
 from ._declare import QUALITY, Node, Output, Schema, widget, wire
-from ._showing import Shown, overlays, zoomed
+from ._showing import ShownSamples, overlays, zoomed
 
 CATEGORY = "BGDefect/data set"
 
@@ -83,7 +83,7 @@ class DefectPreview(Node):
     ) -> Any:
         numbers = chosen(show, quality, len(result))
         if numbers:
-            samples = Shown(result, mask, refined, heat)
+            samples = ShownSamples(result, mask, refined, heat)
             overlay = overlays(zoomed(samples) if zoom else samples)[numbers]
             if quality is not None:
                 overlay = captioned(overlay, [quality[number] for number in numbers])

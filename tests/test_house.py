@@ -126,3 +126,14 @@ def test_other_wings_enter_through_the_door(wing: str) -> None:
     behind = {name: rooms for name, rooms in entered.items() if name not in door}
     assert behind == {}, f"imported past the door of {wing}"
     assert set(entered) == door, f"the door of {wing} lists what no wing imports"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """Who searches for a class finds one."""
+    places: dict[str, list[str]] = {}
+    for folder in ("bgdefect_core", "nodes", "trainer"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -23,7 +23,7 @@ _BATCH = 4
 
 
 @dataclass(frozen=True, eq=False)
-class KnownDefect:
+class KnownSquare:
     """A real defect in the square in which the network would see it."""
 
     painted: NDArray[np.float32]
@@ -36,7 +36,7 @@ class KnownDefect:
 
 def known_defects(
     library: MaskLibrary, resolution: int, zoom: Zoom, codec: Codec | None = None
-) -> list[KnownDefect]:
+) -> list[KnownSquare]:
     """The real defects of a library whose picture is known, each with its mask filled from its
     ring.
 
@@ -60,9 +60,9 @@ def known_defects(
             squares.append(square)
         masks.append(inside)
     decoded = _through(codec, squares)
-    defects: list[KnownDefect] = []
+    defects: list[KnownSquare] = []
     for number, inside in enumerate(masks):
-        defects.append(KnownDefect(decoded[2 * number], decoded[2 * number + 1], inside))
+        defects.append(KnownSquare(decoded[2 * number], decoded[2 * number + 1], inside))
     return defects
 
 

@@ -21,7 +21,7 @@ from ..pictures.mask_shape import MaskShape
 from ..pictures.masks import Mask
 from ..placement.library import MaskLibrary
 from .effects import Effects, effects_of
-from .known import KnownDefect, known_defects
+from .known import KnownSquare, known_defects
 from .properties import PROPERTIES
 from .shown import SCALES, Shown, Signature, core_change, directions_of, shown
 
@@ -98,7 +98,7 @@ class ClassProfile:
 
     @staticmethod
     def of(
-        defects: Sequence[KnownDefect],
+        defects: Sequence[KnownSquare],
         effects: Effects | None = None,
         shape: MaskShape | None = None,
     ) -> ClassProfile:
@@ -164,7 +164,7 @@ class ClassProfile:
         return shown(painted, normal, mask, self.signature)
 
 
-def signature_of(defects: Sequence[KnownDefect]) -> Signature:
+def signature_of(defects: Sequence[KnownSquare]) -> Signature:
     """The direction of a class, and its smoothing: the coarsest at which its real defects stand out
     from the variation of their surroundings nearly as much as at the best (median contrast)."""
     signatures: list[Signature] = []

@@ -8,7 +8,7 @@ from bgdefect_core.placement.library import MaskLibrary, numbered_library
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.quality import ClassProfile, Quality, QualityLimits, judge
 from bgdefect_core.quality.effects import Effects
-from bgdefect_core.quality.known import KnownDefect
+from bgdefect_core.quality.known import KnownSquare
 from bgdefect_core.quality.profile import Reached
 from bgdefect_core.quality.properties import one_piece, roughness, sharpness, solid
 from bgdefect_core.quality.shown import Shown, Signature, directions_of, shown
@@ -150,13 +150,13 @@ def test_a_property_counts_where_nearly_all_real_defects_share_it() -> None:
     assert "solid" in varied.properties
 
 
-def known_square(in_pieces: bool) -> KnownDefect:
+def known_square(in_pieces: bool) -> KnownSquare:
     normal, mask = flat()
     painted = normal.copy()
     painted[mask] -= 0.4
     if in_pieces:
         painted[18:22] = 0.5
-    return KnownDefect(painted, normal, mask)
+    return KnownSquare(painted, normal, mask)
 
 
 GOOD = Quality(0.4, 5.0, 0.5, 100.0, 0.0, 35.0)

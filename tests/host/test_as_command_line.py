@@ -93,7 +93,7 @@ def by_the_command_line(inputs: Path) -> list[Painted]:
     [mask] = placing.new_masks(
         torch.from_numpy(picture)[None].float() / 255,
         libraries.mask_library(LIBRARY, None, inputs),
-        placing.Ground("texture"),
+        placing.PlacingArea("texture"),
         settings,
         1,
         MASK_SEED,

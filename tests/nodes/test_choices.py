@@ -51,7 +51,7 @@ def test_masks_may_lie_in_the_boxes_only() -> None:
     picture = np.full((40, 60, 3), 120, np.uint8)
     allowed = torch.zeros(1, 40, 60)
     allowed[:, :, :30] = 1
-    ground = placing.Ground("texture", allowed, boxes=[[(20, 10, 30, 5)]])
+    ground = placing.PlacingArea("texture", allowed, boxes=[[(20, 10, 30, 5)]])
     [part] = ground.parts([picture])
     expected = np.zeros((40, 60), np.bool_)
     expected[10:15, 20:30] = True
@@ -60,7 +60,7 @@ def test_masks_may_lie_in_the_boxes_only() -> None:
 
 def test_each_picture_has_its_own_boxes() -> None:
     picture = np.full((40, 60, 3), 120, np.uint8)
-    ground = placing.Ground("texture", boxes=[[(20, 10, 30, 5)], []])
+    ground = placing.PlacingArea("texture", boxes=[[(20, 10, 30, 5)], []])
     first, second = ground.parts([picture, picture])
     assert first.sum() == 150 and not second.any()
     with pytest.raises(MaskError, match="the boxes of 2 pictures for 3"):

@@ -11,9 +11,15 @@ from bgdefect_pack.bgdefect_core.errors import MaskError, SettingError
 from bgdefect_pack.bgdefect_core.placement.library import MaskLibrary, numbered_library
 from bgdefect_pack.bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_pack.bgdefect_core.placement.surroundings import surroundings_of
-from bgdefect_pack.nodes._placing import Ground, NewMask, in_directions, new_masks, pasted_image
+from bgdefect_pack.nodes._placing import (
+    NewMask,
+    PlacingArea,
+    in_directions,
+    new_masks,
+    pasted_image,
+)
 
-ANYWHERE = Ground("texture")
+ANYWHERE = PlacingArea("texture")
 SETTINGS = PlacementSettings()
 SETTINGS_AS_SET = PlacementSettings(90.0, (1.0, 1.0), True, 0.0)
 
@@ -60,7 +66,7 @@ def test_masks_keep_to_where_they_may_lie(name: str) -> None:
 
 
 def test_what_is_allowed_and_not_avoided_counts() -> None:
-    ground = Ground("texture", left_half(50, 60), left_half(50, 60))
+    ground = PlacingArea("texture", left_half(50, 60), left_half(50, 60))
     with pytest.raises(MaskError, match="no mask of the library fits"):
         new_masks(pictures(1, 50, 60), small_library(), ground, SETTINGS, 1, 0)
 
@@ -68,7 +74,7 @@ def test_what_is_allowed_and_not_avoided_counts() -> None:
 def test_each_picture_has_its_own_allowed_mask() -> None:
     allowed = torch.cat([left_half(50, 60), 1 - left_half(50, 60)])
     masks = new_masks(
-        pictures(2, 50, 60), small_library(), Ground("texture", allowed), SETTINGS, 3, 0
+        pictures(2, 50, 60), small_library(), PlacingArea("texture", allowed), SETTINGS, 3, 0
     )
     for mask in masks:
         assert not (mask.mask & (allowed[mask.owner].numpy() == 0)).any()
@@ -149,4 +155,4 @@ def test_a_mask_that_fits_nowhere_is_said_so() -> None:
         with pytest.raises(MaskError, match=f"{name} is 60 x 40"):
             new_masks(pictures(1, 50, 60), library, ground, few, 1, 0)
     with pytest.raises(SettingError, match="part is 'odd'"):
-        new_masks(pictures(1, 50, 60), library, Ground("odd"), few, 1, 0)  # type: ignore[arg-type]
+        new_masks(pictures(1, 50, 60), library, PlacingArea("odd"), few, 1, 0)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
 from bgdefect_pack.bgdefect_core.records.manifest import ManifestLine, read_manifest
 from bgdefect_pack.nodes import _convert, _folders, _saving, _showing
 from bgdefect_pack.nodes._judging import Judged
-from bgdefect_pack.nodes._showing import Shown
+from bgdefect_pack.nodes._showing import ShownSamples
 
 NAMES = ("screw", "scratch")
 GOOD = Judged(0, Judgement(Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), Verdict(True)))
@@ -159,34 +159,34 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
 def test_the_overlay_draws_around_the_masks_only() -> None:
     result, mask = batch(2), torch.zeros(1, 24, 32)
     mask[:, 4:9, 6:12] = 1
-    plain, shown = _showing.overlays(Shown(result, mask)).split(32, dim=2)
+    plain, shown = _showing.overlays(ShownSamples(result, mask)).split(32, dim=2)
     assert torch.equal(plain, result)
     assert torch.equal(shown[:, 4:9, 6:12], result[:, 4:9, 6:12])
     changed = (shown != result).any(-1)
     assert int(changed[0].sum()) == 26 and bool(changed[0, 3, 5])
-    assert _showing.overlays(Shown(result, mask, mask, result)).shape == (2, 24, 96, 3)
-    square = _showing.zoomed(Shown(result, mask, mask, result))
+    assert _showing.overlays(ShownSamples(result, mask, mask, result)).shape == (2, 24, 96, 3)
+    square = _showing.zoomed(ShownSamples(result, mask, mask, result))
     for batch_of_squares in (square.result, square.mask, square.refined, square.heat):
         assert batch_of_squares is not None and batch_of_squares.shape[1:3] == (384, 384)
     with pytest.raises(BGDefectError, match="mask is 30 x 24"):
-        _showing.zoomed(Shown(result, torch.zeros(1, 24, 30)))
+        _showing.zoomed(ShownSamples(result, torch.zeros(1, 24, 30)))
     for show in (_showing.overlays, _showing.zoomed):
         with pytest.raises(
             BGDefectError, match="refined is 31 x 24 pixels; expected 32 x 24, as result"
         ):
-            show(Shown(result, mask, torch.zeros(1, 24, 31)))
+            show(ShownSamples(result, mask, torch.zeros(1, 24, 31)))
         with pytest.raises(
             BGDefectError, match="heat is 20 x 20 pixels; expected 32 x 24, as result"
         ):
-            show(Shown(result, mask, heat=torch.zeros(1, 20, 20, 3)))
+            show(ShownSamples(result, mask, heat=torch.zeros(1, 20, 20, 3)))
 
 
 def test_a_wide_mask_is_shown_without_mirrored_surroundings() -> None:
     """2.5 times 40 pixels are more than the picture is high: all of its height is shown."""
     result, mask = torch.rand(1, 64, 160, 3), torch.zeros(1, 64, 160)
     mask[:, 10:20, 100:140] = 1
-    shown = _showing.zoomed(Shown(result, mask))
-    middle = Shown(result[:, :, 88:152], torch.ones(1, 64, 64) * mask[:, :, 88:152])
+    shown = _showing.zoomed(ShownSamples(result, mask))
+    middle = ShownSamples(result[:, :, 88:152], torch.ones(1, 64, 64) * mask[:, :, 88:152])
     assert shown.result.shape == (1, 384, 384, 3)
     assert torch.equal(shown.result, _showing.zoomed(middle).result)
     assert shown.mask is not None

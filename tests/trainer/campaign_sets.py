@@ -8,9 +8,9 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from trainer.campaign.blobs import Store
+from trainer.campaign.blobs import ContentStore
 from trainer.campaign.board import Campaign
-from trainer.campaign.classes import Sources
+from trainer.campaign.classes import ClassFiles
 from trainer.campaign.config import CampaignConfig
 from trainer.campaign.measuring import Facts
 from trainer.campaign.plan import Plan
@@ -71,7 +71,7 @@ def write_plan(folder: Path, base: Path, data: Path, **values: Any) -> CampaignC
 def shared_of(plan: Plan, folder: Path) -> Shared:
     """What the classes of a plan share, on a base that was never looked at."""
     facts = Facts("tiny", "0", {}, "cpu", "x86", "fp32", "fp32", 32, 2, 1000, 0.0, 0.0)
-    return Shared(plan.run, Sources(plan), Store(folder), facts, None, folder)
+    return Shared(plan.run, ClassFiles(plan), ContentStore(folder), facts, None, folder)
 
 
 def run_plan(config: CampaignConfig) -> dict[str, dict[str, Any]]:

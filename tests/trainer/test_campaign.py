@@ -20,8 +20,8 @@ from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.placement.exemplar import Exemplar
 from bgdefect_core.records import dataset
 from trainer.campaign import run as campaign_run
-from trainer.campaign.blobs import Corrupted, NodeShelf, Store, digest_of, tree_of
-from trainer.campaign.classes import Sources, classes_of
+from trainer.campaign.blobs import ContentStore, Corrupted, NodeShelf, digest_of, tree_of
+from trainer.campaign.classes import ClassFiles, classes_of
 from trainer.campaign.dry_run import class_cost
 from trainer.campaign.evaluation_run import evaluations_of
 from trainer.campaign.local import LocalExecutor
@@ -83,7 +83,7 @@ def test_a_tree_is_laid_out_with_its_bytes(tmp_path: Path) -> None:
     (home / "sub").mkdir(parents=True)
     (home / "a.txt").write_bytes(b"one")
     (home / "sub" / "b.txt").write_bytes(b"two")
-    store = Store(tmp_path / "store")
+    store = ContentStore(tmp_path / "store")
     tree, inside = tree_of(home, [home / "a.txt", home / "sub" / "b.txt"])
     digest = store.add_tree(tree)
     asked: list[str] = []
@@ -119,7 +119,7 @@ def test_a_corrupted_upload_is_noticed(tmp_path: Path) -> None:
     shelf = NodeShelf(tmp_path / "node", lambda digest: b"other bytes")
     with pytest.raises(Corrupted, match="other bytes"):
         shelf.read(digest_of(b"the bytes"))
-    store = Store(tmp_path / "store")
+    store = ContentStore(tmp_path / "store")
     digest = store.add(b"packed")
     (tmp_path / "store" / digest).write_bytes(b"changed")
     with pytest.raises(Corrupted):
@@ -223,7 +223,7 @@ def test_evaluations_are_of_a_class_or_of_an_object(
         classes = ["plate/cut"] if by == "class" else ["plate/cut", "plate/spot"]
         assert order["classes"] == classes and order["samples"] == 7
         assert order["detector_steps"] == 12500  # of the recipe
-        assert set(task.contents) >= set(Sources(plan).object_tree("plate")[0].files.values())
+        assert set(task.contents) >= set(ClassFiles(plan).object_tree("plate")[0].files.values())
 
 
 def test_an_evaluation_takes_no_place_of_its_own(
@@ -285,7 +285,9 @@ class Far(LocalExecutor):
 
     slots = 2
 
-    def __init__(self, store: Store, folder: Path, bad: Mapping[str, int], stop: int) -> None:
+    def __init__(
+        self, store: ContentStore, folder: Path, bad: Mapping[str, int], stop: int
+    ) -> None:
         super().__init__(Worker(NodeShelf(folder, store.read), folder / "scratch"))
         self._bad, self._stop = dict(bad), stop
         self._late: list[Ended] = []
@@ -314,7 +316,7 @@ class Far(LocalExecutor):
 def far(monkeypatch: pytest.MonkeyPatch, folder: Path, stop: int = -1, **bad: int) -> list[Far]:
     executors: list[Far] = []
 
-    def make(config: object, plan: object, store: Store, work: object) -> Far:
+    def make(config: object, plan: object, store: ContentStore, work: object) -> Far:
         executors.append(Far(store, folder / f"node-{len(executors)}", bad, stop))
         return executors[-1]
 

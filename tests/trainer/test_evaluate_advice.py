@@ -19,11 +19,11 @@ from trainer.evaluate.advice.design import (
     BASE,
     LADDER,
     LEAST_DEFECTS,
-    ClassPlan,
-    Costs,
+    ClassCounts,
     Design,
+    WorkCosts,
     choose_design,
-    class_plan,
+    class_counts,
     read_design,
     seconds_of,
     works_of,
@@ -31,7 +31,7 @@ from trainer.evaluate.advice.design import (
 )
 from trainer.evaluate.advice.judgement import (
     TELLING,
-    Judgement,
+    RunsJudgement,
     answer_of,
     judge_runs,
     needed_defects,
@@ -81,7 +81,7 @@ def curve(*, ten: float = 0.10, twenty: float = 0.20) -> list[DetectorRun]:
     return [*runs_of(REAL, 0.0, seed=2), *ten_runs, *all_runs]
 
 
-def text_of(judgement: Judgement) -> str:
+def text_of(judgement: RunsJudgement) -> str:
     advice = ClassAdvice("part", "dent", judgement, (), "--start mixed")
     return "\n".join(advice_lines(advice, TOLERATED))
 
@@ -299,12 +299,12 @@ def test_properties_by_hand() -> None:
     assert (top, left) == (2 / 40, 70 / 80) and border == top
 
 
-PLANS = [ClassPlan("part", "dent", 5, 20)]
+PLANS = [ClassCounts("part", "dent", 5, 20)]
 ARMS = ("real+paste", "real+ours", "real+from noise")
 
 
 def test_the_design_grows_with_the_budget() -> None:
-    costs = Costs(training=100, samples=50, detector=30)
+    costs = WorkCosts(training=100, samples=50, detector=30)
     least = Design(BASE)
     # 4 choices: trainings 400, two sample sets 400, 3 detectors 360, all real 60
     assert seconds_of(works_of(least, PLANS, costs)) == 400 + 400 + 360 + 60
@@ -326,8 +326,8 @@ def test_the_design_grows_with_the_budget() -> None:
 
 
 def test_the_numbers_of_a_class() -> None:
-    assert class_plan("part", "dent", 3, 5) is None
-    few, many = class_plan("part", "dent", 4, 5), class_plan("part", "dent", 20, 5)
+    assert class_counts("part", "dent", 3, 5) is None
+    few, many = class_counts("part", "dent", 4, 5), class_counts("part", "dent", 20, 5)
     assert few is not None and (few.k, few.middle) == (2, 3)
     assert many is not None and (many.k, many.middle) == (5, 10)
 

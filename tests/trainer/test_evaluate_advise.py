@@ -15,7 +15,7 @@ from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import SettingError
 from trainer.cli.commands import COMMANDS, load
 from trainer.evaluate import advise as advising
-from trainer.evaluate.advice.design import Costs, choose_design
+from trainer.evaluate.advice.design import WorkCosts, choose_design
 from trainer.evaluate.advise import DESIGN, Advised, advise, class_plans
 from trainer.evaluate.command import measure, tell
 from trainer.evaluate.config import EvaluateConfig
@@ -50,7 +50,7 @@ def test_advice_from_the_command_to_the_page(
         fitted.append(arguments[2])
         return real_fit(*arguments)
 
-    def smallest(plans, costs: Costs, hours, arms):  # type: ignore[no-untyped-def]
+    def smallest(plans, costs: WorkCosts, hours, arms):  # type: ignore[no-untyped-def]
         least = choose_design(plans, costs, 1e6, arms)
         return type(least)(least.recipes[:2])
 
@@ -106,7 +106,7 @@ def test_classes_are_measured_at_most_at_half_of_a_side(asked: EvaluateConfig) -
 def test_too_few_defects_are_said_without_any_measurement(
     asked: EvaluateConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advising, "class_plan", lambda *_: None)
+    monkeypatch.setattr(advising, "class_counts", lambda *_: None)
     outcome = advise(asked)
     (entry,) = json.loads((asked.output / "advice.json").read_text())["classes"]
     assert entry["answer"] == "cannot be told" and entry["needed_defects"] == 10

@@ -14,7 +14,7 @@ from bgdefect_core.errors import DataError, SettingError
 from trainer.lab import gpu_check as check
 from trainer.lab import gpu_work
 from trainer.lab.gpu_check import NAMES, PARTS, GpuCheckConfig, gpu_check, table
-from trainer.lab.gpu_work import Measured, Task, measure
+from trainer.lab.gpu_work import GpuResult, GpuTask, measure
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ def test_every_kind_of_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small networks of the same form; fp32 on the CPU agrees with itself to the bit."""
     monkeypatch.setattr(gpu_work, "_TURNS", 1)
     monkeypatch.setattr(gpu_work, "_WARM_UP", 0)
-    plain = Task("train", "sdxl", 64, "bf16", batch=2, lora_rank=2, tiny=True)
+    plain = GpuTask("train", "sdxl", 64, "bf16", batch=2, lora_rank=2, tiny=True)
     for task in (plain, replace(plain, lora_rank=0, checkpointing=True)):
         assert measure(task, CPU).seconds
     for kind in ("paint", "code"):
@@ -38,7 +38,7 @@ def test_every_kind_of_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_compiled_network_paints() -> None:
-    task = Task("paint", "sd1", 128, "fp32", compiled=True, tiny=True)
+    task = GpuTask("paint", "sd1", 128, "fp32", compiled=True, tiny=True)
     assert measure(task, CPU).seconds
 
 
@@ -49,11 +49,11 @@ def test_a_compiled_network_paints() -> None:
 def test_a_device_or_a_compiler_that_fails_is_a_result(
     monkeypatch: pytest.MonkeyPatch, error: RuntimeError, note: str
 ) -> None:
-    def fails(task: Task, device: torch.device) -> Measured:
+    def fails(task: GpuTask, device: torch.device) -> GpuResult:
         raise error
 
     monkeypatch.setattr(gpu_work, "KINDS", {"paint": fails})
-    task = Task("paint", "sd1", 64, "fp32", compiled=True, tiny=True)
+    task = GpuTask("paint", "sd1", 64, "fp32", compiled=True, tiny=True)
     assert measure(task, CPU).note == note
     if not isinstance(error, torch.OutOfMemoryError):
         with pytest.raises(RuntimeError):
@@ -66,11 +66,11 @@ def test_a_run_resumes_and_its_time_is_bounded(
     """The first call stops after two measurements; the second repeats neither."""
     done: list[str] = []
 
-    def counted(task: Task, device: torch.device) -> Measured:
+    def counted(task: GpuTask, device: torch.device) -> GpuResult:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(task.name)
-        return Measured(seconds=1.0)
+        return GpuResult(seconds=1.0)
 
     monkeypatch.setattr(check, "measure", counted)
     config = GpuCheckConfig(tmp_path, parts=("paint-sd1",), device="cpu", tiny=True)

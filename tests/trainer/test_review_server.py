@@ -25,7 +25,7 @@ from trainer.generation.review_command import review
 from trainer.review.config import ReviewConfig
 from trainer.review.document import SCRIPTS, STYLE
 from trainer.review.guard import MAX_BODY, Guard
-from trainer.review.server import _Handler, _Server, serve
+from trainer.review.server import _RequestHandler, _Server, serve
 from trainer.review.session import Session
 from trainer.review.site import Site
 
@@ -86,7 +86,7 @@ class Client:
 
 @pytest.fixture
 def client(root: Path) -> Iterator[Client]:
-    with Session(root) as session, _Server(("127.0.0.1", 0), _Handler) as server:
+    with Session(root) as session, _Server(("127.0.0.1", 0), _RequestHandler) as server:
         server.guard, server.site = Guard(TOKEN, server.server_port), Site(session)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -1,7 +1,7 @@
 """Files by content: what travels between machines is known by its SHA-256, and is compared with it
 wherever it arrives.
 
-A :class:`Tree` says which contents a folder consists of. The head keeps a :class:`Store`;
+A :class:`Tree` says which contents a folder consists of. The head keeps a :class:`ContentStore`;
 a worker lays trees out as files (:class:`InPlace` where it shares the head's disk,
 :class:`NodeShelf` where it does not).
 """
@@ -23,7 +23,16 @@ from bgdefect_core.files import write_file
 from bgdefect_core.paths import system_errors
 from bgdefect_core.records.run_record import file_digest
 
-__all__ = ["Corrupted", "InPlace", "NodeShelf", "Shelf", "Store", "Tree", "digest_of", "tree_of"]
+__all__ = [
+    "ContentStore",
+    "Corrupted",
+    "InPlace",
+    "NodeShelf",
+    "Shelf",
+    "Tree",
+    "digest_of",
+    "tree_of",
+]
 
 
 class Corrupted(DataError):
@@ -94,7 +103,7 @@ def tree_of(root: Path, files: Iterable[Path]) -> tuple[Tree, str]:
     return Tree.of(place, names), wanted.relative_to(place).as_posix()
 
 
-class Store:
+class ContentStore:
     """What the head has by content: files where they lie, and packed values in a folder.
 
     Args:
@@ -185,7 +194,7 @@ class Shelf(Protocol):
 class InPlace:
     """The head's own disk: nothing is copied."""
 
-    store: Store
+    store: ContentStore
 
     def read(self, digest: str) -> bytes:
         """As :meth:`Shelf.read`."""

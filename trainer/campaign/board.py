@@ -24,7 +24,7 @@ from bgdefect_core.paths import without_surrogates
 
 from .classes import ClassPlan
 from .figures import Figures
-from .head import Run
+from .head import CampaignRun
 
 __all__ = ["Board", "Campaign", "clock"]
 
@@ -69,7 +69,7 @@ class Board:
     def __init__(
         self,
         output: Path,
-        runs: Sequence[Run],
+        runs: Sequence[CampaignRun],
         refused: Sequence[ClassPlan],
         about: Mapping[str, Any],
     ) -> None:
@@ -111,7 +111,7 @@ class Board:
             file.write(_page(campaign, about))
         return campaign
 
-    def _entry(self, run: Run) -> dict[str, Any]:
+    def _entry(self, run: CampaignRun) -> dict[str, Any]:
         figures = asdict(run.figures)
         if figures["page"] and "://" not in figures["page"]:
             relative = os.path.relpath(figures["page"], self._output)
@@ -128,7 +128,7 @@ def _refused_entry(item: ClassPlan) -> dict[str, Any]:
     return {**names, "stage": "failed", "reason": reason, **figures}
 
 
-def _news(run: Run) -> str:
+def _news(run: CampaignRun) -> str:
     if run.stage != "done" or not run.figures.wanted:
         return run.stage
     figures = run.figures

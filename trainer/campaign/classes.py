@@ -19,7 +19,7 @@ from .blobs import Tree, tree_of
 from .plan import PATHS, Override, Plan
 from .typed import GENERATION, TRAINING, with_values
 
-__all__ = ["ClassPlan", "Sources", "classes_of"]
+__all__ = ["ClassFiles", "ClassPlan", "classes_of"]
 
 _READING = tuple(option.name for option in options_of(ReadingSettings))
 _TRAIN_SET = ("data", "output", "object", "defect", "base", "prediction", "split_file", "device")
@@ -168,7 +168,7 @@ def _named_paths(generate: GenerateConfig, item: ClassPlan) -> dict[str, Path]:
 
 
 @dataclass
-class Sources:
+class ClassFiles:
     """The files of a campaign's classes by content; each is read once."""
 
     plan: Plan

@@ -21,7 +21,7 @@ from ray import exceptions as ray_errors
 from bgdefect_core.errors import SettingError
 from bgdefect_core.records.run_record import settings_digest
 
-from .blobs import Store
+from .blobs import ContentStore
 from .cluster_worker import Answer, RemoteWorker, digest_of_parts
 from .joining import Needs
 from .tasks import Ended, Lost, Parts, Task
@@ -65,7 +65,9 @@ class RayExecutor:
 
     is_here = False
 
-    def __init__(self, store: Store, campaign: str, needs: Needs, workers: int | None) -> None:
+    def __init__(
+        self, store: ContentStore, campaign: str, needs: Needs, workers: int | None
+    ) -> None:
         self._store, self._needs, self._most = store, needs, workers
         self._campaign = settings_digest({"campaign": campaign})
         self._refs: OrderedDict[str, tuple[Any, int]] = OrderedDict()

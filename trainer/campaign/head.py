@@ -17,7 +17,7 @@ from bgdefect_core.errors import BGDefectError, OtherRunError, OutputError
 from .figures import Figures, Stage
 from .tasks import Ended, Executor, Lost, Task
 
-__all__ = ["Head", "Run"]
+__all__ = ["CampaignRun", "Head"]
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ MOST_LOSSES = 20
 """Workers that may be lost at one task: a task that ends its worker every time ends here."""
 
 
-class Run(Protocol):
+class CampaignRun(Protocol):
     """One class, or one evaluation, on its way through a campaign."""
 
     stage: Stage
@@ -71,13 +71,13 @@ class Head:
 
     def __init__(
         self,
-        runs: Sequence[Run],
+        runs: Sequence[CampaignRun],
         executor: Executor,
         tries: int,
         tell: Callable[[], None],
     ) -> None:
         self._executor, self._tries, self._tell = executor, tries, tell
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, CampaignRun] = {}
         self._numbers: dict[str, int] = {}
         for number, run in enumerate(runs):
             self._runs[run.name], self._numbers[run.name] = run, number
@@ -153,7 +153,7 @@ class Head:
             entry = (_FIRST[task.kind], self._numbers[task.group], self._count, task)
             heapq.heappush(self._queue, entry)
 
-    def _advance(self, run: Run, step: Callable[[], Sequence[Task]]) -> None:
+    def _advance(self, run: CampaignRun, step: Callable[[], Sequence[Task]]) -> None:
         """Let a class take a step; its mistake ends it and nothing else.
 
         Raises:
@@ -168,7 +168,7 @@ class Head:
         except BGDefectError as error:
             self._fail(run, str(error))
 
-    def _fail(self, run: Run, reason: str) -> None:
+    def _fail(self, run: CampaignRun, reason: str) -> None:
         log.warning("%s failed: %s", run.name, reason)
         run.fail(reason)
 
@@ -188,7 +188,7 @@ class Head:
             self.repeated += 1
             self._add([task])
 
-    def _try_again(self, run: Run, ended: Ended) -> None:
+    def _try_again(self, run: CampaignRun, ended: Ended) -> None:
         task = ended.task
         counter, most = self._failures, self._tries
         if ended.lost:

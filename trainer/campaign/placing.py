@@ -18,7 +18,7 @@ from bgdefect_core.placement.choice import PairChoice
 from ..data.layouts import layout_of
 from ..generation.config import GenerateConfig
 from ..generation.pair import Pair
-from ..generation.setup import Run, set_up
+from ..generation.setup import GenerationRun, set_up
 from .packing import pack
 from .shards import PackedPair, packed_chunk
 from .tasks import Parts
@@ -98,11 +98,11 @@ def place(worker: Worker, order: Mapping[str, Any]) -> Parts:
     }
 
 
-def _run(worker: Worker, order: Mapping[str, Any], config: GenerateConfig) -> Run:
+def _run(worker: Worker, order: Mapping[str, Any], config: GenerateConfig) -> GenerationRun:
     """The class's run, set up once a worker."""
     names = ("generate", "places", "base", "split")
     key = json.dumps([order[name] for name in names], sort_keys=True)
-    run: Run | None = worker.known("run", key)
+    run: GenerationRun | None = worker.known("run", key)
     if run is None:
         base, _ = worker.trained(order, config)
         run = worker.keep("run", key, set_up(config, base=base))

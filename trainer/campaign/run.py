@@ -14,14 +14,14 @@ from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.records.run_record import locked
 
 from ..bases.load import MINI
-from .blobs import InPlace, Store
+from .blobs import ContentStore, InPlace
 from .board import Board, Campaign, clock
 from .class_run import ClassRun
-from .classes import ClassPlan, Sources, classes_of
+from .classes import ClassFiles, ClassPlan, classes_of
 from .config import CampaignConfig
 from .dry_run import DryRun, dry_run
 from .evaluation_run import evaluations_of, write_summary
-from .head import Head, Run
+from .head import CampaignRun, Head
 from .local import LocalExecutor
 from .measuring import Facts
 from .plan import Plan, absolute_place, read_plan
@@ -88,15 +88,15 @@ def campaign(config: CampaignConfig, say: Callable[[str], None] = log.info) -> C
         say(f"{item.name} is left out: {'; '.join(item.problems)}")
     work = plan.run.output / _WORK
     with locked(work):
-        store = Store(work / "contents")
-        sources = Sources(plan)
+        store = ContentStore(work / "contents")
+        sources = ClassFiles(plan)
         base = base_content(plan, sources, store)
         executor = make_executor(config, plan, store, work)
         with closing(executor):
             facts = measure_first(executor, ready[0], store, plan, base)
             shared = Shared(plan.run, sources, store, facts, base, work, 2 * executor.slots + 2)
             evaluations = evaluations_of(plan, ready, shared)
-            runs: list[Run] = [ClassRun(item, shared) for item in ready if plan.run.paint]
+            runs: list[CampaignRun] = [ClassRun(item, shared) for item in ready if plan.run.paint]
             runs += evaluations
             board = Board(plan.run.output, runs, refused, about(plan, facts, executor))
             head = Head(runs, executor, plan.run.tries, board.tell)
@@ -130,16 +130,16 @@ def _dry_run(
     """What would be done, with steps measured by one worker."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        store = Store(work / "contents")
-        base = base_content(plan, Sources(plan), store)
+        store = ContentStore(work / "contents")
+        base = base_content(plan, ClassFiles(plan), store)
         with closing(make_executor(config, plan, store, work)) as executor:
             facts = measure_first(executor, ready[0], store, plan, base, timed=True)
-            shared = Shared(plan.run, Sources(plan), store, facts, base, work)
+            shared = Shared(plan.run, ClassFiles(plan), store, facts, base, work)
             evaluations = evaluations_of(plan, ready, shared)
             return dry_run(plan, classes, evaluations, facts, executor.slots)
 
 
-def make_executor(config: CampaignConfig, plan: Plan, store: Store, work: Path) -> Executor:
+def make_executor(config: CampaignConfig, plan: Plan, store: ContentStore, work: Path) -> Executor:
     """The executor that the command line asks for.
 
     Raises:
@@ -160,7 +160,7 @@ def make_executor(config: CampaignConfig, plan: Plan, store: Store, work: Path) 
     return RayExecutor(store, str(run.output.absolute()), needs, config.workers)
 
 
-def base_content(plan: Plan, sources: Sources, store: Store) -> tuple[str, str] | None:
+def base_content(plan: Plan, sources: ClassFiles, store: ContentStore) -> tuple[str, str] | None:
     """The base by content; None: the embedded one, which every machine has.
 
     Raises:
@@ -179,7 +179,7 @@ def base_content(plan: Plan, sources: Sources, store: Store) -> tuple[str, str] 
 def measure_first(
     executor: Executor,
     item: ClassPlan,
-    store: Store,
+    store: ContentStore,
     plan: Plan,
     base: tuple[str, str] | None,
     timed: bool = False,

@@ -16,7 +16,7 @@ from bgdefect_core.placement.surroundings import Surroundings
 from bgdefect_core.quality import ClassProfile
 
 from ..generation.pair import Pair
-from ..generation.setup import Run
+from ..generation.setup import GenerationRun
 
 __all__ = ["PackedChunk", "PackedPair", "packed_chunk", "pairs_of"]
 
@@ -50,7 +50,7 @@ class PackedChunk:
     """Where samples start, settled."""
 
 
-def packed_chunk(run: Run, pairs: Sequence[Pair], good: Path) -> PackedChunk:
+def packed_chunk(run: GenerationRun, pairs: Sequence[Pair], good: Path) -> PackedChunk:
     """The pairs of a chunk.
 
     Args:

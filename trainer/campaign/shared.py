@@ -10,8 +10,8 @@ from typing import Any
 
 from bgdefect_core.files import atomic_write
 
-from .blobs import Store
-from .classes import Sources
+from .blobs import ContentStore
+from .classes import ClassFiles
 from .measuring import Facts
 from .plan import RunSettings
 from .tasks import Task
@@ -27,8 +27,8 @@ class Shared:
     """What all classes of a campaign share."""
 
     settings: RunSettings
-    sources: Sources
-    store: Store
+    sources: ClassFiles
+    store: ContentStore
     facts: Facts
     base: Place | None
     """None: the embedded one."""

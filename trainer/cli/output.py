@@ -79,14 +79,14 @@ def configure() -> None:
     for variable, value in _QUIET.items():
         os.environ.setdefault(variable, value)
     warnings.simplefilter("ignore")
-    handler = _Handler()
+    handler = _BarHandler()
     handler.setFormatter(logging.Formatter("bgdefect: %(message)s"))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     for package in (__name__.split(".")[0], "bgdefect_core"):
         logging.getLogger(package).setLevel(logging.INFO)
 
 
-class _Handler(logging.Handler):
+class _BarHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(plain(self.format(record)), file=sys.stderr)
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .circuit_layout import Board, Point, Window, plan_board
+from .circuit_layout import BoardWindow, CircuitBoard, Point, plan_board
 
 __all__ = ["Layers", "draw_layers"]
 
@@ -63,7 +63,9 @@ def _coverage(layer: Image.Image) -> np.ndarray:
     return np.asarray(layer.reduce(SCALE), dtype=np.float32) / 255
 
 
-def _draw_copper(board: Board, window: Window, big: int, grow: float = 0.0) -> Image.Image:
+def _draw_copper(
+    board: CircuitBoard, window: BoardWindow, big: int, grow: float = 0.0
+) -> Image.Image:
     """The traces and pads, `grow` px larger on all sides."""
     image = Image.new("L", (big, big))
     draw = ImageDraw.Draw(image)
@@ -78,7 +80,9 @@ def _draw_copper(board: Board, window: Window, big: int, grow: float = 0.0) -> I
     return image
 
 
-def _draw_pads(draw: ImageDraw.ImageDraw, board: Board, window: Window, grow: float = 0.0) -> None:
+def _draw_pads(
+    draw: ImageDraw.ImageDraw, board: CircuitBoard, window: BoardWindow, grow: float = 0.0
+) -> None:
     """Draw every pad, `grow` px larger on all sides."""
     for pad in board.pads:
         ((x, y),) = window.pixels([(pad.x, pad.y)])
@@ -91,7 +95,7 @@ def _draw_pads(draw: ImageDraw.ImageDraw, board: Board, window: Window, grow: fl
             draw.rectangle(box, fill=255)
 
 
-def _draw_holes(board: Board, window: Window, big: int) -> Image.Image:
+def _draw_holes(board: CircuitBoard, window: BoardWindow, big: int) -> Image.Image:
     """The holes of the pads; those below 1.5 px are left out."""
     image = Image.new("L", (big, big))
     draw = ImageDraw.Draw(image)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["Board", "Point", "Window", "plan_board"]
+__all__ = ["BoardWindow", "CircuitBoard", "Point", "plan_board"]
 
 STEPS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 """x and y of a step to each of the eight headings."""
@@ -47,7 +47,7 @@ class Trace:
 
 
 @dataclass
-class Board:
+class CircuitBoard:
     """The plan, in grid cells; widths in grid cells too."""
 
     cells: int
@@ -74,7 +74,7 @@ class Board:
 
 
 @dataclass(frozen=True)
-class Window:
+class BoardWindow:
     """The part of a board that a picture shows, in the picture's pixels."""
 
     pitch: float
@@ -82,9 +82,9 @@ class Window:
     corner: np.ndarray
     """x and y of the picture's corner, from the centre of cell 0."""
 
-    def scaled(self, factor: float) -> Window:
+    def scaled(self, factor: float) -> BoardWindow:
         """The window in a picture that is larger by a factor."""
-        return Window(self.pitch * factor, self.corner * factor)
+        return BoardWindow(self.pitch * factor, self.corner * factor)
 
     def pixels(self, points: list[Point]) -> list[Point]:
         """Points of the grid, in pixels."""
@@ -92,14 +92,14 @@ class Window:
         return [(x * self.pitch - left, y * self.pitch - top) for x, y in points]
 
 
-def plan_board(rng: np.random.Generator, size: int) -> tuple[Board, Window]:
+def plan_board(rng: np.random.Generator, size: int) -> tuple[CircuitBoard, BoardWindow]:
     """Plan one random board, and what a picture of `size` px shows of it."""
     width_px = float(np.exp(rng.uniform(np.log(2.0), np.log(24.0))))
     width_px = min(width_px, size / 6)
     share = rng.uniform(0.36, 0.56)
     pitch = max(width_px / share, 4.0)
     cells = int(np.ceil(size / pitch)) + 2 * MARGIN + 1
-    board = Board(cells, share, np.zeros((cells, cells), bool))
+    board = CircuitBoard(cells, share, np.zeros((cells, cells), bool))
     if rng.random() < 0.5:
         _add_footprint(rng, board)
     if rng.random() < 0.55:
@@ -107,10 +107,10 @@ def plan_board(rng: np.random.Generator, size: int) -> tuple[Board, Window]:
     _add_pads(rng, board)
     _add_traces(rng, board)
     offset = rng.uniform(0, pitch, 2) + (MARGIN + 0.5) * pitch
-    return board, Window(pitch, offset)
+    return board, BoardWindow(pitch, offset)
 
 
-def _add_pads(rng: np.random.Generator, board: Board) -> None:
+def _add_pads(rng: np.random.Generator, board: CircuitBoard) -> None:
     """Scattered pads of one to three designs."""
     density = rng.choice([0.004, 0.015, 0.03, 0.05])
     designs = [_pad_design(rng) for _ in range(int(rng.integers(1, 4)))]
@@ -130,7 +130,7 @@ def _pad_design(rng: np.random.Generator) -> PadDesign:
     return PadDesign(reach, half_width, half_height, is_round, hole)
 
 
-def _add_footprint(rng: np.random.Generator, board: Board) -> None:
+def _add_footprint(rng: np.random.Generator, board: CircuitBoard) -> None:
     """One or two straight rows, or an array, of equal pads (a chip or a connector); the first is
     square."""
     design = _pad_design(rng)
@@ -150,7 +150,7 @@ def _add_footprint(rng: np.random.Generator, board: Board) -> None:
                 board.pads.append(Pad(x, y, first_design if is_first else design))
 
 
-def _add_bus(rng: np.random.Generator, board: Board) -> None:
+def _add_bus(rng: np.random.Generator, board: CircuitBoard) -> None:
     """Parallel lanes which turn together by 45 degrees; a taken lane is cut short."""
     lanes = int(rng.integers(3, 11))
     kinks = rng.integers(2, max(3, board.cells - 2), 2).tolist()
@@ -173,7 +173,7 @@ def _add_bus(rng: np.random.Generator, board: Board) -> None:
         _keep_trace(board, path)
 
 
-def _keep_trace(board: Board, path: list[tuple[int, int]]) -> None:
+def _keep_trace(board: CircuitBoard, path: list[tuple[int, int]]) -> None:
     if len(path) < 3:
         return
     trace: list[Point] = []
@@ -194,7 +194,7 @@ class _Start:
     """Steps before it has left the pad."""
 
 
-def _add_traces(rng: np.random.Generator, board: Board) -> None:
+def _add_traces(rng: np.random.Generator, board: CircuitBoard) -> None:
     """Random walks with 45-degree turns, from pads and from free cells, to vias."""
     wanted = int(min(60, board.cells**2 * rng.uniform(0.02, 0.12) + 3))
     pads: list[_Start] = []
@@ -231,7 +231,7 @@ def _add_traces(rng: np.random.Generator, board: Board) -> None:
 
 def _walk(
     rng: np.random.Generator,
-    board: Board,
+    board: CircuitBoard,
     start: _Start,
     heading: int,
     turn_chance: float,
@@ -268,7 +268,9 @@ def _bent(rng: np.random.Generator, heading: int, first_heading: int, right_angl
     return first_heading
 
 
-def _open_heading(board: Board, x: int, y: int, heading: int, right_angles: bool) -> int | None:
+def _open_heading(
+    board: CircuitBoard, x: int, y: int, heading: int, right_angles: bool
+) -> int | None:
     """The heading nearest to ``heading``, up to a quarter turn, whose next cell is free; None where
     all are blocked. A diagonal step needs the two cells beside it as well."""
     for turn in (0, 2, -2) if right_angles else (0, 1, -1, 2, -2):

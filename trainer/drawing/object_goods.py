@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .object_hardware import metal
-from .object_stage import Pose, Stage, colour, print_mask, smooth_noise
+from .object_stage import ObjectStage, Pose, colour, print_mask, smooth_noise
 
 BISCUITS = (
     (0.80, 0.60, 0.33),
@@ -28,7 +28,7 @@ def _wavy(rng: np.random.Generator, pose: Pose, amount: float) -> np.ndarray:
     return outline
 
 
-def cookie(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def cookie(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A crumbly baked disc: rough, browned, cracked; chips, sugar, or pressed holes."""
     r, size = pose.radius, stage.size
     dist = _cookie_outline(rng, pose)
@@ -85,7 +85,7 @@ def _cookie_outline(rng: np.random.Generator, pose: Pose) -> np.ndarray:
 
 def _chips(
     rng: np.random.Generator,
-    stage: Stage,
+    stage: ObjectStage,
     pose: Pose,
     crumb: np.ndarray,
     inside: np.ndarray,
@@ -103,7 +103,7 @@ def _chips(
         stage.add(chip, shade, lift=r * 0.2, bevel=width * 0.6, gloss=0.3)
 
 
-def _pressed(rng: np.random.Generator, stage: Stage, pose: Pose, dough: np.ndarray) -> None:
+def _pressed(rng: np.random.Generator, stage: ObjectStage, pose: Pose, dough: np.ndarray) -> None:
     """Docker holes in rings or a grid, sometimes stamped letters."""
     r, hole = pose.radius, pose.radius * rng.uniform(0.02, 0.05)
     step = r * rng.uniform(0.2, 0.4)
@@ -116,7 +116,7 @@ def _pressed(rng: np.random.Generator, stage: Stage, pose: Pose, dough: np.ndarr
     stage.stain(0.55 * dots, dough * 0.3)
 
 
-def nutshell(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def nutshell(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A hazelnut-like shell: brown, fine streaks, a pale rough cap."""
     r, size = pose.radius, stage.size
     outline = 0.95 + 0.05 * np.cos(pose.theta() * 3) * rng.random()
@@ -134,7 +134,7 @@ def nutshell(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(alpha * (dist < 0), pale * fleck[..., None])
 
 
-def capsule(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def capsule(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A two-part gelatine capsule with a band and print."""
     r = pose.radius
     width = r * rng.uniform(0.24, 0.42)
@@ -149,7 +149,7 @@ def capsule(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(print_mask(rng, pose, width * 0.7, x=x) * (body < 0), ink)
 
 
-def pill(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def pill(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A round, oval or oblong tablet; score line, print, specks."""
     r, kind = pose.radius, int(rng.integers(3))
     narrow = r * rng.uniform(0.4, 0.7)
@@ -175,7 +175,7 @@ def pill(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(0.15 * letters, base * 0.5)
 
 
-def bottle_top(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def bottle_top(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A crown cap from above, or a ribbed screw cap."""
     r = pose.radius
     teeth, depth = (21, 0.035) if rng.random() < 0.6 else (int(rng.integers(40, 90)), 0.012)
@@ -193,7 +193,7 @@ def bottle_top(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(print_mask(rng, pose, r * rng.uniform(0.25, 0.55)), colour(rng))
 
 
-def bottle_mouth(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def bottle_mouth(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A glass bottle looked into from above: bright and dark rings, a dark well."""
     r, size = pose.radius, stage.size
     glass = colour(rng, (0.25, 0.14, 0.05), (0.05, 0.2, 0.1), (0.55, 0.6, 0.6), (0.1, 0.1, 0.12))
@@ -208,7 +208,7 @@ def bottle_mouth(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
     stage.add(pose.circle(r * edges[-1] * 0.8), well, bevel=1.0, gloss=0.1)
 
 
-def tile(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def tile(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A square or oblong tile: speckled, veined or plain glaze, eased edges."""
     r, size = pose.radius, stage.size
     dist = pose.box(r * 0.7, r * rng.uniform(0.4, 0.7), r * rng.uniform(0.01, 0.08))
@@ -227,7 +227,7 @@ def tile(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
             stage.stain(0.8 * flake * inside, colour(rng))
 
 
-def button(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def button(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A sewing button: raised rim, two or four holes, pearly or horn-like."""
     r, size = pose.radius, stage.size
     marble = rng.uniform(0, 0.25) * smooth_noise(rng, size, r / 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .object_stage import Pose, Stage, colour, print_mask, smooth_noise
+from .object_stage import ObjectStage, Pose, colour, print_mask, smooth_noise
 
 STEEL = (0.62, 0.63, 0.65)
 METALS = (
@@ -36,7 +36,7 @@ def metal(rng: np.random.Generator, pose: Pose) -> np.ndarray:
     return colour(rng, *METALS, spread=0.01) * np.clip(1 + shade, 0, 2)[..., None]
 
 
-def disc(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def disc(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A turned or stamped disc with steps, grooves and maybe holes."""
     r = pose.radius
     stage.add(pose.circle(r), metal(rng, pose), bevel=r * rng.uniform(0.02, 0.1), gloss=0.5)
@@ -50,13 +50,13 @@ def disc(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(0.7 * print_mask(rng, pose, r * rng.uniform(0.2, 0.5)), np.zeros(3))
 
 
-def _holes(rng: np.random.Generator, stage: Stage, pose: Pose, count: int, at: float) -> None:
+def _holes(rng: np.random.Generator, stage: ObjectStage, pose: Pose, count: int, at: float) -> None:
     width = min(pose.radius * rng.uniform(0.05, 0.14), at * 2.2 / count)
     for turn in np.arange(count) * 2 * np.pi / count:
         stage.cut(pose.circle(width, at * np.cos(turn), at * np.sin(turn)))
 
 
-def ring(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def ring(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A flat washer, a rubber ring, or a bearing."""
     r = pose.radius
     inner = r * rng.uniform(0.35, 0.85)
@@ -80,7 +80,7 @@ def ring(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.cut(gap)
 
 
-def screw(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def screw(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A screw or bolt lying on its side."""
     r = pose.radius * 0.97
     shaft = r * rng.uniform(0.1, 0.22)
@@ -112,7 +112,7 @@ def screw(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(0.5 * edge * (head < -1), np.zeros(3))
 
 
-def screw_head(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def screw_head(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A screw from above: slot, cross, hexagon or star drive."""
     r = pose.radius
     stage.add(pose.circle(r), metal(rng, pose), bevel=r * rng.uniform(0.1, 0.9), gloss=0.6)
@@ -132,7 +132,7 @@ def screw_head(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
     stage.add(slot, dark, lift=-r * 0.2, bevel=-r * 0.03, gloss=0.3)
 
 
-def nut(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def nut(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A hexagon or square nut, chamfered, with thread rings in the bore."""
     r, sides = pose.radius, int(rng.choice([4, 6, 6, 6]))
     inner = r * np.cos(np.pi / sides)
@@ -147,7 +147,7 @@ def nut(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
     stage.cut(pose.circle(bore * 0.92))
 
 
-def gear(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def gear(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A spur gear with hub, bore, web and lightening holes."""
     r, teeth = pose.radius, int(rng.integers(9, 36))
     depth = r * min(0.22, 3.2 / teeth)
@@ -169,7 +169,7 @@ def gear(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
     stage.cut(hole)
 
 
-def cable_end(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def cable_end(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A cut cable face: sheath, insulated cores, copper strands."""
     r = pose.radius
     filler = colour(rng, (0.75, 0.75, 0.73), (0.3, 0.3, 0.3), (0.9, 0.9, 0.88))
@@ -202,7 +202,7 @@ def _strands(pose: Pose, x: float, y: float, strand: float) -> np.ndarray:
     return np.hypot(dx, pose.y - y - row * row_step) - strand
 
 
-def connector(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def connector(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A moulded housing with rows of pins or sockets, latch and ribs."""
     r = pose.radius
     w, h = r * 0.9, r * rng.uniform(0.25, 0.55)
@@ -229,7 +229,7 @@ def connector(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
     stage.add(pins, socket, lift=0.0, bevel=1.5, gloss=0.7)
 
 
-def component(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def component(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A packaged chip or transistor with metal legs and print."""
     r = pose.radius
     w, h = r * 0.66, r * rng.uniform(0.35, 0.66)
@@ -248,7 +248,7 @@ def component(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
         stage.stain(print_mask(rng, pose, h * rng.uniform(0.35, 0.7)), ink)
 
 
-def cast_part(rng: np.random.Generator, stage: Stage, pose: Pose) -> None:
+def cast_part(rng: np.random.Generator, stage: ObjectStage, pose: Pose) -> None:
     """A rough gray casting: plate, bosses, ribs, drilled and machined faces."""
     r, size = pose.radius, stage.size
     grain = 0.10 * rng.standard_normal((size, size)) + 0.08 * smooth_noise(rng, size, 9)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter, shift
 
-__all__ = ["Pose", "Stage", "colour", "print_mask", "smooth_noise"]
+__all__ = ["ObjectStage", "Pose", "colour", "print_mask", "smooth_noise"]
 
 LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 
@@ -95,7 +95,7 @@ class Pose:
         return np.hypot(self.x - along, self.y) - radius
 
 
-class Stage:
+class ObjectStage:
     """Layers laid on a tray: colour [size, size, 3], height, gloss, part [size, size]."""
 
     def __init__(self, rng: np.random.Generator, size: int) -> None:

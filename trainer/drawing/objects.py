@@ -1,6 +1,6 @@
 """Drawn single objects on a tray, one function a noun; `draw_object` draws one.
 
-Each function lays shapes on the Stage within the Pose. Food and mouldings are in
+Each function lays shapes on the ObjectStage within the Pose. Food and mouldings are in
 object_goods.py, metal and electric parts in object_hardware.py.
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from . import object_goods as goods
 from . import object_hardware as hardware
-from .object_stage import Pose, Stage
+from .object_stage import ObjectStage, Pose
 
 __all__ = ["OBJECTS", "draw_object", "random_noun"]
 
-Drawing = Callable[[np.random.Generator, Stage, Pose], None]
+Drawing = Callable[[np.random.Generator, ObjectStage, Pose], None]
 
 OBJECTS: dict[str, Drawing] = {
     "disc": hardware.disc,
@@ -54,7 +54,7 @@ def draw_object(rng: np.random.Generator, size: int, noun: str) -> tuple[np.ndar
     bool [size, size], true on the object. Raises KeyError for an unknown noun. Same generator
     state, same picture.
     """
-    stage = Stage(rng, size)
+    stage = ObjectStage(rng, size)
     OBJECTS[noun](rng, stage, Pose.random(rng, size))
     picture = stage.light()
     return picture, stage.part > 0.5

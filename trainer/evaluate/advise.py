@@ -18,10 +18,10 @@ from bgdefect_core.errors import DataError, OutputError, SettingError
 
 from ..bases.devices import pick_device
 from .advice.design import (
-    ClassPlan,
+    ClassCounts,
     Design,
     choose_design,
-    class_plan,
+    class_counts,
     read_design,
     works_of,
     write_design,
@@ -111,9 +111,9 @@ def advise(config: EvaluateConfig, say: Say = log.info) -> Advised:
     return _finish(config, record, advices, design)
 
 
-def class_plans(config: EvaluateConfig) -> dict[tuple[str, str], ClassPlan | None]:
+def class_plans(config: EvaluateConfig) -> dict[tuple[str, str], ClassCounts | None]:
     """(object, defect) -> what is measured; None where there are too few defects to measure."""
-    plans: dict[tuple[str, str], ClassPlan | None] = {}
+    plans: dict[tuple[str, str], ClassCounts | None] = {}
     for object, defect in classes_of(config.plan):
         settings = replace(of_class(config.plan, object, defect), shots=(0,))
         plans[object, defect] = None
@@ -123,7 +123,7 @@ def class_plans(config: EvaluateConfig) -> dict[tuple[str, str], ClassPlan | Non
             log.warning("%s / %s cannot be measured: %s", object, defect, reason)
             continue
         pool = min(len(cell.data.fold.pool) for cell in cells)
-        plans[object, defect] = class_plan(object, defect, pool, config.plan.shots[0])
+        plans[object, defect] = class_counts(object, defect, pool, config.plan.shots[0])
     return plans
 
 
@@ -147,7 +147,7 @@ def _seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _advise_class(
-    measure: Measure, config: EvaluateConfig, plan: ClassPlan, design: Design
+    measure: Measure, config: EvaluateConfig, plan: ClassCounts, design: Design
 ) -> ClassAdvice:
     runs = measure.runs(plan, design)
     tolerated = config.advice.tolerated_false_alarms

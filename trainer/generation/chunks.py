@@ -26,10 +26,10 @@ from .attempts import KnownOutcomes, SamplePlan, Slot, batches, first_attempts, 
 from .pair import Pair
 from .progress import SampleBar
 from .sample_queue import SampleQueue
-from .setup import Painter, Run
+from .setup import GenerationRun, Painter
 
 
-def paint_chunks(run: Run, writer: DatasetWriter) -> None:
+def paint_chunks(run: GenerationRun, writer: DatasetWriter) -> None:
     """Paint all chunks that an earlier run has not finished, under one progress bar."""
     known = KnownOutcomes.of(writer.standing, run.replace_rejected)
     with (
@@ -46,7 +46,7 @@ def paint_chunks(run: Run, writer: DatasetWriter) -> None:
             progress.done(len(samples))
 
 
-def _pairs(run: Run, numbers: range) -> list[Pair]:
+def _pairs(run: GenerationRun, numbers: range) -> list[Pair]:
     """The pairs of a chunk that have a mask; the run keeps the others."""
     pairs: list[Pair] = []
     for number in numbers:

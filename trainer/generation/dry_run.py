@@ -15,12 +15,12 @@ from bgdefect_core.records.dataset_place import attempts_there
 
 from .attempts import KnownOutcomes
 from .chunks import predictor
-from .setup import Run, choice_file
+from .setup import GenerationRun, choice_file
 from .summary import Misses, Summary
 
 
 @torch.no_grad()
-def dry_run(run: Run) -> Summary:
+def dry_run(run: GenerationRun) -> Summary:
     """Look at the output, place the masks of what is still to be made, time one call of each
     network. Nothing is written.
 
@@ -57,7 +57,7 @@ def dry_run(run: Run) -> Summary:
     )
 
 
-def _seconds(run: Run, samples: Sequence[int]) -> float:
+def _seconds(run: GenerationRun, samples: Sequence[int]) -> float:
     """Seconds that the first attempts at these samples take, by one call each of U-Net, encoder and
     decoder."""
     base, plan, sampling = run.base, run.plan, run.paint.sampling

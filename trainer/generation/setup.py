@@ -49,7 +49,7 @@ class Painter:
 
 
 @dataclass(kw_only=True)
-class Run(Painter):
+class GenerationRun(Painter):
     """A generation run, set up."""
 
     output: Path
@@ -69,7 +69,7 @@ class Run(Painter):
 
 def set_up(
     config: GenerateConfig, examples: ExampleSources | None = None, base: Base | None = None
-) -> Run:
+) -> GenerationRun:
     """Check the settings, read the sources and load the networks. Nothing is written.
 
     Args:
@@ -96,7 +96,7 @@ def set_up(
             log.info("%s", effect)
     record |= {"base": base.name, "base_fingerprint": base.fingerprint}
     record["precision"] = base.precision
-    return Run(
+    return GenerationRun(
         output=config.output,
         object=config.object or info.object,
         defect=config.defect or info.defect,
@@ -122,7 +122,7 @@ def prompts_of(config: GenerateConfig, info: ClassWeightsInfo, base: Base) -> Re
     return base.prompts(texts.background, [texts.defect], texts.mask, config.attention_words)
 
 
-def choice_file(run: Run) -> ChoiceFile:
+def choice_file(run: GenerationRun) -> ChoiceFile:
     """Where a run keeps its choices of pictures."""
     return ChoiceFile(run.output, run.object, run.defect, run.record)
 

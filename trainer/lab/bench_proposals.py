@@ -23,7 +23,7 @@ from ..data.layouts import find_examples, good_pictures
 from ..data.splits import by_class, spread_evenly
 from ..evaluate.proposals.config import RegionSettings
 from ..evaluate.proposals.regions import boxes_around, regions_of
-from ..evaluate.proposals.scoring import GoodPictures
+from ..evaluate.proposals.scoring import LearnedGoods
 from .options import DefectOption, HumanMasksOption, ObjectOption
 
 
@@ -75,11 +75,11 @@ def bench_proposals(config: BenchProposalsConfig) -> list[ProposalFigures]:
     check_settings(config)
     check_settings(config.region_settings)
     classes = by_class(find_examples(config.data, config.object, config.defect))
-    known: dict[str, GoodPictures] = {}
+    known: dict[str, LearnedGoods] = {}
     figures: list[ProposalFigures] = []
     for (object, defect), examples in classes.items():
         if object not in known:
-            known[object] = GoodPictures(good_pictures(config.data, object), config.region_settings)
+            known[object] = LearnedGoods(good_pictures(config.data, object), config.region_settings)
         chosen = spread_evenly(examples, config.pictures)
         figures += _measure(f"{object} {defect}", known[object], chosen, config)
     with atomic_write(config.output, "w") as file:
@@ -88,7 +88,7 @@ def bench_proposals(config: BenchProposalsConfig) -> list[ProposalFigures]:
 
 
 def _measure(
-    name: str, known: GoodPictures, examples: Sequence[Example], config: BenchProposalsConfig
+    name: str, known: LearnedGoods, examples: Sequence[Example], config: BenchProposalsConfig
 ) -> list[ProposalFigures]:
     """One class."""
     measured: dict[float, list[PictureFigures]] = {level: [] for level in config.levels}

@@ -24,7 +24,7 @@ from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.files import atomic_write
 
 from ..bases.versions import library_versions
-from .gpu_work import Measured, Task, measure
+from .gpu_work import GpuResult, GpuTask, measure
 
 _TESTS = Path(__file__).parents[2] / "tests" / "trainer" / "test_cuda.py"
 _TESTS_PART = "tests"
@@ -34,8 +34,8 @@ _TABLE = re.compile(r"(<!-- gpu-check -->\n).*?(<!-- end of gpu-check -->)", re.
 _HEAD = ("what", "base", "pixels", "precision", "batch", "seconds", "peak, GB", "difference")
 
 
-def _train_tasks(family: str) -> list[Task]:
-    plain = Task("train", family, _SIDES[family], "bf16", lora_rank=8)
+def _train_tasks(family: str) -> list[GpuTask]:
+    plain = GpuTask("train", family, _SIDES[family], "bf16", lora_rank=8)
     small = replace(plain, resolution=512)
     tasks = [replace(small, precision=precision) for precision in ("fp32", "bf16", "fp16")]
     tasks += [replace(small, batch=4), replace(small, batch=4, checkpointing=True)]
@@ -46,9 +46,9 @@ def _train_tasks(family: str) -> list[Task]:
     return tasks
 
 
-def _paint_tasks(family: str) -> list[Task]:
-    plain = Task("paint", family, _SIDES[family], "bf16")
-    tasks: list[Task] = []
+def _paint_tasks(family: str) -> list[GpuTask]:
+    plain = GpuTask("paint", family, _SIDES[family], "bf16")
+    tasks: list[GpuTask] = []
     for batch in (1, 4, 16, 64):
         tasks.append(replace(plain, batch=batch))
     for precision in ("fp16", "fp32"):
@@ -60,20 +60,20 @@ def _paint_tasks(family: str) -> list[Task]:
     return tasks
 
 
-def _agree_tasks(family: str) -> list[Task]:
-    plain = Task("agree", family, 256, "fp32")
+def _agree_tasks(family: str) -> list[GpuTask]:
+    plain = GpuTask("agree", family, 256, "fp32")
     return [replace(plain, precision=precision) for precision in ("fp32", "bf16", "fp16")]
 
 
-def _parts() -> dict[str, list[Task]]:
-    parts: dict[str, list[Task]] = {}
+def _parts() -> dict[str, list[GpuTask]]:
+    parts: dict[str, list[GpuTask]] = {}
     for kind, tasks in (("train", _train_tasks), ("paint", _paint_tasks), ("agree", _agree_tasks)):
         for family in _SIDES:
             parts[f"{kind}-{family}"] = tasks(family)
     return parts
 
 
-PARTS: Mapping[str, Sequence[Task]] = _parts()
+PARTS: Mapping[str, Sequence[GpuTask]] = _parts()
 """The measurements by parts; before them stand the CUDA tests of a checkout."""
 NAMES = (_TESTS_PART, *PARTS)
 
@@ -130,7 +130,7 @@ def gpu_check(config: GpuCheckConfig, say: Callable[[str], None]) -> str:
     for part in config.parts:
         deadline = time.monotonic() + 60 * config.minutes
         for task in _tasks_of(part, config):
-            name = task.name if isinstance(task, Task) else task
+            name = task.name if isinstance(task, GpuTask) else task
             if name in rows:
                 continue
             if time.monotonic() > deadline:
@@ -145,10 +145,10 @@ def gpu_check(config: GpuCheckConfig, say: Callable[[str], None]) -> str:
     return f"{left} measurements are left: the same command goes on" if left else str(path)
 
 
-def _tasks_of(part: str, config: GpuCheckConfig) -> list[Task | str]:
+def _tasks_of(part: str, config: GpuCheckConfig) -> list[GpuTask | str]:
     if part == _TESTS_PART:
         return [_TESTS_PART]
-    tasks: list[Task | str] = []
+    tasks: list[GpuTask | str] = []
     for task in PARTS[part]:
         if config.device == "cpu" and task.precision == "fp16":
             continue
@@ -159,20 +159,20 @@ def _tasks_of(part: str, config: GpuCheckConfig) -> list[Task | str]:
     return tasks
 
 
-def _measured(task: Task | str, config: GpuCheckConfig) -> Measured:
-    if isinstance(task, Task):
+def _measured(task: GpuTask | str, config: GpuCheckConfig) -> GpuResult:
+    if isinstance(task, GpuTask):
         return measure(task, torch.device(config.device))
     if not _TESTS.is_file():
-        return Measured(note="no checkout: the tests are not installed")
+        return GpuResult(note="no checkout: the tests are not installed")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(_TESTS)]
     try:
         done = subprocess.run(
             command, cwd=_TESTS.parents[2], capture_output=True, text=True, timeout=450, check=False
         )
     except subprocess.TimeoutExpired:
-        return Measured(note="stopped after 450 s")
+        return GpuResult(note="stopped after 450 s")
     lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines()
-    return Measured(note=lines[-1].strip("= ") if lines else f"ended with {done.returncode}")
+    return GpuResult(note=lines[-1].strip("= ") if lines else f"ended with {done.returncode}")
 
 
 def _where(device: str) -> str:
@@ -204,7 +204,7 @@ def _write(path: Path, where: str, rows: Mapping[str, Mapping[str, Any]]) -> Non
         json.dump({"where": where, "rows": rows}, file, indent=1)
 
 
-def _told(measured: Measured) -> str:
+def _told(measured: GpuResult) -> str:
     """A measurement in words."""
     words = [measured.note] if measured.note else []
     if measured.seconds is not None:
@@ -225,11 +225,11 @@ def table(where: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for tasks in PARTS.values():
         for task in tasks:
             if task.name in rows:
-                lines.append(_row(task, Measured(**rows[task.name])))
+                lines.append(_row(task, GpuResult(**rows[task.name])))
     return lines
 
 
-def _row(task: Task, measured: Measured) -> str:
+def _row(task: GpuTask, measured: GpuResult) -> str:
     cells = [task.words, task.family, str(task.resolution), task.precision, str(task.batch)]
     cells.append(measured.note or _number(measured.seconds))
     cells += [_number(measured.peak), _number(measured.difference)]

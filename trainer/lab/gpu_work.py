@@ -43,7 +43,7 @@ _WARM_UP, _TURNS = 1, 3
 
 
 @dataclass(frozen=True)
-class Task:
+class GpuTask:
     """One measurement."""
 
     kind: str
@@ -76,7 +76,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Measured:
+class GpuResult:
     """What a task came to; None: not asked, or not known."""
 
     seconds: float | None = None
@@ -88,7 +88,7 @@ class Measured:
     note: str = ""
 
 
-def measure(task: Task, device: torch.device) -> Measured:
+def measure(task: GpuTask, device: torch.device) -> GpuResult:
     """Do a task; a device that is too small, or a compiler that fails, is a result.
 
     Raises:
@@ -99,11 +99,11 @@ def measure(task: Task, device: torch.device) -> Measured:
     try:
         return KINDS[task.kind](task, device)
     except torch.OutOfMemoryError:
-        return Measured(note="out of memory")
+        return GpuResult(note="out of memory")
     except RuntimeError as reason:
         if not task.compiled:
             raise
-        return Measured(note=f"not compiled ({type(reason).__name__})")
+        return GpuResult(note=f"not compiled ({type(reason).__name__})")
     finally:
         gc.collect()
         if device.type == "cuda":
@@ -120,7 +120,7 @@ def config_of(family: Family, part: str, tiny: bool) -> dict[str, Any]:
     return config
 
 
-def random_unet(task: Task, device: torch.device, dtype: torch.dtype) -> Any:
+def random_unet(task: GpuTask, device: torch.device, dtype: torch.dtype) -> Any:
     """A frozen U-Net with random weights, made on ``device``."""
     config = config_of(FAMILIES[task.family], "unet", task.tiny)
     with torch.device(device):
@@ -142,7 +142,7 @@ class Scene:
     """long ``[B, h, w]``, a square of a quarter of the side."""
 
 
-def scene_of(task: Task, device: torch.device) -> Scene:
+def scene_of(task: GpuTask, device: torch.device) -> Scene:
     """Random prompts and latents, equal on all devices."""
     family = FAMILIES[task.family]
     generator = torch.Generator().manual_seed(0)
@@ -165,7 +165,7 @@ def scene_of(task: Task, device: torch.device) -> Scene:
     return Scene(schedule_from_config(scheduler), prompts, z_0, regions.to(device))
 
 
-def train(task: Task, device: torch.device) -> Measured:
+def train(task: GpuTask, device: torch.device) -> GpuResult:
     """Iterations of training, as ``bgdefect train`` computes them: weights in fp32, products in the
     task's precision."""
     family, scene = FAMILIES[task.family], scene_of(task, device)
@@ -197,7 +197,7 @@ def train(task: Task, device: torch.device) -> Measured:
             optimizer.zero_grad()
 
         seconds = timed(iteration, device)
-    return Measured(seconds, peak_of(device))
+    return GpuResult(seconds, peak_of(device))
 
 
 def painted(unet: Any, scene: Scene, steps: int | None = None) -> Tensor:
@@ -211,16 +211,16 @@ def painted(unet: Any, scene: Scene, steps: int | None = None) -> Tensor:
         return sample(predict, background, batch, prompts, solver=solver)
 
 
-def paint(task: Task, device: torch.device) -> Measured:
+def paint(task: GpuTask, device: torch.device) -> GpuResult:
     """Samples of one batch, latent to latent."""
     unet = random_unet(task, device, DTYPES[task.precision])
     scene = scene_of(task, device)
     if task.compiled:
         unet.compile(backend="inductor" if device.type == "cuda" else "eager")
-    return Measured(timed(lambda: painted(unet, scene), device), peak_of(device))
+    return GpuResult(timed(lambda: painted(unet, scene), device), peak_of(device))
 
 
-def code(task: Task, device: torch.device) -> Measured:
+def code(task: GpuTask, device: torch.device) -> GpuResult:
     """The VAE: a batch encoded and decoded."""
     config = config_of(FAMILIES[task.family], "vae", task.tiny)
     with torch.device(device):
@@ -234,10 +234,10 @@ def code(task: Task, device: torch.device) -> Measured:
         vae.decode(vae.encode(pixels).latent_dist.mean)
 
     with torch.no_grad():
-        return Measured(timed(coded, device), peak_of(device))
+        return GpuResult(timed(coded, device), peak_of(device))
 
 
-def agree(task: Task, device: torch.device) -> Measured:
+def agree(task: GpuTask, device: torch.device) -> GpuResult:
     """Two steps of painting, against the same weights in fp32 on the CPU."""
     unet = random_unet(task, torch.device("cpu"), torch.float32)
     reference = painted(unet, scene_of(task, torch.device("cpu")), steps=2)
@@ -251,10 +251,10 @@ def agree(task: Task, device: torch.device) -> Measured:
         torch.backends.cudnn.allow_tf32 = before
     inside = (scene.regions.cpu() > 0)[:, None].expand_as(reference)
     apart = (result - reference)[inside].abs().mean() / reference[inside].std()
-    return Measured(peak=peak_of(device), difference=float(apart))
+    return GpuResult(peak=peak_of(device), difference=float(apart))
 
 
-KINDS: Mapping[str, Callable[[Task, torch.device], Measured]] = {
+KINDS: Mapping[str, Callable[[GpuTask, torch.device], GpuResult]] = {
     "train": train,
     "paint": paint,
     "code": code,

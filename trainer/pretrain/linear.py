@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from bgdefect_core.declarations import Doc, Range
 
-from .steps import Stage, run_steps
+from .steps import PretrainStage, run_steps
 from .stream import PictureWindow, crops, picture_of
 
 CONSTANT = 10.0
@@ -122,7 +122,7 @@ def train_linear(folder: Path, config: LinearConfig, seed: int) -> LinearCoder:
         loss = F.mse_loss(coder(pixels), pixels)
         return loss, float(loss.detach())
 
-    stage = Stage(
+    stage = PretrainStage(
         folder,
         "linear",
         config.steps,

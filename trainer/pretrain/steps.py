@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Stage:
+class PretrainStage:
     """What a stage trains, and for how long."""
 
     folder: Path
@@ -62,7 +62,7 @@ def one_cycle(step: int, steps: int, peak: float) -> float:
 
 
 def run_steps(
-    stage: Stage,
+    stage: PretrainStage,
     pictures: Callable[[int], PictureWindow[Item]],
     step_loss: Callable[[int, deque[Item]], tuple[Tensor, float | None]],
     after_step: Callable[[int], None] | None = None,

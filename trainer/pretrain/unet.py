@@ -26,7 +26,7 @@ from bgdefect_core.method.randomness import generator
 from bgdefect_core.pictures.pixels import to_pixels
 
 from ..drawing.draw import Drawn
-from .steps import Stage, run_steps
+from .steps import PretrainStage, run_steps
 from .stream import PictureWindow
 
 WIDTH = 96
@@ -222,7 +222,7 @@ def train_pair(
         average(mean_unet, unet, decay)
         average(mean_text, text_encoder, decay)
 
-    stage = Stage(
+    stage = PretrainStage(
         folder, title, config.steps, config.save_every, config.lr, modules, optimizer, parameters
     )
     run_steps(stage, pictures, step_loss, take_in, mean)

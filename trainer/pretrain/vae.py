@@ -22,7 +22,7 @@ from bgdefect_core.declarations import Doc, Range
 from bgdefect_core.method.randomness import generator
 
 from .linear import LinearCoder, start_from
-from .steps import Stage, run_steps
+from .steps import PretrainStage, run_steps
 from .stream import PictureWindow, crops, picture_of
 
 
@@ -133,7 +133,7 @@ def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) ->
             mean, std, output = autoencode(vae, pixels, eps)
         return vae_loss(pixels, mean, std, output, config.kl)
 
-    stage = Stage(
+    stage = PretrainStage(
         folder,
         "VAE",
         config.steps,

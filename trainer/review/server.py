@@ -31,7 +31,7 @@ def serve(session: Session, port: int, started: Callable[[str], None]) -> None:
         OutputError: the port is taken.
     """
     try:
-        server = _Server((HOST, port), _Handler)
+        server = _Server((HOST, port), _RequestHandler)
     except (OSError, OverflowError) as reason:
         came = f"port {port} cannot be used ({reason})"
         raise OutputError(came, "a free port", "choose another --port") from reason
@@ -56,7 +56,7 @@ class _Server(ThreadingHTTPServer):
         log.debug("a connection ended early", exc_info=True)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "bgdefect", ""

@@ -16,13 +16,13 @@ from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from bgdefect_core.weights.safetensors_file import open_safetensors
 
 from ..bases.versions import library_versions
-from .run import Progress, Run
+from .run import Progress, TrainingRun
 from .tuning import averaged, class_tensors
 
 log = logging.getLogger(__name__)
 
 
-def save_best(run: Run) -> None:
+def save_best(run: TrainingRun) -> None:
     tensors = {}
     for index, parameter in enumerate(run.parameters):
         tensors[str(index)] = parameter.detach().cpu().contiguous()
@@ -31,7 +31,7 @@ def save_best(run: Run) -> None:
 
 
 @torch.no_grad()
-def _load_best(run: Run) -> None:
+def _load_best(run: TrainingRun) -> None:
     path = run.folder.best
     with open_safetensors(path, "the best weights") as file:
         names = set(file.keys())
@@ -41,7 +41,7 @@ def _load_best(run: Run) -> None:
             parameter.copy_(file.get_tensor(str(index)))
 
 
-def finish(run: Run) -> Path:
+def finish(run: TrainingRun) -> Path:
     """Write the class weights: the last ones, their exponential mean, or those of the best
     validation."""
     run.accelerator.wait_for_everyone()
@@ -72,7 +72,7 @@ def _reported_losses(progress: Progress, early_stop: bool) -> tuple[float | None
     return first, last
 
 
-def _info(run: Run) -> ClassWeightsInfo:
+def _info(run: TrainingRun) -> ClassWeightsInfo:
     config, base = run.config, run.base
     first, last = _reported_losses(run.progress, config.early_stop > 0)
     return ClassWeightsInfo(

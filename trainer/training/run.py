@@ -50,7 +50,7 @@ class TrainingClass:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """A training run, set up."""
 
     config: TrainConfig

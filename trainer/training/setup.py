@@ -31,7 +31,7 @@ from ..data.splits import (
 from .batches import Batch, Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
-from .run import Run, TrainingClass
+from .run import TrainingClass, TrainingRun
 from .run_folder import FREE, RunFolder, events_writer, recorded_object
 from .sheet import SheetItem, sheet_items
 from .timesteps import TIMESTEP_DRAWS
@@ -203,7 +203,7 @@ def setup(
     accelerator: Accelerator,
     views: Views,
     sheet: list[SheetItem],
-) -> Run:
+) -> TrainingRun:
     """Encode pictures and prompts, and make the U-Net trainable. The run's folder is held;
     :func:`check_inputs` gave the last two."""
     device = accelerator.device
@@ -225,7 +225,7 @@ def setup(
     lr = base.family.default_lr(config.lora_rank) if config.lr is None else config.lr
     unet, optimizer = accelerator.prepare(base.unet, make_optimizer(parameters, lr, device))
     loss = LOSSES[config.loss]
-    return Run(
+    return TrainingRun(
         config=config,
         target=target,
         base=base,

@@ -31,7 +31,7 @@ from .boxes.rounds import tighten_boxes
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainConfig
 from .outcome import finish, save_best
-from .run import Progress, Run, TrainingClass
+from .run import Progress, TrainingClass, TrainingRun
 from .run_folder import Row, RunLog
 from .setup import (
     check_inputs,
@@ -107,7 +107,7 @@ def learn(config: TrainConfig, target: TrainingClass) -> Path:
         AcceleratorState._reset_state()  # the next run in this process may want another precision
 
 
-def resume(run: Run) -> None:
+def resume(run: TrainingRun) -> None:
     """Continue from the newest whole checkpoint, if there is one.
 
     Raises:
@@ -130,7 +130,7 @@ def resume(run: Run) -> None:
     log.info("resuming from iteration %d", run.progress.step)
 
 
-def fit(run: Run) -> None:
+def fit(run: TrainingRun) -> None:
     """Run the remaining iterations: log, validate, save, draw sheets, stop early."""
     config, progress = run.config, run.progress
     main = run.accelerator.is_main_process
@@ -169,7 +169,7 @@ def fit(run: Run) -> None:
                 _draw_sheet(run)
 
 
-def iteration(run: Run, predict: Predictor, step: int) -> Tensor:
+def iteration(run: TrainingRun, predict: Predictor, step: int) -> Tensor:
     """One optimizer step on ``accumulate`` batches; returns their mean loss, still on the
     device."""
     batches = run.batches.at(step)
@@ -189,7 +189,7 @@ def iteration(run: Run, predict: Predictor, step: int) -> Tensor:
     return total
 
 
-def loss_of(run: Run, predict: Predictor, batch: Batch) -> Tensor:
+def loss_of(run: TrainingRun, predict: Predictor, batch: Batch) -> Tensor:
     """The loss of the run on one batch."""
     return run.loss.compute(
         predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.weights
@@ -197,7 +197,7 @@ def loss_of(run: Run, predict: Predictor, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def validation_loss(run: Run, predict: Predictor) -> float | None:
+def validation_loss(run: TrainingRun, predict: Predictor) -> float | None:
     """Mean loss of the held-out pictures' plain crops at fixed timesteps and noise; None where none
     is held out."""
     if not run.validation:
@@ -209,7 +209,7 @@ def validation_loss(run: Run, predict: Predictor) -> float | None:
     return float(broadcast(mean))
 
 
-def _validate(run: Run, predict: Predictor) -> float | None:
+def _validate(run: TrainingRun, predict: Predictor) -> float | None:
     """Validation loss of the weights that would be written now; counts for the early stop."""
     progress, patience = run.progress, run.config.early_stop
     with averaged(run.average, run.parameters):
@@ -231,7 +231,7 @@ def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def _rows(run: Run, pending: list[Tensor], validation: float | None) -> list[Row]:
+def _rows(run: TrainingRun, pending: list[Tensor], validation: float | None) -> list[Row]:
     """The log's lines of the latest iterations; the loss is the mean over processes.
 
     Raises:
@@ -249,7 +249,7 @@ def _rows(run: Run, pending: list[Tensor], validation: float | None) -> list[Row
     return rows
 
 
-def _save(run: Run) -> None:
+def _save(run: TrainingRun) -> None:
     scaler = run.accelerator.scaler
     extra = {
         "progress": asdict(run.progress),
@@ -260,7 +260,7 @@ def _save(run: Run) -> None:
     )
 
 
-def _draw_sheet(run: Run) -> None:
+def _draw_sheet(run: TrainingRun) -> None:
     path = run.folder.folder / "samples" / f"step-{run.progress.step:06d}.png"
     with averaged(run.average, run.parameters):
         make_sheet(run.base, run.base.unet, run.prompts, run.sheet, path, seed=run.config.seed)

@@ -28,7 +28,7 @@ LEAST_DEFECTS = 10
 
 
 @dataclass(frozen=True)
-class ClassPlan:
+class ClassCounts:
     """Numbers of known real defects of one class."""
 
     object: str
@@ -45,7 +45,7 @@ class ClassPlan:
         return between if self.k < between < self.pool else None
 
 
-def class_plan(object: str, defect: str, pool: int, wanted: int) -> ClassPlan | None:
+def class_counts(object: str, defect: str, pool: int, wanted: int) -> ClassCounts | None:
     """The numbers of a class; None with fewer than ``LEAST_POOL`` known defects.
 
     Args:
@@ -54,7 +54,7 @@ def class_plan(object: str, defect: str, pool: int, wanted: int) -> ClassPlan | 
     if pool < LEAST_POOL:
         return None
     limit = pool // 2
-    return ClassPlan(object, defect, min(wanted or limit, limit), pool)
+    return ClassCounts(object, defect, min(wanted or limit, limit), pool)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Costs:
+class WorkCosts:
     """Seconds on this machine."""
 
     training: float
@@ -83,7 +83,7 @@ class Costs:
     detector: float
 
 
-def works_of(design: Design, plans: Sequence[ClassPlan], costs: Costs) -> list[Work]:
+def works_of(design: Design, plans: Sequence[ClassCounts], costs: WorkCosts) -> list[Work]:
     """All work of a design."""
     choices = len(FOLDS) * design.draws
     trainings = sample_sets = detectors = 0
@@ -138,7 +138,7 @@ intervals of all, since they hold for all together."""
 
 
 def choose_design(
-    plans: Sequence[ClassPlan], costs: Costs, hours: float, arms: Sequence[str]
+    plans: Sequence[ClassCounts], costs: WorkCosts, hours: float, arms: Sequence[str]
 ) -> Design:
     """The smallest design that can tell, and of ``LADDER`` what fits into the budget.
 

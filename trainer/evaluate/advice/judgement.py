@@ -43,7 +43,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RunsJudgement:
     """The advice on one class."""
 
     answer: Answer
@@ -68,7 +68,7 @@ class Judgement:
 
 def judge_runs(
     runs: Sequence[DetectorRun], k: int, tolerated: float, telling: float = TELLING
-) -> Judgement:
+) -> RunsJudgement:
     """Judge one class.
 
     Args:
@@ -97,15 +97,15 @@ def judge_runs(
     answer = answer_of(list(gains.values()), telling)
     if answer == "cannot be told":
         needed = needed_defects(list(gains.values()), telling)
-        return Judgement(answer, k, level.n, level, gains, needed=needed)
+        return RunsJudgement(answer, k, level.n, level, gains, needed=needed)
 
     operation_real = operation_of(reals[k], tolerated)
     if answer != "use":
-        return Judgement(answer, k, level.n, level, gains, operation=operation_real)
+        return RunsJudgement(answer, k, level.n, level, gains, operation=operation_real)
     gaining = [recipe for recipe, gain in gains.items() if _gains(gain)]
     best = max(gaining, key=lambda recipe: gains[recipe].mean)
     larger = {number: precision_of(of) for number, of in reals.items() if number > k}
-    return Judgement(
+    return RunsJudgement(
         answer,
         k,
         level.n,

@@ -17,8 +17,8 @@ from ..plan.plan import Cell, make_cells
 from ..plan.settings import PlanSettings
 from ..samples.cell_samples import make_samples
 from ..samples.generation import Generation
-from .design import FOLDS, ClassPlan, Costs, Design
-from .judgement import Judgement
+from .design import FOLDS, ClassCounts, Design, WorkCosts
+from .judgement import RunsJudgement
 from .misses import HeldOutDefect, properties_of
 from .runs import DetectorRun, Recipe, found_defects
 
@@ -38,13 +38,13 @@ class Measure:
     plan: PlanSettings
     output: Path
 
-    def cells(self, plan: ClassPlan, k: int, draws: int, write: bool) -> list[Cell]:
+    def cells(self, plan: ClassCounts, k: int, draws: int, write: bool) -> list[Cell]:
         """The cells of one class and number of known defects."""
         settings = of_class(self.plan, plan.object, plan.defect)
         settings = replace(settings, shots=(k,), shot_draws=draws)
         return make_cells(settings, self.generation.seed, self.output, write=write)
 
-    def runs(self, plan: ClassPlan, design: Design) -> list[DetectorRun]:
+    def runs(self, plan: ClassCounts, design: Design) -> list[DetectorRun]:
         """All detectors of one class."""
         runs: list[DetectorRun] = []
         for cell in self.cells(plan, plan.k, design.draws, write=True):
@@ -56,7 +56,7 @@ class Measure:
                 runs += self._of(Recipe(REAL.name), cell, pictures, plans[0], plan.middle)
         return runs
 
-    def _cell_runs(self, cell: Cell, plan: ClassPlan, design: Design) -> list[DetectorRun]:
+    def _cell_runs(self, cell: Cell, plan: ClassCounts, design: Design) -> list[DetectorRun]:
         """Real defects alone, the recipes, and all real defects in place of k."""
         pictures = FoldPictures(cell.data.fold, self.detectors.settings.resolution)
         samples = make_samples(self.generation, cell)
@@ -98,17 +98,17 @@ class Measure:
             runs.append(run)
         return runs
 
-    def costs(self, plan: ClassPlan) -> Costs:
+    def costs(self, plan: ClassCounts) -> WorkCosts:
         """Seconds of each kind of work, timed on this machine."""
         cell = self.cells(plan, plan.k, 1, write=False)[0]
         settings, device = self.detectors.settings, self.detectors.device
         works = generation_work(self.generation, [cell], 0)
         seconds = {work.name: work.seconds_each for work in works}
         detector = detector_work(settings, cell.data.fold, 1, device)
-        return Costs(seconds["trainings"], seconds["sample sets"], detector.seconds_each)
+        return WorkCosts(seconds["trainings"], seconds["sample sets"], detector.seconds_each)
 
     def tested(
-        self, plan: ClassPlan, runs: Sequence[DetectorRun], tolerated: float
+        self, plan: ClassCounts, runs: Sequence[DetectorRun], tolerated: float
     ) -> tuple[HeldOutDefect, ...]:
         """The held-out defects, as these detectors find them; empty without thresholds."""
         shares: dict[int, list[tuple[float, ...]]] = {}
@@ -129,7 +129,7 @@ class Measure:
                 defects.append(HeldOutDefect(file, properties, share))
         return tuple(defects)
 
-    def options(self, judgement: Judgement) -> str:
+    def options(self, judgement: RunsJudgement) -> str:
         """Options of ``bgdefect generate`` that make the samples of the advised recipe."""
         if judgement.recipe is None:
             return ""

@@ -15,7 +15,7 @@ from bgdefect_core.files import atomic_write
 from ..report.statistics import Interval
 from ..report.tables import POINTS
 from .design import LEAST_DEFECTS, Design, design_record
-from .judgement import TELLING, Judgement, Operation, operation_text
+from .judgement import TELLING, Operation, RunsJudgement, operation_text
 from .misses import KINDS, HeldOutDefect, parted, photograph_text
 from .runs import Recipe
 
@@ -33,7 +33,7 @@ class ClassAdvice:
 
     object: str
     defect: str
-    judgement: Judgement | None
+    judgement: RunsJudgement | None
     """None: too few defects to measure at all."""
     defects: tuple[HeldOutDefect, ...] = ()
     """The held-out ones, as the advised detectors find them."""
@@ -76,7 +76,7 @@ def advice_lines(advice: ClassAdvice, tolerated: float) -> list[str]:
     return lines
 
 
-def _untold(judgement: Judgement) -> str:
+def _untold(judgement: RunsJudgement) -> str:
     text = f"Cannot be told with {judgement.held_out} held-out defects."
     if judgement.needed is None:
         return f"{text} It takes at least about {LEAST_DEFECTS} real defects with masks."
@@ -86,7 +86,7 @@ def _untold(judgement: Judgement) -> str:
     )
 
 
-def _decision(judgement: Judgement) -> list[str]:
+def _decision(judgement: RunsJudgement) -> list[str]:
     level = f"{judgement.real.mean * POINTS:.1f} points of pixel AP without them"
     known = f"With {judgement.k} known real defects ({level})"
     if judgement.recipe is not None:

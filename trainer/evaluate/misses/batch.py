@@ -17,7 +17,7 @@ from .turns import KnownSide, Turn, mask_keys
 
 
 @dataclass(frozen=True)
-class Batch:
+class AcceptedBatch:
     """The accepted samples of a data set of ours."""
 
     root: Path
@@ -40,7 +40,7 @@ class Batch:
         return pairs
 
 
-def read_batch(root: Path, side: KnownSide, pixels: int) -> Batch:
+def read_batch(root: Path, side: KnownSide, pixels: int) -> AcceptedBatch:
     """The batch in a data set.
 
     Args:
@@ -59,7 +59,7 @@ def read_batch(root: Path, side: KnownSide, pixels: int) -> Batch:
     if not samples.samples:
         raise DataError(f"{root} holds no accepted sample", "at least one", "generate more")
     _check_origins(root, samples.samples, side)
-    return Batch(root, samples, pixels)
+    return AcceptedBatch(root, samples, pixels)
 
 
 def _check_origins(root: Path, samples: Sequence[GeneratedSample], side: KnownSide) -> None:

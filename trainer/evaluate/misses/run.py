@@ -17,7 +17,7 @@ from ...data.examples import Example
 from ...data.splits import relative_file
 from ..detectors.metrics import sklearn_metrics
 from ..store import Store
-from .batch import Batch, read_batch
+from .batch import AcceptedBatch, read_batch
 from .scoring import CrossValidation, Scores, data_digest
 from .settings import MissesConfig
 from .turns import KnownSide, known_side, mask_keys, mask_source
@@ -69,7 +69,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MissesOutcome:
     """What came of it."""
 
     path: Path
@@ -78,7 +78,7 @@ class Outcome:
     gate: Gate | None = None
 
 
-def misses(config: MissesConfig) -> Outcome:
+def misses(config: MissesConfig) -> MissesOutcome:
     """List the known defects that are missed, or resume; judge the samples, where there are some.
 
     Raises:
@@ -103,10 +103,10 @@ def misses(config: MissesConfig) -> Outcome:
     path = config.output / "misses.json"
     report.write(path)
     if batch is None:
-        return Outcome(path, report)
+        return MissesOutcome(path, report)
     after = validation.scores(side, batch)
     record = validation.record(with_samples=True)
-    return Outcome(path, report, _write_gate(config.output, batch, before, after, record))
+    return MissesOutcome(path, report, _write_gate(config.output, batch, before, after, record))
 
 
 def make_report(
@@ -155,7 +155,7 @@ def _figures(scores: Scores) -> dict[str, Any]:
 
 
 def _write_gate(
-    output: Path, batch: Batch, before: Scores, after: Scores, detector: Mapping[str, Any]
+    output: Path, batch: AcceptedBatch, before: Scores, after: Scores, detector: Mapping[str, Any]
 ) -> Gate:
     """Write the verdict on a batch beside misses.json, under a name that follows from it.
 
@@ -179,7 +179,7 @@ def _write_gate(
     return gate
 
 
-def tell(outcome: Outcome) -> list[str]:
+def tell(outcome: MissesOutcome) -> list[str]:
     """Lines for the terminal."""
     lines: list[str] = []
     for known in outcome.report.known:
@@ -209,6 +209,6 @@ def tell(outcome: Outcome) -> list[str]:
     ]
 
 
-def exit_code(outcome: Outcome) -> int:
+def exit_code(outcome: MissesOutcome) -> int:
     """1 where a batch is to be dropped."""
     return int(outcome.gate is not None and outcome.gate.verdict == "drop")

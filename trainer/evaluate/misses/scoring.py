@@ -24,7 +24,7 @@ from ..detectors.settings import DetectorSettings
 from ..detectors.training_data import ArmData
 from ..detectors.truth import defect_of, seen
 from ..store import Store
-from .batch import Batch
+from .batch import AcceptedBatch
 from .turns import KnownSide, Turn
 
 
@@ -124,7 +124,7 @@ class CrossValidation:
             del values["schedule"], values["synthetic_share"]
         return values
 
-    def scores(self, side: KnownSide, batch: Batch | None = None) -> Scores:
+    def scores(self, side: KnownSide, batch: AcceptedBatch | None = None) -> Scores:
         """The figures of all turns; finished ones are read.
 
         Args:
@@ -138,7 +138,9 @@ class CrossValidation:
             runs.append(tuple(turns))
         return Scores(tuple(runs), self.false_alarms)
 
-    def _turn(self, side: KnownSide, turn: Turn, batch: Batch | None, seed: int) -> TurnScores:
+    def _turn(
+        self, side: KnownSide, turn: Turn, batch: AcceptedBatch | None, seed: int
+    ) -> TurnScores:
         number = side.turns.index(turn)
         others = side.others(turn)
         settings = {
@@ -154,7 +156,9 @@ class CrossValidation:
         defects, good = tuple(figures["defects"]), tuple(figures["good"])
         return TurnScores(defects, good, figures["pixel_ap"])
 
-    def _measure(self, others: Turn, turn: Turn, batch: Batch | None, seed: int) -> dict[str, Any]:
+    def _measure(
+        self, others: Turn, turn: Turn, batch: AcceptedBatch | None, seed: int
+    ) -> dict[str, Any]:
         side = self.settings.resolution
         synthetic = [] if batch is None else batch.without(turn)
         good = [picture for picture, _ in load_pairs(others.good, side)]

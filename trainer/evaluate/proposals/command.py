@@ -22,7 +22,7 @@ from bgdefect_core.records.sample import Sample, SampleFacts
 from ...data.layouts import good_pictures
 from .config import ProposeConfig
 from .regions import boxes_around, regions_of
-from .scoring import GoodPictures
+from .scoring import LearnedGoods
 
 VERDICT = "proposed, not confirmed"
 
@@ -48,7 +48,7 @@ def propose(config: ProposeConfig) -> str:
     ) as writer:
         missing = [number for number in range(len(bad)) if not writer.attempts(number)]
         if missing:
-            known = GoodPictures(goods, config.region_settings)
+            known = LearnedGoods(goods, config.region_settings)
             for number in tqdm(missing, desc="proposing", unit="picture"):
                 picture = load_picture(bad[number], white)
                 writer.add(_proposal(config, known, number, picture))
@@ -59,7 +59,7 @@ def propose(config: ProposeConfig) -> str:
     )
 
 
-def _proposal(config: ProposeConfig, known: GoodPictures, number: int, picture: Picture) -> Sample:
+def _proposal(config: ProposeConfig, known: LearnedGoods, number: int, picture: Picture) -> Sample:
     """What is proposed for a picture; it counts once a person accepts it."""
     settings = config.region_settings
     scores = known.scores(picture.eight_bit())

@@ -29,7 +29,7 @@ _THUMBNAIL = 32
 """Side in pixels at which pictures are compared as a whole."""
 
 
-class GoodPictures:
+class LearnedGoods:
     """Good pictures, learned: two thirds are the memory, the others say what good ones score.
 
     Args:

@@ -19,7 +19,7 @@ from .alarm_goals import alarm_tables
 from .gains import gain_tables, gains_of
 from .goals import judge
 from .plots import PLOTTED, gain_plot
-from .results import Results, check_agreement, read_results, write_record
+from .results import WrittenResults, check_agreement, read_results, write_record
 from .summary import grouped
 from .tables import RUNS_NOTE, Table, markdown, sections
 
@@ -87,7 +87,7 @@ def evaluate_summary(config: SummaryConfig) -> str:
     return text
 
 
-def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
+def render(counted: Sequence[WrittenResults], chosen: Sequence[WrittenResults]) -> str:
     """Markdown of all tables.
 
     Args:
@@ -121,7 +121,7 @@ def render(counted: Sequence[Results], chosen: Sequence[Results]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _rows(evaluations: Sequence[Results]) -> list[Row]:
+def _rows(evaluations: Sequence[WrittenResults]) -> list[Row]:
     """The rows of all evaluations, each once."""
     rows: dict[Row, None] = {}
     for evaluation in evaluations:
@@ -129,7 +129,7 @@ def _rows(evaluations: Sequence[Results]) -> list[Row]:
     return list(rows)
 
 
-def _settings_table(evaluations: Sequence[Results]) -> Table:
+def _settings_table(evaluations: Sequence[WrittenResults]) -> Table:
     columns = (
         "folder",
         "base",

@@ -43,7 +43,7 @@ class ShownSettings:
 
 
 @dataclass(frozen=True)
-class Results:
+class WrittenResults:
     """One evaluation as it was written."""
 
     name: str
@@ -55,7 +55,7 @@ class Results:
     measured: Measured
 
 
-def read_results(source: Path) -> Results:
+def read_results(source: Path) -> WrittenResults:
     """Read an evaluation's ``results.json``.
 
     Args:
@@ -80,7 +80,7 @@ def read_results(source: Path) -> Results:
             "check the path",
         ) from reason
     name = source.resolve().stem if source.is_file() else source.resolve().name
-    return Results(name, document, settings, base, skipped, Measured(methods, rows))
+    return WrittenResults(name, document, settings, base, skipped, Measured(methods, rows))
 
 
 Record = TypeVar("Record")
@@ -103,7 +103,7 @@ def _record(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**named)
 
 
-def write_record(folder: Path, results: Results) -> None:
+def write_record(folder: Path, results: WrittenResults) -> None:
     """Write all results as NAME.json; data set, base, splits and candidates by their names alone,
     without this machine's paths.
 
@@ -120,7 +120,7 @@ def write_record(folder: Path, results: Results) -> None:
         file.write("\n")
 
 
-def check_agreement(results: Sequence[Results]) -> None:
+def check_agreement(results: Sequence[WrittenResults]) -> None:
     """Refuse two evaluations with different values of one figure: their settings differ, and a mean
     of both means nothing.
 
