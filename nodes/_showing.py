@@ -66,12 +66,12 @@ def zoomed(shown: ShownSamples) -> ShownSamples:
 def _seen(mask: Mask) -> Crop:
     """The square that is shown: as that of training, but where it would stick out of the picture
     the largest one within, so that nothing is mirrored at the border."""
-    box, shorter = crop_box(mask, 96, "defect"), min(mask.shape)
-    top, left, height, width = bounding_box(mask)
-    if box.side <= shorter or max(height, width) > shorter:
-        return box
+    crop, box, shorter = crop_box(mask, 96, "defect"), bounding_box(mask), min(mask.shape)
+    if crop.side <= shorter or box.longest > shorter:
+        return crop
     places = []
-    for start, length, whole in zip((top, left), (height, width), mask.shape, strict=True):
+    spans = ((box.top, box.height), (box.left, box.width))
+    for (start, length), whole in zip(spans, mask.shape, strict=True):
         middle = start + length // 2 - shorter // 2
         places.append(min(max(middle, 0), whole - shorter))
     return Crop(places[0], places[1], shorter)

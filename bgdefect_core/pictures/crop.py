@@ -99,8 +99,8 @@ def crop_box(mask: Mask, resolution: int, zoom: Zoom) -> Crop:
     if zoom != "defect":
         raise SettingError(f"zoom is {zoom!r}", "'whole' or 'defect'", "choose one of the two")
 
-    top, left, box_height, box_width = bounding_box(mask)
-    wanted = math.ceil(CONTEXT * max(box_height, box_width))
+    box = bounding_box(mask)
+    wanted = math.ceil(CONTEXT * box.longest)
     side = min(max(wanted, resolution // 2), longest)
 
     def slide(start: int, length: int, available: int) -> int:
@@ -109,7 +109,7 @@ def crop_box(mask: Mask, resolution: int, zoom: Zoom) -> Crop:
         centred = (2 * start + length - side) // 2
         return min(max(centred, 0), available - side)
 
-    return Crop(slide(top, box_height, height), slide(left, box_width, width), side)
+    return Crop(slide(box.top, box.height, height), slide(box.left, box.width, width), side)
 
 
 def default_feather(crop: Crop, mask: Mask) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -59,8 +60,42 @@ def check_mask(mask: Mask, size: tuple[int, int] | None = None, name: str = "the
         )
 
 
-def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
-    """The smallest box that holds every defect pixel, as (top, left, height, width) in pixels.
+class MaskBox(NamedTuple):
+    """A box in a picture, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        """Row below its last one."""
+        return self.top + self.height
+
+    @property
+    def right(self) -> int:
+        """Column beside its last one."""
+        return self.left + self.width
+
+    @property
+    def longest(self) -> int:
+        """Its longer side."""
+        return max(self.height, self.width)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the box in an array ``[H, W, ...]``."""
+        return self.with_margin(0)
+
+    def with_margin(self, margin: int) -> tuple[slice, slice]:
+        """The same with ``margin`` more pixels on each side, as far as there are any."""
+        rows = slice(max(self.top - margin, 0), self.bottom + margin)
+        return rows, slice(max(self.left - margin, 0), self.right + margin)
+
+
+def bounding_box(mask: Mask) -> MaskBox:
+    """The smallest box that holds every defect pixel.
 
     Raises:
         MaskError: the mask is empty.
@@ -71,12 +106,8 @@ def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
             "the mask is empty", "at least one defect pixel", "paint the defect in white"
         )
     columns = np.flatnonzero(mask.any(axis=0))
-    return (
-        int(rows[0]),
-        int(columns[0]),
-        int(rows[-1] - rows[0] + 1),
-        int(columns[-1] - columns[0] + 1),
-    )
+    height, width = int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
+    return MaskBox(int(rows[0]), int(columns[0]), height, width)
 
 
 def trimmed(mask: Mask) -> Mask:
@@ -85,8 +116,7 @@ def trimmed(mask: Mask) -> Mask:
     Raises:
         MaskError: the mask is empty.
     """
-    top, left, height, width = bounding_box(mask)
-    return mask[top : top + height, left : left + width].copy()
+    return mask[bounding_box(mask).slices].copy()
 
 
 def separate_defects(mask: Mask) -> list[Mask]:
@@ -135,8 +165,7 @@ def mean_width(mask: Mask) -> float:
     Args:
         mask: bool [H, W], not empty.
     """
-    top, left, height, width = bounding_box(mask)
-    window = np.pad(mask[top : top + height, left : left + width], 1)
+    window = np.pad(mask[bounding_box(mask).slices], 1)
     inner = window[:-2, 1:-1] & window[2:, 1:-1] & window[1:-1, :-2] & window[1:-1, 2:]
     area = int(window.sum())
     return 2 * area / max(area - int((inner & window[1:-1, 1:-1]).sum()), 1)
@@ -164,12 +193,7 @@ def feather(mask: Mask, width: float) -> NDArray[np.float32]:
         raise SettingError(
             f"the feather width is {width:g}", "0 or more pixels", "choose a width from 0"
         )
-    top, left, height, length = bounding_box(mask)
-    reach = math.ceil(width)
-    window = (
-        slice(max(top - reach, 0), top + height + reach),
-        slice(max(left - reach, 0), left + length + reach),
-    )
+    window = bounding_box(mask).with_margin(math.ceil(width))
     blend = np.zeros(mask.shape, np.float32)
     if width == 0:
         blend[mask] = 1.0

@@ -100,9 +100,9 @@ def _check(
         came = f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels"
         expected = f"{picture.size[1]} x {picture.size[0]}"
         raise MaskError(came, expected, "use the picture's own mask")
-    top, left, height, width = bounding_box(mask)
-    starts_inside = top >= crop.top and left >= crop.left
-    ends_inside = top + height <= crop.top + crop.side and left + width <= crop.left + crop.side
+    box = bounding_box(mask)
+    starts_inside = box.top >= crop.top and box.left >= crop.left
+    ends_inside = box.bottom <= crop.top + crop.side and box.right <= crop.left + crop.side
     if not (starts_inside and ends_inside):
         came = "the mask reaches out of the crop"
         raise MaskError(came, "a crop that holds it", "use crop_box with this mask")
@@ -114,12 +114,12 @@ def _check(
 
 def _window(mask: Mask, crop: Crop, reach: int) -> Window:
     """The mask's box with a margin of ``reach`` pixels, within the crop and the picture."""
-    top, left, height, width = bounding_box(mask)
+    box = bounding_box(mask)
     return Window(
-        max(top - reach, crop.top, 0),
-        min(top + height + reach, crop.top + crop.side, mask.shape[0]),
-        max(left - reach, crop.left, 0),
-        min(left + width + reach, crop.left + crop.side, mask.shape[1]),
+        max(box.top - reach, crop.top, 0),
+        min(box.bottom + reach, crop.top + crop.side, mask.shape[0]),
+        max(box.left - reach, crop.left, 0),
+        min(box.right + reach, crop.left + crop.side, mask.shape[1]),
     )
 
 

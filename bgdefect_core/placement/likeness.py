@@ -79,8 +79,7 @@ def template(
     beyond = ((reach, reach), (reach, reach), (0, 0))
     colours = np.pad(colours, beyond, constant_values=np.nan)
     before = np.pad(before, beyond, constant_values=np.nan)
-    top, left, height, width = bounding_box(mask)
-    window = np.s_[top - reach : top + height + reach, left - reach : left + width + reach]
+    window = bounding_box(mask).with_margin(reach)
     distance = ndimage.distance_transform_edt(~mask[window])
     known = np.isfinite(colours[window][..., 0])
     ring, under = (distance > 0) & (distance <= reach), distance == 0

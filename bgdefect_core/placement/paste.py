@@ -81,8 +81,7 @@ def core_of(mask: Mask, share: float) -> Mask:
     wanted = round(share * float(mask.sum()))
     if wanted < 1:
         return core
-    top, left, height, width = bounding_box(mask)
-    window = np.s_[top : top + height, left : left + width]
+    window = bounding_box(mask).slices
     inside = mask[window]
     depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     depths = np.sort(depth[inside])[::-1]
@@ -104,11 +103,7 @@ def with_core(result: Picture, pasted: Picture, core: Mask) -> Picture:
     if not core.any():
         return result
     width = edge_width(pasted)
-    top, left, height, length = bounding_box(core)
-    reach = math.ceil(width)
-    window = np.s_[
-        max(top - reach, 0) : top + height + reach, max(left - reach, 0) : left + length + reach
-    ]
+    window = bounding_box(core).with_margin(math.ceil(width))
     weight = feather(core[window], width)[..., None]
     below, above = result.pixels[window], pasted.pixels[window]
     mixed = np.rint(weight * above + (1 - weight) * below).astype(below.dtype)

@@ -75,8 +75,7 @@ class Surroundings:
         fall short. And of the change that its core would make, in the strongest tenth of the
         pixels: the mean colour of a thin crack in its mask is faint, its core is not.
         """
-        top, left, height, width = bounding_box(mask)
-        window = np.s_[top : top + height, left : left + width]
+        window = bounding_box(mask).slices
         inside = mask[window]
         good = np.divide(picture[window][inside], 255, dtype=np.float32)
         new = np.divide(result[window][inside], 255, dtype=np.float32)
@@ -105,15 +104,14 @@ def surroundings_margin(mask: Mask) -> int:
 def colours_around(picture: Pixels, mask: Mask) -> tuple[NDArray[np.float32], Mask]:
     """The ``colours`` of a defect's surroundings, and the mask in them; the arguments are those of
     :func:`surroundings_of`."""
-    top, left, height, width = bounding_box(mask)
-    margin = surroundings_margin(mask)
-    bottom, right = top + height + margin, left + width + margin
-    inside = picture[max(top - margin, 0) : bottom, max(left - margin, 0) : right]
-    beyond_rows = (max(margin - top, 0), max(bottom - len(mask), 0))
-    beyond_columns = (max(margin - left, 0), max(right - mask.shape[1], 0))
+    box, margin = bounding_box(mask), surroundings_margin(mask)
+    height, width = mask.shape
+    beyond_rows = (max(margin - box.top, 0), max(box.bottom + margin - height, 0))
+    beyond_columns = (max(margin - box.left, 0), max(box.right + margin - width, 0))
     beyond = (beyond_rows, beyond_columns, (0, 0))
-    colours = np.pad(picture_colours(inside), beyond, constant_values=np.nan)
-    return colours, np.pad(mask[top : top + height, left : left + width], margin)
+    inside = picture_colours(picture[box.with_margin(margin)])
+    colours = np.pad(inside, beyond, constant_values=np.nan)
+    return colours, np.pad(mask[box.slices], margin)
 
 
 def surroundings_of(picture: Pixels, mask: Mask, unknown: Mask | None = None) -> Surroundings:

@@ -113,8 +113,8 @@ def changed(mask: Mask, change: Change, around: Surroundings | None = None) -> V
     area = min(max(round(_scaled_area(patch, scale)), 1), values.size)
     cut = max(float(np.partition(values.ravel(), -area)[-area]), 1e-6)
     varied = values >= min(cut, float(values.max()))
-    top, left, _, _ = bounding_box(varied)
-    middle = (middle[0] - top, middle[1] - left)
+    box = bounding_box(varied)
+    middle = (middle[0] - box.top, middle[1] - box.left)
     if colours is None or around is None:
         return Variation(trimmed(varied), None, change, middle)
     places = [axis + (around.margin - 2) for axis in source]

@@ -41,15 +41,13 @@ def continuity(result: Pixels, pasted: Pixels, picture: Pixels, mask: Mask, labe
     Returns:
         0 and up; 0 where nothing shows, 1 where nothing of the exemplar does.
     """
-    top, left, height, width = bounding_box(mask)
-    rows = slice(max(top - SMOOTHED, 0), top + height + SMOOTHED)
-    columns = slice(max(left - SMOOTHED, 0), left + width + SMOOTHED)
-    near, inside = picture[rows, columns], mask[rows, columns]
-    real = largest_share(_shows(pasted[rows, columns], near, inside))
+    window = bounding_box(mask).with_margin(SMOOTHED)
+    near, inside = picture[window], mask[window]
+    real = largest_share(_shows(pasted[window], near, inside))
     if real == 0:
         return 1.0
-    shown = largest_share(_shows(result[rows, columns], near, inside)) / real
-    return max(shown, largest_share(label[rows, columns]) / largest_share(inside))
+    shown = largest_share(_shows(result[window], near, inside)) / real
+    return max(shown, largest_share(label[window]) / largest_share(inside))
 
 
 def _shows(result: Pixels, picture: Pixels, mask: Mask) -> Mask:

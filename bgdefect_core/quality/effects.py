@@ -140,12 +140,9 @@ def effect(picture: Pixels, result: Pixels, mask: Mask) -> Change | None:
     if tones is None:
         return None
     cut = _between(tones)
-    margin = surroundings_margin(mask)
-    top, left, height, width = bounding_box(mask)
-    rows = slice(max(top - margin, 0), top + height + margin)
-    columns = slice(max(left - margin, 0), left + width + margin)
-    light_before = picture[rows, columns].mean(axis=2) > cut
-    light_after = result[rows, columns].mean(axis=2) > cut
+    window = bounding_box(mask).with_margin(surroundings_margin(mask))
+    light_before = picture[window].mean(axis=2) > cut
+    light_after = result[window].mean(axis=2) > cut
     inside = np.ones_like(light_before)
     return change_of_areas(light_before, light_after, inside, int(mask.sum()))
 

@@ -163,7 +163,4 @@ def _window(
     sigma = scale * width
     reach = max(_LEAST_RING, round(width))
     margin = reach + round(3 * sigma)
-    top, left, height, length = bounding_box(mask)
-    rows = slice(max(top - margin, 0), top + height + margin)
-    columns = slice(max(left - margin, 0), left + length + margin)
-    return (rows, columns), sigma, reach
+    return bounding_box(mask).with_margin(margin), sigma, reach

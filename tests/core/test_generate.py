@@ -412,11 +412,11 @@ def test_a_new_signal_needs_only_its_registration(
 
 def real_defect(mask: Mask, seed: int, channels: int = 3) -> Exemplar:
     """A made-up real defect for a mask, with a margin of 4 pixels."""
-    top, left, height, width = bounding_box(mask)
-    patch = np.pad(mask[top : top + height, left : left + width], 4)
+    box = bounding_box(mask)
+    patch = np.pad(mask[box.slices], 4)
     rng = np.random.default_rng(seed)
     colours = rng.random((*patch.shape, channels)).astype(np.float32)
-    return Exemplar(colours, patch, top - 4, left - 4, 0.0, 1.0, False)
+    return Exemplar(colours, patch, box.top - 4, box.left - 4, 0.0, 1.0, False)
 
 
 def start_jobs(*pictures: Picture) -> list[Job]:

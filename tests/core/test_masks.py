@@ -25,7 +25,11 @@ from bgdefect_core.pictures.writing import write_mask
 def test_bounding_box_by_hand() -> None:
     mask = np.zeros((10, 12), np.bool_)
     mask[2, 5] = mask[6, 3] = True
-    assert bounding_box(mask) == (2, 3, 5, 3)
+    box = bounding_box(mask)
+    assert box == (2, 3, 5, 3) and (box.bottom, box.right, box.longest) == (7, 6, 5)
+    assert mask[box.slices].shape == (5, 3)
+    assert mask[box.with_margin(1)].shape == (7, 5)
+    assert box.with_margin(3)[0] == slice(0, 10)  # cut at the picture's border
     with pytest.raises(MaskError, match="empty"):
         bounding_box(np.zeros((4, 4), np.bool_))
 

@@ -144,9 +144,9 @@ def with_boxes(example: Example, dilated: bool) -> Example:
     regions: list[Region] = []
     for defect in separate_defects(mask):
         wide = requested_box(defect) if dilated else defect
-        top, left, height, width = bounding_box(wide)
-        box = Box(left, top, left + width, top + height)
-        regions.append(Region(example.defect, box, f"the mask of {example.image}"))
+        box = bounding_box(wide)
+        drawn = Box(box.left, box.top, box.right, box.bottom)
+        regions.append(Region(example.defect, drawn, f"the mask of {example.image}"))
     return replace(example, masks=(), regions=tuple(regions))
 
 

@@ -79,7 +79,7 @@ def _scratched(seed: int, kind: int, index: int) -> tuple[Pixels, Mask]:
         if painted is None or not painted[1].any():
             continue
         picture, mask = _bytes(painted[0]), painted[1].astype(np.bool_)
-        longest = max(bounding_box(mask)[2:])
+        longest = bounding_box(mask).longest
         if (
             _LEAST <= longest <= _MOST
             and mask.sum() < 8 * longest

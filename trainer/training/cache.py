@@ -76,20 +76,20 @@ class LatentCache:
 def view_crop(mask: Mask, views: Views, rng: np.random.Generator) -> Crop:
     """A jittered square that holds the mask's whole box, inside the picture where it fits."""
     plain = crop_box(mask, views.resolution, views.zoom)
-    top, left, height, width = bounding_box(mask)
+    box = bounding_box(mask)
     scale = math.exp(rng.uniform(-1, 1) * SCALE_JITTER[views.zoom])
-    side = max(round(plain.side * scale), height, width)
+    side = max(round(plain.side * scale), box.longest)
     reach = SHIFT_JITTER[views.zoom] * side
 
-    def place(start: int, box_start: int, box: int, available: int) -> int:
+    def place(start: int, box_start: int, box_side: int, available: int) -> int:
         position = start + (plain.side - side) / 2 + rng.uniform(-reach, reach)
         if side <= available:
             position = min(max(position, 0), available - side)
-        return int(min(max(round(position), box_start + box - side), box_start))
+        return int(min(max(round(position), box_start + box_side - side), box_start))
 
     return Crop(
-        place(plain.top, top, height, mask.shape[0]),
-        place(plain.left, left, width, mask.shape[1]),
+        place(plain.top, box.top, box.height, mask.shape[0]),
+        place(plain.left, box.left, box.width, mask.shape[1]),
         side,
     )
 
@@ -166,7 +166,7 @@ def build_cache(
         for index, example in enumerate(bar):
             picture, mask = load_example(example)
             defects = view_targets(mask, views)
-            sides.append(max(bounding_box(defects[0])[2:]))
+            sides.append(bounding_box(defects[0]).longest)
             others = load_others(example, (mask.shape[0], mask.shape[1]))
             masks = (mask, np.zeros_like(mask) if others is None else others & ~mask)
             for number in range(views.count):

@@ -59,13 +59,11 @@ class AgreementSettings:
 
 def requested_box(truth: Mask) -> Mask:
     """The dilated bounding box of a mask: bool ``[H, W]``, never the whole picture."""
-    top, left, height, width = bounding_box(truth)
-    reach = max(2, round(DILATION * max(height, width)))
-    rows = slice(max(top - reach, 0), top + height + reach)
-    columns = slice(max(left - reach, 0), left + width + reach)
-    box = np.zeros_like(truth)
-    box[rows, columns] = True
-    return truth if box.all() else box
+    box = bounding_box(truth)
+    reach = max(2, round(DILATION * box.longest))
+    requested = np.zeros_like(truth)
+    requested[box.with_margin(reach)] = True
+    return truth if requested.all() else requested
 
 
 def real_agreement(
