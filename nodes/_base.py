@@ -170,9 +170,9 @@ def _vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     return vae
 
 
-def _clip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
-    """CLIP's text encoder of another width; the tokens are those of Stable Diffusion 1.x, by the
-    host's own tokenizer."""
+def _clip_target(config: Mapping[str, Any]) -> Any:
+    """The host's classes for a text encoder of another width. They are made for it: the host calls
+    them with arguments of its own."""
 
     class TextModel(comfy.sd1_clip.SDClipModel):  # type: ignore[misc, unused-ignore]
         def __init__(
@@ -207,18 +207,24 @@ def _clip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
                 embedding_directory=embedding_directory, tokenizer_data=tokenizer_data or {}
             )
 
-    width = config["hidden_size"]
+    return comfy.supported_models_base.ClipTarget(Tokenizer, TextModels)
+
+
+def _clip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+    """CLIP's text encoder of another width; the tokens are those of Stable Diffusion 1.x, by the
+    host's own tokenizer."""
     renamed = {}
     for name, tensor in tensors.items():
         renamed[f"text_model.{name.removeprefix('text_model.')}"] = tensor
     renamed.pop("text_model.embeddings.position_ids", None)
-    target = comfy.supported_models_base.ClipTarget(Tokenizer, TextModels)
-    clip = comfy.sd.CLIP(target, parameters=comfy.utils.calculate_parameters(renamed))
+    parameters = comfy.utils.calculate_parameters(renamed)
+    clip = comfy.sd.CLIP(_clip_target(config), parameters=parameters)
     projection = "text_projection.weight"  # Stable Diffusion 1.x and its like do without
     missing, unknown = clip.load_sd(renamed)
     if set(missing) - {projection} or unknown:
         raise WeightsError(
-            f"the text encoder (width {width}) does not fit: {[*missing, *unknown][:3]}",
+            f"the text encoder (width {config['hidden_size']}) does not fit: "
+            f"{[*missing, *unknown][:3]}",
             "CLIP's text encoder",
         )
     return clip

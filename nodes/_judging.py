@@ -73,35 +73,43 @@ def judged(
     squares = squares_of(crop, painted, "painted")
     plains = decoded_squares(crop, normal, squares[0])
     labels = masks_of(label, "refined")
-    for name, count in (("result", len(results)), ("refined", len(labels))):
-        if count != len(squares):
-            raise PictureError(
-                f"{name} has {count} items and painted {len(squares)}",
-                "as many",
-                f"connect the same run's {name}",
-            )
+    _check_count("result", len(results), len(squares))
+    _check_count("refined", len(labels), len(squares))
     known = _real_of_squares(real, len(wholes))
-    standard = Standard(limits)
-    if real is not None:
-        profile = ClassProfile.from_library(real.library, crop.resolution, crop.zoom)
-        standard = Standard(limits, profile)
+    standard = _standard(crop, limits, real)
     levels = sample_levels(start, len(squares))
-    verdicts = []
+    verdicts: list[Judged] = []
     for number, square in enumerate(squares):
-        owner, plain = number % len(wholes), plains[number % len(plains)]
-        box, mask = crop.boxes[owner], crop.masks[owner]
+        owner = number % len(wholes)
         sample = StitchedSample(
             wholes[owner],
             results[number],
-            mask,
+            crop.masks[owner],
             labels[number],
             square,
-            plain,
-            box,
+            plains[number % len(plains)],
+            crop.boxes[owner],
             crop.width(owner),
         )
         verdicts.append(_judge(number, sample, standard, known[owner], levels[number]))
     return verdicts
+
+
+def _check_count(name: str, count: int, samples: int) -> None:
+    if count != samples:
+        came, do = (
+            f"{name} has {count} items and painted {samples}",
+            f"connect the same run's {name}",
+        )
+        raise PictureError(came, "as many", do)
+
+
+def _standard(crop: CropBatch, limits: QualityLimits, real: RealDefects | None) -> Standard:
+    """What samples are held against, with the class's own where its real defects are known."""
+    if real is None:
+        return Standard(limits)
+    profile = ClassProfile.from_library(real.library, crop.resolution, crop.zoom)
+    return Standard(limits, profile)
 
 
 def _judge(

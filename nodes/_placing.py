@@ -37,7 +37,7 @@ DIRECTIONS = ("auto", "as_set")
 _PICTURES_COMPARED = 8
 """Good pictures that decide on the ground's direction."""
 _MASKS_TRIED = 6
-"""Real masks that are tried for each new one, as the command line does."""
+"""Real masks that are tried for each new one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -230,10 +230,7 @@ def stitched(
             paste = pastes[number] if pastes else None
             new = stitch(whole, square, mask, box, crop.width(owner), plain, paste)
         else:
-            band = np.zeros_like(mask)
-            band[max(box.top, 0) : box.top + box.side, max(box.left, 0) : box.left + box.side] = (
-                True
-            )
+            band = box.within(mask.shape)
             new = stitch(whole, square, band, box, 0)
         changed = torch.from_numpy(band)[..., None]
         results.append(

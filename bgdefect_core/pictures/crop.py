@@ -54,6 +54,13 @@ class Crop:
     left: int
     side: int
 
+    def within(self, shape: tuple[int, ...]) -> Mask:
+        """The part of a picture ``[H, W, ...]`` that it covers: bool ``[H, W]``."""
+        covered = np.zeros(shape[:2], np.bool_)
+        rows = slice(max(self.top, 0), self.top + self.side)
+        covered[rows, max(self.left, 0) : self.left + self.side] = True
+        return covered
+
 
 @dataclass(frozen=True)
 class Window:

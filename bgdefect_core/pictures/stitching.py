@@ -67,14 +67,11 @@ def stitch(
     new = _resized_colours(painted, crop, window)
     old = pixels[window.slices]
     if normal is not None:
-        reconstructed = _resized_colours(normal, crop, window)
-        good = (reconstructed, np.divide(old, white, dtype=np.float32))
+        good = _both(normal, picture, crop, window)
         if pasted is None:
             new = with_detail(new, *good)
         else:
-            decoded = _resized_colours(pasted[0], crop, window)
-            real = np.divide(pasted[1].pixels[window.slices], white, dtype=np.float32)
-            new = with_either_detail(new, good, (decoded, real))
+            new = with_either_detail(new, good, _both(*pasted, crop, window))
     is_gray = (pixels == pixels[..., :1]).all()
     if is_gray:  # what colour the decoder adds would give the defect away
         new = np.repeat(new.mean(axis=2, keepdims=True), 3, axis=2)
@@ -120,6 +117,17 @@ def _window(mask: Mask, crop: Crop, reach: int) -> Window:
         min(box.bottom + reach, crop.top + crop.side, mask.shape[0]),
         max(box.left - reach, crop.left, 0),
         min(box.right + reach, crop.left + crop.side, mask.shape[1]),
+    )
+
+
+def _both(
+    decoded: NDArray[np.float32], picture: Picture, crop: Crop, window: Window
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A window as the VAE gives it back, and as the picture has it: float32 ``[h, w, 3]`` in
+    0..1."""
+    pixels = picture.pixels[window.slices]
+    return _resized_colours(decoded, crop, window), np.divide(
+        pixels, picture.white, dtype=np.float32
     )
 
 

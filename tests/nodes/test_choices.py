@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from bgdefect_pack.bgdefect_core.errors import MaskError, PictureError, SettingError
+from bgdefect_pack.bgdefect_core.judging import Judgement
+from bgdefect_pack.bgdefect_core.quality import Quality, Verdict
+from bgdefect_pack.nodes._judging import Judged
 
 from .conftest import NAME
 
@@ -93,11 +95,12 @@ def test_folders_of_data_sets_are_offered_and_found(tmp_path: Path) -> None:
         folders.place_of("nut [datasets]", base, [])
 
 
-def verdicts(*reasons: str) -> list[Any]:
-    return [
-        SimpleNamespace(number=number, verdict=SimpleNamespace(good=not reason, reason=reason))
-        for number, reason in enumerate(reasons)
-    ]
+def verdicts(*reasons: str) -> list[Judged]:
+    samples: list[Judged] = []
+    for number, reason in enumerate(reasons):
+        verdict = Verdict(not reason, reason)
+        samples.append(Judged(number, Judgement(Quality(0.5, 5.0, 0.3, 100.0, 0.0, 40.0), verdict)))
+    return samples
 
 
 def test_samples_are_chosen_by_their_verdict() -> None:

@@ -19,7 +19,7 @@ from .tasks import Parts
 from .typed import GENERATION, with_values
 from .worker import Worker
 
-__all__ = ["assemble", "figures_of", "merged_lines"]
+__all__ = ["assemble", "merged_lines", "summary_figures"]
 
 
 def assemble(worker: Worker, order: Mapping[str, Any]) -> Parts:
@@ -56,7 +56,7 @@ def assemble(worker: Worker, order: Mapping[str, Any]) -> Parts:
         if path.is_file() and name not in names:
             store.write(name, path.read_bytes())
     store.remove(store.names(place.parts))
-    figures = figures_of(summary)
+    figures = summary_figures(summary)
     if summary.page is not None:
         figures["page"] = f"{place.url}/{place.extras}/{summary.page.name}"
     shutil.rmtree(root, ignore_errors=True)
@@ -76,8 +76,8 @@ def merged_lines(place: DataSetPlace) -> dict[tuple[int, int], str]:
     return texts
 
 
-def figures_of(summary: Summary) -> dict[str, Any]:
-    """What is told of a finished class."""
+def summary_figures(summary: Summary) -> dict[str, Any]:
+    """What is told of a finished class: how many samples, and its page."""
     page = "" if summary.page is None else str(summary.page)
     return {
         "accepted": summary.accepted,

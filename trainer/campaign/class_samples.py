@@ -19,7 +19,7 @@ from ..generation.choice_file import ChoiceFile
 from ..generation.config import GenerateConfig
 from ..generation.generate import conclude
 from ..generation.summary import summarise
-from .assembling import figures_of
+from .assembling import summary_figures
 from .figures import Figures
 from .packing import unpack
 from .painting import PaintedShard
@@ -175,7 +175,7 @@ class HeadSamples(ClassSamples):
         summary = summarise(root, count, lines, self._without_mask, self._left_out)
         summary = conclude(self._generate, self._object, self._defect, summary)
         self._figures.took("page", time.monotonic() - started)
-        return figures_of(summary)
+        return summary_figures(summary)
 
     def close(self) -> None:
         """Release the data set's folder."""

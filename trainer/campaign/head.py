@@ -1,7 +1,8 @@
-"""The head: gives tasks to an executor, and their results to the classes.
+"""The head: gives tasks to an executor, and their results to the runs that asked for them. A run is
+one class, or one evaluation.
 
-Tasks of classes that are further on go first, so that few classes are open at a time; no class
-waits for another.
+Tasks of runs that are further on go first, so that few are open at a time; no run waits for
+another.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import heapq
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bgdefect_core.errors import BGDefectError, OtherRunError, OutputError
 
@@ -22,6 +23,7 @@ __all__ = ["CampaignRun", "Head"]
 log = logging.getLogger(__name__)
 
 _FIRST = {"assemble": 0, "paint": 0, "place": 1, "learn": 2, "evaluate": 3}
+"""Kind of task -> its turn; the smallest first."""
 MOST_LOSSES = 20
 """Workers that may be lost at one task: a task that ends its worker every time ends here."""
 
@@ -59,13 +61,25 @@ class CampaignRun(Protocol):
         """Release what is open."""
 
 
+class _Waiting(NamedTuple):
+    """A task that waits for a worker, in the order in which it gets one."""
+
+    turn: int
+    """As ``_FIRST`` has it."""
+    run: int
+    """Number of its run."""
+    number: int
+    """Tasks that came before it: no two have the same."""
+    task: Task
+
+
 class Head:
-    """Runs the classes of a campaign.
+    """Works through the runs of a campaign.
 
     Args:
-        runs: the classes.
+        runs: classes and evaluations.
         executor: does the tasks.
-        tries: at a task, before its class is given up.
+        tries: at a task, before its run is given up.
         tell: called after every change, and while tasks run.
     """
 
@@ -81,9 +95,9 @@ class Head:
         self._numbers: dict[str, int] = {}
         for number, run in enumerate(runs):
             self._runs[run.name], self._numbers[run.name] = run, number
-        self._waiting = list(reversed(runs))
-        """Classes that have not begun."""
-        self._queue: list[tuple[int, int, int, Task]] = []
+        self._unbegun = list(reversed(runs))
+        """Runs that have not begun, the next one last."""
+        self._queue: list[_Waiting] = []
         self._count = 0
         self._active = 0
         self._failures: Counter[str] = Counter()
@@ -92,7 +106,7 @@ class Head:
         """Tasks that were given again, because a try failed or a worker was lost."""
 
     def run(self) -> None:
-        """Work until every class is done or has failed.
+        """Work until every run is done or has failed.
 
         Raises:
             OutputError: the disk is full, or the output cannot be written to: the campaign stops,
@@ -111,50 +125,50 @@ class Head:
 
     def _fill(self) -> bool:
         """Give tasks as long as the executor takes any; whether any is left."""
-        while self._queue or self._waiting:
+        while self._queue or self._unbegun:
             if not self._queue:
                 if not self._executor.takes("learn"):
                     break
                 self._begin()
-            elif not self._executor.takes(self._queue[0][3].kind):
+            elif not self._executor.takes(self._queue[0].task.kind):
                 break
             else:
                 task = self._next()
                 if task is not None:
                     self._executor.start(task)
                     self._active += 1
-        return bool(self._queue or self._waiting)
+        return bool(self._queue or self._unbegun)
 
     def _next(self) -> Task | None:
-        """The next task; None where its class has failed meanwhile. Among equals, one whose class
-        a worker has loaded."""
+        """The next task; None where its run has failed meanwhile. Among equals, one whose class a
+        worker has loaded."""
         loaded = set(self._executor.loaded)
-        first = self._queue[0][0]
-        for place, entry in enumerate(self._queue):
-            if entry[0] == first and entry[3].group in loaded:
+        turn = self._queue[0].turn
+        for place, waiting in enumerate(self._queue):
+            if waiting.turn == turn and waiting.task.group in loaded:
                 self._queue[place] = self._queue[-1]
                 self._queue.pop()
                 heapq.heapify(self._queue)
                 break
         else:
-            entry = heapq.heappop(self._queue)
-        task = entry[3]
+            waiting = heapq.heappop(self._queue)
+        task = waiting.task
         return task if self._runs[task.group].stage != "failed" else None
 
     def _begin(self) -> None:
-        """Begin one more class."""
-        run = self._waiting.pop()
+        """Begin one more run."""
+        run = self._unbegun.pop()
         self._advance(run, run.begin)
         self._tell()
 
     def _add(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
             self._count += 1
-            entry = (_FIRST[task.kind], self._numbers[task.group], self._count, task)
-            heapq.heappush(self._queue, entry)
+            turn, number = _FIRST[task.kind], self._numbers[task.group]
+            heapq.heappush(self._queue, _Waiting(turn, number, self._count, task))
 
     def _advance(self, run: CampaignRun, step: Callable[[], Sequence[Task]]) -> None:
-        """Let a class take a step; its mistake ends it and nothing else.
+        """Let a run take a step; its mistake ends it and nothing else.
 
         Raises:
             OutputError: the disk is full: that is nobody's mistake.
@@ -173,7 +187,7 @@ class Head:
         run.fail(reason)
 
     def _take(self, ended: Ended) -> None:
-        """Give a result to its class, or try its task again."""
+        """Give a result to its run, or try its task again."""
         task = ended.task
         run = self._runs[task.group]
         if run.stage in ("failed", "done"):

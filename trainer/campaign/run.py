@@ -73,17 +73,10 @@ def campaign(config: CampaignConfig, say: Callable[[str], None] = log.info) -> C
     began = time.process_time()
     plan = open_plan(config)
     classes = classes_of(plan)
-    ready: list[ClassPlan] = []
-    refused: list[ClassPlan] = []
-    reasons = ""
-    for item in classes:
-        (refused if item.problems else ready).append(item)
-        reasons += f"\n  {item.name}: {'; '.join(item.problems)}"
-    if not ready:
-        came = f"no class of {plan.data.source} can be learned:{reasons}"
-        raise DataError(came, "at least one")
+    ready = _ready(plan, classes)
     if config.dry_run:
         return _dry_run(config, plan, classes, ready)
+    refused = [item for item in classes if item.problems]
     for item in refused:
         say(f"{item.name} is left out: {'; '.join(item.problems)}")
     work = plan.run.output / _WORK
@@ -107,6 +100,21 @@ def campaign(config: CampaignConfig, say: Callable[[str], None] = log.info) -> C
                 raise
             write_summary(evaluations)
             return board.write("done", _told_last(head, executor, began))
+
+
+def _ready(plan: Plan, classes: Sequence[ClassPlan]) -> list[ClassPlan]:
+    """The classes that can be learned.
+
+    Raises:
+        DataError: there are none.
+    """
+    ready = [item for item in classes if not item.problems]
+    if ready:
+        return ready
+    reasons = ""
+    for item in classes:
+        reasons += f"\n  {item.name}: {'; '.join(item.problems)}"
+    raise DataError(f"no class of {plan.data.source} can be learned:{reasons}", "at least one")
 
 
 def _told_last(head: Head, executor: Executor, began: float) -> dict[str, float]:

@@ -78,27 +78,9 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
             is done.
     """
     config.check()
-    output, seed, device = config.output, config.seed, pick_device(config.device)
-    store = Store(output)
-    sampling = config.sampling
-    generation = generation_of(config)
-    baselines = _baselines(config, device)
-    detectors = Detectors(config.detector, config.arms.seeds, store, device)
-    parts = config.alarms.alarm_parts
-    evaluation = Evaluation(
-        parts=config.parts,
-        generation=generation,
-        realism=RealismMeasure(store, config.measures.features, sampling.samples, seed, device),
-        masks=MaskMeasure(store, sampling.base, config.measures.mask_levels, seed, config.device),
-        arms=config.trained_arms,
-        detectors=detectors,
-        held_out=HeldOutSide.of(generation, config.trained_arms, parts),
-        alarms=AlarmMeasure(detectors, parts, seed),
-        baselines=baselines,
-        landscapes=Landscapes(config.landscape, detectors, seed),
-        shown_fold=config.plan.folds[0],
-    )
-    generation.check()
+    output, seed, sampling = config.output, config.seed, config.sampling
+    evaluation = evaluation_of(config)
+    evaluation.generation.check()
     network()
     sklearn_metrics()
     if output.exists() and not output.is_dir():
@@ -121,9 +103,31 @@ def evaluate(config: EvaluateConfig, say: Say = log.info) -> Outcome:
     results = Results(unavailable)
     for scope in tqdm(scopes, desc="evaluating", unit="cell"):
         evaluation.measure(scope, results)
-        results.write(output, record, generation.base_name)
+        results.write(output, record, evaluation.generation.base_name)
 
     return _report(results, output, record, sampling.methods, estimate)
+
+
+def evaluation_of(config: EvaluateConfig) -> Evaluation:
+    """All measures, ready to be taken."""
+    seed, device = config.seed, pick_device(config.device)
+    store, generation = Store(config.output), generation_of(config)
+    sampling, measures = config.sampling, config.measures
+    detectors = Detectors(config.detector, config.arms.seeds, store, device)
+    parts = config.alarms.alarm_parts
+    return Evaluation(
+        parts=config.parts,
+        generation=generation,
+        realism=RealismMeasure(store, measures.features, sampling.samples, seed, device),
+        masks=MaskMeasure(store, sampling.base, measures.mask_levels, seed, config.device),
+        arms=config.trained_arms,
+        detectors=detectors,
+        held_out=HeldOutSide.of(generation, config.trained_arms, parts),
+        alarms=AlarmMeasure(detectors, parts, seed),
+        baselines=_baselines(config, device),
+        landscapes=Landscapes(config.landscape, detectors, seed),
+        shown_fold=config.plan.folds[0],
+    )
 
 
 def generation_of(config: EvaluateConfig) -> Generation:

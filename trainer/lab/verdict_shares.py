@@ -69,6 +69,17 @@ class VerdictShares:
     """Of the real defects that do what nearly all known ones do; None: nothing is shared."""
 
 
+@dataclass(frozen=True)
+class _NegativePainter:
+    """Paints masks with the background's prompt."""
+
+    model: Base
+    prompts: RegionPrompts
+    """The background's in place of the defect's."""
+    framing: Framing
+    seed: int
+
+
 def class_shares(
     weights: Path,
     base: str | None,
@@ -100,16 +111,15 @@ def class_shares(
     for number in rng.permutation(len(good))[:count]:
         pictures.append(load_picture(good[number].image, None))
     prompts = model.prompts(info.background_prompt, [info.background_prompt], info.mask_prompt)
-    framing = Framing(info.resolution, info.zoom)
+    painter = _NegativePainter(model, prompts, Framing(info.resolution, info.zoom), seed)
     jobs = _jobs(known_library, pictures, rng)
-    name = f"{info.object} / {info.defect}"
-    return shares(name, model, prompts, framing, known_library, others, jobs, seed)
+    return _shares(f"{info.object} / {info.defect}", painter, known_library, others, jobs)
 
 
 def weave_shares(model: Base, known: int, count: int, seed: int) -> list[VerdictShares]:
     """The shares on drawn weaves, for each pitch dark specks and faint broken threads."""
     prompts = model.prompts("a photo of a woven fabric", ["a photo of a woven fabric"], "mask")
-    framing = Framing(model.resolution)
+    painter = _NegativePainter(model, prompts, Framing(model.resolution), seed)
     results: list[VerdictShares] = []
     for pitch in PITCHES:
         for kind in _KINDS:
@@ -117,40 +127,38 @@ def weave_shares(model: Base, known: int, count: int, seed: int) -> list[Verdict
             masks: list[Mask] = []
             surroundings: list[Surroundings] = []
             for _ in range(known + count):
-                drawn = woven_defect(framing.resolution, pitch, kind, rng)
+                drawn = woven_defect(model.resolution, pitch, kind, rng)
                 masks.append(drawn.mask)
                 surroundings.append(surroundings_of(drawn.picture, drawn.mask))
             library = numbered_library(masks, surroundings)
             known_library, others = _part(library, 0, known), _part(library, known, known + count)
-            jobs = _weave_jobs(masks[known:], framing.resolution, pitch, rng)
+            jobs = _weave_jobs(masks[known:], model.resolution, pitch, rng)
             name = f"weave of {pitch:g} pixels / {kind}"
-            results.append(shares(name, model, prompts, framing, known_library, others, jobs, seed))
+            results.append(_shares(name, painter, known_library, others, jobs))
     return results
 
 
-def shares(
+def _shares(
     name: str,
-    model: Base,
-    prompts: RegionPrompts,
-    framing: Framing,
+    painter: _NegativePainter,
     known: MaskLibrary,
     others: MaskLibrary,
     jobs: Sequence[Job],
-    seed: int,
 ) -> VerdictShares:
     """The shares of one class.
 
     Args:
-        prompts: the background's in place of the defect's. known: real defects of the profile.
-        others: real defects that are judged. jobs: masks in good pictures that are painted.
+        known: real defects of the profile. others: real defects that are judged.
+        jobs: masks in good pictures that are painted.
     """
+    framing = painter.framing
     profile = ClassProfile.from_library(known, framing.resolution, framing.zoom)
     standard = Standard(profile=profile)
     passed: list[bool] = []
-    for defect in known_defects(others, framing.resolution, framing.zoom, model):
+    for defect in known_defects(others, framing.resolution, framing.zoom, painter.model):
         view = profile.view(defect.painted, defect.normal, defect.mask)
         passed.append(_passes(view, standard))
-    painted, decoded = _negatives(model, prompts, framing, jobs, standard, seed)
+    painted, decoded = _negatives(painter, jobs, standard)
     effect = None
     if profile.effects.known:
         changes = effects_of(others).changes
@@ -169,15 +177,11 @@ def shares(
 
 @torch.no_grad()
 def _negatives(
-    model: Base,
-    prompts: RegionPrompts,
-    framing: Framing,
-    jobs: Sequence[Job],
-    standard: Standard,
-    seed: int,
+    painter: _NegativePainter, jobs: Sequence[Job], standard: Standard
 ) -> tuple[list[bool], list[bool]]:
     """Whether masks painted with the background's prompt pass, and whether the good squares,
     encoded and decoded once more, do."""
+    model, prompts, framing = painter.model, painter.prompts, painter.framing
     settings = PaintSettings(starting=StartSettings(("noise",)))
     painted: list[bool] = []
     decoded: list[bool] = []
@@ -187,7 +191,7 @@ def _negatives(
             prepared = prepare(model, predict, batch, prompts, framing, settings)
             attempts: list[Attempt] = []
             for number in range(len(batch)):
-                attempts.append(Attempt(number, seed * 1_000_003 + start + number))
+                attempts.append(Attempt(number, painter.seed * 1_000_003 + start + number))
             samples = paint(model, predict, prepared, attempts, prompts, settings, standard)
             painted += [sample.verdict.good for sample in samples]
             normal = as_pictures(prepared.normal)

@@ -93,12 +93,8 @@ def vae_loss(
     return loss, float((-10 * mse.clamp_min(1e-8).log10()).mean())
 
 
-def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) -> AutoencoderKL:
-    """Train the VAE, or go on from ``folder``'s last checkpoint. Returns it with its scaling factor
-    not yet set."""
-    torch.manual_seed(seed)
-    vae = build_vae().train()
-    start_from(vae, coder)
+def _optimizer(vae: AutoencoderKL, config: VAEConfig) -> torch.optim.AdamW:
+    """What the linear coder has set learns more slowly than what was added to it."""
     added: list[nn.Parameter] = []
     linear: list[nn.Parameter] = []
     for name, weight in vae.named_parameters():
@@ -107,7 +103,15 @@ def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) ->
         {"params": added},
         {"params": linear, "share": config.linear_lr},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
+
+
+def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) -> AutoencoderKL:
+    """Train the VAE, or go on from ``folder``'s last checkpoint. Returns it with its scaling factor
+    not yet set."""
+    torch.manual_seed(seed)
+    vae = build_vae().train()
+    start_from(vae, coder)
 
     def pictures(start: int) -> PictureWindow[np.ndarray]:
         return PictureWindow(
@@ -140,7 +144,7 @@ def train_vae(folder: Path, coder: LinearCoder, config: VAEConfig, seed: int) ->
         config.save_every,
         config.lr,
         {"vae": vae},
-        optimizer,
+        _optimizer(vae, config),
         clipped=list(vae.parameters()),
         most=0.1,
         figure="psnr",

@@ -196,6 +196,21 @@ def _loss_weights(config: TrainConfig, base: Base) -> LossWeights:
     return LossWeights(weight, config.min_snr_gamma)
 
 
+def _trained_parameters(config: TrainConfig, base: Base) -> list[nn.Parameter]:
+    """What of the U-Net is trained; it is in training mode then."""
+    parameters = make_trainable(
+        base.unet,
+        base.family.lora_modules,
+        config.lora_rank,
+        config.seed,
+        TRAINED_PARTS[config.trained_part],
+    )
+    base.unet.train()
+    if config.gradient_checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    return parameters
+
+
 def setup(
     config: TrainConfig,
     target: TrainingClass,
@@ -215,13 +230,7 @@ def setup(
     for text_encoder in base.text_encoders:  # read no more; SDXL's take 3.3 GB
         nn.Module.to(text_encoder, "cpu")
     cache, validation = _learning_data(config, target.split, base, views, accelerator)
-    parts = TRAINED_PARTS[config.trained_part]
-    parameters = make_trainable(
-        base.unet, base.family.lora_modules, config.lora_rank, config.seed, parts
-    )
-    base.unet.train()
-    if config.gradient_checkpointing:
-        base.unet.enable_gradient_checkpointing()
+    parameters = _trained_parameters(config, base)
     lr = base.family.default_lr(config.lora_rank) if config.lr is None else config.lr
     unet, optimizer = accelerator.prepare(base.unet, make_optimizer(parameters, lr, device))
     loss = LOSSES[config.loss]

@@ -73,20 +73,12 @@ def judge_runs(
 
     Args:
         runs: real alone at k and larger numbers, all recipes at k; a recipe that lacks a choice of
-            known defects is left out. tolerated: false alarms, 0..1.
-            telling: half-width up to which an interval around 0 tells.
+            known defects is left out.
+        tolerated: false alarms, 0..1.
+        telling: half-width up to which an interval around 0 tells.
     """
-    at_k: dict[Recipe, list[DetectorRun]] = {}
-    reals: dict[int, list[DetectorRun]] = {}
-    for run in runs:
-        if run.recipe.arm == REAL.name:
-            reals.setdefault(run.k, []).append(run)
-        elif run.k == k:
-            at_k.setdefault(run.recipe, []).append(run)
+    reals, at_k = _sorted_runs(runs, k)
     real = precision_of(reals.get(k, []))
-    for recipe in list(at_k):
-        if _choices(at_k[recipe]) != _choices(reals.get(k, [])):
-            del at_k[recipe]
     level = crossed_interval(real)
     confidence = 1 - (1 - CONFIDENCE) / max(len(at_k), 1)
     values: dict[Recipe, Values] = {}
@@ -117,6 +109,22 @@ def judge_runs(
         operation=operation_of(at_k[best], tolerated, confidence),
         operation_real=operation_real,
     )
+
+
+def _sorted_runs(
+    runs: Sequence[DetectorRun], k: int
+) -> tuple[dict[int, list[DetectorRun]], dict[Recipe, list[DetectorRun]]]:
+    """Those of real alone by their number of known defects, and those of the recipes at k that have
+    every choice of known defects that real alone has."""
+    reals: dict[int, list[DetectorRun]] = {}
+    at_k: dict[Recipe, list[DetectorRun]] = {}
+    for run in runs:
+        if run.recipe.arm == REAL.name:
+            reals.setdefault(run.k, []).append(run)
+        elif run.k == k:
+            at_k.setdefault(run.recipe, []).append(run)
+    choices = _choices(reals.get(k, []))
+    return reals, {recipe: of for recipe, of in at_k.items() if _choices(of) == choices}
 
 
 def _choices(runs: Sequence[DetectorRun]) -> set[tuple[int, int]]:
