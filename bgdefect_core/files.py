@@ -1,7 +1,8 @@
-"""Files that are either complete or not there."""
+"""Files that are either complete or not there, and files that grow by whole entries."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ from typing import IO, Any, Literal
 
 from .errors import OutputError
 
-__all__ = ["atomic_write", "write_file"]
+__all__ = ["AppendedFile", "atomic_write", "unwritable", "write_file"]
+
+_OTHER_FOLDER = "choose another output folder"
 
 
 @contextmanager
@@ -46,9 +49,7 @@ def atomic_write(path: str | Path, mode: Literal["wb", "w"] = "wb") -> Iterator[
             temporary.unlink(missing_ok=True)
             raise
     except OSError as reason:
-        came = f"{path} cannot be written ({reason.strerror or reason})"
-        expected = "a writable folder with room on the disk"
-        raise OutputError(came, expected, "choose another output folder") from reason
+        raise unwritable(path, reason) from reason
 
 
 def write_file(path: str | Path, content: bytes) -> None:
@@ -59,3 +60,54 @@ def write_file(path: str | Path, content: bytes) -> None:
     """
     with atomic_write(path) as file:
         file.write(content)
+
+
+class AppendedFile:
+    """A file that grows by whole entries. Its writer holds a lock: no other process may write.
+
+    Args:
+        path: the file; its folder exists.
+        end: bytes that count. What lies behind them, such as an entry that a killed run has begun,
+            is cut off.
+        remedy: what is to be done where it cannot be written, for messages.
+
+    Raises:
+        OutputError: it cannot be written to.
+    """
+
+    def __init__(self, path: Path, end: int, remedy: str = _OTHER_FOLDER) -> None:
+        self._path, self._end, self._remedy = path, end, remedy
+        try:
+            self._file = path.open("ab", buffering=0)
+            self._file.truncate(end)
+        except OSError as reason:
+            raise unwritable(path, reason, remedy) from reason
+
+    def append(self, entry: bytes) -> None:
+        """Add an entry and wait until it is on the disk. A full disk leaves the file as it was.
+
+        Raises:
+            OutputError: the disk is full, or the file has become unwritable.
+        """
+        try:
+            if self._file.write(entry) != len(entry):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as reason:
+            self._file.truncate(self._end)
+            raise unwritable(self._path, reason, self._remedy) from reason
+        self._end += len(entry)
+
+    def read(self) -> bytes:
+        """All entries."""
+        return self._path.read_bytes()[: self._end]
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        self._file.close()
+
+
+def unwritable(path: Path, reason: OSError, remedy: str = _OTHER_FOLDER) -> OutputError:
+    """The error where a file cannot be written."""
+    came = f"{path} cannot be written ({reason.strerror or reason})"
+    return OutputError(came, "a writable folder with room on the disk", remedy)

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..errors import MaskError, PictureError
 from ..pictures.crop import Crop, take
@@ -20,6 +19,7 @@ from ..pictures.masks import Mask, feather
 from ..pictures.picture import Pixels
 from .effects import effect
 from .profile import ClassProfile
+from .shown import ring_around
 
 IDENTICAL_DB = 100.0
 """The PSNR of identical pictures, and the largest that is reported: JSON has no infinity."""
@@ -133,10 +133,7 @@ def defect_contrast(
         mask: bool [r, r], not empty.
         ring_width: pixels around the mask that count.
     """
-    distance = ndimage.distance_transform_edt(~mask)
-    ring = (distance > 0) & (distance <= ring_width)
-    if not ring.any():
-        ring = np.ones_like(mask)
+    ring = ring_around(mask, ring_width)
     return strength / max(float(normal[ring].std(axis=0).max()), 1 / 255)
 
 

@@ -78,10 +78,7 @@ def shown(
     """
     window, sigma, reach = _window(painted, normal, mask, signature.scale)
     inside = mask[window]
-    distance = ndimage.distance_transform_edt(~inside)
-    ring = (distance > 0) & (distance <= reach)
-    if not ring.any():
-        ring = np.ones_like(inside)
+    ring = ring_around(inside, reach)
     views = []
     for direction in signature.directions:
         old = projected(normal[window], direction)
@@ -94,6 +91,14 @@ def shown(
         mean = float(towards[inside].mean())
         views.append(Shown(strength, contrast, mean, towards, change, new, inside))
     return max(views, key=lambda view: view.strength)
+
+
+def ring_around(mask: Mask, width: float) -> Mask:
+    """The pixels outside a mask ``[h, w]`` that are at most ``width`` away; all where there are
+    none."""
+    distance = ndimage.distance_transform_edt(~mask)
+    ring: Mask = (distance > 0) & (distance <= width)
+    return ring if ring.any() else np.ones_like(mask)
 
 
 def projected(colours: NDArray[np.float32], direction: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,9 +8,7 @@ beside it, in ``mended/``; the label that was painted stays where it is.
 from __future__ import annotations
 
 import csv
-import errno
 import io
-import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -19,7 +17,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal, get_args
 
-from ..errors import DataError, OutputError, SettingError
+from ..errors import DataError, SettingError
+from ..files import AppendedFile, unwritable
 from ..paths import without_surrogates
 from ..pictures.masks import Mask
 from ..pictures.writing import write_mask
@@ -37,6 +36,7 @@ __all__ = [
 ]
 
 REVIEW = "review.csv"
+_REMEDY = "make room"
 Word = Literal["accept", "reject", "undecided"]
 Key = tuple[int, int]
 """Index of a sample and number of an attempt at it."""
@@ -144,16 +144,14 @@ class DecisionLog:
     def _open(self) -> dict[Key, Decision]:
         try:
             data = self.path.read_bytes() if self.path.exists() else b""
-            rows, end = _parse(data, self.path)
-            self._file = self.path.open("ab", buffering=0)
-            self._file.truncate(end)
-            self._end = end
-            if not end:
-                self._append(_row(*_COLUMNS))
-            elif data[end - 1 : end] != b"\n":
-                self._append("\n")
         except OSError as reason:
-            raise self._unwritable(reason) from reason
+            raise unwritable(self.path, reason, _REMEDY) from reason
+        rows, end = _parse(data, self.path)
+        self._file = AppendedFile(self.path, end, _REMEDY)
+        if not end:
+            self._file.append(_row(*_COLUMNS).encode())
+        elif data[end - 1 : end] != b"\n":
+            self._file.append(b"\n")
         return {decision.key: decision for decision in rows}
 
     def add(self, decision: Decision) -> None:
@@ -162,7 +160,7 @@ class DecisionLog:
         Raises:
             OutputError: the disk is full, or the file has become unwritable.
         """
-        self._append(decision.to_row())
+        self._file.append(decision.to_row().encode())
         self.decisions = {**self.decisions, decision.key: decision}
 
     def mend(self, decision: Decision, mask: Mask) -> None:
@@ -176,21 +174,6 @@ class DecisionLog:
         """
         write_mask(self.folder / mended_file(*decision.key), mask)
         self.add(decision)
-
-    def _append(self, text: str) -> None:
-        data = text.encode()
-        try:
-            if self._file.write(data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
-        except OSError as reason:
-            self._file.truncate(self._end)
-            raise self._unwritable(reason) from reason
-        self._end += len(data)
-
-    def _unwritable(self, reason: OSError) -> OutputError:
-        came = f"{self.path} cannot be written ({reason.strerror or reason})"
-        return OutputError(came, "a writable folder with room on the disk", "make room")
 
     def close(self) -> None:
         """Release the file; closing twice is harmless."""

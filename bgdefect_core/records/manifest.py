@@ -3,16 +3,14 @@ byte."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, OutputError, SettingError
-from ..files import atomic_write
+from ..errors import DataError, SettingError
+from ..files import AppendedFile, unwritable, write_file
 from ..pictures.writing import ENDINGS
 from .decisions import Decision, Key, mended_file, read_decisions
 
@@ -240,19 +238,16 @@ class Manifest:
     """
 
     def __init__(self, path: Path, wanted: Callable[[ManifestLine], bool]) -> None:
-        self.path = path
         try:
-            lines, self._end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
-            kept = [line for line in lines if wanted(line)]
-            if len(kept) < len(lines):
-                text = "".join(f"{line.to_json()}\n" for line in kept)
-                with atomic_write(path) as file:
-                    file.write(text.encode())
-                self._end = len(text.encode())
-            self._file = path.open("ab", buffering=0)
-            self._file.truncate(self._end)
+            lines, end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
         except OSError as reason:
-            raise _unwritable(path, reason) from reason
+            raise unwritable(path, reason) from reason
+        kept = [line for line in lines if wanted(line)]
+        if len(kept) < len(lines):
+            data = "".join(f"{line.to_json()}\n" for line in kept).encode()
+            write_file(path, data)
+            end = len(data)
+        self._path, self._file = path, AppendedFile(path, end)
 
     def append(self, line: ManifestLine) -> ManifestLine:
         """Add one line and wait until it is on the disk. A full disk leaves the file as it was.
@@ -264,14 +259,7 @@ class Manifest:
             SettingError: an entry is not plain JSON. OutputError: the disk is full.
         """
         data = f"{line.to_json()}\n".encode()
-        try:
-            if self._file.write(data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
-        except OSError as reason:
-            self._file.truncate(self._end)
-            raise _unwritable(self.path, reason) from reason
-        self._end += len(data)
+        self._file.append(data)
         return ManifestLine(**json.loads(data))
 
     def read(self) -> list[ManifestLine]:
@@ -280,7 +268,7 @@ class Manifest:
         Raises:
             DataError: the file has been damaged since.
         """
-        return _parse(self.path.read_bytes()[: self._end], self.path)[0]
+        return _parse(self._file.read(), self._path)[0]
 
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
@@ -326,9 +314,3 @@ def _line_of(entries: Any) -> ManifestLine | None:
     if line.review is not None and not isinstance(line.review.get("accepted"), bool):
         return None
     return line
-
-
-def _unwritable(path: Path, reason: OSError) -> OutputError:
-    came = f"{path} cannot be written ({reason.strerror or reason})"
-    expected = "a writable folder with room on the disk"
-    return OutputError(came, expected, "choose another output folder")

@@ -449,14 +449,14 @@ def test_full_disk_lists_nothing(
     with DatasetWriter(tmp_path / "out", "nut", "scratch", SETTINGS) as writer:
         writer.add(make_sample(folder, 0, 0, True))
         with monkeypatch.context() as patch:
-            patch.setattr("bgdefect_core.records.manifest.os.fsync", full)
+            patch.setattr("bgdefect_core.files.os.fsync", full)
             with pytest.raises(OutputError, match="No space left"):
                 writer.add(make_sample(folder, 1, 0, True))
         with monkeypatch.context() as patch:
             patch.setattr(writer, "_add_source", lambda source: "0" * 64)
             patch.setattr("bgdefect_core.records.dataset.write_file", lambda *args: None)
             patch.setattr(
-                "bgdefect_core.records.manifest.os.fsync", full
+                "bgdefect_core.files.os.fsync", full
             )  # only the line itself is left to fail
             with pytest.raises(OutputError, match="manifest.jsonl cannot be written"):
                 writer.add(make_sample(folder, 2, 0, True))

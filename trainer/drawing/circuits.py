@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from .circuit_layers import Layers, draw_layers
+from .noise import smooth_noise
 
 __all__ = ["CIRCUIT_NOUN", "FINISHES", "draw_circuit"]
 
@@ -55,13 +55,6 @@ def draw_circuit(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.nd
     if flip:
         picture, copper = picture[:, ::-1], copper[:, ::-1]
     return np.ascontiguousarray(picture, dtype=np.float32), np.ascontiguousarray(copper)
-
-
-def smooth_noise(rng: np.random.Generator, size: int, cell: float) -> np.ndarray:
-    """Unit-variance-ish value noise, float32 [size, size], features about `cell` px."""
-    points = max(3, int(np.ceil(size / cell)) + 2)
-    coarse = Image.fromarray(rng.standard_normal((points, points)).astype(np.float32))
-    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def _rough_threshold(rng: np.random.Generator, coverage: np.ndarray) -> np.ndarray:

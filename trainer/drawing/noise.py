@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from scipy import fft
 from scipy.ndimage import zoom
 
@@ -130,6 +131,14 @@ def smooth_field(rng: np.random.Generator, size: int, cells: int = 3) -> Array:
     coarse = rng.standard_normal((cells + 2, cells + 2)).astype(np.float32)
     wide = zoom(coarse, (size + 1) / (cells + 1), order=3, mode="nearest", grid_mode=True)
     return unit(wide[:size, :size])
+
+
+def smooth_noise(rng: np.random.Generator, size: int, cell: float) -> Array:
+    """Interpolated noise, mean 0, of about unit variance, with features of about `cell` pixels, 1
+    or more."""
+    points = max(3, int(np.ceil(size / max(cell, 1.0))) + 2)
+    coarse = Image.fromarray(rng.standard_normal((points, points)).astype(np.float32))
+    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def line_noise(rng: np.random.Generator, position: Array, finest: float, beta: float) -> Array:

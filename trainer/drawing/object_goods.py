@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .noise import smooth_noise
 from .object_hardware import metal
-from .object_stage import ObjectStage, Pose, colour, print_mask, smooth_noise
+from .object_stage import ObjectStage, Pose, colour, print_mask
 
 BISCUITS = (
     (0.80, 0.60, 0.33),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .object_stage import ObjectStage, Pose, colour, print_mask, smooth_noise
+from .noise import smooth_noise
+from .object_stage import ObjectStage, Pose, colour, print_mask
 
 STEEL = (0.62, 0.63, 0.65)
 METALS = (

@@ -12,16 +12,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter, shift
 
-__all__ = ["ObjectStage", "Pose", "colour", "print_mask", "smooth_noise"]
+from .noise import smooth_noise
+
+__all__ = ["ObjectStage", "Pose", "colour", "print_mask"]
 
 LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
-
-
-def smooth_noise(rng: np.random.Generator, size: int, cell: float) -> np.ndarray:
-    """Smooth noise, float32 [size, size], mean 0, features about `cell` px."""
-    points = max(3, int(np.ceil(size / max(cell, 1.0))) + 2)
-    coarse = Image.fromarray(rng.standard_normal((points, points)).astype(np.float32))
-    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def colour(

@@ -116,7 +116,7 @@ def generation_work(generation: Generation, cells: Sequence[Cell], levels: int) 
 
 
 def _evaluations(method: Method) -> float:
-    """U-Net samples of one sample that is accepted at once."""
+    """How often the U-Net sees a sample that is accepted at once."""
     paint = replace_options(PaintSettings(), **method.paint_settings)
     sampling = paint.sampling
     if not method.from_noise:
@@ -184,7 +184,7 @@ def reverse_distillation_work(
 
 
 def _network_seconds(generation: Generation) -> tuple[float, float]:
-    """Seconds of a training iteration and of one U-Net sample in generation."""
+    """Seconds of a training iteration, and of one sample in a call of the U-Net."""
     settings = generation.settings
     base = load_base(settings.base).to(pick_device(generation.device))
     precision = choose_precision(settings.train_precision, base, base.unet.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .config import TRAINING_PARTS
 from .detectors.alarms import AlarmMeasure
@@ -11,7 +12,7 @@ from .detectors.arms.arm import Arm
 from .detectors.detection import Detectors
 from .detectors.landscape_rows import Landscapes
 from .detectors.pictures import FoldPictures
-from .detectors.plans import ArmPlan, join_plans, plan_arms
+from .detectors.plans import ArmPlan, plan_arms, scope_plans
 from .detectors.reverse_distillation import ReverseDistillation
 from .detectors.unsupervised import Baseline, baseline_rows
 from .estimate import (
@@ -102,15 +103,12 @@ class Evaluation:
     def measure(self, scope: DetectorScope, results: Results) -> None:
         """Measure the cells of one detector, then the detector; everything is added to the
         results."""
-        pictures = self._pictures(scope.whole)
-        class_plans: list[list[ArmPlan]] = []
-        for cell in scope.cells:
-            cell_pictures = self._pictures(cell) if scope.is_joined else pictures
-            class_plans.append(self._measure_cell(cell, cell_pictures, results))
-        plans = join_plans(pictures, class_plans) if scope.is_joined else class_plans[0]
+        side = self.detectors.settings.resolution
+        pictures = FoldPictures(scope.whole.data.fold, side)
+        plans = scope_plans(scope, pictures, partial(self._measure_cell, results))
         self._measure_detectors(scope, pictures, plans, results)
 
-    def _measure_cell(self, cell: Cell, pictures: FoldPictures, results: Results) -> list[ArmPlan]:
+    def _measure_cell(self, results: Results, cell: Cell, pictures: FoldPictures) -> list[ArmPlan]:
         """Make the samples of a cell and measure them; returns the arms that train on them, none
         where no detector is trained."""
         samples = make_samples(self.generation, cell)
@@ -149,9 +147,6 @@ class Evaluation:
             rows, landscapes = self.landscapes.rows(scope.whole, pictures, plans)
             results.rows += rows
             results.landscapes |= landscapes
-
-    def _pictures(self, cell: Cell) -> FoldPictures:
-        return FoldPictures(cell.data.fold, self.detectors.settings.resolution)
 
 
 def _folds_of(scopes: Sequence[DetectorScope]) -> dict[str, Fold]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from .detectors.alarms import HeldPlans
 from .detectors.arms.arm import Arm
 from .detectors.pictures import FoldPictures
-from .detectors.plans import ArmPlan, join_plans, plan_arms
+from .detectors.plans import ArmPlan, plan_arms, scope_plans
 from .estimate import Work, generation_work
 from .plan.held_out import HeldOut, hold_out
 from .plan.plan import Cell, DetectorScope
@@ -58,15 +58,9 @@ class HeldOutSide:
         """
         plans: list[tuple[HeldOut, list[ArmPlan]]] = []
         for part in self.held(scope):
-            class_plans: list[list[ArmPlan]] = []
-            for cell in part.scope.cells:
-                squares = pictures
-                if part.scope.is_joined:
-                    squares = FoldPictures(cell.data.fold, pictures.side)
-                methods = make_samples(self.generation, cell).methods
-                seed = self.generation.seed
-                class_plans.append(plan_arms(self.arms, cell, squares, seed, methods, []))
-            joined = part.scope.is_joined
-            part_plans = join_plans(pictures, class_plans) if joined else class_plans[0]
-            plans.append((part, part_plans))
+            plans.append((part, scope_plans(part.scope, pictures, self._cell_plans)))
         return plans
+
+    def _cell_plans(self, cell: Cell, pictures: FoldPictures) -> list[ArmPlan]:
+        methods = make_samples(self.generation, cell).methods
+        return plan_arms(self.arms, cell, pictures, self.generation.seed, methods, [])

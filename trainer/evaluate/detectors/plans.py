@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..plan.plan import Cell
+from ..plan.plan import Cell, DetectorScope
 from ..samples.generation import MethodSamples
 from ..samples.sample_set import SampleSet
 from .arms.arm import Arm, Label
@@ -80,6 +80,24 @@ def sample_pairs(samples: SampleSet, side: int, label: Label) -> list[Pair]:
         mask = sample.label if label == "refined" else sample.requested
         pairs.append(squared(sample.picture, mask, side))
     return pairs
+
+
+def scope_plans(
+    scope: DetectorScope,
+    pictures: FoldPictures,
+    plans_of: Callable[[Cell, FoldPictures], list[ArmPlan]],
+) -> list[ArmPlan]:
+    """The arms of one detector, of all its classes together where it is for several.
+
+    Args:
+        pictures: of the scope. plans_of: gives the arms of a cell, with the pictures of its fold.
+    """
+    if not scope.is_joined:
+        return plans_of(scope.cells[0], pictures)
+    plans: list[list[ArmPlan]] = []
+    for cell in scope.cells:
+        plans.append(plans_of(cell, FoldPictures(cell.data.fold, pictures.side)))
+    return join_plans(pictures, plans)
 
 
 def join_plans(whole: FoldPictures, plans: Sequence[Sequence[ArmPlan]]) -> list[ArmPlan]:

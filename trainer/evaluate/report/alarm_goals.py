@@ -9,7 +9,7 @@ from ..detectors.arms.real import REAL
 from ..rows import place
 from .statistics import Runs, minus, of_cells
 from .summary import Key
-from .tables import MOST_SHOTS, POINTS, Cells, Table, pivot
+from .tables import MOST_SHOTS, POINTS, Cells, Table, in_points, pivot
 from .verdicts import Goal
 
 
@@ -30,11 +30,7 @@ def alarm_goal(groups: dict[Key, Runs]) -> Goal:
     mean = of_cells(classes)
     if not mean.n:
         return Goal(text, "not measured", "no threshold of held-out known defects")
-    numbers = f"{mean.mean * POINTS:+.1f}"
-    if mean.half is not None:
-        numbers += f" ± {mean.half * POINTS:.1f}"
-    numbers += f" points over {mean.n}"
-    return Goal(text, "met" if mean.mean <= 0 else "missed", numbers)
+    return Goal(text, "met" if mean.mean <= 0 else "missed", in_points(mean))
 
 
 def alarm_tables(groups: dict[Key, Runs]) -> list[Table]:

@@ -24,7 +24,7 @@ from .statistics import (
 )
 from .statistics import minus as difference_of
 from .summary import Key
-from .tables import MOST_SHOTS, POINTS, RUNS_NOTE, Cells, Table, pivot
+from .tables import MOST_SHOTS, POINTS, RUNS_NOTE, Cells, Table, in_points, pivot
 from .verdicts import WORDS, Goal, counted, verdict, with_column
 
 JUDGED = "pixel_ap"
@@ -168,10 +168,7 @@ def _mean_goal(
     mean = of_cells(classes)
     if not mean.n:
         return Goal(text, "not measured", "no such detectors")
-    numbers = f"{mean.mean * POINTS:+.1f}"
-    if mean.half is not None:
-        numbers += f" ± {mean.half * POINTS:.1f}"
-    numbers += f" points over {mean.n} of {len(cells)}"
+    numbers = f"{in_points(mean)} of {len(cells)}"
     if mean.low is None:
         return Goal(text, "not measured", numbers)
     return Goal(text, "met" if mean.mean >= least and mean.low > 0 else "missed", numbers)

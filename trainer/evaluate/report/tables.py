@@ -15,7 +15,7 @@ from ..detectors.arms.real import REAL
 from ..detectors.metrics import METRICS
 from ..measures.features import NAME
 from ..rows import Row, place
-from .statistics import Runs, minus, of_runs
+from .statistics import Interval, Runs, minus, of_runs
 from .summary import grouped
 
 REALISM_SHOWN = (
@@ -92,6 +92,14 @@ def figure(runs: Runs, decimals: int, scale: float = 1.0, sign: bool = False) ->
     if mean.half is None:
         return text(mean.mean)
     return f"{text(mean.mean)} ± {mean.half:.{decimals}f}"
+
+
+def in_points(mean: Interval) -> str:
+    """A mean difference in points, with the half-width of its interval and the number of cells."""
+    text = f"{mean.mean * POINTS:+.1f}"
+    if mean.half is not None:
+        text += f" ± {mean.half * POINTS:.1f}"
+    return f"{text} points over {mean.n}"
 
 
 def pivot(
