@@ -20,6 +20,7 @@ from ..bgdefect_core.files import atomic_write
 from ..bgdefect_core.method.randomness import attempt_seed
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
+from ..bgdefect_core.quality.verdict import EMPTY_LABEL
 from ..bgdefect_core.records.dataset import DatasetWriter
 from ..bgdefect_core.records.dataset_place import extras_folder
 from ..bgdefect_core.records.manifest import ManifestLine
@@ -150,9 +151,9 @@ def _check_sizes(number: int, sample: _Arrays) -> None:
 def _verdict(judged: Judged | None, label: Mask) -> dict[str, Any]:
     if judged is None:
         good = bool(label.any())
-        return {"quality": {}, "verdict": "not judged" if good else "label empty", "accepted": good}
+        return {"quality": {}, "verdict": "not judged" if good else EMPTY_LABEL, "accepted": good}
     good = judged.judgement.verdict.good and bool(label.any())
-    reason = judged.judgement.verdict.reason or "label empty"
+    reason = judged.judgement.verdict.reason or EMPTY_LABEL
     return {
         "quality": judged.judgement.figures,
         "verdict": "good" if good else reason,

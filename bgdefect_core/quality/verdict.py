@@ -15,6 +15,14 @@ from .shown import Shown
 
 SLACK_BELOW, SLACK_ABOVE = 0.5, 2.0
 """What a sample may fall short of, or exceed, what nine of ten real defects show of a property."""
+NOT_SHOWN = (
+    "no visible defect",
+    "defect lost in its surroundings",
+    "too little of the defect",
+    "far less of it than in life",
+)
+"""Reasons against samples that do not show their defect, in the order in which they are tried."""
+EMPTY_LABEL = "label empty"
 
 
 class LeastShown(NamedTuple):
@@ -154,19 +162,17 @@ def judge(
     limits = limits or QualityLimits()
     profile = profile or ClassProfile(0)
     least = limits.of_class(profile)
-    checks = [
-        (quality.strength >= least.strength, "no visible defect"),
-        (quality.contrast >= least.contrast, "defect lost in its surroundings"),
-        (
-            quality.mean_change is None or quality.mean_change >= least.mean,
-            "too little of the defect",
-        ),
-        (real_share >= limits.min_real_share, "far less of it than in life"),
-    ]
+    shows = (
+        quality.strength >= least.strength,
+        quality.contrast >= least.contrast,
+        quality.mean_change is None or quality.mean_change >= least.mean,
+        real_share >= limits.min_real_share,
+    )
+    checks = list(zip(shows, NOT_SHOWN, strict=True))
     if limits.shared:
         checks += _shared_checks(quality, profile)
     checks += [
-        (quality.fill > 0, "label empty"),
+        (quality.fill > 0, EMPTY_LABEL),
         (quality.fill >= limits.min_fill, "label nearly empty"),
         (quality.background_psnr >= limits.min_background_psnr, "background moved"),
         (quality.background_max <= limits.max_background_max, "background moved in places"),

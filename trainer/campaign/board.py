@@ -34,6 +34,7 @@ _EVERY = 2.0
 """Least seconds between two writings while a campaign runs."""
 _SLOWEST = 5
 _KINDS = ("learn", "place", "paint", "assemble", "evaluate")
+_TOTALS = ("wanted", "written", "accepted", "rejected", "unmade")
 
 State = Literal["running", "done", "stopped"]
 
@@ -62,7 +63,7 @@ class Board:
 
     Args:
         output: its folder.
-        runs: its classes. refused: those that have a mistake before they begin.
+        runs: its classes and evaluations. refused: classes that have a mistake before they begin.
         about: what else is told, by name.
     """
 
@@ -156,9 +157,6 @@ def _page(campaign: Campaign, about: Mapping[str, Any]) -> str:
         **{name: campaign.total(name) for name in _TOTALS},
     )
     return without_surrogates(text)
-
-
-_TOTALS = ("wanted", "written", "accepted", "rejected", "unmade")
 
 
 def _summary(campaign: Campaign) -> str:

@@ -17,6 +17,7 @@ from bgdefect_core.pictures.mask_reading import read_label
 from bgdefect_core.pictures.masks import Mask, coverage
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder, read_picture
+from bgdefect_core.quality.verdict import NOT_SHOWN
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.decisions import Key
 from bgdefect_core.records.manifest import read_manifest
@@ -24,14 +25,6 @@ from bgdefect_core.records.manifest import read_manifest
 from ...data.examples import load_example
 from ...data.layouts import find_examples
 from ..plan.fold import Fold
-
-HIDDEN = (
-    "no visible defect",
-    "defect lost in its surroundings",
-    "too little of the defect",
-    "far less of it than in life",
-)
-"""Verdicts of samples that do not show their defect."""
 
 
 class NoSamples(DataError):
@@ -119,7 +112,7 @@ def read_generated(name: str, root: Path, object: str, defect: str) -> SampleSet
     for record in records:
         if record.attempt == 0:
             firsts += 1
-            shown += record.verdict not in HIDDEN
+            shown += record.verdict not in NOT_SHOWN
         if record.accepted:
             samples[record.key] = GeneratedSample(
                 picture=read_of_folder(root / record.file),
