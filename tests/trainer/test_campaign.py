@@ -468,7 +468,7 @@ def test_a_class_learned_by_two_processes_equals_the_larger_batch(
         record = json.loads((run_folder / "run.json").read_text())
         assert record["settings"]["processes"] == processes
         losses.append(float((run_folder / "log.csv").read_text().splitlines()[-1].split(",")[1]))
-        (scratch,) = (folder / "out" / "work" / "learning").iterdir()
+        (scratch,) = (folder / "out" / "work" / "unfinished").iterdir()
         moments.append(moments_of(scratch / "plate-spot.safetensors"))
     assert largest_difference(*moments) < 1e-6
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)

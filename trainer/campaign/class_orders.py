@@ -38,16 +38,16 @@ class GenerationOrders:
 
     def _generation_places(self, folder: RunFolder) -> dict[str, Place]:
         """The files of the generation by content."""
-        store, sources = self._shared.store, self._shared.sources
+        store, files = self._shared.store, self._shared.files
         parent = folder.weights.parent
         names = [folder.weights.name, folder.split.relative_to(parent).as_posix()]
         places = {"weights": (store.add_tree(Tree.of(parent, names)), "")}
         for name in PATHS:
             path = getattr(self._generate, name)
             if path == self._item.train.data:
-                tree, inside = sources.object_tree(self._item.object)
+                tree, inside = files.object_tree(self._item.object)
             elif path is not None:
-                tree, inside = sources.path_tree(path)
+                tree, inside = files.path_tree(path)
             else:
                 continue
             places[name] = (store.add_tree(tree), inside)
@@ -69,7 +69,7 @@ class GenerationOrders:
         """
         reads_data = self._generate.good == self._item.train.data
         order = self._order(self._places) | {
-            "layout": self._shared.sources.layout if reads_data else "",
+            "layout": self._shared.files.layout if reads_data else "",
             "split": self._generate.mask_split is not None,
             "pairs": [pairs.start, pairs.stop],
             "choices": [choice.as_json() for choice in choices],

@@ -75,7 +75,7 @@ class ClassRun:
         order = self._shared.order(self._shared.data_places(self.item.object)) | {
             "train": order_values(self._train),
             "processes": self._processes,
-            "layout": self._shared.sources.layout,
+            "layout": self._shared.files.layout,
             "file": self._folder.weights.name,
             "scratch": settings_digest({"settings": record.settings, "inputs": inputs}),
         }

@@ -58,7 +58,7 @@ class RemoteWorker:
         self._node = node
         self._contents: Mapping[str, Any] = {}
         shelf = NodeShelf(self._folder, self._fetch)
-        self._worker = Worker(shelf, self._folder / "learning")
+        self._worker = Worker(shelf, self._folder / "unfinished")
 
     def node(self) -> str:
         """The node on which it lives."""

@@ -69,7 +69,7 @@ class EvaluationRun:
         self.stage = "evaluating"
         self.config.check()
         shared = self._shared
-        tree, _ = shared.sources.object_tree(self.object)
+        tree, _ = shared.files.object_tree(self.object)
         values = order_values(self.config)
         identity = {"settings": values, "content": tree.content, "base": shared.facts.fingerprint}
         self._key = settings_digest(identity)
@@ -78,7 +78,7 @@ class EvaluationRun:
             return []
         order = shared.order(shared.data_places(self.object)) | {
             "evaluate": values,
-            "layout": shared.sources.layout,
+            "layout": shared.files.layout,
             "scratch": self._key,
         }
         return [shared.task("evaluate", self.name, self.name, order)]

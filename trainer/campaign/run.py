@@ -82,12 +82,12 @@ def campaign(config: CampaignConfig, say: Callable[[str], None] = log.info) -> C
     work = plan.run.output / _WORK
     with locked(work):
         store = ContentStore(work / "contents")
-        sources = ClassFiles(plan)
-        base = base_content(plan, sources, store)
+        files = ClassFiles(plan)
+        base = base_content(plan, files, store)
         executor = make_executor(config, plan, store, work)
         with closing(executor):
             facts = measure_first(executor, ready[0], store, plan, base)
-            shared = Shared(plan.run, sources, store, facts, base, work, 2 * executor.slots + 2)
+            shared = Shared(plan.run, files, store, facts, base, work, 2 * executor.slots + 2)
             evaluations = evaluations_of(plan, ready, shared)
             runs: list[CampaignRun] = [ClassRun(item, shared) for item in ready if plan.run.paint]
             runs += evaluations
@@ -154,7 +154,7 @@ def make_executor(config: CampaignConfig, plan: Plan, store: ContentStore, work:
         SettingError: Ray is not installed, or cannot be reached.
     """
     if config.workers is None and config.address is None:
-        return LocalExecutor(Worker(InPlace(store), work / "learning"))
+        return LocalExecutor(Worker(InPlace(store), work / "unfinished"))
     try:
         from .cluster import RayExecutor
         from .joining import join, needs_of
@@ -168,7 +168,7 @@ def make_executor(config: CampaignConfig, plan: Plan, store: ContentStore, work:
     return RayExecutor(store, str(run.output.absolute()), needs, config.workers)
 
 
-def base_content(plan: Plan, sources: ClassFiles, store: ContentStore) -> tuple[str, str] | None:
+def base_content(plan: Plan, files: ClassFiles, store: ContentStore) -> tuple[str, str] | None:
     """The base by content; None: the embedded one, which every machine has.
 
     Raises:
@@ -180,7 +180,7 @@ def base_content(plan: Plan, sources: ClassFiles, store: ContentStore) -> tuple[
     if not Path(base).exists():
         expected = "a diffusers folder or a .safetensors file"
         raise SettingError(f"the base {base} does not exist", expected, "check the path")
-    tree, inside = sources.path_tree(Path(base))
+    tree, inside = files.path_tree(Path(base))
     return store.add_tree(tree), inside
 
 

@@ -27,7 +27,7 @@ class Shared:
     """What all classes of a campaign share."""
 
     settings: RunSettings
-    sources: ClassFiles
+    files: ClassFiles
     store: ContentStore
     facts: Facts
     base: Place | None
@@ -40,9 +40,9 @@ class Shared:
     def data_places(self, object: str) -> dict[str, Place]:
         """The data set as far as an object needs it, and its table of groups, as places of an
         order."""
-        tree, inside = self.sources.object_tree(object)
+        tree, inside = self.files.object_tree(object)
         places = {"data": (self.store.add_tree(tree), inside)}
-        for name, (table, place) in self.sources.group_file().items():
+        for name, (table, place) in self.files.group_file().items():
             places[name] = (self.store.add_tree(table), place)
         return places
 

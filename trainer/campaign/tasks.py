@@ -20,7 +20,7 @@ class Task:
     done."""
 
     kind: str
-    """Name of the work, as ``worker.WORKS`` has it."""
+    """Name of the work, as ``works.WORKS`` has it."""
     name: str
     """In words, for logs."""
     group: str

@@ -44,8 +44,8 @@ class Worker:
     def __init__(self, shelf: Shelf, scratch: Path) -> None:
         self.shelf = shelf
         self._scratch = scratch
-        self._loaded: tuple[object, Base] | None = None
-        self._classes: tuple[object, Base] | None = None
+        self._base: tuple[object, Base] | None = None
+        self._class_base: tuple[object, Base] | None = None
         self._unfinished: str | None = None
         self._memory: dict[str, tuple[object, Any]] = {}
 
@@ -79,10 +79,10 @@ class Worker:
     def base(self, order: Mapping[str, Any], prediction: PredictionType | None) -> Base:
         """A copy of the order's base that the caller may change; it is read once a worker."""
         key = (str(order["base"]), prediction)
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = self._classes = None  # free the memory first
-            self._loaded = (key, load_base(self.base_path(order), prediction))
-        return copy.deepcopy(self._loaded[1])
+        if self._base is None or self._base[0] != key:
+            self._base = self._class_base = None  # free the memory first
+            self._base = (key, load_base(self.base_path(order), prediction))
+        return copy.deepcopy(self._base[1])
 
     def trained(
         self, order: Mapping[str, Any], config: GenerateConfig
@@ -91,17 +91,17 @@ class Worker:
         kept.
 
         Raises:
-            BGDefectError: as :func:`ready_base`.
+            BGDefectError: as of :func:`load_base`, :func:`load_class` and :func:`settle_base`.
         """
         info = read_info(config.weights)
         files = (str(order["base"]), str(order["places"]["weights"]))
         key = (*files, config.device, config.precision)
-        if self._classes is None or self._classes[0] != key:
-            self._classes = None
+        if self._class_base is None or self._class_base[0] != key:
+            self._class_base = None
             base = self.base(order, info.prediction_type if info.prediction_given else None)
             load_class(base, config.weights, config.allow_other_base)
-            self._classes = (key, settle_base(base, config))
-        return self._classes[1], info
+            self._class_base = (key, settle_base(base, config))
+        return self._class_base[1], info
 
     def known(self, kind: str, key: object) -> Any:
         """What :meth:`keep` kept under this key; None where it is another's."""
