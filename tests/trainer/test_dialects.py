@@ -232,8 +232,12 @@ def test_two_yaml_files_with_names(tmp_path: Path) -> None:
 def test_yolo_labels_in_pixels(tmp_path: Path) -> None:
     root = yolo_nut(tmp_path / "nut")
     (root / "labels/train/000.txt").write_text("0 12 14 80 14 80 60\n")
-    with pytest.raises(DataError, match="in pixels; expected shares"):
+    with pytest.raises(DataError, match="in pixels or with key points; expected shares"):
         find_examples(root)
+    for line in ("0 1 1 5 5", "0 0.5 0.5 0.25 0.2 0.5 0.5 2 0.4 0.4 2"):
+        (root / "labels/train/000.txt").write_text(line)
+        with pytest.raises(DataError, match="in pixels or with key points"):
+            find_examples(root)
     (root / "labels/train/000.txt").write_text(f"0 {relative_corners()} 1.2 1.1\n")
     find_examples(root)  # a little beyond the picture is cut off
 

@@ -186,6 +186,23 @@ def test_two_entries_of_a_picture_in_real_iad(tmp_path: Path) -> None:
         find_examples(root)
 
 
+@pytest.mark.parametrize("word", ["NG", "defect"])
+def test_a_picture_that_is_called_bad_as_a_whole_is_no_good_one(
+    word: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = labelme_nut(tmp_path / "nut")
+    labelme(root, "003", [], flags={word: True, "blurred": True})
+    labelme(root, "004", [], flags={word: False, "blurred": True})
+    assert [example.image.name for example in good_examples(root, "nut")] == ["004.png"]
+    assert "1 pictures are called bad by flags alone" in caplog.text
+    root = cvat_nut(tmp_path / "bolt")
+    path = root / "annotations.xml"
+    tag = f'<tag label="{word}" source="manual"></tag></image></annotations>'
+    path.write_text(path.read_text().replace("</image></annotations>", tag))
+    assert [example.image.name for example in good_examples(root, "bolt")] == ["003.png"]
+    assert "1 pictures are called bad by tags alone" in caplog.text
+
+
 # --- CVAT and Label Studio
 
 

@@ -236,12 +236,14 @@ class Entries:
         value = self._values.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             return str(value).strip()
+        return next((flag for flag in self.flags() if flag.startswith(name)), "")
+
+    def flags(self) -> list[str]:
+        """The names of LabelMe's flags that are on."""
         flags = self._values.get("flags")
-        if isinstance(flags, Mapping):
-            for flag, is_on in flags.items():
-                if is_on is True and str(flag).startswith(name):
-                    return str(flag)
-        return ""
+        if not isinstance(flags, Mapping):
+            return []
+        return [str(flag) for flag, is_on in flags.items() if is_on is True]
 
     def _refuse(self, name: str, value: Any, expected: str) -> NoReturn:
         came = f"{self.where}: {name} is {_kind(value)}"

@@ -23,6 +23,7 @@ __all__ = [
     "LabelledPicture",
     "POINTS_UNREAD",
     "Region",
+    "calls_bad",
     "defect_regions",
     "is_background",
     "is_defect",
@@ -35,6 +36,10 @@ POINTS_UNREAD = "they have no area: give --point-size, and train with --masks-fr
 """What the log says of points."""
 _BACKGROUND = frozenset({"background", "_background_", "bg"})
 """Names of classes, in comparable form, whose regions show no defect."""
+_BAD = frozenset(
+    {"abnormal", "anomalous", "anomaly", "bad", "defect", "defective", "fail", "ng", "nok"}
+)
+"""Words in comparable form by which people call whole pictures so."""
 _IGNORED = frozenset({"__ignore__", "ignore", "ignored"})
 """Names of classes, in comparable form, whose regions are neither defect nor background. A void is
 a defect: of solder, of castings."""
@@ -157,6 +162,11 @@ def others_of(regions: Iterable[Region], label: str) -> tuple[Region, ...]:
 def is_background(label: str) -> bool:
     """Whether a class of this name is neither a defect nor to be ignored."""
     return is_good_name(label) or comparable(label) in _BACKGROUND
+
+
+def calls_bad(names: Iterable[object]) -> bool:
+    """Whether one of some words for a whole picture says that it shows a defect."""
+    return any(comparable(str(name)) in _BAD for name in names)
 
 
 def is_defect(label: str) -> bool:

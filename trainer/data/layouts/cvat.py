@@ -17,6 +17,7 @@ from ..annotations.record import (
     AnnotationOptions,
     LabelledPicture,
     Region,
+    calls_bad,
 )
 from ..annotations.shapes import Box, Polygons, Shape, Stroke
 from ..sides import side_called
@@ -99,6 +100,8 @@ def _labelled(
     size = (height, width) if height and width else None  # tools that do not know it write 0
     group = _group_of(element, options.group_key)
     side = side_called(element.get("subset") or "")
+    if not regions and calls_bad(tag.get("label") for tag in element.iter("tag")):
+        unread["tags"] += 1
     picture = LabelledPicture(image, tuple(regions), group, size, side, unread.total())
     return picture, unread
 
@@ -107,6 +110,8 @@ def _notes(unread: Counter[str]) -> tuple[str, ...]:
     notes: list[str] = []
     if unread["others"]:
         notes.append(f"{unread['others']} shapes are skeletons or cuboids: not read")
+    if unread["tags"]:
+        notes.append(f"{unread['tags']} pictures are called bad by tags alone, without a shape")
     if unread["points"]:
         notes.append(f"{unread['points']} shapes are points, not read: {POINTS_UNREAD}")
     return tuple(notes)

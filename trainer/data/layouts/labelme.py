@@ -12,7 +12,13 @@ from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.listing import list_pictures, named, without_masks
 
 from ..annotations.reading import Entries, find_inside, read_json
-from ..annotations.record import POINTS_UNREAD, AnnotatedSet, LabelledPicture, Region
+from ..annotations.record import (
+    POINTS_UNREAD,
+    AnnotatedSet,
+    LabelledPicture,
+    Region,
+    calls_bad,
+)
 from ..annotations.shapes import Box, Disc, MaskLayer, Polygons, Shape, Size, Stroke
 from .annotated import AnnotationLayout
 from .peeking import files_below, json_files, keys_in, soon
@@ -41,7 +47,7 @@ class LabelMe(AnnotationLayout):
         """As ``AnnotationLayout``."""
         pictures: dict[Path, LabelledPicture] = {}
         notes: list[str] = []
-        points = 0
+        points = bad = 0
         files = self.files(root)
         for path in files:
             content = Entries(read_json(path), str(path))
@@ -53,15 +59,18 @@ class LabelMe(AnnotationLayout):
                 shape = self._shape(entries)
                 if shape is None:
                     unread += 1
+                    points += 1
                 else:
                     regions.append(Region(entries.label("label"), shape, entries.where))
             if image in pictures:
                 came = f"{path} is a second file of labels for {image}"
                 raise DataError(came, "one a picture", "join the two")
+            if not regions and calls_bad(content.flags()):
+                unread += 1
+                bad += 1
             group = content.group(self.options.group_key)
             size = _size_of(content)
             pictures[image] = LabelledPicture(image, tuple(regions), group, size, unread=unread)
-            points += unread
         listed: list[Path] = []
         for folder in {path.parent for path in (*files, *pictures)}:
             listed += list_pictures(folder, folders_are_read=True, labels=".json")
@@ -71,6 +80,8 @@ class LabelMe(AnnotationLayout):
             pictures[image] = LabelledPicture(image, ())
         if unlabelled:
             notes.append(f"{len(unlabelled)} pictures have no JSON file: taken for good pictures")
+        if bad:
+            notes.append(f"{bad} pictures are called bad by flags alone, without a shape")
         if points:
             notes.append(f"{points} shapes are points, not read: {POINTS_UNREAD}")
         return AnnotatedSet(tuple(pictures.values()), tuple(notes))

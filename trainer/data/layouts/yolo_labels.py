@@ -31,8 +31,9 @@ SIDES = ("train", "val", "valid", "test")
 NAME_LISTS = ("classes.txt", "obj.names")
 """Files of names, no labels."""
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?")
-_PIXELS = 10
-"""A share of a picture's width or height is far below it, even of a label that reaches beyond."""
+_LARGEST_SHARE = 1.5
+"""Of a picture's width or height: labels reach beyond their pictures by far less, pixels and the
+numbers of key points by more."""
 
 
 def label_files(folder: Path) -> Iterator[Path]:
@@ -157,15 +158,17 @@ def regions_in(
             raise DataError(f"{where} is {line[:40]!r}", "numbers", "export it again") from reason
         if not all(map(math.isfinite, values)) or values[0] != int(values[0]):
             raise DataError(f"{where} is {line[:40]!r}", "a class and finite numbers")
-        if max(map(abs, values[1:]), default=0) > _PIXELS:
-            came = f"{where} is {line[:40]!r}, in pixels"
+        last = 5 if with_key_points else len(values)
+        if max(map(abs, values[1:last]), default=0) > _LARGEST_SHARE:
+            came = f"{where} is {line[:40]!r}, in pixels or with key points"
             expected = "shares of the picture's width and height, 0 to 1"
-            raise DataError(came, expected, "divide them by width and height, or export it again")
+            raise DataError(
+                came, expected, "name key points by kpt_shape in data.yaml, or export it again"
+            )
         kind = int(values[0])
         if names is not None and kind not in names:
             raise DataError(f"{where} is of the class {kind}", f"one of {sorted(names)[:20]}")
         name = f"class{kind}" if names is None else names[kind]
-        last = 5 if with_key_points else len(values)
         yield Region(name, _shape_of(values[1:last], where), where)
 
 
