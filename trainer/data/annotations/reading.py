@@ -238,12 +238,12 @@ class Entries:
             return str(value).strip()
         return next((flag for flag in self.flags() if flag.startswith(name)), "")
 
-    def flags(self) -> list[str]:
+    def flags(self) -> tuple[str, ...]:
         """The names of LabelMe's flags that are on."""
         flags = self._values.get("flags")
         if not isinstance(flags, Mapping):
-            return []
-        return [str(flag) for flag, is_on in flags.items() if is_on is True]
+            return ()
+        return tuple(str(flag) for flag, is_on in flags.items() if is_on is True)
 
     def _refuse(self, name: str, value: Any, expected: str) -> NoReturn:
         came = f"{self.where}: {name} is {_kind(value)}"

@@ -162,9 +162,8 @@ def regions_in(
         if max(map(abs, values[1:last]), default=0) > _LARGEST_SHARE:
             came = f"{where} is {line[:40]!r}, in pixels or with key points"
             expected = "shares of the picture's width and height, 0 to 1"
-            raise DataError(
-                came, expected, "name key points by kpt_shape in data.yaml, or export it again"
-            )
+            do = "divide them by width and height, or name kpt_shape in data.yaml"
+            raise DataError(came, expected, do)
         kind = int(values[0])
         if names is not None and kind not in names:
             raise DataError(f"{where} is of the class {kind}", f"one of {sorted(names)[:20]}")
