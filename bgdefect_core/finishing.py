@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .jobs import Job, PaintSettings
-from .judging import judge_sample
+from .judging import Judgement, judge_sample
 from .method.refinement import label_of
 from .method.signals import SIGNALS
 from .method.start import NOISE
@@ -18,7 +18,7 @@ from .pictures.masks import Mask
 from .pictures.picture import Picture
 from .pictures.stitching import stitch
 from .placement.paste import edge_width
-from .quality import Quality, Standard, StitchedSample, Verdict
+from .quality import Standard, StitchedSample
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,11 @@ class Painted:
     requested: Mask
     heat: NDArray[np.float32]
     """float32 ``[H, W]`` in 0..1: the signal behind the refined mask."""
-    quality: Quality
-    real_share: float | None
-    """Share of the real defect's change that the sample shows (``Surroundings.share_made``); None:
-    not known."""
-    verdict: Verdict
+    judgement: Judgement
     feather: float
     """Width of the seam in picture pixels, as set or by default."""
     start_level: float = NOISE
     """0: the paste of the real defect; 1: from noise."""
-    exemplar_difference: float | None = None
-    """How far the sample is from its exemplar (``copies.exemplar_difference``); None: started from
-    noise."""
-    continuity: float | None = None
-    """Whether it holds together as its exemplar does (``continuity.continuity``); None: started
-    from noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +74,7 @@ def finish(
             real = (decoded.pasted_square, pasted.picture)
         result = stitch(job.picture, decoded.painted, requested, crop, width, plain, real)
     else:
-        whole = _square(crop, requested.shape)
+        whole = crop.within(requested.shape)
         result = stitch(job.picture, decoded.painted, whole, crop, 0)
     if pasted is not None:
         result = pasted.finished(result)
@@ -136,22 +126,4 @@ def _judged(
     squares = (decoded.painted, decoded.normal)
     sample = StitchedSample(good, eight_bit, requested, refined, *squares, crop, width)
     judgement = judge_sample(sample, standard, job.real, decoded.pasted, decoded.start_level)
-    return Painted(
-        result,
-        refined,
-        requested,
-        shown,
-        judgement.quality,
-        judgement.real_share,
-        judgement.verdict,
-        width,
-        decoded.start_level,
-        judgement.exemplar_difference,
-        judgement.continuity,
-    )
-
-
-def _square(crop: Crop, shape: tuple[int, ...]) -> Mask:
-    mask = np.zeros(shape, np.bool_)
-    mask[max(crop.top, 0) : crop.top + crop.side, max(crop.left, 0) : crop.left + crop.side] = True
-    return mask
+    return Painted(result, refined, requested, shown, judgement, width, decoded.start_level)

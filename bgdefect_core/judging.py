@@ -33,7 +33,13 @@ class Judgement:
     @property
     def figures(self) -> dict[str, float]:
         """All figures that are known, by their names in the manifest."""
-        return figures_of(self.quality, self.real_share, self.exemplar_difference, self.continuity)
+        compared = {
+            "real_share": self.real_share,
+            "exemplar_difference": self.exemplar_difference,
+            "continuity": self.continuity,
+        }
+        known = {name: value for name, value in compared.items() if value is not None}
+        return {**self.quality.figures, **known}
 
 
 def judge_sample(
@@ -69,20 +75,3 @@ def judge_sample(
         elif standard.limits.shared and continuity < LEAST:
             verdict = Verdict(False, IN_PIECES)
     return Judgement(quality, verdict, share, difference, continuity)
-
-
-def figures_of(
-    quality: Quality,
-    real_share: float | None,
-    exemplar_difference: float | None,
-    continuity: float | None,
-) -> dict[str, float]:
-    """All figures of a sample that are known, by their names in the manifest."""
-    figures = dict(quality.figures)
-    if real_share is not None:
-        figures["real_share"] = real_share
-    if exemplar_difference is not None:
-        figures["exemplar_difference"] = exemplar_difference
-    if continuity is not None:
-        figures["continuity"] = continuity
-    return figures

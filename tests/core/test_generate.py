@@ -122,8 +122,11 @@ def check_sample(job: Job, sample: Painted, width: float) -> None:
         and sample.heat.min() == 0
     )
     assert (sample.heat[~job.requested] == 0).all()
-    assert sample.quality.background_psnr == IDENTICAL_DB and sample.quality.background_max == 0
-    assert sample.quality.fill == pytest.approx(sample.mask.sum() / job.requested.sum())
+    assert (
+        sample.judgement.quality.background_psnr == IDENTICAL_DB
+        and sample.judgement.quality.background_max == 0
+    )
+    assert sample.judgement.quality.fill == pytest.approx(sample.mask.sum() / job.requested.sum())
 
 
 @pytest.mark.parametrize("zoom", ["defect", "whole"])
@@ -180,7 +183,7 @@ def test_without_stitching_the_decoded_square_is_the_result(
     assert not square.all()
     assert sample.picture.pixels[~square].tobytes() == job.picture.pixels[~square].tobytes()
     assert (sample.picture.pixels[square] != job.picture.pixels[square]).mean() > 0.9
-    assert sample.quality.background_psnr < IDENTICAL_DB
+    assert sample.judgement.quality.background_psnr < IDENTICAL_DB
     assert sample.mask.any() and not (sample.mask & ~job.requested).any()
 
 
@@ -247,7 +250,7 @@ def test_signals_and_thresholds(
         settings = replace_options(SETTINGS, signal=signal, threshold=threshold)
         _, (sample,) = run(codec, predict, [job], prompts, settings)
         assert sample.mask.any() and not (sample.mask & ~job.requested).any()
-        fills.append(sample.quality.fill)
+        fills.append(sample.judgement.quality.fill)
     assert fills[0] == 1 and fills[0] >= fills[1] > fills[2] > 0
 
 
@@ -463,7 +466,7 @@ def test_a_start_at_1_is_a_start_from_noise(
     for one, other in zip(plain, at_1, strict=True):
         assert one.picture.pixels.tobytes() == other.picture.pixels.tobytes()
         assert np.array_equal(one.mask, other.mask)
-        assert other.start_level == 1 and other.exemplar_difference is None
+        assert other.start_level == 1 and other.judgement.exemplar_difference is None
 
 
 def test_samples_near_the_start_resemble_the_exemplar(
@@ -472,7 +475,7 @@ def test_samples_near_the_start_resemble_the_exemplar(
     jobs = start_jobs(*[picture_of(96, 80, 1)] * 3)
     samples = started(codec, predict, jobs, prompts, [0.0, 0.2, 0.9])
     assert [sample.start_level for sample in samples] == [0.0, 0.2, 0.9]
-    assert samples[0].exemplar_difference == 0
+    assert samples[0].judgement.exemplar_difference == 0
     for job, sample in zip(jobs, samples, strict=True):
         band = feather(job.requested, sample.feather) > 0
         assert (sample.picture.pixels[~band] == job.picture.pixels[~band]).all()
@@ -581,5 +584,5 @@ def test_a_copy_of_the_real_defect_is_rejected_by_name(prompts: RegionPrompts) -
         (replace_options(SETTINGS, start_core=1.0), 0.5),
     ):
         (sample,) = started(codec, predict, [job], prompts, [level], settings, framing)
-        verdicts.append(sample.verdict.reason)
+        verdicts.append(sample.judgement.verdict.reason)
     assert verdicts == [COPY, "", ""]

@@ -131,12 +131,13 @@ def assert_equal(samples: list[Painted], nodes: tuple[torch.Tensor, ...]) -> Non
         assert np.array_equal(sample.mask, label.numpy() > 0.5)
         difference = sample.picture.pixels.astype(int) - (result * 255).round().numpy()
         assert np.abs(difference).max() <= 1  # codecs and hosts round at other places
-        assert verdict.judgement.quality.figures == pytest.approx(sample.quality.figures, rel=1e-5)
-        assert verdict.judgement.verdict.reason == sample.verdict.reason
+        ours, core = verdict.judgement, sample.judgement
+        assert ours.quality.figures == pytest.approx(core.quality.figures, rel=1e-5)
+        assert ours.verdict.reason == core.verdict.reason
         for value, expected in (
-            (verdict.judgement.real_share, sample.real_share),
-            (verdict.judgement.exemplar_difference, sample.exemplar_difference),
-            (verdict.judgement.continuity, sample.continuity),
+            (ours.real_share, core.real_share),
+            (ours.exemplar_difference, core.exemplar_difference),
+            (ours.continuity, core.continuity),
         ):
             assert (value is None) == (expected is None)
             if expected is not None:

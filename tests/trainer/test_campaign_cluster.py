@@ -94,7 +94,7 @@ def test_two_machines_parts_of_which_are_killed(
 def test_forty_kills(
     tiny_base: Path, plates: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    values = {"count": 400, "steps": 200}
+    values = {"count": 600, "steps": 200}
     folder = tmp_path_factory.mktemp("alone-long")
     run_plan(write_plan(folder, tiny_base, plates, **values))
     write_plan(tmp_path / "kills", tiny_base, plates, **values)

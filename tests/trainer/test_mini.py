@@ -111,7 +111,7 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
         and torch.isfinite(prepared.normal).all()
         and np.isfinite(painted.heat).all()
     )
-    quality = asdict(painted.quality)
+    quality = asdict(painted.judgement.quality)
     figures = [value for value in quality.values() if isinstance(value, float)]
     assert len(figures) >= 6 and np.isfinite(figures).all()
     seam = feather(mask, painted.feather) > 0

@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from bgdefect_core.finishing import Painted
 from bgdefect_core.jobs import Attempt, Job
-from bgdefect_core.judging import figures_of
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import start_record
@@ -189,18 +188,16 @@ def predictor(base: Base) -> Iterator[Any]:
 
 def _sample(pair: Pair, slot: Slot, attempt: Attempt, painted: Painted) -> Sample:
     index, number = slot
-    quality = figures_of(
-        painted.quality, painted.real_share, painted.exemplar_difference, painted.continuity
-    )
+    verdict = painted.judgement.verdict
     facts = SampleFacts(
         index=index,
         attempt=number,
         source=Path(os.path.abspath(pair.source)),
         mask_origin={"pair": pair.index, **pair.origin},
         seed=attempt.seed,
-        quality=quality,
-        verdict="good" if painted.verdict.good else painted.verdict.reason,
-        accepted=painted.verdict.good,
+        quality=painted.judgement.figures,
+        verdict="good" if verdict.good else verdict.reason,
+        accepted=verdict.good,
         guidance=attempt.guidance,
         feather=painted.feather,
         start=start_record(

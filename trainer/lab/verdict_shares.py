@@ -193,7 +193,7 @@ def _negatives(
             for number in range(len(batch)):
                 attempts.append(Attempt(number, painter.seed * 1_000_003 + start + number))
             samples = paint(model, predict, prepared, attempts, prompts, settings, standard)
-            painted += [sample.verdict.good for sample in samples]
+            painted += [sample.judgement.verdict.good for sample in samples]
             normal = as_pictures(prepared.normal)
             again = as_pictures(model.decode(model.encode(prepared.normal)))
             for number, job in enumerate(batch):
