@@ -29,7 +29,7 @@ from .plans import ALL_KNOWN, ArmPlan
 from .settings import DetectorSettings
 
 PICTURES = "pictures"
-"""Key of the figures of each test picture; measurements of older states lack it."""
+"""Key of the figures of each test picture."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ class Detectors:
     def figures(
         self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int
     ) -> dict[str, Any]:
-        """The metrics of one detector, and the figures of each test picture under ``PICTURES``;
-        units of an older state lack these."""
+        """The metrics of one detector, and the figures of each test picture under ``PICTURES``."""
         name, settings = self.key(cell, plan, seed)
         measure = partial(self._measure, cell, pictures, plan, seed)
         return self.store.get("detector", name, settings, measure)
@@ -64,14 +63,8 @@ class Detectors:
     def picture_figures(
         self, cell: Cell, pictures: FoldPictures, plan: ArmPlan, seed: int
     ) -> dict[str, Any]:
-        """The figures of each test picture; the detector is trained again where its unit lacks
-        them."""
-        figures = self.figures(cell, pictures, plan, seed)
-        if PICTURES not in figures:
-            name, settings = self.key(cell, plan, seed)
-            measure = partial(self._measure, cell, pictures, plan, seed)
-            figures = self.store.get("detector-pictures", name, settings, measure)
-        return dict(figures[PICTURES])
+        """The figures of each test picture, of one detector."""
+        return dict(self.figures(cell, pictures, plan, seed)[PICTURES])
 
     def map_files(self, cell: Cell, plans: Sequence[ArmPlan]) -> dict[str, Path]:
         """Title -> picture of the first seed's maps, of the arms that show them."""
