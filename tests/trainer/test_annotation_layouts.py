@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,37 @@ def test_groups_by_a_pattern_keep_a_part_on_one_side(
             find_examples(root, reading=ReadingSettings(group_pattern=pattern))
 
 
+def _slips_in_coco(root: Path) -> None:
+    boxes = [[3, 2, 6, 4], [3, 2, 0, 4]]
+    coco(root, [{"image_id": n + 1, "bbox": box} for n, box in enumerate(boxes)], pictures=3)
+
+
+def _slips_in_yolo(root: Path) -> None:
+    yolo(root, ["0 0.5 0.5 0.2 0.2", "0 0.5 0.5 0.2 0"], good=1)
+
+
+def _slips_in_labelme(root: Path) -> None:
+    for number, last in enumerate(([9, 6], [9, 2])):
+        labelme(root, f"{number}", [{"shape_type": "rectangle", "points": [[3, 2], last]}])
+    plain_picture(root / "2.png")
+
+
+@pytest.mark.parametrize("write", [_slips_in_coco, _slips_in_yolo, _slips_in_labelme])
+def test_a_click_without_a_drag_is_passed_over_and_makes_no_picture_good(
+    write: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "nut")
+    assert len(find_examples(tmp_path / "nut")) == 1
+    assert len(good_examples(tmp_path / "nut", "nut")) == 1
+    assert "1 boxes have no area, not read" in caplog.text
+    assert "1 pictures have nothing but labels that are not read" in caplog.text
+
+
+def test_a_coco_outline_of_two_corners_gives_way_to_its_box(tmp_path: Path) -> None:
+    label = {"segmentation": [[0, 0, 5, 5]], "bbox": [3, 2, 6, 4]}
+    assert np.array_equal(masks_of(coco(tmp_path / "nut", [label]))[0], CUT)
+
+
 def test_a_layout_can_be_forced(tmp_path: Path) -> None:
     root = labelme_nut(tmp_path / "nut")
     yolo_nut(root)
@@ -273,7 +305,7 @@ DEEP = "[" * 100_000
         ({"segmentation": [[0, 0, 10**400, 1, 5, 5]]}, "finite"),
         ({"segmentation": [[0, 0, "1", 1, 5, 5]]}, "numbers alone"),
         ({"segmentation": [[0, 0, True, 1, 5, 5]]}, "numbers alone"),
-        ({"segmentation": [[0, 0, 5, 5]]}, "4 coordinates"),
+        ({"segmentation": [[0, 0, 5, 5, 3]]}, "5 coordinates"),
         ({"segmentation": "x"}, "no list"),
         ({"segmentation": [[0, 0, 1e9, 1, 5, 5]]}, "point 1e"),
         ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": "o" * 99}}, "packed"),
@@ -281,8 +313,8 @@ DEEP = "[" * 100_000
         ({"segmentation": {"size": [10**6, 10**6], "counts": [10**12]}}, "1000000 x 1000000"),
         ({"segmentation": {"size": [1], "counts": [1]}}, "size"),
         ({"segmentation": {}, "bbox": None}, "bbox"),
-        ({"bbox": [1, 2, -3, 4]}, "above 0"),
-        ({"bbox": [1, 2, 3]}, "above 0"),
+        ({"bbox": [1, 2, -3, 4]}, "none below 0"),
+        ({"bbox": [1, 2, 3]}, "none below 0"),
         ({"bbox": {"x": 1}}, "bbox"),
         ({}, "bbox is not there"),
         ({"bbox": [1, 2, 3, 4], "image_id": 9}, "image 9"),

@@ -99,7 +99,7 @@ def test_points_that_are_not_read_make_no_picture_good(
         find_examples(root)
     assert [path.name for path in good_pictures(root)] == ["b.png"]
     assert "give --point-size, and train with --masks-from points" in caplog.text
-    assert "1 pictures have labels of kinds alone that are not read" in caplog.text
+    assert "1 pictures have nothing but labels that are not read" in caplog.text
 
 
 def test_far_points_and_sizes_are_refused(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bgdefect_core.errors import BGDefectError, MaskError
-from bgdefect_core.pictures.listing import comparable, is_good_name
+from bgdefect_core.pictures.listing import comparable, is_good_name, shown_names
 from bgdefect_core.pictures.masks import Mask
 
 from ..sides import DataSide
@@ -30,6 +30,7 @@ __all__ = [
     "others_of",
     "regions_digest",
     "union_of",
+    "without_slips",
 ]
 
 POINTS_UNREAD = "they have no area: give --point-size, and train with --masks-from points"
@@ -126,6 +127,26 @@ class AnnotatedSet:
     pictures: tuple[LabelledPicture, ...]
     notes: tuple[str, ...] = ()
     """What was not read, for the log: one line each."""
+
+
+def without_slips(record: AnnotatedSet) -> AnnotatedSet:
+    """The same without boxes that have no area, such as a click without a drag; where one was, the
+    picture is no good one."""
+    pictures: list[LabelledPicture] = []
+    slips: list[str] = []
+    for picture in record.pictures:
+        kept: list[Region] = []
+        for region in picture.regions:
+            if isinstance(region.shape, Box) and not region.shape.has_area:
+                slips.append(region.source)
+            else:
+                kept.append(region)
+        count = len(picture.regions) - len(kept)
+        pictures.append(replace(picture, regions=tuple(kept), unread=picture.unread + count))
+    if not slips:
+        return record
+    note = f"{len(slips)} boxes have no area, not read: {shown_names(slips)}"
+    return AnnotatedSet(tuple(pictures), (*record.notes, note))
 
 
 def union_of(regions: Sequence[Region], size: Size) -> Mask:

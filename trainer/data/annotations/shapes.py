@@ -80,6 +80,11 @@ class Box:
     relative: bool = False
     """Whether coordinates are shares of the picture's width and height."""
 
+    @property
+    def has_area(self) -> bool:
+        """Whether it has width and height: a click without a drag has none."""
+        return self.left != self.right and self.top != self.bottom
+
     def fill(self, size: Size) -> Mask:
         """As ``Shape``; filled as the polygon of its corners."""
         left, right = sorted((self.left, self.right))

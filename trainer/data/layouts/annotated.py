@@ -22,6 +22,7 @@ from ..annotations.record import (
     Region,
     defect_regions,
     others_of,
+    without_slips,
 )
 from ..examples import GOOD, Example
 from ..sides import DataSide, side_of_place
@@ -93,7 +94,7 @@ class AnnotationLayout(Layout):
         key = (self.name, os.path.abspath(root), self.options, tuple(states))
         if key not in _read:
             with _no_collection():
-                record = self.read(root)
+                record = without_slips(self.read(root))
             _check(root, record)
             for text, expected in lines_of(record, self.name, self.options.point_size is not None):
                 report_once(f"{root}: {text}", expected=expected)

@@ -62,7 +62,7 @@ def lines_of(record: AnnotatedSet, layout: str, with_points: bool) -> Iterator[t
         text = f"{tally.undecided} pictures show nothing but regions to ignore: neither "
         yield f"{text}examples nor good pictures", False
     if tally.unread:
-        text = f"{tally.unread} pictures have labels of kinds alone that are not read: they are "
+        text = f"{tally.unread} pictures have nothing but labels that are not read: they are "
         yield f"{text}no good pictures either", False
     for note in record.notes:
         yield note, False

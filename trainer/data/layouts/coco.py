@@ -164,7 +164,7 @@ def _size_of(entries: Entries) -> Size | None:
 
 
 def _shape_of(entries: Entries) -> Shape:
-    """Polygons or run lengths where the annotation has them, else its box.
+    """Polygons or run lengths where the annotation has them with an area, else its box.
 
     Raises:
         DataError: it has none of them.
@@ -182,15 +182,17 @@ def _shape_of(entries: Entries) -> Shape:
         parts: list[tuple[float, ...]] = []
         for part in segmentation:
             numbers = entries.numbers_in(part, "segmentation")
-            if len(numbers) < 6 or len(numbers) % 2:
+            if not numbers or len(numbers) % 2:
                 came = f"{entries.where}: a polygon has {len(numbers)} coordinates"
-                raise DataError(came, "x and y of 3 corners or more", "draw it again")
-            parts.append(numbers)
-        return Polygons(tuple(parts))
+                raise DataError(came, "x and y of each corner", "draw it again")
+            if len(numbers) >= 6:
+                parts.append(numbers)
+        if parts:
+            return Polygons(tuple(parts))
     box = entries.numbers("bbox")
-    if len(box) != 4 or min(box[2:]) <= 0:
+    if len(box) != 4 or min(box[2:]) < 0:
         came = f"{entries.where}: bbox is {list(box)[:6]}"
-        raise DataError(came, "left, top, width and height, both above 0", "draw it again")
+        raise DataError(came, "left, top, width and height, none below 0", "draw it again")
     return Box(box[0], box[1], box[0] + box[2], box[1] + box[3])
 
 

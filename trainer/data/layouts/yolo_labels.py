@@ -175,8 +175,9 @@ def _shape_of(values: tuple[float, ...], where: str) -> Shape:
     """A box (middle and size) of four numbers, else a polygon."""
     if len(values) in (4, 5):  # the fifth is a detector's confidence
         x, y, width, height = values[:4]
-        if width <= 0 or height <= 0:
-            raise DataError(f"{where}: a box of {width:g} x {height:g}", "above 0", "redraw it")
+        if width < 0 or height < 0:
+            came = f"{where}: a box of {width:g} x {height:g}"
+            raise DataError(came, "none below 0", "draw it again")
         left, top = x - width / 2, y - height / 2
         return Box(left, top, left + width, top + height, relative=True)
     if len(values) < 6 or len(values) % 2:
