@@ -169,7 +169,7 @@ def test_the_one_server_is_for_this_machine_only() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "_Server"
     ]
-    assert made == ["_Server((HOST, port), _Handler)"]
+    assert made == ["_Server((HOST, port), _RequestHandler)"]
     guard = (ROOT / "trainer/review/guard.py").read_text("utf-8")
     assert 'HOST = "127.0.0.1"' in guard
 
