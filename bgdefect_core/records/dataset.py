@@ -105,12 +105,11 @@ class DatasetWriter:
             finish_apply(self.root, self.extras)
             decisions = read_decisions(self.extras)
             path = self.extras / "manifest.jsonl"
-            self._manifest = Manifest(path, lambda line: is_complete(self.root, line))
+            self._manifest, lines = Manifest.open(path, lambda line: is_complete(self.root, line))
             self._lock = stack.pop_all()
         self._decisions = decisions
         self._attempts: dict[int, list[int]] = {}
         self._accepted: set[int] = set()
-        lines = self.records
         for line in lines:
             self._count(line)
         self._sweep(lines)

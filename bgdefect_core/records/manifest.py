@@ -230,14 +230,28 @@ class Manifest:
     stay in the file alone, so that memory does not grow with them.
 
     Args:
-        path: the file; its folder exists.
-        wanted: which of the old lines to keep; the others are dropped from the file.
+        path: the file; its folder exists. end: bytes that its complete lines take.
 
     Raises:
-        OutputError: cannot be written to. DataError: damaged within.
+        OutputError: cannot be written to.
     """
 
-    def __init__(self, path: Path, wanted: Callable[[ManifestLine], bool]) -> None:
+    def __init__(self, path: Path, end: int) -> None:
+        self._path, self._file = path, AppendedFile(path, end)
+
+    @classmethod
+    def open(
+        cls, path: Path, wanted: Callable[[ManifestLine], bool]
+    ) -> tuple[Manifest, list[ManifestLine]]:
+        """A manifest, to be gone on with or begun, and the lines that stand in it.
+
+        Args:
+            path: the file; its folder exists.
+            wanted: which of the old lines to keep; the others are dropped from the file.
+
+        Raises:
+            OutputError: cannot be written to. DataError: damaged within.
+        """
         try:
             lines, end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
         except OSError as reason:
@@ -247,7 +261,7 @@ class Manifest:
             data = "".join(f"{line.to_json()}\n" for line in kept).encode()
             write_file(path, data)
             end = len(data)
-        self._path, self._file = path, AppendedFile(path, end)
+        return cls(path, end), kept
 
     def append(self, line: ManifestLine) -> ManifestLine:
         """Add one line and wait until it is on the disk. A full disk leaves the file as it was.

@@ -24,6 +24,7 @@ from transformers import (
 
 from bgdefect_core.declarations import replace_options
 from bgdefect_core.paths import ASSETS
+from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.weights.files import ClassWeightsInfo, save_weights
 from trainer.bases.load import load_base
@@ -37,6 +38,12 @@ from ..core.conftest import tiny_sdxl_unet
 TOKENIZER = ASSETS / "bgdefect-mini" / "tokenizer"
 RESOLUTION = 32
 Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def everything_is_said_anew() -> None:
+    """What is logged once a process is logged once a test."""
+    report_once.cache_clear()
 
 
 def save_tiny_base(folder: Path, seed: int = 0) -> Path:

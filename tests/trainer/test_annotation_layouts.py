@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from bgdefect_core.errors import BGDefectError, DataError, MaskError, SettingError
-from bgdefect_core.pictures.listing import report_once
 from trainer.data.annotations import reading as reading_files
 from trainer.data.annotations.run_lengths import packed, runs_of_mask
 from trainer.data.examples import load_example, validate
@@ -45,11 +44,6 @@ from .annotated_sets import (
 CUT = np.zeros((HEIGHT, WIDTH), bool)
 CUT[2:6, 3:9] = True
 OUTSIDE = ReadingSettings(outside_files=True)
-
-
-@pytest.fixture(autouse=True)
-def everything_is_said_anew() -> None:
-    report_once.cache_clear()
 
 
 def masks_of(root: Path, defect: str = "cut") -> list[np.ndarray]:

@@ -44,11 +44,6 @@ from .annotated_sets import (
 from .tool_exports import class_masks_nut, label_studio_nut, masks
 
 
-@pytest.fixture(autouse=True)
-def everything_is_said_anew() -> None:
-    report_once.cache_clear()
-
-
 def coco_file(root: Path) -> Path:
     return root / "annotations/instances_train.json"
 

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from bgdefect_core.errors import DataError, MaskError
-from bgdefect_core.pictures.listing import report_once
 from bgdefect_core.pictures.writing import write_mask
 from trainer.data.convert import ConvertConfig, convert
 from trainer.data.examples import load_example, load_others
@@ -38,11 +37,6 @@ from .tool_exports import cvat_nut, label_studio_nut, labelme_xml_nut, masks
 
 BOX = "0 0.25 0.2 0.25 0.2"
 CUT = {"shape_type": "polygon", "points": pairs(CORNERS)}
-
-
-@pytest.fixture(autouse=True)
-def everything_is_said_anew() -> None:
-    report_once.cache_clear()
 
 
 def area_of(root: Path) -> int:

@@ -135,18 +135,20 @@ def without_slips(record: AnnotatedSet) -> AnnotatedSet:
     pictures: list[LabelledPicture] = []
     slips: list[str] = []
     for picture in record.pictures:
-        kept: list[Region] = []
-        for region in picture.regions:
-            if isinstance(region.shape, Box) and not region.shape.has_area:
-                slips.append(region.source)
-            else:
-                kept.append(region)
-        count = len(picture.regions) - len(kept)
-        pictures.append(replace(picture, regions=tuple(kept), unread=picture.unread + count))
+        empty = [region for region in picture.regions if _is_slip(region)]
+        if empty:
+            kept = tuple(region for region in picture.regions if not _is_slip(region))
+            picture = replace(picture, regions=kept, unread=picture.unread + len(empty))
+            slips += [region.source for region in empty]
+        pictures.append(picture)
     if not slips:
         return record
     note = f"{len(slips)} boxes have no area, not read: {shown_names(slips)}"
     return AnnotatedSet(tuple(pictures), (*record.notes, note))
+
+
+def _is_slip(region: Region) -> bool:
+    return isinstance(region.shape, Box) and not region.shape.has_area
 
 
 def union_of(regions: Sequence[Region], size: Size) -> Mask:
