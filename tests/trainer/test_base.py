@@ -15,6 +15,7 @@ from bgdefect_core.errors import SettingError, WeightsError
 from bgdefect_core.weights.files import UNKNOWN
 from trainer.bases.licences import licence_of
 from trainer.bases.load import Base, load_base, load_tokenizer
+from trainer.bases.timing import duration
 
 ROOT = Path(__file__).parents[2]
 
@@ -303,3 +304,18 @@ def test_a_damaged_scheduler_is_no_linear_one(
     path.write_text("{}" if change is None else json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(WeightsError, match=message):
         load_base(copy)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (4.23, "4.2 s"),
+        (59.6, "1 min 00 s"),
+        (187, "3 min 07 s"),
+        (3599.6, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_a_time_is_told_by_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,4 +1,5 @@
-"""How long the work of a base takes on this machine, measured before a run starts."""
+"""How long the work of a base takes on this machine, measured before a run starts; and times in
+words."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from bgdefect_core.method.predictor import unet_predictor
 from .base import Base
 from .devices import DTYPES
 
-__all__ = ["NetworkTiming", "time_network", "timed"]
+__all__ = ["NetworkTiming", "duration", "time_network", "timed"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,14 @@ def timed(step: Callable[[], object], times: int = 2) -> float:
         finish()
         seconds.append(time.perf_counter() - started)
     return min(seconds)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, by its two largest units: "4.2 s", "3 min 07 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"

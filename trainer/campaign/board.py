@@ -22,11 +22,12 @@ from jinja2 import Environment, StrictUndefined
 from bgdefect_core.files import atomic_write
 from bgdefect_core.paths import without_surrogates
 
+from ..bases.timing import duration
 from .classes import ClassPlan
 from .figures import Figures
 from .head import CampaignRun
 
-__all__ = ["Board", "Campaign", "clock"]
+__all__ = ["Board", "Campaign"]
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def _page(campaign: Campaign, about: Mapping[str, Any]) -> str:
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters["clock"] = clock
+    environment.filters["duration"] = duration
     source = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
     times = {}
     for entry in campaign.classes:
@@ -163,12 +164,4 @@ def _summary(campaign: Campaign) -> str:
     counts = f"{campaign.count('done')} of {len(campaign.classes)} classes are done"
     failed = campaign.count("failed")
     failures = f", {failed} failed" if failed else ""
-    return f"{campaign.state}: {counts}{failures}, after {clock(campaign.seconds)}"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a person reads them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{campaign.state}: {counts}{failures}, after {duration(campaign.seconds)}"

@@ -15,12 +15,12 @@ from bgdefect_core.errors import BGDefectError
 from bgdefect_core.pictures.reading import load_picture
 from bgdefect_core.weights.info import ClassWeightsInfo
 
+from ..bases.timing import duration
 from ..data.examples import validate
 from ..data.splits import write_split
 from ..generation.dry_run import network_samples
 from ..generation.pairs import Pairs, open_pairs
 from ..training.setup import choose_class
-from .board import clock
 from .classes import ClassPlan
 from .evaluation_run import EvaluationRun
 from .measuring import Facts
@@ -91,11 +91,11 @@ class DryRun:
                 continue
             pictures = f"{cost.trained} train, {cost.held_out} held out"
             tasks = f"learn -> {cost.shards} x (place -> paint) -> assemble"
-            times = f"learning {clock(cost.learn)}, painting {clock(cost.paint)}"
+            times = f"learning {duration(cost.learn)}, painting {duration(cost.paint)}"
             lines.append(f"{cost.item.name}: {pictures}; {tasks}; {times}")
             lines += [f"  {note}" for note in cost.notes]
         for evaluation in self.evaluations:
-            lines.append(f"{evaluation.name}: {evaluation.problem or clock(evaluation.seconds)}")
+            lines.append(f"{evaluation.name}: {evaluation.problem or duration(evaluation.seconds)}")
         return [*lines, *self._total_lines()]
 
     def _total_lines(self) -> list[str]:
@@ -116,7 +116,7 @@ class DryRun:
         return [
             f"tasks: {good} learn, {shards} place, {shards} paint, {good} assemble, "
             f"{len(self.evaluations)} evaluate",
-            f"time:  {clock(seconds)} of one worker, {clock(spread)} on {self.workers}; "
+            f"time:  {duration(seconds)} of one worker, {duration(spread)} on {self.workers}; "
             "validation, placing, retries and writing come on top",
             f"disk:  {disk / _GB:.2f} GB of {self.free / _GB:.0f} GB that are free{enough}",
             f"{good} classes can be learned, {len(self.classes) - good} cannot",

@@ -14,8 +14,9 @@ from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.records.run_record import locked
 
 from ..bases.load import MINI
+from ..bases.timing import duration
 from .blobs import ContentStore, InPlace
-from .board import Board, Campaign, clock
+from .board import Board, Campaign
 from .class_run import ClassRun
 from .classes import ClassFiles, ClassPlan, classes_of
 from .config import CampaignConfig
@@ -255,7 +256,7 @@ def tell(result: Campaign | DryRun) -> list[str]:
 def _closing_lines(result: Campaign) -> Sequence[str]:
     done, failed = result.count("done"), result.count("failed")
     return [
-        f"{done} classes are done, {failed} failed, in {clock(result.seconds)}",
+        f"{done} classes are done, {failed} failed, in {duration(result.seconds)}",
         f"page:   {result.output / 'index.html'}",
         f"record: {result.output / 'campaign.json'}",
     ]

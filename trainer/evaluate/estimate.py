@@ -16,7 +16,7 @@ from bgdefect_core.method.signals import SIGNALS
 from ..bases.devices import pick_device
 from ..bases.load import load_base
 from ..bases.precision import choose_precision
-from ..bases.timing import time_network, timed
+from ..bases.timing import duration, time_network, timed
 from ..generation.dry_run import network_samples
 from .detectors.landscape import PRODUCTS
 from .detectors.landscape_rows import BATCH as LANDSCAPE_BATCH
@@ -72,10 +72,10 @@ class Estimate:
         """For the terminal."""
         lines = []
         for work in self.works:
-            product = f"{work.count:6} x {work.seconds_each:9.1f} s = {_clock(work.seconds)}"
+            product = f"{work.count:6} x {work.seconds_each:9.1f} s = {duration(work.seconds)}"
             lines.append(f"{work.name:22} {product}")
         total = sum(work.seconds for work in self.works)
-        return [*lines, f"{'about':22} {_clock(total):>22}", f"not counted: {NOT_COUNTED}"]
+        return [*lines, f"{'about':22} {duration(total):>22}", f"not counted: {NOT_COUNTED}"]
 
 
 def generation_work(generation: Generation, cells: Sequence[Cell], levels: int) -> list[Work]:
@@ -190,8 +190,3 @@ def _network_seconds(generation: Generation) -> tuple[float, float]:
     precision = choose_precision(settings.train_precision, base, base.unet.device)
     timing = time_network(base, precision, TRAINING_BATCH, settings.batch)
     return timing.iteration, timing.sample
-
-
-def _clock(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"

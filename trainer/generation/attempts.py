@@ -221,15 +221,13 @@ def first_attempts(slots: Sequence[Slot]) -> dict[int, int]:
 
 
 def needed(slots: Sequence[Slot], outcome: Outcomes) -> Iterator[Slot]:
-    """The slots that count: each once, none after an accepted attempt at its sample, and none after
-    a copy in the same batch."""
+    """The slots that count, each once: those of samples without an accepted attempt before. After a
+    copy in the same batch an attempt does not count: it was painted at the level that follows a
+    rejection. Outcomes may become known between one slot and the next.
+    """
     first = first_attempts(slots)
-    passed: set[Slot] = set()
-    for slot in slots:
-        index, attempt = slot
-        is_made = any(outcome(index, earlier) == "good" for earlier in range(attempt))
-        together = range(first[index], attempt)
-        follows_copy = any(outcome(index, earlier) == "copy" for earlier in together)
-        if not (slot in passed or is_made or follows_copy):
-            yield slot
-        passed.add(slot)
+    for index, attempt in dict.fromkeys(slots):
+        before = [outcome(index, earlier) for earlier in range(attempt)]
+        painted_together = before[first[index] :]
+        if "good" not in before and "copy" not in painted_together:
+            yield index, attempt

@@ -9,6 +9,8 @@ from typing import Any
 
 from bgdefect_core.records.manifest import ManifestLine
 
+from ..bases.timing import duration
+
 _SHOWN = 20
 """Samples or masks of a kind that :func:`report` lists."""
 
@@ -110,8 +112,7 @@ def exit_code(summary: Summary) -> int:
 
 def report(summary: Summary) -> str:
     """What the terminal shows at the end."""
-    minutes, seconds = divmod(round(summary.seconds), 60)
-    time = f"{minutes} min {seconds} s"
+    time = duration(summary.seconds)
     counts = f"{summary.accepted} of {summary.wanted} samples"
     if summary.dry_run:
         done = f"; {summary.done} are there already" if summary.done else ""

@@ -24,7 +24,7 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.errors import OutputError
 from bgdefect_core.records.run_record import read_record
 
-from ..campaign.board import clock
+from ..bases.timing import duration
 from ..campaign.simulation import Costs, simulate
 
 WORKERS = (1, 8, 64, 1000)
@@ -172,7 +172,7 @@ def _paper(config: BenchCampaignConfig, run: RunFigures) -> list[str]:
     )
     shards = -(-config.samples // _SHARD)
     lines = [
-        f"on paper: a class learns {clock(costs.learn)}; a sample takes {costs.place:.3f} s to "
+        f"on paper: a class learns {duration(costs.learn)}; a sample takes {costs.place:.3f} s to "
         f"place, {costs.paint:.3f} s to paint, {costs.write:.4f} s at the head, "
         f"{costs.size / 1e6:.2f} MB",
         "workers classes        time  workers busy  head busy | written by workers: time  busy",
@@ -182,7 +182,7 @@ def _paper(config: BenchCampaignConfig, run: RunFigures) -> list[str]:
             result = simulate(costs, workers, classes, shards, _SHARD)
             other = simulate(costs, workers, classes, shards, _SHARD, at_workers=True)
             lines.append(
-                f"{workers:7} {classes:7} {clock(result.seconds):>11} {result.busy:13.0%} "
-                f"{result.head:10.0%} | {clock(other.seconds):>24} {other.busy:5.0%}"
+                f"{workers:7} {classes:7} {duration(result.seconds):>11} {result.busy:13.0%} "
+                f"{result.head:10.0%} | {duration(other.seconds):>24} {other.busy:5.0%}"
             )
     return lines
