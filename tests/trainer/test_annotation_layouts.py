@@ -297,7 +297,7 @@ DEEP = "[" * 100_000
         ({"segmentation": [[0, 0, float("nan"), 1, 5, 5]]}, "NaN"),
         ({"segmentation": [[0, 0, float("inf"), 1, 5, 5]]}, "Infinity"),
         ({"segmentation": [[0, 0, 10**400, 1, 5, 5]]}, "finite"),
-        ({"segmentation": [[0, 0, "1", 1, 5, 5]]}, "numbers alone"),
+        ({"segmentation": [[0, 0, "1,5", 1, 5, 5]]}, "numbers alone"),
         ({"segmentation": [[0, 0, True, 1, 5, 5]]}, "numbers alone"),
         ({"segmentation": [[0, 0, 5, 5, 3]]}, "5 coordinates"),
         ({"segmentation": "x"}, "no list"),

@@ -8,7 +8,7 @@ import pytest
 
 from bgdefect_core.errors import DataError
 from trainer.data.examples import load_example
-from trainer.data.layouts import find_examples, good_pictures, layout_of
+from trainer.data.layouts import find_examples, good_pictures
 
 from .annotated_sets import CORNERS, coco, labelme, pairs, plain_picture, yolo
 
@@ -20,15 +20,6 @@ def test_a_json_that_holds_no_labels_makes_no_picture_good(content: bytes, tmp_p
     (root / "b.json").write_bytes(content)
     with pytest.raises(DataError, match=r"b\.json"):
         good_pictures(root)
-
-
-def test_a_file_in_utf_16_is_known_and_refused(tmp_path: Path) -> None:
-    root = labelme(tmp_path / "nut", "a", [{"shape_type": "polygon", "points": pairs(CORNERS)}])
-    text = (root / "a.json").read_text()
-    (root / "a.json").write_bytes(text.encode("utf-16"))
-    assert layout_of(root).name == "labelme"
-    with pytest.raises(DataError, match="UTF-8"):
-        find_examples(root)
 
 
 def test_endings_of_labels_in_upper_case(tmp_path: Path) -> None:

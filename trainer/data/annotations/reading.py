@@ -3,6 +3,7 @@ used, and no path leads out of the data's folder."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -19,8 +20,10 @@ from bgdefect_core.pictures.listing import named, picture_files, picture_key, re
 
 __all__ = [
     "Entries",
+    "encoding_of",
     "find_inside",
     "inside",
+    "number_of",
     "numbers_of",
     "read_json",
     "read_small_text",
@@ -35,10 +38,15 @@ _LARGEST_TEXT = 16 << 20
 _EXCERPT = 60
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
 _BETWEEN = re.compile(r"[,;\s]+")
+_NUMBER = re.compile(r"\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
+"""A number as a text. One comma stands before decimals or between numbers: that is for no program
+to decide."""
+_HEAD = 200
+_DECLARED = re.compile(rb"""^<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
 def read_json(path: Path, largest: int = LARGEST) -> Any:
-    """The content of a JSON file in UTF-8.
+    """The content of a JSON file.
 
     Raises:
         DataError: unreadable, too large, no JSON, nested without end, or with NaN or infinity.
@@ -87,12 +95,12 @@ def read_yaml(path: Path) -> Any:
 
 def read_xml(path: Path, largest: int = LARGEST) -> ElementTree.Element:
     """The root of an XML file without declarations of its own: these could name other files, or
-    grow without end.
+    grow without end. An encoding that it declares is read.
 
     Raises:
         DataError: unreadable, too large, no XML, or with such declarations.
     """
-    text = _text_of(path, largest)
+    text = _text_of(path, largest, _declared_encoding(path))
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DataError(f"{path} declares entities", "XML without them", "export it again")
     try:
@@ -100,6 +108,28 @@ def read_xml(path: Path, largest: int = LARGEST) -> ElementTree.Element:
     except (ElementTree.ParseError, ValueError, RecursionError) as reason:
         came = f"{path} cannot be read ({str(reason)[:_EXCERPT]})"
         raise DataError(came, "XML", "export it again") from reason
+
+
+def _declared_encoding(path: Path) -> str:
+    """The encoding that an XML file names in its first line; UTF-8 where it names none."""
+    try:
+        with open(path, "rb") as file:
+            match = _DECLARED.match(file.read(_HEAD))
+    except OSError:  # said where it is read
+        match = None
+    return "utf-8" if match is None else match[1].decode("ascii")
+
+
+def number_of(text: str, where: str) -> float:
+    """The one number in a text.
+
+    Raises:
+        DataError: something else, such as a comma before decimals.
+    """
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        came = f"{where} holds {text[:40]!r}"
+        raise DataError(came, "one finite number, with a point before decimals", "export it again")
+    return float(text)
 
 
 def numbers_of(text: str, where: str) -> tuple[float, ...]:
@@ -118,7 +148,7 @@ def numbers_of(text: str, where: str) -> tuple[float, ...]:
 
 
 def read_small_text(path: Path) -> str:
-    """A text file in UTF-8.
+    """A text file in UTF-8 or, with a byte order mark, in UTF-16.
 
     Raises:
         DataError: unreadable or too large.
@@ -126,19 +156,30 @@ def read_small_text(path: Path) -> str:
     return _text_of(path, _LARGEST_TEXT)
 
 
-def _text_of(path: Path, largest: int) -> str:
+def _text_of(path: Path, largest: int, declared: str = "utf-8") -> str:
+    """The text of a file in UTF-8, with a byte order mark in UTF-16, else in what it declares."""
     try:
         size = path.stat().st_size
         if size > largest:
             came = f"{path} has {size >> 20} MB"
             raise DataError(came, f"at most {largest >> 20}", "divide it into several data sets")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeError as reason:
+        content = path.read_bytes()
+        try:
+            return content.decode(encoding_of(content))
+        except UnicodeError:
+            return content.decode(declared)
+    except (UnicodeError, LookupError) as reason:
         came = f"{path} is not in UTF-8 ({reason})"
         raise DataError(came, "a text file in UTF-8", "save it again in UTF-8") from reason
     except OSError as reason:
         came = f"{path} cannot be read ({reason})"
         raise DataError(came, "a text file in UTF-8", "check the path and its rights") from reason
+
+
+def encoding_of(content: bytes) -> str:
+    """The encoding of a text by its byte order mark: UTF-16, else UTF-8 with or without one."""
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "utf-16" if is_wide else "utf-8-sig"
 
 
 class Entries:
@@ -184,8 +225,8 @@ class Entries:
         return self.text(name).strip()
 
     def whole(self, name: str) -> int:
-        """A whole number; 3.0 is one too."""
-        value = self._values.get(name)
+        """A whole number; 3.0 is one too, and so is "3"."""
+        value = _plain(self._values.get(name))
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 1 << 63:
@@ -207,11 +248,14 @@ class Entries:
         return self.numbers_in(self._values.get(name), name)
 
     def numbers_in(self, value: Any, name: str) -> tuple[float, ...]:
-        """A list of finite numbers out of the entry of this name."""
+        """A list of finite numbers out of the entry of this name; they may be written as texts."""
         if not isinstance(value, list):
             self._refuse(name, value, "a list of numbers")
         if not set(map(type, value)) <= {int, float}:
-            self._refuse(name, value, "a list of numbers alone")
+            value = list(map(_plain, value))
+            others = [entry for entry in value if type(entry) not in (int, float)]
+            if others:
+                self._refuse(name, others[0], "a list of numbers alone")
         try:
             numbers = tuple(map(float, value))
         except OverflowError:
@@ -219,6 +263,16 @@ class Entries:
         if not all(map(math.isfinite, numbers)):
             self._refuse(name, value, "a list of finite numbers")
         return numbers
+
+    def is_on(self, name: str) -> bool:
+        """Whether a switch is on: true or 1, also as a text. One that is not there is off."""
+        value = _plain(self._values.get(name))
+        value = value.strip().lower() if isinstance(value, str) else value
+        if value in (1, "true"):
+            return True
+        if value in (0, None, "", "false"):
+            return False
+        self._refuse(name, value, "true or false")
 
     def list(self, name: str) -> list[Any]:
         """A list of anything."""
@@ -248,6 +302,16 @@ class Entries:
     def _refuse(self, name: str, value: Any, expected: str) -> NoReturn:
         came = f"{self.where}: {name} is {_kind(value)}"
         raise DataError(came, expected, "export it again, or leave it out")
+
+
+def _plain(value: Any) -> Any:
+    """A number where a value is one that is written as a text; else the value."""
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        return float(value)
 
 
 def _kind(value: Any) -> str:

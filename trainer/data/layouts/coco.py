@@ -112,7 +112,7 @@ class _Document:
             raise DataError(came, "the id of a category", "export it again")
         shape = _shape_of(entries)
         regions = self._regions.setdefault(image, [])
-        if entries.any("ignore") not in (1, True):
+        if not entries.is_on("ignore"):
             regions.append(Region(self._categories[category], shape, entries.where))
         elif not any(region.shape == shape for region in regions):  # it stands in every category
             regions.append(Region(IGNORE, shape, entries.where))

@@ -10,7 +10,7 @@ from bgdefect_core.errors import DataError
 
 from ..annotations.layers import Ellipse, RowRuns, turned
 from ..annotations.picture_index import PictureIndex
-from ..annotations.reading import find_inside, numbers_of, read_xml
+from ..annotations.reading import find_inside, number_of, numbers_of, read_xml
 from ..annotations.record import (
     POINTS_UNREAD,
     AnnotatedSet,
@@ -187,7 +187,7 @@ def _corners(element: ElementTree.Element, fewest: int, where: str) -> tuple[flo
 def _rotation(element: ElementTree.Element, where: str) -> float:
     """Degrees."""
     degrees = element.get("rotation")
-    return numbers_of(degrees, where)[0] if degrees else 0.0
+    return number_of(degrees, where) if degrees else 0.0
 
 
 def _group_of(element: ElementTree.Element, key: str) -> str:
@@ -210,11 +210,11 @@ def _text(element: ElementTree.Element, name: str, where: str) -> str:
 
 
 def _values(element: ElementTree.Element, names: tuple[str, ...], where: str) -> tuple[float, ...]:
-    return tuple(numbers_of(_text(element, name, where), where)[0] for name in names)
+    return tuple(number_of(_text(element, name, where), where) for name in names)
 
 
 def _whole(element: ElementTree.Element, name: str, where: str) -> int:
-    number = numbers_of(_text(element, name, where), where)[0]
+    number = number_of(_text(element, name, where), where)
     if not number.is_integer():
         raise DataError(f"{where}: {name} is {number:g}", "a whole number", "export it again")
     return int(number)

@@ -258,10 +258,10 @@ def _polygon(result: _Result, scale: tuple[float, float]) -> Polygons:
 
 
 def _brush(result: _Result) -> BrushLayer:
-    numbers = result.value.list("rle")
-    if not set(map(type, numbers)) <= {int} or not all(0 <= number < 256 for number in numbers):
+    numbers = result.value.numbers("rle")
+    if not all(0 <= number < 256 and number.is_integer() for number in numbers):
         raise DataError(f"{result.where}: rle is no list of bytes", "numbers from 0 to 255")
-    return BrushLayer(bytes(numbers), result.size)
+    return BrushLayer(bytes(map(int, numbers)), result.size)
 
 
 def _pair(

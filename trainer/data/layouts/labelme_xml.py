@@ -10,7 +10,7 @@ from bgdefect_core.pictures.listing import without_masks
 from bgdefect_core.pictures.mask_values import NONZERO
 
 from ..annotations.picture_index import PictureIndex
-from ..annotations.reading import numbers_of, read_xml
+from ..annotations.reading import number_of, read_xml
 from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, MaskFiles, Polygons, Shape, Size
 from .annotated import AnnotationLayout
@@ -84,7 +84,7 @@ def _shape_of(element: ElementTree.Element, image: Path, masks: PictureIndex, wh
     corners: list[float] = []
     for point in element.iter("pt"):
         for axis in ("x", "y"):
-            corners.append(numbers_of(point.findtext(axis) or "", where)[0])
+            corners.append(number_of(point.findtext(axis) or "", where))
     if len(corners) < 6:
         came = f"{where}: an outline of {len(corners) // 2} points"
         raise DataError(came, "3 or more", "draw it again")
@@ -99,7 +99,7 @@ def _size_of(document: ElementTree.Element, where: str) -> Size | None:
     rows, columns = document.findtext("imagesize/nrows"), document.findtext("imagesize/ncols")
     if not rows or not columns:
         return None
-    size = int(numbers_of(rows, where)[0]), int(numbers_of(columns, where)[0])
+    size = int(number_of(rows, where)), int(number_of(columns, where))
     return size if all(size) else None  # tools that do not know it write 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
@@ -10,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from bgdefect_core.pictures.listing import is_leftover, list_folders, list_pictures
+
+from ..annotations.reading import encoding_of
 
 __all__ = [
     "begins_with",
@@ -95,12 +96,11 @@ def text_near_ends(path: Path) -> str:
         if rest > 0:
             file.seek(-min(rest, _LOOKED_AT), 2)
             looked_at += file.read()
-    is_wide = looked_at.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return looked_at.decode("utf-16" if is_wide else "utf-8", errors="replace")
+    return looked_at.decode(encoding_of(looked_at), errors="replace")
 
 
 def begins_with(path: Path, text: str) -> bool:
     """Whether a file begins with a text, after white space and a byte order mark."""
     with open(path, "rb") as file:
         beginning = file.read(_LOOKED_AT)
-    return beginning.decode("utf-8-sig", errors="replace").lstrip().startswith(text)
+    return beginning.decode(encoding_of(beginning), errors="replace").lstrip().startswith(text)

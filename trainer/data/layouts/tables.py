@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
+
+from ..annotations.reading import encoding_of
 
 _MARKS = (",", ";", "\t", "|")
 _NOTHING = frozenset({"nan", "none", "null", "n/a", "-"})
@@ -73,8 +74,7 @@ def _text_of(path: Path) -> str:
     do = "save it as a csv in UTF-8"
     try:
         data = path.read_bytes()
-        is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = data.decode("utf-16" if is_wide else "utf-8-sig")
+        text = data.decode(encoding_of(data))
     except (OSError, UnicodeError) as reason:
         raise DataError(f"{path} cannot be read ({reason})", "a csv in UTF-8", do) from reason
     if "\x00" in text:
