@@ -333,3 +333,38 @@ def test_bench_table() -> None:
         "| a b | 3 | 0.250 | - | 0.500 | 0.625 |",
         "| a c | 2 | 0.300 | 0.900 | - | - |",
     ]
+
+
+def test_bench_trains_detectors_on_each_kind_of_label(tmp_path: Path, tiny_base: Path) -> None:
+    root = tmp_path / "data" / "plate"
+    rng = np.random.default_rng(3)
+    for number in range(12):
+        plain = rng.normal(110, 4, (HEIGHT, WIDTH, 3)).clip(0, 255).astype(np.uint8)
+        write_picture(root / f"train/good/{number:03d}.png", plain)
+        write_picture(root / f"test/good/{number:03d}.png", plain[::-1])
+        mask = rectangle(8, 8 + number, 14, 16 + number)
+        write_picture(root / f"test/spot/{number:03d}.png", np.where(mask[..., None], 230, plain))
+        write_mask(root / f"ground_truth/spot/{number:03d}_mask.png", mask)
+    config = BenchBoxesConfig(
+        tmp_path / "data",
+        tmp_path / "out",
+        shots=2,
+        steps=1,
+        batch=1,
+        rounds=1,
+        base=str(tiny_base),
+        detector_seeds=(0, 1),
+        detector_steps=1,
+    )
+    (figures,) = bench_boxes(config)
+    assert list(figures.pixel_ap) == ["box", "round-1", "human"]
+    assert all(len(scores) == 2 for scores in figures.pixel_ap.values())
+    assert 0 < min(figures.pixel_ap["human"]) <= 1
+    # other labels, another detector; other seeds, too
+    assert figures.pixel_ap["box"] != figures.pixel_ap["human"]
+    assert len(set(figures.pixel_ap["human"])) == 2
+    assert boxes_table([figures])[4:7] == [
+        "Pixel AP of detectors that learned from these labels:",
+        "",
+        "| class | pictures | box | round-1 | human |",
+    ]
