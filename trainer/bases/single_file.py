@@ -73,6 +73,39 @@ def load_single_file(path: Path, prediction: PredictionType | None = None) -> Pa
         WeightsError: a pickle, a damaged file, missing parts, another layout, signs that
             contradict each other.
     """
+    header, tensors, family = _read(path)
+    check_types(str(path), tensors, (_UNET, "first_stage_model.", *_TEXT))
+    scheduler = _scheduler(path, family, header, tensors, prediction)
+    with library_errors(path, _EXPECTED, "choose a whole checkpoint, or update diffusers"):
+        unet = _convert(UNet2DConditionModel, tensors, family, "unet")
+        vae = _convert(AutoencoderKL, tensors, family, "vae")
+        text_encoders = _text_encoders(tensors, family)
+        tokenizers = tuple(_tokenizer(part) for part in family.text_parts)
+    networks: dict[str, nn.Module] = {"U-Net": unet, "VAE": vae}
+    for part, text_encoder in zip(family.text_parts, text_encoders, strict=True):
+        networks[part.encoder.replace("_", " ")] = text_encoder
+    _check_whole(path, networks)
+    if scheduler["prediction_type"] == "v_prediction" and family.v_sample_size is not None:
+        unet.register_to_config(sample_size=family.v_sample_size)
+    return Parts(
+        family=family,
+        licence=family.licence,
+        unet=unet,
+        vae=vae,
+        text_encoders=text_encoders,
+        tokenizers=tokenizers,
+        scheduler=scheduler,
+        half_kept=tensors[FIRST].dtype in HALF_KEPT,
+    )
+
+
+def _read(path: Path) -> tuple[FileHeader, dict[str, Tensor], Family]:
+    """The file's header and tensors, and the family that it belongs to; tensors are read of no
+    other file.
+
+    Raises:
+        WeightsError: a pickle, a damaged file, or another model.
+    """
     if path.suffix.lower() != ".safetensors":
         came = f"{path} is a {path.suffix or 'nameless'} file"
         expected = "a .safetensors file, which cannot run code"
@@ -84,41 +117,14 @@ def load_single_file(path: Path, prediction: PredictionType | None = None) -> Pa
         header = FileHeader(shapes, file.metadata() or {})
         family = _family(path, header)
         tensors = {name: file.get_tensor(name) for name in shapes}
-    check_types(str(path), tensors, (_UNET, "first_stage_model.", *_TEXT))
-    scheduler = _scheduler(path, family, header, tensors, prediction)
-    with library_errors(path, _EXPECTED, "choose a whole checkpoint, or update diffusers"):
-        text = _text_names(tensors, family)
-        unet = _convert(UNet2DConditionModel, tensors, family, "unet")
-        vae = _convert(AutoencoderKL, tensors, family, "vae")
-        networks = {"U-Net": unet, "VAE": vae}
-        text_encoders: list[Any] = []
-        tokenizers: list[CLIPTokenizer] = []
-        for part in family.text_parts:
-            text_encoder = _text_encoder(text, family, part)
-            networks[part.encoder.replace("_", " ")] = text_encoder
-            text_encoders.append(text_encoder)
-            tokenizers.append(_tokenizer(part))
-    _check_whole(path, networks)
-    if scheduler["prediction_type"] == "v_prediction" and family.v_sample_size is not None:
-        unet.register_to_config(sample_size=family.v_sample_size)
-    half_kept = tensors[FIRST].dtype in HALF_KEPT
-    return Parts(
-        family,
-        family.licence,
-        unet,
-        vae,
-        tuple(text_encoders),
-        tuple(tokenizers),
-        scheduler,
-        half_kept,
-    )
+    return header, tensors, family
 
 
 def _family(path: Path, header: FileHeader) -> Family:
     """The family that the file belongs to.
 
     Raises:
-        WeightsError: none; the message names what the file is, where that is known.
+        WeightsError: it belongs to none; the message says what it is, where that is known.
     """
     _refuse_other_models(path, header)
     _check_parts(path, header)
@@ -213,20 +219,25 @@ def _text_names(tensors: Mapping[str, Tensor], family: Family) -> dict[str, Tens
     return renamed
 
 
-def _text_encoder(tensors: Mapping[str, Tensor], family: Family, part: TextPart) -> Any:
-    """One of the family's text encoders, out of the tensors whose names begin as its do."""
-    weights: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        if name.startswith(part.file_prefix):
-            weights[name] = tensor
-    return create_diffusers_clip_model_from_ldm(
-        text_network(part.projects),
-        weights,
-        subfolder=part.encoder,
-        config=str(family.config_folder),
-        torch_dtype=torch.float32,
-        local_files_only=True,
-    )
+def _text_encoders(tensors: Mapping[str, Tensor], family: Family) -> tuple[Any, ...]:
+    """The family's text encoders, each out of the tensors whose names begin as its do."""
+    renamed = _text_names(tensors, family)
+    encoders: list[Any] = []
+    for part in family.text_parts:
+        weights: dict[str, Tensor] = {}
+        for name, tensor in renamed.items():
+            if name.startswith(part.file_prefix):
+                weights[name] = tensor
+        encoder = create_diffusers_clip_model_from_ldm(
+            text_network(part.projects),
+            weights,
+            subfolder=part.encoder,
+            config=str(family.config_folder),
+            torch_dtype=torch.float32,
+            local_files_only=True,
+        )
+        encoders.append(encoder)
+    return tuple(encoders)
 
 
 def _tokenizer(part: TextPart) -> CLIPTokenizer:

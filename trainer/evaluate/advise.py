@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -67,48 +66,67 @@ def advise(config: EvaluateConfig, say: Say = log.info) -> Advised:
     Raises:
         BGDefectError: whatever the user can mend; a budget that is too small before any work.
     """
-    config.check()
-    if config.plan.detectors_by != "class":
-        raise SettingError("--advise with detectors by object", "by class", "leave it out")
-    output, device = config.output, pick_device(config.device)
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is a file", "a folder", "choose another output")
-    sklearn_metrics()
-    arms = _arms(config)
+    _check(config)
     plans = class_plans(config)
     measurable = [plan for plan in plans.values() if plan is not None]
-    record = config.record()
     if not measurable:
         unmeasured = [ClassAdvice(object, defect, None) for object, defect in plans]
-        return _finish(config, record, unmeasured, None)
+        return _finish(config, unmeasured, None)
 
-    sources = {arm.source for arm in arms.values()}
-    generation = replace(generation_of(config), needed=True).only(sources)
-    generation.check()
-    detectors = Detectors(config.detector, config.arms.seeds, Store(output), device)
-    measure = Measure(generation, detectors, arms, config.plan, output)
-    costs = measure.costs(measurable[0])
-    hours = config.advice.hours(device.type == "cuda")
-    design = read_design(output / DESIGN, record)
-    if design is None:
-        design = choose_design(measurable, costs, hours, list(arms))
-    for line in Estimate(tuple(works_of(design, measurable, costs))).lines():
-        say(line)
-    say(f"recipes: {'; '.join(recipe.title for recipe in design.recipes)}")
+    measure = _measure(config)
+    design = _design(config, measure, measurable, say)
     if config.dry_run:
-        return Advised(output, (), dry_run=True)
-
-    write_design(output / DESIGN, record, design)
-    generation = generation.only({arms[name].source for name in design.arms})
-    seeds = _seeds(config.arms.seeds, design.seeds)
-    measure = replace(measure, generation=generation, detectors=replace(detectors, seeds=seeds))
+        return Advised(config.output, (), dry_run=True)
+    write_design(config.output / DESIGN, config.record(), design)
+    measure = measure.only(design.arms, _seeds(config.arms.seeds, design.seeds))
     advices = []
     for (object, defect), plan in tqdm(plans.items(), desc="advising", unit="class"):
         if plan is None:
             advices.append(ClassAdvice(object, defect, None))
         else:
             advices.append(_advise_class(measure, config, plan, design))
-    return _finish(config, record, advices, design)
+    return _finish(config, advices, design)
+
+
+def _check(config: EvaluateConfig) -> None:
+    """Raise BGDefectError where the settings, the output or a missing package would end the work
+    later."""
+    config.check()
+    if config.plan.detectors_by != "class":
+        raise SettingError("--advise with detectors by object", "by class", "leave it out")
+    if config.output.exists() and not config.output.is_dir():
+        raise OutputError(f"{config.output} is a file", "a folder", "choose another output")
+    sklearn_metrics()
+
+
+def _measure(config: EvaluateConfig) -> Measure:
+    """The measures of all arms that can be advised on."""
+    arms = _arms(config)
+    sources = {arm.source for arm in arms.values()}
+    generation = replace(generation_of(config), needed=True).only(sources)
+    generation.check()
+    device = pick_device(config.device)
+    detectors = Detectors(config.detector, config.arms.seeds, Store(config.output), device)
+    return Measure(generation, detectors, arms, config.plan, config.output)
+
+
+def _design(
+    config: EvaluateConfig, measure: Measure, plans: Sequence[ClassCounts], say: Say
+) -> Design:
+    """What is measured: as in an earlier start, else as the time allows; and what it takes.
+
+    Raises:
+        SettingError: the budget is too small.
+    """
+    costs = measure.costs(plans[0])
+    design = read_design(config.output / DESIGN, config.record())
+    if design is None:
+        hours = config.advice.hours(measure.detectors.device.type == "cuda")
+        design = choose_design(plans, costs, hours, list(measure.arms))
+    for line in Estimate(tuple(works_of(design, plans, costs))).lines():
+        say(line)
+    say(f"recipes: {'; '.join(recipe.title for recipe in design.recipes)}")
+    return design
 
 
 def class_plans(config: EvaluateConfig) -> dict[tuple[str, str], ClassCounts | None]:
@@ -161,10 +179,7 @@ def _advise_class(
 
 
 def _finish(
-    config: EvaluateConfig,
-    record: dict[str, Any],
-    advices: Sequence[ClassAdvice],
-    design: Design | None,
+    config: EvaluateConfig, advices: Sequence[ClassAdvice], design: Design | None
 ) -> Advised:
     """Write the page, and say the same in the terminal."""
     tolerated = config.advice.tolerated_false_alarms
@@ -173,8 +188,7 @@ def _finish(
         lines.append(f"{advice.object} / {advice.defect}")
         for line in advice_lines(advice, tolerated):
             lines.append(f"  {line}")
-    if config.dry_run:
-        return Advised(config.output, tuple(lines), dry_run=True)
-    name = config.plan.data.resolve().name
-    write_advice(config.output, name, advices, tolerated, design, record)
-    return Advised(config.output, tuple(lines))
+    if not config.dry_run:
+        name = config.plan.data.resolve().name
+        write_advice(config.output, name, advices, tolerated, design, config.record())
+    return Advised(config.output, tuple(lines), config.dry_run)

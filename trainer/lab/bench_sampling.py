@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import operator
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Annotated
 
 import torch
@@ -14,9 +16,10 @@ from bgdefect_core.declarations import Doc, Range, check_settings
 from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.backgrounds import BACKGROUNDS, BackgroundName
 from bgdefect_core.method.predictor import added_inputs, unet_predictor
-from bgdefect_core.method.regions import RegionPrompts
+from bgdefect_core.method.regions import Context, RegionPrompts
 from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import sample
+from bgdefect_core.method.schedule import Levels
 
 from ..bases.devices import pick_device
 from ..bases.load import Base, load_base
@@ -45,48 +48,89 @@ def bench_sampling(config: BenchSamplingConfig) -> str:
         SettingError: a number out of its range.
     """
     check_settings(config)
-    device, count, steps = pick_device(config.device), config.variants, config.steps
+    device, count = pick_device(config.device), config.variants
     base = load_base(config.base).to(device)
-    levels = base.schedule.levels(steps)
-    z_0, regions = bench_scene(base, config.resolution, 1)
-    prompts = bench_prompts(base)
-    placed = prompts.defect_context().to(z_0)
+    scene = _Scene(base, *bench_scene(base, config.resolution, 1), config.steps, count)
+    contenders: dict[str, Contender] = {
+        "bare 1": partial(scene.run_bare, 1),
+        f"bare {count}": partial(scene.run_bare, count),
+        "replay": partial(scene.paint, "replay"),
+        "noised": partial(scene.paint, "noised"),
+        # each sample with an inversion of its own, as the equations are printed
+        "literal": partial(scene.paint, "literal", pictures=count),
+    }
+    turns = race(contenders, config.repeats, device)
+    title = f"generation, N = {count}, {config.steps} steps, {base.name}, {device.type}"
+    lines = _rows(title, turns, count, config.steps)
+    seconds = race({"vae": scene.code}, config.repeats, device)["vae"]
+    vae = f"VAE apart: 1 encoded, 1 + {count} decoded"
+    return "\n".join([*lines, f"{vae:44} {statistics.median(seconds):9.3f} s"])
 
-    def bare(batch: int) -> Contender:
-        z, tokens = z_0.expand(batch, -1, -1, -1), placed.tokens.expand(batch, -1, -1)
-        added = added_inputs(placed, z)
-        times = [torch.full((batch,), timestep, device=device) for timestep in levels.timesteps[1:]]
 
-        def evaluated() -> None:
-            for t in times:
-                base.unet(z, t, tokens, added_cond_kwargs=added, return_dict=False)
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """One picture with its mask, and what is done with it."""
 
-        return evaluated
+    base: Base
+    z_0: Tensor
+    """``[1, C, h, w]``."""
+    regions: Tensor
+    """long ``[1, h, w]``."""
+    steps: int
+    count: int
+    """Variants."""
 
-    def variants(mode: BackgroundName, pictures: int = 1) -> Contender:
-        latents, maps = z_0.expand(pictures, -1, -1, -1), regions.expand(pictures, -1, -1)
-        return lambda: _variants(base, mode, latents, maps, prompts, steps, count)
+    @cached_property
+    def prompts(self) -> RegionPrompts:
+        """Those of all benches."""
+        return bench_prompts(self.base)
 
-    turns = race(
-        {
-            "bare 1": bare(1),
-            f"bare {count}": bare(count),
-            "replay": variants("replay"),
-            "noised": variants("noised"),
-            # each sample with an inversion of its own, as the equations are printed
-            "literal": variants("literal", count),
-        },
-        config.repeats,
-        device,
-    )
+    @cached_property
+    def levels(self) -> Levels:
+        """Of a run."""
+        return self.base.schedule.levels(self.steps)
+
+    @cached_property
+    def context(self) -> Context:
+        """What the bare U-Net reads, on its device."""
+        return self.prompts.defect_context().to(self.z_0)
+
+    def run_bare(self, batch: int) -> None:
+        """The steps of a run, evaluated by the U-Net alone."""
+        z, tokens = self.z_0.expand(batch, -1, -1, -1), self.context.tokens.expand(batch, -1, -1)
+        added = added_inputs(self.context, z)
+        for timestep in self.levels.timesteps[1:]:
+            t = torch.full((batch,), timestep, device=z.device)
+            self.base.unet(z, t, tokens, added_cond_kwargs=added, return_dict=False)
+
+    def paint(self, mode: BackgroundName, pictures: int = 1) -> None:
+        """All variants, latent to latent, with the maps recorded where the grid allows it.
+
+        Args:
+            pictures: that are prepared: one for all variants, or one for each.
+        """
+        z_0, regions = self.z_0.expand(pictures, -1, -1, -1), self.regions.expand(pictures, -1, -1)
+        recorder = MapRecorder(self.prompts.word_positions())
+        rows = [number % pictures for number in range(self.count)]
+        batch = SampleBatch(regions[rows], range(self.count))
+        with unet_predictor(self.base.unet, self.base.schedule) as predict:
+            background = BACKGROUNDS[mode].prepare(predict, z_0, regions, self.prompts, self.levels)
+            sample(predict, background.rows(rows), batch, self.prompts, recorder=recorder)
+
+    def code(self) -> None:
+        """What the VAE does for all variants."""
+        side = self.base.factor
+        self.base.encode(torch.zeros(1, 3, self.z_0.shape[2] * side, self.z_0.shape[3] * side))
+        self.base.decode(self.z_0)
+        self.base.decode(self.z_0.expand(self.count, -1, -1, -1))
+
+
+def _rows(title: str, turns: Mapping[str, Sequence[float]], count: int, steps: int) -> list[str]:
+    """The table of the background modes over the bare U-Net."""
     once, batched = turns["bare 1"], turns[f"bare {count}"]
     both = list(map(operator.add, once, batched))
     threefold = [3 * seconds for seconds in batched]
-    lines = heading(
-        f"generation, N = {count}, {steps} steps, {base.name}, {device.type}",
-        f"bare, {steps} x batch of {count}",
-        batched,
-    )
+    lines = heading(title, f"bare, {steps} x batch of {count}", batched)
     lines += [
         row(f"replay: {steps} + {steps} N bare samples", turns["replay"], both),
         row(f"noised: {steps} N bare samples", turns["noised"], batched),
@@ -95,41 +139,4 @@ def bench_sampling(config: BenchSamplingConfig) -> str:
     for mode in ("replay", "noised"):
         share = median_ratio(turns[mode], turns["literal"])
         lines.append(f"{f'  {mode} of it':44} {share:9.2f}")
-    return "\n".join([*lines, _vae_line(base, z_0, count, config.repeats, device)])
-
-
-def _vae_line(base: Base, z_0: Tensor, count: int, repeats: int, device: torch.device) -> str:
-    pixels = torch.zeros(1, 3, z_0.shape[2] * base.factor, z_0.shape[3] * base.factor)
-    latents = z_0.expand(count, -1, -1, -1)
-
-    def coded() -> None:
-        base.encode(pixels)
-        base.decode(z_0)
-        base.decode(latents)
-
-    seconds = race({"vae": coded}, repeats, device)["vae"]
-    title = f"VAE apart: 1 encoded, 1 + {count} decoded"
-    return f"{title:44} {statistics.median(seconds):9.3f} s"
-
-
-def _variants(
-    base: Base,
-    mode: BackgroundName,
-    z_0: Tensor,
-    regions: Tensor,
-    prompts: RegionPrompts,
-    steps: int,
-    count: int,
-) -> Tensor:
-    """N variants, latent to latent, with the maps recorded where the grid allows it.
-
-    Args:
-        z_0, regions: of one (picture, mask), prepared once for all variants; or N of them.
-    """
-    levels = base.schedule.levels(steps)
-    recorder = MapRecorder(prompts.word_positions())
-    rows = [number % len(regions) for number in range(count)]
-    batch = SampleBatch(regions[rows], range(count))
-    with unet_predictor(base.unet, base.schedule) as predict:
-        background = BACKGROUNDS[mode].prepare(predict, z_0, regions, prompts, levels)
-        return sample(predict, background.rows(rows), batch, prompts, recorder=recorder)
+    return lines

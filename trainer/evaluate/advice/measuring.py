@@ -38,6 +38,12 @@ class Measure:
     plan: PlanSettings
     output: Path
 
+    def only(self, names: Sequence[str], seeds: Sequence[int]) -> Measure:
+        """With the generation methods of some arms alone, and other seeds of the detectors."""
+        sources = {self.arms[name].source for name in names}
+        detectors = replace(self.detectors, seeds=tuple(seeds))
+        return replace(self, generation=self.generation.only(sources), detectors=detectors)
+
     def cells(self, plan: ClassCounts, k: int, draws: int, write: bool) -> list[Cell]:
         """The cells of one class and number of known defects."""
         settings = of_class(self.plan, plan.object, plan.defect)
