@@ -30,6 +30,35 @@ PLAIN = LossWeights()
 """The paper's: the mask counts as its surroundings do."""
 
 
+@dataclass(frozen=True, eq=False)
+class NoisyBatch:
+    """B pictures, each at a level of its own with a noise of its own: what a loss is taken of."""
+
+    z_0: Tensor
+    """``[B, C, h, w]`` latents of pictures with a defect."""
+    regions: Tensor
+    """long ``[B, h, w]``, 1 where the defect is (``m``); -1 where neither it nor its background is:
+    nothing is learned there, and the background does not see it."""
+    t: Tensor
+    """long ``[B]`` timesteps."""
+    eps: Tensor
+    """``[B, C, h, w]``."""
+
+    def z_t(self, schedule: NoiseSchedule) -> Tensor:
+        """Eq. 6 at each picture's level."""
+        return schedule.noised(self.z_0, self.eps, schedule.alphas_of(self.t))
+
+    @property
+    def m(self) -> Tensor:
+        """bool ``[B, 1, h, w]``: the defect."""
+        return (self.regions > 0)[:, None]
+
+    @property
+    def left_out(self) -> Tensor:
+        """bool ``[B, 1, h, w]``: where nothing is learned."""
+        return (self.regions < 0)[:, None]
+
+
 def level_weights(schedule: NoiseSchedule, t: Tensor, gamma: float | None = None) -> Tensor:
     """Weight of each sample's squared error of eps (choice 17).
 
@@ -59,13 +88,7 @@ def level_weights(schedule: NoiseSchedule, t: Tensor, gamma: float | None = None
 
 
 def disentanglement_loss(
-    predict: Predictor,
-    z_0: Tensor,
-    regions: Tensor,
-    t: Tensor,
-    eps: Tensor,
-    context: Context,
-    weights: LossWeights = PLAIN,
+    predict: Predictor, batch: NoisyBatch, context: Context, weights: LossWeights = PLAIN
 ) -> Tensor:
     """Eq. 5: the defect learns its background, the background never sees the defect. Both halves
     are one forward pass of 2B.
@@ -75,22 +98,18 @@ def disentanglement_loss(
 
     Args:
         predict: the network under training.
-        z_0: ``[B, C, h, w]`` latents of pictures with a defect.
-        regions: long ``[B, h, w]``, 1 where the defect is (``m``); -1 where neither it nor its
-            background is: nothing is learned there, and the background does not see it.
-        t: long ``[B]`` timesteps.
-        eps: ``[B, C, h, w]`` the noise.
+        batch: the pictures with their noise.
         context: ``C_1`` and ``C_2`` (:meth:`RegionPrompts.training_context`).
         weights: of the matching half and of the levels.
 
     Returns:
         Scalar: the mean over all elements (choice 10).
     """
-    m, left_out = (regions > 0)[:, None], (regions < 0)[:, None]
-    z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    both = torch.cat([z_t, z_t.masked_fill(m | left_out, 0)])
-    e_1, e_2 = predict(both, t.repeat(2), context, regions.clamp_min(0).repeat(2, 1, 1)).chunk(2)
-    error = (eps - torch.where(m, e_1, e_2)).masked_fill(left_out, 0)
+    m, t, z_t = batch.m, batch.t, batch.z_t(predict.schedule)
+    both = torch.cat([z_t, z_t.masked_fill(m | batch.left_out, 0)])
+    regions = batch.regions.clamp_min(0).repeat(2, 1, 1)
+    e_1, e_2 = predict(both, t.repeat(2), context, regions).chunk(2)
+    error = (batch.eps - torch.where(m, e_1, e_2)).masked_fill(batch.left_out, 0)
     square = _weighted_square(predict, error, t, weights)
     if weights.mask != 1:
         square = torch.where(m, weights.mask * square, square)
@@ -98,37 +117,27 @@ def disentanglement_loss(
 
 
 def matching_loss(
-    predict: Predictor,
-    z_0: Tensor,
-    regions: Tensor,
-    t: Tensor,
-    eps: Tensor,
-    context: Context,
-    weights: LossWeights = PLAIN,
+    predict: Predictor, batch: NoisyBatch, context: Context, weights: LossWeights = PLAIN
 ) -> Tensor:
     """The matching half of Eq. 5 alone, ``|| m eps - m eps_theta(z_t, t, C_1) ||^2``: one forward
     pass of B. Arguments and result as in :func:`disentanglement_loss`; the context is ``C_1``."""
-    m = (regions > 0)[:, None]
-    z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    error = (eps - predict(z_t, t, context, regions.clamp_min(0))).masked_fill(~m, 0)
-    return weights.mask * _weighted_square(predict, error, t, weights).mean()
+    error = _error_under_one_context(predict, batch, context).masked_fill(~batch.m, 0)
+    return weights.mask * _weighted_square(predict, error, batch.t, weights).mean()
 
 
 def naive_loss(
-    predict: Predictor,
-    z_0: Tensor,
-    regions: Tensor,
-    t: Tensor,
-    eps: Tensor,
-    context: Context,
-    weights: LossWeights = PLAIN,
+    predict: Predictor, batch: NoisyBatch, context: Context, weights: LossWeights = PLAIN
 ) -> Tensor:
     """Table 4's L': plain noise matching (Eq. 2) under ``C_1``, the context given. Arguments as in
     :func:`disentanglement_loss`; the weight inside the mask is not read."""
-    z_t = predict.schedule.noised(z_0, eps, predict.schedule.alphas_of(t))
-    left_out = (regions < 0)[:, None]
-    error = (eps - predict(z_t, t, context, regions.clamp_min(0))).masked_fill(left_out, 0)
-    return _weighted_square(predict, error, t, weights).mean()
+    error = _error_under_one_context(predict, batch, context).masked_fill(batch.left_out, 0)
+    return _weighted_square(predict, error, batch.t, weights).mean()
+
+
+def _error_under_one_context(predict: Predictor, batch: NoisyBatch, context: Context) -> Tensor:
+    """``eps - eps_theta(z_t, t, context)``."""
+    z_t = batch.z_t(predict.schedule)
+    return batch.eps - predict(z_t, batch.t, context, batch.regions.clamp_min(0))
 
 
 def _weighted_square(predict: Predictor, error: Tensor, t: Tensor, weights: LossWeights) -> Tensor:
@@ -145,9 +154,8 @@ class Loss:
     summary: str
     context: Callable[[RegionPrompts], Context]
     """What the network reads, made once a run."""
-    compute: Callable[[Predictor, Tensor, Tensor, Tensor, Tensor, Context, LossWeights], Tensor]
-    """``(predict, z_0, regions, t, eps, context, weights)`` -> scalar, see
-    :func:`disentanglement_loss`."""
+    compute: Callable[[Predictor, NoisyBatch, Context, LossWeights], Tensor]
+    """``(predict, batch, context, weights)`` -> scalar, see :func:`disentanglement_loss`."""
     weighted: bool
     """Whether it reads the mask's weight."""
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bgdefect_core.method.loss import (
     LossWeights,
+    NoisyBatch,
     disentanglement_loss,
     level_weights,
     matching_loss,
@@ -65,10 +66,7 @@ def test_value_and_gradient_are_those_of_the_two_halves(
             if batched:
                 loss = disentanglement_loss(
                     predict,
-                    z_0,
-                    REGIONS,
-                    t,
-                    eps,
+                    NoisyBatch(z_0, REGIONS, t, eps),
                     prompts.training_context(),
                     LossWeights(mask_weight),
                 )
@@ -98,21 +96,23 @@ def test_numbers_by_hand(prompts: RegionPrompts) -> None:
     regions = torch.tensor([[[1, 0]]])
     t, context = torch.tensor([0]), prompts.training_context()
     # z_t = .8 z_0 + .6 eps = [1.1, 1.0]; left: .5 - .55 = -.05, right: -1 - .5 = -1.5
-    assert disentanglement_loss(predict, z_0, regions, t, eps, context).item() == pytest.approx(
-        (0.0025 + 2.25) / 2
+    assert disentanglement_loss(
+        predict, NoisyBatch(z_0, regions, t, eps), context
+    ).item() == pytest.approx((0.0025 + 2.25) / 2)
+    weighted = disentanglement_loss(
+        predict, NoisyBatch(z_0, regions, t, eps), context, LossWeights(100)
     )
-    weighted = disentanglement_loss(predict, z_0, regions, t, eps, context, LossWeights(100))
     assert weighted.item() == pytest.approx((0.25 + 2.25) / 2)
     assert naive_loss(
-        predict, z_0, regions, t, eps, prompts.defect_context()
+        predict, NoisyBatch(z_0, regions, t, eps), prompts.defect_context()
     ).item() == pytest.approx((0.0025 + 2.25) / 2)
-    matching = matching_loss(predict, z_0, regions, t, eps, prompts.defect_context())
+    matching = matching_loss(predict, NoisyBatch(z_0, regions, t, eps), prompts.defect_context())
     assert matching.item() == pytest.approx(0.0025 / 2)
     # v: eps = .8 v + .6 z_t with v = z_t / 2, so 1.0 z_t: left .5 - 1.1, right -1 - 1; the error of
     # v is that divided by .8
     predict.schedule = NoiseSchedule(torch.tensor([0.64]), "v_prediction")
     with_v = StandIn(lambda z, t, c, r: predict.schedule.to_eps(0.5 * z, z, 0.64), predict.schedule)
-    loss = disentanglement_loss(with_v, z_0, regions, t, eps, context)
+    loss = disentanglement_loss(with_v, NoisyBatch(z_0, regions, t, eps), context)
     assert loss.item() == pytest.approx((0.36 + 4.0) / 2 / 0.64)
 
 
@@ -160,7 +160,7 @@ def test_a_v_base_learns_all_levels_alike(prompts: RegionPrompts) -> None:
         contexts = (prompts.training_context(), prompts.defect_context())
         for compute in (disentanglement_loss, naive_loss, matching_loss):
             context = contexts[compute is not disentanglement_loss]
-            loss = compute(network, z_0, regions, t, eps, context)
+            loss = compute(network, NoisyBatch(z_0, regions, t, eps), context)
             assert loss.item() == pytest.approx(0.01, rel=0.02)
 
 
@@ -175,7 +175,9 @@ def test_one_forward_of_twice_the_batch_with_the_defect_taken_out_of_the_second_
 
     z_0, eps = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2)
     disentanglement_loss(
-        StandIn(remember), z_0, REGIONS, torch.tensor([1, 2]), eps, prompts.training_context()
+        StandIn(remember),
+        NoisyBatch(z_0, REGIONS, torch.tensor([1, 2]), eps),
+        prompts.training_context(),
     )
     (z, regions), m = seen[0], REGIONS[:, None].expand(-1, 4, -1, -1) > 0
     assert len(seen) == 1 and z.shape[0] == 4
@@ -196,12 +198,12 @@ def test_background_term_never_sees_the_defect() -> None:
     with torch.no_grad(), unet_predictor(unet, sd_schedule()) as predict:
         regularizer = [
             disentanglement_loss(
-                predict, z, REGIONS, t, eps, prompts.training_context(), LossWeights(0)
+                predict, NoisyBatch(z, REGIONS, t, eps), prompts.training_context(), LossWeights(0)
             )
             for z in (z_0, other)
         ]
         context = prompts.defect_context()
-        naive = [naive_loss(predict, z, REGIONS, t, eps, context) for z in (z_0, other)]
+        naive = [naive_loss(predict, NoisyBatch(z, REGIONS, t, eps), context) for z in (z_0, other)]
     assert torch.equal(*regularizer)
     assert (naive[0] - naive[1]).abs() > 1e-3
 
@@ -216,7 +218,7 @@ def test_naive_loss_is_plain_noise_matching_under_c_1(prompts: RegionPrompts) ->
         alpha_t = predict.schedule.alphas_cumprod.float()[t].view(-1, 1, 1, 1)
         z_t = alpha_t.sqrt() * z_0 + (1 - alpha_t).sqrt() * eps
         expected = (eps - predict(z_t, t, prompts.defect_context(), REGIONS)).square().mean()
-        loss = naive_loss(predict, z_0, REGIONS, t, eps, prompts.defect_context())
+        loss = naive_loss(predict, NoisyBatch(z_0, REGIONS, t, eps), prompts.defect_context())
         torch.testing.assert_close(loss, expected)
 
 
@@ -236,7 +238,7 @@ def test_what_is_neither_defect_nor_background_is_not_learned(prompts: RegionPro
     out = (regions < 0)[:, None].expand(-1, 4, -1, -1)
     z_0, eps = random_tensor(2, 4, 16, 16, seed=1), random_tensor(2, 4, 16, 16, seed=2)
     t, predict = torch.tensor([40, 800]), _Recorder()
-    arguments = (predict, z_0, regions, t, eps)
+    arguments = (predict, NoisyBatch(z_0, regions, t, eps))
     loss = disentanglement_loss(*arguments, prompts.training_context())  # type: ignore[arg-type]
     assert loss == pytest.approx(float(eps.masked_fill(out, 0).square().mean()))
     with_others, background = predict.z.chunk(2)

@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 
 from bgdefect_core.errors import SettingError
 from bgdefect_core.method.backgrounds import BACKGROUNDS
-from bgdefect_core.method.loss import naive_loss
+from bgdefect_core.method.loss import NoisyBatch, naive_loss
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.random_start import sample_from_noise
 from bgdefect_core.method.randomness import seeded_noise
@@ -60,7 +60,9 @@ def test_reads_what_the_naive_loss_trained(
 
     predict = StandIn(network)
     z_0, eps = random_tensor(2, 4, 16, 16), random_tensor(2, 4, 16, 16, seed=1)
-    naive_loss(predict, z_0, BOX, torch.tensor([10, 500]), eps, prompts.defect_context())
+    naive_loss(
+        predict, NoisyBatch(z_0, BOX, torch.tensor([10, 500]), eps), prompts.defect_context()
+    )
     batch = SampleBatch(BOX, [1, 2])
     sample_from_noise(predict, batch, prompts, LEVELS)
     assert len(seen) == 5 and len({(id(context), regions) for context, regions in seen}) == 1

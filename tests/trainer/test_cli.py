@@ -342,7 +342,7 @@ def test_bench_trains_with_the_optimizer_of_the_training(
     weights = []
 
     def weighed(*arguments: Any) -> torch.Tensor:
-        weights.append(arguments[6].mask)
+        weights.append(arguments[3].mask)
         return disentanglement_loss(*arguments)
 
     monkeypatch.setattr(bench_train, "make_optimizer", noted)

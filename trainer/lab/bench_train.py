@@ -128,15 +128,7 @@ class _Training:
             torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"),
             unet_predictor(self.base.unet, self.base.schedule, cache_prompts=False) as predict,
         ):
-            loss = disentanglement_loss(
-                predict,
-                batch.z_0,
-                batch.regions,
-                batch.t,
-                batch.eps,
-                self.context,
-                self.weights,
-            )
+            loss = disentanglement_loss(predict, batch, self.context, self.weights)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
 

@@ -17,7 +17,7 @@ from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
 from bgdefect_core.method.backgrounds import BACKGROUNDS
-from bgdefect_core.method.loss import LossWeights, disentanglement_loss
+from bgdefect_core.method.loss import LossWeights, NoisyBatch, disentanglement_loss
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sample_batch import SampleBatch
@@ -187,7 +187,7 @@ def train(task: GpuTask, device: torch.device) -> GpuResult:
             half = task.precision != "fp32"
             with torch.autocast(device.type, DTYPES[task.precision], enabled=half):
                 loss = disentanglement_loss(
-                    predict, scene.z_0, scene.regions, t, eps, context, weights
+                    predict, NoisyBatch(scene.z_0, scene.regions, t, eps), context, weights
                 )
             scaler.scale(loss).backward()
             scaler.unscale_(optimizer)

@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bgdefect_core.declarations import Doc, Range
-from bgdefect_core.method.loss import LossWeights, disentanglement_loss
+from bgdefect_core.method.loss import LossWeights, NoisyBatch, disentanglement_loss
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import generator
 from bgdefect_core.method.regions import Context
@@ -147,7 +147,10 @@ def train_regions(
             context = pair_contexts(text_encoder, items, mask_tokens)
             with unet_predictor(unet, schedule, cache_prompts=False) as predict:
                 loss = disentanglement_loss(
-                    predict, latents, regions, t, eps, context, LossWeights(config.mask_weight)
+                    predict,
+                    NoisyBatch(latents, regions, t, eps),
+                    context,
+                    LossWeights(config.mask_weight),
                 )
         return loss, float(loss.detach())
 

@@ -7,11 +7,10 @@ processes, of B see the samples that one batch of 2B would see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from bgdefect_core.method.loss import NoisyBatch
 from bgdefect_core.method.randomness import generator
 
 from .cache import LatentCache
@@ -19,20 +18,6 @@ from .timesteps import DEFAULT_TIMESTEP_DRAW, TIMESTEP_DRAWS, TimestepDraw
 
 NOISE, ORDER, VALIDATION = 1, 2, 3
 """Streams of random numbers; see :func:`bgdefect_core.method.randomness.generator`."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Inputs of one forward pass of the loss."""
-
-    z_0: Tensor
-    """``[B, C, h, w]``."""
-    regions: Tensor
-    """long ``[B, h, w]``."""
-    t: Tensor
-    """long ``[B]``."""
-    eps: Tensor
-    """``[B, C, h, w]``."""
 
 
 class Batches:
@@ -70,7 +55,7 @@ class Batches:
         self.draw = draw
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
-    def at(self, step: int) -> list[Batch]:
+    def at(self, step: int) -> list[NoisyBatch]:
         """The ``accumulate`` batches of one iteration."""
         total = self.size * self.accumulate * self.processes
         rng = generator(self.seed, step, NOISE)
@@ -99,12 +84,12 @@ class Batches:
         return torch.stack(pictures)
 
 
-def take_batch(cache: LatentCache, index: Tensor, t: Tensor, eps: Tensor) -> Batch:
+def take_batch(cache: LatentCache, index: Tensor, t: Tensor, eps: Tensor) -> NoisyBatch:
     """The samples ``index`` ``[B]``, with the first B of ``t`` and ``eps``, on the cache's
     device."""
     device, count = cache.latents.device, len(index)
     index = index.to(device)
-    return Batch(
+    return NoisyBatch(
         z_0=cache.latents[index],
         regions=cache.regions[index],
         t=t[:count].to(device),
@@ -114,7 +99,7 @@ def take_batch(cache: LatentCache, index: Tensor, t: Tensor, eps: Tensor) -> Bat
 
 def validation_batches(
     cache: LatentCache, size: int, timesteps: int, seed: int, draws: int = 4
-) -> list[Batch]:
+) -> list[NoisyBatch]:
     """Fixed batches of held-out pictures, so that the loss before and after the training compare.
 
     Args:

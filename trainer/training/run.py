@@ -9,13 +9,13 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from bgdefect_core.method.loss import Loss, LossWeights
+from bgdefect_core.method.loss import Loss, LossWeights, NoisyBatch
 from bgdefect_core.method.regions import Context, RegionPrompts
 from bgdefect_core.weights.info import PromptTexts
 
 from ..bases.load import Base
 from ..data.splits import Split
-from .batches import Batch, Batches
+from .batches import Batches
 from .cache import LatentCache
 from .config import TrainConfig
 from .run_folder import RunFolder
@@ -65,7 +65,7 @@ class TrainingRun:
     weights: LossWeights
     cache: LatentCache
     batches: Batches
-    validation: list[Batch]
+    validation: list[NoisyBatch]
     """Empty where nothing is held out."""
     sheet: list[SheetItem]
     accelerator: Accelerator

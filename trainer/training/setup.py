@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from bgdefect_core.errors import OutputError, SettingError
-from bgdefect_core.method.loss import LOSSES, LossWeights
+from bgdefect_core.method.loss import LOSSES, LossWeights, NoisyBatch
 from bgdefect_core.records.run_record import RunRecord, read_inputs
 
 from ..bases.devices import pick_device
@@ -28,7 +28,7 @@ from ..data.splits import (
     spread_evenly,
     write_split,
 )
-from .batches import Batch, Batches, validation_batches
+from .batches import Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
 from .run import TrainingClass, TrainingRun
@@ -175,7 +175,7 @@ def check_inputs(
 
 def _learning_data(
     config: TrainConfig, split: Split, base: Base, views: Views, accelerator: Accelerator
-) -> tuple[LatentCache, list[Batch]]:
+) -> tuple[LatentCache, list[NoisyBatch]]:
     """The encoded training pictures, and the batches of a validation (none where nothing is held
     out)."""
     device, shown = accelerator.device, accelerator.is_main_process

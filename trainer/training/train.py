@@ -21,12 +21,12 @@ from torch import Tensor, distributed
 from tqdm import tqdm
 
 from bgdefect_core.errors import SettingError, WeightsError
+from bgdefect_core.method.loss import NoisyBatch
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 
 from ..bases.devices import pick_device
 from ..bases.load import load_base
 from ..bases.precision import choose_precision
-from .batches import Batch
 from .boxes.rounds import tighten_boxes
 from .checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainConfig
@@ -189,11 +189,9 @@ def iteration(run: TrainingRun, predict: Predictor, step: int) -> Tensor:
     return total
 
 
-def loss_of(run: TrainingRun, predict: Predictor, batch: Batch) -> Tensor:
+def loss_of(run: TrainingRun, predict: Predictor, batch: NoisyBatch) -> Tensor:
     """The loss of the run on one batch."""
-    return run.loss.compute(
-        predict, batch.z_0, batch.regions, batch.t, batch.eps, run.context, run.weights
-    )
+    return run.loss.compute(predict, batch, run.context, run.weights)
 
 
 @torch.no_grad()
