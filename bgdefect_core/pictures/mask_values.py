@@ -20,6 +20,7 @@ __all__ = [
     "MaskValues",
     "counted_colours",
     "counted_values",
+    "numbers_of",
     "shown_values",
 ]
 
@@ -85,7 +86,7 @@ class MaskValues:
         mask = self.pixels_of(decoded)
         if mask.any():
             return mask
-        values, pixels = _numbers_of(decoded), decoded.pixels
+        values, pixels = numbers_of(decoded), decoded.pixels
         is_coloured = values is None or (decoded.indices is not None and not self.numbers)
         holds = counted_colours(pixels) if is_coloured else counted_values(values)
         came = f"{path} has no pixel of the mask values {self}; it holds {holds}"
@@ -93,7 +94,7 @@ class MaskValues:
 
     def pixels_of(self, decoded: Decoded) -> Mask:
         """As :meth:`select`; none at all is fine."""
-        values, pixels = _numbers_of(decoded), decoded.pixels
+        values, pixels = numbers_of(decoded), decoded.pixels
         mask = np.zeros(pixels.shape[:2], np.bool_)
         if self.nonzero:
             mask |= (pixels if pixels.ndim == 2 else pixels.any(axis=2)) != 0
@@ -117,11 +118,11 @@ NONZERO = MaskValues(nonzero=True)
 
 def shown_values(decoded: Decoded) -> str:
     """What a file holds: its gray values or indices, else its colours, with their pixels."""
-    values = _numbers_of(decoded)
+    values = numbers_of(decoded)
     return counted_colours(decoded.pixels) if values is None else counted_values(values)
 
 
-def _numbers_of(decoded: Decoded) -> NDArray[np.integer] | None:
+def numbers_of(decoded: Decoded) -> NDArray[np.integer] | None:
     """Gray values, or indices of a palette; None: the file is coloured without a palette."""
     pixels = decoded.pixels
     if pixels.ndim == 2:

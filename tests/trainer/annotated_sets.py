@@ -1,4 +1,4 @@
-"""Small data sets whose labels are drawn: COCO, YOLO and LabelMe.
+"""Small data sets whose labels are drawn: COCO, YOLO, LabelMe and Pascal VOC.
 
 Pictures have 20 x 24 pixels (height, width). ``*_nut``: three cuts over rows 2 to 5 and columns 3
 to 8 (24 pixels), and two good pictures.
@@ -108,4 +108,39 @@ def labelme_nut(root: Path) -> Path:
         labelme(root, f"{number:03d}", [shape])
     plain_picture(root / "003.png")
     plain_picture(root / "004.png")
+    return root
+
+
+BOX = (3, 2, 9, 6)
+"""Of the cut: left, top, right and bottom."""
+
+
+def voc_object(box: Sequence[Any] = BOX, name: str = "cut", more: str = "") -> str:
+    corners = ""
+    for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
+        corners += f"<{tag}>{value}</{tag}>"
+    return f"<object><name>{name}</name>{more}<bndbox>{corners}</bndbox></object>"
+
+
+def voc(
+    root: Path,
+    name: str,
+    objects: str = "",
+    pictures: str = "JPEGImages",
+    labels: str = "Annotations",
+    more: str = "",
+) -> Path:
+    """A picture with its XML file; the root."""
+    plain_picture(root / pictures / f"{name}.png")
+    size = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>"
+    head = f"<folder>{pictures}</folder><filename>{name}.png</filename>{size}{more}"
+    path = root / labels / f"{name}.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"<annotation>{head}{objects}</annotation>", encoding="utf-8")
+    return root
+
+
+def voc_nut(root: Path) -> Path:
+    for number in range(5):
+        voc(root, f"{number:03d}", voc_object() if number < 3 else "")
     return root

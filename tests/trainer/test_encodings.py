@@ -15,7 +15,7 @@ from bgdefect_core.errors import DataError
 from trainer.data.examples import load_example
 from trainer.data.layouts import find_examples, good_pictures, layout_of
 
-from .annotated_sets import CORNERS, coco_nut, labelme, labelme_nut, pairs, yolo_nut
+from .annotated_sets import CORNERS, coco_nut, labelme, labelme_nut, pairs, voc_nut, yolo_nut
 from .test_names import table
 from .tool_exports import cvat_nut, label_studio_nut, labelme_xml_nut
 
@@ -26,6 +26,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "labelme": labelme_nut,
     "label_studio": label_studio_nut,
     "cvat": cvat_nut,
+    "voc": voc_nut,
     "labelme_xml": labelme_xml_nut,
 }
 LABELS = (".csv", ".json", ".txt", ".xml", ".yaml")

@@ -56,7 +56,7 @@ def neither(root: Path, defect: str, reading: ReadingSettings) -> Mask:
 
 
 def test_which_formats_hold_them() -> None:
-    assert HOLDING == ["coco", "labelme", "csv"]
+    assert HOLDING == ["coco", "labelme", "voc", "csv"]
 
 
 @pytest.mark.parametrize("name", HOLDING)

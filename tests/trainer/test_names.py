@@ -34,7 +34,7 @@ from trainer.data.layouts import (
 )
 from trainer.data.splits import read_split, split_halves, write_split
 
-from .annotated_sets import coco_nut, labelme_nut, yolo_nut
+from .annotated_sets import coco_nut, labelme_nut, voc_nut, yolo_nut
 from .public_sets import DEFECTS, btad_nut, ksdd2_nut, ksdd_nut, real_iad_nut, visa_nut
 from .tool_exports import class_masks_nut, cvat_nut, label_studio_nut, labelme_xml_nut
 
@@ -106,6 +106,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
     "labelme": labelme_nut,
     "label_studio": label_studio_nut,
     "cvat": cvat_nut,
+    "voc": voc_nut,
     "labelme_xml": labelme_xml_nut,
     "class_masks": class_masks_nut,
     "visa": visa_nut,

@@ -75,7 +75,7 @@ class MaskClasses:
             DataError: unreadable, or another form.
         """
         pairs: list[tuple[str, str]] = []
-        for number, line in enumerate(read_small_text(path).splitlines(), start=1):
+        for number, line in enumerate(read_small_text(path).split("\n"), start=1):
             if not line.strip() or line.startswith("#"):
                 continue
             name, _, rest = line.partition(":")

@@ -11,7 +11,12 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import PICTURE_SUFFIXES, comparable, is_leftover
+from bgdefect_core.pictures.listing import (
+    PICTURE_SUFFIXES,
+    comparable,
+    is_leftover,
+    picture_key,
+)
 
 from .reading import find_inside, inside
 
@@ -65,6 +70,32 @@ class PictureIndex:
     def pictures(self) -> list[Path]:
         """All of them, sorted."""
         return sorted(path for paths in self._by_name.values() for path in paths)
+
+    @cached_property
+    def _by_key(self) -> dict[str, list[Path]]:
+        by_key: dict[str, list[Path]] = {}
+        for path in self.pictures:
+            by_key.setdefault(picture_key(path), []).append(path)
+        return by_key
+
+    def nearest(self, name: str, folders: Sequence[str]) -> list[Path]:
+        """The pictures of a name, with any ending or none: of several those in most of some
+        folders, and of these the one of this very name where there is one.
+
+        Args:
+            folders: names of those in which the picture is likely to lie.
+        """
+        wanted = set(map(comparable, folders))
+        chosen: list[Path] = []
+        best = 0
+        for path in self._by_key.get(picture_key(name), []):
+            count = sum(comparable(part) in wanted for part in path.parent.parts)
+            if count > best:
+                chosen, best = [], count
+            if count == best:
+                chosen.append(path)
+        exact = [path for path in chosen if comparable(path.name) == comparable(name)]
+        return exact or chosen
 
     def find(self, name: str, where: str) -> Path | None:
         """The picture of a path or address: of the same file name, with or without the prefix of

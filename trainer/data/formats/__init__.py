@@ -19,13 +19,14 @@ from .format import Format
 from .labelled import LabelledFile, Provenance
 from .labelme import LabelMeFormat
 from .tables import CsvFormat, MVTecFormat
+from .voc import VocFormat
 from .yolo import YoloFormat, YoloSegmentationFormat
 
 __all__ = ["FORMATS", "FormatName", "LabelledFile", "Provenance", "write_formats"]
 
 log = logging.getLogger(__name__)
 
-FormatName = Literal["mvtec", "coco", "yolo-seg", "yolo", "labelme", "csv"]
+FormatName = Literal["mvtec", "coco", "yolo-seg", "yolo", "labelme", "voc", "csv"]
 FORMATS: Registry[Format] = Registry(
     "data format",
     MVTecFormat(),
@@ -33,6 +34,7 @@ FORMATS: Registry[Format] = Registry(
     YoloSegmentationFormat(),
     YoloFormat(),
     LabelMeFormat(),
+    VocFormat(),
     CsvFormat(),
 )
 
@@ -84,5 +86,5 @@ def _report_ignored(files: Sequence[LabelledFile], written: Format) -> None:
     lost = [labelled.name for labelled in undecided if labelled.ignored(labelled.size) is not None]
     if lost:
         text = "%s holds no regions to ignore: those of %d pictures (%s) are background in it; "
-        text += "coco, labelme and csv keep them"
+        text += "coco, labelme, voc and csv keep them"
         log.warning(text, written.name, len(lost), shown_names(lost))

@@ -21,6 +21,7 @@ from .mvtec_loco import MVTecLoco
 from .plain import PlainFolder
 from .real_iad import RealIAD
 from .visa import VisA
+from .voc import Voc
 from .yolo import Yolo
 
 LAYOUTS: Registry[Layout] = Registry(
@@ -31,6 +32,7 @@ LAYOUTS: Registry[Layout] = Registry(
     LabelMe(),
     LabelStudio(),
     CvatImages(),
+    Voc(),
     LabelMeXml(),
     MaskFolders(),
     VisA(),

@@ -15,6 +15,7 @@ from ..annotations.record import AnnotatedSet, LabelledPicture, Region
 from ..annotations.shapes import Box, MaskFiles, Polygons, Shape, Size
 from .annotated import AnnotationLayout
 from .peeking import files_below, soon, text_near_ends, xml_files
+from .voc import is_voc
 
 _MASKS = frozenset({"masks", "scribbles"})
 
@@ -105,4 +106,4 @@ def _size_of(document: ElementTree.Element, where: str) -> Size | None:
 
 def _is_labelme(path: Path) -> bool:
     text = text_near_ends(path)
-    return "<annotation>" in text and "<filename>" in text and "<bndbox>" not in text
+    return "<annotation>" in text and "<filename>" in text and not is_voc(path)

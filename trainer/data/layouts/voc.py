@@ -1,0 +1,281 @@
+"""Pascal VOC's layout: an XML file of boxes for each picture, as LabelImg, CVAT and Roboflow write
+it too."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+
+from bgdefect_core.errors import DataError
+from bgdefect_core.pictures.listing import comparable, picture_key, without_masks
+
+from ..annotations.layers import turned
+from ..annotations.picture_index import PictureIndex
+from ..annotations.reading import number_of, read_small_text, read_xml
+from ..annotations.record import IGNORE, AnnotatedSet, LabelledPicture, Region, is_defect
+from ..annotations.shapes import Box, Polygons, Shape, Size
+from ..annotations.voc_masks import MASK_FOLDERS, VocMasks
+from ..sides import DataSide, side_called
+from .annotated import AnnotationLayout
+from .peeking import files_below, folders_below, soon, text_near_ends, xml_files
+
+__all__ = ["Voc", "is_voc"]
+
+_LARGEST = 16 << 20
+"""Bytes of an XML file, which is about one picture."""
+_LISTS = "imagesets"
+_YES = ("1", "true", "yes")
+_ROOT = re.compile(r"<annotation[\s>]")
+_CORNER = re.compile(r"([xy])([0-9]+)")
+
+
+class Voc(AnnotationLayout):
+    """XML files beside the pictures, or in a folder of their own, in any depth. Coordinates are
+    edges in pixels from the picture's upper left corner."""
+
+    name = "voc"
+    summary = (
+        "Pascal VOC, as LabelImg, CVAT and Roboflow write it too: an XML file for each picture, "
+        "beside it or in Annotations with JPEGImages, in any depth (boxes, turned boxes, "
+        "polygons), with the masks of SegmentationClass and SegmentationObject where they are; "
+        "sides by ImageSets or by folders; each name is a defect, difficult objects are ignored, "
+        "pictures without XML or objects are good pictures"
+    )
+
+    def recognises(self, root: Path) -> bool:
+        if not root.is_dir():
+            return False
+        return soon(is_voc, files_below(root, xml_files))
+
+    def files(self, root: Path) -> list[Path]:
+        """The annotation files."""
+        return list(filter(is_voc, files_below(root, xml_files)))
+
+    def read(self, root: Path) -> AnnotatedSet:
+        """As ``AnnotationLayout``."""
+        index = PictureIndex(root, MASK_FOLDERS, self.options.outside)
+        folders = list(folders_below(root))
+        places = tuple(path for path in folders if comparable(path.name) in MASK_FOLDERS)
+        masks = VocMasks(root, places, self.options.outside)
+        lists = [_SideLists(path) for path in folders if comparable(path.name) == _LISTS]
+        pictures: dict[Path, LabelledPicture] = {}
+        source: dict[Path, Path] = {}
+        difficult = 0
+        for path in self.files(root):
+            document = read_xml(path, _LARGEST)
+            image = _image_of(root, index, path, document)
+            if image in source:
+                came = f"{path} is a second file of labels for {image}, beside {source[image]}"
+                raise DataError(came, "one a picture", "join the two")
+            source[image] = path
+            objects: list[Region] = []
+            for number, element in enumerate(document.findall("object")):
+                region = _region_of(element, f"{path}, object {number}")
+                difficult += region.label == IGNORE
+                objects.append(region)
+            regions = masks.regions_of(image, objects)
+            group = _text(document, self.options.group_key)
+            size, side = _size_of(document, str(path)), _side_of(image, lists)
+            pictures[image] = LabelledPicture(image, regions, group, size, side)
+        notes = _add_good(root, index, pictures, set(source.values()), lists)
+        if difficult:
+            text = f"{difficult} objects are difficult or to be ignored: neither defect nor "
+            notes.append(f"{text}background")
+        return AnnotatedSet(tuple(pictures.values()), tuple(notes))
+
+
+def is_voc(path: Path) -> bool:
+    """Whether an XML file is one of Pascal VOC, by its tags; LabelMe's older files have others."""
+    text = text_near_ends(path)
+    if not _ROOT.search(text) or "<imagesize>" in text:
+        return False
+    return any(tag in text for tag in ("<bndbox>", "<robndbox>", "<segmented>", "<size>"))
+
+
+def _image_of(root: Path, index: PictureIndex, path: Path, document: ElementTree.Element) -> Path:
+    """The picture of an XML file: of its name, and of that of ``filename``.
+
+    Raises:
+        DataError: there is none, the two differ, or several may be meant.
+    """
+    written = _text(document, "filename").replace("\\", "/").replace("\x00", "")
+    name = written.rpartition("/")[2]
+    folder = _text(document, "folder").replace("\\", "/").rpartition("/")[2]
+    near = (*path.parent.relative_to(root).parts, folder)
+    of_file = index.nearest(path.stem, near)
+    of_entry = index.nearest(name, near) if name else []
+    both = [image for image in of_file if image in of_entry]
+    images = both or of_file or of_entry
+    if of_file and of_entry and not both:
+        came = f"{path} has the name of {of_file[0]}, but says that it is about {of_entry[0]}"
+        raise DataError(came, "one picture", "correct filename, or rename the file")
+    if not images:
+        came = f"{path}: its picture {name[:200] or path.stem} does not exist in {root}"
+        raise DataError(came, "a picture of its name", "put the pictures there")
+    if len(images) > 1:
+        came = f"{path} may be about {images[0]} or {images[1]}"
+        raise DataError(came, "one picture of this name", "rename one, or move it away")
+    return images[0]
+
+
+def _region_of(element: ElementTree.Element, where: str) -> Region:
+    label = _text(element, "name")
+    if not label:
+        raise DataError(f"{where} has no name", "the name of its class", "name it")
+    shape = _shape_of(element, where)
+    if is_defect(label) and _text(element, "difficult").lower() in _YES:
+        label = IGNORE
+    return Region(label, shape, where)
+
+
+def _shape_of(element: ElementTree.Element, where: str) -> Shape:
+    """An outline where there is one, else a turned or an upright box.
+
+    Raises:
+        DataError: there is none, or it holds other numbers.
+    """
+    outline, turned_box = element.find("polygon"), element.find("robndbox")
+    corners = [] if outline is None else _corners_of(outline, where)
+    if len(corners) >= 6:
+        return Polygons((tuple(corners),))
+    if turned_box is not None:
+        names = ("cx", "cy", "w", "h", "angle")
+        x, y, width, height, angle = _numbers(turned_box, names, where)
+        if width < 0 or height < 0:
+            came = f"{where}: a box of {width:g} x {height:g}"
+            raise DataError(came, "none below 0", "draw it again")
+        left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+        upright = (left, top, right, top, right, bottom, left, bottom)
+        return Polygons((turned(upright, x, y, math.degrees(angle)),))
+    box = element.find("bndbox")
+    if box is None:
+        raise DataError(f"{where} has no bndbox", "its box", "export it again")
+    left, top, right, bottom = _numbers(box, ("xmin", "ymin", "xmax", "ymax"), where)
+    if right < left or bottom < top:
+        came = f"{where}: its box reaches from {left:g}, {top:g} to {right:g}, {bottom:g}"
+        raise DataError(came, "xmin and ymin that are not above xmax and ymax", "draw it again")
+    return Box(left, top, right, bottom)
+
+
+def _corners_of(outline: ElementTree.Element, where: str) -> list[float]:
+    """x and y in turn of the corners ``x1``, ``y1``, ``x2``, ..., as Roboflow writes them."""
+    axes: dict[str, dict[int, float]] = {"x": {}, "y": {}}
+    for child in outline:
+        match = _CORNER.fullmatch(child.tag)
+        if match is not None:
+            axes[match[1]][int(match[2])] = number_of(child.text or "", where)
+    if axes["x"].keys() != axes["y"].keys():
+        came = f"{where}: an outline of {len(axes['x'])} x and {len(axes['y'])} y"
+        raise DataError(came, "both of each corner", "export it again")
+    corners: list[float] = []
+    for number in sorted(axes["x"]):
+        corners += (axes["x"][number], axes["y"][number])
+    return corners
+
+
+def _numbers(element: ElementTree.Element, names: Sequence[str], where: str) -> tuple[float, ...]:
+    return tuple(number_of(_text(element, name), f"{where}, {name}") for name in names)
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    """What the first child of this name holds; "" where there is none."""
+    for child in element:
+        if child.tag == name:
+            return (child.text or "").strip()
+    return ""
+
+
+def _size_of(document: ElementTree.Element, where: str) -> Size | None:
+    size = document.find("size")
+    if size is None or not _text(size, "height") or not _text(size, "width"):
+        return None
+    height, width = _numbers(size, ("height", "width"), where)
+    return (int(height), int(width)) if height and width else None  # tools write 0 for unknown
+
+
+class _SideLists:
+    """The lists of one folder ``ImageSets``: those of its files that are called as sides."""
+
+    def __init__(self, folder: Path) -> None:
+        self._base = folder.parent
+        self._sides: dict[str, DataSide] = {}
+        """Name of a picture without ending -> its side; of several the first counts."""
+        files = sorted(files_below(folder, _texts_in), key=_rank)
+        for path in files:
+            side = side_called(path.stem)
+            for line in read_small_text(path).splitlines() if side else ():
+                self._sides.setdefault(_listed_key(line), side)
+
+    def side_of(self, image: Path) -> DataSide:
+        """The side of a picture; empty: it stands in no list."""
+        if not image.is_relative_to(self._base):
+            return ""
+        parts = image.relative_to(self._base).parts
+        for first in range(len(parts)):
+            side = self._sides.get(_listed_key("/".join(parts[first:])))
+            if side:
+                return side
+        return ""
+
+    @property
+    def names_sides(self) -> bool:
+        """Whether it says anything."""
+        return bool(self._sides)
+
+
+def _texts_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".txt"]
+
+
+def _rank(path: Path) -> int:
+    return ("train", "val", "test", "").index(side_called(path.stem))
+
+
+def _listed_key(line: str) -> str:
+    folder, mark, name = line.strip().replace("\\", "/").removeprefix("./").rpartition("/")
+    return comparable(folder + mark) + picture_key(name)
+
+
+def _side_of(image: Path, lists: Sequence[_SideLists]) -> DataSide:
+    for listed in lists:
+        side = listed.side_of(image)
+        if side:
+            return side
+    return ""
+
+
+def _add_good(
+    root: Path,
+    index: PictureIndex,
+    pictures: dict[Path, LabelledPicture],
+    files: set[Path],
+    lists: Sequence[_SideLists],
+) -> list[str]:
+    """Add the pictures without an XML file as good ones; returns what is to be said.
+
+    Raises:
+        DataError: an XML file of another kind has the name of such a picture.
+    """
+    others: dict[str, Path] = {}
+    for path in files_below(root, xml_files):
+        if path not in files:
+            others[picture_key(path.stem)] = path
+    listed = index.pictures
+    missing = without_masks([path for path in listed if path not in pictures], listed)
+    for image in missing:
+        other = others.get(picture_key(image))
+        if other is not None:
+            came = f"{other} has the name of {image}, but is no file of labels of Pascal VOC"
+            raise DataError(came, "its objects in an annotation", "save it again, or move it away")
+        pictures[image] = LabelledPicture(image, (), side=_side_of(image, lists))
+    notes: list[str] = []
+    if missing:
+        notes.append(f"{len(missing)} pictures have no XML file: taken for good pictures")
+    if any(listed.names_sides for listed in lists):
+        count = sum(not picture.side for picture in pictures.values())
+        if count:
+            notes.append(f"{count} pictures stand in no list of ImageSets: they are on no side")
+    return notes
