@@ -12,8 +12,11 @@ from peft import LoraConfig
 from torch import Tensor
 
 from bgdefect_core.errors import SettingError, WeightsError
+from bgdefect_core.method import attention
 from bgdefect_core.method.attention import (
+    MOST_SCORES,
     RegionProcessor,
+    attend,
     attention_grid,
     region_attention,
 )
@@ -165,14 +168,17 @@ def test_other_regions_tokens_do_not_reach_a_pixel(unet: UNet2DConditionModel) -
     assert torch.equal(changed, regions[0] > 0)
 
 
-def test_self_attention_is_untouched_and_processors_come_back(unet: UNet2DConditionModel) -> None:
+@pytest.mark.parametrize(("cached", "patched"), [(True, ".attn2."), (False, ".attn")])
+def test_fixed_weights_keep_their_self_attention_and_processors_come_back(
+    unet: UNet2DConditionModel, cached: bool, patched: str
+) -> None:
     before = dict(unet.attn_processors)
-    with region_attention(unet):
+    with region_attention(unet, cached):
         during = unet.attn_processors
         assert {name for name in before if during[name] is not before[name]} == {
-            n for n in before if ".attn2." in n
+            name for name in before if patched in name
         }
-        with region_attention(unet):
+        with region_attention(unet, cached):
             pass
         assert unet.attn_processors == during
     assert unet.attn_processors == before
@@ -424,3 +430,53 @@ def test_a_network_without_cross_attention_is_refused() -> None:
     with pytest.raises(WeightsError, match="none of them cross-attention"), region_attention(unet):
         pass
     assert unet.attn_processors == before
+
+
+def test_the_formula_is_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = (
+        random_tensor(2, 4, tokens, 16, seed=seed).bfloat16().requires_grad_()
+        for seed, tokens in enumerate((256, 154, 154))
+    )
+    mask = random_tensor(2, 1, 256, 154, seed=3) > 0.5
+    mask[..., 0] = True
+    for allowed in (None, mask):
+        found = []
+        for most in (MOST_SCORES, 0):  # by the formula, by the kernel
+            monkeypatch.setattr(attention, "MOST_SCORES", most)
+            output = attend(query, key, value, allowed)
+            gradients = torch.autograd.grad(output.float().square().sum(), (query, key, value))
+            found.append((output, *gradients))
+        assert not all(map(torch.equal, *found))  # two ways indeed
+        for by_formula, by_kernel in zip(*found, strict=True):
+            assert torch.allclose(by_formula, by_kernel, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "trained", "pixels"),
+    [(torch.float32, True, 30), (torch.bfloat16, False, 30), (torch.bfloat16, True, 1025)],
+)
+def test_the_fused_kernel_everywhere_else(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, trained: bool, pixels: int
+) -> None:
+    calls = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(*args: Any, **kwargs: Any) -> Tensor:
+        calls.append(1)
+        return kernel(*args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    query = random_tensor(1, 1, pixels, 8).to(dtype).requires_grad_(trained)
+    attend(query, query, query)
+    assert calls
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_self_attention_is_what_it_was(unet: UNet2DConditionModel, cached: bool) -> None:
+    z, context = random_tensor(2, 4, 8, 8), random_tensor(2, 6, WIDTH)
+    everywhere = Context(context, torch.zeros(6, dtype=torch.long))
+    with torch.no_grad():
+        plain = unet(z, 500, context).sample
+        with unet_predictor(unet, sd_schedule(), cache_prompts=cached) as predict:
+            regional = predict(z, 500, everywhere, torch.zeros(2, 8, 8, dtype=torch.long))
+    assert torch.allclose(regional, plain, atol=1e-6)
