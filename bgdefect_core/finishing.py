@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .jobs import Job, PaintSettings
+from .jobs import Job, PaintSettings, StitchSettings
 from .judging import Judgement, judge_sample
-from .method.refinement import label_of
+from .method.refinement import LabelSettings, label_of
 from .method.signals import SIGNALS
 from .method.start import NOISE
 from .pasting import Pasted, paste_heat, pasted_of
@@ -43,6 +43,8 @@ class Painted:
 class DecodedSample:
     """A sample before it is stitched."""
 
+    job: Job
+    crop: Crop
     painted: NDArray[np.float32]
     """float32 ``[R, R, 3]`` in 0..1; so is the next."""
     normal: NDArray[np.float32]
@@ -55,75 +57,81 @@ class DecodedSample:
     """Its crop, encoded and decoded, as ``painted``; None: its detail is not given back."""
 
 
-def finish(
-    job: Job,
-    crop: Crop,
-    decoded: DecodedSample,
-    settings: PaintSettings,
-    standard: Standard,
-) -> Painted:
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """A sample in its picture."""
+
+    picture: Picture
+    heat: NDArray[np.float32]
+    """float32 ``[H, W]``: the signal behind the label."""
+    feather: float
+    """Width of the seam."""
+
+
+def finish(sample: DecodedSample, settings: PaintSettings, standard: Standard) -> Painted:
     """Stitch one decoded sample into its picture, make its label and judge it."""
-    stitching, requested, pasted = settings.stitching, job.requested, decoded.pasted
-    width = stitching.feather
+    job, crop, requested = sample.job, sample.crop, sample.job.requested
+    width = settings.stitching.feather
     if width is None:
         width = default_feather(crop, requested)
-    if stitching.stitch:
-        plain = decoded.normal if stitching.detail else None
-        real = None
-        if pasted is not None and decoded.pasted_square is not None:
-            real = (decoded.pasted_square, pasted.picture)
-        result = stitch(job.picture, decoded.painted, requested, crop, width, plain, real)
-    else:
-        whole = crop.within(requested.shape)
-        result = stitch(job.picture, decoded.painted, whole, crop, 0)
-    if pasted is not None:
-        result = pasted.finished(result)
-    placed = put_back(decoded.heat, crop, requested.shape)
+    result = _stitched(sample, settings.stitching, width)
+    if sample.pasted is not None:
+        result = sample.pasted.finished(result)
+    heat = put_back(sample.heat, crop, requested.shape)
     signal = SIGNALS[settings.label.signal]
-    placed = signal.stitched(placed, job.picture.eight_bit(), result.eight_bit(), requested)
-    return _judged(job, crop, decoded, result, placed, width, settings, standard)
+    heat = signal.stitched(heat, job.picture.eight_bit(), result.eight_bit(), requested)
+    return _judged(sample, _Whole(result, heat, width), settings.label, standard)
+
+
+def _stitched(sample: DecodedSample, stitching: StitchSettings, width: float) -> Picture:
+    """The sample in its picture, with a seam of this width; or all of its square, where nothing is
+    to be stitched."""
+    job, crop, pasted = sample.job, sample.crop, sample.pasted
+    if not stitching.stitch:
+        square = crop.within(job.requested.shape)
+        return stitch(job.picture, sample.painted, square, crop, 0)
+    normal = sample.normal if stitching.detail else None
+    real = None
+    if pasted is not None and sample.pasted_square is not None:
+        real = (sample.pasted_square, pasted.picture)
+    return stitch(job.picture, sample.painted, job.requested, crop, width, normal, real)
 
 
 def finish_paste(job: Job, crop: Crop, settings: PaintSettings, standard: Standard) -> Painted:
     """The sample of start level 0: the paste itself, judged as any other, on the pictures' own
     pixels: no decoder changed them."""
     pasted = pasted_of(job, settings.starting)
-    side = crop.side
     squares: list[NDArray[np.float32]] = []
     for picture in (pasted.picture, job.picture):
-        square = take_picture(picture, crop, side)
+        square = take_picture(picture, crop, crop.side)
         squares.append(np.divide(square.pixels, square.white, dtype=np.float32))
-    good, result = job.picture.eight_bit(), pasted.picture.eight_bit()
-    heat = paste_heat(good, result, job.requested)
-    decoded = DecodedSample(squares[0], squares[1], heat, 0.0, pasted)
-    width = edge_width(job.picture)
-    return _judged(job, crop, decoded, pasted.picture, heat, width, settings, standard)
+    heat = paste_heat(job.picture.eight_bit(), pasted.picture.eight_bit(), job.requested)
+    sample = DecodedSample(job, crop, squares[0], squares[1], heat, 0.0, pasted)
+    whole = _Whole(pasted.picture, heat, edge_width(job.picture))
+    return _judged(sample, whole, settings.label, standard)
 
 
 def _judged(
-    job: Job,
-    crop: Crop,
-    decoded: DecodedSample,
-    result: Picture,
-    placed: NDArray[np.float32],
-    width: float,
-    settings: PaintSettings,
-    standard: Standard,
+    sample: DecodedSample, whole: _Whole, settings: LabelSettings, standard: Standard
 ) -> Painted:
-    """A finished sample with its label, its figures and its verdict.
-
-    Args:
-        placed: the signal behind the label, float32 ``[H, W]``. width: of the seam.
-    """
-    requested = job.requested
+    """A finished sample with its label, its figures and its verdict."""
+    job, requested = sample.job, sample.job.requested
     refined = np.zeros(requested.shape, np.bool_)
     shown = np.zeros(requested.shape, np.float32)
     for mask in job.masks:
-        part, part_heat = label_of(placed, mask, settings.label, standard.profile.shape)
+        part, part_heat = label_of(whole.heat, mask, settings, standard.profile.shape)
         refined |= part
         shown = np.maximum(shown, part_heat)
-    good, eight_bit = job.picture.eight_bit(), result.eight_bit()
-    squares = (decoded.painted, decoded.normal)
-    sample = StitchedSample(good, eight_bit, requested, refined, *squares, crop, width)
-    judgement = judge_sample(sample, standard, job.real, decoded.pasted, decoded.start_level)
-    return Painted(result, refined, requested, shown, judgement, width, decoded.start_level)
+    stitched = StitchedSample(
+        job.picture.eight_bit(),
+        whole.picture.eight_bit(),
+        requested,
+        refined,
+        sample.painted,
+        sample.normal,
+        sample.crop,
+        whole.feather,
+    )
+    level = sample.start_level
+    judgement = judge_sample(stitched, standard, job.real, sample.pasted, level)
+    return Painted(whole.picture, refined, requested, shown, judgement, whole.feather, level)

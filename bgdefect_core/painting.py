@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from .codec import Codec
 from .errors import SettingError
 from .finishing import DecodedSample, Painted, finish, finish_paste
 from .jobs import Attempt, PaintSettings
 from .method.attention_maps import MapRecorder
 from .method.inversion import StepCallback
-from .method.predictor import Predictor
-from .method.regions import RegionPrompts
 from .method.sample_batch import SampleBatch
 from .method.sampling import sample
 from .method.signals import SIGNALS, Evidence, LatentEvidence
 from .method.solvers import SOLVERS
 from .method.start import NOISE
+from .networks import ClassNetworks
 from .pasting import pasted_of
 from .pictures.pixels import as_pictures
 from .preparing import Prepared
@@ -25,11 +23,9 @@ from .quality import Standard
 
 
 def paint(
-    codec: Codec,
-    predict: Predictor,
+    networks: ClassNetworks,
     prepared: Prepared,
     attempts: Sequence[Attempt],
-    prompts: RegionPrompts,
     settings: PaintSettings,
     standard: Standard | None = None,
     callback: StepCallback | None = None,
@@ -47,13 +43,13 @@ def paint(
     standard = standard or Standard()
     attempts = [_with_known_start(attempt, prepared) for attempt in attempts]
     sampled = [attempt for attempt in attempts if attempt.start_level > 0]
-    decoded = _decoded(codec, predict, prepared, sampled, prompts, settings, callback)
+    decoded = _decoded(networks, prepared, sampled, settings, callback)
     painted: list[Painted] = []
     for attempt in attempts:
-        job, crop = prepared.jobs[attempt.position], prepared.crops[attempt.position]
         if attempt.start_level > 0:
-            painted.append(finish(job, crop, next(decoded), settings, standard))
+            painted.append(finish(next(decoded), settings, standard))
         else:
+            job, crop = prepared.jobs[attempt.position], prepared.crops[attempt.position]
             painted.append(finish_paste(job, crop, settings, standard))
     return painted
 
@@ -66,11 +62,9 @@ def _with_known_start(attempt: Attempt, prepared: Prepared) -> Attempt:
 
 
 def _decoded(
-    codec: Codec,
-    predict: Predictor,
+    networks: ClassNetworks,
     prepared: Prepared,
     attempts: Sequence[Attempt],
-    prompts: RegionPrompts,
     settings: PaintSettings,
     callback: StepCallback | None,
 ) -> Iterator[DecodedSample]:
@@ -82,34 +76,54 @@ def _decoded(
             "start level 0",
             "prepare the jobs with the network",
         )
+    predict, prompts = networks.predict, networks.prompts
     signal = SIGNALS[settings.label.signal]
-    seeds = [attempt.seed for attempt in attempts]
-    start_levels = [attempt.start_level for attempt in attempts]
+    recorder = MapRecorder(prompts.word_positions()) if signal.needs_attention else None
     # a list picks from tensors of any device: a codec may decode to the CPU
     index = [attempt.position for attempt in attempts]
-    regions, pastes = prepared.regions[index], prepared.pastes
-    recorder = MapRecorder(prompts.word_positions()) if signal.needs_attention else None
+    batch = _batch(prepared, attempts)
     z_0 = sample(
         predict,
         prepared.background.rows(index),
-        SampleBatch(regions, seeds, [attempt.guidance for attempt in attempts]),
+        batch,
         prompts,
-        None if pastes is None else pastes.start(index, start_levels),
         SOLVERS[settings.sampling.solver],
         recorder,
         callback,
     )
-    painted, normal = codec.decode(z_0), prepared.normal[index]
+    painted, normal = networks.codec.decode(z_0), prepared.normal[index]
     size = (painted.shape[-2], painted.shape[-1])
-    latents = LatentEvidence(predict, z_0, regions, prompts, seeds)
+    latents = LatentEvidence(predict, z_0, batch.regions, prompts, batch.seeds)
     heats = signal.heat(Evidence(size, recorder, painted, normal, latents)).cpu().numpy()
-    parts = zip(index, as_pictures(painted), as_pictures(normal), heats, start_levels, strict=True)
-    for position, square, plain, heat, level in parts:
-        if pastes is None or level == NOISE:
-            yield DecodedSample(square, plain, heat)
-        else:
-            pasted = pasted_of(prepared.jobs[position], settings.starting)
-            yield DecodedSample(square, plain, heat, level, pasted, pastes.square(position))
+    arrays = zip(as_pictures(painted), as_pictures(normal), heats, strict=True)
+    for attempt, (square, plain, heat) in zip(attempts, arrays, strict=True):
+        job, crop = prepared.jobs[attempt.position], prepared.crops[attempt.position]
+        decoded = DecodedSample(job, crop, square, plain, heat)
+        pastes = prepared.pastes
+        if pastes is not None and attempt.start_level != NOISE:
+            decoded = replace(
+                decoded,
+                start_level=attempt.start_level,
+                pasted=pasted_of(job, settings.starting),
+                pasted_square=pastes.square(attempt.position),
+            )
+        yield decoded
+
+
+def _batch(prepared: Prepared, attempts: Sequence[Attempt]) -> SampleBatch:
+    """The attempts as the network samples them."""
+    index: list[int] = []
+    seeds: list[int] = []
+    guidance: list[float] = []
+    start_levels: list[float] = []
+    for attempt in attempts:
+        index.append(attempt.position)
+        seeds.append(attempt.seed)
+        guidance.append(attempt.guidance)
+        start_levels.append(attempt.start_level)
+    pastes = prepared.pastes
+    start = None if pastes is None else pastes.start(index, start_levels)
+    return SampleBatch(prepared.regions[index], seeds, guidance, start)
 
 
 def _check_positions(jobs: int, attempts: Sequence[Attempt]) -> None:

@@ -89,7 +89,6 @@ def paste_jobs(
     resolution: int,
     regions: Tensor,
     starting: StartSettings,
-    detail: bool,
 ) -> Pastes:
     """Lay the real defects of P jobs over their pictures and encode the crops, in one batch.
 
@@ -97,7 +96,6 @@ def paste_jobs(
         codec: the VAE. crops: of each job.
         resolution: side of the network's picture. regions: long ``[P, h, w]``.
         starting: how much of the masks is held as the core.
-        detail: whether the pastes are decoded, so that their detail can be given back.
     """
     squares: list[Picture] = []
     cores: list[Mask] = []
@@ -110,7 +108,7 @@ def paste_jobs(
     if starting.start_core > 0:
         held = core_cells(torch.from_numpy(np.stack(cores)), regions)
     known = [bool(job.exemplars) for job in jobs]
-    return Pastes(known, latents, held, codec.decode(latents) if detail else None)
+    return Pastes(known, latents, held)
 
 
 def pasted_of(job: Job, starting: StartSettings) -> Pasted:

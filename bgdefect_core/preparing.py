@@ -4,20 +4,19 @@ invert, lay the real defects over the pictures."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .codec import Codec
 from .errors import MaskError, SettingError
 from .good_squares import GoodSquares
 from .jobs import Framing, Job, PaintSettings
 from .method.backgrounds import BACKGROUNDS, BackgroundLatents, joined_backgrounds
 from .method.inversion import StepCallback
-from .method.predictor import Predictor
 from .method.regions import RegionPrompts
+from .networks import ClassNetworks
 from .pasting import Pastes, joined, paste_jobs
 from .pictures.crop import Crop, crop_box, take, take_picture
 from .pictures.masks import Mask, check_mask, region_map
@@ -45,10 +44,8 @@ class Prepared:
 
 
 def prepare(
-    codec: Codec,
-    predict: Predictor,
+    networks: ClassNetworks,
     jobs: Sequence[Job],
-    prompts: RegionPrompts,
     framing: Framing,
     settings: PaintSettings,
     good_squares: GoodSquares | None = None,
@@ -65,6 +62,7 @@ def prepare(
         MaskError: a mask is empty, full, of another size, or there are not as many as defect
             prompts. SettingError: more steps than the schedule has.
     """
+    codec, predict, prompts = networks.codec, networks.predict, networks.prompts
     crops: list[Crop] = []
     squares: list[Picture] = []
     masks: list[Tensor] = []
@@ -84,10 +82,9 @@ def prepare(
     background = mode.prepare(predict, z_0, regions, prompts, levels, callback)
     pastes = None
     if settings.starting.uses_real:
-        detail = settings.stitching.restores_pastes
-        pastes = paste_jobs(
-            codec, jobs, crops, framing.resolution, regions, settings.starting, detail
-        )
+        pastes = paste_jobs(codec, jobs, crops, framing.resolution, regions, settings.starting)
+        if settings.stitching.restores_pastes:
+            pastes = replace(pastes, decoded=codec.decode(pastes.latents))
     return Prepared(jobs, crops, regions, normal, background, pastes)
 
 

@@ -69,13 +69,14 @@ def sample_latents(
     for first in firsts:
         numbers = range(first, min(first + at_once, total))
         owners = [number % pictures for number in numbers]
-        batch = SampleBatch(inversion.regions[owners], seeds[first : numbers.stop], guidance)
         begin = None
         if start.pasted is not None:
             z_0 = guider.model_patcher.model.process_latent_in(start.pasted.float().cpu())
             begin = Start(start_levels[first : numbers.stop], z_0[owners])
+        part = seeds[first : numbers.stop]
+        batch = SampleBatch(inversion.regions[owners], part, guidance, begin)
         recorder = recorder_of(inversion.prompts)
-        latents.append(_sample(run, owners, batch, begin, recorder))
+        latents.append(_sample(run, owners, batch, recorder))
         if recorder is not None:
             recorders.append(recorder)
     return torch.cat(latents), AttentionMaps(joined(recorders), cycled(inversion.mask, total))
@@ -110,11 +111,7 @@ def _branch(run: _Run) -> None:
 
 
 def _sample(
-    run: _Run,
-    owners: list[int],
-    batch: SampleBatch,
-    start: Start | None,
-    recorder: MapRecorder | None,
+    run: _Run, owners: list[int], batch: SampleBatch, recorder: MapRecorder | None
 ) -> Tensor:
     """One batch as LATENT samples; outside the mask bit for bit the input where the background is
     exact. ``owners``: the number of the picture of each sample."""
@@ -123,15 +120,16 @@ def _sample(
     computed = inversion.descent if mode.descends else inversion.trajectory
 
     def paint(predict: HostPredictor, z_0: Tensor) -> Tensor:
-        placed = replace(batch, regions=batch.regions.to(z_0.device))
+        start = batch.start
+        moved = None if start is None else replace(start, pasted=start.pasted.to(z_0))
+        placed = replace(batch, regions=batch.regions.to(z_0.device), start=moved)
         if mode.inverts:
             latents = [level[owners].to(z_0.device) for level in computed]
             background = BackgroundLatents(mode, levels, latents)
         else:
             background = mode.prepare(predict, z_0, placed.regions, prompts, levels)
-        moved = None if start is None else replace(start, pasted=start.pasted.to(z_0))
         callback = run.progress.steps(predict)
-        return sample(predict, background, placed, prompts, moved, run.solver, recorder, callback)
+        return sample(predict, background, placed, prompts, run.solver, recorder, callback)
 
     painted = run.guider.run(latent, paint, levels, batch.seeds[0])
     return with_background(painted, latent, batch.regions) if mode.exact else painted

@@ -14,7 +14,7 @@ from .randomness import seeded_noise
 from .sample_batch import SampleBatch
 from .schedule import Levels, NoiseSchedule
 from .solvers import Solver, Step
-from .start import NOISE, Start, levels_from
+from .start import NOISE, levels_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,20 +62,13 @@ def descents(
     background: BackgroundLatents,
     batch: SampleBatch,
     solver: Solver,
-    start: Start | None = None,
 ) -> list[Descent]:
     """The descents of B samples, one for each start level, in the order of their first sample.
 
     Arguments as in :func:`.sampling.sample`.
-
-    Raises:
-        SettingError: not B starts, or a start level out of its range.
     """
-    mode, regions = background.mode, batch.regions
-    shares = [NOISE] * len(batch.seeds)
-    if start is not None:
-        start.check(len(batch.seeds))
-        shares = list(start.levels)
+    mode, regions, start = background.mode, batch.regions, batch.start
+    shares = [NOISE] * len(batch.seeds) if start is None else list(start.levels)
     members: dict[float, list[int]] = {}
     for row, share in enumerate(shares):
         members.setdefault(share, []).append(row)

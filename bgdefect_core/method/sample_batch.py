@@ -1,4 +1,5 @@
-"""Samples that are painted in one batch: where their defects lie, their seeds, their guidance."""
+"""Samples that are painted in one batch: where their defects lie, where they start, their seeds and
+their guidance."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..errors import SettingError
+from .start import Start
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +17,8 @@ class SampleBatch:
     """B samples that are painted together.
 
     Raises:
-        SettingError: regions, seeds and guidance are not equally many.
+        SettingError: regions, seeds, guidance and starts are not equally many, or a start level is
+            out of its range.
     """
 
     regions: Tensor
@@ -24,6 +27,8 @@ class SampleBatch:
     """B of them: a sample's noise depends on its own alone."""
     guidance: float | Sequence[float] = 1.0
     """``w`` of choice 7, inside the mask only, for all samples or one a sample; 1 = none."""
+    start: Start | None = None
+    """Of each sample (choice 15); None: all from noise."""
 
     def __post_init__(self) -> None:
         if len(self.seeds) != len(self.regions):
@@ -38,6 +43,8 @@ class SampleBatch:
                 "one, or one a sample",
                 "give as many",
             )
+        if self.start is not None:
+            self.start.check(len(self.seeds))
 
     @property
     def weights(self) -> list[float]:

@@ -22,7 +22,6 @@ from .sample_batch import SampleBatch
 from .schedule import Levels, NoiseSchedule
 from .solvers import DEFAULT_SOLVER, SOLVERS, Solver, SolverName
 from .spacings import DEFAULT_SPACING, SPACINGS, SpacingName
-from .start import Start
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ def sample(
     background: BackgroundLatents,
     batch: SampleBatch,
     prompts: RegionPrompts,
-    start: Start | None = None,
     solver: Solver = SOLVERS[DEFAULT_SOLVER],
     recorder: MapRecorder | None = None,
     callback: StepCallback | None = None,
@@ -89,10 +87,8 @@ def sample(
         predict: the network.
         background: result of :meth:`Background.prepare`, one for each of the B samples
             (:meth:`BackgroundLatents.rows`).
-        batch: the samples.
+        batch: the samples. Each is evaluated from its own start level down, at 0 not at all.
         prompts: ``C_1`` of all defects; ``C_2`` where the background's mode evaluates it.
-        start: of each sample (choice 15); None: all from noise. A sample is evaluated from its own
-            start level down, at 0 not at all.
         solver: of the defect's way down; the background's latents stay DDIM's.
         recorder: takes in the attention of the ``C_1`` pass.
         callback: called after each step, 1 .. ``steps``; a sample that starts lower waits.
@@ -102,8 +98,8 @@ def sample(
         put back.
 
     Raises:
-        SettingError: backgrounds, samples and starts are not equally many; guidance without an
-            empty prompt; a start level out of its range.
+        SettingError: backgrounds and samples are not equally many; guidance without an empty
+            prompt.
     """
     samples, levels = len(batch.seeds), background.levels
     if len(background.latents[0]) != samples:
@@ -112,7 +108,7 @@ def sample(
             "as many of each",
             "give each sample a row of the background",
         )
-    groups = descents(predict.schedule, background, batch, solver, start)
+    groups = descents(predict.schedule, background, batch, solver)
     z = torch.empty_like(background.latents[0])
     for group in groups:
         z = z.index_copy(0, group.rows, group.first)
@@ -122,11 +118,13 @@ def sample(
             running = _Running([group for group in groups if group.levels.steps >= level], batch)
         if running.groups:
             z_t, t = z[running.rows], running.timesteps(level)
-            regions, m = running.regions, running.m
+            regions = running.regions
             if recorder is not None:
                 recorder.rows = None if running.is_whole else (running.rows, samples)
             eps = defect_eps(predict, z_t, t, regions, prompts, running.weights, recorder)
-            eps = background.mode.eps(eps, m, predict, z_t, t, prompts, running.defect)
+            if background.mode.predicts:
+                c_2 = prompts.background_context()
+                eps = torch.where(running.m, eps, predict(z_t, t, c_2, running.defect))
             z = z.index_copy(0, running.rows, running.down(z_t, eps, level))
         if callback:
             callback(levels.steps - level + 1, levels.steps, z)

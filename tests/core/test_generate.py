@@ -18,6 +18,7 @@ from bgdefect_core.method.predictor import UNetPredictor, unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS, Evidence, Signal
 from bgdefect_core.method.start import NOISE
+from bgdefect_core.networks import ClassNetworks
 from bgdefect_core.painting import paint
 from bgdefect_core.pictures.crop import default_feather
 from bgdefect_core.pictures.masks import Mask, bounding_box, feather
@@ -96,9 +97,9 @@ def run(
     framing: Framing = FRAMING,
 ) -> tuple[Prepared, list[Painted]]:
     with torch.no_grad():
-        prepared = prepare(codec, predict, jobs, prompts, framing, settings)
+        prepared = prepare(ClassNetworks(codec, predict, prompts), jobs, framing, settings)
         attempts = attempts_of(which, seeds)
-        return prepared, paint(codec, predict, prepared, attempts, prompts, settings)
+        return prepared, paint(ClassNetworks(codec, predict, prompts), prepared, attempts, settings)
 
 
 def attempts_of(positions: Sequence[int], seeds: Sequence[int]) -> list[Attempt]:
@@ -197,7 +198,7 @@ def test_joined_batches_are_painted_as_each_alone(
     alone = [run(codec, predict, [job], prompts) for job in jobs]
     with torch.no_grad():
         joined = join([prepared for prepared, _ in alone])
-        both = paint(codec, predict, joined, [Attempt(1, 1)], prompts, SETTINGS)
+        both = paint(ClassNetworks(codec, predict, prompts), joined, [Attempt(1, 1)], SETTINGS)
     (second,) = alone[1][1]
     assert np.array_equal(both[0].picture.pixels, second.picture.pixels) and not np.array_equal(
         both[0].picture.pixels, alone[0][1][0].picture.pixels
@@ -222,7 +223,7 @@ def test_many_jobs_and_seeds_in_one_batch(
         assert not np.array_equal(samples[0].picture.pixels, samples[1].picture.pixels)
         with torch.no_grad():  # the same seeds at other places of an equal batch
             attempts = attempts_of([1, 0, 0, 1], [6, 6, 5, 5])
-            again = paint(codec, predict, prepared, attempts, prompts, settings)
+            again = paint(ClassNetworks(codec, predict, prompts), prepared, attempts, settings)
         for here, there in ((0, 3), (1, 1), (2, 0), (3, 2)):
             assert np.array_equal(again[here].picture.pixels, samples[there].picture.pixels)
             assert np.array_equal(again[here].mask, samples[there].mask)
@@ -314,10 +315,8 @@ def test_bad_jobs_are_refused_before_anything_is_computed(prompts: RegionPrompts
     ]:
         with pytest.raises(MaskError, match=words):
             prepare(
-                unused,
-                unused,
+                ClassNetworks(unused, unused, prompts),
                 [Job(picture, (good,)), Job(picture, masks)],
-                prompts,
                 FRAMING,
                 SETTINGS,
             )  # type: ignore[arg-type]
@@ -446,8 +445,8 @@ def started(
         start_level = NOISE if levels is None else levels[number]
         attempts.append(Attempt(number, number, start_level=start_level))
     with torch.no_grad():
-        prepared = prepare(codec, predict, jobs, prompts, framing, real)
-        return paint(codec, predict, prepared, attempts, prompts, real)
+        prepared = prepare(ClassNetworks(codec, predict, prompts), jobs, framing, real)
+        return paint(ClassNetworks(codec, predict, prompts), prepared, attempts, real)
 
 
 TWO_TONED = Picture(np.repeat((np.indices((96, 96)).sum(0) < 90)[..., None], 3, 2) * np.uint8(255))
@@ -488,7 +487,7 @@ def test_a_paste_alone_needs_no_network(prompts: RegionPrompts) -> None:
     settings = replace_options(SETTINGS, start=("real",))
     prepared = prepare_pastes([gray, toned], FRAMING)
     attempts = [Attempt(place, seed, start_level=0) for place, seed in ((0, 1), (1, 2), (0, 3))]
-    samples = paint(unused, unused, prepared, attempts, prompts, settings)
+    samples = paint(ClassNetworks(unused, unused, prompts), prepared, attempts, settings)
     assert np.array_equal(samples[0].mask, gray.requested)
     expected = paste(gray.picture, gray.exemplars).pixels
     assert np.array_equal(samples[0].picture.pixels, expected)
@@ -498,7 +497,12 @@ def test_a_paste_alone_needs_no_network(prompts: RegionPrompts) -> None:
     assert set(np.unique(samples[1].picture.pixels)) == {0, 255}
     assert samples[1].feather == 0 and samples[0].feather == SOFT_EDGE
     with pytest.raises(SettingError, match="prepared as pastes; expected start level 0"):
-        paint(unused, unused, prepared, [Attempt(0, 1, start_level=0.5)], prompts, settings)
+        paint(
+            ClassNetworks(unused, unused, prompts),
+            prepared,
+            [Attempt(0, 1, start_level=0.5)],
+            settings,
+        )
     with pytest.raises(SettingError, match="a real defect that is not known"):
         prepare_pastes([Job(gray.picture, gray.masks)], FRAMING)
 

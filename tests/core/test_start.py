@@ -66,9 +66,8 @@ def run(
     return sample(
         predict,
         background.rows(rows),
-        SampleBatch(regions[rows], seeds),
+        SampleBatch(regions[rows], seeds, start=start),
         prompts,
-        start,
         **options,
     )
 
@@ -117,8 +116,8 @@ def test_nothing_is_evaluated_at_0(prompts: RegionPrompts, mode: str) -> None:
         raise AssertionError("the network was called")
 
     background = BackgroundLatents(BACKGROUNDS[mode], LEVELS, [Z_0] * (LEVELS.steps + 1))
-    start, batch = Start([0.0], PASTED), SampleBatch(BOX, [1])
-    result = sample(StandIn(refuse), background, batch, prompts, start)
+    batch = SampleBatch(BOX, [1], start=Start([0.0], PASTED))
+    result = sample(StandIn(refuse), background, batch, prompts)
     assert torch.equal(result, torch.where(M, PASTED, Z_0))
 
 
@@ -287,8 +286,8 @@ def test_zero_terminal_snr_stays_finite(prompts: RegionPrompts) -> None:
     predict = StandIn(lambda z, t, context, regions: 0.5 * z, schedule)
     for mode in ("replay", "noised"):
         background = BACKGROUNDS[mode].prepare(predict, Z_0, BOX, prompts, levels)
-        start = Start([0.9], PASTED)
-        z = sample(predict, background, SampleBatch(BOX, [1]), prompts, start)
+        batch = SampleBatch(BOX, [1], start=Start([0.9], PASTED))
+        z = sample(predict, background, batch, prompts)
         assert z.isfinite().all()
 
 

@@ -16,6 +16,7 @@ from bgdefect_core.jobs import Framing, Job, PaintSettings
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
+from bgdefect_core.networks import ClassNetworks
 from bgdefect_core.painting import paint
 from bgdefect_core.pictures.mask_files import read_library
 from bgdefect_core.pictures.picture import Picture
@@ -108,9 +109,9 @@ def by_the_command_line(inputs: Path) -> list[Painted]:
     assert profile.strength is not None
     attempts = [paints.attempt(0, attempt_seed(SEED, number, 0)) for number in range(VARIANTS)]
     with predictor(base) as predict:
-        prepared = prepare(base, predict, [job], prompts, framing, paints)
+        prepared = prepare(ClassNetworks(base, predict, prompts), [job], framing, paints)
         standard = Standard(profile=profile)
-        return paint(base, predict, prepared, attempts, prompts, paints, standard)
+        return paint(ClassNetworks(base, predict, prompts), prepared, attempts, paints, standard)
 
 
 @pytest.mark.slow

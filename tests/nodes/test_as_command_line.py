@@ -26,6 +26,7 @@ from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings, StitchSetti
 from bgdefect_core.method.predictor import Predictor, unet_predictor
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
+from bgdefect_core.networks import ClassNetworks
 from bgdefect_core.painting import paint
 from bgdefect_core.pictures.picture import Picture
 from bgdefect_core.placement.likeness import Likeness
@@ -80,12 +81,16 @@ def painted_by_the_core(case: Case) -> tuple[list[Painted], Squares]:
     codec.decode = recorded  # type: ignore[method-assign]
     settings = case.settings
     with tiny_network() as predict:
-        prepared = prepare(codec, predict, [case.job], prompts, Framing(SIDE), settings)
+        prepared = prepare(
+            ClassNetworks(codec, predict, prompts), [case.job], Framing(SIDE), settings
+        )
         attempts: list[Attempt] = []
         for number, level in enumerate(case.start_levels):
             attempts.append(Attempt(0, 3 + number, start_level=level))
         standard = Standard(profile=case.profile)
-        samples = paint(codec, predict, prepared, attempts, prompts, settings, standard)
+        samples = paint(
+            ClassNetworks(codec, predict, prompts), prepared, attempts, settings, standard
+        )
     images = [(square / 2 + 0.5).movedim(1, -1) for square in decoded]
     return samples, Squares(images[0], images[1], images[-1])
 

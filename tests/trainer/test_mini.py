@@ -16,6 +16,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
+from bgdefect_core.networks import ClassNetworks
 from bgdefect_core.painting import paint
 from bgdefect_core.paths import ASSETS
 from bgdefect_core.pictures.masks import feather
@@ -104,8 +105,10 @@ def test_it_paints_at_both_ends_of_its_sizes(side: int) -> None:
     framing = Framing(side, "whole")
     with torch.no_grad(), unet_predictor(base.unet, base.schedule) as predict:
         jobs = [Job(Picture(picture), (mask,))]
-        prepared = prepare(base, predict, jobs, prompts, framing, settings)
-        (painted,) = paint(base, predict, prepared, [Attempt(0, 1)], prompts, settings)
+        prepared = prepare(ClassNetworks(base, predict, prompts), jobs, framing, settings)
+        (painted,) = paint(
+            ClassNetworks(base, predict, prompts), prepared, [Attempt(0, 1)], settings
+        )
     assert (
         prepared.normal.shape == (1, 3, side, side)
         and torch.isfinite(prepared.normal).all()

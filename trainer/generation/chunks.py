@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -15,12 +14,12 @@ from bgdefect_core.jobs import Attempt, Job
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.start import start_record
+from bgdefect_core.networks import ClassNetworks
 from bgdefect_core.painting import paint
 from bgdefect_core.preparing import Prepared, join, prepare, prepare_pastes
 from bgdefect_core.records.dataset import DatasetWriter
 from bgdefect_core.records.sample import Sample, SampleFacts
 
-from ..bases.load import Base
 from .attempts import KnownOutcomes, SamplePlan, Slot, batches, first_attempts, needed
 from .pair import Pair
 from .progress import SampleBar
@@ -136,17 +135,9 @@ def _prepare(run: Painter, jobs: Sequence[Job], only_pastes: bool, progress: Sam
     filled = [*jobs, *[jobs[0]] * (run.plan.inversion_batch - len(jobs))]
     if only_pastes:
         return prepare_pastes(filled, run.framing)
-    with predictor(run.base) as predict:
-        return prepare(
-            run.base,
-            predict,
-            filled,
-            run.prompts,
-            run.framing,
-            run.paint,
-            run.squares,
-            progress.step("inverting"),
-        )
+    with networks_of(run) as networks:
+        shown = progress.step("inverting")
+        return prepare(networks, filled, run.framing, run.paint, run.squares, shown)
 
 
 def _paint_batch(
@@ -161,17 +152,9 @@ def _paint_batch(
         known = prepared.knows_real(position)
         before, copies = queue.known.history(index, number, first[index])
         attempts.append(run.paint.attempt(position, seed, before, known, copies))
-    with predictor(run.base) as predict:
-        painted = paint(
-            run.base,
-            predict,
-            prepared,
-            attempts,
-            run.prompts,
-            run.paint,
-            run.standard,
-            progress.step("painting"),
-        )
+    with networks_of(run) as networks:
+        shown = progress.step("painting")
+        painted = paint(networks, prepared, attempts, run.paint, run.standard, shown)
     results = dict(zip(slots, zip(attempts, painted, strict=True), strict=True))
     queue.wait()  # of the last batch: a full disk ends the run
     for slot in needed(slots, queue.outcome):
@@ -180,10 +163,11 @@ def _paint_batch(
 
 
 @contextmanager
-def predictor(base: Base) -> Iterator[Any]:
-    """A predictor for one batch: it keeps the keys and values of every context that it gets."""
-    with unet_predictor(base.unet, base.schedule) as predict:
-        yield predict
+def networks_of(run: Painter) -> Iterator[ClassNetworks]:
+    """The networks for one batch: the predictor keeps the keys and values of every context that it
+    gets."""
+    with unet_predictor(run.base.unet, run.base.schedule) as predict:
+        yield ClassNetworks(run.base, predict, run.prompts)
 
 
 def _sample(pair: Pair, slot: Slot, attempt: Attempt, painted: Painted) -> Sample:

@@ -14,7 +14,7 @@ from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.records.dataset_place import attempts_there
 
 from .attempts import KnownOutcomes
-from .chunks import predictor
+from .chunks import networks_of
 from .setup import GenerationRun, choice_file
 from .summary import Misses, Summary
 
@@ -67,8 +67,8 @@ def _seconds(run: GenerationRun, samples: Sequence[int]) -> float:
     pixels = torch.zeros(plan.batch, 3, resolution, resolution)
     regions = torch.zeros(plan.batch, cells, cells, dtype=torch.long, device=device)
     context = run.prompts.background_context()
-    with predictor(base) as predict:
-        call = _time(lambda: predict(z, 1, context, regions))
+    with networks_of(run) as networks:
+        call = _time(lambda: networks.predict(z, 1, context, regions))
     encode = _time(lambda: base.encode(pixels))
     decode = _time(lambda: base.decode(z))
     chunks: dict[int, list[int]] = {}

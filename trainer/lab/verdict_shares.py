@@ -19,6 +19,7 @@ from bgdefect_core.jobs import Attempt, Framing, Job, PaintSettings
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.start import StartSettings
+from bgdefect_core.networks import ClassNetworks
 from bgdefect_core.painting import paint
 from bgdefect_core.pictures.crop import take
 from bgdefect_core.pictures.masks import Mask, separate_defects
@@ -186,13 +187,14 @@ def _negatives(
     painted: list[bool] = []
     decoded: list[bool] = []
     with unet_predictor(model.unet, model.schedule) as predict:
+        networks = ClassNetworks(model, predict, prompts)
         for start in range(0, len(jobs), _BATCH):
             batch = jobs[start : start + _BATCH]
-            prepared = prepare(model, predict, batch, prompts, framing, settings)
+            prepared = prepare(networks, batch, framing, settings)
             attempts: list[Attempt] = []
             for number in range(len(batch)):
                 attempts.append(Attempt(number, painter.seed * 1_000_003 + start + number))
-            samples = paint(model, predict, prepared, attempts, prompts, settings, standard)
+            samples = paint(networks, prepared, attempts, settings, standard)
             painted += [sample.judgement.verdict.good for sample in samples]
             normal = as_pictures(prepared.normal)
             again = as_pictures(model.decode(model.encode(prepared.normal)))

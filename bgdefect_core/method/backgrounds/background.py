@@ -58,6 +58,12 @@ class Background(ABC):
         """Whether :meth:`from_trajectory` computes a second pass of the network."""
         return self.per_pair > 1
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the network predicts what is outside the mask, too, under ``C_2`` and for each
+        sample: ``m eps + (1 - m) eps_theta(z_t, t, C_2)``."""
+        return self.per_sample > 1
+
     def prepare(
         self,
         predict: Predictor,
@@ -138,21 +144,6 @@ class Background(ABC):
         """What the background's evaluation of the network reads of ``z_t`` (Eq. 28): the defect is
         hidden from it. ``m``: bool ``[B, 1, h, w]``, the mask."""
         return z.masked_fill(m, 0)
-
-    def eps(
-        self,
-        eps: Tensor,
-        m: Tensor,
-        predict: Predictor,
-        z: Tensor,
-        t: int | Tensor,
-        prompts: RegionPrompts,
-        defect: Tensor,
-    ) -> Tensor:
-        """The noise prediction of a step, from ``eps``, that of the defect: unchanged, since
-        :meth:`put_back` replaces what it does outside the mask. ``defect``: the union of all
-        defects, long ``[B, h, w]``."""
-        return eps
 
     def put_back(self, z: Tensor, m: Tensor, background: Tensor) -> Tensor:
         """The latents after a step: ``z`` inside the mask, ``background`` outside."""

@@ -3,11 +3,8 @@ and drifts. For comparison."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from ..predictor import Predictor
-from ..regions import RegionPrompts
 from .background import Background
 
 
@@ -24,19 +21,6 @@ class LiteralBackground(Background):
     def seen(self, z: Tensor, m: Tensor) -> Tensor:
         """All of ``z_t``, the defect with it."""
         return z
-
-    def eps(
-        self,
-        eps: Tensor,
-        m: Tensor,
-        predict: Predictor,
-        z: Tensor,
-        t: int | Tensor,
-        prompts: RegionPrompts,
-        defect: Tensor,
-    ) -> Tensor:
-        """``m eps + (1 - m) eps_theta(z_t, t, C_2)``."""
-        return torch.where(m, eps, predict(z, t, prompts.background_context(), defect))
 
     def put_back(self, z: Tensor, m: Tensor, background: Tensor) -> Tensor:
         """``z`` as the step left it."""
