@@ -19,6 +19,7 @@ from trainer.data.annotations.run_lengths import packed, runs_of_mask
 from trainer.data.examples import load_example, validate
 from trainer.data.layouts import (
     ReadingSettings,
+    all_good_examples,
     find_class,
     find_examples,
     good_examples,
@@ -172,7 +173,7 @@ def test_yolo_lists_names_and_places_of_other_tools(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\.\./images/none"):
         find_examples(root)
     (root / "data.yaml").write_text("train: train.txt\nval: ../images/train\nnames: [cut]\n")
-    assert len(find_examples(root)) == 3 and len(good_pictures(root)) == 2
+    assert len(find_examples(root)) == 3 and len(all_good_examples(root, "nut")) == 2
     (root / "data.yaml").write_text("train: train.txt\nnames: [cut]\n")
     assert len(find_examples(root)) == 3 and len(good_pictures(root)) == 1
     (root / "data.yaml").unlink()

@@ -399,7 +399,7 @@ def test_images_and_masks_on_sides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["masks_beside", "class_masks", "class_masks, named"])
 def test_good_pictures_of_the_side_that_is_asked_for(layout: str, tmp_path: Path) -> None:
-    """What is kept for a test is neither learned from nor painted into; val is no test."""
+    """What is kept for a test, or to validate, is neither learned from nor painted into."""
     root = tmp_path / "nut"
     for number, side in enumerate(("train", "test", "val")):
         place = root / side if layout == "masks_beside" else root / side / "images"
@@ -409,7 +409,7 @@ def test_good_pictures_of_the_side_that_is_asked_for(layout: str, tmp_path: Path
         write_mask(place / mask, masks()["Cut"])
     reading = ReadingSettings(mask_classes="255=Cut" if "named" in layout else None)
     assert layout_of(root).name == layout[:12].rstrip(",")
-    for side, names in (("train", ["5.png", "7.png"]), ("test", ["6.png"])):
+    for side, names in (("train", ["5.png"]), ("test", ["6.png", "7.png"])):
         found = [example.image.name for example in good_examples(root, "nut", side, reading)]
         assert sorted(found) == names
     assert len(all_good_examples(root, "nut", reading)) == 3

@@ -142,6 +142,7 @@ def _settle(plan: Plan, item: ClassPlan, override: Override | None) -> None:
         mask_values=data.reading.mask_values,
         mask_classes=data.reading.mask_classes,
         outside_files=data.reading.outside_files,
+        sides=data.reading.sides,
         mask_split=None if ready else weights.with_suffix(".run") / "split.json",
     )
     if generate.good == GENERATION.good:

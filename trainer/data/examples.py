@@ -23,7 +23,7 @@ from bgdefect_core.pictures.reading import read_of_folder
 from .annotations.overhang import Overhangs
 from .annotations.record import Region, regions_digest, union_of
 from .annotations.shapes import Size
-from .sides import DataSide
+from .sides import DataSide, is_held
 
 __all__ = ["GOOD", "Example", "check_size", "load_example", "load_others", "validate"]
 
@@ -65,6 +65,11 @@ class Example:
     def is_good(self) -> bool:
         """Whether it shows no defect."""
         return not self.masks and not self.regions
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the data set keeps it on a side from which nothing is learned."""
+        return is_held(self.side)
 
     @property
     def label_file(self) -> Path:

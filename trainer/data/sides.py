@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
 from bgdefect_core.pictures.listing import comparable
 
-__all__ = ["DataSide", "is_asked_for", "side_called", "side_of_place"]
+__all__ = ["DataSide", "are_divided", "is_asked_for", "is_held", "side_called", "side_of_place"]
 
 DataSide = Literal["", "train", "val", "test"]
 """Empty: the data set does not say."""
@@ -39,11 +40,22 @@ def side_of_place(root: Path, file: Path) -> DataSide:
     return ""
 
 
+def is_held(side: DataSide) -> bool:
+    """Whether nothing is learned from a side."""
+    return side in ("val", "test")
+
+
+def are_divided(sides: Collection[DataSide]) -> bool:
+    """Whether the sides of a data set's pictures divide them: of one side alone there is nothing to
+    keep apart."""
+    return "train" in sides and any(map(is_held, sides))
+
+
 def is_asked_for(side: DataSide, asked: str) -> bool:
-    """Whether a picture of a side is among those that a command asks for: one of the side val is
-    learned from too, and one without a side is good for both.
+    """Whether a picture of a side is among those that a command asks for: one without a side is
+    good for both.
 
     Args:
-        asked: "train" or "test".
+        asked: "train" or "test"; val goes with the latter.
     """
-    return side == "" or (side == "test") == (asked == "test")
+    return side == "" or is_held(side) == (asked == "test")

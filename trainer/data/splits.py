@@ -26,11 +26,13 @@ from bgdefect_core.pictures.listing import comparable
 from .examples import Example
 
 __all__ = [
+    "OwnSides",
     "Split",
     "by_class",
     "divide",
     "group_of",
     "listed_in",
+    "own_sides",
     "read_split",
     "relative_file",
     "split_halves",
@@ -49,6 +51,48 @@ class Split:
 
     train: tuple[Example, ...]
     held_out: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class OwnSides:
+    """Examples on the sides of the data set that they come from."""
+
+    train: tuple[Example, ...]
+    """Not empty."""
+    val: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+    @property
+    def held(self) -> tuple[Example, ...]:
+        """What a test is about: the side test, or val where there is none."""
+        return self.test or self.val
+
+    def __str__(self) -> str:
+        counts = (("train", self.train), ("val", self.val), ("test", self.test))
+        return ", ".join(f"{name} {len(side)}" for name, side in counts if side)
+
+
+def own_sides(examples: Sequence[Example], where: str | Path) -> OwnSides | None:
+    """The sides of a data set that divides its pictures; None: it does not.
+
+    Args:
+        where: the data set, for the message.
+
+    Raises:
+        DataError: all examples are on sides from which nothing is learned.
+    """
+    train = tuple(example for example in examples if not example.is_held)
+    if len(train) == len(examples):
+        return None
+    if not train:
+        object, defect = examples[0].object, examples[0].defect
+        sides = " and ".join(sorted({example.side for example in examples}))
+        came = f"all pictures of {object} / {defect} in {where} are on the side {sides}"
+        do = "move some there, or read sides together: --sides none"
+        raise DataError(came, "some on the side train", do)
+    val = tuple(example for example in examples if example.side == "val")
+    test = tuple(example for example in examples if example.side == "test")
+    return OwnSides(train, val, test)
 
 
 def split_halves(examples: Sequence[Example], fold: int = 0) -> Split:

@@ -33,7 +33,7 @@ from .measures.cell_masks import MaskMeasure
 from .measures.cell_realism import RealismMeasure
 from .measures.features import network
 from .measures.optional import can, skips
-from .plan.plan import make_cells, make_scopes
+from .plan.plan import fold_numbers, make_cells, make_scopes
 from .report.by_object import write_object_tables
 from .report.goals import Measured, judge
 from .report.page import Report, write_report
@@ -126,7 +126,7 @@ def evaluation_of(config: EvaluateConfig) -> Evaluation:
         alarms=AlarmMeasure(detectors, parts, seed),
         baselines=_baselines(config, device),
         landscapes=Landscapes(config.landscape, detectors, seed),
-        shown_fold=config.plan.folds[0],
+        shown_fold=fold_numbers(config.plan)[0],
     )
 
 

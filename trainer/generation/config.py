@@ -29,7 +29,9 @@ from ..data.layouts import (
     LAYOUTS,
     MASK_CLASSES_HELP,
     OUTSIDE_HELP,
+    SIDES_HELP,
     ReadingSettings,
+    SidesRead,
     data_help,
 )
 from .attempts import SamplePlan
@@ -91,6 +93,7 @@ class GenerateConfig:
         Doc(f"{LAYOUT_HELP} That of --mask-library, or of --good where there is none."),
     ] = None
     outside_files: Annotated[bool, Free(), Doc(OUTSIDE_HELP)] = False
+    sides: Annotated[SidesRead, Free(), Doc(SIDES_HELP)] = "own"
     more_like: Annotated[
         Path | None,
         Free(),
@@ -299,6 +302,7 @@ class GenerateConfig:
             mask_values=self.mask_values,
             mask_classes=self.mask_classes,
             outside_files=self.outside_files,
+            sides=self.sides,
         )
 
     @property

@@ -15,7 +15,7 @@ from bgdefect_core.placement.surroundings import surroundings_of
 
 from ..data.examples import Example, load_example, load_others
 from ..data.layouts import PlainFolder, ReadingSettings, find_examples, layout_of
-from ..data.splits import listed_in, relative_file
+from ..data.splits import listed_in, own_sides, relative_file
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,8 @@ def examples_in(
     split: Path | None,
     reading: ReadingSettings,
 ) -> list[Example]:
-    """The examples of a class in a data set, without those that a split does not train on.
+    """The examples of a class in a data set, without those that a split does not train on, or that
+    are on another side of the data set than train.
 
     Args:
         object: the object, where the data set has several.
@@ -91,7 +92,11 @@ def examples_in(
     known = layout_of(place, reading).classes(place)
     examples = find_examples(place, object if len(known) > 1 else None, defect, reading)
     if split is None:
-        return examples
+        sides = own_sides(examples, place)
+        if sides is None:
+            return examples
+        log.info("%s has sides of its own (%s): defects of train alone are used", place, sides)
+        return list(sides.train)
     trained_on = listed_in(split, "train")
     chosen: list[Example] = []
     for example in examples:

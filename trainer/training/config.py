@@ -83,14 +83,14 @@ class TrainConfig:
         int | None,
         Range(1, _MANY),
         Doc(
-            "Train on the first N pictures and hold out the others. Default: the first half, as in"
-            " the paper."
+            "Train on the first N pictures and hold out the others. Default: the side train of a"
+            " data set that has sides (--sides), else the first half, as in the paper."
         ),
     ] = None
     fold: Annotated[
         int | None,
         Range(0, 1),
-        Doc("0: train on the first half (default), 1: on the second."),
+        Doc("0: train on the first half (default), 1: on the second; of the side train, if any."),
     ] = None
     split_file: Annotated[
         Path | None,

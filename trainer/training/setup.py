@@ -17,23 +17,16 @@ from bgdefect_core.records.run_record import RunRecord, read_inputs
 
 from ..bases.devices import pick_device
 from ..bases.load import Base
-from ..data.examples import Example, validate
+from ..data.examples import validate
 from ..data.layouts import find_class
-from ..data.splits import (
-    Split,
-    read_split,
-    relative_file,
-    split_halves,
-    split_k_shots,
-    spread_evenly,
-    write_split,
-)
+from ..data.splits import Split, relative_file, spread_evenly, write_split
 from .batches import Batches, validation_batches
 from .cache import LatentCache, Views, build_cache
 from .config import TrainConfig
 from .run import TrainingClass, TrainingRun
 from .run_folder import FREE, RunFolder, events_writer, recorded_object
 from .sheet import SheetItem, sheet_items
+from .splitting import split_of
 from .timesteps import TIMESTEP_DRAWS
 from .tuning import TRAINED_PARTS, make_average, make_optimizer, make_trainable
 
@@ -60,15 +53,7 @@ def choose_class(config: TrainConfig) -> TrainingClass:
         name = recorded_object(runs, name, defect, examples[0].image)
     if is_folder:
         output = output / f"{name}-{defect}.safetensors"
-    return TrainingClass(name, defect, _split(config, examples), RunFolder(output.absolute()))
-
-
-def _split(config: TrainConfig, examples: list[Example]) -> Split:
-    if config.split_file is not None:
-        return read_split(config.split_file, examples, config.data)
-    if config.shots is not None:
-        return split_k_shots(examples, config.shots)
-    return split_halves(examples, config.fold or 0)
+    return TrainingClass(name, defect, split_of(config, examples), RunFolder(output.absolute()))
 
 
 class KnownBase(Protocol):

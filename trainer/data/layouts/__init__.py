@@ -19,7 +19,7 @@ from .known import LAYOUTS, data_help
 from .layout import Layout
 from .mvtec_ad import MVTecAD
 from .plain import PlainFolder
-from .settings import AS_FOUND, LAYOUT_HELP, OUTSIDE_HELP, ReadingSettings
+from .settings import AS_FOUND, LAYOUT_HELP, OUTSIDE_HELP, SIDES_HELP, ReadingSettings, SidesRead
 
 __all__ = [
     "AS_FOUND",
@@ -33,6 +33,8 @@ __all__ = [
     "OUTSIDE_HELP",
     "PlainFolder",
     "ReadingSettings",
+    "SIDES_HELP",
+    "SidesRead",
     "all_good_examples",
     "data_help",
     "find_class",

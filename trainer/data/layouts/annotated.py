@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
@@ -25,7 +26,7 @@ from ..annotations.record import (
     without_slips,
 )
 from ..examples import GOOD, Example
-from ..sides import DataSide, side_of_place
+from ..sides import DataSide, are_divided, is_asked_for, side_of_place
 from .annotated_report import lines_of
 from .layout import Layout, check_defect_names, choose, object_name
 from .peeking import folders_below
@@ -42,8 +43,8 @@ _read: OrderedDict[tuple[str, str, AnnotationOptions, _State], AnnotatedSet] = O
 
 class AnnotationLayout(Layout):
     """A data set of one object, called as its folder is. Each class of the annotation is a defect;
-    pictures without a region are good ones. There are no sides: a data set's own parts (train, val)
-    are read together."""
+    pictures without a region are good ones. Sides are those that the annotation, or a folder,
+    names, where there are several."""
 
     good_place = "pictures without a label"
 
@@ -94,7 +95,7 @@ class AnnotationLayout(Layout):
         key = (self.name, os.path.abspath(root), self.options, tuple(states))
         if key not in _read:
             with _no_collection():
-                record = without_slips(self.read(root))
+                record = self._on_sides(root, without_slips(self.read(root)))
             _check(root, record)
             for text, expected in lines_of(record, self.name, self.options.point_size is not None):
                 report_once(f"{root}: {text}", expected=expected)
@@ -128,7 +129,7 @@ class AnnotationLayout(Layout):
                     regions=tuple(by_label[label]),
                     size=picture.size,
                     others=others_of(picture.regions, label),
-                    side=self._side_of(root, picture),
+                    side=picture.side,
                 )
                 examples.append(example)
         return sorted(examples, key=lambda example: (example.defect, example.image))
@@ -137,16 +138,23 @@ class AnnotationLayout(Layout):
         name = choose(root, "object", object, [self.object_name(root)])[0]
         examples: list[Example] = []
         for picture in sorted(self.annotated(root).pictures, key=lambda picture: picture.image):
-            if picture.is_good:
-                side_of_picture = self._side_of(root, picture)
-                example = Example(
-                    picture.image, (), name, GOOD, picture.group, side=side_of_picture
-                )
+            if picture.is_good and is_asked_for(picture.side, side):
+                example = Example(picture.image, (), name, GOOD, picture.group, side=picture.side)
                 examples.append(example)
         return examples
 
-    def _side_of(self, root: Path, picture: LabelledPicture) -> DataSide:
-        return picture.side or side_of_place(self.folder(root), picture.image)
+    def _on_sides(self, root: Path, record: AnnotatedSet) -> AnnotatedSet:
+        """The record with the side of each picture; with none where they do not divide it."""
+        folder = self.folder(root)
+        sides: dict[Path, DataSide] = {}
+        for picture in record.pictures:
+            sides[picture.image] = picture.side or side_of_place(folder, picture.image)
+        divided = are_divided(set(sides.values()))
+        pictures: list[LabelledPicture] = []
+        for picture in record.pictures:
+            side = sides[picture.image] if divided else ""
+            pictures.append(replace(picture, side=side) if side != picture.side else picture)
+        return AnnotatedSet(tuple(pictures), record.notes)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from ..annotations.reading import inside
 from ..annotations.record import AnnotationOptions, Region, is_background, is_defect
 from ..annotations.shapes import MaskFiles
 from ..examples import Example
-from ..sides import side_called
+from ..sides import DataSide, are_divided, is_asked_for, side_called
 from .layout import Layout, choose, file_in, find_file
 from .tables import read_table
 
@@ -35,7 +35,8 @@ class CsvList(Layout):
     summary = (
         "a csv with the columns image, mask, class, defect, group, between commas, semicolons, "
         "tabs or bars, or a folder with such a manifest.csv; paths relative to it; the defect "
-        "good, ok, normal or none: a good picture; ignore: a mask of what is neither"
+        "good, ok, normal or none: a good picture; ignore: a mask of what is neither; a column "
+        "side: train, val or test"
     )
     good_place = "rows with the defect good"
 
@@ -77,7 +78,11 @@ class CsvList(Layout):
     def good_examples(self, root: Path, object: str | None, side: str) -> list[Example]:
         rows = _rows(root, self._options)
         objects = choose(root, "object", object, {row.object for row in rows})
-        return [row for row in rows if not row.masks and row.object in objects]
+        examples: list[Example] = []
+        for row in rows:
+            if not row.masks and row.object in objects and is_asked_for(row.side, side):
+                examples.append(row)
+        return examples
 
 
 def _table_of(root: Path) -> Path | None:
@@ -113,8 +118,11 @@ def _rows(root: Path, options: AnnotationOptions) -> list[Example]:
         examples.append(example)
     _check_names(path, examples)
     _check_good(path, examples)
+    _check_sides(path, examples)
     _report_odd(path, examples, root.is_file())
-    return examples
+    if are_divided({example.side for example in examples}):
+        return examples
+    return [replace(example, side="") for example in examples]
 
 
 def _check_names(path: Path, examples: Sequence[Example]) -> None:
@@ -150,6 +158,20 @@ def _check_good(path: Path, examples: Sequence[Example]) -> None:
         if example.is_good and defect is not None:
             came = f"{path} lists {example.image.name} as good, and with the defect {defect}"
             raise DataError(came, "one of them", "remove the other row")
+
+
+def _check_sides(path: Path, examples: Sequence[Example]) -> None:
+    """Refuse a picture that stands on two sides.
+
+    Raises:
+        DataError: there is one.
+    """
+    sides: dict[Path, DataSide] = {}
+    for example in examples:
+        other = sides.setdefault(example.image, example.side)
+        if other != example.side:
+            came = f"{path} has {example.image.name} on the sides {other!r} and {example.side!r}"
+            raise DataError(came, "one side a picture", "correct the column side")
 
 
 def _report_odd(path: Path, examples: Sequence[Example], is_named: bool) -> None:

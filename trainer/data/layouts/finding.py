@@ -75,6 +75,8 @@ def find_examples(
         check_text("object", name)  # they become prompts and records
         check_text("defect", member)
     examples = _grouped(root, layout.examples(root, classes), reading)
+    if reading.sides == "none":
+        examples = [replace(example, side="") for example in examples]
     values = MaskValues.parse(reading.mask_values)
     if values.is_white:
         return examples
@@ -113,7 +115,7 @@ def good_pictures(
     """
     root = Path(root)
     layout = layout_of(root, reading)
-    examples = layout.good_examples(root, object, "train")
+    examples = _good_of(layout, root, object, "train", reading)
     if not examples:
         name = f" of {object}" if object else ""
         raise DataError(f"{root} holds no good pictures{name}", layout.good_place, "add some")
@@ -127,14 +129,14 @@ def good_examples(
     """Good pictures of an object with their groups, as examples without masks.
 
     Args:
-        side: "train" or "test", for ``train/good`` or ``test/good``; a csv, which knows no sides,
-            gives all its good rows for either. Empty where the object has none.
+        side: "train" or "test", for ``train/good`` or ``test/good``; a data set without sides
+            gives all its good pictures for either. Empty where the object has none.
 
     Raises:
         DataError: as `find_examples`.
     """
     root = Path(root)
-    examples = layout_of(root, reading).good_examples(root, object, side)
+    examples = _good_of(layout_of(root, reading), root, object, side, reading)
     return _grouped(root, examples, reading, must_have=False)
 
 
@@ -146,6 +148,19 @@ def all_good_examples(
     for side in ("train", "test"):
         for example in good_examples(root, object, side, reading):
             by_picture.setdefault(example.image, example)
+    return list(by_picture.values())
+
+
+def _good_of(
+    layout: Layout, root: Path, object: str | None, side: str, reading: ReadingSettings
+) -> list[Example]:
+    """Good pictures of a side, or of both where sides are read together."""
+    if reading.sides == "own":
+        return layout.good_examples(root, object, side)
+    by_picture: dict[Path, Example] = {}
+    for part in ("train", "test"):
+        for example in layout.good_examples(root, object, part):
+            by_picture.setdefault(example.image, replace(example, side=""))
     return list(by_picture.values())
 
 

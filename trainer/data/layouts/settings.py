@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from bgdefect_core.declarations import Choice, Doc, Range
 from bgdefect_core.errors import SettingError
@@ -15,12 +15,20 @@ from ..annotations.record import AnnotationOptions
 from .grouping import compiled
 from .known import LAYOUTS
 
-__all__ = ["AS_FOUND", "ReadingSettings"]
+__all__ = ["AS_FOUND", "ReadingSettings", "SidesRead"]
+
+SidesRead = Literal["own", "none"]
 
 LAYOUT_HELP = "Layout of the data set, where another one would be recognised. Default: detected."
 OUTSIDE_HELP = (
     "Read pictures that annotations name outside the data set's folder too, by absolute paths or "
     "by links."
+)
+SIDES_HELP = (
+    "own: where a data set has sides of its own (train, val, test), train learns from the side "
+    "train and validates on val, generate uses the defects and good pictures of train, and "
+    "evaluate tests on the side test, or on val where there is none. none: sides are read "
+    "together, as in a data set without any."
 )
 GROUP_KEY_HELP = (
     "Column of a csv, or entry or tag of a picture in an annotation, that names its part: COCO's "
@@ -63,6 +71,7 @@ class ReadingSettings:
         ),
     ] = None
     outside_files: Annotated[bool, Doc(OUTSIDE_HELP)] = False
+    sides: Annotated[SidesRead, Doc(SIDES_HELP)] = "own"
 
     def check(self) -> None:
         """Raise SettingError where the pattern or the values of masks are none, or contradict."""

@@ -5,10 +5,14 @@ side and is the same for every arm, including the ceiling. A good picture belong
 defects of its part (``group``), whatever folder it lies in. Good pictures of a part without defects
 train if they come from ``train/good`` and test if they come from ``test/good``; where one side has
 none at all, the other's are divided into halves.
+
+A data set that has sides of its own has one fold: it tests on its side test, or on val where there
+is none. Where it has both, val is the validation part.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +21,11 @@ import numpy as np
 
 from ...data.examples import Example
 from ...data.layouts import find_examples, good_examples
-from ...data.splits import divide, group_of, split_halves
+from ...data.splits import Split, divide, group_of, own_sides, split_halves
 from .fold import Examples, Fold, Group, check_fold, join_folds
 from .settings import PlanSettings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,14 @@ def _split_defects(
     settings: PlanSettings, object: str, defect: str, number: int, rng: np.random.Generator
 ) -> _DefectSides:
     examples = find_examples(settings.data, object, defect, settings.reading)
-    halves = split_halves(examples, number)
+    sides = own_sides(examples, settings.data)
+    if sides is not None:
+        text = "%s: the own sides of %s / %s (%s) are the only fold; --sides none reads them "
+        log.info(text + "together", settings.data, object, defect, sides)
+        if sides.test and sides.val:
+            wanted = min(settings.validation, len(sides.val))
+            return _DefectSides(sides.train, sides.val, sides.test, wanted)
+    halves = split_halves(examples, number) if sides is None else Split(sides.train, sides.held)
     wanted = max(1, min(settings.validation, len(halves.train) // 5))
     validation, pool = _take_groups(halves.train, wanted, rng)
     return _DefectSides(pool, validation, halves.held_out, wanted)
@@ -96,6 +109,10 @@ def _split_good(settings: PlanSettings, object: str, sides: Sequence[_DefectSide
         testing |= _groups(side.test)
     good = good_examples(settings.data, object, reading=settings.reading)
     good_test = good_examples(settings.data, object, "test", settings.reading)
+    chosen: list[Example] = []
+    if any(example.side == "test" for example in good_test):
+        chosen = [example for example in good_test if example.side == "val"]
+        good_test = [example for example in good_test if example.side != "val"]
     bound = training | choosing | testing
     has_test = good_test or divide(good, testing)[0]
     if good == good_test or not good or not has_test:  # a csv, or a folder, without sides
@@ -104,7 +121,7 @@ def _split_good(settings: PlanSettings, object: str, sides: Sequence[_DefectSide
     unbound = _groups(good) - bound
     every = [*good, *good_test]
     train = divide(every, training)[0] + divide(good, unbound)[0]
-    validation, _ = divide(every, choosing)
+    validation = divide(every, choosing)[0] + divide(chosen, bound)[1]
     test = divide(every, testing)[0] + divide(good_test, bound | unbound)[1]
     return _GoodSides(train, validation, test, unbound)
 

@@ -139,18 +139,28 @@ def make_cells(settings: PlanSettings, seed: int, output: Path, write: bool = Tr
             file.
     """
     cells: list[Cell] = []
+    numbers = fold_numbers(settings)
     for object, defects in _detector_classes(settings):
         folds: dict[int, list[Fold]] = {}
-        for number in settings.folds:
+        for number in numbers:
             folds[number] = _folds(settings, seed, output, object, defects, number)
         for place, defect in enumerate(defects):
-            for number in settings.folds:
+            for number in numbers:
                 data = FoldData(object, defect, number, folds[number][place], settings.data)
                 if write:
                     write_fold(output / data.split_file, data.fold, settings.data)
                 for k in settings.shots:
                     cells += _draws(data, k, seed, settings.shot_draws)
     return cells
+
+
+def fold_numbers(settings: PlanSettings) -> tuple[int, ...]:
+    """The folds of the settings; of a data set with sides of its own the first alone, which is
+    these sides."""
+    if settings.splits is not None:
+        return settings.folds
+    examples = find_examples(settings.data, reading=settings.reading)
+    return (0,) if any(example.is_held for example in examples) else settings.folds
 
 
 def _draws(data: FoldData, k: int, seed: int, count: int) -> list[Cell]:

@@ -37,7 +37,10 @@ class PlanSettings:
         ),
     ] = ()
     folds: Annotated[
-        tuple[int, ...], Range(0, 1), NotEmpty(), Doc("Halves to train on: 0, 1, or both.")
+        tuple[int, ...],
+        Range(0, 1),
+        NotEmpty(),
+        Doc("Halves to train on: 0, 1, or both. A data set with sides of its own has one fold."),
     ] = (0, 1)
     shots: Annotated[
         tuple[int, ...],

@@ -53,6 +53,7 @@ _SET_BY_EVALUATION = {
     "save_every",
     "seed",
     "shots",
+    "sides",
     "split_file",
     "tensorboard",
     "val_share",
