@@ -13,6 +13,7 @@ import torch
 
 from bgdefect_core.finishing import Painted
 from bgdefect_core.jobs import Framing, Job, PaintSettings
+from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.sampling import SamplingSettings
 from bgdefect_core.method.start import StartSettings
@@ -25,7 +26,6 @@ from bgdefect_core.preparing import prepare
 from bgdefect_core.quality import ClassProfile, Standard
 from bgdefect_core.records.manifest import read_manifest
 from trainer.bases.apply import load_trained
-from trainer.generation.chunks import predictor
 
 from .conftest import Figure
 from .graph import change, ids, load, named, to_api
@@ -108,10 +108,10 @@ def by_the_command_line(inputs: Path) -> list[Painted]:
     profile = ClassProfile.from_library(library, framing.resolution, framing.zoom)
     assert profile.strength is not None
     attempts = [paints.attempt(0, attempt_seed(SEED, number, 0)) for number in range(VARIANTS)]
-    with predictor(base) as predict:
-        prepared = prepare(ClassNetworks(base, predict, prompts), [job], framing, paints)
-        standard = Standard(profile=profile)
-        return paint(ClassNetworks(base, predict, prompts), prepared, attempts, paints, standard)
+    with unet_predictor(base.unet, base.schedule) as predict:
+        networks = ClassNetworks(base, predict, prompts)
+        prepared = prepare(networks, [job], framing, paints)
+        return paint(networks, prepared, attempts, paints, Standard(profile=profile))
 
 
 @pytest.mark.slow

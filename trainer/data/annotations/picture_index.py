@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -157,11 +157,9 @@ def place_at_end(root: Path, bases: Sequence[Path], name: str) -> Path | None:
     Args:
         root: the data's folder; nothing outside it is taken.
     """
-    for end in _ends_of(name):
-        for base in bases:
-            place = base.joinpath(*end)
-            if place.exists() and inside(root, place):
-                return place
+    for place in _places_at_end(bases, name):
+        if place.exists() and inside(root, place):
+            return place
     return None
 
 
@@ -171,22 +169,23 @@ def picture_at_end(root: Path, bases: Sequence[Path], name: str, where: str) -> 
     Raises:
         DataError: a link there leads out of the folder.
     """
-    for end in _ends_of(name):
-        for base in bases:
-            folder = base.joinpath(*end[:-1])
-            picture = find_inside(root, (folder,), end[-1], where) if folder.is_dir() else None
+    for place in _places_at_end(bases, name):
+        if place.parent.is_dir():
+            picture = find_inside(root, (place.parent,), place.name, where)
             if picture is not None:
                 return picture
     return None
 
 
-def _ends_of(name: str) -> list[list[str]]:
-    """The parts of an absolute path from each of its folders on, the longest first; none of a path
-    with ".."."""
+def _places_at_end(bases: Sequence[Path], name: str) -> Iterator[Path]:
+    """Below each of some folders what an absolute path ends in, from each of its folders on, the
+    longest end first; nothing of a path with ".."."""
     parts = [part for part in path_of_address(name).split("/") if part not in ("", ".")]
     if not is_address(name) or ".." in parts:
-        return []
-    return [parts[start:] for start in range(len(parts))]
+        return
+    for start in range(len(parts)):
+        for base in bases:
+            yield base.joinpath(*parts[start:])
 
 
 def _agreement(file: Path, path: PurePosixPath) -> int:
