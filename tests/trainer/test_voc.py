@@ -274,7 +274,7 @@ def test_a_box_without_an_area_is_a_slip(tmp_path: Path, caplog: pytest.LogCaptu
     assert len(find_examples(root)) == 1
     with pytest.raises(DataError):
         good_pictures(root)
-    assert "1 boxes have no area, not read" in caplog.text
+    assert "1 labels have no area, not read" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["entities", "external", "outside", "link", "large", "double"])

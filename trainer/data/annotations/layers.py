@@ -32,6 +32,11 @@ class Ellipse:
     degrees: float = 0.0
     """Turned clockwise, as seen, around its middle."""
 
+    @property
+    def has_area(self) -> bool:
+        """Whether it has width and height."""
+        return self.radius_x != 0 and self.radius_y != 0
+
     def fill(self, size: Size) -> Mask:
         """As ``Shape``: pixels whose middle lies in the ellipse."""
         limit = FARTHEST * max(size)
@@ -58,6 +63,11 @@ class RowRuns:
     top: int
     width: int
     height: int
+
+    @property
+    def has_area(self) -> bool:
+        """Whether there is a run that is not background."""
+        return any(self.runs[1::2])
 
     def fill(self, size: Size) -> Mask:
         """As ``Shape``."""

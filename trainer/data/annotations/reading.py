@@ -85,6 +85,9 @@ def read_yaml(path: Path) -> Any:
 
     text = _text_of(path, 1 << 20)
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            came = f"{path} holds aliases, which can grow without end"
+            raise DataError(came, "plain values", "write them out")
         value = yaml.safe_load(text)
         _refuse_halves(text, value)
         return value
@@ -93,21 +96,28 @@ def read_yaml(path: Path) -> Any:
         raise DataError(came, "YAML", "correct it") from reason
 
 
-def read_xml(path: Path, largest: int = LARGEST) -> ElementTree.Element:
+def read_xml(path: Path, tag: str, largest: int = LARGEST) -> ElementTree.Element:
     """The root of an XML file without declarations of its own: these could name other files, or
     grow without end. An encoding that it declares is read.
 
+    Args:
+        tag: of the root.
+
     Raises:
-        DataError: unreadable, too large, no XML, or with such declarations.
+        DataError: unreadable, too large, no XML, with such declarations, or of another root.
     """
     text = _text_of(path, largest, _declared_encoding(path))
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise DataError(f"{path} declares entities", "XML without them", "export it again")
     try:
-        return ElementTree.fromstring(text)
+        document = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, RecursionError) as reason:
         came = f"{path} cannot be read ({str(reason)[:_EXCERPT]})"
         raise DataError(came, "XML", "export it again") from reason
+    if document.tag != tag:  # also of a namespace, in which no tag would be found
+        came = f"the root of {path} is {document.tag[:_EXCERPT]}"
+        raise DataError(came, tag, "export it again")
+    return document
 
 
 def _declared_encoding(path: Path) -> str:
@@ -370,7 +380,10 @@ def find_inside(
     if "%" in relative and unquote(relative) != relative:
         return find_inside(root, folders, unquote(relative), where, outside)
     for folder in folders:
-        file = _with_another_ending(Path(os.path.normpath(folder / relative)))
+        path = Path(os.path.normpath(folder / relative))
+        if not inside(root, path.parent, outside):
+            continue
+        file = _with_another_ending(path)
         if file is not None and inside(root, file, outside):
             return file
     if leads_out:

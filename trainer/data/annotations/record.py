@@ -30,6 +30,7 @@ __all__ = [
     "others_of",
     "regions_digest",
     "union_of",
+    "with_called",
     "without_slips",
 ]
 
@@ -113,6 +114,8 @@ class LabelledPicture:
     """Where the annotation itself says it; empty: its folder may."""
     unread: int = 0
     """Labels of kinds that are not read; with such it is no good one."""
+    called: tuple[str, ...] = ()
+    """Words for it as a whole: tags and flags."""
 
     @property
     def is_good(self) -> bool:
@@ -130,7 +133,7 @@ class AnnotatedSet:
 
 
 def without_slips(record: AnnotatedSet) -> AnnotatedSet:
-    """The same without boxes that have no area, such as a click without a drag; where one was, the
+    """The same without labels that have no area, such as a click without a drag; where one was, the
     picture is no good one."""
     pictures: list[LabelledPicture] = []
     slips: list[str] = []
@@ -143,12 +146,35 @@ def without_slips(record: AnnotatedSet) -> AnnotatedSet:
         pictures.append(picture)
     if not slips:
         return record
-    note = f"{len(slips)} boxes have no area, not read: {shown_names(slips)}"
+    note = f"{len(slips)} labels have no area, not read: {shown_names(slips)}"
     return AnnotatedSet(tuple(pictures), (*record.notes, note))
 
 
+def with_called(record: AnnotatedSet) -> AnnotatedSet:
+    """The same, where a picture that shows nothing is no good one if it is called by the name of a
+    class."""
+    names: set[str] = set()
+    for picture in record.pictures:
+        names.update(comparable(region.label) for region in defect_regions(picture.regions))
+    pictures: list[LabelledPicture] = []
+    found: list[str] = []
+    for picture in record.pictures:
+        if (
+            picture.called
+            and picture.is_good
+            and names.intersection(map(comparable, picture.called))
+        ):
+            picture = replace(picture, unread=1)
+            found.append(picture.image.name)
+        pictures.append(picture)
+    if not found:
+        return record
+    note = f"{len(found)} pictures are called by the name of a defect, but show none: "
+    return AnnotatedSet(tuple(pictures), (*record.notes, note + shown_names(found)))
+
+
 def _is_slip(region: Region) -> bool:
-    return isinstance(region.shape, Box) and not region.shape.has_area
+    return not getattr(region.shape, "has_area", True)
 
 
 def union_of(regions: Sequence[Region], size: Size) -> Mask:

@@ -34,6 +34,10 @@ __all__ = [
     "Stroke",
 ]
 
+_LONGEST_RUN = 13
+"""Characters of one run of COCO's string at most."""
+_FLAT = 1e-9
+"""Largest sine of an angle that rounding makes."""
 Numbers = tuple[float, ...]
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -58,6 +62,11 @@ class Polygons:
     """Of each x and y of its corners in turn."""
     relative: bool = False
     """Whether coordinates are shares of the picture's width and height."""
+
+    @property
+    def has_area(self) -> bool:
+        """Whether the corners of one of them do not lie on one line, as those of a slip do."""
+        return any(map(_spans_area, self.parts))
 
     def fill(self, size: Size) -> Mask:
         """As ``Shape``."""
@@ -101,6 +110,16 @@ class RunLengths:
     """A list, or COCO's string."""
     size: Size
 
+    @property
+    def has_area(self) -> bool:
+        """Whether there is a run that is not background."""
+        if isinstance(self.runs, str):
+            try:
+                return len(self.runs) > _LONGEST_RUN or len(unpacked(self.runs)) > 1
+            except DataError:  # said where it is filled, with its place
+                return True
+        return any(self.runs[1::2])
+
     def fill(self, size: Size) -> Mask:
         """As ``Shape``."""
         if self.size != size:
@@ -141,6 +160,11 @@ class Disc:
     x: float
     y: float
     radius: float
+
+    @property
+    def has_area(self) -> bool:
+        """Whether it is more than a point."""
+        return self.radius != 0
 
     def fill(self, size: Size) -> Mask:
         """As ``Shape``: pixels whose middle lies in the circle."""
@@ -204,6 +228,19 @@ class MaskFiles:
         """
         name = f"the union of the masks of {self.picture or self.paths[0]}"
         return read_masks(self.paths, name, size, values=self.values, picture=self.picture)
+
+
+def _spans_area(corners: Numbers) -> bool:
+    """Whether some corners, x and y in turn, do not lie on one line."""
+    along, down = 0.0, 0.0
+    for x, y in zip(corners[2::2], corners[3::2], strict=False):
+        across, below = x - corners[0], y - corners[1]
+        reach = (abs(along) + abs(down)) * (abs(across) + abs(below))
+        if abs(along * below - down * across) > _FLAT * reach:
+            return True
+        if not along and not down:
+            along, down = across, below
+    return False
 
 
 def _points(numbers: Numbers, size: Size, relative: bool = False) -> NDArray[np.float64]:

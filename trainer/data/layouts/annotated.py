@@ -23,6 +23,7 @@ from ..annotations.record import (
     Region,
     defect_regions,
     others_of,
+    with_called,
     without_slips,
 )
 from ..examples import GOOD, Example
@@ -95,7 +96,7 @@ class AnnotationLayout(Layout):
         key = (self.name, os.path.abspath(root), self.options, tuple(states))
         if key not in _read:
             with _no_collection():
-                record = self._on_sides(root, without_slips(self.read(root)))
+                record = self._on_sides(root, with_called(without_slips(self.read(root))))
             _check(root, record)
             for text, expected in lines_of(record, self.name, self.options.point_size is not None):
                 report_once(f"{root}: {text}", expected=expected)
@@ -188,10 +189,10 @@ def _report_unlisted(root: Path, record: AnnotatedSet, expected: bool) -> None:
             text = f"{folder}: {len(rest)} pictures stand in no annotation and are not used: "
             report_once(text + shown_names(rest), expected)
     others: list[str] = []
-    for folder in folders_below(root):
+    for folder in (root, *folders_below(root)):
         is_known = folder in folders or comparable(folder.name) in _MASKS
         if not is_known and picture_files(folder):
-            others.append(folder.relative_to(root).as_posix())
+            others.append(root.name if folder == root else folder.relative_to(root).as_posix())
     if others:
         text = f"{root}: no picture in {shown_names(others)} stands in an annotation: not used"
         report_once(text, expected)

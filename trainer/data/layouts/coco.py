@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +178,11 @@ def _shape_of(entries: Entries) -> Shape:
     if segmentation:
         if not isinstance(segmentation, list):
             raise DataError(f"{entries.where}: segmentation is no list", "polygons or run lengths")
-        if not isinstance(segmentation[0], list):
+        if not isinstance(segmentation[0], list) or _are_pairs(segmentation):
             segmentation = [segmentation]
         parts: list[tuple[float, ...]] = []
         for part in segmentation:
+            part = list(chain.from_iterable(part)) if _are_pairs(part) else part
             numbers = entries.numbers_in(part, "segmentation")
             if not numbers or len(numbers) % 2:
                 came = f"{entries.where}: a polygon has {len(numbers)} coordinates"
@@ -189,11 +191,23 @@ def _shape_of(entries: Entries) -> Shape:
                 parts.append(numbers)
         if parts:
             return Polygons(tuple(parts))
+        if "bbox" not in entries:
+            came = f"{entries.where}: a polygon of less than 3 corners, without bbox"
+            raise DataError(came, "x and y of 3 corners or more", "draw it again")
     box = entries.numbers("bbox")
     if len(box) != 4 or min(box[2:]) < 0:
         came = f"{entries.where}: bbox is {list(box)[:6]}"
         raise DataError(came, "left, top, width and height, none below 0", "draw it again")
     return Box(box[0], box[1], box[0] + box[2], box[1] + box[3])
+
+
+def _are_pairs(part: Any) -> bool:
+    """Whether an outline is written as a pair of x and y for each corner."""
+    if not isinstance(part, list) or len(part) < 3:
+        return False
+    return all(
+        isinstance(pair, list) and len(pair) == 2 and not isinstance(pair[0], list) for pair in part
+    )
 
 
 def _runs_of(entries: Entries) -> RunLengths:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from .layout import Layout, choose, file_in, find_file
 from .tables import read_table
 
 _COLUMNS = ("image", "mask", "class", "defect")
+_SIDES = ("side", "split")
+"""Columns that may name a picture's side; what they say of other things is not read."""
 
 
 class CsvList(Layout):
@@ -36,7 +38,7 @@ class CsvList(Layout):
         "a csv with the columns image, mask, class, defect, group, between commas, semicolons, "
         "tabs or bars, or a folder with such a manifest.csv; paths relative to it; the defect "
         "good, ok, normal or none: a good picture; ignore: a mask of what is neither; a column "
-        "side: train, val or test"
+        "side or split: train, val or test"
     )
     good_place = "rows with the defect good"
 
@@ -116,6 +118,7 @@ def _rows(root: Path, options: AnnotationOptions) -> list[Example]:
             raise DataError(came, "once a defect", "join the masks into one")
         listed.add(key)
         examples.append(example)
+    _report_sides(path, rows)
     _check_names(path, examples)
     _check_good(path, examples)
     _check_sides(path, examples)
@@ -123,6 +126,16 @@ def _rows(root: Path, options: AnnotationOptions) -> list[Example]:
     if are_divided({example.side for example in examples}):
         return examples
     return [replace(example, side="") for example in examples]
+
+
+def _report_sides(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Say which words of a column of sides name none, where others do."""
+    for column in _SIDES:
+        words = list(dict.fromkeys(row.get(column, "") for row in rows))
+        unknown = [word for word in words if word and not side_called(word)]
+        if unknown and len(unknown) < len(list(filter(None, words))):
+            text = f"{path}: the column {column} holds {shown_names(unknown)}, which are no sides: "
+            report_once(f"{text}train, val and test are", expected=False)
 
 
 def _check_names(path: Path, examples: Sequence[Example]) -> None:
@@ -218,7 +231,7 @@ def _read_row(row: dict[str, str], folder: Path, where: str, options: Annotation
     for name in (image,) if is_good else (image, mask):
         paths.append(_file_of(name, folder, where, options))
     group = row.get(options.group_key.lower(), "")
-    side = side_called(row.get("side", ""))
+    side = next(filter(None, (side_called(row.get(name, "")) for name in _SIDES)), "")
     return Example(paths[0], tuple(paths[1:]), row["class"], defect, group, side=side)
 
 

@@ -52,7 +52,7 @@ class CvatImages(AnnotationLayout):
         pictures: list[LabelledPicture] = []
         unread: Counter[str] = Counter()
         for path in self.files(root):
-            document = read_xml(path)
+            document = read_xml(path, "annotations")
             if document.find("track") is not None:
                 came = f"{path} holds tracks of a video"
                 raise DataError(came, "images", "export it as CVAT for images 1.1")
@@ -100,9 +100,10 @@ def _labelled(
     size = (height, width) if height and width else None  # tools that do not know it write 0
     group = _group_of(element, options.group_key)
     side = side_called(element.get("subset") or "")
-    if not regions and calls_bad(tag.get("label") for tag in element.iter("tag")):
+    tags = tuple(tag.get("label") or "" for tag in element.iter("tag"))
+    if not regions and calls_bad(tags):
         unread["tags"] += 1
-    picture = LabelledPicture(image, tuple(regions), group, size, side, unread.total())
+    picture = LabelledPicture(image, tuple(regions), group, size, side, unread.total(), tags)
     return picture, unread
 
 

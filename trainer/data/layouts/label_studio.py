@@ -40,6 +40,7 @@ _MIN = ("annotation_id", "annotator", "lead_time")
 
 _NOTES = {
     "cancelled": "annotations were cancelled: not read",
+    "untouched": "tasks have no annotation: taken for good pictures",
     "unfinished": "tasks have predictions or drafts alone: not read",
     "repeated": "tasks were annotated several times: all of their shapes count",
     "shapes": "entries have no shape or no label: not read",
@@ -182,6 +183,8 @@ def _annotated(task: Entries, counts: Counter[str]) -> list[_Result]:
     annotations = task.list("annotations")
     if not annotations and (task.any("predictions") or task.any("drafts")):
         counts["unfinished"] += 1
+    elif not annotations:
+        counts["untouched"] += 1
     results: list[_Result] = []
     shown = 0
     for number, values in enumerate(annotations):
@@ -221,6 +224,9 @@ def _shape_of(result: _Result, options: AnnotationOptions) -> Shape | None:
     if "rle" in value:
         return _brush(result)
     height, width = result.size
+    if not height or not width:
+        came = f"{result.where}: its picture has {width} x {height} pixels"
+        raise DataError(came, "original_width and original_height", "export it again")
     scale = (width / 100, height / 100)
     if "points" in value:
         return _polygon(result, scale)

@@ -70,7 +70,9 @@ class LabelMe(AnnotationLayout):
                 bad += 1
             group = content.group(self.options.group_key)
             size = _size_of(content)
-            pictures[image] = LabelledPicture(image, tuple(regions), group, size, unread=unread)
+            pictures[image] = LabelledPicture(
+                image, tuple(regions), group, size, unread=unread, called=content.flags()
+            )
         listed: list[Path] = []
         for folder in {path.parent for path in (*files, *pictures)}:
             listed += list_pictures(folder, folders_are_read=True, labels=".json")

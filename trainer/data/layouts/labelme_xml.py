@@ -45,7 +45,7 @@ class LabelMeXml(AnnotationLayout):
         masks = PictureIndex(root, outside=self.options.outside)
         pictures: dict[Path, LabelledPicture] = {}
         for path in self.files(root):
-            document = read_xml(path)
+            document = read_xml(path, "annotation")
             folder = (document.findtext("folder") or "").strip()
             name = (document.findtext("filename") or "").strip().replace("\x00", "")
             image = index.find(f"{folder or path.parent.name}/{name}", str(path))

@@ -65,14 +65,14 @@ class Voc(AnnotationLayout):
         source: dict[Path, Path] = {}
         difficult = 0
         for path in self.files(root):
-            document = read_xml(path, _LARGEST)
+            document = read_xml(path, "annotation", _LARGEST)
             image = _image_of(root, index, path, document)
             if image in source:
                 came = f"{path} is a second file of labels for {image}, beside {source[image]}"
                 raise DataError(came, "one a picture", "join the two")
             source[image] = path
             objects: list[Region] = []
-            for number, element in enumerate(document.findall("object")):
+            for number, element in enumerate(document.iter("object")):
                 region = _region_of(element, f"{path}, object {number}")
                 difficult += region.label == IGNORE
                 objects.append(region)

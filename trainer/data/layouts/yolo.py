@@ -77,7 +77,11 @@ class Yolo(AnnotationLayout):
                 continue
             label = labels.get(image)
             regions: list[Region] = []
-            if label is not None and inside(folder, label, self.options.outside):
+            if label is not None and not inside(folder, label, self.options.outside):
+                came = f"{label} leads out of {folder}"
+                do = "put the file there, or give --outside-files"
+                raise DataError(came, "a file in the data's folder", do)
+            if label is not None:
                 has_key_points = data is not None and data.has_key_points
                 regions = list(regions_in(label, names, has_key_points))
             group = groups.get(image, "")
