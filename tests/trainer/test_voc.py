@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bgdefect_core.errors import BGDefectError, DataError
+from bgdefect_core.errors import BGDefectError, DataError, MaskError
 from bgdefect_core.pictures.writing import write_mask
 from trainer.data.annotations.voc_masks import voc_colour
 from trainer.data.convert import ConvertConfig, convert
@@ -167,7 +167,7 @@ def test_sides_of_image_sets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     lists.mkdir(parents=True)
     (lists / "train.txt").write_text("000\n001\n003\n")
     (lists / "trainval.txt").write_text("000\n001\n003\n")
-    (lists / "test.txt").write_text("002\n001\n")
+    (lists / "test.txt").write_text("002  -1\n001\n")
     (lists / "cut_test.txt").write_text("000 1\n")
     assert [example.side for example in find_examples(root)] == ["train", "train", "test"]
     assert "1 pictures stand in no list of ImageSets" in caplog.text
@@ -231,6 +231,40 @@ def test_masks_that_contradict_the_xml_file(tmp_path: Path) -> None:
     indexed(root / "SegmentationObject/a.png", ROUND, DENT, values=(1, 3))
     with pytest.raises(DataError, match="its object 3 is none of the 2"):
         find_examples(root)
+
+
+@pytest.mark.parametrize("has_xml", [True, False])
+def test_a_mask_of_a_picture_without_an_object(has_xml: bool, tmp_path: Path) -> None:
+    root = voc_nut(tmp_path / "nut")
+    if not has_xml:
+        (root / "Annotations/004.xml").unlink()
+    write_mask(root / "SegmentationClass/004.png", ROUND)
+    with pytest.raises(DataError, match=r"004\.png marks something in 004\.png, which has no obj"):
+        find_examples(root)
+    (root / "labelmap.txt").write_text("background:0,0,0::\ncut:255,255,255::\n")
+    assert (masks_of(root)["004.png", "cut"] == ROUND).all()
+    (root / "labelmap.txt").unlink()
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(root / "SegmentationClass/004.png")
+    assert [path.name for path in good_pictures(root)] == ["003.png", "004.png"]
+
+
+def test_masks_of_white_are_read_as_everywhere(tmp_path: Path) -> None:
+    root = voc(tmp_path / "nut", "a", voc_object())
+    place = root / "SegmentationClass"
+    place.mkdir()
+    Image.fromarray(CUT.astype(np.uint8) * 255).save(place / "a.jpg", quality=30)
+    assert (masks_of(root)["a.png", "cut"] == CUT).all()
+    (place / "a.jpg").unlink()
+    Image.fromarray(255 - CUT.astype(np.uint8) * 255).save(place / "a.png")
+    with pytest.raises(MaskError, match="white on 95% of the picture"):
+        masks_of(root)
+
+
+def test_masks_without_a_picture_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = voc(tmp_path / "nut", "a", voc_object())
+    write_mask(root / "SegmentationClass/b.png", ROUND)
+    assert len(find_examples(root)) == 1
+    assert "1 masks have no picture: b.png" in caplog.text
 
 
 def test_a_mask_outside_the_folder_is_refused(tmp_path: Path) -> None:

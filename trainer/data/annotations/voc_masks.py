@@ -19,7 +19,7 @@ from bgdefect_core.pictures.listing import (
     picture_key,
     unique_names,
 )
-from bgdefect_core.pictures.mask_values import MaskValues, numbers_of
+from bgdefect_core.pictures.mask_values import WHITE, MaskValues, numbers_of
 
 from .mask_classes import MaskClasses, OtherPixels
 from .reading import inside
@@ -33,6 +33,8 @@ MASK_FOLDERS = frozenset({_CLASSES, _OBJECTS})
 """Names, in comparable form, of the folders of masks."""
 VOID = 255
 """Value of what is neither an object nor background."""
+_LOSSY = (".jpg", ".jpeg")
+"""Endings of files in which values are not kept: only white on black can be told."""
 _MOST = 256
 Colour = tuple[int, int, int]
 Bounds = tuple[int, int, int, int]
@@ -79,6 +81,9 @@ class VocMasks:
         labels = {region.label for region in objects if is_defect(region.label)}
         if classes is not None and label_map is not None:
             return _by_label_map(classes, label_map, image, objects)
+        if not labels and _values_of(file)[0]:
+            came = f"{file} marks something in {image.name}, which has no object in an XML file"
+            raise DataError(came, "its object, or a mask without any", "correct one of them")
         if not labels:
             return tuple(objects)
         if len(labels) == 1:
@@ -144,9 +149,11 @@ def _of_one_class(
     mask: Path, label: str, image: Path, objects: Sequence[Region]
 ) -> tuple[Region, ...]:
     values, undecided = _values_of(mask)
+    is_white = values == [VOID] or mask.suffix.lower() in _LOSSY
+    wanted = WHITE if is_white else _wanted(values)
     regions: list[Region] = []
     if values:
-        regions.append(Region(label, MaskFiles((mask,), _wanted(values), image), str(mask)))
+        regions.append(Region(label, MaskFiles((mask,), wanted, image), str(mask)))
     if undecided:
         regions += _undecided(mask, _wanted(undecided))
     regions += [region for region in objects if region.label != label or not values]
@@ -194,10 +201,11 @@ def _holds(region: Region, bounds: Bounds) -> bool:
 
 def _values_of(mask: Path) -> tuple[list[int | Colour], list[int | Colour]]:
     """The values or colours of a mask that mean objects, and those that mean neither object nor
-    background. White alone in a file without other values is the object."""
+    background. White is the object where there are no other values, or where compression has
+    changed them."""
     found = list(_bounds_in(mask, mask.stat().st_mtime_ns))
     void = [value for value in found if value in (VOID, voc_colour(VOID))]
-    if found == [VOID]:
+    if found == [VOID] or mask.suffix.lower() in _LOSSY:
         return found, []
     return [value for value in found if value not in void], void
 
@@ -236,7 +244,7 @@ def _bounds_in(mask: Path, changed: int) -> dict[int | Colour, Bounds]:
     else:
         packed = numbers.astype(np.int64)
     values = [value for value in np.unique(packed).tolist() if value]
-    if len(values) >= _MOST:
+    if len(values) >= _MOST and mask.suffix.lower() not in _LOSSY:
         came = f"{mask} holds {len(values)} values"
         raise MaskError(came, "a value for each class or object", "export it again as PNG")
     bounds: dict[int | Colour, Bounds] = {}

@@ -231,7 +231,7 @@ def _read_row(row: dict[str, str], folder: Path, where: str, options: Annotation
     for name in (image,) if is_good else (image, mask):
         paths.append(_file_of(name, folder, where, options))
     group = row.get(options.group_key.lower(), "")
-    side = next(filter(None, (side_called(row.get(name, "")) for name in _SIDES)), "")
+    side = side_called(row.get("side", "")) or side_called(row.get("split", ""))
     return Example(paths[0], tuple(paths[1:]), row["class"], defect, group, side=side)
 
 

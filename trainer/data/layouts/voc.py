@@ -6,21 +6,29 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import comparable, picture_key, without_masks
+from bgdefect_core.pictures.listing import comparable, picture_key, shown_names, without_masks
 
 from ..annotations.layers import turned
 from ..annotations.picture_index import PictureIndex
 from ..annotations.reading import number_of, read_small_text, read_xml
-from ..annotations.record import IGNORE, AnnotatedSet, LabelledPicture, Region, is_defect
+from ..annotations.record import (
+    IGNORE,
+    AnnotatedSet,
+    AnnotationOptions,
+    LabelledPicture,
+    Region,
+    is_defect,
+)
 from ..annotations.shapes import Box, Polygons, Shape, Size
 from ..annotations.voc_masks import MASK_FOLDERS, VocMasks
 from ..sides import DataSide, side_called
 from .annotated import AnnotationLayout
-from .peeking import files_below, folders_below, soon, text_near_ends, xml_files
+from .peeking import files_below, folders_below, pictures_below, soon, text_near_ends, xml_files
 
 __all__ = ["Voc", "is_voc"]
 
@@ -29,6 +37,7 @@ _LARGEST = 16 << 20
 _LISTS = "imagesets"
 _YES = ("1", "true", "yes")
 _ROOT = re.compile(r"<annotation[\s>]")
+_CLASS_COLUMN = re.compile(r"\s+-?[01]$")
 _CORNER = re.compile(r"([xy])([0-9]+)")
 
 
@@ -51,40 +60,116 @@ class Voc(AnnotationLayout):
         return soon(is_voc, files_below(root, xml_files))
 
     def files(self, root: Path) -> list[Path]:
-        """The annotation files."""
-        return list(filter(is_voc, files_below(root, xml_files)))
+        """The annotation files: XML, masks with their names, and lists of sides."""
+        files = _labels_in(root)
+        for folder in folders_below(root):
+            if comparable(folder.name) in MASK_FOLDERS:
+                files += pictures_below(folder)
+                files += filter(Path.is_file, [folder.parent / "labelmap.txt"])
+            elif comparable(folder.name) == _LISTS:
+                files += files_below(folder, _texts_in)
+        return files
 
     def read(self, root: Path) -> AnnotatedSet:
         """As ``AnnotationLayout``."""
-        index = PictureIndex(root, MASK_FOLDERS, self.options.outside)
+        reader = _Reader(root, self.options)
+        for path in _labels_in(root):
+            reader.add(path)
+        reader.add_unlabelled()
+        return AnnotatedSet(tuple(reader.pictures.values()), tuple(reader.notes()))
+
+
+def _labels_in(root: Path) -> list[Path]:
+    """The XML files with labels."""
+    return list(filter(is_voc, files_below(root, xml_files)))
+
+
+class _Reader:
+    """Reads a data set file by file."""
+
+    def __init__(self, root: Path, options: AnnotationOptions) -> None:
         folders = list(folders_below(root))
-        places = tuple(path for path in folders if comparable(path.name) in MASK_FOLDERS)
-        masks = VocMasks(root, places, self.options.outside)
-        lists = [_SideLists(path) for path in folders if comparable(path.name) == _LISTS]
-        pictures: dict[Path, LabelledPicture] = {}
-        source: dict[Path, Path] = {}
-        difficult = 0
-        for path in self.files(root):
-            document = read_xml(path, "annotation", _LARGEST)
-            image = _image_of(root, index, path, document)
-            if image in source:
-                came = f"{path} is a second file of labels for {image}, beside {source[image]}"
-                raise DataError(came, "one a picture", "join the two")
-            source[image] = path
-            objects: list[Region] = []
-            for number, element in enumerate(document.iter("object")):
-                region = _region_of(element, f"{path}, object {number}")
-                difficult += region.label == IGNORE
-                objects.append(region)
-            regions = masks.regions_of(image, objects)
-            group = _text(document, self.options.group_key)
-            size, side = _size_of(document, str(path)), _side_of(image, lists)
-            pictures[image] = LabelledPicture(image, regions, group, size, side)
-        notes = _add_good(root, index, pictures, set(source.values()), lists)
-        if difficult:
-            text = f"{difficult} objects are difficult or to be ignored: neither defect nor "
-            notes.append(f"{text}background")
-        return AnnotatedSet(tuple(pictures.values()), tuple(notes))
+        self.pictures: dict[Path, LabelledPicture] = {}
+        self._root = root
+        self._options = options
+        self._index = PictureIndex(root, MASK_FOLDERS, options.outside)
+        self._mask_folders = [path for path in folders if comparable(path.name) in MASK_FOLDERS]
+        self._masks = VocMasks(root, tuple(self._mask_folders), options.outside)
+        self._lists = [_SideLists(path) for path in folders if comparable(path.name) == _LISTS]
+        self._files: dict[Path, Path] = {}
+        """Picture -> its XML file."""
+        self._difficult = 0
+
+    def add(self, path: Path) -> None:
+        """Read an XML file.
+
+        Raises:
+            DataError: another structure, or a second file about its picture.
+        """
+        document = read_xml(path, "annotation", _LARGEST)
+        image = _image_of(self._root, self._index, path, document)
+        if image in self._files:
+            came = f"{path} is a second file of labels for {image}, beside {self._files[image]}"
+            raise DataError(came, "one a picture", "join the two")
+        self._files[image] = path
+        objects: list[Region] = []
+        for number, element in enumerate(document.iter("object")):
+            region = _region_of(element, f"{path}, object {number}")
+            self._difficult += region.label == IGNORE
+            objects.append(region)
+        regions = self._masks.regions_of(image, objects)
+        group = _text(document, self._options.group_key)
+        size = _size_of(document, str(path))
+        self.pictures[image] = LabelledPicture(image, regions, group, size, self._side_of(image))
+
+    def add_unlabelled(self) -> None:
+        """Add the pictures without an XML file.
+
+        Raises:
+            DataError: an XML file of another kind has the name of such a picture.
+        """
+        others: dict[str, Path] = {}
+        read = set(self._files.values())
+        for path in files_below(self._root, xml_files):
+            if path not in read:
+                others[picture_key(path.stem)] = path
+        listed = self._index.pictures
+        missing = [path for path in listed if path not in self.pictures]
+        for image in without_masks(missing, listed):
+            other = others.get(picture_key(image))
+            if other is not None:
+                came = f"{other} has the name of {image}, but is no file of labels of Pascal VOC"
+                do = "save it again, or move it away"
+                raise DataError(came, "its objects in an annotation", do)
+            regions = self._masks.regions_of(image, ())
+            self.pictures[image] = LabelledPicture(image, regions, side=self._side_of(image))
+
+    def notes(self) -> Iterator[str]:
+        """What is to be said of the whole."""
+        missing = len(self.pictures) - len(self._files)
+        if missing:
+            yield f"{missing} pictures have no XML file: taken for good pictures"
+        unlisted = sum(not picture.side for picture in self.pictures.values())
+        if unlisted and any(listed.names_sides for listed in self._lists):
+            yield f"{unlisted} pictures stand in no list of ImageSets: they are on no side"
+        keys = set(map(picture_key, self.pictures))
+        orphans: list[str] = []
+        for path in chain.from_iterable(map(pictures_below, self._mask_folders)):
+            if picture_key(path) not in keys:
+                orphans.append(path.name)
+        if orphans:
+            yield f"{len(orphans)} masks have no picture: {shown_names(orphans)}"
+        if self._difficult:
+            text = f"{self._difficult} objects are difficult or to be ignored: neither defect nor "
+            yield f"{text}background"
+
+    def _side_of(self, image: Path) -> DataSide:
+        """The side of a picture by the lists; empty: it stands in none."""
+        for listed in self._lists:
+            side = listed.side_of(image)
+            if side:
+                return side
+        return ""
 
 
 def is_voc(path: Path) -> bool:
@@ -203,11 +288,15 @@ class _SideLists:
         self._base = folder.parent
         self._sides: dict[str, DataSide] = {}
         """Name of a picture without ending -> its side; of several the first counts."""
+        self._without_column: dict[str, DataSide] = {}
+        """The same without what follows a name."""
         files = sorted(files_below(folder, _texts_in), key=_rank)
         for path in files:
             side = side_called(path.stem)
             for line in read_small_text(path).splitlines() if side else ():
                 self._sides.setdefault(_listed_key(line), side)
+                name = _CLASS_COLUMN.sub("", line.strip())  # Main's lists may say whether it shows
+                self._without_column.setdefault(_listed_key(name), side)
 
     def side_of(self, image: Path) -> DataSide:
         """The side of a picture; empty: it stands in no list."""
@@ -215,7 +304,8 @@ class _SideLists:
             return ""
         parts = image.relative_to(self._base).parts
         for first in range(len(parts)):
-            side = self._sides.get(_listed_key("/".join(parts[first:])))
+            key = _listed_key("/".join(parts[first:]))
+            side = self._sides.get(key) or self._without_column.get(key)
             if side:
                 return side
         return ""
@@ -237,45 +327,3 @@ def _rank(path: Path) -> int:
 def _listed_key(line: str) -> str:
     folder, mark, name = line.strip().replace("\\", "/").removeprefix("./").rpartition("/")
     return comparable(folder + mark) + picture_key(name)
-
-
-def _side_of(image: Path, lists: Sequence[_SideLists]) -> DataSide:
-    for listed in lists:
-        side = listed.side_of(image)
-        if side:
-            return side
-    return ""
-
-
-def _add_good(
-    root: Path,
-    index: PictureIndex,
-    pictures: dict[Path, LabelledPicture],
-    files: set[Path],
-    lists: Sequence[_SideLists],
-) -> list[str]:
-    """Add the pictures without an XML file as good ones; returns what is to be said.
-
-    Raises:
-        DataError: an XML file of another kind has the name of such a picture.
-    """
-    others: dict[str, Path] = {}
-    for path in files_below(root, xml_files):
-        if path not in files:
-            others[picture_key(path.stem)] = path
-    listed = index.pictures
-    missing = without_masks([path for path in listed if path not in pictures], listed)
-    for image in missing:
-        other = others.get(picture_key(image))
-        if other is not None:
-            came = f"{other} has the name of {image}, but is no file of labels of Pascal VOC"
-            raise DataError(came, "its objects in an annotation", "save it again, or move it away")
-        pictures[image] = LabelledPicture(image, (), side=_side_of(image, lists))
-    notes: list[str] = []
-    if missing:
-        notes.append(f"{len(missing)} pictures have no XML file: taken for good pictures")
-    if any(listed.names_sides for listed in lists):
-        count = sum(not picture.side for picture in pictures.values())
-        if count:
-            notes.append(f"{count} pictures stand in no list of ImageSets: they are on no side")
-    return notes
