@@ -19,6 +19,7 @@ from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.placement.exemplar import Exemplar
 from bgdefect_core.records import dataset
+from trainer.campaign import board
 from trainer.campaign import run as campaign_run
 from trainer.campaign.blobs import ContentStore, Corrupted, NodeShelf, digest_of, tree_of
 from trainer.campaign.classes import ClassFiles, classes_of
@@ -269,6 +270,7 @@ def test_a_campaign_makes_what_its_steps_make_by_hand(
     assert set(entry["seconds"]) == {"learn", "place", "paint", "write", "page"}
     page = (tmp_path / "out" / "index.html").read_text()
     assert 'href="data/extras/plate/spot/index.html"' in page and "refresh" not in page
+    assert page.count("<th>") == page.count("<td") == 11  # one class: a head over each cell
     assert (tmp_path / "out" / entry["page"]).is_file()
     manifest = (tmp_path / "out/data/extras/plate/spot/manifest.jsonl").read_text().splitlines()
     assert json.loads(manifest[0])["made_with"]["threads"] == 1
@@ -337,6 +339,25 @@ def test_bytes_alone_give_the_same_bits_whatever_fails_first(
     shutil.rmtree(tmp_path / "a/out" / "work")  # what only the campaign reads may be lost too
     assert run_plan(config)["spot"]["accepted"] == 10
     assert results(tmp_path / "a") == by_hand
+
+
+def test_the_page_counts_good_samples_while_they_are_painted(
+    tiny_base: Path, plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    write = board.Board.write
+
+    def watched(self: board.Board, state: board.State, more: Mapping[str, Any]) -> Any:
+        told = write(self, state, more)
+        seen.append((state, told.total("written"), told.total("accepted"), told.total("rejected")))
+        return told
+
+    monkeypatch.setattr(board.Board, "write", watched)
+    monkeypatch.setattr(board, "_EVERY", 0.0)
+    campaign(write_plan(tmp_path, tiny_base, plates))
+    running = [counts for state, *counts in seen if state == "running"]
+    assert any(0 < written < 10 for written, _, _ in running)
+    assert all(written == good + rejected for written, good, rejected in running)
 
 
 def test_a_class_that_fails_always_is_told_and_the_others_go_on(

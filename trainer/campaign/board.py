@@ -34,7 +34,14 @@ log = logging.getLogger(__name__)
 _EVERY = 2.0
 """Least seconds between two writings while a campaign runs."""
 _SLOWEST = 5
-_KINDS = ("learn", "place", "paint", "assemble", "evaluate")
+_KINDS = {
+    "learn": "learning",
+    "place": "placing",
+    "paint": "painting",
+    "assemble": "assembling",
+    "evaluate": "evaluating",
+}
+"""Kind of task -> what a class does while it runs."""
 _TOTALS = ("wanted", "written", "accepted", "rejected", "unmade")
 
 State = Literal["running", "done", "stopped"]

@@ -69,7 +69,7 @@ class ClassPainting:
             if not self._samples.are_final(pairs):
                 self._shards.append(number)
         self._shards = self._shards or [0]  # its record is compared with the run that is there
-        self._figures.written = self._samples.count_final()
+        self._samples.tell(self._figures)
         return [self._place_next()]
 
     def _place_next(self) -> Task:
@@ -125,7 +125,7 @@ class ClassPainting:
                     break
                 self._shared.store.drop(self._parcels.pop(number))
             self._writing += 1
-            self._figures.written = self._samples.count_final()
+            self._samples.tell(self._figures)
         is_near = self._placing - self._writing <= self._shared.ahead
         if self._placing < len(self._shards) and is_near and not self._is_placing:
             tasks.append(self._place_next())

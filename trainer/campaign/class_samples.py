@@ -95,12 +95,14 @@ class ClassSamples(ABC):
                     return False
         return True
 
-    def count_final(self) -> int:
-        """Samples that need no further attempt."""
-        count = 0
-        for index in self.known.outcomes:
-            count += index < self._plan.count and self.known.is_final(self._plan, index)
-        return count
+    def tell(self, figures: Figures) -> None:
+        """Set how many samples need no further attempt, and what came of these."""
+        figures.written = figures.accepted = 0
+        for index, outcomes in self.known.outcomes.items():
+            if index < self._plan.count and self.known.is_final(self._plan, index):
+                figures.written += 1
+                figures.accepted += "good" in outcomes.values()
+        figures.rejected = figures.written - figures.accepted
 
     def _take_record(self, record: Mapping[str, Any]) -> list[PairChoice]:
         """Keep what the placing of a shard says; its choices."""
