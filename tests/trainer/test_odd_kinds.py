@@ -196,6 +196,55 @@ def test_a_picture_called_by_the_name_of_a_defect_is_no_good_one(
     assert "1 pictures are called by the name of a defect, but show none: 004.png" in caplog.text
 
 
+# --- names of another machine, in another case, and in large folders
+
+
+def test_absolute_names_in_cvat_are_those_of_another_machine(tmp_path: Path) -> None:
+    root = cvat_nut(tmp_path / "nut")
+    path = root / "annotations.xml"
+    path.write_text(path.read_text().replace('name="', 'name="/home/x/parts/'))
+    assert len(find_examples(root)) == 3
+
+
+def test_a_folder_is_listed_once_for_all_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each name in another case listed the folder anew: thousands took minutes."""
+    root = coco(tmp_path / "nut", [{"segmentation": [CORNERS]}], pictures=30)
+    (path,) = root.rglob("*.json")
+    path.write_text(path.read_text().replace(".png", ".PNG"))
+    for folder in (root, *(entry for entry in root.rglob("*") if entry.is_dir())):
+        os.utime(folder, (1e9, 1e9))
+    listed: list[Path] = []
+    original = Path.iterdir
+
+    def counted(self: Path) -> Any:
+        listed.append(self)
+        return original(self)
+
+    monkeypatch.setattr(Path, "iterdir", counted)
+    assert len(find_examples(root)) == 1
+    assert listed.count(root / "images") < 20
+
+
+def test_many_good_pictures_of_labelme_list_their_folder_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = labelme(tmp_path / "nut", "a", [{"points": pairs(CORNERS)}])
+    for number in range(30):
+        plain_picture(root / f"{number}.png")
+    listed: list[Path] = []
+    original = Path.iterdir
+
+    def counted(self: Path) -> Any:
+        listed.append(self)
+        return original(self)
+
+    monkeypatch.setattr(Path, "iterdir", counted)
+    assert len(good_pictures(root)) == 30
+    assert listed.count(root) < 30
+
+
 # --- Label Studio
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,10 +17,17 @@ from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import named, picture_files, picture_key, report_once
+from bgdefect_core.pictures.listing import (
+    comparable,
+    named,
+    picture_files,
+    picture_key,
+    report_once,
+)
 
 __all__ = [
     "Entries",
+    "child_called",
     "encoding_of",
     "find_inside",
     "inside",
@@ -36,6 +44,8 @@ LARGEST = 160 << 20
 ten times as much memory."""
 _LARGEST_TEXT = 16 << 20
 _EXCERPT = 60
+_SETTLED = 2_000_000_000
+"""Nanoseconds after which a change of a folder has another time than the last one."""
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
 _BETWEEN = re.compile(r"[,;\s]+")
 _NUMBER = re.compile(r"\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
@@ -420,8 +430,32 @@ def _spelled(folder: Path, relative: str) -> Path | None:
     for part in Path(relative).parts:
         if part == ".." or Path(part).is_absolute():
             return None
-        child = named(path.iterdir(), part) if path.is_dir() else None
+        child = child_called(path, part)
         if child is None:
             return None
         path = child
     return path if path.is_file() else None
+
+
+def child_called(folder: Path, name: str) -> Path | None:
+    """The file or folder of this name in a folder, as a person reads names; None where there is
+    none. A folder is listed once for each of its states.
+
+    Raises:
+        DataError: two that a person would call the same.
+    """
+    if not folder.is_dir():
+        return None
+    changed = folder.stat().st_mtime_ns
+    is_settled = time.time_ns() - changed > _SETTLED
+    listed = _children if is_settled else _children.__wrapped__
+    return named(listed(folder, changed).get(comparable(name), ()), name)
+
+
+@lru_cache(maxsize=64)
+def _children(folder: Path, changed: int) -> dict[str, list[Path]]:
+    """What lies in a folder by comparable names; ``changed`` is its state."""
+    children: dict[str, list[Path]] = {}
+    for path in folder.iterdir():
+        children.setdefault(comparable(path.name), []).append(path)
+    return children

@@ -9,7 +9,7 @@ from pathlib import Path
 from bgdefect_core.errors import DataError
 
 from ..annotations.layers import Ellipse, RowRuns, turned
-from ..annotations.picture_index import PictureIndex
+from ..annotations.picture_index import PictureIndex, is_address
 from ..annotations.reading import find_inside, number_of, numbers_of, read_xml
 from ..annotations.record import (
     POINTS_UNREAD,
@@ -72,7 +72,11 @@ class CvatImages(AnnotationLayout):
         images = path.parent / "images"
         folders = (path.parent, images, images / subset, root, root / "images")
         outside = self.options.outside
-        image = find_inside(root, folders, name, where, outside) or index.find(name, where)
+        image = None
+        if is_address(name) and not (outside and Path(name).is_file()):  # of another machine
+            image = index.find(name, where)
+        image = image or find_inside(root, folders, name, where, outside)
+        image = image or index.find(name, where)
         if image is None:
             came = f"{where}: {name[:200]} does not exist in {root}"
             do = "export with 'Save images', or put the pictures beside the XML file"

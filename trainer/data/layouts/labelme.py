@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Sequence, Set
 from itertools import chain
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import list_pictures, named, without_masks
+from bgdefect_core.pictures.listing import comparable, list_pictures, without_masks
 
 from ..annotations.reading import Entries, find_inside, read_json
 from ..annotations.record import (
@@ -77,8 +77,8 @@ class LabelMe(AnnotationLayout):
         for folder in {path.parent for path in (*files, *pictures)}:
             listed += list_pictures(folder, folders_are_read=True, labels=".json")
         unlabelled = without_masks([path for path in listed if path not in pictures], listed)
+        _refuse_other_json(unlabelled, set(files))
         for image in unlabelled:
-            _refuse_other_json(image, files)
             pictures[image] = LabelledPicture(image, ())
         if unlabelled:
             notes.append(f"{len(unlabelled)} pictures have no JSON file: taken for good pictures")
@@ -144,9 +144,9 @@ _FEWEST = {"polygon": 3, "rotation": 3, "mask": 1, "point": 1}
 """Points that a kind of shape needs, beside 2."""
 
 
-def _refuse_other_json(image: Path, files: Collection[Path]) -> None:
-    """Refuse a picture as a good one where a JSON file of its name holds no labels, or those of
-    another picture.
+def _refuse_other_json(images: Sequence[Path], files: Set[Path]) -> None:
+    """Refuse pictures as good ones where a JSON file of a name holds no labels, or those of another
+    picture.
 
     Args:
         files: the files with labels.
@@ -154,12 +154,18 @@ def _refuse_other_json(image: Path, files: Collection[Path]) -> None:
     Raises:
         DataError: there is one: empty, broken, of another tool, or of a picture of this name.
     """
-    path = named(image.parent.iterdir(), f"{image.stem}.json")
-    if path in files:
-        came = f"{path} has the name of {image}, but is about another picture"
-        raise DataError(came, "one picture of this name", "rename one, or move it away")
-    if path is not None and path.is_file():
-        came = f"{path} is no file of labels of LabelMe"
+    others: dict[tuple[Path, str], Path] = {}
+    for folder in {image.parent for image in images}:
+        for path in json_files(folder):
+            others[folder, comparable(path.stem)] = path
+    for image in images:
+        other = others.get((image.parent, comparable(image.stem)))
+        if other is None:
+            continue
+        if other in files:
+            came = f"{other} has the name of {image}, but is about another picture"
+            raise DataError(came, "one picture of this name", "rename one, or move it away")
+        came = f"{other} is no file of labels of LabelMe"
         raise DataError(came, "its shapes and imagePath", "save it again, or move it away")
 
 

@@ -11,6 +11,7 @@ from bgdefect_core.errors import DataError, SettingError
 from bgdefect_core.pictures.listing import comparable, list_folders, named
 from bgdefect_core.records.dataset_place import check_name
 
+from ..annotations.reading import child_called
 from ..annotations.record import AnnotationOptions
 from ..examples import Example
 
@@ -157,7 +158,7 @@ def find_file(folder: Path, relative: str) -> Path | None:
         if part == ".." or Path(part).is_absolute():
             path /= part
             continue
-        child = named(path.iterdir(), part) if path.is_dir() else None
+        child = child_called(path, part)
         if child is None:
             return None
         path = child
