@@ -14,6 +14,7 @@ import pytest
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.writing import write_mask
+from trainer.data.check import CheckConfig, check, lines
 from trainer.data.examples import Example
 from trainer.data.layouts import (
     ReadingSettings,
@@ -247,6 +248,18 @@ def test_parts_on_both_sides_are_said(tmp_path: Path, caplog: pytest.LogCaptureF
     split = split_of(config(root, reading=reading), find_examples(root, reading=reading))
     assert len(split.train) == 5 and split.held_out == ()
     assert "show parts that are learned from too" in caplog.text
+
+
+def test_data_check_says_the_sides_and_the_parts_on_several(tmp_path: Path) -> None:
+    root = yolo_sides(tmp_path / "nut")
+    expected = "train 5 with defects, 5 good; val 2 with defects, 2 good; test 3 with defects, 3 "
+    text = "\n".join(lines(check(CheckConfig(root))))
+    assert f"sides      {expected}good" in text and "parts stand" not in text
+    reading = ReadingSettings(group_pattern=r"(\d)")
+    text = "\n".join(lines(check(CheckConfig(root, reading=reading))))
+    assert "3 parts stand on the side train and on another: 0, 1, 2" in text
+    text = "\n".join(lines(check(CheckConfig(root, reading=TOGETHER))))
+    assert "sides      none of its own" in text
 
 
 def test_a_picture_on_two_sides_of_a_csv_is_refused(tmp_path: Path) -> None:

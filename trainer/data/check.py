@@ -128,6 +128,7 @@ class _Look:
         if example.image in self.report.defective or example.image in self.report.good:
             return  # of a further class
         (self.report.good if mask is None else self.report.defective).add(example.image)
+        self.report.sides[example.side, mask is None] += 1
         self.report.sizes[f"{picture.shape[1]} x {picture.shape[0]}"] += 1
         if holds_sixteen_bits(example.image):
             self.report.deep.append(example.image)
@@ -173,6 +174,10 @@ class _Look:
             report.bits = int(white_level(report.deep) or 255).bit_length()
         report.parts = len({group_of(example) for example in examples})
         report.named = len({example.image for example in examples if example.group})
+        parted = _parted(examples)
+        if parted:
+            text = f"{len(parted)} parts stand on the side train and on another: "
+            report.odd.append(text + shown_names(parted))
         if self.overhangs.text:
             report.odd.append(self.overhangs.text)
         if self.unfilled:
@@ -181,6 +186,15 @@ class _Look:
         sides = {size: count for size, count in report.sizes.items() if count == 1}
         if len(sides) == 1 and report.sizes.total() > 3 and len(report.sizes) == 2:
             report.odd.append(f"one picture alone has the size {next(iter(sides))}")
+
+
+def _parted(examples: Sequence[Example]) -> list[str]:
+    """Names of the groups that stand on a side that is learned from, and on one that is not."""
+    sides: dict[str, set[bool]] = {}
+    for example in examples:
+        if example.group:
+            sides.setdefault(example.group, set()).add(example.is_held)
+    return sorted(group for group, held in sides.items() if len(held) > 1)
 
 
 def _thumbnail_of(example: Example, picture: Pixels, mask: Mask | None) -> Thumbnail:

@@ -114,6 +114,8 @@ class CheckReport:
     parts: int = 0
     named: int = 0
     """Pictures whose part is named."""
+    sides: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """Pictures by the data set's own side, and whether they are good ones."""
     odd: list[str] = field(default_factory=list)
     unusable: int = 0
     """Examples and good pictures that cannot be read; ``odd`` says why."""
@@ -134,6 +136,16 @@ class CheckReport:
         return f"{self.parts} parts, which {self.named} pictures name"
 
     @property
+    def own_sides(self) -> str:
+        """The pictures of each of the data set's own sides, in words."""
+        texts: list[str] = []
+        for side in ("train", "val", "test"):
+            count, good = self.sides[side, False], self.sides[side, True]
+            if count or good:
+                texts.append(f"{side} {count} with defects, {good} good")
+        return "; ".join(texts) or "none of its own"
+
+    @property
     def depth(self) -> str:
         """The depth of the files in words."""
         text = f"{len(self.deep)} files of 16 bits, the others of 8"
@@ -150,6 +162,7 @@ class CheckReport:
             ("sizes", ", ".join(sizes) + rest),
             ("depth", self.depth),
             ("groups", self.groups),
+            ("sides", self.own_sides),
         ]
 
 

@@ -33,7 +33,7 @@ class CvatImages(AnnotationLayout):
         "CVAT: the export CVAT for images 1.1, an XML file with the pictures beside it or in "
         "images (polygons, boxes, ellipses, masks, lines, points with --point-size); each label is "
         "a defect, images without a shape are good pictures; its other exports are coco, yolo, "
-        "labelme_xml and class_masks"
+        "voc, labelme_xml and class_masks"
     )
 
     def files(self, root: Path) -> list[Path]:
