@@ -18,7 +18,12 @@ from trainer.data.annotations.layers import Ellipse, RowRuns
 from trainer.data.annotations.run_lengths import packed
 from trainer.data.annotations.shapes import Disc, Polygons, RunLengths
 from trainer.data.examples import load_example, validate
-from trainer.data.layouts import find_examples, good_examples, good_pictures
+from trainer.data.layouts import (
+    ReadingSettings,
+    find_examples,
+    good_examples,
+    good_pictures,
+)
 
 from .annotated_sets import (
     CORNERS,
@@ -178,6 +183,15 @@ def test_pictures_of_the_folder_itself_are_not_passed_over_without_a_word(
     assert "no picture in nut stands in an annotation: not used" in caplog.text
 
 
+def test_labels_of_two_tools_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = labelme(tmp_path / "nut", "a", [{"points": pairs(CORNERS)}])
+    (root / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    assert [example.defect for example in find_examples(root)] == ["class0"]
+    assert "read as yolo; it holds labels of labelme too, which are not read" in caplog.text
+    reading = ReadingSettings(layout="labelme")
+    assert [example.defect for example in find_examples(root, reading=reading)] == ["cut"]
+
+
 # --- words for whole pictures
 
 
@@ -231,7 +245,7 @@ def test_many_good_pictures_of_labelme_list_their_folder_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = labelme(tmp_path / "nut", "a", [{"points": pairs(CORNERS)}])
-    for number in range(30):
+    for number in range(100):
         plain_picture(root / f"{number}.png")
     listed: list[Path] = []
     original = Path.iterdir
@@ -241,8 +255,8 @@ def test_many_good_pictures_of_labelme_list_their_folder_once(
         return original(self)
 
     monkeypatch.setattr(Path, "iterdir", counted)
-    assert len(good_pictures(root)) == 30
-    assert listed.count(root) < 30
+    assert len(good_pictures(root)) == 100
+    assert listed.count(root) < 60
 
 
 # --- Label Studio

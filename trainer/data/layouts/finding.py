@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
@@ -13,6 +14,7 @@ from bgdefect_core.records.dataset_place import check_text
 
 from ..annotations.mask_classes import MaskClasses
 from ..examples import Example
+from .annotated import AnnotationLayout
 from .class_masks import ClassMasks, MaskFolders
 from .grouping import grouped_by_file, grouped_by_name
 from .known import LAYOUTS
@@ -202,6 +204,8 @@ def layout_of(root: Path, reading: ReadingSettings = AS_FOUND) -> Layout:
         return _as_set(forced, root, reading)
     for layout in LAYOUTS.values():
         if layout.recognises(root):
+            if isinstance(layout, AnnotationLayout):
+                _report_others(root, layout.name)
             return _as_set(layout, root, reading)
     if not root.is_dir():
         raise DataError(f"{root} is neither a folder nor a csv", _EXPECTED, "check the path")
@@ -216,6 +220,23 @@ def _as_set(layout: Layout, root: Path, reading: ReadingSettings) -> Layout:
     if reading.mask_classes is not None:
         return ClassMasks(chosen, MaskClasses.parse(reading.mask_classes))
     return chosen.reading_at(root) if reading.mask_values is None else chosen
+
+
+@lru_cache(maxsize=64)
+def _report_others(root: Path, name: str) -> None:
+    """Say which other layouts have labels in a data set too.
+
+    Args:
+        name: of the layout that is read.
+    """
+    others: list[str] = []
+    for layout in LAYOUTS.values():
+        is_other = isinstance(layout, AnnotationLayout) and layout.name != name
+        if is_other and layout.recognises(root):
+            others.append(layout.name)
+    if others:
+        text = f"{root}: read as {name}; it holds labels of {', '.join(others)} too, which are not "
+        report_once(f"{text}read: --layout {others[0]} reads them in their place", expected=False)
 
 
 def _report_tables(root: Path, reading: ReadingSettings) -> None:
