@@ -200,6 +200,10 @@ def test_evaluate_tests_on_the_given_side(
     assert set(sides_of(fold.good_train)) == {"train"}
     assert sides_of(fold.good_validation)["val"] == 2
     assert "(train 5, val 2, test 3) are the only fold" in caplog.text
+    make_cells(settings, 0, tmp_path / "out")
+    settings = evaluation(root, shots=(2,), shot_draws=1, splits=tmp_path / "out/splits").plan
+    (again,) = make_cells(settings, 0, tmp_path / "other", write=False)
+    assert again.data.digest == cell.data.digest
     settings = evaluation(root, shots=(2,), shot_draws=1, sides="none").plan
     assert len(make_cells(settings, 0, tmp_path / "out", write=False)) == 2
 

@@ -158,6 +158,19 @@ def test_groups(tmp_path: Path) -> None:
     assert find_examples(root, reading=ReadingSettings(group_key="board"))[0].group == "b1"
 
 
+def test_boxes_that_stand_in_no_object_make_no_picture_good(tmp_path: Path) -> None:
+    objects = voc_object().replace("object>", "Object>")
+    root = voc(tmp_path / "nut", "a", objects)
+    with pytest.raises(DataError, match=r"a\.xml has boxes, but no object"):
+        good_pictures(root)
+
+
+def test_where_pictures_are_expected(tmp_path: Path) -> None:
+    root = voc_nut(tmp_path / "nut")
+    with pytest.raises(DataError, match=r"\.tif .*or give the folder that holds both"):
+        find_examples(root / "Annotations")
+
+
 # --- sides
 
 

@@ -11,7 +11,13 @@ from itertools import chain
 from pathlib import Path
 
 from bgdefect_core.errors import DataError
-from bgdefect_core.pictures.listing import comparable, picture_key, shown_names, without_masks
+from bgdefect_core.pictures.listing import (
+    PICTURE_SUFFIXES,
+    comparable,
+    picture_key,
+    shown_names,
+    without_masks,
+)
 
 from ..annotations.layers import turned
 from ..annotations.picture_index import PictureIndex
@@ -117,6 +123,8 @@ class _Reader:
             region = _region_of(element, f"{path}, object {number}")
             self._difficult += region.label == IGNORE
             objects.append(region)
+        if not objects and document.find(".//bndbox") is not None:
+            raise DataError(f"{path} has boxes, but no object", "a box in each", "export it again")
         regions = self._masks.regions_of(image, objects)
         group = _text(document, self._options.group_key)
         size = _size_of(document, str(path))
@@ -199,7 +207,9 @@ def _image_of(root: Path, index: PictureIndex, path: Path, document: ElementTree
         raise DataError(came, "one picture", "correct filename, or rename the file")
     if not images:
         came = f"{path}: its picture {name[:200] or path.stem} does not exist in {root}"
-        raise DataError(came, "a picture of its name", "put the pictures there")
+        expected = f"a picture of its name ({' '.join(sorted(PICTURE_SUFFIXES))})"
+        do = "put the pictures there, or give the folder that holds both"
+        raise DataError(came, expected, do)
     if len(images) > 1:
         came = f"{path} may be about {images[0]} or {images[1]}"
         raise DataError(came, "one picture of this name", "rename one, or move it away")

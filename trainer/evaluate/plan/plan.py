@@ -157,8 +157,6 @@ def make_cells(settings: PlanSettings, seed: int, output: Path, write: bool = Tr
 def fold_numbers(settings: PlanSettings) -> tuple[int, ...]:
     """The folds of the settings; of a data set with sides of its own the first alone, which is
     these sides."""
-    if settings.splits is not None:
-        return settings.folds
     examples = find_examples(settings.data, reading=settings.reading)
     return (0,) if any(example.is_held for example in examples) else settings.folds
 
