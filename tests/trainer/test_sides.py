@@ -23,6 +23,7 @@ from trainer.data.layouts import (
     good_examples,
     good_pictures,
 )
+from trainer.data.sides import side_called
 from trainer.evaluate.plan.plan import fold_numbers, make_cells
 from trainer.generation.example_library import examples_in
 from trainer.training.config import TrainConfig
@@ -206,6 +207,38 @@ def test_evaluate_tests_on_the_given_side(
     assert again.data.digest == cell.data.digest
     settings = evaluation(root, shots=(2,), shot_draws=1, sides="none").plan
     assert len(make_cells(settings, 0, tmp_path / "out", write=False)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("val2017", "val"),
+        ("instances_test2017", "test"),
+        ("Train_Images", "train"),
+        ("annotations-train", "train"),
+        ("Test set", "test"),
+        ("validation", "val"),
+        ("_annotations.coco", ""),
+        ("trainval", ""),
+        ("train_val", ""),
+        ("latest", ""),
+        ("test bench", ""),
+        ("2017", ""),
+        ("", ""),
+    ],
+)
+def test_names_of_sides(name: str, side: str) -> None:
+    assert side_called(name) == side
+
+
+def test_sides_of_coco_as_it_names_its_files(tmp_path: Path) -> None:
+    root = coco_sides(tmp_path / "nut")
+    (root / "annotations").mkdir()
+    for side in COUNTS:
+        (root / side).rename(root / f"{side}2017")
+        path = root / f"{side}2017/_annotations.coco.json"
+        path.rename(root / f"annotations/instances_{side}2017.json")
+    assert sides_of(split_of(config(root), find_examples(root)).train) == {"train": 5}
 
 
 def test_without_a_side_test_val_is_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
@@ -23,11 +24,32 @@ _NAMES: dict[str, DataSide] = {
     "test": "test",
     "testing": "test",
 }
+_BETWEEN = re.compile(r"[\W\d_]+")
+_FILLERS = frozenset(
+    {
+        "annotation",
+        "annotations",
+        "coco",
+        "data",
+        "dataset",
+        "image",
+        "images",
+        "instances",
+        "label",
+        "labels",
+        "set",
+        "side",
+        "split",
+    }
+)
+"""Words that stand beside the name of a side."""
 
 
 def side_called(name: str) -> DataSide:
-    """The side that has this name; empty: none has."""
-    return _NAMES.get(comparable(name), "")
+    """The side that has this name, such as ``val``, ``Test set``, ``train2017``, ``train_images``;
+    empty: none has."""
+    words = [word for word in _BETWEEN.split(comparable(name)) if word and word not in _FILLERS]
+    return _NAMES.get(words[0], "") if len(words) == 1 else ""
 
 
 def side_of_place(root: Path, file: Path) -> DataSide:

@@ -81,8 +81,7 @@ class _Document:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        name = path.stem.removeprefix("instances_")
-        self._side = side_called(name) or side_called(path.parent.name)
+        self._side = side_called(path.stem) or side_called(path.parent.name)
         content = Entries(read_json(path), str(path))
         self._images = self._by_id(content, "images")
         self._categories: dict[str, str] = {}
