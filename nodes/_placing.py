@@ -17,14 +17,15 @@ from ..bgdefect_core.errors import MaskError, SettingError
 from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Picture, Pixels
 from ..bgdefect_core.placement.directions import settled
-from ..bgdefect_core.placement.library import MaskLibrary
+from ..bgdefect_core.placement.library import MaskLibrary, RealMask
 from ..bgdefect_core.placement.likeness import Likeness
 from ..bgdefect_core.placement.part import PartKind, part_mask
 from ..bgdefect_core.placement.paste import paste
-from ..bgdefect_core.placement.placing import place_mask
+from ..bgdefect_core.placement.placing import Placed, place_one
+from ..bgdefect_core.placement.search import search_of
 from ..bgdefect_core.placement.settings import PlacementSettings
 from ..bgdefect_core.quality.effects import Effects, effects_of
-from ..bgdefect_core.quality.place_effect import shows_effect
+from ..bgdefect_core.quality.place_effect import place_with_effect
 from ._boxes import Box, area_of
 from ._convert import mask_batch, masks_of, matched, pictures_of
 from ._squares import colour_image
@@ -37,7 +38,8 @@ DIRECTIONS = ("auto", "as_set")
 _PICTURES_COMPARED = 8
 """Good pictures that decide on the ground's direction."""
 _MASKS_TRIED = 6
-"""Real masks that are tried for each new one."""
+"""Real masks that are tried for each new one. The command line tries fewer, each on several
+pictures; a graph has this picture alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,16 +157,14 @@ def new_masks(
     """
     pictures = pictures_of(colour_image(image, "image"))
     parts = ground.parts(pictures)
-    effects = effects_of(library)
+    class_masks = _ClassMasks(library, effects_of(library), settings)
     masks: list[NewMask] = []
     for owner, (picture, part) in enumerate(zip(pictures, parts, strict=True)):
         content = zlib.crc32(np.ascontiguousarray(picture).tobytes())
         likeness = Likeness(picture)
         for turn in range(number):
             rng = np.random.default_rng((seed, owner, turn, content))
-            drawn = None
-            if part.any():
-                drawn = _drawn(part, library, effects, rng, settings, likeness)
+            drawn = class_masks.draw(likeness, part, rng) if part.any() else None
             if drawn is not None:
                 masks.append(NewMask(owner, *drawn))
             callback()
@@ -177,28 +177,43 @@ def new_masks(
     return masks
 
 
-def _drawn(
-    part: Mask,
-    library: MaskLibrary,
-    effects: Effects,
-    rng: np.random.Generator,
-    settings: PlacementSettings,
-    likeness: Likeness,
-) -> tuple[Mask, RealDefect] | None:
-    """A new mask and the real defect that it is made from: the first that has the class's effect at
-    its place, else the first that fits; None: none fits."""
-    good = Picture(likeness.picture)
-    first: tuple[Mask, RealDefect] | None = None
-    for number in rng.permutation(len(library.masks))[:_MASKS_TRIED].tolist():
-        real = library.masks[number]
-        place = place_mask(part, real, rng, settings, likeness)
-        if place is None:
-            continue
-        drawn = (place.mask, RealDefect(real.name, real.surroundings, place.exemplar))
-        if shows_effect(good, place, effects):
-            return drawn
-        first = first or drawn
-    return first
+@dataclass(frozen=True, eq=False)
+class _ClassMasks:
+    """The real masks of a class, and how new ones are made from them."""
+
+    library: MaskLibrary
+    effects: Effects
+    settings: PlacementSettings
+
+    def draw(
+        self, likeness: Likeness, part: Mask, rng: np.random.Generator
+    ) -> tuple[Mask, RealDefect] | None:
+        """A new mask and the real defect that it is made from: the first mask with a place where
+        the defect has the class's effect, else the first that fits; None: none fits."""
+        masks = self.library.masks
+        first: tuple[Mask, RealDefect] | None = None
+        for number in rng.permutation(len(masks))[:_MASKS_TRIED].tolist():
+            real = masks[number]
+            place, suits = self._place(real, likeness, part, rng)
+            if place is None:
+                continue
+            drawn = (place.mask, RealDefect(real.name, real.surroundings, place.exemplar))
+            if suits:
+                return drawn
+            first = first or drawn
+        return first
+
+    def _place(
+        self, real: RealMask, likeness: Likeness, part: Mask, rng: np.random.Generator
+    ) -> tuple[Placed | None, bool]:
+        """A place of one mask, and whether its defect has the class's effect there."""
+        search = search_of(real, rng, self.settings)
+        coarse = None if search is None else search.shrunk(likeness.picture, part)
+
+        def draw(attempt: int) -> Placed | None:
+            return place_one(real.patch, search, part, rng, self.settings, likeness, coarse)
+
+        return place_with_effect(draw, Picture(likeness.picture), self.effects)
 
 
 def pasted_image(image: Tensor, masks: Sequence[NewMask]) -> Tensor:

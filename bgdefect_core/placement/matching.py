@@ -17,7 +17,7 @@ import numpy as np
 
 from .coarse import CoarsePicture, CoarsePlaces, Grid
 from .library import MaskLibrary
-from .search import Search
+from .search import Search, search_of
 from .settings import PlacementSettings
 from .surroundings import Surroundings
 
@@ -107,18 +107,14 @@ class Matcher:
         self._fits = fits
         self._suits = suits
         self._limits: dict[int, float] = {}
-        self._last: tuple[tuple[int, int], Search] | None = None
+        self._last: tuple[tuple[int, int], Search | None] | None = None
 
     def search(self, pair: int, mask: int) -> Search | None:
         """The variations of a pair's mask; None where its surroundings are not known, or not to be
         compared."""
-        real = self.library.masks[mask]
-        around = real.surroundings
-        if around is None or self.settings.variations == 0:
-            return None
         if self._last is None or self._last[0] != (pair, mask):
             rng = np.random.default_rng((self.seed, pair, mask, _VARIATIONS))
-            search = Search(real.patch, around, rng, self.settings)
+            search = search_of(self.library.masks[mask], rng, self.settings)
             self._last = ((pair, mask), search)
         return self._last[1]
 

@@ -9,7 +9,7 @@ from .coarse import CoarsePicture
 from .library import RealMask
 from .likeness import Likeness
 from .places import Placed, tight_place
-from .search import Search
+from .search import Search, search_of
 from .settings import PlacementSettings
 from .variation import vary_mask
 
@@ -41,9 +41,7 @@ def place_mask(
         The mask and how it fits, or None where no variation fits: the caller counts these.
     """
     settings = settings or PlacementSettings()
-    search = None
-    if mask.surroundings is not None and likeness is not None and settings.variations > 0:
-        search = Search(mask.patch, mask.surroundings, rng, settings)
+    search = None if likeness is None else search_of(mask, rng, settings)
     return place_one(mask.patch, search, part, rng, settings, likeness)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..pictures.masks import Mask
 from ..pictures.picture import Pixels
 from .coarse import CoarsePicture, CoarsePlaces, CoarseTemplates
+from .library import RealMask
 from .likeness import Likeness
 from .places import (
     Compared,
@@ -38,6 +39,16 @@ _DRAWN, _OTHERS = 24, 3
 """Places as good as the best that are drawn, and of how many variations at most."""
 Middles = NDArray[np.float64]
 """``[N, 2]``: row and column in pixels of a mask's middle."""
+
+
+def search_of(
+    real: RealMask, rng: np.random.Generator, settings: PlacementSettings
+) -> Search | None:
+    """The variations of a real mask; None where its surroundings are not known, or not to be
+    compared. Arguments as of :class:`Search`."""
+    if real.surroundings is None or settings.variations == 0:
+        return None
+    return Search(real.patch, real.surroundings, rng, settings)
 
 
 class Search:

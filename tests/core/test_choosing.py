@@ -22,7 +22,7 @@ from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.placement.surroundings import surroundings_of
 from bgdefect_core.placement.variation import Change
 from bgdefect_core.quality.effects import effects_of
-from bgdefect_core.quality.place_effect import shows_effect
+from bgdefect_core.quality.place_effect import place_with_effect, shows_effect
 
 EXACT = PlacementSettings(rotate=0, scale=(1, 1), flip=False, elastic=0, variations=1)
 SIZE = (96, 128)
@@ -327,3 +327,21 @@ def test_a_place_shows_the_effect_where_the_gap_cuts_the_trace() -> None:
     assert shows_effect(good, Placed(box(46, 60, 12, 6), 0.0, None), effects)  # cannot be told
     rough = Picture(np.random.default_rng(0).integers(0, 255, (*SIZE, 3)).astype(np.uint8), 255)
     assert shows_effect(rough, at(46), effects)
+
+    tried: list[int] = []
+
+    def placed_at(*tops: int | None) -> tuple[int | None, bool, int]:
+        """Top of the place that is taken, whether it suits, and how many were drawn."""
+        tried.clear()
+
+        def draw(attempt: int) -> Placed | None:
+            tried.append(attempt)
+            top = tops[attempt]
+            return None if top is None else at(top)
+
+        place, suits = place_with_effect(draw, good, effects)
+        return (None if place is None else int(np.argwhere(place.mask)[0, 0])), suits, len(tried)
+
+    assert placed_at(46, 40) == (40, True, 2)
+    assert placed_at(46, 47, 46, 40) == (46, False, 3)  # three places, then the first
+    assert placed_at(46, None) == (46, False, 2) and placed_at(None) == (None, False, 1)

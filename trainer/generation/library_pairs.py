@@ -17,7 +17,7 @@ from bgdefect_core.placement.matching import Matcher
 from bgdefect_core.placement.placing import Placed, place_one
 from bgdefect_core.placement.settings import PlacementSettings
 from bgdefect_core.quality.effects import effects_of
-from bgdefect_core.quality.place_effect import shows_effect
+from bgdefect_core.quality.place_effect import place_with_effect
 
 from .choice_file import ChoiceFile
 from .good_files import GoodFiles
@@ -25,8 +25,6 @@ from .pair import Pair
 
 PLACE = 5
 """What a random stream of the run is for, beside those of choosing."""
-_PLACES = 3
-"""Places of a mask on a picture that are tried until the defect has the class's effect there."""
 
 
 class LibraryPairs:
@@ -152,7 +150,7 @@ class LibraryPairs:
         return self._places[key]
 
     def _search_place(self, pair: int, mask: int, picture: int) -> tuple[Placed | None, bool]:
-        """The first of several places with the effect; else the first."""
+        """As :meth:`_place`, anew."""
         search = self._matcher.search(pair, mask)
         coarse = None
         if search is not None:  # the chooser has looked at this picture on the same grid
@@ -160,9 +158,9 @@ class LibraryPairs:
             coarse = self._goods.coarse(picture, grid)
         good = self._goods.picture(picture)
         likeness = Likeness(good.eight_bit())
-        first: Placed | None = None
-        for attempt in range(_PLACES):
-            placed = place_one(
+
+        def draw(attempt: int) -> Placed | None:
+            return place_one(
                 self._matcher.library.masks[mask].patch,
                 search,
                 self._goods.part_of(picture),
@@ -171,9 +169,5 @@ class LibraryPairs:
                 likeness,
                 coarse,
             )
-            if placed is None:
-                break
-            if shows_effect(good, placed, self._effects):
-                return placed, True
-            first = first or placed
-        return first, False
+
+        return place_with_effect(draw, good, self._effects)
