@@ -541,7 +541,8 @@ def csv_sides(root: Path) -> Path:
 @pytest.mark.parametrize("build", [coco_sides, yolo_sides, labelme_sides, csv_sides])
 def test_a_conversion_keeps_the_sides_of_its_source(build: Any, tmp_path: Path) -> None:
     root = build(tmp_path / "nut")
-    expected = {90: "train", 91: "train", 92: "train", 93: "val", 94: "val"}
+    held = {labelme_sides: ("test", "test"), csv_sides: ("val", "test")}.get(build, ("val", "val"))
+    expected = {90: "train", 91: "train", 92: "train", 93: held[0], 94: held[1]}
     assert sides_in(root) == expected
     convert(ConvertConfig(root, tmp_path / "all", ("yolo-seg",), val_share=0))
     assert len(list((tmp_path / "all/images/train").iterdir())) == 5

@@ -15,7 +15,9 @@ import pytest
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.writing import write_mask
 from trainer.data.check import CheckConfig, check, lines
+from trainer.data.convert import ConvertConfig, convert
 from trainer.data.examples import Example
+from trainer.data.formats import FormatName
 from trainer.data.layouts import (
     ReadingSettings,
     all_good_examples,
@@ -297,6 +299,27 @@ def test_data_check_says_the_sides_and_the_parts_on_several(tmp_path: Path) -> N
     assert "3 parts stand on the side train and on another: 0, 1, 2" in text
     text = "\n".join(lines(check(CheckConfig(root, reading=TOGETHER))))
     assert "sides      none of its own" in text
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo-seg", "yolo", "labelme", "voc", "csv"])
+def test_a_conversion_keeps_all_three_sides(name: FormatName, tmp_path: Path) -> None:
+    """What was kept for a test came out on the side val."""
+    source = voc_sides(tmp_path / "source/nut")
+    convert(ConvertConfig(source, tmp_path / "nut", (name,)))
+    examples = find_examples(tmp_path / "nut")
+    assert {example.image.name.split("_")[0]: example.side for example in examples} == {
+        "train": "train",
+        "val": "val",
+        "test": "test",
+    }
+    assert sides_of(examples) == COUNTS
+    assert sides_of(all_good_examples(tmp_path / "nut", "nut")) == COUNTS
+
+
+def test_mvtec_has_no_sides_for_defects(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = voc_sides(tmp_path / "nut")
+    convert(ConvertConfig(source, tmp_path / "out", ("mvtec",)))
+    assert "mvtec has none for defects" in caplog.text
 
 
 def test_a_picture_on_two_sides_of_a_csv_is_refused(tmp_path: Path) -> None:

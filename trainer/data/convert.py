@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,14 @@ from .layouts import AS_FOUND, ReadingSettings, data_help
 
 __all__ = ["ConvertConfig", "convert"]
 
+log = logging.getLogger(__name__)
+
 VAL_HELP = (
     "Share of each class, and of the good pictures, on the val side; pictures of one part stay "
     "together."
 )
 
-OWN_SIDES_HELP = (
-    f"{VAL_HELP} Default: the sides that the source has (its test side becomes val), else 0.2."
-)
+OWN_SIDES_HELP = f"{VAL_HELP} Default: the sides that the source has, else 0.2."
 _SHARE = 0.2
 
 
@@ -88,6 +89,11 @@ def convert(config: ConvertConfig) -> str:
     for labelled in gather(config.source, config.reading):
         gathered.append(labelled.written_as(config.image_format))
     files = on_own_sides(gathered) if config.val_share is None else None
+    if files is not None and "mvtec" in config.format:
+        log.warning(
+            "%s has sides of its own: mvtec has none for defects, which lie together in test",
+            config.source,
+        )
     if files is None:
         share = _SHARE if config.val_share is None else config.val_share
         files = divided(gathered, share, config.seed)
@@ -105,13 +111,15 @@ def convert(config: ConvertConfig) -> str:
 
 def counted(files: Sequence[LabelledFile]) -> str:
     """Pictures by side and class, in words."""
-    val = good = 0
+    good = 0
+    sides: dict[str, int] = {"train": 0, "val": 0}
     classes: dict[str, int] = {}
     for labelled in files:
-        val += labelled.side == "val"
+        sides[labelled.side] = sides.get(labelled.side, 0) + 1
         good += not labelled.examples
         for example in labelled.examples:
             name = f"{example.object} / {example.defect}"
             classes[name] = classes.get(name, 0) + 1
     counts = ", ".join(f"{name} {count}" for name, count in sorted(classes.items()))
-    return f"{len(files)} pictures ({len(files) - val} train, {val} val): {counts}, good {good}"
+    shares = ", ".join(f"{count} {side}" for side, count in sides.items())
+    return f"{len(files)} pictures ({shares}): {counts}, good {good}"

@@ -3,7 +3,6 @@ ones were made."""
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Sequence
@@ -27,10 +26,9 @@ from .layouts import (
     find_examples,
     layout_of,
 )
+from .sides import are_divided
 
 __all__ = ["divided", "gather", "gather_generated", "on_own_sides", "provenance_of"]
-
-log = logging.getLogger(__name__)
 
 _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -168,18 +166,11 @@ def provenance_of(line: ManifestLine) -> Provenance:
 
 
 def on_own_sides(files: Sequence[LabelledFile]) -> list[LabelledFile] | None:
-    """The files on the sides of the data set that they come from; None where it does not divide
-    them. What it keeps for a test is on the side "val": nothing is trained on it."""
-    sides = {labelled.source_side for labelled in files}
-    if "train" not in sides or sides.isdisjoint(("val", "test")):
+    """The files on the sides of the data set that they come from, those without one on "train";
+    None where it does not divide them."""
+    if not are_divided({labelled.source_side for labelled in files}):
         return None
-    if "test" in sides:
-        log.info("pictures of the side test are written on the side val")
-    placed: list[LabelledFile] = []
-    for labelled in files:
-        is_held = labelled.source_side in ("val", "test")
-        placed.append(replace(labelled, side="val" if is_held else "train"))
-    return placed
+    return [replace(labelled, side=labelled.source_side or "train") for labelled in files]
 
 
 def divided(files: Sequence[LabelledFile], share: float, seed: int) -> list[LabelledFile]:

@@ -20,7 +20,7 @@ class CocoFormat(Format):
 
     name = "coco"
     summary = (
-        "images/{train,val} with annotations/instances_{train,val}.json: polygons, "
+        "images/{train,val,test} with annotations/instances_{train,val,test}.json: polygons, "
         "run lengths of defects with holes; regions to ignore as iscrowd of every category; group, "
         "method, seed, exemplar and the licence of the base in each image's entry"
     )
@@ -38,7 +38,7 @@ class CocoFormat(Format):
         listed: list[dict[str, Any]] = []
         for name, number in licences.items():
             listed.append({"id": number, "name": name, "url": ""})
-        for side in ("train", "val"):
+        for side in ("train", "val", "test"):
             members = [labelled for labelled in files if labelled.side == side]
             if not members:
                 continue

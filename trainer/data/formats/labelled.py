@@ -38,7 +38,7 @@ __all__ = [
 
 _ALL_VALUES = 65535
 """White level at which the values of every file stay as they are."""
-Side = Literal["train", "val"]
+Side = Literal["train", "val", "test"]
 Provenance = Mapping[str, str | int | float]
 """How a picture was made: method, seed, exemplar, base and its licence; empty of real pictures."""
 

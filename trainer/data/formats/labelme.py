@@ -27,8 +27,8 @@ class LabelMeFormat(Format):
 
     name = "labelme"
     summary = (
-        "pictures in train and val with a JSON file beside each: polygons, mask layers of defects "
-        "with holes; regions to ignore as __ignore__; group and provenance in each file"
+        "pictures in train, val and test with a JSON file beside each: polygons, mask layers of "
+        "defects with holes; regions to ignore as __ignore__; group and provenance in each file"
     )
     holds_ignored = True
 

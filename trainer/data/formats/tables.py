@@ -29,7 +29,7 @@ class MVTecFormat(Format):
     name = "mvtec"
     summary = (
         "as MVTec AD: OBJECT/test/DEFECT, OBJECT/ground_truth/DEFECT, OBJECT/train/good, and "
-        "test/good of the val side; manifest.csv with groups and how a picture was made"
+        "test/good of the other sides; manifest.csv with groups and how a picture was made"
     )
 
     def check(self, files: Sequence[LabelledFile]) -> None:

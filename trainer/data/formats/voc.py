@@ -32,7 +32,7 @@ class VocFormat(Format):
     name = "voc"
     summary = (
         "Pascal VOC: JPEGImages, Annotations with a box for each defect, SegmentationClass with "
-        "the masks, labelmap.txt with its classes, ImageSets with train and val; regions to ignore "
+        "the masks, labelmap.txt with its classes, ImageSets with the sides; regions to ignore "
         "as VOC's void; group and provenance in each XML file; where defects of two classes "
         "overlap, the mask keeps the smaller"
     )
@@ -72,8 +72,9 @@ class VocFormat(Format):
                 for defect in sorted(defects, key=lambda defect: -int(defect.mask.sum())):
                     indices[defect.mask] = numbers[labelled.object, defect.label]
                 _write_indices(folder / f"SegmentationClass/{labelled.stem}.png", indices)
-            lists[labelled.side].append(labelled.stem)
-            lists["trainval"].append(labelled.stem)
+            lists.setdefault(labelled.side, []).append(labelled.stem)
+            if labelled.side != "test":
+                lists["trainval"].append(labelled.stem)
         _write_lists(folder / "ImageSets", lists)
         with atomic_write(folder / "labelmap.txt", "w") as file:
             for number, name in enumerate((_BACKGROUND, *names.values())):

@@ -24,8 +24,8 @@ class YoloFormat(Format):
 
     name = "yolo"
     summary = (
-        "YOLO detection: images/{train,val}, labels/{train,val} with a box a line, data.yaml, and "
-        "manifest.csv with groups and how a picture was made"
+        "YOLO detection: images/{train,val,test}, labels/{train,val,test} with a box a line, "
+        "data.yaml, and manifest.csv with groups and how a picture was made"
     )
 
     def write(self, files: Sequence[LabelledFile], folder: Path) -> None:
@@ -64,8 +64,8 @@ class YoloSegmentationFormat(YoloFormat):
 
     name = "yolo-seg"
     summary = (
-        "YOLO segmentation: images/{train,val}, labels/{train,val} with a polygon a line, "
-        "data.yaml, and manifest.csv with groups and how a picture was made"
+        "YOLO segmentation: images/{train,val,test}, labels/{train,val,test} with a polygon a "
+        "line, data.yaml, and manifest.csv with groups and how a picture was made"
     )
 
     def labels(self, defect: Defect, size: Size) -> Iterator[list[float]]:
@@ -93,8 +93,11 @@ def _yaml(files: Sequence[LabelledFile], names: Sequence[str]) -> Iterator[str]:
     sides = {labelled.side for labelled in files}
     if len(sides) == 1:
         log.warning("all pictures are on the %s side: data.yaml names it for both", *sides)
+    first = next(side for side in ("train", "val", "test") if side in sides)
     for side in ("train", "val"):
-        yield f"{side}: images/{side if side in sides else min(sides)}\n"
+        yield f"{side}: images/{side if side in sides else first}\n"
+    if "test" in sides:
+        yield "test: images/test\n"
     yield "names:\n" if names else "names: {}\n"
     for number, name in enumerate(names):
         quoted = name.replace("'", "''")
