@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bgdefect_core.method.attention_maps import MapRecorder
-from bgdefect_core.method.predictor import Predictor, unet_predictor
+from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import seeded_noise
 from bgdefect_core.method.refinement import LabelSettings, label_of
 from bgdefect_core.method.regions import RegionPrompts
@@ -175,8 +174,8 @@ def _heats(
     positions = range(first, first + len(batch))
     seeds = [settings.seed * 1_000_003 + position * 1009 for position in positions]
     with unet_predictor(base.unet, base.schedule) as predict:
-        _record_attention(predict, z_0, regions, prompts, settings.levels, seeds, recorder)
         latents = LatentEvidence(predict, z_0, regions, prompts, seeds)
+        _record_attention(latents, settings.levels, recorder)
         evidence = Evidence((height, width), recorder, latents=latents)
         if complete:
             normal = base.decode(base.encode(to_pixels(befores)))
@@ -188,21 +187,14 @@ def _heats(
     return heats
 
 
-def _record_attention(
-    predict: Predictor,
-    z_0: Tensor,
-    regions: Tensor,
-    prompts: RegionPrompts,
-    steps: int,
-    seeds: Sequence[int],
-    recorder: MapRecorder,
-) -> None:
+def _record_attention(latents: LatentEvidence, steps: int, recorder: MapRecorder) -> None:
     """Noise the latents at several levels and denoise each once."""
+    predict, z_0, c_1 = latents.predict, latents.z_0, latents.prompts.defect_context()
     levels = predict.schedule.levels(steps)
     for level in range(levels.steps, 0, -1):
-        eps = seeded_noise([seed + level for seed in seeds], z_0.shape[1:]).to(z_0)
+        eps = seeded_noise([seed + level for seed in latents.seeds], z_0.shape[1:]).to(z_0)
         z_t = predict.schedule.noised(z_0, eps, levels.alphas[level])
-        predict(z_t, levels.timesteps[level], prompts.defect_context(), regions, recorder)
+        predict(z_t, levels.timesteps[level], c_1, latents.regions, recorder)
 
 
 def generated_agreement(samples: SampleSet) -> Agreement:
