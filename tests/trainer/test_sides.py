@@ -26,6 +26,8 @@ from trainer.data.layouts import (
     good_pictures,
 )
 from trainer.data.sides import side_called
+from trainer.evaluate.advice.design import Design, WorkCosts, works_of
+from trainer.evaluate.advise import class_plans
 from trainer.evaluate.plan.plan import fold_numbers, make_cells
 from trainer.generation.example_library import examples_in
 from trainer.training.config import TrainConfig
@@ -241,6 +243,19 @@ def test_sides_of_coco_as_it_names_its_files(tmp_path: Path) -> None:
         path = root / f"{side}2017/_annotations.coco.json"
         path.rename(root / f"annotations/instances_{side}2017.json")
     assert sides_of(split_of(config(root), find_examples(root)).train) == {"train": 5}
+
+
+def test_the_advice_counts_the_one_fold(tmp_path: Path) -> None:
+    root = csv_sides(tmp_path / "nut")
+    design = Design(recipes=(), draws=2)
+    works: dict[str, list[int]] = {}
+    for sides in ("own", "none"):
+        plans = class_plans(evaluation(root, tmp_path / "out", shots=(2,), sides=sides))
+        (plan,) = plans.values()
+        assert plan is not None
+        costs = WorkCosts(1, 1, 1)
+        works[sides] = [work.count for work in works_of(design, [plan], costs)]
+    assert works == {"own": [2, 0, 3], "none": [4, 0, 6]}
 
 
 def test_without_a_side_test_val_is_it(tmp_path: Path) -> None:

@@ -141,7 +141,9 @@ def class_plans(config: EvaluateConfig) -> dict[tuple[str, str], ClassCounts | N
             log.warning("%s / %s cannot be measured: %s", object, defect, reason)
             continue
         pool = min(len(cell.data.fold.pool) for cell in cells)
-        plans[object, defect] = class_counts(object, defect, pool, config.plan.shots[0])
+        counts = class_counts(object, defect, pool, config.plan.shots[0])
+        folds = len({cell.data.number for cell in cells})
+        plans[object, defect] = None if counts is None else replace(counts, folds=folds)
     return plans
 
 

@@ -37,6 +37,8 @@ class ClassCounts:
     """Of the question."""
     pool: int
     """All of the smaller training side."""
+    folds: int = len(FOLDS)
+    """One where the data set has sides of its own."""
 
     @property
     def middle(self) -> int | None:
@@ -85,13 +87,13 @@ class WorkCosts:
 
 def works_of(design: Design, plans: Sequence[ClassCounts], costs: WorkCosts) -> list[Work]:
     """All work of a design."""
-    choices = len(FOLDS) * design.draws
     trainings = sample_sets = detectors = 0
     for plan in plans:
+        choices = plan.folds * design.draws
         trainings += choices
         sample_sets += choices * len(design.arms)
         per_choice = 1 + len(design.recipes) + bool(design.middle and plan.middle)
-        detectors += design.seeds * (choices * per_choice + len(FOLDS))
+        detectors += design.seeds * (choices * per_choice + plan.folds)
     return [
         Work("trainings", trainings, costs.training),
         Work("sample sets", sample_sets, costs.samples),
