@@ -286,6 +286,15 @@ def test_a_class_of_the_side_test_alone_is_not_learned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("side", ["train", "test"])
+def test_good_pictures_of_the_side_test_alone(tmp_path: Path) -> None:
+    root = csv_sides(tmp_path / "nut")
+    lines = (root / "manifest.csv").read_text().splitlines()
+    kept = [line for line in lines if not line.endswith(",good,train")]
+    (root / "manifest.csv").write_text("\n".join(kept))
+    with pytest.raises(DataError, match="add some on the side train, or read .*--sides none"):
+        good_pictures(root)
+
+
 def test_one_side_alone_divides_nothing(side: str, tmp_path: Path) -> None:
     """As in a folder, or a COCO file, of one side."""
     root = coco_sides(tmp_path / "nut") / side

@@ -120,7 +120,10 @@ def good_pictures(
     examples = _good_of(layout, root, object, "train", reading)
     if not examples:
         name = f" of {object}" if object else ""
-        raise DataError(f"{root} holds no good pictures{name}", layout.good_place, "add some")
+        do = "add some"
+        if _good_of(layout, root, object, "test", reading):
+            do = "add some on the side train, or read the sides together: --sides none"
+        raise DataError(f"{root} holds no good pictures{name}", layout.good_place, do)
     return [example.image for example in examples]
 
 
