@@ -285,7 +285,6 @@ def test_a_class_of_the_side_test_alone_is_not_learned(tmp_path: Path) -> None:
         make_cells(evaluation(root, shots=(2,)).plan, 0, tmp_path / "out", write=False)
 
 
-@pytest.mark.parametrize("side", ["train", "test"])
 def test_good_pictures_of_the_side_test_alone(tmp_path: Path) -> None:
     root = csv_sides(tmp_path / "nut")
     lines = (root / "manifest.csv").read_text().splitlines()
@@ -295,6 +294,7 @@ def test_good_pictures_of_the_side_test_alone(tmp_path: Path) -> None:
         good_pictures(root)
 
 
+@pytest.mark.parametrize("side", ["train", "test"])
 def test_one_side_alone_divides_nothing(side: str, tmp_path: Path) -> None:
     """As in a folder, or a COCO file, of one side."""
     root = coco_sides(tmp_path / "nut") / side
