@@ -100,14 +100,12 @@ def _decoded(
         job, crop = prepared.jobs[attempt.position], prepared.crops[attempt.position]
         decoded = DecodedSample(job, crop, square, plain, heat)
         pastes = prepared.pastes
-        if pastes is not None and attempt.start_level != NOISE:
-            decoded = replace(
-                decoded,
-                start_level=attempt.start_level,
-                pasted=pasted_of(job, settings.starting),
-                pasted_square=pastes.square(attempt.position),
-            )
-        yield decoded
+        if pastes is None or attempt.start_level == NOISE:
+            yield decoded
+        else:
+            pasted, own = pasted_of(job, settings.starting), pastes.square(attempt.position)
+            level = attempt.start_level
+            yield replace(decoded, start_level=level, pasted=pasted, pasted_square=own)
 
 
 def _batch(prepared: Prepared, attempts: Sequence[Attempt]) -> SampleBatch:

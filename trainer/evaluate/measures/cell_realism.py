@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -48,49 +48,24 @@ class RealismMeasure:
         """Feature distances and diversity of every method, of the candidates and of the two
         anchors, against the held-out real defects."""
         comparison = _Comparison(cell, self.seed, self.device)
-        rows: list[Row] = []
-
-        def add(subject: str, settings: dict[str, Any], measure: Callable[[], Figures]) -> None:
-            figures = self._stored(cell, subject, settings, measure)
-            n = int(figures.pop("n"))
-            reference = f"{len(cell.data.fold.test)} held-out real defects"
-            row = Measurement("realism", cell, subject, n, reference, self.seed).row
-            for metric, value in figures.items():
-                rows.append(row(metric, value))
-
+        subjects: list[_Subject] = []
         for method in samples.methods:
-
-            def of_method(method: MethodSamples = method) -> Figures:
-                figures = comparison.of_samples(method.samples, comparable_views(method))
-                figures |= variety(method.samples)
-                return figures | self._fidelity_figures(cell, method)
-
-            add(method.samples.name, {"generator": method.key}, of_method)
+            measure = partial(self._method_figures, comparison, method)
+            subjects.append(_Subject(method.samples.name, {"generator": method.key}, measure))
         for candidate in samples.candidates:
-
-            def of_candidate(candidate: SampleSet = candidate) -> Figures:
-                return comparison.of_samples(candidate)
-
-            add(candidate.name, {"candidate": candidate.digest}, of_candidate)
-
-        def of_real_defects() -> Figures:
-            return comparison.of_pictures(*_load(cell.data.fold.pool))
-
-        def of_noise() -> Figures:
-            _, masks = comparison.shot_pictures
-            examples = cell.data.fold.good_train[: self.samples]
-            good = [read_of_folder(example.image) for example in examples]
-            noise = noise_samples(good, masks, self.samples, self.seed)
-            return comparison.of_pictures(noise.pictures, noise.labels)
-
+            measure = partial(comparison.of_samples, candidate)
+            subjects.append(_Subject(candidate.name, {"candidate": candidate.digest}, measure))
         real, noise = ANCHORS
-        add(real, {"anchor": real}, of_real_defects)
-        add(noise, {"anchor": noise, "samples": self.samples}, of_noise)
+        of_noise = partial(comparison.of_noise, self.samples)
+        subjects.append(_Subject(real, {"anchor": real}, comparison.of_real_defects))
+        subjects.append(_Subject(noise, {"anchor": noise, "samples": self.samples}, of_noise))
+        rows: list[Row] = []
+        for subject in subjects:
+            rows += self._subject_rows(cell, subject)
         return rows
 
-    def _stored(
-        self, cell: Cell, subject: str, settings: dict[str, Any], measure: Callable[[], Figures]
-    ) -> dict[str, Any]:
+    def _subject_rows(self, cell: Cell, subject: _Subject) -> list[Row]:
+        """The figures of one subject; measured where the store does not have them."""
         known: dict[str, Any] = {
             "split": cell.data.digest,
             "k": cell.k,
@@ -101,7 +76,18 @@ class RealismMeasure:
         networks = list(filter(can, ("FID", "IC-LPIPS")))
         if networks:  # their weights may arrive between two runs
             known["networks"] = networks
-        return self.store.get("realism", f"{cell.name}-{subject}", known | settings, measure)
+        name = f"{cell.name}-{subject.name}"
+        figures = self.store.get("realism", name, known | subject.settings, subject.measure)
+        n = int(figures.pop("n"))
+        reference = f"{len(cell.data.fold.test)} held-out real defects"
+        measurement = Measurement("realism", cell, subject.name, n, reference, self.seed)
+        return [measurement.row(metric, value) for metric, value in figures.items()]
+
+    def _method_figures(self, comparison: _Comparison, method: MethodSamples) -> Figures:
+        """Feature distances, diversity, variety and fidelity of a method."""
+        figures = comparison.of_samples(method.samples, comparable_views(method))
+        figures |= variety(method.samples)
+        return figures | self._fidelity_figures(comparison.cell, method)
 
     def _fidelity_figures(self, cell: Cell, method: MethodSamples) -> Figures:
         """Off-mask fidelity over all samples, recomputed from the files; empty where no good
@@ -181,6 +167,16 @@ class RealismMeasure:
 
 
 @dataclass(frozen=True)
+class _Subject:
+    """What is compared with the held-out real defects: samples, or an anchor."""
+
+    name: str
+    settings: dict[str, Any]
+    """What decides its pictures, as JSON."""
+    measure: Callable[[], Figures]
+
+
+@dataclass(frozen=True)
 class _Comparison:
     """The real defects of a cell that samples are compared with."""
 
@@ -225,8 +221,20 @@ class _Comparison:
             figures |= self._optional(samples.pictures, samples.labels)
         return figures | {"n": count}
 
+    def of_real_defects(self) -> Figures:
+        """The figures of the anchor of all real defects of the training side."""
+        return self.of_pictures(*_load(self.cell.data.fold.pool))
+
+    def of_noise(self, count: int) -> Figures:
+        """The figures of the anchor of noise in good pictures, ``count`` of them."""
+        _, masks = self.shot_pictures
+        examples = self.cell.data.fold.good_train[:count]
+        good = [read_of_folder(example.image) for example in examples]
+        noise = noise_samples(good, masks, count, self.seed)
+        return self.of_pictures(noise.pictures, noise.labels)
+
     def of_pictures(self, pictures: Sequence[Pixels], masks: Sequence[Mask]) -> Figures:
-        """The figures of an anchor."""
+        """The figures of the pictures of an anchor."""
         figures = realism(view_features(pictures, masks), self.reference, self.shots, self.seed)
         return figures | self._optional(pictures, masks) | {"n": len(pictures)}
 
