@@ -7,4 +7,4 @@ by name in ``works``) and the ``worker`` that does them; one class at the head (
 what they share (``shared``, ``figures``); ``head``, ``board``; ``run`` puts them together.
 """
 
-__all__ = ["board", "config", "run", "simulation"]
+__all__ = ["config", "run", "simulation"]

@@ -7,4 +7,14 @@ the known defects out in turn. ``advise`` answers for one data set from the same
 detectors, by the rules of ``advice``.
 """
 
-__all__ = ["command", "config", "measures", "misses", "proposals", "report", "run"]
+__all__ = [
+    "command",
+    "config",
+    "detectors",
+    "measures",
+    "misses",
+    "plan",
+    "proposals",
+    "report",
+    "run",
+]

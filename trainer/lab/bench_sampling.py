@@ -50,26 +50,26 @@ def bench_sampling(config: BenchSamplingConfig) -> str:
     check_settings(config)
     device, count = pick_device(config.device), config.variants
     base = load_base(config.base).to(device)
-    scene = _Scene(base, *bench_scene(base, config.resolution, 1), config.steps, count)
+    work = _SamplingCost(base, *bench_scene(base, config.resolution, 1), config.steps, count)
     contenders: dict[str, Contender] = {
-        "bare 1": partial(scene.run_bare, 1),
-        f"bare {count}": partial(scene.run_bare, count),
-        "replay": partial(scene.paint, "replay"),
-        "noised": partial(scene.paint, "noised"),
+        "bare 1": partial(work.run_bare, 1),
+        f"bare {count}": partial(work.run_bare, count),
+        "replay": partial(work.paint, "replay"),
+        "noised": partial(work.paint, "noised"),
         # each sample with an inversion of its own, as the equations are printed
-        "literal": partial(scene.paint, "literal", pictures=count),
+        "literal": partial(work.paint, "literal", pictures=count),
     }
     turns = race(contenders, config.repeats, device)
     title = f"generation, N = {count}, {config.steps} steps, {base.name}, {device.type}"
     lines = _rows(title, turns, count, config.steps)
-    seconds = race({"vae": scene.code}, config.repeats, device)["vae"]
+    seconds = race({"vae": work.code}, config.repeats, device)["vae"]
     vae = f"VAE apart: 1 encoded, 1 + {count} decoded"
     return "\n".join([*lines, f"{vae:44} {statistics.median(seconds):9.3f} s"])
 
 
 @dataclass(frozen=True, eq=False)
-class _Scene:
-    """One picture with its mask, and what is done with it."""
+class _SamplingCost:
+    """What is timed, on one picture with its mask."""
 
     base: Base
     z_0: Tensor
