@@ -184,40 +184,58 @@ def read_plan(path: Path) -> Plan:
     folder = path.absolute().parent
     if not path.exists() and (PLANS / f"{path}.toml").is_file():
         path, folder = PLANS / f"{path}.toml", Path.cwd()
-    try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
-    except (OSError, ValueError) as reason:
-        came = f"{path} cannot be read ({reason})"
-        raise SettingError(came, _EXPECTED, "check the path") from reason
+    document = _document(path)
     evaluates = "evaluate" in document
     names = ("data", "train", "generate", "evaluate")
     tables = {name: _table(path, document, name) for name in names}
     tables["evaluate"].pop("about", None)  # a comment of the recipes of bgdefect evaluate
-    overrides = _overrides(path, folder, document.pop("class", []))
-    run = with_values(str(path), RunSettings(), document)
     for name in ("objects", "defects"):
         if tables["data"].get(name) == ALL:
             del tables["data"][name]
+    overrides = _overrides(path, folder, document.pop("class", []))
+    run = with_values(str(path), RunSettings(), document)
     data = with_values(f"{path}: [data]", DataSettings(), tables["data"])
-    base = run.base
-    if base is not None and (folder / base).exists():
-        base = str(folder / base)
-    place = run.write_from_workers
-    if place is not None:
-        place = absolute_place(folder, place)
-    groups = data.reading.group_file
-    if groups is not None:
-        data = replace(data, reading=replace(data.reading, group_file=folder / groups))
-    source = data.source if data.source == Path() else folder / data.source
     return Plan(
-        replace(run, output=folder / run.output, base=base, write_from_workers=place),
-        replace(data, source=source),
+        _absolute_run(folder, run),
+        _absolute_data(folder, data),
         tables["train"],
         _absolute(folder, tables["generate"]),
         tuple(overrides),
         tables["evaluate"] if evaluates else None,
     )
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        SettingError: no such file, or no TOML.
+    """
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except (OSError, ValueError) as reason:
+        came = f"{path} cannot be read ({reason})"
+        raise SettingError(came, _EXPECTED, "check the path") from reason
+
+
+def _absolute_run(folder: Path, run: RunSettings) -> RunSettings:
+    """The settings with paths relative to the plan's folder; a base that is none there keeps its
+    name."""
+    base, place = run.base, run.write_from_workers
+    if base is not None and (folder / base).exists():
+        base = str(folder / base)
+    if place is not None:
+        place = absolute_place(folder, place)
+    return replace(run, output=folder / run.output, base=base, write_from_workers=place)
+
+
+def _absolute_data(folder: Path, data: DataSettings) -> DataSettings:
+    """The settings with paths relative to the plan's folder."""
+    groups = data.reading.group_file
+    if groups is not None:
+        data = replace(data, reading=replace(data.reading, group_file=folder / groups))
+    return data if data.source == Path() else replace(data, source=folder / data.source)
 
 
 def _table(path: Path, document: dict[str, Any], name: str) -> dict[str, Any]:
