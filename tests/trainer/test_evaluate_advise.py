@@ -107,6 +107,9 @@ def test_too_few_defects_are_said_without_any_measurement(
     asked: EvaluateConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(advising, "class_counts", lambda *_: None)
+    told = "\n".join(tell(advise(replace_options(asked, dry_run=True))))
+    assert "at least about 10 real defects" in told and "nothing was written" in told
+    assert not (asked.output / "advice.json").exists()
     outcome = advise(asked)
     (entry,) = json.loads((asked.output / "advice.json").read_text())["classes"]
     assert entry["answer"] == "cannot be told" and entry["needed_defects"] == 10

@@ -56,7 +56,8 @@ def measure(config: EvaluateConfig, say: Callable[[str], None]) -> Outcome | Adv
 def tell(outcome: Outcome | Advised) -> list[str]:
     """Lines for the terminal at the end of a run."""
     if outcome.dry_run:
-        return ["every path is there; nothing was written"]
+        known = outcome.lines if isinstance(outcome, Advised) else ()
+        return [*known, "every path is there; nothing was written"]
     if isinstance(outcome, Advised):
         return [*outcome.lines, f"advice: {outcome.output / 'advice.html'}"]
     lines = []
