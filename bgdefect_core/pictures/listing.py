@@ -18,6 +18,7 @@ from pathlib import Path
 from ..errors import DataError
 
 __all__ = [
+    "JPEG_SUFFIXES",
     "PICTURE_SUFFIXES",
     "apart_from_masks",
     "comparable",
@@ -38,7 +39,19 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+"""Endings of files in which values are not kept, in lower case."""
+PICTURE_SUFFIXES = JPEG_SUFFIXES | {
+    ".png",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".pbm",
+    ".pgm",
+    ".ppm",
+    ".pnm",
+}
 """Endings of the files that are read as pictures or masks, in lower case."""
 
 _LEFTOVERS = frozenset(

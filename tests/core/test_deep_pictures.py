@@ -126,3 +126,14 @@ def test_deep_gray_is_written_in_sixteen_bits(tmp_path: Path) -> None:
         write_picture(tmp_path / "b.png", colour)
         again = load_picture(tmp_path / "b.png", white)
         assert again.white == white and np.array_equal(again.pixels, colour.pixels)
+
+
+def test_deep_gray_of_a_portable_graymap(tmp_path: Path) -> None:
+    """PGM, as industrial cameras write it: 12 bits in 16, the high byte first."""
+    levels = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    path = tmp_path / "deep.pgm"
+    path.write_bytes(b"P5\n64 64\n4095\n" + levels.astype(">u2").tobytes())
+    picture = load_picture(path)
+    assert picture.white == 65535  # the file's own white level, as Pillow scales it
+    assert np.array_equal(picture.pixels[..., 0], np.rint(levels / 4095 * 65535))
+    assert np.array_equal(picture.pixels[..., 0], picture.pixels[..., 2])

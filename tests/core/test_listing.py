@@ -55,7 +55,7 @@ def test_what_is_passed_over_is_said_once(tmp_path: Path, caplog: pytest.LogCapt
     (tmp_path / "day2").mkdir()
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "link.png").symlink_to("/nowhere/link.png")
-    for name in ("8.ppm", "9.heic", "notes.txt", "Thumbs.db"):
+    for name in ("8.gif", "9.heic", "notes.txt", "Thumbs.db"):
         (tmp_path / name).write_bytes(b"x")
     with caplog.at_level(logging.INFO):
         for _ in range(2):
@@ -63,7 +63,7 @@ def test_what_is_passed_over_is_said_once(tmp_path: Path, caplog: pytest.LogCapt
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     for text in (
         "1 pictures; passed over: ",
-        "8.ppm, 9.heic (not one of .bmp .jpeg .jpg .png .tif .tiff .webp)",
+        "8.gif, 9.heic (not one of .bmp .jfif .jpe .jpeg .jpg .pbm .pgm .png ",
         "day2, folder.png (a folder)",
         "link.png (a link to nothing)",
         "Thumbs.db (left by a system or tool)",

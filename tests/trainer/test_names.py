@@ -185,7 +185,7 @@ def test_composed_and_decomposed_letters(tmp_path: Path) -> None:
     assert len(read_library(library, path).names) == 1
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".bmp", ".tif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".jfif", ".bmp", ".tif", ".pgm", ".ppm"])
 def test_one_result_for_every_ending(
     suffix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,7 +193,9 @@ def test_one_result_for_every_ending(
     root = nut(tmp_path / "nut")
     for number in range(3):
         path = root / f"test/cut/00{number}.png"
-        Image.open(path).save(path.with_suffix(suffix.lower()), quality=95)
+        image = Image.open(path)
+        image = image.convert("L") if suffix == ".pgm" else image
+        image.save(path.with_suffix(suffix.lower()), quality=95)
         path.with_suffix(suffix.lower()).rename(path.with_suffix(suffix))
         path.unlink()
         mask(root / f"ground_truth/cut/00{number}_mask{suffix.lower()}")
@@ -276,7 +278,7 @@ def test_nothing_is_left_out_without_a_word(
     for folder in ("train/good", "test/cut"):
         picture(root / folder / "day2/7.png")
         (root / folder / "link.png").symlink_to("/nowhere/link.png")
-        (root / folder / "8.ppm").write_bytes(b"P6 1 1 255\n...")
+        (root / folder / "8.gif").write_bytes(b"GIF89a...")
     picture(root / "validation/good/0.png")
     picture(tmp_path / "pictures/0.png")
     find_examples(tmp_path)
@@ -285,7 +287,7 @@ def test_nothing_is_left_out_without_a_word(
         (line,) = [text for text in caplog.messages if text.startswith(f"{root / folder}: ")]
         assert f"{count} pictures; passed over" in line
         assert "day2 (a folder)" in line and "link.png (a link to nothing)" in line
-        assert "8.ppm (not one of .bmp .jpeg .jpg .png .tif .tiff .webp)" in line
+        assert "8.gif (not one of .bmp .jfif .jpe .jpeg .jpg .pbm .pgm .png" in line
     assert f"{root}: passed over the folders validation" in caplog.messages
     assert f"{tmp_path}: passed over the folders pictures" in caplog.messages
 

@@ -13,6 +13,7 @@ import numpy as np
 from bgdefect_core.errors import DataError, MaskError
 from bgdefect_core.pictures.decoding import decode
 from bgdefect_core.pictures.listing import (
+    JPEG_SUFFIXES,
     comparable,
     named,
     picture_files,
@@ -33,8 +34,6 @@ MASK_FOLDERS = frozenset({_CLASSES, _OBJECTS})
 """Names, in comparable form, of the folders of masks."""
 VOID = 255
 """Value of what is neither an object nor background."""
-_LOSSY = (".jpg", ".jpeg")
-"""Endings of files in which values are not kept: only white on black can be told."""
 _MOST = 256
 Colour = tuple[int, int, int]
 Bounds = tuple[int, int, int, int]
@@ -149,7 +148,7 @@ def _of_one_class(
     mask: Path, label: str, image: Path, objects: Sequence[Region]
 ) -> tuple[Region, ...]:
     values, undecided = _values_of(mask)
-    is_white = values == [VOID] or mask.suffix.lower() in _LOSSY
+    is_white = values == [VOID] or mask.suffix.lower() in JPEG_SUFFIXES
     wanted = WHITE if is_white else _wanted(values)
     regions: list[Region] = []
     if values:
@@ -205,7 +204,7 @@ def _values_of(mask: Path) -> tuple[list[int | Colour], list[int | Colour]]:
     changed them."""
     found = list(_bounds_in(mask, mask.stat().st_mtime_ns))
     void = [value for value in found if value in (VOID, voc_colour(VOID))]
-    if found == [VOID] or mask.suffix.lower() in _LOSSY:
+    if found == [VOID] or mask.suffix.lower() in JPEG_SUFFIXES:
         return found, []
     return [value for value in found if value not in void], void
 
@@ -244,7 +243,7 @@ def _bounds_in(mask: Path, changed: int) -> dict[int | Colour, Bounds]:
     else:
         packed = numbers.astype(np.int64)
     values = [value for value in np.unique(packed).tolist() if value]
-    if len(values) >= _MOST and mask.suffix.lower() not in _LOSSY:
+    if len(values) >= _MOST and mask.suffix.lower() not in JPEG_SUFFIXES:
         came = f"{mask} holds {len(values)} values"
         raise MaskError(came, "a value for each class or object", "export it again as PNG")
     bounds: dict[int | Colour, Bounds] = {}
