@@ -8,6 +8,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from trainer.bases.timing import NetworkTiming
 from trainer.campaign.blobs import ContentStore
 from trainer.campaign.board import Campaign
 from trainer.campaign.classes import ClassFiles
@@ -70,7 +71,7 @@ def write_plan(folder: Path, base: Path, data: Path, **values: Any) -> CampaignC
 
 def shared_of(plan: Plan, folder: Path) -> Shared:
     """What the classes of a plan share, on a base that was never looked at."""
-    facts = Facts("tiny", "0", {}, "cpu", "x86", "fp32", "fp32", 32, 2, 1000, 0.0, 0.0)
+    facts = Facts("tiny", "0", {}, "cpu", "x86", "fp32", "fp32", 32, 2, 1000, NetworkTiming())
     return Shared(plan.run, ClassFiles(plan), ContentStore(folder), facts, None, folder)
 
 

@@ -19,6 +19,7 @@ from bgdefect_core.declarations import replace_options
 from bgdefect_core.errors import DataError, OutputError, SettingError
 from bgdefect_core.placement.exemplar import Exemplar
 from bgdefect_core.records import dataset
+from trainer.bases.timing import NetworkTiming
 from trainer.campaign import board
 from trainer.campaign import run as campaign_run
 from trainer.campaign.blobs import ContentStore, Corrupted, NodeShelf, digest_of, tree_of
@@ -457,10 +458,12 @@ def test_the_estimate_counts_by_hand(tiny_base: Path, plates: Path, tmp_path: Pa
     config = write_plan(tmp_path, tiny_base, plates)
     (item,) = classes_of(open_plan(config))
     inputs = ("tiny", "", {}, "cpu", "x86", "fp32", "fp32", 32, 2, 1000)
-    cost = class_cost(item, Facts(*inputs, iteration=2.0, sample=0.5))
+    cost = class_cost(item, Facts(*inputs, NetworkTiming(2.0, 0.5, encode=0.25, decode=0.125)))
     assert cost.learn == 2 * 2.0  # iterations
     start = item.generate.paint.starting.mean_level
-    assert cost.paint == pytest.approx(10 * start * 0.5)  # one step, no inversion, no guidance
+    steps = start * 0.5  # one step, no inversion, no guidance
+    squares = 2 * (0.25 + 0.125) + 0.125  # the good square, its paste, the sample
+    assert cost.paint == pytest.approx(10 * (steps + squares))
     assert cost.shards == 2 and not cost.problems
 
 

@@ -19,18 +19,22 @@ __all__ = ["NetworkTiming", "duration", "time_network", "timed"]
 
 @dataclass(frozen=True)
 class NetworkTiming:
-    """Seconds of one step of each kind."""
+    """Seconds of one step of each kind; 0: not measured."""
 
-    iteration: float
+    iteration: float = 0.0
     """A training iteration: both halves of Eq. 5 for each picture."""
-    sample: float
+    sample: float = 0.0
     """One sample in a call of the U-Net."""
+    encode: float = 0.0
+    """One square through the VAE's encoder."""
+    decode: float = 0.0
+    """One square through the VAE's decoder."""
 
 
 def time_network(
     base: Base, precision: str, train_batch: int, batch: int, resolution: int | None = None
 ) -> NetworkTiming:
-    """Time one call of the U-Net with gradients and one without.
+    """Time one call of the U-Net with gradients, one without, and one of each half of the VAE.
 
     Args:
         base: on its device; it is left as it was.
@@ -54,7 +58,10 @@ def time_network(
     with arithmetic, unet_predictor(base.unet, base.schedule, cache_prompts=False) as predict:
         z, regions = latents(batch)
         with torch.no_grad():
-            batch_seconds = timed(lambda: float(predict(z, 1, context, regions).sum()))
+            call = timed(lambda: float(predict(z, 1, context, regions).sum()))
+            square = torch.zeros(1, 3, side * base.factor, side * base.factor)
+            encode = timed(lambda: base.encode(square))
+            decode = timed(lambda: base.decode(z[:1]))
         module.requires_grad_(True)
         z, regions = latents(2 * train_batch)
 
@@ -65,7 +72,7 @@ def time_network(
 
         iteration = timed(step, 1)
         module.requires_grad_(False)
-        return NetworkTiming(iteration, batch_seconds / batch)
+        return NetworkTiming(iteration, call / batch, encode, decode)
 
 
 def timed(step: Callable[[], object], times: int = 2) -> float:

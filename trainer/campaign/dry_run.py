@@ -18,7 +18,7 @@ from bgdefect_core.weights.info import ClassWeightsInfo
 from ..bases.timing import duration
 from ..data.examples import validate
 from ..data.splits import write_split
-from ..generation.dry_run import network_samples
+from ..generation.dry_run import sample_seconds
 from ..generation.pairs import Pairs, open_pairs
 from ..training.setup import choose_class
 from .classes import ClassPlan
@@ -188,9 +188,8 @@ def class_cost(item: ClassPlan, facts: Facts, paints: bool = True) -> ClassCost:
         pairs = open_pairs(generate, _provisional(item, facts))
         cost.notes = _placement_notes(pairs, min(_PAIRS, plan.pairs))
     cost.shards = len(list(plan.chunks()))
-    cost.learn = train.steps * train.accumulate * facts.iteration
-    each = network_samples(generate.paint, plan.variants)
-    cost.paint = plan.count * each * facts.sample
+    cost.learn = train.steps * train.accumulate * facts.timing.iteration
+    cost.paint = plan.count * sample_seconds(generate.paint, facts.timing, plan.variants)
     cost.disk = _bytes(item, facts, pairs.sources.good[0])
     return cost
 

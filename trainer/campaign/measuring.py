@@ -39,15 +39,13 @@ class Facts:
     factor: int
     parameters: int
     """Of the U-Net."""
-    iteration: float
-    """Seconds of a training iteration; 0: not measured."""
-    sample: float
-    """Seconds of one sample in a call of the U-Net; 0: not measured."""
+    timing: NetworkTiming
 
     @staticmethod
     def from_parts(parts: Parts) -> Facts:
         """From the result of :func:`measure`."""
-        return Facts(**json.loads(parts["facts"]))
+        record = json.loads(parts["facts"])
+        return Facts(**{**record, "timing": NetworkTiming(**record["timing"])})
 
 
 def measure(worker: Worker, order: Mapping[str, Any]) -> Parts:
@@ -62,7 +60,7 @@ def measure(worker: Worker, order: Mapping[str, Any]) -> Parts:
     device = pick_device(training.device)
     base = worker.base(order, training.prediction).to(device)
     train_precision = choose_precision(training.precision, base, device)
-    timing = NetworkTiming(0.0, 0.0)
+    timing = NetworkTiming()
     if order["timed"]:
         timing = time_network(
             base, train_precision, training.batch, generation.batch, training.resolution
@@ -78,7 +76,6 @@ def measure(worker: Worker, order: Mapping[str, Any]) -> Parts:
         resolution=base.working_resolution(training.resolution),
         factor=base.factor,
         parameters=sum(parameter.numel() for parameter in base.unet.parameters()),
-        iteration=timing.iteration,
-        sample=timing.sample,
+        timing=timing,
     )
     return {"facts": json.dumps(asdict(facts)).encode()}

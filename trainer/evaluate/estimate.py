@@ -16,8 +16,8 @@ from bgdefect_core.method.signals import SIGNALS
 from ..bases.devices import pick_device
 from ..bases.load import load_base
 from ..bases.precision import choose_precision
-from ..bases.timing import duration, time_network, timed
-from ..generation.dry_run import network_samples
+from ..bases.timing import NetworkTiming, duration, time_network, timed
+from ..generation.dry_run import sample_seconds
 from .detectors.landscape import PRODUCTS
 from .detectors.landscape_rows import BATCH as LANDSCAPE_BATCH
 from .detectors.losses import focal_loss
@@ -86,7 +86,7 @@ def generation_work(generation: Generation, cells: Sequence[Cell], levels: int) 
             measured.
     """
     methods = generation.settings.methods
-    iteration, evaluation = _network_seconds(generation)
+    timing = _network_timing(generation)
     steps: dict[tuple[str, str], int] = {}
     finished: set[tuple[str, str]] = set()
     for cell in cells:
@@ -100,29 +100,30 @@ def generation_work(generation: Generation, cells: Sequence[Cell], levels: int) 
         if training not in finished:
             missing.append(count)
     mean_steps = float(np.mean(missing)) if missing else 0.0
-    evaluations = float(np.mean([_evaluations(method) for method in methods]))
-    set_seconds = evaluations * evaluation * generation.settings.samples
+    each = float(np.mean([_sample_seconds(method, timing) for method in methods]))
+    set_seconds = each * generation.settings.samples
     works = [
-        Work("trainings", len(missing), iteration * mean_steps),
+        Work("trainings", len(missing), timing.iteration * mean_steps),
         Work("sample sets", len(cells) * len(methods), set_seconds),
     ]
     if levels:
         held_out = float(np.mean([len(cell.data.fold.test) for cell in cells]))
         painting = {method.training_name for method in methods if not method.from_noise}
         levels += sum(signal.evaluations for signal in SIGNALS.values())
-        seconds = held_out * levels * evaluation
+        seconds = held_out * levels * timing.sample
         works.append(Work("mask agreement", len(cells) * len(painting), seconds))
     return works
 
 
-def _evaluations(method: Method) -> float:
-    """How often the U-Net sees a sample that is accepted at once."""
+def _sample_seconds(method: Method, timing: NetworkTiming) -> float:
+    """Seconds that the networks take for a sample which is accepted at its first attempt."""
     paint = replace_options(PaintSettings(), **method.paint_settings)
     sampling = paint.sampling
     if not method.from_noise:
-        return network_samples(paint)
+        return sample_seconds(paint, timing)
     guided = int(sampling.guidance[0] != 1)
-    return sampling.steps * (1 + guided) + SIGNALS[paint.label.signal].evaluations
+    evaluations = sampling.steps * (1 + guided) + SIGNALS[paint.label.signal].evaluations
+    return evaluations * timing.sample + timing.decode
 
 
 def detector_work(settings: DetectorSettings, fold: Fold, count: int, device: torch.device) -> Work:
@@ -183,10 +184,8 @@ def reverse_distillation_work(
     return Work("reverse distillation", len(folds), seconds)
 
 
-def _network_seconds(generation: Generation) -> tuple[float, float]:
-    """Seconds of a training iteration, and of one sample in a call of the U-Net."""
+def _network_timing(generation: Generation) -> NetworkTiming:
     settings = generation.settings
     base = load_base(settings.base).to(pick_device(generation.device))
     precision = choose_precision(settings.train_precision, base, base.unet.device)
-    timing = time_network(base, precision, TRAINING_BATCH, settings.batch)
-    return timing.iteration, timing.sample
+    return time_network(base, precision, TRAINING_BATCH, settings.batch)

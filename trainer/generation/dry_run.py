@@ -13,6 +13,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.records.dataset_place import attempts_there
 
+from ..bases.timing import NetworkTiming
 from .attempts import KnownOutcomes
 from .chunks import networks_of
 from .setup import GenerationRun, choice_file
@@ -88,6 +89,18 @@ def _seconds(run: GenerationRun, samples: Sequence[int]) -> float:
     pastes = run.paint.starting.uses_real * (encode + run.paint.stitching.restores_pastes * decode)
     encoded = inverted * (encode + decode + pastes)
     return calls * call + encoded + batches * decode
+
+
+def sample_seconds(paint: PaintSettings, timing: NetworkTiming, variants: int = 1) -> float:
+    """Seconds that the networks take for a sample which is accepted at its first attempt.
+
+    Args:
+        variants: samples that share the preparation of a pair.
+    """
+    prepared = timing.encode + timing.decode
+    if paint.starting.uses_real:
+        prepared += timing.encode + paint.stitching.restores_pastes * timing.decode
+    return network_samples(paint, variants) * timing.sample + prepared / variants + timing.decode
 
 
 def network_samples(paint: PaintSettings, variants: int = 1) -> float:
