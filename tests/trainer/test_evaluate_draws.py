@@ -158,16 +158,20 @@ def test_gains_are_plotted_at_their_points(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(plots, "_png", lambda figure: figures.append(figure) or draw(figure))
     rows = []
     for defect, gain in (("a", 0.1), ("b", -0.02)):
+        rows += rows_of(defect, 2, "real", [0.3] * 16)
+        rows += rows_of(defect, 2, "real+ours", [0.5] * 16)
         rows += rows_of(defect, 5, "real", [0.4] * 16)
         rows += rows_of(defect, 5, "real+ours", [0.4 + gain] * 16)
     png = plots.gain_plot("pixel_ap", gains_of(rows, "pixel_ap"))
     assert png.startswith(b"\x89PNG")
-    (axes,) = figures[0].axes
-    labels = [text.get_text() for text in axes.get_yticklabels()]
-    assert labels == ["part / a, k = 5", "part / b, k = 5", "mean"]
-    points = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
-    dots = [float(point[0]) for point in points if len(point) == 1]
-    assert dots == pytest.approx([10, -2, 4])
+    two, five = figures[0].axes
+    assert (two.get_title(), five.get_title()) == ("k = 2", "k = 5")
+    labels = [text.get_text() for text in two.get_yticklabels()]
+    assert labels == ["part / a", "part / b", "mean"]
+    for axes, gains in ((two, [20, 20, 20]), (five, [10, -2, 4])):
+        points = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
+        dots = [float(point[0]) for point in points if len(point) == 1]
+        assert dots == pytest.approx(gains)
 
 
 def test_an_arm_whose_method_is_absent_is_skipped_by_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -122,11 +123,11 @@ def render(counted: Sequence[WrittenResults], chosen: Sequence[WrittenResults]) 
 
 
 def _rows(evaluations: Sequence[WrittenResults]) -> list[Row]:
-    """The rows of all evaluations, each once."""
+    """The rows of all evaluations, each once, by the number of known defects."""
     rows: dict[Row, None] = {}
     for evaluation in evaluations:
         rows |= dict.fromkeys(evaluation.measured.rows)
-    return list(rows)
+    return sorted(rows, key=attrgetter("k"))
 
 
 def _settings_table(evaluations: Sequence[WrittenResults]) -> Table:

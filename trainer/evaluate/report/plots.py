@@ -11,7 +11,6 @@ import numpy as np
 from bgdefect_core.errors import SettingError
 
 from ..detectors.arms.real import REAL
-from ..rows import place
 from .gains import Gains, cells_of
 from .statistics import Interval, of_runs
 from .summary import SummaryRow
@@ -75,41 +74,57 @@ def arm_plot(title: str, metric: str, rows: Sequence[SummaryRow], reach: float) 
 
 
 def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
-    """Gains over the known real defects in points: classes and numbers of real defects down with
-    one line for each arm, the mean over all last.
+    """Gains over the known real defects in points: a panel for each number of these, with the
+    classes and last their mean down, and one line for each arm.
 
     A large dot is a mean, a small one a run, a line the 95 % interval. The axis ends with the runs
-    and the intervals of the mean: those of few runs go on beyond it.
+    and the intervals of the means: those of few runs go on beyond it.
     """
     cells = cells_of(arms)
-    names = [place(cell.object, cell.defect, cell.k) for cell in cells]
-    figure = _figure(8, (0.13 * len(arms) + 0.25) * (len(names) + 1) + 1.2)
-    axes = figure.add_subplot()
-    axes.axvline(0, color=_GRAY, linewidth=1)
+    classes = list(dict.fromkeys(f"{cell.object} / {cell.defect}" for cell in cells))
+    numbers = list(dict.fromkeys(cell.k for cell in cells))
+    height = (0.13 * len(arms) + 0.25) * (len(classes) + 1) + 1.5
+    figure = _figure(2.2 + 3.2 * len(numbers), height)
+    panels = figure.subplots(1, len(numbers), sharex=True, sharey=True, squeeze=False)[0]
     shown = [0.0]
-    for number, arm in enumerate(arms):
-        color, offset = f"C{number}", 0.8 * ((number + 0.5) / len(arms) - 0.5)
-        for line, cell in enumerate(cells):
-            runs = arm.cells.get(cell)
-            if not runs:
-                continue
-            _draw_interval(axes, of_runs(runs), line + offset, color)
-            points = [POINTS * gain for gain in runs.values()]
-            axes.plot(points, [line + offset] * len(points), ".", color=color, alpha=0.5)
-            shown += points
-        mean = arm.mean
-        _draw_interval(axes, mean, len(cells) + offset, color)
+    for axes, k in zip(panels, numbers, strict=True):
+        for number, arm in enumerate(arms):
+            of_number = {cell: runs for cell, runs in arm.cells.items() if cell.k == k}
+            offset = 0.8 * ((number + 0.5) / len(arms) - 0.5)
+            shown += _draw_gains(axes, Gains(arm.arm, of_number), classes, offset, f"C{number}")
+        axes.axvline(0, color=_GRAY, linewidth=1)
+        axes.axhline(len(classes) - 0.5, color=_GRAY, linestyle=":", linewidth=1)
+        axes.set_title(f"k = {k or 'all'}")
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].set_yticks(range(len(classes) + 1), [*classes, "mean"])
+    panels[0].invert_yaxis()
+    panels[0].set_xlim(min(shown) - 2, max(shown) + 2)
+    figure.supxlabel(
+        f"gain in {metric} over {REAL.name}, points: mean, 95 % interval, runs", fontsize=10
+    )
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(arms), fontsize=9)
+    return _png(figure)
+
+
+def _draw_gains(
+    axes: Any, gains: Gains, classes: Sequence[str], offset: float, color: str
+) -> list[float]:
+    """One arm in one panel; returns the points that the axis must show."""
+    shown: list[float] = []
+    axes.plot([], [], "o-", color=color, label=gains.arm)
+    for cell, runs in gains.cells.items():
+        height = classes.index(f"{cell.object} / {cell.defect}") + offset
+        _draw_interval(axes, of_runs(runs), height, color)
+        points = [POINTS * gain for gain in runs.values()]
+        axes.plot(points, [height] * len(points), ".", color=color, alpha=0.5)
+        shown += points
+    if gains.cells:
+        mean = gains.mean
+        _draw_interval(axes, mean, len(classes) + offset, color)
         if mean.low is not None and mean.high is not None:
             shown += [POINTS * mean.low, POINTS * mean.high]
-        axes.plot([], [], "o-", color=color, label=arm.arm)
-    axes.axhline(len(names) - 0.5, color=_GRAY, linestyle=":", linewidth=1)
-    axes.set_yticks(range(len(names) + 1), [*names, "mean"])
-    axes.invert_yaxis()
-    axes.set_xlim(min(shown) - 2, max(shown) + 2)
-    axes.set_xlabel(f"gain in {metric} over {REAL.name}, points: mean, 95 % interval, runs")
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    axes.grid(axis="x", alpha=0.3)
-    return _png(figure)
+    return shown
 
 
 def landscape_plot(surfaces: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
