@@ -23,13 +23,13 @@ help:  ## list the targets
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(INSTALL) -e '.[train,demo,evaluate,dev]'
+	@$(INSTALL) -e '.[train,evaluate,dev]'
 	@touch $@ $(DEMO_STAMP)
 
 $(DEMO_STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) for the demo ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(INSTALL) --no-compile -e '.[demo]'
+	@$(INSTALL) --no-compile -e '.[generate]'
 	@touch $@
 
 setup: $(STAMP)  ## make the environment

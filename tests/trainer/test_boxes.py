@@ -30,6 +30,7 @@ from trainer.review.session import Session
 from trainer.review.site import Site
 from trainer.training.boxes import rounds
 from trainer.training.boxes.labels import BoxLabel, read_box_label
+from trainer.training.boxes.outline import outline
 from trainer.training.boxes.pictures import BoxPicture, agreement
 from trainer.training.boxes.tighten import Tightener, by_difference
 from trainer.training.config import TrainConfig
@@ -211,6 +212,48 @@ def test_a_good_picture_of_another_size_is_refused(config: TrainConfig) -> None:
     write_picture(config.data / "paired_good/000.png", np.zeros((HEIGHT, 50, 3), np.uint8))
     with pytest.raises(PictureError, match="another size"):
         train(config)
+
+
+def disc(centre: int, radius: int) -> Mask:
+    """A disc in a square of 64 pixels."""
+    rows, columns = np.mgrid[:64, :64] - centre
+    return np.asarray(rows**2 + columns**2 <= radius**2)
+
+
+def test_an_outline_follows_the_edges_around_a_coarse_signal() -> None:
+    defect = disc(30, 9)
+    square = np.where(defect[..., None], 90, 140).astype(np.uint8).repeat(3, axis=2)
+    box = np.zeros((64, 64), bool)
+    box[18:44, 17:43] = True
+    signal = np.zeros((64, 64), np.float32)
+    signal[24:36, 24:32] = 0.5  # half of it
+    signal[20:23, 40:43] = 0.4  # and a piece in a corner of the box
+    shown = outline(square, box, np.zeros_like(box), signal)
+    assert shown.dtype == np.float32 and 0 <= shown.min() and shown.max() <= 1
+    assert (shown[~box] == 0).all()
+    assert np.array_equal(shown >= 0.5, defect)
+
+
+def test_other_boxes_are_no_background() -> None:
+    defect, beside = disc(30, 9), disc(30, 9)
+    beside = np.roll(beside, 16, axis=1)
+    square = np.where((defect | beside)[..., None], 90, 140).astype(np.uint8).repeat(3, axis=2)
+    box, other = np.zeros((64, 64), bool), np.zeros((64, 64), bool)
+    box[20:41, 20:42], other[20:41, 38:58] = True, True
+    signal = np.where(disc(30, 4), 1, 0).astype(np.float32)
+    shown = outline(square, box, other, signal)
+    assert (shown >= 0.5)[defect & ~other].all()
+
+
+@pytest.mark.parametrize("place", [(5, 6, 5, 6), (5, 7, 5, 7), (0, 64, 0, 64), (0, 2, 0, 64)])
+def test_boxes_of_any_size_have_an_outline(place: tuple[int, int, int, int]) -> None:
+    top, bottom, left, right = place
+    box = np.zeros((64, 64), bool)
+    box[top:bottom, left:right] = True
+    square = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    for signal in (np.zeros((64, 64), np.float32), np.ones((64, 64), np.float32)):
+        shown = outline(square, box, np.zeros_like(box), signal)
+        assert np.isfinite(shown).all() and (shown >= 0.5).any() and (shown[~box] == 0).all()
 
 
 def test_the_class_tightens_within_its_box(config: TrainConfig, weights: Path) -> None:

@@ -776,7 +776,6 @@ def test_demo_says_how_to_start_anew(
 def test_demo_draws_its_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BGDEFECT_OBJECT", raising=False)
     monkeypatch.delenv("BGDEFECT_DEFECT", raising=False)
-    pytest.importorskip("skimage")
     from trainer.recipes.demo import choose_class, write_textures
     from trainer.recipes.demo_config import DemoConfig
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from skimage import data as textures
 from tqdm import tqdm
 
 from bgdefect_core.errors import BGDefectError, DataError, OtherRunError, check_range
@@ -169,19 +170,11 @@ def write_textures(root: Path, seed: int) -> None:
 
     Crops with defects come from the upper half of a texture, good ones from the lower half: they
         share no pixel.
-
-    Raises:
-        DataError: scikit-image is not installed.
     """
-    try:
-        from skimage import data as pictures
-    except ImportError as reason:
-        do = "pip install 'bgdefect[demo]', or set BGDEFECT_DATA to a folder of yours"
-        raise DataError("scikit-image is not installed", "it, for its textures", do) from reason
     for number, name in enumerate(tqdm(TEXTURES, desc="drawing defects", unit="texture")):
         if (root / name / "test" / TEXTURE_DEFECT / f"{_DEFECTIVE - 1:03d}.png").is_file():
             continue
-        gray = np.asarray(getattr(pictures, name)(), np.uint8)
+        gray = np.asarray(getattr(textures, name)(), np.uint8)
         texture: Pixels = np.repeat(gray[..., None], 3, axis=2)
         rng = np.random.default_rng((seed, number))
         upper, lower = texture[: len(texture) // 2], texture[len(texture) // 2 :]

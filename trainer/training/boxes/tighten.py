@@ -1,5 +1,5 @@
 """From a box to a mask: by the difference from an aligned good picture where there is one, else by
-the likelihood signal of the class (docs/method.md)."""
+the likelihood signal of the class (docs/method.md) and the edges of the picture."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from scipy import ndimage
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.randomness import attempt_seed
 from bgdefect_core.method.refinement import LabelSettings, label_of
-from bgdefect_core.method.signals import SIGNALS, Evidence, LatentEvidence
+from bgdefect_core.method.signals import SIGNALS, Evidence, LatentEvidence, SignalName
 from bgdefect_core.pictures.crop import crop_box, put_back, take
+from bgdefect_core.pictures.mask_shape import MaskShape
 from bgdefect_core.pictures.masks import Mask, region_map
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
@@ -24,9 +25,14 @@ from bgdefect_core.pictures.tones import change
 
 from ...bases.apply import load_trained
 from .labels import BoxLabel
+from .outline import outline
 
 BY_CHANGE = LabelSettings(signal="difference")
-BY_CLASS = LabelSettings(signal="likelihood")
+BY_CLASS: SignalName = "likelihood"
+_ONE_PIECE = MaskShape(holes=False, pieces=False)
+"""A box is drawn around one defect."""
+_LIKELY = 0.5
+"""Probability from which a pixel belongs to the defect."""
 _SMOOTHED = 3
 """Pixels a side over which a change is smoothed, as the signal does."""
 _ALIGNED = 2.0
@@ -42,7 +48,7 @@ class Tightened:
     mask: Mask
     """The new label with what a person drew: bool ``[H, W]``."""
     heat: NDArray[np.float32]
-    """The signal, ``[H, W]`` in 0..1, 0 outside the boxes."""
+    """The signal or the probability of the defect, ``[H, W]`` in 0..1, 0 outside the boxes."""
 
 
 def by_difference(label: BoxLabel, before: Pixels) -> Tightened | None:
@@ -89,23 +95,23 @@ class Tightener:
         self._seed = seed
 
     def tightened(self, label: BoxLabel, number: int) -> Tightened:
-        """The boxes of a picture, each tightened to where the class explains it better than its
-        background does; a box without such a place stays.
+        """The boxes of a picture, each tightened to the outline around where the class explains it
+        better than its background does; a box without such a place stays.
 
         Args:
             number: of the picture; the noise follows from it and the seed.
         """
         masks: list[Mask] = []
         heat = np.zeros(label.drawn.shape, np.float32)
-        for box, signal in zip(label.boxes, self._signals(label, number), strict=True):
-            mask, shown = label_of(signal, box, BY_CLASS)
+        for box, shown in zip(label.boxes, self._outlines(label, number), strict=True):
+            mask = _ONE_PIECE.tidied(box & (shown >= _LIKELY), box)
             masks.append(mask if mask.any() else box)
-            heat = np.maximum(heat, shown)
+            heat = np.maximum(heat, np.where(box, shown, 0))
         return Tightened(label.joined(masks), heat)
 
-    def _signals(self, label: BoxLabel, number: int) -> Iterator[NDArray[np.float32]]:
-        """The signal around each box, float32 ``[H, W]``. Each box is cut as the training cuts it;
-        other boxes in the square are defects too."""
+    def _outlines(self, label: BoxLabel, number: int) -> Iterator[NDArray[np.float32]]:
+        """The probability of the defect around each box, float32 ``[H, W]``. Each box is cut as the
+        training cuts it; other boxes in the square are defects too."""
         resolution, filled = self._info.resolution, label.filled
         for first in range(0, len(label.boxes), _BATCH):
             boxes = label.boxes[first : first + _BATCH]
@@ -117,8 +123,11 @@ class Tightener:
                 insides.append(take(filled, crop, resolution))
             places = range(first, first + len(boxes))
             seeds = [attempt_seed(self._seed, number, place) for place in places]
-            for crop, heat in zip(crops, self._heats(squares, insides, seeds), strict=True):
-                yield put_back(heat, crop, filled.shape)
+            heats = self._heats(squares, insides, seeds)
+            for place, (box, crop) in enumerate(zip(boxes, crops, strict=True)):
+                inside = take(box, crop, resolution)
+                shown = outline(squares[place], inside, insides[place], heats[place])
+                yield put_back(shown, crop, filled.shape)
 
     @torch.no_grad()
     def _heats(
@@ -132,5 +141,5 @@ class Tightener:
         with unet_predictor(base.unet, base.schedule) as predict:
             latents = LatentEvidence(predict, z_0, regions, self._prompts, seeds)
             evidence = Evidence(squares[0].shape[:2], latents=latents)
-            heats: NDArray[np.float32] = SIGNALS[BY_CLASS.signal].heat(evidence).cpu().numpy()
+            heats: NDArray[np.float32] = SIGNALS[BY_CLASS].heat(evidence).cpu().numpy()
         return heats
