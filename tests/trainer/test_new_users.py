@@ -67,3 +67,16 @@ def test_a_folder_in_which_nothing_is_found_is_no_data_set(tmp_path: Path) -> No
     plain_picture(tmp_path / "nut" / "train" / "a.png")
     with pytest.raises(DataError, match="holds no picture as mvtec has it"):
         check(CheckConfig(tmp_path / "nut"))
+
+
+def test_an_entry_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    root = roboflow(tmp_path / "yolo")
+    with (root / "data.yaml").open("a") as file:
+        file.write("names: ['dent']\n")
+    with pytest.raises(DataError, match=r"data\.yaml holds 'names' twice"):
+        find_examples(root)
+    root = labelme_nut(tmp_path / "labelme")
+    file = next(root.glob("*.json"))
+    file.write_text(file.read_text().replace('"shapes":', '"shapes": [], "shapes":', 1))
+    with pytest.raises(DataError, match="'shapes' stands twice"):
+        find_examples(root)

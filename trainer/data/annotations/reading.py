@@ -59,16 +59,28 @@ def read_json(path: Path, largest: int = LARGEST) -> Any:
     """The content of a JSON file.
 
     Raises:
-        DataError: unreadable, too large, no JSON, nested without end, or with NaN or infinity.
+        DataError: unreadable, too large, no JSON, nested without end, with NaN or infinity, or with
+            an entry twice.
     """
     text = _text_of(path, largest)
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_entries)
         _refuse_halves(text, value)
         return value
     except (ValueError, RecursionError) as reason:
         came = f"{path} cannot be read ({str(reason)[:_EXCERPT] or type(reason).__name__})"
         raise DataError(came, "JSON", "export it again") from reason
+
+
+def _entries(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The entries of an object of JSON, none of which may stand twice: of two the last would count,
+    and what the first says would be lost."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:20]!r} stands twice")
+    return entries
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -89,7 +101,7 @@ def read_yaml(path: Path) -> Any:
     """The content of a small YAML file: plain values alone.
 
     Raises:
-        DataError: unreadable, too large, or no YAML.
+        DataError: unreadable, too large, no YAML, or with an entry twice.
     """
     import yaml
 
@@ -98,12 +110,31 @@ def read_yaml(path: Path) -> Any:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             came = f"{path} holds aliases, which can grow without end"
             raise DataError(came, "plain values", "write them out")
+        twice = _twice(yaml.compose(text, yaml.SafeLoader))
+        if twice is not None:
+            raise DataError(f"{path} holds {twice[:_EXCERPT]!r} twice", "it once", "correct it")
         value = yaml.safe_load(text)
         _refuse_halves(text, value)
         return value
     except (yaml.YAMLError, ValueError, RecursionError) as reason:
         came = f"{path} cannot be read ({type(reason).__name__})"
         raise DataError(came, "YAML", "correct it") from reason
+
+
+def _twice(node: Any) -> str | None:
+    """An entry that stands twice in a mapping of YAML; None: there is none."""
+    names: set[str] = set()
+    for child in getattr(node, "value", ()):
+        name, value = child if isinstance(child, tuple) else (None, child)
+        written = getattr(name, "value", None)
+        if isinstance(written, str):
+            if written in names:
+                return written
+            names.add(written)
+        below = None if isinstance(value, str) else _twice(value)
+        if below is not None:
+            return below
+    return None
 
 
 def read_xml(path: Path, tag: str, largest: int = LARGEST) -> ElementTree.Element:
