@@ -270,6 +270,18 @@ def test_the_class_tightens_within_its_box(config: TrainConfig, weights: Path) -
     assert np.array_equal(tightener.tightened(drawn, 0).mask, rectangle(3, 3, 5, 5))
 
 
+def test_without_rounds_the_edges_alone_tighten(config: TrainConfig) -> None:
+    weights = train(dataclasses.replace(config, box_rounds=0, validation_pictures=2))
+    boxes = weights.with_suffix(".run") / "boxes"
+    assert sorted(path.name for path in boxes.iterdir()) == ["outline", "review"]
+    assert len(list((boxes / "outline").iterdir())) == 4
+    root = boxes / "review"
+    for line in read_manifest(root / "extras/boards/spot/manifest.jsonl"):
+        example = Example(root / line.file, (root / line.label,), "boards", "spot", "")
+        assert overlap(load_example(example)[1], rectangle(18, 21, 4, 6))["iou"] > 0.9
+        assert line.verdict == "tightened by the edges of its picture"
+
+
 @pytest.mark.slow
 def test_rounds_resume_to_the_same_bits(config: TrainConfig, tmp_path: Path) -> None:
     whole = dataclasses.replace(config, output=tmp_path / "whole" / "spot.safetensors")
@@ -361,7 +373,8 @@ def test_bench_compares_with_human_masks(plates: Path, tiny_base: Path, tmp_path
     assert figures[0].name == "plate spot" and figures[0].pictures == 2
     # 6 x 8 pixels, wider by 2 on each side: 48 of 10 x 12
     assert figures[0].iou["box"] == pytest.approx(48 / 120)
-    assert set(figures[0].iou) == {"box", "round-1"}
+    assert set(figures[0].iou) == {"box", "outline", "round-1"}
+    assert figures[0].iou["outline"] > 0.9  # a plain defect on a plain ground
     assert json.loads((tmp_path / "boxes.json").read_text())[0]["iou"] == figures[0].iou
 
 

@@ -59,7 +59,7 @@ class BenchBoxesConfig:
     shots: Annotated[int, Range(1, 10_000), Doc("Pictures of each class, at most.")] = 10
     steps: Annotated[int, Range(1, 1_000_000), Doc("Training iterations of a round.")] = 200
     batch: Annotated[int, Range(1, 1024), Doc("Pictures per iteration.")] = 4
-    rounds: Annotated[int, Range(1, 3), Doc("Rounds at most.")] = 3
+    rounds: Annotated[int, Range(0, 3), Doc("Rounds of the class at most.")] = 3
     point_size: Annotated[
         float | None,
         Range(1, 10_000),

@@ -77,7 +77,12 @@ class TrainConfig:
         ),
     ] = "labels"
     box_rounds: Annotated[
-        int, Range(1, 3), Doc("Rounds of tightening at most; fewer where nothing changes.")
+        int,
+        Range(0, 3),
+        Doc(
+            "Rounds of tightening by the class at most; fewer where nothing changes. 0: boxes are "
+            "tightened by the edges of their pictures alone."
+        ),
     ] = 3
     shots: Annotated[
         int | None,

@@ -35,16 +35,19 @@ _UNKNOWN, _IN_DEFECT, _IN_BACKGROUND, _LEFT_OUT = 0, 1, 2, -1
 
 
 def outline(
-    square: Pixels, box: Mask, others: Mask, signal: NDArray[np.float32]
+    square: Pixels, box: Mask, others: Mask, signal: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
     """Probability that a pixel belongs to the defect: float32 ``[R, R]`` in 0..1, 0 outside the
     box.
 
     Args:
         square: uint8 ``[R, R, 3]``. box: bool ``[R, R]``, not empty. others: other boxes, which
-            are no background. signal: of the class, float32 ``[R, R]``, at least 0.
+            are no background. signal: of the class, float32 ``[R, R]``, at least 0; None: no class
+            is known, the nearness to the centre alone counts.
     """
-    evidence = _smoothed(signal, box) * _centred(box)
+    evidence = _centred(box)
+    if signal is not None:
+        evidence *= _smoothed(signal, box)
     low, high = np.quantile(evidence[box], (_BACKGROUND, _DEFECT))
     marks = np.where(box, _UNKNOWN, _IN_BACKGROUND)
     marks[box & (evidence <= low)] = _IN_BACKGROUND

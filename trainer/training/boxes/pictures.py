@@ -17,6 +17,8 @@ from .labels import read_box_label
 
 DIFFERENCE = "difference"
 """Origin of a mask that an aligned good picture gave."""
+OUTLINE = "outline"
+"""Origin of a mask that the edges of its picture gave."""
 DRAWN = "drawn"
 """Origin of a label without a box: it stays."""
 
@@ -32,7 +34,7 @@ class BoxPicture:
     number: int
     """Among all pictures of the class; the noise follows from it."""
     origin: str
-    """"drawn", "box", "difference", or the name of a round."""
+    """"drawn", "box", "difference", "outline", or the name of a round."""
     mask: Path | None = None
     """None: its own label."""
 

@@ -18,11 +18,12 @@ from ...data.paired_good import before_of
 from ...data.splits import relative_file
 from ..config import TrainConfig
 from .labels import read_box_label
-from .pictures import DIFFERENCE, DRAWN, BoxPicture
+from .pictures import DIFFERENCE, DRAWN, OUTLINE, BoxPicture
 
 _VERDICTS = {
     DRAWN: "drawn by a person",
     DIFFERENCE: "tightened by the difference from its good picture",
+    OUTLINE: "tightened by the edges of its picture",
 }
 
 

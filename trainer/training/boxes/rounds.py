@@ -1,6 +1,8 @@
-"""Rounds: a class is learned, tightens the boxes, and is learned again from what came out.
+"""Rounds: boxes are tightened by the edges of their pictures, a class is learned from that,
+tightens the boxes, and is learned again from what came out.
 
 NAME.run/boxes/difference/train-0000_mask.png  from an aligned good picture, before any round
+NAME.run/boxes/outline/train-0000_mask.png     by the edges of its picture, before any round
 NAME.run/boxes/round-1.safetensors             the class as it was learned in this round
 NAME.run/boxes/round-1/train-0000_mask.png     what it made of the boxes
 NAME.run/boxes/review/                         boxes and final masks of the training pictures,
@@ -17,6 +19,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from bgdefect_core.errors import SettingError
@@ -28,10 +31,10 @@ from ...data.splits import Split, spread_evenly
 from ..config import TrainConfig
 from ..run import TrainingClass
 from ..run_folder import RunFolder
-from .labels import read_box_label
-from .pictures import DIFFERENCE, BoxPicture, agreement, box_pictures, check_boxes
+from .labels import BoxLabel, read_box_label
+from .pictures import DIFFERENCE, OUTLINE, BoxPicture, agreement, box_pictures, check_boxes
 from .record import write_record
-from .tighten import Tightener, by_difference
+from .tighten import Tightened, Tightener, by_difference, by_outline
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,10 @@ def tighten_boxes(
         held_out = _by_difference(held_out, folder / DIFFERENCE, config.data)
         if after is not None and any(picture.origin == DIFFERENCE for picture in train):
             after(DIFFERENCE, train)
+    train = _masked(train, folder / OUTLINE, lambda number, label: by_outline(label))
+    held_out = _masked(held_out, folder / OUTLINE, lambda number, label: by_outline(label))
+    if after is not None and any(picture.origin == OUTLINE for picture in train):
+        after(OUTLINE, train)
     train, weights = _rounds(config, target, train, learn, after)
     if weights is not None:
         held_out = _by_class(held_out, config, weights)
@@ -142,9 +149,27 @@ def _by_difference(pictures: Sequence[BoxPicture], folder: Path, root: Path) -> 
 def _by_class(
     pictures: Sequence[BoxPicture], config: TrainConfig, weights: Path
 ) -> list[BoxPicture]:
-    """The pictures with the masks that a class gives its boxes; those on the disk are kept."""
-    folder = weights.with_suffix("")
-    tightener: Tightener | None = None
+    """The pictures with the masks that a class gives their boxes."""
+
+    @cache
+    def tightener() -> Tightener:
+        return Tightener(weights, config.base, pick_device(config.device), config.seed)
+
+    def tighten(number: int, label: BoxLabel) -> Tightened:
+        return tightener().tightened(label, number)
+
+    return _masked(pictures, weights.with_suffix(""), tighten)
+
+
+def _masked(
+    pictures: Sequence[BoxPicture], folder: Path, tighten: Callable[[int, BoxLabel], Tightened]
+) -> list[BoxPicture]:
+    """The pictures with the masks that ``tighten`` makes of open ones' boxes in a folder; those on
+    the disk are kept.
+
+    Args:
+        tighten: takes the picture's number and its label.
+    """
     tightened: list[BoxPicture] = []
     for picture in pictures:
         if not picture.is_open:
@@ -152,10 +177,7 @@ def _by_class(
             continue
         path = folder / f"{picture.name}_mask.png"
         if not path.is_file():
-            if tightener is None:
-                device = pick_device(config.device)
-                tightener = Tightener(weights, config.base, device, config.seed)
-            result = tightener.tightened(read_box_label(picture.example), picture.number)
+            result = tighten(picture.number, read_box_label(picture.example))
             write_mask(path, result.mask)
         tightened.append(picture.with_mask(path, folder.name))
     return tightened

@@ -1,9 +1,10 @@
 """From a box to a mask: by the difference from an aligned good picture where there is one, else by
-the likelihood signal of the class (docs/method.md) and the edges of the picture."""
+the edges of the picture, and the likelihood signal of the class (docs/method.md) once there is
+one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _SMOOTHED = 3
 _ALIGNED = 2.0
 """Least ratio of the mean change in the boxes to that beside them. Where the good picture lies
 elsewhere, or under other light, it is about 1."""
+_SQUARE = 256
+"""Side of the square in which an outline without a class is drawn."""
 _BATCH = 4
 
 
@@ -74,6 +77,28 @@ def by_difference(label: BoxLabel, before: Pixels) -> Tightened | None:
     return Tightened(label.joined(masks), heat)
 
 
+def by_outline(label: BoxLabel) -> Tightened:
+    """The boxes tightened by the edges of the picture alone."""
+    shown: list[NDArray[np.float32]] = []
+    for box in label.boxes:
+        crop = crop_box(box, _SQUARE, "defect")
+        square = take(label.picture, crop, _SQUARE)
+        inside, filled = (take(mask, crop, _SQUARE) for mask in (box, label.filled))
+        shown.append(put_back(outline(square, inside, filled), crop, box.shape))
+    return _tightened(label, shown)
+
+
+def _tightened(label: BoxLabel, shown: Iterable[NDArray[np.float32]]) -> Tightened:
+    """The label by the probability of the defect in each box; a box without any stays."""
+    masks: list[Mask] = []
+    heat = np.zeros(label.drawn.shape, np.float32)
+    for box, probability in zip(label.boxes, shown, strict=True):
+        mask = _ONE_PIECE.tidied(box & (probability >= _LIKELY), box)
+        masks.append(mask if mask.any() else box)
+        heat = np.maximum(heat, np.where(box, probability, 0))
+    return Tightened(label.joined(masks), heat)
+
+
 class Tightener:
     """A trained class that tightens boxes.
 
@@ -101,13 +126,7 @@ class Tightener:
         Args:
             number: of the picture; the noise follows from it and the seed.
         """
-        masks: list[Mask] = []
-        heat = np.zeros(label.drawn.shape, np.float32)
-        for box, shown in zip(label.boxes, self._outlines(label, number), strict=True):
-            mask = _ONE_PIECE.tidied(box & (shown >= _LIKELY), box)
-            masks.append(mask if mask.any() else box)
-            heat = np.maximum(heat, np.where(box, shown, 0))
-        return Tightened(label.joined(masks), heat)
+        return _tightened(label, self._outlines(label, number))
 
     def _outlines(self, label: BoxLabel, number: int) -> Iterator[NDArray[np.float32]]:
         """The probability of the defect around each box, float32 ``[H, W]``. Each box is cut as the
