@@ -80,8 +80,11 @@ def test_advice_from_the_command_to_the_page(
     fitted.clear()
     monkeypatch.setattr(advising, "judge_runs", partial(judge, telling=10.0))
     monkeypatch.setattr(advising, "choose_design", None)  # the kept design is read
+    lines.clear()
     assert measure(asked, lines.append).dry_run is False
     assert fitted == []  # resumed
+    trainings = next(line for line in lines if line.startswith("trainings"))
+    assert not trainings.endswith("= 0.0 s")  # the time of a training that is not finished
     (told,) = json.loads((asked.output / "advice.json").read_text())["classes"]
     assert told["answer"] in ("use", "do not use", "no difference")
     assert told["threshold"] is not None and 0 <= told["threshold"]["found"]["mean"] <= 1

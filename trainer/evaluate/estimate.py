@@ -99,7 +99,7 @@ def generation_work(generation: Generation, cells: Sequence[Cell], levels: int) 
     for training, count in steps.items():
         if training not in finished:
             missing.append(count)
-    mean_steps = float(np.mean(missing)) if missing else 0.0
+    mean_steps = float(np.mean(missing or list(steps.values())))
     each = float(np.mean([_sample_seconds(method, timing) for method in methods]))
     set_seconds = each * generation.settings.samples
     works = [
