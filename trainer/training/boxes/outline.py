@@ -26,9 +26,9 @@ area."""
 _CENTRED = 2.0
 """A signal at the middle of the box's sides counts exp(-2) of one at its centre: a box is drawn
 around its defect."""
-_DEFECT, _BACKGROUND = 0.9, 0.05
-"""Quantiles in the box: walks end in the highest tenth of the signal as the defect, in the lowest
-twentieth and outside of the box as background."""
+_CERTAIN = 0.93
+"""Quantile of the signal in the box from which a pixel is the defect: walks end there, or outside
+of the box."""
 _LEAST = 1e-3
 _UNKNOWN, _IN_DEFECT, _IN_BACKGROUND, _LEFT_OUT = 0, 1, 2, -1
 """Marks of pixels, as ``random_walker`` reads them."""
@@ -48,10 +48,8 @@ def outline(
     evidence = _centred(box)
     if signal is not None:
         evidence *= _smoothed(signal, box)
-    low, high = np.quantile(evidence[box], (_BACKGROUND, _DEFECT))
     marks = np.where(box, _UNKNOWN, _IN_BACKGROUND)
-    marks[box & (evidence <= low)] = _IN_BACKGROUND
-    marks[box & (evidence >= high)] = _IN_DEFECT
+    marks[box & (evidence >= np.quantile(evidence[box], _CERTAIN))] = _IN_DEFECT
     marks[others & ~box] = _LEFT_OUT
     certain = np.where(marks == _IN_DEFECT, 1, 0).astype(np.float32)
     if not (marks == _UNKNOWN).any() or not (marks == _IN_BACKGROUND).any():
@@ -59,12 +57,7 @@ def outline(
     window = _around(box)
     pixels = square[window].astype(np.float64) / 255
     walks = random_walker(
-        pixels,
-        marks[window],
-        _EDGES,
-        mode="bf",
-        return_full_prob=True,
-        channel_axis=-1,
+        pixels, marks[window], _EDGES, mode="bf", return_full_prob=True, channel_axis=-1
     )
     probability = np.zeros(box.shape, np.float32)
     probability[window] = walks[0].clip(0, 1)

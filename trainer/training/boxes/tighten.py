@@ -32,8 +32,9 @@ BY_CHANGE = LabelSettings(signal="difference")
 BY_CLASS: SignalName = "likelihood"
 _ONE_PIECE = MaskShape(holes=False, pieces=False)
 """A box is drawn around one defect."""
-_LIKELY = 0.5
-"""Probability from which a pixel belongs to the defect."""
+_LIKELY = 0.35
+"""Probability from which a pixel belongs to the defect: below one half, since walks start far
+from the outline in a wide box and near to it in a narrow one."""
 _SMOOTHED = 3
 """Pixels a side over which a change is smoothed, as the signal does."""
 _ALIGNED = 2.0
