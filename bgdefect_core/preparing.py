@@ -19,8 +19,9 @@ from .method.regions import RegionPrompts
 from .networks import ClassNetworks
 from .pasting import Pastes, joined, paste_jobs
 from .pictures.crop import Crop, crop_box, take, take_picture
-from .pictures.masks import Mask, check_mask, region_map
+from .pictures.masks import Mask, check_mask
 from .pictures.picture import Picture
+from .pictures.region_maps import region_map
 
 
 @dataclass(frozen=True)

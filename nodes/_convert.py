@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..bgdefect_core.errors import MaskError, PictureError
-from ..bgdefect_core.pictures.masks import Mask, region_map
+from ..bgdefect_core.pictures.masks import Mask
 from ..bgdefect_core.pictures.picture import Pixels
+from ..bgdefect_core.pictures.region_maps import region_map
 
 MASK_THRESHOLD = 0.5
 """A MASK pixel above this is defect."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..bgdefect_core.method.attention_maps import MapRecorder
 from ..bgdefect_core.method.regions import Context
-from ..bgdefect_core.pictures.masks import resize_region_map
+from ..bgdefect_core.pictures.region_maps import resize_region_map
 
 
 class RegionCall:

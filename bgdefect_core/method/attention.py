@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import WeightsError
-from ..pictures.masks import resize_region_map
+from ..pictures.region_maps import resize_region_map
 from .attention_maps import MapRecorder
 from .regions import Context
 

@@ -19,13 +19,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import BGDefectError, MaskError
 from ..paths import system_errors
 from .bare_files import without_metadata
 from .deep_colour import deep_pixels, is_deep_colour, set_to_low_bytes
 from .jpeg_colour import corrected_jpeg
+from .unknown_files import unknown_format
 
 __all__ = [
     "Decoded",
@@ -41,9 +42,8 @@ logger = logging.getLogger(__name__)
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _MIN_IS_WHITE = 0
-_BITS, _CHANNELS, _PLANES, _NUMBER_KIND = 258, 277, 284, 339
+_BITS, _PLANES = 258, 284
 _SEPARATE = 2
-_NUMBERS = {2: ", signed", 3: ", floating-point", 5: ", complex", 6: ", complex"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,23 +53,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_NO_PICTURES = (
-    (b"version https://git-lfs", "a Git LFS pointer", "run `git lfs pull` in its repository"),
-    (b"<!doctype", "a web page under this name", "download the file itself"),
-    (b"<html", "a web page under this name", "download the file itself"),
-    (b"\0\5\x16\7", "a file that macOS writes beside the real one", "leave it out"),
-    (b"ftyphei", "a HEIC picture", "save it as PNG, or as JPEG of high quality"),
-    (b"ftypmif1", "a HEIC picture", "save it as PNG, or as JPEG of high quality"),
-    (b"%pdf", "a PDF file", "export its picture as PNG"),
-    (b"8bps", "a Photoshop file", "export it as PNG"),
-    (b"<svg", "an SVG drawing", "export it as PNG"),
-    (b"<?xml", "an XML file under this name", "download or export the picture itself"),
-    (b'{"', "a JSON file under this name", "download or export the picture itself"),
-    (b"pk\3\4", "a ZIP archive", "unpack it"),
-    (b"\x1f\x8b\x08", "a gzip archive", "unpack it"),
-    (bytes(20), "a file of zeros, as a copy that broke off leaves it", "copy it again"),
-)
-"""What a file begins with, at its start or after four bytes; what it is, and what to do."""
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -132,7 +115,7 @@ def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
                 came, "a smaller picture", "cut it into parts, or scale it down"
             ) from reason
         except UnidentifiedImageError as reason:
-            raise _unknown_format(path, error) from reason
+            raise unknown_format(path, error) from reason
         # Decoders raise nearly every type of exception for a damaged file. Nothing else runs here:
         # no callback, hence no cancellation, which is an Exception in ComfyUI.
         except Exception as reason:
@@ -140,38 +123,6 @@ def _decoder_errors(path: Path, error: type[BGDefectError]) -> Iterator[None]:
             raise error(came, "an intact picture file", "export it again") from reason
     for note in notes:
         logger.warning("%s: %s", path, note.message)
-
-
-def _unknown_format(path: Path, error: type[BGDefectError]) -> BGDefectError:
-    """The error about a file of a format that is not read; it names the format where it is
-    known."""
-    with path.open("rb") as file:
-        start = file.read(24)
-    expected = "an intact PNG, JPEG, BMP, TIFF or WebP of 8 or 16 bits a channel"
-    for begin, kind, do in _NO_PICTURES:
-        if start.lower().startswith(begin) or start[4:].lower().startswith(begin):
-            return error(f"{path} is {kind}", expected, do)
-    if start.startswith((b"II*\0", b"MM\0*")):
-        return error(_tiff_shown(path), expected, "convert it to a PNG or TIFF of 16 bits")
-    came = f"{path} cannot be read: its format is unknown, or it is damaged"
-    came += f" (it begins with {start!r})"
-    return error(came, expected, "convert it, or export it again")
-
-
-def _tiff_shown(path: Path) -> str:
-    """What a TIFF holds that no decoder reads, by its tags."""
-    try:
-        with path.open("rb") as file:
-            tags = ImageFileDirectory_v2(file.read(8))
-            file.seek(tags.next)
-            tags.load(file)
-        bits: Any = max(tags[_BITS])
-        kind: Any = tags.get(_NUMBER_KIND, (1,))[0]
-        channels = int(tags.get(_CHANNELS, 1))
-    except Exception:  # see _decoder_errors
-        return f"{path} begins as a TIFF, but its tags cannot be read"
-    numbers = f"channels: {channels}, bits: {bits}{_NUMBERS.get(kind, '')}"
-    return f"{path} is a TIFF of a kind that is not read ({numbers})"
 
 
 def _load(path: Path) -> tuple[Image.Image, int]:

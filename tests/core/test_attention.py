@@ -23,7 +23,7 @@ from bgdefect_core.method.attention import (
 from bgdefect_core.method.attention_maps import MapRecorder
 from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.regions import Context, RegionPrompts, word_places
-from bgdefect_core.pictures.masks import resize_region_map
+from bgdefect_core.pictures.region_maps import resize_region_map
 
 from .conftest import (
     WIDTH,

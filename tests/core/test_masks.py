@@ -12,13 +12,11 @@ from bgdefect_core.pictures.mask_files import read_library
 from bgdefect_core.pictures.masks import (
     bounding_box,
     check_mask,
-    coverage,
     feather,
     mean_width,
-    region_map,
-    resize_region_map,
     separate_defects,
 )
+from bgdefect_core.pictures.region_maps import coverage, region_map, resize_region_map
 from bgdefect_core.pictures.writing import write_mask
 
 

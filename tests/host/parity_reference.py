@@ -20,7 +20,7 @@ from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import sample
 from bgdefect_core.method.schedule import NoiseSchedule
-from bgdefect_core.pictures.masks import region_map
+from bgdefect_core.pictures.region_maps import region_map
 from trainer.bases.load import Base
 
 SEED = 100

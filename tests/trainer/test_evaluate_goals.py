@@ -18,6 +18,12 @@ from bgdefect_core.method.signals import SIGNALS
 from trainer.evaluate.report.by_object import object_tables, write_object_tables
 from trainer.evaluate.report.evidence import SummaryConfig, evaluate_summary
 from trainer.evaluate.report.goals import DISTANCE, Goal, Measured, judge, naive_of, unweighted_of
+from trainer.evaluate.report.metric_tables import (
+    by_number,
+    difference_table,
+    metric_table,
+    sections,
+)
 from trainer.evaluate.report.statistics import (
     LEAST_GAP,
     closed_gap,
@@ -26,15 +32,7 @@ from trainer.evaluate.report.statistics import (
     other_gaps,
     shares,
 )
-from trainer.evaluate.report.tables import (
-    by_number,
-    difference_table,
-    figure,
-    markdown,
-    metric_table,
-    pivot,
-    sections,
-)
+from trainer.evaluate.report.tables import figure, markdown, pivot
 from trainer.evaluate.rows import Row
 from trainer.evaluate.samples.methods import read_method
 

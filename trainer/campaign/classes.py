@@ -110,44 +110,60 @@ def _settle(plan: Plan, item: ClassPlan, override: Override | None) -> None:
     Raises:
         SettingError: an unknown option, or a value that cannot be.
     """
-    run, data = plan.run, plan.data
-    weights = run.output / "weights" / f"{item.object}-{item.defect}.safetensors"
     train = with_values("[train]", TRAINING, plan.train, _TRAIN_REFUSED)
     generate = with_values("[generate]", GENERATION, plan.generate, _GENERATE_REFUSED)
     if override is not None:
         where = f"[[class]] {item.name}"
         train = with_values(f"{where}, train", train, override.train, _TRAIN_REFUSED)
         generate = with_values(f"{where}, generate", generate, override.generate, _GENERATE_REFUSED)
-    item.train = replace(
+    weights = plan.run.output / "weights" / f"{item.object}-{item.defect}.safetensors"
+    item.train = _training_of(plan, item, train, weights)
+    item.train.check()
+    item.generate = _generation_of(plan, item, generate, weights)
+    item.generate.check()
+
+
+def _training_of(plan: Plan, item: ClassPlan, train: TrainConfig, weights: Path) -> TrainConfig:
+    """The settings of a class's training, with what the plan says of all classes."""
+    return replace(
         train,
-        data=data.source,
+        data=plan.data.source,
         output=weights,
         object=item.object,
         defect=item.defect,
-        base=run.base,
-        prediction=run.prediction,
-        reading=data.reading,
+        base=plan.run.base,
+        prediction=plan.run.prediction,
+        reading=plan.data.reading,
     )
-    item.train.check()
-    paths = _named_paths(generate, item)
+
+
+def _generation_of(
+    plan: Plan, item: ClassPlan, generate: GenerateConfig, weights: Path
+) -> GenerateConfig:
+    """The settings of a class's generation, with what the plan says of all classes.
+
+    Raises:
+        SettingError: a path of them does not exist.
+    """
+    data, reading = plan.data, plan.data.reading
     ready = generate.masks is not None
-    item.generate = replace_options(
+    settled = replace_options(
         generate,
-        **paths,
+        **_named_paths(generate, item),
         weights=weights,
-        output=run.output / "data",
+        output=plan.run.output / "data",
         object=item.object,
-        base=run.base,
-        layout=data.reading.layout,
-        mask_values=data.reading.mask_values,
-        mask_classes=data.reading.mask_classes,
-        outside_files=data.reading.outside_files,
-        sides=data.reading.sides,
+        base=plan.run.base,
+        layout=reading.layout,
+        mask_values=reading.mask_values,
+        mask_classes=reading.mask_classes,
+        outside_files=reading.outside_files,
+        sides=reading.sides,
         mask_split=None if ready else weights.with_suffix(".run") / "split.json",
     )
     if generate.good == GENERATION.good:
-        item.generate = replace(item.generate, good=data.source)
-    item.generate.check()
+        return replace(settled, good=data.source)
+    return settled
 
 
 def _named_paths(generate: GenerateConfig, item: ClassPlan) -> dict[str, Path]:

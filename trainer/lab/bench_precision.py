@@ -25,9 +25,10 @@ from bgdefect_core.method.predictor import unet_predictor
 from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.method.solvers import SOLVERS
-from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.pictures.region_maps import region_map
 
 from ..bases.devices import pick_device
 from ..bases.load import Base, load_base

@@ -21,9 +21,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bgdefect_core.pictures.crop import Crop, Zoom, crop_box, take
-from bgdefect_core.pictures.masks import Mask, bounding_box, region_map, separate_defects
+from bgdefect_core.pictures.masks import Mask, bounding_box, separate_defects
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.pictures.region_maps import region_map
 
 from ..bases.load import Base
 from ..data.examples import Example, load_example, load_others

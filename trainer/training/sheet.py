@@ -18,10 +18,11 @@ from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.sampling import SamplingSettings, sample
 from bgdefect_core.pictures.crop import crop_box, take
-from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
 from bgdefect_core.pictures.reading import read_of_folder
+from bgdefect_core.pictures.region_maps import region_map
 from bgdefect_core.pictures.writing import write_picture
 
 from ..bases.load import Base

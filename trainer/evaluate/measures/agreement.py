@@ -24,10 +24,11 @@ from bgdefect_core.method.refinement import LabelSettings, label_of
 from bgdefect_core.method.regions import RegionPrompts
 from bgdefect_core.method.signals import SIGNALS, Evidence, LatentEvidence
 from bgdefect_core.pictures.crop import Crop, crop_box, put_back, take
-from bgdefect_core.pictures.masks import Mask, bounding_box, region_map
+from bgdefect_core.pictures.masks import Mask, bounding_box
 from bgdefect_core.pictures.overlap import overlap
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.pictures.region_maps import region_map
 
 from ...bases.apply import load_trained
 from ...bases.devices import pick_device

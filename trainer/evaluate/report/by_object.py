@@ -15,9 +15,10 @@ from pathlib import Path
 from bgdefect_core.files import atomic_write
 
 from ..rows import Row
+from .metric_tables import REALISM_SHOWN
 from .statistics import Run, Runs
 from .summary import Key, grouped
-from .tables import POINTS, REALISM_SHOWN, RUNS_NOTE, Cells, Table, markdown, pivot
+from .tables import POINTS, RUNS_NOTE, Cells, Table, markdown, pivot
 
 DETECTION_SHOWN = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 MEAN = "mean"

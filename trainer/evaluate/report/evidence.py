@@ -19,10 +19,11 @@ from ..rows import Row
 from .alarm_goals import alarm_tables
 from .gains import gain_tables, gains_of
 from .goals import judge
+from .metric_tables import sections
 from .plots import PLOTTED, gain_plot
 from .results import WrittenResults, check_agreement, read_results, write_record
 from .summary import grouped
-from .tables import RUNS_NOTE, Table, markdown, sections
+from .tables import RUNS_NOTE, Table, markdown
 
 
 @dataclass(frozen=True)

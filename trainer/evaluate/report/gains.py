@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from ..detectors.arms.real import REAL
 from ..rows import Row, place
+from .metric_tables import DIFFERENCES
 from .statistics import CONFIDENCE, Interval, Runs, more_draws, of_cells, of_runs
 from .statistics import minus as difference_of
 from .summary import Key, grouped
-from .tables import DIFFERENCES, POINTS, Table
+from .tables import POINTS, Table
 
 WANTED = 0.04
 """Half-width that is aimed at for one class and number of real defects."""

@@ -33,10 +33,11 @@ from bgdefect_core.method.sample_batch import SampleBatch
 from bgdefect_core.method.solvers import SOLVERS
 from bgdefect_core.pictures.crop import Crop, crop_box, take
 from bgdefect_core.pictures.mask_reading import read_mask
-from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Picture, Pixels
 from bgdefect_core.pictures.pixels import as_pictures
 from bgdefect_core.pictures.reading import read_of_folder
+from bgdefect_core.pictures.region_maps import region_map
 from bgdefect_core.pictures.stitching import stitch
 from bgdefect_core.pictures.writing import write_mask, write_picture
 from bgdefect_core.quality import QualityLimits

@@ -14,9 +14,10 @@ import torch
 
 from bgdefect_core.errors import DataError
 from bgdefect_core.pictures.mask_reading import read_label
-from bgdefect_core.pictures.masks import Mask, coverage
+from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.reading import read_of_folder, read_picture
+from bgdefect_core.pictures.region_maps import coverage
 from bgdefect_core.quality.verdict import NOT_SHOWN
 from bgdefect_core.records.dataset_place import extras_folder
 from bgdefect_core.records.decisions import Key

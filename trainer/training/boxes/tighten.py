@@ -19,9 +19,10 @@ from bgdefect_core.method.refinement import LabelSettings, label_of
 from bgdefect_core.method.signals import SIGNALS, Evidence, LatentEvidence, SignalName
 from bgdefect_core.pictures.crop import crop_box, put_back, take
 from bgdefect_core.pictures.mask_shape import MaskShape
-from bgdefect_core.pictures.masks import Mask, region_map
+from bgdefect_core.pictures.masks import Mask
 from bgdefect_core.pictures.picture import Pixels
 from bgdefect_core.pictures.pixels import to_pixels
+from bgdefect_core.pictures.region_maps import region_map
 from bgdefect_core.pictures.tones import change
 
 from ...bases.apply import load_trained
