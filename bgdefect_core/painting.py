@@ -103,9 +103,12 @@ def _decoded(
         if pastes is None or attempt.start_level == NOISE:
             yield decoded
         else:
-            pasted, own = pasted_of(job, settings.starting), pastes.square(attempt.position)
-            level = attempt.start_level
-            yield replace(decoded, start_level=level, pasted=pasted, pasted_square=own)
+            yield replace(
+                decoded,
+                start_level=attempt.start_level,
+                pasted=pasted_of(job, settings.starting),
+                pasted_square=pastes.square(attempt.position),
+            )
 
 
 def _batch(prepared: Prepared, attempts: Sequence[Attempt]) -> SampleBatch:

@@ -123,8 +123,8 @@ def surroundings_of(picture: Pixels, mask: Mask, unknown: Mask | None = None) ->
     """
     colours, patch = colours_around(picture, mask)
     if unknown is not None:
-        kept = np.repeat((~unknown | mask)[..., None], 3, axis=2).astype(np.uint8)
-        colours[colours_around(kept, mask)[0][..., 0] == 0] = np.nan
+        known = np.repeat((~unknown | mask)[..., None], 3, axis=2).astype(np.uint8)
+        colours[colours_around(known, mask)[0][..., 0] == 0] = np.nan
     reach = ring_reach(mask)
     distance = ndimage.distance_transform_edt(~patch)
     ring = colours[(distance > 0) & (distance <= reach) & np.isfinite(colours[..., 0])]

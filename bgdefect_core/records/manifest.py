@@ -256,12 +256,12 @@ class Manifest:
             lines, end = _parse(path.read_bytes(), path) if path.exists() else ([], 0)
         except OSError as reason:
             raise unwritable(path, reason) from reason
-        kept = [line for line in lines if wanted(line)]
-        if len(kept) < len(lines):
-            data = "".join(f"{line.to_json()}\n" for line in kept).encode()
+        wanted_lines = [line for line in lines if wanted(line)]
+        if len(wanted_lines) < len(lines):
+            data = "".join(f"{line.to_json()}\n" for line in wanted_lines).encode()
             write_file(path, data)
             end = len(data)
-        return cls(path, end), kept
+        return cls(path, end), wanted_lines
 
     def append(self, line: ManifestLine) -> ManifestLine:
         """Add one line and wait until it is on the disk. A full disk leaves the file as it was.

@@ -124,12 +124,12 @@ def _told_last(head: Head, executor: Executor, began: float) -> dict[str, float]
     Args:
         began: processor time of this process when the campaign began.
     """
-    own = time.process_time() - began - (executor.processor if executor.is_here else 0.0)
+    head_seconds = time.process_time() - began - (executor.processor if executor.is_here else 0.0)
     return {
         "tasks given again": head.repeated,
         "workers lost": executor.lost,
         "processor seconds of tasks": round(executor.processor, 2),
-        "processor seconds of the head": round(own, 2),
+        "processor seconds of the head": round(head_seconds, 2),
     }
 
 

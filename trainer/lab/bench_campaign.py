@@ -138,14 +138,15 @@ def _processor_seconds() -> float:
 
 
 def _overhead(alone: RunFigures, spread: RunFigures, workers: int) -> list[str]:
-    own, other = alone.tasks + alone.head, spread.tasks + spread.head
+    one_process = alone.tasks + alone.head
+    many_workers = spread.tasks + spread.head
     lines = ["processor seconds        tasks     head    together   with all that was started"]
     for name, run in (("one process", alone), (f"Ray, {workers} workers", spread)):
         together = run.tasks + run.head
         lines.append(
             f"{name:20} {run.tasks:9.1f} {run.head:8.1f} {together:11.1f} {run.whole:14.1f}"
         )
-    lines.append(f"overhead of tasks and head: {100 * (other / own - 1):+.1f} %")
+    lines.append(f"overhead of tasks and head: {100 * (many_workers / one_process - 1):+.1f} %")
     each = spread.bytes / max(spread.samples, 1)
     lines.append(f"bytes through the head a sample: {each:,.0f}, of {spread.attempts} attempts")
     return lines

@@ -37,9 +37,9 @@ class BoxDetectors:
         scores: dict[str, tuple[float, ...]] = {}
         for kind, examples in labels.items():
             data = ArmData(pictures.good, load_pairs(examples, side), augment=True)
-            found: list[float] = []
+            pixel_aps: list[float] = []
             for seed in self.seeds:
                 net = fit(data, self.settings, seed, self.device)
-                found.append(score_detector(net, pictures.test)[0]["pixel_ap"])
-            scores[kind] = tuple(found)
+                pixel_aps.append(score_detector(net, pictures.test)[0]["pixel_ap"])
+            scores[kind] = tuple(pixel_aps)
         return scores
