@@ -4,6 +4,7 @@ think that labels are lost, and nothing left out without a word."""
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,26 @@ def test_a_side_that_is_not_there_is_said(tmp_path: Path, caplog: pytest.LogCapt
     outside = ROBOFLOW.replace("../test/images", "../../..")
     (root / "data.yaml").write_text(f"{outside}names: [cut]\n")
     with pytest.raises(DataError, match="leads out"):
+        find_examples(root)
+
+
+@pytest.mark.parametrize("train", ["../train/images", "train.txt"])
+def test_a_val_side_that_was_never_there(
+    train: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All pictures are on train: nothing is lost without val."""
+    root = roboflow(tmp_path / "nut")
+    (root / "train.txt").write_text("train/images/train.png\n")
+    text = f"train: {train}\nval: ../valid/images\nnames: [cut]\n"
+    (root / "data.yaml").write_text(text.replace("valid", "vald"))
+    with pytest.raises(DataError, match=r"vald/images \(val\).*valid\.png is on no side"):
+        find_examples(root)
+    shutil.rmtree(root / "valid")
+    (root / "data.yaml").write_text(text)
+    assert [example.image.name for example in find_examples(root)] == ["train.png"]
+    assert "../valid/images (val) does not exist: passed over" in caplog.text
+    (root / "data.yaml").write_text("val: ../a\ntest: ../b\nnames: [cut]\n")
+    with pytest.raises(DataError, match=r"\.\./a \(val\) does not exist"):
         find_examples(root)
 
 

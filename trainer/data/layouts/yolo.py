@@ -25,7 +25,7 @@ from .yolo_labels import (
     regions_in,
     text_files,
 )
-from .yolo_yaml import DataYaml, listed_pictures
+from .yolo_yaml import DataYaml, pictures_in
 
 
 class Yolo(AnnotationLayout):
@@ -97,10 +97,7 @@ class Yolo(AnnotationLayout):
             return
         outside = self.options.outside
         for side, place in data.places(folder, outside):
-            if place.is_dir():
-                images = pictures_below(place, labels=".txt")
-            else:
-                images = listed_pictures(folder, data.base(folder, outside), place, outside)
+            images = pictures_in(place, folder, data.base(folder, outside), outside)
             for image in images:
                 yield image, side_called(side)
 

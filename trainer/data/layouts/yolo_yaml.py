@@ -13,9 +13,10 @@ from bgdefect_core.pictures.listing import comparable, is_leftover, report_once
 
 from ..annotations.picture_index import is_address, picture_at_end, place_at_end
 from ..annotations.reading import find_inside, inside, read_small_text, read_yaml
+from .peeking import pictures_below
 from .yolo_labels import SIDES
 
-__all__ = ["DataYaml", "listed_pictures"]
+__all__ = ["DataYaml", "pictures_in"]
 
 _USUAL = ("data", "dataset")
 """Names of files that are meant for YOLO, whatever is wrong with them."""
@@ -109,25 +110,53 @@ class DataYaml:
         """Each side with its folders and list files.
 
         Raises:
-            DataError: one is not there, but for a test side beside others, or leads out of the
-                folder.
+            DataError: one is not there, but for those of test and val beside others, or leads out
+                of the folder; or val is not there, and pictures are on no side.
         """
         base = self.base(folder, outside)
+        found: list[tuple[str, Path]] = []
+        missing: list[tuple[str, str]] = []
+        for side, entry in self._entries():
+            place = self._place_of(entry, folder, base, outside)
+            if place is None:
+                missing.append((side, entry))
+            else:
+                found.append((side, place))
+        for side, entry in missing:
+            came = f"{self.path}: {entry[:200]} ({side}) does not exist"
+            if side == "train" or not found:
+                raise DataError(came, "a folder or a list of pictures")
+            if side != "test":  # Roboflow names test always
+                self._check_named(came, folder, [place for _, place in found], outside)
+            report_once(f"{came}: passed over", expected=False)
+        yield from found
+
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        """Each side with what it names."""
         for side in self.sides:
             listed = self.content[side]
             for entry in listed if isinstance(listed, list) else [listed]:
                 if not isinstance(entry, str) or "\x00" in entry:
                     came = f"{self.path} lists {str(entry)[:40]!r}"
                     raise DataError(came, "folders or list files")
-                place = self._place_of(entry, folder, base, outside)
-                if place is not None:
-                    yield side, place
-                elif side == "test" and len(self.sides) > 1:  # Roboflow names it always
-                    text = f"{self.path}: {entry[:200]} ({side}) does not exist: passed over"
-                    report_once(text, expected=False)
-                else:
-                    came = f"{self.path}: {entry[:200]} does not exist"
-                    raise DataError(came, "a folder or a list of pictures")
+                yield side, entry
+
+    def _check_named(self, came: str, folder: Path, places: list[Path], outside: bool) -> None:
+        """Refuse a missing side where the data set holds pictures that are on none: they may be
+        its own, under another name.
+
+        Raises:
+            DataError: there is such a picture.
+        """
+        base = self.base(folder, outside)
+        on_sides: set[str] = set()
+        for place in places:
+            on_sides.update(map(os.path.normpath, pictures_in(place, folder, base, outside)))
+        for image in pictures_below(folder, labels=".txt"):
+            if os.path.normpath(image) not in on_sides:
+                came += f", and {image} is on no side"
+                do = "correct it, or delete the line if these pictures are not meant"
+                raise DataError(came, "a folder or a list of pictures", do)
 
     def _place_of(self, entry: str, folder: Path, base: Path, outside: bool) -> Path | None:
         """The folder or list file of an entry: as it is written, without the ``../`` of Roboflow,
@@ -178,7 +207,19 @@ def _yaml_in(path: Path) -> DataYaml | None:
     return file if file.sides else None
 
 
-def listed_pictures(root: Path, base: Path, place: Path, outside: bool) -> Iterator[Path]:
+def pictures_in(place: Path, root: Path, base: Path, outside: bool) -> Iterator[Path]:
+    """The pictures of a side's folder or list file.
+
+    Raises:
+        DataError: as ``_listed_pictures``.
+    """
+    if place.is_dir():
+        yield from pictures_below(place, labels=".txt")
+    else:
+        yield from _listed_pictures(root, base, place, outside)
+
+
+def _listed_pictures(root: Path, base: Path, place: Path, outside: bool) -> Iterator[Path]:
     """The pictures of a list file, a path a line: relative to the file, to ``base`` or to the data
     set's folder, or absolute, of another machine too.
 
