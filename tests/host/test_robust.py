@@ -323,7 +323,7 @@ def test_hostile_metadata_does_nothing(server: Server, quick: dict[str, Any]) ->
 
 
 PROMPTS = int(os.environ.get("BGDEFECT_PROMPTS", "200"))
-"""How many random prompts are sent; docs/host.md is of 1,000."""
+"""How many random prompts are sent."""
 DRAWN = "drawn.png"
 """A picture of the user with a region drawn in the mask editor."""
 
