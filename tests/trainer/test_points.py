@@ -165,4 +165,4 @@ def test_bench_puts_a_point_where_a_defect_is_thickest(
         device="cpu",
     )
     (figures,) = bench_boxes(config)
-    assert list(figures.iou) == [POINT, "round-1"] and 0 < figures.iou[POINT] < 1
+    assert list(figures.iou) == [POINT, "outline", "round-1"] and 0 < figures.iou[POINT] < 1
