@@ -398,7 +398,7 @@ def test_a_dry_run_counts_guidance_and_the_vae(
     """Each call takes one second: 2 steps a batch of samples, twice with guidance; coder and
     decoder for pairs, a decoder for samples. From real defects: half of the steps in the mean, and
     the pastes are coded too."""
-    monkeypatch.setattr("trainer.generation.dry_run._time", lambda call: 1.0)
+    monkeypatch.setattr("trainer.generation.dry_run.timed", lambda call, times: 1.0)
     dry = replace_options(config, dry_run=True, count=4, variants=1, batch=2)
     noise = replace_options(dry, start=("noise",))
     assert generate(replace_options(noise, guidance=(1.0, 3.0))).seconds == 2 * 2 + 2 * 2 + 2 * 1

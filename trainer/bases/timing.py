@@ -60,8 +60,8 @@ def time_network(
         with torch.no_grad():
             call = timed(lambda: float(predict(z, 1, context, regions).sum()))
             square = torch.zeros(1, 3, side * base.factor, side * base.factor)
-            encode = timed(lambda: base.encode(square))
-            decode = timed(lambda: base.decode(z[:1]))
+            encode = timed(lambda: float(base.encode(square).sum()))
+            decode = timed(lambda: float(base.decode(z[:1]).sum()))
         module.requires_grad_(True)
         z, regions = latents(2 * train_batch)
 

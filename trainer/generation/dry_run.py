@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from tqdm import tqdm
@@ -13,7 +12,7 @@ from bgdefect_core.method.backgrounds import BACKGROUNDS
 from bgdefect_core.method.signals import SIGNALS
 from bgdefect_core.records.dataset_place import attempts_there
 
-from ..bases.timing import NetworkTiming
+from ..bases.timing import NetworkTiming, timed
 from .attempts import KnownOutcomes
 from .chunks import networks_of
 from .setup import GenerationRun, choice_file
@@ -69,9 +68,9 @@ def _seconds(run: GenerationRun, samples: Sequence[int]) -> float:
     regions = torch.zeros(plan.batch, cells, cells, dtype=torch.long, device=device)
     context = run.prompts.background_context()
     with networks_of(run) as networks:
-        call = _time(lambda: networks.predict(z, 1, context, regions))
-    encode = _time(lambda: base.encode(pixels))
-    decode = _time(lambda: base.decode(z))
+        call = timed(lambda: float(networks.predict(z, 1, context, regions).sum()), 1)
+    encode = timed(lambda: float(base.encode(pixels).sum()), 1)
+    decode = timed(lambda: float(base.decode(z).sum()), 1)
     chunks: dict[int, list[int]] = {}
     for index in samples:
         chunks.setdefault(plan.chunk_of(index), []).append(index)
@@ -86,9 +85,8 @@ def _seconds(run: GenerationRun, samples: Sequence[int]) -> float:
     sampled = batches * per_sample * run.paint.starting.mean_level
     calls = sampling.steps * (inverted * background.per_pair + sampled)
     calls += batches * SIGNALS[run.paint.label.signal].evaluations
-    pastes = run.paint.starting.uses_real * (encode + run.paint.stitching.restores_pastes * decode)
-    encoded = inverted * (encode + decode + pastes)
-    return calls * call + encoded + batches * decode
+    prepared = inverted * _preparation(run.paint, encode, decode)
+    return calls * call + prepared + batches * decode
 
 
 def sample_seconds(paint: PaintSettings, timing: NetworkTiming, variants: int = 1) -> float:
@@ -97,10 +95,20 @@ def sample_seconds(paint: PaintSettings, timing: NetworkTiming, variants: int = 
     Args:
         variants: samples that share the preparation of a pair.
     """
-    prepared = timing.encode + timing.decode
-    if paint.starting.uses_real:
-        prepared += timing.encode + paint.stitching.restores_pastes * timing.decode
+    prepared = _preparation(paint, timing.encode, timing.decode)
     return network_samples(paint, variants) * timing.sample + prepared / variants + timing.decode
+
+
+def _preparation(paint: PaintSettings, encode: float, decode: float) -> float:
+    """Seconds of the VAE for the good square of a pair and, where samples start from it, for the
+    paste.
+
+    Args:
+        encode: seconds of one call of the encoder. decode: of the decoder.
+    """
+    if not paint.starting.uses_real:
+        return encode + decode
+    return 2 * encode + decode + paint.stitching.restores_pastes * decode
 
 
 def network_samples(paint: PaintSettings, variants: int = 1) -> float:
@@ -115,11 +123,3 @@ def network_samples(paint: PaintSettings, variants: int = 1) -> float:
     sampled = (background.per_sample + guided) * paint.starting.mean_level
     steps = sampling.steps * (background.per_pair / variants + sampled)
     return steps + SIGNALS[paint.label.signal].evaluations
-
-
-def _time(call: Callable[[], torch.Tensor]) -> float:
-    """Seconds of a call, after one to warm up."""
-    call()
-    started = time.perf_counter()
-    float(call().sum())  # reading a number waits for the device
-    return time.perf_counter() - started

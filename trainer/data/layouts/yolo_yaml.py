@@ -216,10 +216,10 @@ def pictures_in(place: Path, root: Path, base: Path, outside: bool) -> Iterator[
     if place.is_dir():
         yield from pictures_below(place, labels=".txt")
     else:
-        yield from _listed_pictures(root, base, place, outside)
+        yield from _listed_pictures(place, root, base, outside)
 
 
-def _listed_pictures(root: Path, base: Path, place: Path, outside: bool) -> Iterator[Path]:
+def _listed_pictures(place: Path, root: Path, base: Path, outside: bool) -> Iterator[Path]:
     """The pictures of a list file, a path a line: relative to the file, to ``base`` or to the data
     set's folder, or absolute, of another machine too.
 

@@ -13,7 +13,7 @@ from bgdefect_core.errors import SettingError
 from ..detectors.arms.real import REAL
 from .gains import Gains, cells_of
 from .statistics import Interval, of_runs
-from .summary import SummaryRow
+from .summary import Key, SummaryRow
 from .tables import POINTS
 
 PLOTTED = "pixel_ap"
@@ -81,7 +81,7 @@ def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
     and the intervals of the means: those of few runs go on beyond it.
     """
     cells = cells_of(arms)
-    classes = list(dict.fromkeys(f"{cell.object} / {cell.defect}" for cell in cells))
+    classes = list(dict.fromkeys(map(_class_of, cells)))
     numbers = list(dict.fromkeys(cell.k for cell in cells))
     height = (0.13 * len(arms) + 0.25) * (len(classes) + 1) + 1.5
     figure = _figure(2.2 + 3.2 * len(numbers), height)
@@ -107,6 +107,10 @@ def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
     return _png(figure)
 
 
+def _class_of(cell: Key) -> str:
+    return f"{cell.object} / {cell.defect}"
+
+
 def _draw_gains(
     axes: Any, gains: Gains, classes: Sequence[str], offset: float, color: str
 ) -> list[float]:
@@ -114,7 +118,7 @@ def _draw_gains(
     shown: list[float] = []
     axes.plot([], [], "o-", color=color, label=gains.arm)
     for cell, runs in gains.cells.items():
-        height = classes.index(f"{cell.object} / {cell.defect}") + offset
+        height = classes.index(_class_of(cell)) + offset
         _draw_interval(axes, of_runs(runs), height, color)
         points = [POINTS * gain for gain in runs.values()]
         axes.plot(points, [height] * len(points), ".", color=color, alpha=0.5)

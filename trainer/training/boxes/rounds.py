@@ -76,12 +76,13 @@ def tighten_boxes(
         held_out = _by_difference(held_out, folder / DIFFERENCE, config.data)
         if after is not None and any(picture.origin == DIFFERENCE for picture in train):
             after(DIFFERENCE, train)
-    train = _masked(train, folder / OUTLINE, lambda number, label: by_outline(label))
-    held_out = _masked(held_out, folder / OUTLINE, lambda number, label: by_outline(label))
+    train = _by_outline(train, folder / OUTLINE)
     if after is not None and any(picture.origin == OUTLINE for picture in train):
         after(OUTLINE, train)
     train, weights = _rounds(config, target, train, learn, after)
-    if weights is not None:
+    if weights is None:
+        held_out = _by_outline(held_out, folder / OUTLINE)
+    else:
         held_out = _by_class(held_out, config, weights)
     write_record(folder / "review", config, train)
     learned = {picture.example: picture.learned for picture in held_out}
@@ -144,6 +145,11 @@ def _by_difference(pictures: Sequence[BoxPicture], folder: Path, root: Path) -> 
         text = "%d paired good pictures do not show where the defect is: the class tightens there"
         log.warning(text, unfit)
     return tightened
+
+
+def _by_outline(pictures: Sequence[BoxPicture], folder: Path) -> list[BoxPicture]:
+    """The pictures with the masks that the edges of each give its boxes."""
+    return _masked(pictures, folder, lambda number, label: by_outline(label))
 
 
 def _by_class(
