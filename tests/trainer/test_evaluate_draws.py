@@ -164,6 +164,10 @@ def test_gains_are_plotted_at_their_points(monkeypatch: pytest.MonkeyPatch) -> N
         rows += rows_of(defect, 5, "real+ours", [0.4 + gain] * 16)
     png = plots.gain_plot("pixel_ap", gains_of(rows, "pixel_ap"))
     assert png.startswith(b"\x89PNG")
+    table = gain_intervals(rows, "pixel_ap")
+    assert table is not None
+    means = [(line[0], line[1].split()[0]) for line in table.lines[-3:]]
+    assert means == [("mean, k = 2", "+20.0"), ("mean, k = 5", "+4.0"), ("mean", "+12.0")]
     two, five = figures[0].axes
     assert (two.get_title(), five.get_title()) == ("k = 2", "k = 5")
     labels = [text.get_text() for text in two.get_yticklabels()]

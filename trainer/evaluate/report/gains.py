@@ -37,6 +37,10 @@ class Gains:
             classes.setdefault(f"{key.object}/{key.defect}", []).append(runs)
         return of_cells(classes)
 
+    def of_number(self, k: int) -> Gains:
+        """Those of the cells with k known real defects."""
+        return Gains(self.arm, {cell: runs for cell, runs in self.cells.items() if cell.k == k})
+
 
 def gains_of(rows: Sequence[Row], metric: str) -> list[Gains]:
     """The gains of every arm of detectors in one metric, in the order of the rows."""
@@ -58,8 +62,8 @@ def gain_tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def gain_intervals(rows: Sequence[Row], metric: str) -> Table | None:
-    """Gains in one metric: classes and numbers of real defects down, arms across, their mean last;
-    None where there are none."""
+    """Gains in one metric: classes and numbers of real defects down, arms across; last their mean
+    for each number, where there are several, and over all. None where there are none."""
     arms = gains_of(rows, metric)
     if not arms:
         return None
@@ -71,6 +75,11 @@ def gain_intervals(rows: Sequence[Row], metric: str) -> Table | None:
             runs = arm.cells.get(cell, {})
             texts.append(_text(of_runs(runs), _draws(runs), WANTED))
         lines.append(tuple(texts))
+    numbers = list(dict.fromkeys(cell.k for cell in cells))
+    if len(numbers) > 1:
+        for k in numbers:
+            of_number = [_mean_text(arm.of_number(k)) for arm in arms]
+            lines.append((f"{MEAN}, k = {k or 'all'}", *of_number))
     if len(cells) > 1:
         lines.append((MEAN, *map(_mean_text, arms)))
     note = (
@@ -92,7 +101,9 @@ def cells_of(arms: Sequence[Gains]) -> list[Key]:
 
 
 def _mean_text(arm: Gains) -> str:
-    """The mean over the cells of one arm."""
+    """The mean over the cells of one arm; empty without any."""
+    if not arm.cells:
+        return ""
     draws = max(map(_draws, arm.cells.values()))
     return f"{_text(arm.mean, draws, WANTED_MEAN)} (n = {len(arm.cells)})"
 

@@ -89,9 +89,8 @@ def gain_plot(metric: str, arms: Sequence[Gains]) -> bytes:
     shown = [0.0]
     for axes, k in zip(panels, numbers, strict=True):
         for number, arm in enumerate(arms):
-            of_number = {cell: runs for cell, runs in arm.cells.items() if cell.k == k}
             offset = 0.8 * ((number + 0.5) / len(arms) - 0.5)
-            shown += _draw_gains(axes, Gains(arm.arm, of_number), classes, offset, f"C{number}")
+            shown += _draw_gains(axes, arm.of_number(k), classes, offset, f"C{number}")
         axes.axvline(0, color=_GRAY, linewidth=1)
         axes.axhline(len(classes) - 0.5, color=_GRAY, linestyle=":", linewidth=1)
         axes.set_title(f"k = {k or 'all'}")
